@@ -1,0 +1,55 @@
+# make help lists the targets. Every target works from anywhere with make -C FOLDER.
+# PYTHON=python3.12 make test chooses the Python of .venv.
+
+PY := .venv/bin/python
+# Processes that share the tests; 0 is none but pytest itself.
+TEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# More threads than cores make torch slower: one a worker, or all of them for a single process.
+ifeq ($(TEST_WORKERS),0)
+PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
+else
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-official lint format clean distclean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
+
+setup:  ## make .venv and install everything into it (seconds where that is done)
+	@./setup.sh
+
+demo: setup  ## sample data, training, test, pictures: the whole way on two cores
+	$(PY) tools/demo.py
+
+test: setup  ## the default tests (TEST_WORKERS=0: one process; PYTEST_ARGS="-k name -x")
+	$(PYTEST)
+
+test-slow: setup  ## the tests that train for minutes
+	$(PY) -m pytest -m slow $(PYTEST_ARGS)
+
+test-official: export PYTHONPATH := $(CURDIR)/.venv/official
+test-official:  ## the default tests with the official OpenMMLab wheels on top
+	@./setup.sh --official
+	$(PYTEST)
+
+lint: setup  ## ruff, mypy, codespell
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m codespell_lib
+
+format: setup  ## let ruff rewrite what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:  ## remove what building and testing left; keeps .venv, data/ and work_dirs/
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -path ./.venv -prune -o -path ./.git -prune -o -path ./data -prune -o \
+		-path ./work_dirs -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+distclean: clean  ## clean, and remove .venv
+	rm -rf .venv

@@ -1,0 +1,64 @@
+"""What every tool does around its ``main``: errors become sentences, exit codes mean something."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError, OSError)
+"""What a user's mistake raises in this package; see :func:`is_user_error`."""
+
+
+def run(main: Callable[[list[str] | None], int]) -> NoReturn:
+    """Run a tool's ``main`` and exit: 0 done, 1 found something wrong, 2 wrong input, 130 stopped.
+
+    An error that equikpt raised on purpose is printed as one line. Any other error is a bug, here
+    or below, and keeps its traceback. ``EQUIKPT_TRACEBACK=1`` shows the traceback of both.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = main(None)
+        sys.stdout.flush()  # a reader that left is met here, not in the interpreter's shutdown
+        sys.exit(code)
+    except KeyboardInterrupt:
+        print("stopped by the keyboard", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `tool | head`: the reader left, nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except USER_ERRORS as error:
+        mistake = next((link for link in _chain(error) if is_user_error(link)), None)
+        if mistake is None or os.environ.get("EQUIKPT_TRACEBACK"):
+            traceback.print_exc()
+            sys.exit(1 if mistake is None else 2)
+        print(f"error: {sentence(mistake)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Whether the line that raised ``error`` stands in equikpt or in one of its tools."""
+    if not isinstance(error, USER_ERRORS):
+        return False
+    frame = error.__traceback__
+    if frame is None:
+        return False
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    module = frame.tb_frame.f_globals.get("__name__", "")
+    return module == "__main__" or module.split(".")[0] == "equikpt"
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an error as one line."""
+    return " ".join(str(error).split())
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from; MMEngine wraps what a constructor raises."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

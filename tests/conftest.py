@@ -1,0 +1,83 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import Distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+def pytest_report_header() -> list[str]:
+    """Which OpenMMLab the tests meet: the official wheels, laid on top, must come first."""
+    lines = []
+    for module in ("mmengine", "mmcv"):
+        place = Path(find_spec(module).origin).parent.parent
+        for name in (module, f"{module}-lite", f"onedl-{module}"):
+            for found in Distribution.discover(name=name, path=[str(place)]):
+                lines.append(f"{module}: {name} {found.version} in {place}")
+    return lines
+
+
+@pytest.fixture(autouse=True)
+def _fresh_mmengine():
+    """MMEngine keeps loggers, hubs and scopes in globals: start and leave each test without."""
+    _clear_mmengine()
+    yield
+    _clear_mmengine()
+
+
+def _clear_mmengine() -> None:
+    if "mmengine" not in sys.modules:
+        return
+    import logging
+
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.registry import DefaultScope
+    from mmengine.visualization import Visualizer
+
+    logging.shutdown()
+    for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
+        manager._instance_dict.clear()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real labelled pictures (``EQUIKPT_REAL_DATA``); the test is skipped without it."""
+    folder = Path(os.environ.get("EQUIKPT_REAL_DATA", REPO.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real pictures at {folder}; set EQUIKPT_REAL_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_tool():
+    """Call ``run_tool("train.py", *arguments, env={}, cwd=None)``: the finished process."""
+
+    def run(tool: str, *arguments, env=None, cwd=None, timeout=600):
+        return subprocess.run(
+            [sys.executable, str(REPO / "tools" / tool), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd or REPO,
+            env={**os.environ, **(env or {})},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sample_data(tmp_path_factory) -> Path:
+    """Folder with a few generated horses: 12 to train on, 6 to validate and 4 to test on."""
+    from equikpt.datasets.samples.writer import Parameters, write_samples
+
+    folder = tmp_path_factory.mktemp("sample") / "data"
+    write_samples(folder, Parameters(train=12, val=6, test=4, seed=0))
+    return folder

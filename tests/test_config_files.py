@@ -1,0 +1,115 @@
+"""Configs by name, in the layout of a checkout and in that of an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from equikpt import config_files
+from equikpt.config_files import find_config, list_configs, nearest, shipped_folder
+
+NAMES = ["_base_/runtime", "rtmpose_m_ap10k", "hrnet_w32_ap10k", "smoke/rtmpose_t_horse26"]
+
+
+def lay_out(folder: Path, place: str) -> Path:
+    """A copy of nothing but the file names, as a checkout or as a wheel has them; its configs."""
+    package = folder / "equikpt"
+    configs = {"checkout": folder / "configs", "wheel": package / ".mim" / "configs"}[place]
+    for name in NAMES:
+        file = configs / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    package.mkdir(exist_ok=True)
+    if place == "checkout":
+        (folder / "setup.py").touch()
+    return configs
+
+
+@pytest.fixture(params=["checkout", "wheel"])
+def configs(request, tmp_path, monkeypatch) -> Path:
+    folder = lay_out(tmp_path / "place", request.param)
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "place" / "equikpt")
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    return folder
+
+
+def test_lists_what_can_be_run(configs):
+    assert list_configs() == ["hrnet_w32_ap10k", "rtmpose_m_ap10k", "smoke/rtmpose_t_horse26"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rtmpose_m_ap10k", "rtmpose_m_ap10k.py", "configs/rtmpose_m_ap10k.py"],
+)
+def test_finds_by_name(configs, name):
+    assert find_config(name) == configs / "rtmpose_m_ap10k.py"
+
+
+def test_finds_in_a_subfolder(configs):
+    expected = configs / "smoke" / "rtmpose_t_horse26.py"
+    assert find_config("smoke/rtmpose_t_horse26") == expected
+
+
+def test_a_file_that_exists_wins(configs):
+    mine = Path("rtmpose_m_ap10k.py")
+    mine.touch()
+    assert find_config("rtmpose_m_ap10k.py") == mine
+    assert find_config(mine.resolve()) == mine.resolve()
+    assert find_config("rtmpose_m_ap10k") == configs / "rtmpose_m_ap10k.py"
+
+
+def test_a_folder_is_not_a_config(configs):
+    Path("smoke").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"got 'smoke'"):
+        find_config("smoke")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("rtmpose_m_ap01k", "did you mean rtmpose_m_ap10k"),
+        ("rtmpose_t_horse", "did you mean smoke/rtmpose_t_horse26"),
+        ("xyz", "known names: hrnet_w32_ap10k, rtmpose_m_ap10k, smoke/rtmpose_t_horse26"),
+        ("../configs/rtmpose_m_ap10k", "rtmpose_m_ap10k"),
+    ],
+)
+def test_unknown_names_are_answered_with_near_ones(configs, name, suggestion):
+    with pytest.raises(FileNotFoundError) as caught:
+        find_config(name)
+    assert repr(name) in str(caught.value)
+    assert suggestion in str(caught.value)
+
+
+def test_the_wheels_own_configs_come_before_a_neighbours(tmp_path, monkeypatch):
+    own = lay_out(tmp_path, "wheel")
+    lay_out(tmp_path, "checkout")
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "equikpt")
+    assert shipped_folder("configs") == own
+
+
+def test_a_neighbour_in_site_packages_is_not_ours(tmp_path, monkeypatch):
+    (tmp_path / "tools").mkdir()  # anybody's
+    (tmp_path / "equikpt").mkdir()
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "equikpt")
+    with pytest.raises(FileNotFoundError, match="install equikpt from a wheel"):
+        shipped_folder("tools")
+
+
+def test_every_config_of_this_checkout_is_found():
+    names = list_configs()
+    assert names
+    assert not [name for name in names if not find_config(name).is_file()]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("trainn", ["train", "test"], "did you mean train?"),
+        ("tran", ["smoke/train", "test"], "did you mean smoke/train?"),
+        ("xyz", ["train", "test"], "known names: train, test"),
+    ],
+)
+def test_nearest(name, known, expected):
+    assert nearest(name, known) == expected

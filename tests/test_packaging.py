@@ -1,0 +1,223 @@
+"""The wheel and the sdist: what they hold, and that they work where no checkout is."""
+
+from __future__ import annotations
+
+import email
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import equikpt
+
+REPO = Path(__file__).resolve().parent.parent
+SOURCES = [
+    "setup.py",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "LICENSE",
+    "README.md",
+    "requirements",
+    "configs",
+    "tools",
+    "equikpt",
+]
+
+
+def run(*command, cwd: Path, **variables: str) -> str:
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **variables},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tree(folder: Path) -> set[str]:
+    """The files in a folder, less what Python writes while it runs."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    """A copy of what is packed: building leaves ``build/`` and ``*.egg-info`` in the folder."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in SOURCES:
+        if (REPO / name).is_dir():
+            shutil.copytree(REPO / name, folder / name)
+        elif (REPO / name).is_file():
+            shutil.copy(REPO / name, folder)
+    for name in ("configs", "equikpt"):  # what a run leaves behind, not to be packed
+        (folder / name / "__pycache__").mkdir(exist_ok=True)
+        (folder / name / "__pycache__" / "stale.cpython-311.pyc").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(source, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "wheel", "--no-index", "--no-build-isolation", "--no-deps")
+    run(*pip, "-w", folder, ".", cwd=source)
+    [file] = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="session")
+def names(wheel) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="session")
+def metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return email.message_from_string(archive.read(name).decode())
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory) -> Path:
+    """A folder with the wheel unpacked by pip."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = (sys.executable, "-m", "pip", "install", "--no-index", "--no-deps")
+    run(*pip, "--target", folder, wheel, cwd=folder.parent)
+    return folder
+
+
+@pytest.fixture
+def run_installed(installed, tmp_path):
+    """Run Python in an empty folder where ``import equikpt`` gives the installed wheel.
+
+    PYTHONPATH comes before site-packages, and so before the finder of an editable install.
+    """
+    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+
+    def run_python(*arguments) -> str:
+        return run(sys.executable, *arguments, cwd=tmp_path, PYTHONPATH=path)
+
+    return run_python
+
+
+@pytest.mark.parametrize("folder", ["configs", "tools", "requirements"])
+def test_wheel_holds_every_file_of(folder, names):
+    expected = {f"equikpt/.mim/{folder}/{file}" for file in tree(REPO / folder)}
+    assert expected
+    assert expected <= names
+
+
+def test_wheel_holds_the_package_and_nothing_else(names):
+    modules = {f"equikpt/{file}" for file in tree(REPO / "equikpt")}
+    assert modules <= names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"equikpt"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_building_leaves_no_copy_in_the_sources(wheel, source):
+    assert not (source / "equikpt" / ".mim").exists()
+
+
+def test_rebuilding_forgets_a_config_that_is_gone(source, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(source, copy)
+    stale = copy / "configs" / "stale.py"
+    stale.touch()
+    build = (sys.executable, "setup.py", "-q", "build")
+    run(*build, cwd=copy)
+    assert (copy / "build" / "lib" / "equikpt" / ".mim" / "configs" / "stale.py").is_file()
+    stale.unlink()
+    run(*build, cwd=copy)
+    assert not list((copy / "build").rglob("stale.py"))
+
+
+def test_metadata(metadata):
+    assert metadata["Version"] == equikpt.__version__
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["License"] == "Apache-2.0"
+
+
+def test_pip_is_asked_only_for_what_pip_can_install(metadata):
+    wishes = [Requirement(wish) for wish in metadata.get_all("Requires-Dist")]
+    required = {wish.name for wish in wishes if "extra" not in str(wish.marker)}
+    assert {"torch", "torchvision", "albumentations", "opencv-python-headless"} <= required
+    # their metadata asks for chumpy and for a second OpenCV
+    assert not required & {"mmpose", "onedl-mmcv", "onedl-mmengine", "xtcocotools"}
+    assert set(metadata.get_all("Provides-Extra")) == {"dev", "mmdet", "wandb"}
+
+
+def test_sdist_can_be_built_from(source, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(source, copy)
+    run(sys.executable, "setup.py", "-q", "sdist", "-d", tmp_path, cwd=copy)
+    [file] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    for folder in ("configs", "tools", "requirements", "equikpt"):
+        assert {f"{folder}/{name}" for name in tree(REPO / folder)} <= packed
+
+
+def test_installed_wheel_is_what_runs(run_installed, installed):
+    out = run_installed("-c", "import equikpt; print(equikpt.__file__)")
+    assert Path(out.strip()).is_relative_to(installed)
+
+
+def test_configs_are_found_by_name_outside_any_checkout(run_installed, installed):
+    out = run_installed(
+        "-c",
+        "from equikpt.config_files import find_config, list_configs\n"
+        "for name in list_configs(): print(find_config(name))",
+    )
+    found = {Path(line).relative_to(installed / "equikpt" / ".mim") for line in out.splitlines()}
+    expected = {Path("configs", file) for file in tree(REPO / "configs") if file[0] != "_"}
+    assert found == {path for path in expected if path.suffix == ".py"}
+
+
+def test_bases_of_a_config_are_in_the_wheel(run_installed):
+    out = run_installed(
+        "-c",
+        "from mmengine.config import Config\n"
+        "from equikpt.config_files import find_config, list_configs\n"
+        "for name in list_configs():\n"
+        "    cfg = Config.fromfile(find_config(name))\n"
+        "    print(name, cfg.default_scope, cfg.model.type)",
+    )
+    lines = out.splitlines()
+    assert lines
+    assert all(line.split()[1] == "mmpose" for line in lines)
+
+
+def test_tools_run_by_name(run_installed):
+    listing = run_installed("-m", "equikpt", "--help")
+    tools = sorted(path.stem for path in (REPO / "tools").glob("*.py"))
+    assert [name for name in tools if f"\n  {name} " not in listing] == []
+    assert "--work-dir" in run_installed("-m", "equikpt", "train", "--help")
+
+
+def test_an_unknown_tool_is_answered_with_a_near_one():
+    done = subprocess.run(
+        [sys.executable, "-m", "equikpt", "trainn"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: expected the name of a tool, got 'trainn'; did you mean train?\n"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in REPO.glob("requirements/*.txt")))
+def test_requirements_are_well_formed(name):
+    lines = (REPO / "requirements" / name).read_text().splitlines()
+    wishes = [line.split(" #")[0] for line in lines if line.strip() and line[0] != "#"]
+    parsed = [Requirement(wish) for wish in wishes]
+    assert parsed
+    assert len({wish.name for wish in parsed}) == len(parsed)
