@@ -1,0 +1,123 @@
+"""Poses drawn into pictures, and many pictures laid out on one sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+HIDDEN = 1
+"""COCO visibility of a point that is labelled but not seen."""
+
+
+def draw_pose(
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    metainfo: dict,
+    visibility: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    threshold: float = 0.3,
+) -> np.ndarray:
+    """Draw one skeleton: links by side, seen points filled, hidden or uncertain points hollow.
+
+    Args:
+        image: (H, W, 3) uint8, BGR. It is not changed.
+        keypoints: (K, 2) x and y in px of ``image``.
+        metainfo: MMPose's parsed metainfo, for links and colours (RGB).
+        visibility: (K,) COCO visibility; points with 0 are left out.
+        scores: (K,) scores in 0–1; points below ``threshold`` are drawn hollow, their links not.
+        threshold: Score from which a point counts as certain.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: ``keypoints`` does not hold one row for each keypoint of ``metainfo``.
+    """
+    num_keypoints = metainfo["num_keypoints"]
+    points = np.asarray(keypoints, dtype=float)
+    if points.shape != (num_keypoints, 2):
+        raise ValueError(
+            f"expected keypoints of shape ({num_keypoints}, 2) for {metainfo['dataset_name']}, got "
+            f"{points.shape}; pass one instance at a time, x and y only"
+        )
+    visible = np.full(num_keypoints, 2) if visibility is None else np.asarray(visibility)
+    certain = np.ones(num_keypoints, bool) if scores is None else np.asarray(scores) >= threshold
+    canvas = image.copy()
+    radius_px = max(2, round(math.hypot(*image.shape[:2]) / 250))
+    drawable = (visible > 0) & np.isfinite(points).all(axis=1)
+    centres = np.round(np.where(drawable[:, None], points, 0)).astype(int)
+
+    for (start, end), colour in zip(
+        metainfo["skeleton_links"], metainfo["skeleton_link_colors"], strict=True
+    ):
+        if drawable[start] and drawable[end] and certain[start] and certain[end]:
+            cv2.line(
+                canvas,
+                tuple(map(int, centres[start])),
+                tuple(map(int, centres[end])),
+                _bgr(colour),
+                max(1, radius_px // 2),
+                cv2.LINE_AA,
+            )
+    for index in np.flatnonzero(drawable):
+        centre = tuple(map(int, centres[index]))
+        colour = _bgr(metainfo["keypoint_colors"][index])
+        hollow = visible[index] == HIDDEN or not certain[index]
+        cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), -1 if not hollow else 2, cv2.LINE_AA)
+        cv2.circle(canvas, centre, radius_px, colour, -1 if not hollow else 1, cv2.LINE_AA)
+    return canvas
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    columns: int = 4,
+    captions: Sequence[str] | None = None,
+    cell_px: int = 320,
+) -> np.ndarray:
+    """Pictures of any size side by side, each scaled into a square cell, captions below.
+
+    Args:
+        images: (H, W, 3) uint8, BGR, at least one.
+        columns: Cells in a row.
+        captions: One for each picture.
+        cell_px: Side of a cell in px.
+
+    Returns:
+        (rows · cell, columns · cell, 3) uint8, BGR.
+
+    Raises:
+        ValueError: No picture, or another number of captions than of pictures.
+    """
+    if not images:
+        raise ValueError("expected at least one picture for a contact sheet, got none")
+    texts = [""] * len(images) if captions is None else list(captions)
+    if len(texts) != len(images):
+        raise ValueError(f"expected {len(images)} captions, one a picture, got {len(texts)}")
+    caption_px = 0 if captions is None else 18
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    sheet = np.full((rows * (cell_px + caption_px), columns * cell_px, 3), 32, np.uint8)
+    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
+        top = index // columns * (cell_px + caption_px)
+        left = index % columns * cell_px
+        scale = cell_px / max(image.shape[:2])
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
+        small = small[:cell_px, :cell_px]
+        y = top + (cell_px - small.shape[0]) // 2
+        x = left + (cell_px - small.shape[1]) // 2
+        sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
+        if text:
+            origin = (left + 4, top + cell_px + caption_px - 5)
+            cv2.putText(
+                sheet, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (235,) * 3, 1, cv2.LINE_AA
+            )
+    return sheet
+
+
+def _bgr(rgb: Sequence[int]) -> tuple[int, int, int]:
+    red, green, blue = (int(channel) for channel in rgb)
+    return blue, green, red
