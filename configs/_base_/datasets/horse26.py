@@ -1,0 +1,132 @@
+# One horse a sample, 26 keypoints. A leaf has the codec, so it closes the pipelines:
+#
+#   train_pipeline = [
+#       *_base_.train_geometry,
+#       dict(type="TopdownAffine", input_size=codec["input_size"]),  # use_udp=True for UDPHeatmap
+#       *_base_.train_pixels,
+#       dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+#       dict(type="PackPoseInputs"),
+#   ]
+#   val_pipeline = [
+#       *_base_.val_geometry,
+#       dict(type="TopdownAffine", input_size=codec["input_size"]),
+#       dict(type="PackPoseInputs"),
+#   ]
+#   train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+#   val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+#   test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+dataset_type = "Horse26Dataset"
+data_mode = "topdown"
+data_root = "data/"
+
+val_geometry = [dict(type="LoadImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
+
+# On the raw picture: only the box moves, TopdownAffine cuts it out once.
+train_geometry = [
+    *val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(type="RandomHalfBodyCrop", prob=0.3),
+    # Normal draws cut off at one sigma: the stated numbers are the bounds. The scale is that of the
+    # box (0.7: the horse gets larger), the shift a fraction of the padded box. Probabilities are
+    # MMPose's own.
+    dict(
+        type="RandomBBoxTransform",
+        rotate_factor=40,
+        rotate_prob=0.6,
+        scale_factor=(0.7, 1.3),
+        scale_prob=1.0,
+        shift_factor=0.16,
+        shift_prob=0.3,
+    ),
+]
+
+# On the crop of the model's input, which is smaller than the picture. MMPose's
+# PhotometricDistortion is not used: it applies contrast twice or never, wraps hues at 256 instead
+# of 180, and swaps channels.
+train_pixels = [
+    dict(type="DropOutsideKeypoints"),
+    dict(
+        type="AlbumentationsV2",
+        transforms=[
+            dict(
+                type="RandomBrightnessContrast",
+                brightness_limit=(-32 / 255, 32 / 255),  # added, as a fraction of 255
+                contrast_limit=(-0.5, 0.5),  # factor less 1
+                p=0.5,
+            ),
+            dict(
+                type="ColorJitter",
+                brightness=(1, 1),
+                contrast=(1, 1),
+                saturation=(0.5, 1.5),
+                hue=(-0.1, 0.1),  # 18 of OpenCV's 180
+                p=0.5,
+            ),
+            dict(type="GaussianBlur", blur_limit=0, sigma_limit=(0.5, 2.0), p=0.1),
+            dict(type="GaussNoise", std_range=(0.02, 0.1), p=0.1),
+            dict(
+                type="CoarseDropout",
+                num_holes_range=(1, 4),
+                hole_height_range=(0.05, 0.15),
+                hole_width_range=(0.05, 0.15),
+                fill="random_uniform",
+                p=0.1,
+            ),
+        ],
+    ),
+    dict(type="RandomOcclusion", prob=0.2),
+]
+
+# Workers start anew each epoch, so that their seeds depend on the epoch alone and a resumed run
+# draws what the uninterrupted one would have drawn.
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        ann_file="annotations/train.json",
+        data_prefix=dict(img="images/train/"),
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        ann_file="annotations/val.json",
+        data_prefix=dict(img="images/val/"),
+        test_mode=True,
+    ),
+)
+test_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        ann_file="annotations/test.json",
+        data_prefix=dict(img="images/test/"),
+        test_mode=True,
+    ),
+)
+
+# Without ann_file the truth comes with the samples: pictures that are missing on disk leave the
+# evaluation too, instead of counting as horses that were not found.
+val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport")]
+test_evaluator = val_evaluator

@@ -1,0 +1,54 @@
+# What every run shares: registration, hooks, logging, seeds. Leaf configs add a model, a
+# data set (`datasets/`) and a schedule (`schedules/`).
+default_scope = "mmpose"
+custom_imports = dict(imports=["equikpt.register"], allow_failed_imports=False)
+
+default_hooks = dict(
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=10),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    # Two are kept: an older one must survive a kill while the newer is being written.
+    checkpoint=dict(
+        type="CheckpointHook", interval=5, save_best="coco/AP", rule="greater", max_keep_ckpts=2
+    ),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
+    visualization=dict(type="PoseVisualizationHook", enable=False),
+)
+
+# A list replaces the inherited one: a config that adds a hook repeats these.
+custom_hooks = [
+    dict(type="EpochSeedHook"),  # a resumed run draws what the uninterrupted one would have drawn
+    dict(type="SyncBuffersHook"),  # BN statistics are equal on every rank before validation
+    dict(
+        type="EMAHook",
+        ema_type="ExpMomentumEMA",
+        momentum=2e-4,
+        update_buffers=True,
+        priority="ABOVE_NORMAL",  # before the checkpoint is written and the metric computed
+    ),
+    # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
+    dict(type="EarlyStoppingHook", monitor="coco/AP", rule="greater", min_delta=1e-3, patience=20),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
+randomness = dict(seed=0, deterministic=False)
+
+vis_backends = [
+    dict(type="LocalVisBackend"),
+    dict(type="TensorboardVisBackend"),
+    # dict(type="WandbVisBackend", init_kwargs=dict(project="equikpt")),  # pip install wandb
+]
+visualizer = dict(type="PoseLocalVisualizer", vis_backends=vis_backends, name="visualizer")
+log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True, num_digits=6)
+log_level = "INFO"
+
+load_from = None
+resume = False
+backend_args = dict(backend="local")
+
+val_cfg = dict()
+test_cfg = dict()

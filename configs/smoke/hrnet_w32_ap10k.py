@@ -1,0 +1,58 @@
+"""The small twin of hrnet_w32_ap10k for a CPU: 128 × 128, a quarter of the width, sample data.
+
+Command:   python tools/train.py configs/smoke/hrnet_w32_ap10k.py --amp --data-root data/sample
+Hardware:  two CPU cores
+"""
+
+_base_ = [
+    "../_base_/runtime.py",
+    "../_base_/models/hrnet_w32.py",
+    "../_base_/datasets/horse26.py",
+    "../_base_/schedules/adamw_300e.py",
+]
+
+# Small networks at 128 px learn the sample data in minutes, from random weights.
+train_cfg = dict(max_epochs=40, val_interval=5)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.02,
+        begin=0,
+        end=40,
+        T_max=40,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
+
+codec = dict(type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2)
+model = dict(
+    backbone=dict(
+        extra=dict(
+            stage2=dict(num_channels=(8, 16), num_blocks=(1, 1)),
+            stage3=dict(num_modules=1, num_channels=(8, 16, 32), num_blocks=(1, 1, 1)),
+            stage4=dict(num_modules=1, num_channels=(8, 16, 32, 64), num_blocks=(1, 1, 1, 1)),
+        )
+    ),
+    head=dict(in_channels=8, decoder=codec),
+    test_cfg=dict(flip_test=False),
+)
+
+train_pipeline = [
+    *_base_.train_geometry,
+    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    *_base_.train_pixels,
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    dict(type="PackPoseInputs"),
+]
+val_pipeline = [
+    *_base_.val_geometry,
+    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    dict(type="PackPoseInputs"),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -1,0 +1,132 @@
+"""A test run, from options to metrics, through the stock runner."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from equikpt import stack
+
+stack.ready()
+
+from equikpt.evaluation.keypoint_report import KeypointReport  # noqa: E402 - the stack comes first
+from equikpt.files import refuse_existing, write_bytes  # noqa: E402
+from equikpt.launch import (  # noqa: E402
+    check_annotation_files,
+    init_distributed,
+    load_config,
+    parse_options,
+    set_data_root,
+    set_test_split,
+    set_work_dir,
+)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What ``tools/test.py`` takes; see its ``--help``."""
+
+    config: str
+    checkpoint: str
+    work_dir: str | None = None
+    data_root: str | None = None
+    split: str | None = None
+    out: str | None = None
+    report: str | None = None
+    draw: str | None = None
+    draw_count: int = 12
+    overwrite: bool = False
+    cfg_options: Sequence[str] | None = None
+    launcher: str = "none"
+    local_rank: int | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Metrics by name, the table of keypoints if the config has the metric, and the rank."""
+
+    metrics: dict[str, float]
+    table: pd.DataFrame | None
+    rank: int
+
+
+def evaluate(options: EvaluateOptions) -> EvaluateResult:
+    """Test as ``options`` say.
+
+    Raises:
+        FileNotFoundError: Config, checkpoint or annotations missing.
+        FileExistsError: A file to write exists.
+        ValueError: Options that do not fit the config or the machine.
+    """
+    if options.local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(options.local_rank))
+    cfg = build_config(options)
+    init_distributed(cfg, options.launcher)
+    with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
+        prefix = str(Path(scratch) / "results")
+        if options.out:
+            _metric(cfg, "CocoMetric", "--out").outfile_prefix = prefix
+        runner = Runner.from_cfg(cfg)
+        metrics = runner.test()
+        if options.out and runner.rank == 0:
+            write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
+    tables = (m.table for m in runner.test_evaluator.metrics if isinstance(m, KeypointReport))
+    return EvaluateResult(metrics, next(tables, None), runner.rank)
+
+
+def build_config(options: EvaluateOptions) -> Config:
+    """The config that ``options`` lead to, checked against what is on disk."""
+    for target in (options.out, options.report, options.draw):
+        if target:
+            refuse_existing(Path(target), options.overwrite)
+    if not Path(options.checkpoint).is_file():
+        raise FileNotFoundError(
+            f"expected a checkpoint at {options.checkpoint}, found no such file; train one with "
+            "tools/train.py, or see the work dir for best_coco_AP_epoch_*.pth"
+        )
+    cfg = load_config(options.config, parse_options(options.cfg_options))
+    set_work_dir(cfg, options.work_dir)
+    set_data_root(cfg, options.data_root)
+    set_test_split(cfg, options.split)
+    check_annotation_files(cfg, ("test",))
+    cfg.load_from = options.checkpoint
+    if options.report:
+        _metric(cfg, "KeypointReport", "--report").out_file = options.report
+    if options.draw:
+        sheet = dict(
+            type="PredictionSheetHook", out_file=options.draw, num_instances=options.draw_count
+        )
+        cfg.custom_hooks = [*cfg.custom_hooks, sheet]
+    return cfg
+
+
+def format_result(result: EvaluateResult) -> str:
+    """The table of keypoints, then the metrics, as text for a terminal."""
+    lines = []
+    if result.table is not None:
+        lines.append(result.table.to_string(index=False, float_format="%.3f", na_rep="-"))
+        lines.append("")
+    width = max(map(len, result.metrics))
+    lines += [f"{name:<{width}}  {value:8.3f}" for name, value in result.metrics.items()]
+    return "\n".join(lines)
+
+
+def _metric(cfg: Config, name: str, option: str) -> Config:
+    """The config of the test metric that ``option`` needs."""
+    evaluators = cfg.test_evaluator
+    if not isinstance(evaluators, (list, tuple)):
+        evaluators = [evaluators]
+    for evaluator in evaluators:
+        if evaluator.type == name:
+            return evaluator
+    raise ValueError(
+        f"expected {name} in test_evaluator for {option}, found "
+        f"{', '.join(evaluator.type for evaluator in evaluators)}; add it to the config"
+    )

@@ -1,0 +1,168 @@
+"""From a config and a tool's options to a runner: what train.py and test.py have in common."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import is_cuda_available
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import find_latest_checkpoint
+
+from equikpt.config_files import find_config
+
+SPLITS = ("train", "val", "test")
+
+
+def load_config(name: str, options: dict | None = None) -> Config:
+    """A config by path or by name, with ``--cfg-options`` merged in.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: An option whose first key is neither in the config nor one of the runner's:
+            MMEngine would take it without a word.
+    """
+    cfg = Config.fromfile(find_config(name))
+    known = {*cfg, *inspect.signature(Runner.__init__).parameters, "auto_scale_lr"}
+    for option in options or {}:
+        if option.split(".")[0] not in known:
+            raise ValueError(
+                f"expected an option that starts with a key of the config, got {option!r}; the "
+                f"config has {', '.join(sorted(key for key in cfg if not key.startswith('_')))}"
+            )
+    cfg.merge_from_dict(options or {})
+    return cfg
+
+
+def parse_options(pairs: Sequence[str] | None) -> dict:
+    """``KEY=VALUE`` strings as ``--cfg-options`` takes them, as a flat dict.
+
+    Raises:
+        ValueError: A string without ``=``.
+    """
+    for pair in pairs or ():
+        if not pair.partition("=")[0] or "=" not in pair:
+            raise ValueError(
+                f"expected --cfg-options as KEY=VALUE, got {pair!r}; write for example "
+                "train_dataloader.batch_size=8"
+            )
+    parsed = argparse.Namespace()
+    DictAction([], "options")(argparse.ArgumentParser(), parsed, list(pairs or ()))
+    return parsed.options
+
+
+def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
+    """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``."""
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename).stem)
+    return Path(cfg.work_dir)
+
+
+def set_data_root(cfg: Config, data_root: str | None) -> None:
+    """Point every data set of the config to another folder."""
+    if data_root is None:
+        return
+    for split in SPLITS:
+        loader = cfg.get(f"{split}_dataloader")
+        if loader is not None:
+            loader.dataset.data_root = data_root
+
+
+def set_test_split(cfg: Config, split: str | None) -> None:
+    """Test on another split: its annotations and pictures, with the test pipeline."""
+    if split is None:
+        return
+    source, target = cfg[f"{split}_dataloader"].dataset, cfg.test_dataloader.dataset
+    target.ann_file = source.ann_file
+    target.data_prefix = source.data_prefix
+
+
+def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
+    """Look for the annotation files of ``splits`` before anything is built.
+
+    Raises:
+        FileNotFoundError: One is missing.
+    """
+    for split in splits:
+        dataset = cfg[f"{split}_dataloader"].dataset
+        path = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+        if dataset.get("ann_file") and not path.is_file():
+            raise FileNotFoundError(
+                f"expected {split} annotations at {path}, found no such file; put them there, name "
+                "the folder with --data-root, or make sample data with tools/make_sample_data.py"
+            )
+
+
+def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
+    """Resume from the newest checkpoint (``"auto"``) or a given one; else refuse a used folder.
+
+    Args:
+        cfg: Config with ``work_dir`` set.
+        resume: None, ``"auto"``, or a checkpoint's path.
+        overwrite: Start anew in a folder that holds a run; its files are replaced as they come.
+
+    Raises:
+        FileNotFoundError: The given checkpoint does not exist.
+        FileExistsError: The folder holds checkpoints and neither option was given.
+    """
+    work_dir = Path(cfg.work_dir)
+    if resume == "auto":
+        cfg.resume = True
+        if (work_dir / "last_checkpoint").is_file():
+            cfg.load_from = None
+            _point_to_own_folder(work_dir)
+    elif resume is not None:
+        if not Path(resume).is_file():
+            raise FileNotFoundError(
+                f"expected a checkpoint to resume from at {resume}, found no such file; give "
+                "--resume alone to go on from the newest checkpoint of the work dir"
+            )
+        cfg.resume = True
+        cfg.load_from = resume
+    elif not overwrite and any(work_dir.glob("*.pth")):
+        raise FileExistsError(
+            f"expected a new folder for a new run, but {work_dir} holds checkpoints; go on with "
+            "--resume, choose another --work-dir, or replace them with --overwrite"
+        )
+
+
+def _point_to_own_folder(work_dir: Path) -> None:
+    """Mend ``last_checkpoint``, an absolute path, in a work dir that was moved or copied."""
+    newest = find_latest_checkpoint(str(work_dir))
+    if newest and not Path(newest).exists() and (work_dir / Path(newest).name).is_file():
+        moved = (work_dir / Path(newest).name).resolve()
+        (work_dir / "last_checkpoint").write_text(str(moved))
+
+
+def init_distributed(cfg: Config, launcher: str) -> None:
+    """Set the launcher; on a machine without GPUs, start gloo and wrap the model for it.
+
+    MMEngine's own start calls ``torch.cuda.set_device`` and passes ``device_ids``.
+
+    Raises:
+        ValueError: ``--launcher pytorch`` outside torchrun.
+    """
+    cfg.launcher = launcher
+    if launcher == "none" or is_cuda_available():
+        return
+    if launcher != "pytorch":
+        raise ValueError(
+            f"expected --launcher pytorch on a machine without GPUs, got {launcher}; start the "
+            "processes with torchrun (tools/dist_train.sh does)"
+        )
+    if "RANK" not in os.environ:
+        raise ValueError(
+            "expected the variables that torchrun sets (RANK, WORLD_SIZE, …), found none; start "
+            "the run with tools/dist_train.sh CONFIG PROCESSES"
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    cfg.env_cfg.dist_cfg = dict(backend="gloo")
+    cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None)

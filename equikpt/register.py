@@ -1,0 +1,17 @@
+"""Everything that a config may name: importing this module registers it.
+
+Configs import it by ``custom_imports``; it readies the OpenMMLab stack first, since
+``mmpose.models`` does not import without it.
+"""
+
+from equikpt import stack
+
+stack.ready()
+
+import equikpt.datasets.horse26  # noqa: E402
+import equikpt.datasets.transforms  # noqa: E402
+import equikpt.engine.amp  # noqa: E402
+import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
+import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
+import equikpt.engine.seeding  # noqa: E402
+import equikpt.evaluation.keypoint_report  # noqa: E402, F401

@@ -1,0 +1,89 @@
+"""A training run, from options to the end, through the stock runner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from equikpt import stack
+
+stack.ready()
+
+from equikpt.engine.amp import enable_amp  # noqa: E402 - the stack comes first
+from equikpt.launch import (  # noqa: E402
+    check_annotation_files,
+    init_distributed,
+    load_config,
+    parse_options,
+    set_data_root,
+    set_resume,
+    set_work_dir,
+)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``tools/train.py`` takes; see its ``--help``."""
+
+    config: str
+    work_dir: str | None = None
+    data_root: str | None = None
+    resume: str | None = None
+    overwrite: bool = False
+    amp: bool = False
+    auto_scale_lr: bool = False
+    validate: bool = True
+    seed: int | None = None
+    deterministic: bool = False
+    cfg_options: Sequence[str] | None = None
+    launcher: str = "none"
+    local_rank: int | None = None
+
+
+def train(options: TrainOptions) -> Runner:
+    """Train as ``options`` say; returns the runner after its last epoch.
+
+    Raises:
+        FileNotFoundError: Config, annotations or checkpoint missing.
+        FileExistsError: The work dir holds another run.
+        ValueError: Options that do not fit the config or the machine.
+    """
+    if options.local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(options.local_rank))
+    cfg = build_config(options)
+    init_distributed(cfg, options.launcher)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def build_config(options: TrainOptions) -> Config:
+    """The config that ``options`` lead to, checked against what is on disk."""
+    cfg = load_config(options.config, parse_options(options.cfg_options))
+    set_work_dir(cfg, options.work_dir)
+    set_data_root(cfg, options.data_root)
+    if not options.validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        # what watches the validation metric has nothing to watch
+        cfg.default_hooks.checkpoint.save_best = None
+        cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
+    set_resume(cfg, options.resume, options.overwrite)
+    if options.amp:
+        enable_amp(cfg)
+    if options.auto_scale_lr:
+        if cfg.get("auto_scale_lr") is None:
+            raise ValueError(
+                "expected auto_scale_lr=dict(base_batch_size=…) in the config for --auto-scale-lr, "
+                "found none; add the batch size that its learning rate was chosen for"
+            )
+        cfg.auto_scale_lr.enable = True
+    if options.seed is not None:
+        cfg.randomness.seed = options.seed
+    if options.deterministic:
+        cfg.randomness.deterministic = True
+    check_annotation_files(cfg, ("train", "val") if options.validate else ("train",))
+    return cfg

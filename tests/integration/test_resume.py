@@ -1,0 +1,32 @@
+"""Two epochs in one go are one epoch, an interruption, and one more."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.integration.conftest import SMALL
+
+
+def train(run_tool, sample_data, work_dir, epochs: int, *arguments) -> dict:
+    done = run_tool(
+        "train.py",
+        *("smoke/rtmpose_m_ap10k", "--work-dir", work_dir, "--data-root", sample_data, *arguments),
+        *("--cfg-options", f"train_cfg.max_epochs={epochs}", *SMALL),
+    )
+    assert done.returncode == 0, done.stderr
+    return torch.load(work_dir / f"epoch_{epochs}.pth", weights_only=True)
+
+
+@pytest.mark.parametrize("precision", [[], ["--amp"]], ids=["float32", "amp"])
+def test_resumed_run_is_the_uninterrupted_run(run_tool, sample_data, tmp_path, precision):
+    """With all augmentation, two loader workers, EMA and the schedule in the middle of warm-up."""
+    whole = train(run_tool, sample_data, tmp_path / "whole", 2, *precision)
+    first = train(run_tool, sample_data, tmp_path / "halves", 1, *precision)
+    second = train(run_tool, sample_data, tmp_path / "halves", 2, "--resume", *precision)
+    for part in ("state_dict", "ema_state_dict"):
+        for name, expected in whole[part].items():
+            torch.testing.assert_close(second[part][name], expected, rtol=0, atol=1e-6, msg=name)
+    weight = "backbone.stem.0.conv.weight"
+    assert (first["state_dict"][weight] - whole["state_dict"][weight]).abs().max() > 1e-5
+    assert second["meta"]["iter"] == whole["meta"]["iter"] == 6

@@ -1,0 +1,81 @@
+"""Train and test as a user would, on the CPU, with --amp."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import pandas as pd
+import pytest
+import torch
+
+from tests.integration.conftest import SMALL
+
+CONFIG = "smoke/rtmpose_m_ap10k"
+
+
+def last_validation(work_dir) -> dict:
+    (scalars,) = work_dir.glob("*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    return [row for row in rows if "coco/AP" in row][-1]
+
+
+def test_leaves_checkpoints_scalars_and_tensorboard(trained):
+    assert (trained / "epoch_2.pth").is_file()
+    assert list(trained.glob("best_coco_AP_epoch_*.pth"))
+    assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
+    assert {"coco/AP", "keypoint/PCK@0.1", "keypoint/error_px"} <= set(last_validation(trained))
+
+
+def test_training_moves_the_weights_and_their_average(trained):
+    states = [torch.load(trained / f"epoch_{n}.pth", weights_only=True) for n in (1, 2)]
+    for part in ("state_dict", "ema_state_dict"):
+        first, second = (state[part] for state in states)
+        assert all(value.isfinite().all() for value in second.values())
+        moved = [name for name in first if not torch.equal(first[name], second[name])]
+        assert len(moved) > 0.9 * len(first)
+
+
+def test_test_reproduces_the_validation(trained, run_tool, sample_data, tmp_path):
+    out, report, sheet = (tmp_path / name for name in ("out.json", "report.csv", "sheet.jpg"))
+    arguments = [
+        *(CONFIG, trained / "epoch_2.pth", "--split", "val", "--data-root", sample_data),
+        *("--work-dir", tmp_path / "test", "--out", out, "--report", report, "--draw", sheet),
+    ]
+    done = run_tool("test.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    validation = last_validation(trained)
+    printed = dict(line.rsplit(None, 1) for line in done.stdout.splitlines() if "/" in line[:9])
+    for name in ("coco/AP", "keypoint/PCK@0.1", "keypoint/error_px"):
+        assert float(printed[name]) == pytest.approx(validation[name], abs=1e-3)
+    truth = json.loads((sample_data / "annotations/val.json").read_text())
+    results = json.loads(out.read_text())
+    assert {r["image_id"] for r in results} == {a["image_id"] for a in truth["annotations"]}
+    assert all(len(r["keypoints"]) == 78 for r in results)
+    assert len(pd.read_csv(report)) == 26
+    assert cv2.imread(str(sheet)).std() > 10
+
+    again = run_tool("test.py", *arguments)
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+
+
+def test_a_used_work_dir_is_not_overwritten(trained, run_tool, sample_data):
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    done = run_tool("train.py", CONFIG, "--work-dir", trained, "--data-root", sample_data)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--resume" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
+def test_a_gpu_free_run_without_validation(run_tool, sample_data, tmp_path):
+    done = run_tool(
+        "train.py",
+        *(CONFIG, "--work-dir", tmp_path / "w", "--data-root", sample_data, "--no-validate"),
+        *("--auto-scale-lr", "--seed", 3, "--deterministic"),
+        *("--cfg-options", "train_cfg.max_epochs=1", *SMALL),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "w/epoch_1.pth").is_file()
+    assert not list((tmp_path / "w").glob("best_*"))

@@ -1,0 +1,134 @@
+"""Contracts that every file in configs/ keeps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmengine.utils import mkdir_or_exist
+
+from equikpt import stack
+
+stack.ready()
+
+from equikpt import launch  # noqa: E402
+from equikpt.engine.amp import enable_amp  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent / "configs"
+LEAVES = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if "_base_" not in path.parts
+)
+SMOKE = [leaf for leaf in LEAVES if leaf.startswith("smoke/")]
+
+
+def load(leaf: str) -> Config:
+    return Config.fromfile(ROOT / leaf)
+
+
+@pytest.fixture
+def make_runner(sample_data, tmp_path):
+    """A runner of a config on the sample data, batch 2, in this process."""
+
+    def make(leaf: str, amp: bool = False, **changes) -> Runner:
+        cfg = load(leaf)
+        cfg.work_dir = str(tmp_path / "work")
+        mkdir_or_exist(cfg.work_dir)
+        launch.set_data_root(cfg, str(sample_data))
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.update(batch_size=2, num_workers=0)
+        cfg.visualizer.vis_backends = []
+        cfg.merge_from_dict(changes)
+        if amp:
+            enable_amp(cfg)
+        return Runner.from_cfg(cfg)
+
+    return make
+
+
+def test_there_are_configs():
+    assert len(LEAVES) >= 6
+    assert [f"smoke/{leaf}" for leaf in LEAVES if "/" not in leaf] == SMOKE  # each has its twin
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_dumps_and_reloads_equal(leaf, tmp_path):
+    cfg = load(leaf)
+    cfg.dump(tmp_path / "dumped.py")
+    assert Config.fromfile(tmp_path / "dumped.py").to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_is_short_and_says_how_to_run_it(leaf):
+    text = (ROOT / leaf).read_text()
+    assert text.count("\n") <= 65
+    header = text.split('"""')[1]
+    assert f"python tools/train.py configs/{leaf}" in re.search(r"Command: +(.*)", header).group(1)
+    assert re.search(r"Hardware: +\S", header)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "amp"])
+def test_trains_one_step(make_runner, leaf, amp):
+    runner = make_runner(leaf, amp)
+    loop = runner.build_train_loop(runner._train_loop)
+    optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.model.train()
+    batch = next(iter(loop.dataloader))
+    before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
+    losses = runner.model.train_step(batch, optim_wrapper)
+    assert torch.isfinite(losses["loss"])
+    unmoved = [n for n, p in runner.model.named_parameters() if torch.equal(p, before[n])]
+    assert not unmoved, "these parameters got no gradient or no rate"
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_no_hook_is_lost(leaf):
+    """A list in a leaf replaces the inherited one: the hooks of the runtime must all be there."""
+    runtime = Config.fromfile(ROOT / "_base_/runtime.py")
+    hooks = {hook.type for hook in load(leaf).custom_hooks}
+    assert hooks >= {hook.type for hook in runtime.custom_hooks}
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("batch_size", [4, 64])
+def test_auto_scale_lr_scales_the_whole_schedule(make_runner, leaf, batch_size):
+    """From the first warm-up step to the end, the rate is the batch's multiple of batch 16's."""
+    factor = batch_size / 16
+    plain, scaled = (
+        lowest_and_peak_rate(
+            make_runner(
+                leaf,
+                **{"auto_scale_lr.enable": enable, "train_dataloader.batch_size": batch_size},
+            )
+        )
+        for enable in (False, True)
+    )
+    assert scaled == pytest.approx([rate * factor for rate in plain])
+
+
+def lowest_and_peak_rate(runner: Runner) -> list[float]:
+    loop = runner.build_train_loop(runner._train_loop)
+    runner._train_loop = loop
+    optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper = optim_wrapper
+    runner.scale_lr(optim_wrapper, runner.auto_scale_lr)
+    schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    rates = []
+    for iteration in range(loop.max_iters):
+        rates.append(optim_wrapper.get_lr()["lr"][0])
+        optim_wrapper.optimizer.step()
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or (iteration + 1) % len(loop.dataloader) == 0:
+                scheduler.step()
+    return [rates[0], max(rates), rates[-1]]
+
+
+@pytest.mark.parametrize("leaf", SMOKE)
+def test_an_untrained_model_finds_next_to_nothing(make_runner, leaf):
+    metrics = make_runner(leaf).test()
+    assert metrics["coco/AP"] < 0.05
+    assert metrics["keypoint/PCK@0.05"] < 0.3

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+from equikpt import stack
+
+stack.ready()
+
+from equikpt import launch  # noqa: E402
+
+
+def config(work_dir) -> Config:
+    return Config(dict(work_dir=str(work_dir), env_cfg=dict(dist_cfg=dict(backend="nccl"))))
+
+
+def test_options_take_numbers_lists_and_texts():
+    options = launch.parse_options(["a.b=8", "c=[1,2]", "d.e=text=with=equals", "f=None"])
+    assert options == {"a.b": 8, "c": [1, 2], "d.e": "text=with=equals", "f": None}
+    assert launch.parse_options(None) == {}
+
+
+@pytest.mark.parametrize("pair", ["novalue", "=3"])
+def test_refuses_an_option_without_key_or_value(pair):
+    with pytest.raises(ValueError, match="as KEY=VALUE"):
+        launch.parse_options([pair])
+
+
+def test_refuses_an_option_that_nothing_reads():
+    with pytest.raises(ValueError, match="got 'train_dataloder.batch_size'"):
+        launch.load_config("rtmpose_m_ap10k", {"train_dataloder.batch_size": 8})
+
+
+def test_merges_options():
+    cfg = launch.load_config("rtmpose_m_ap10k", {"train_dataloader.batch_size": 3})
+    assert cfg.train_dataloader.batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "in_config", "expected"),
+    [("mine", "theirs", "mine"), (None, "theirs", "theirs"), (None, None, "work_dirs/tiny")],
+    ids=["option", "config", "config's name"],
+)
+def test_work_dir(tmp_path, option, in_config, expected):
+    (tmp_path / "tiny.py").write_text(f"work_dir = {in_config!r}")
+    cfg = Config.fromfile(tmp_path / "tiny.py")
+    launch.set_work_dir(cfg, option)
+    assert cfg.work_dir == expected
+
+
+def test_data_root_reaches_every_split():
+    cfg = launch.load_config("rtmpose_m_ap10k")
+    launch.set_data_root(cfg, "elsewhere")
+    assert {cfg[f"{split}_dataloader"].dataset.data_root for split in launch.SPLITS} == {
+        "elsewhere"
+    }
+
+
+def test_another_split_keeps_the_test_pipeline():
+    cfg = launch.load_config("rtmpose_m_ap10k")
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    launch.set_test_split(cfg, "train")
+    assert cfg.test_dataloader.dataset.ann_file == cfg.train_dataloader.dataset.ann_file
+    assert cfg.test_dataloader.dataset.data_prefix == cfg.train_dataloader.dataset.data_prefix
+    assert cfg.test_dataloader.dataset.pipeline == pipeline
+    assert cfg.test_dataloader.dataset.test_mode
+
+
+def test_missing_annotations_are_named(tmp_path):
+    cfg = launch.load_config("rtmpose_m_ap10k")
+    launch.set_data_root(cfg, str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f"val annotations at {tmp_path}"):
+        launch.check_annotation_files(cfg, ("val",))
+
+
+def test_a_used_folder_needs_a_word(tmp_path):
+    launch.set_resume(config(tmp_path), None, overwrite=False)
+    (tmp_path / "epoch_1.pth").touch()
+    with pytest.raises(FileExistsError, match="--resume"):
+        launch.set_resume(config(tmp_path), None, overwrite=False)
+    launch.set_resume(config(tmp_path), None, overwrite=True)
+
+
+def test_resume_from_a_named_checkpoint(tmp_path):
+    (tmp_path / "epoch_1.pth").touch()
+    cfg = config(tmp_path)
+    launch.set_resume(cfg, str(tmp_path / "epoch_1.pth"), overwrite=False)
+    assert cfg.resume
+    assert cfg.load_from == str(tmp_path / "epoch_1.pth")
+    with pytest.raises(FileNotFoundError, match="epoch_2.pth"):
+        launch.set_resume(cfg, str(tmp_path / "epoch_2.pth"), overwrite=False)
+
+
+def test_resume_follows_a_folder_that_was_moved(tmp_path):
+    (tmp_path / "epoch_1.pth").touch()
+    (tmp_path / "last_checkpoint").write_text("/gone/epoch_1.pth")
+    cfg = config(tmp_path)
+    launch.set_resume(cfg, "auto", overwrite=False)
+    assert cfg.resume
+    assert (tmp_path / "last_checkpoint").read_text() == str(tmp_path / "epoch_1.pth")
+
+
+def test_resume_without_a_checkpoint_starts_at_the_beginning(tmp_path):
+    cfg = config(tmp_path)
+    launch.set_resume(cfg, "auto", overwrite=False)
+    assert cfg.resume
+    assert cfg.get("load_from") is None
+
+
+@pytest.mark.parametrize(
+    ("launcher", "words"),
+    [("pytorch", "variables that torchrun sets"), ("slurm", "--launcher pytorch on a machine")],
+)
+def test_several_processes_without_gpus(monkeypatch, tmp_path, launcher, words):
+    monkeypatch.setattr(launch, "is_cuda_available", lambda: False)
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ValueError, match=words):
+        launch.init_distributed(config(tmp_path), launcher)
+
+
+def test_gpus_keep_the_stock_start(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "is_cuda_available", lambda: True)
+    cfg = config(tmp_path)
+    launch.init_distributed(cfg, "pytorch")
+    assert cfg.env_cfg.dist_cfg.backend == "nccl"
+    assert "model_wrapper_cfg" not in cfg
