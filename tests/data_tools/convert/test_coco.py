@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equikpt.data_tools.convert.coco import drop_repeated_sources, to_coco
+from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.targets import find_target
+
+TARGET = find_target("horse26")
+
+
+def image(name: str, *points) -> LabelledImage:
+    instances = tuple(
+        Instance((1.0, 2.0, 30.0, 20.0), np.array(keypoints, dtype=float)) for keypoints in points
+    )
+    return LabelledImage(Path("somewhere") / name, 50, 40, instances)
+
+
+FIVE = [[5, 4, 2], [10, 12, 1], [20, 20, 2], [30, 30, 2], [16.5, 17.6, 0]]
+
+
+def test_points_go_where_the_mapping_says_and_nowhere_else(scheme):
+    contents, notes = to_coco(SourceDataset({"train": [image("a.jpg", FIVE)]}), scheme, TARGET)
+    (annotation,) = contents["train"]["annotations"]
+    points = np.array(annotation["keypoints"]).reshape(26, 3)
+    labelled = {TARGET.names[index]: tuple(points[index]) for index in points[:, 2].nonzero()[0]}
+    assert labelled == {"nose": (10, 12, 1), "l_knee": (20, 20, 2), "r_knee": (30, 30, 2)}
+    # Template coordinates of the unlabelled withers are gone, as are all others.
+    assert not points[points[:, 2] == 0].any()
+    assert annotation["num_keypoints"] == 3
+    assert annotation["bbox"] == [1, 2, 30, 20]
+    assert annotation["area"] == pytest.approx(0.53 * 600)
+    assert notes == []
+
+
+def test_a_point_on_the_border_stays_and_one_outside_goes(scheme):
+    points = [[0, 0, 0], [50, 40, 2], [50.1, 20, 2], [20, -0.1, 1], [0, 0, 2]]
+    contents, notes = to_coco(SourceDataset({"val": [image("a.jpg", points)]}), scheme, TARGET)
+    found = np.array(contents["val"]["annotations"][0]["keypoints"]).reshape(26, 3)
+    names = {TARGET.names[index] for index in found[:, 2].nonzero()[0]}
+    assert names == {"nose", "withers"}
+    assert notes == ["val: labelled points outside their picture dropped (a.jpg, a.jpg)"]
+
+
+def test_ids_are_unique_over_splits(scheme):
+    dataset = SourceDataset(
+        {"train": [image("a.jpg", FIVE, FIVE), image("b.jpg")], "val": [image("c.jpg", FIVE)]}
+    )
+    contents, _ = to_coco(dataset, scheme, TARGET)
+    for part in ("images", "annotations"):
+        ids = [row["id"] for content in contents.values() for row in content[part]]
+        assert ids == [1, 2, 3]
+
+
+def test_the_category_names_points_and_links(scheme):
+    contents, _ = to_coco(SourceDataset({"train": [image("a.jpg", FIVE)]}), scheme, TARGET)
+    (category,) = contents["train"]["categories"]
+    assert tuple(category["keypoints"]) == TARGET.names
+    names = [(TARGET.names[a - 1], TARGET.names[b - 1]) for a, b in category["skeleton"]]
+    assert names == [(link.start, link.end) for link in TARGET.links]
+
+
+def test_versions_of_one_picture_stay_in_the_first_split_only():
+    dataset = SourceDataset(
+        {
+            "train": [image("x.rf.1.jpg"), image("x.rf.2.jpg"), image("y.jpg")],
+            "val": [image("x.rf.3.jpg"), image("z.rf.1.jpg")],
+            "test": [image("y.png"), image("z.rf.9.jpg"), image("w.jpg")],
+        }
+    )
+    drop_repeated_sources(dataset)
+    names = {split: [item.path.name for item in items] for split, items in dataset.splits.items()}
+    assert names == {
+        "train": ["x.rf.1.jpg", "x.rf.2.jpg", "y.jpg"],
+        "val": ["z.rf.1.jpg"],
+        "test": ["w.jpg"],
+    }
+    assert dataset.notes[0].startswith("val: 1 pictures removed")
+    assert "x.rf.3.jpg (in train)" in dataset.notes[0]
+    assert "y.png (in train), z.rf.9.jpg (in val)" in dataset.notes[1]
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(ValueError, match="cannot convert to 'cow'; expected one of horse26"):
+        find_target("cow")

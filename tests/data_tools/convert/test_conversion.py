@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, writer
+from equikpt.data_tools.convert.conversion import convert
+from equikpt.data_tools.convert.targets import find_target
+from equikpt.datasets.horse26 import Horse26Dataset
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+
+
+def run(source: Path, output: Path, mapping: Path, **options) -> list[str]:
+    return convert("yolo-pose", source, output, mapping=str(mapping), **options)
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["copy", "link"])
+def test_the_output_has_the_users_layout_and_trains(make_yolo, mapping_file, tmp_path, link):
+    source, output = make_yolo(), tmp_path / "out"
+    run(source, output, mapping_file, link=link)
+    assert sorted(tree(output)) == [
+        "annotations/train.json",
+        "annotations/val.json",
+        *(f"images/train/train{index}_jpg.rf.000{index}.jpg" for index in range(3)),
+        *(f"images/val/valid{index}_jpg.rf.000{index}.jpg" for index in range(2)),
+    ]
+    picture = "train0_jpg.rf.0000.jpg"
+    before, after = source / "train/images" / picture, output / "images/train" / picture
+    assert before.read_bytes() == after.read_bytes()
+    assert os.path.samefile(before, after) is link
+    dataset = Horse26Dataset(
+        data_root=str(output),
+        ann_file="annotations/train.json",
+        data_prefix={"img": "images/train/"},
+    )
+    assert len(dataset) == 3
+    np.testing.assert_allclose(dataset.get_data_info(0)["keypoints"][0, 12], [20, 20])
+
+
+def test_the_report_says_mapping_notes_and_counts(make_yolo, mapping_file, tmp_path):
+    text = "\n".join(run(make_yolo(), tmp_path / "out", mapping_file))
+    assert "4 of 26 keypoints of horse26 have a source" in text
+    assert "l_knee -> l_knee" in text
+    assert "of the source, not used: poll" in text
+    assert "note: the flip_idx of data.yaml is wrong" in text
+    assert "train: 3 pictures, 3 animals, 6 points seen, 3 hidden" in text
+    assert "val: 2 pictures, 2 animals, 4 points seen, 2 hidden" in text
+
+
+def test_twice_gives_the_same_bytes(make_yolo, mapping_file, tmp_path):
+    source = make_yolo()
+    for name in ("a", "b"):
+        run(source, tmp_path / name, mapping_file)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_a_dry_run_writes_nothing(make_yolo, mapping_file, tmp_path):
+    lines = run(make_yolo(), tmp_path / "out", mapping_file, dry_run=True)
+    assert any(line.startswith("train: 3 pictures") for line in lines)
+    assert "nothing written" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_exists_is_kept_without_force_and_replaced_with_it(make_yolo, mapping_file, tmp_path):
+    output = tmp_path / "out"
+    run(make_yolo(), output, mapping_file)
+    (output / "notes.txt").write_text("mine")
+    before = tree(output)
+    other = make_yolo(num_train=1, num_valid=1, name="other")
+    with pytest.raises(FileExistsError, match=r"train.json exists; .* --force"):
+        run(other, output, mapping_file)
+    assert tree(output) == before
+    run(other, output, mapping_file, force=True)
+    assert sorted(tree(output)) == [
+        "annotations/train.json",
+        "annotations/val.json",
+        "images/train/train0_jpg.rf.0000.jpg",
+        "images/val/valid0_jpg.rf.0000.jpg",
+        "notes.txt",
+    ]
+
+
+@pytest.mark.parametrize("existing", [False, True], ids=["new", "over an old one"])
+@pytest.mark.parametrize("step", ["copyfile", "replace"])
+def test_an_interruption_leaves_nothing_that_looks_whole(
+    make_yolo, mapping_file, tmp_path, monkeypatch, step, existing
+):
+    """Stopped at its third file operation, a split has either all its pictures or no JSON."""
+    source, output = make_yolo(), tmp_path / "out"
+    if existing:
+        run(make_yolo(num_train=1, num_valid=1, name="older"), output, mapping_file)
+    module = writer.shutil if step == "copyfile" else writer.os
+    real, calls = getattr(module, step), []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module, step, stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, output, mapping_file, force=True)
+    monkeypatch.undo()
+
+    assert not (output / writer.STAGING).exists()
+    for path in output.glob("annotations/*.json"):
+        listed = {row["file_name"] for row in json.loads(path.read_text())["images"]}
+        assert listed == {file.name for file in (output / "images" / path.stem).iterdir()}
+    run(source, output, mapping_file, force=True)
+    assert len(tree(output)) == 7
+
+
+def test_what_a_killed_run_left_is_cleared(make_yolo, mapping_file, tmp_path):
+    left = tmp_path / "out" / writer.STAGING / "images/train/half.jpg"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    run(make_yolo(), tmp_path / "out", mapping_file)
+    assert not (tmp_path / "out" / writer.STAGING).exists()
+    assert len(tree(tmp_path / "out")) == 7
+
+
+def test_pictures_are_not_converted_onto_themselves(make_yolo, mapping_file):
+    root = make_yolo()
+    (root / "images").mkdir()
+    (root / "train/images").rename(root / "images/train")
+    (root / "labels").mkdir()
+    (root / "train/labels").rename(root / "labels/train")
+    text = (root / "data.yaml").read_text().replace("../train/images", "images/train")
+    (root / "data.yaml").write_text(text)
+    before = tree(root)
+    with pytest.raises(ValueError, match="lie in the output folder"):
+        run(root, root, mapping_file, force=True)
+    assert tree(root) == before
+
+
+def test_an_output_that_the_dataset_refuses_is_not_kept(make_yolo, mapping_file, tmp_path):
+    """A picture that is cut off passes the reader, which only needs its size."""
+    root = make_yolo()
+    path = root / "train/images/train0_jpg.rf.0000.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="damaged pictures"):
+        run(root, tmp_path / "out", mapping_file)
+    assert tree(tmp_path / "out") == {}
+
+
+def test_labels_without_any_mapped_point_are_refused(make_yolo, mapping_file, tmp_path):
+    root = make_yolo()
+    for path in (root / "valid/labels").iterdir():
+        path.write_text("0 0.5 0.5 0.8 0.6 0.1 0.1 2" + " 0 0 0" * 4)
+    with pytest.raises(ValueError, match="no annotation to use"):
+        run(root, tmp_path / "out", mapping_file)
+    assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        pytest.param({"format_name": "yolo"}, ValueError, "no format 'yolo'", id="format"),
+        pytest.param({"source": Path("no/where")}, FileNotFoundError, "no no/where", id="source"),
+        pytest.param({"target_name": "cow"}, ValueError, "cannot convert to 'cow'", id="target"),
+    ],
+)
+def test_wrong_arguments_are_refused(make_yolo, mapping_file, tmp_path, options, error, said):
+    good = {"format_name": "yolo-pose", "source": make_yolo(), "output": tmp_path / "out"}
+    with pytest.raises(error, match=said):
+        convert(**{**good, "mapping": str(mapping_file), **options})
+
+
+def test_tables_name_what_exists():
+    assert set(FORMATS) == {"yolo-pose"}
+    assert "horses16" in SCHEMES
+    for name in TARGETS:
+        target = find_target(name)
+        metainfo = target.dataset_class().METAINFO
+        assert tuple(row["name"] for row in metainfo["keypoint_info"].values()) == target.names
+
+
+def test_the_public_set_converts(real_data, tmp_path):
+    output = tmp_path / "out"
+    lines = convert("yolo-pose", real_data / "horses16", output, mapping="horses16", link=False)
+    contents = {
+        split: json.loads((output / "annotations" / f"{split}.json").read_text())
+        for split in ("train", "val")
+    }
+    assert {split: len(content["images"]) for split, content in contents.items()} == {
+        "train": 333,
+        "val": 89,
+    }
+    assert sum("4 pictures removed" in line for line in lines) == 1
+    sources = {
+        split: {row["file_name"].split(".rf.")[0] for row in content["images"]}
+        for split, content in contents.items()
+    }
+    assert not sources["train"] & sources["val"]
+    names = find_target("horse26").names
+    counts: Counter = Counter()
+    for annotation in contents["train"]["annotations"]:
+        for name, visibility in zip(names, annotation["keypoints"][2::3], strict=True):
+            counts[name] += visibility > 0
+    assert sum(count > 0 for count in counts.values()) == 12
+    # Counted in the label files with another script.
+    assert (counts["nose"], counts["withers"], counts["l_hock"]) == (331, 305, 232)
+
+
+def test_hidden_points_of_the_public_set_are_on_the_far_side(real_data, tmp_path):
+    """A horse that looks to the right shows its right side: so left and right are not mixed up."""
+    convert("yolo-pose", real_data / "horses16", tmp_path / "out", mapping="horses16")
+    content = json.loads((tmp_path / "out/annotations/train.json").read_text())
+    place = {name: index for index, name in enumerate(find_target("horse26").names)}
+    hidden: dict[str, list[bool]] = {"near": [], "far": []}
+    for annotation in content["annotations"]:
+        points = np.array(annotation["keypoints"]).reshape(26, 3)
+        nose, withers = points[place["nose"]], points[place["withers"]]
+        if min(nose[2], withers[2]) == 0 or abs(nose[0] - withers[0]) < 100:
+            continue
+        near = "r" if nose[0] > withers[0] else "l"
+        for side in "lr":
+            for joint in ("elbow", "knee", "hock"):
+                visibility = points[place[f"{side}_{joint}"], 2]
+                if visibility:
+                    hidden["near" if side == near else "far"].append(visibility == 1)
+    assert len(hidden["near"]) > 300
+    assert np.mean(hidden["near"]) < 0.05
+    assert np.mean(hidden["far"]) > 0.2

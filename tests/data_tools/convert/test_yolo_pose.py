@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from equikpt.data_tools.convert.yolo_pose import read
+
+WIDTH, HEIGHT = 50, 40
+POINTS = "0.1 0.1 2 0.2 0.3 1 0.4 0.5 2 0.6 0.75 2 0.33 0.44 0"
+LINE = f"0 0.5 0.5 0.8 0.6 {POINTS}"
+
+
+def first_label(root):
+    return root / "train/labels/train0_jpg.rf.0000.txt"
+
+
+def test_fractions_become_pixels(make_yolo, scheme):
+    dataset = read(make_yolo(), scheme)
+    assert {split: len(images) for split, images in dataset.splits.items()} == {
+        "train": 3,
+        "val": 2,
+    }
+    image = dataset.splits["train"][0]
+    assert (image.width, image.height) == (WIDTH, HEIGHT)
+    assert image.source_name == "train0_jpg"
+    (instance,) = image.instances
+    # Centre (25, 20), 40 wide, 24 high.
+    assert instance.box_px == pytest.approx((5, 8, 40, 24))
+    expected = [[5, 4, 2], [10, 12, 1], [20, 20, 2], [30, 30, 2], [16.5, 17.6, 0]]
+    np.testing.assert_allclose(instance.keypoints, expected)
+
+
+def test_two_values_a_point_have_the_corner_for_unlabelled(make_yolo, scheme):
+    root = make_yolo(kpt_shape=[5, 2])
+    for path in root.rglob("*.txt"):
+        path.write_text("0 0.5 0.5 0.8 0.6 0.1 0.1 0 0 0.4 0.5 0.6 0.75 0 0.2\n")
+    (instance,) = read(root, scheme).splits["train"][0].instances
+    expected = [[5, 4, 2], [0, 0, 0], [20, 20, 2], [30, 30, 2], [0, 8, 2]]
+    np.testing.assert_allclose(instance.keypoints, expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="roboflow, one level off"),
+        pytest.param({"train": "train/images", "val": "valid/images"}, id="beside the file"),
+        pytest.param({"path": "sub/..", "train": "train/images", "val": "valid/images"}, id="path"),
+        pytest.param({"val": None, "valid": "../valid/images"}, id="valid for val"),
+        pytest.param({"train": ["train/images"]}, id="a list"),
+        pytest.param({"names": {0: "horse"}}, id="names by number"),
+    ],
+)
+def test_ways_to_say_where_the_pictures_are(make_yolo, scheme, changes):
+    root = make_yolo(**changes)
+    (root / "sub").mkdir()
+    assert [len(images) for images in read(root, scheme).splits.values()] == [3, 2]
+
+
+def test_the_file_itself_may_be_given(make_yolo, scheme):
+    assert read(make_yolo() / "data.yaml", scheme).splits.keys() == {"train", "val"}
+
+
+def test_an_absent_test_split_is_noted(make_yolo, scheme):
+    assert any(
+        "'../test/images' for the test split" in note for note in read(make_yolo(), scheme).notes
+    )
+
+
+def test_a_wrong_flip_is_ignored_and_the_right_one_told(make_yolo, scheme):
+    notes = [note for note in read(make_yolo(), scheme).notes if "flip_idx" in note]
+    (note,) = notes
+    assert "wrong and is ignored" in note
+    assert "[0, 1, 2, 3, 4]" in note
+    assert "[0, 1, 3, 2, 4]" in note
+
+
+@pytest.mark.parametrize("flip_idx", [None, [0, 1, 3, 2, 4]], ids=["absent", "right"])
+def test_a_right_or_absent_flip_is_not_mentioned(make_yolo, scheme, flip_idx):
+    assert not any("flip" in note for note in read(make_yolo(flip_idx=flip_idx), scheme).notes)
+
+
+def test_the_size_is_that_of_the_picture(make_yolo, scheme):
+    root = make_yolo()
+    path = next((root / "train/images").iterdir())
+    cv2.imwrite(str(path), np.zeros((100, 200, 3), np.uint8))
+    image = next(image for image in read(root, scheme).splits["train"] if image.path == path)
+    assert (image.width, image.height) == (200, 100)
+    np.testing.assert_allclose(image.instances[0].keypoints[0], [20, 10, 2])
+
+
+def test_several_animals_blank_lines_and_no_label_file(make_yolo, scheme):
+    root = make_yolo()
+    first_label(root).write_text(f"{LINE}\n\n{LINE}\n")
+    (root / "train/labels/train1_jpg.rf.0001.txt").write_text("")
+    (root / "train/labels/train2_jpg.rf.0002.txt").unlink()
+    (root / "train/labels/lonely.txt").write_text(LINE)
+    dataset = read(root, scheme)
+    assert [len(image.instances) for image in dataset.splits["train"]] == [2, 0, 0]
+    assert "train: pictures without a label file (train2_jpg.rf.0002.jpg)" in dataset.notes
+    assert "train: label files without a picture (lonely.txt)" in dataset.notes
+
+
+def test_of_several_classes_those_asked_for_are_read(make_yolo, scheme):
+    root = make_yolo(names=["cow", "horse"])
+    first_label(root).write_text(f"{LINE}\n1{LINE[1:]}\n1{LINE[1:]}\n")
+    with pytest.raises(ValueError, match="classes cow, horse; say under 'classes'"):
+        read(root, scheme)
+    images = read(root, replace(scheme, classes=("horse",))).splits["train"]
+    assert [len(image.instances) for image in images] == [2, 0, 0]
+    with pytest.raises(ValueError, match="asks for class 'mule'"):
+        read(root, replace(scheme, classes=("mule",)))
+
+
+def test_a_box_that_passes_the_border_by_rounding_is_clipped(make_yolo, scheme):
+    root = make_yolo()
+    first_label(root).write_text(f"0 0.5 0.5 1.01 1.01 {POINTS}")
+    assert read(root, scheme).splits["train"][0].instances[0].box_px == pytest.approx(
+        (0, 0, WIDTH, HEIGHT)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(LINE + " 1", "has 21 values; expected 20", id="too long"),
+        pytest.param(LINE[:-2], "has 19 values", id="too short"),
+        pytest.param(LINE.replace("0.33", "nan"), "expected 20 finite", id="nan"),
+        pytest.param(LINE.replace("0.33", "x"), "is no number", id="a word"),
+        pytest.param("1" + LINE[1:], "has class 1", id="class out of range"),
+        pytest.param("0.5" + LINE[1:], "has class 0.5", id="class no integer"),
+        pytest.param(LINE[:-1] + "3", "visibility other than", id="visibility 3"),
+        pytest.param(LINE.replace("0.8 0.6", "0.8 0"), "has the box", id="box without height"),
+        pytest.param(LINE.replace("0.5 0.5 0.8", "25 20 40"), "as fractions", id="box in px"),
+    ],
+)
+def test_a_wrong_line_is_named_with_file_and_number(make_yolo, scheme, text, said):
+    root = make_yolo()
+    first_label(root).write_text(f"{LINE}\n{text}\n")
+    where = re.escape(f"{first_label(root).name}:2")
+    with pytest.raises(ValueError, match=f"{where}.*{said}"):
+        read(root, scheme)
+
+
+def test_a_damaged_picture_is_named(make_yolo, scheme):
+    root = make_yolo()
+    path = next((root / "train/images").iterdir())
+    path.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=f"{path.name} is damaged"):
+        read(root, scheme)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        pytest.param({"kpt_shape": None}, ValueError, "kpt_shape None", id="detection dataset"),
+        pytest.param({"kpt_shape": [5, 4]}, ValueError, "this is no YOLO-pose", id="shape"),
+        pytest.param(
+            {"kpt_shape": [17, 3]}, ValueError, "17 keypoints and the mapping names 5", id="K"
+        ),
+        pytest.param({"names": None}, ValueError, "no class names", id="names"),
+        pytest.param({"train": "../nowhere"}, FileNotFoundError, "'../nowhere'", id="train"),
+        pytest.param({"train": None, "val": None, "test": None}, ValueError, "names no", id="none"),
+    ],
+)
+def test_a_wrong_description_is_refused(make_yolo, scheme, changes, error, said):
+    with pytest.raises(error, match=said):
+        read(make_yolo(**changes), scheme)
+
+
+def test_a_folder_without_description_is_refused(tmp_path, scheme):
+    with pytest.raises(FileNotFoundError, match=r"no .*data.yaml; give the folder"):
+        read(tmp_path, scheme)
+
+
+def test_an_empty_split_is_refused(make_yolo, scheme):
+    with pytest.raises(FileNotFoundError, match="no pictures for split 'val'"):
+        read(make_yolo(num_valid=0), scheme)
