@@ -1,0 +1,257 @@
+"""A COCO-style dataset that says what is wrong with its files before training starts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+from mmengine.fileio import dump
+from mmengine.logging import MessageHub, MMLogger
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS
+
+from equikpt.datasets import coco_checks, image_checks
+from equikpt.datasets.coco_checks import Finding, named
+from equikpt.datasets.coco_file import load_coco
+from equikpt.datasets.detections import check_detections
+
+LISTED_MISSING = 10
+
+
+@DATASETS.register_module()
+class CheckedCocoDataset(BaseCocoStyleDataset):
+    """:class:`BaseCocoStyleDataset` that checks its annotation file and its pictures.
+
+    A subclass gives ``METAINFO`` and nothing else. Pictures that are missing on disk are left out
+    of training and of the evaluation's ground truth; every other mistake stops with a message that
+    names the offenders. Annotations without labelled keypoints and crowds are skipped, as MMPose
+    does, and counted in the log.
+
+    To each data info it adds ``keypoints_visibility``, (N, K) uint8, the file's 0 (not labelled),
+    1 (hidden) or 2 (seen) beside MMPose's ``keypoints_visible``, which is 0 or 1.
+
+    Evaluation: MMPose's dataset hands the path of its annotation file to ``CocoMetric``, whose
+    ground truth then includes the missing pictures. This one does not, so a ``CocoMetric`` without
+    ``ann_file`` builds it from the data samples. With ``bbox_file``, whose samples carry no
+    annotation, it hands over a file without the missing pictures.
+
+    Args:
+        check_images: ``"header"`` opens every picture at load and compares its size with the file;
+            ``"full"`` decodes it as well; ``"none"`` only looks whether it exists.
+        area_from_bbox: Share of the box that stands in for an area which is absent or not above 0;
+            0.53 is the share that MMPose uses. ``None`` stops at such annotations.
+        max_missing_share: Largest share of missing pictures, 0 to 1, with which to go on.
+        **kwargs: As :class:`BaseCocoStyleDataset`.
+
+    Raises:
+        FileNotFoundError: If the annotation file or too many pictures are missing.
+        ValueError: If an option, the annotation file or a picture is wrong.
+    """
+
+    def __init__(
+        self,
+        *args,
+        check_images: str = "header",
+        area_from_bbox: float | None = None,
+        max_missing_share: float = 0.1,
+        **kwargs,
+    ) -> None:
+        if check_images not in image_checks.MODES:
+            modes = ", ".join(image_checks.MODES)
+            raise ValueError(f"check_images is {check_images!r}; expected one of {modes}")
+        if area_from_bbox is not None and not 0 < area_from_bbox <= 1:
+            raise ValueError(
+                f"area_from_bbox is {area_from_bbox}; expected a share of the box above 0 and up "
+                "to 1, or None"
+            )
+        if not 0 <= max_missing_share <= 1:
+            raise ValueError(f"max_missing_share is {max_missing_share}; expected 0 to 1")
+        self.check_images = check_images
+        self.area_from_bbox = area_from_bbox
+        self.max_missing_share = max_missing_share
+        super().__init__(*args, **kwargs)
+        # The base class has just published its annotation file, missing pictures and all.
+        self._publish_ground_truth()
+
+    def full_init(self) -> None:
+        """Load, unless it is done, and settle where the evaluation's ground truth comes from."""
+        super().full_init()
+        self._publish_ground_truth()
+
+    def load_data_list(self) -> list[dict]:
+        """Read and check the annotation file and the pictures.
+
+        Raises:
+            FileNotFoundError: If the annotation file or too many pictures are missing.
+            ValueError: If the annotation file or a picture is wrong, or nothing usable is left.
+        """
+        if not self.ann_file:
+            raise ValueError(
+                f"{type(self).__name__} got no ann_file; set it to a COCO keypoint JSON"
+            )
+        content = load_coco(self.ann_file)
+        names = list(self.metainfo["keypoint_name2id"])
+        self._settle(coco_checks.check_coco(content, names, needs_area=self.area_from_bbox is None))
+        if self.bbox_file:
+            check_detections(self.bbox_file, {row["id"] for row in content["images"]})
+        self._complete(content)
+        content = self._without_missing(content)
+        self._settle(image_checks.check_images(self._listed(content), self.check_images))
+        self._content = content
+        data_list = super().load_data_list()
+        if self.bbox_file:
+            self._write_ground_truth()
+        del self._content
+        if not data_list:
+            raise ValueError(
+                f"{self.ann_file} has no annotation to use: {len(content['annotations'])} belong "
+                "to existing pictures, and none has labelled keypoints without being a crowd; "
+                "label some, or correct the visibilities"
+            )
+        return data_list
+
+    def parse_data_info(self, raw_data_info: dict) -> dict | None:
+        """As the base class, with the raw visibilities; ``None`` without box or keypoints."""
+        annotation = raw_data_info["raw_ann_info"]
+        if not annotation.get("keypoints") or not coco_checks.is_box(annotation.get("bbox")):
+            return None
+        data_info = super().parse_data_info(raw_data_info)
+        if data_info is not None:
+            data_info["keypoints_visibility"] = coco_checks.visibilities(annotation)[None]
+        return data_info
+
+    def _load_annotations(self) -> tuple[list[dict], list[dict]]:
+        """Instances and pictures of the checked content; the base class would read the file."""
+        self._metainfo["CLASSES"] = self._content["categories"]
+        annotations_of: dict[int, list[dict]] = {}
+        for annotation in self._content["annotations"]:
+            annotations_of.setdefault(annotation["image_id"], []).append(annotation)
+        instances, images = [], []
+        for listed in self._content["images"]:
+            if listed["id"] % self.sample_interval != 0:
+                continue
+            path = os.path.join(self.data_prefix["img"], listed["file_name"])
+            image = {**listed, "img_id": listed["id"], "img_path": path}
+            images.append(image)
+            for annotation in annotations_of.get(listed["id"], ()):
+                raw = {"raw_ann_info": annotation, "raw_img_info": image}
+                instance = self.parse_data_info(raw)
+                if instance is not None:
+                    instances.append(instance)
+        return instances, images
+
+    def _load_detection_results(self) -> list[dict]:
+        """Detected boxes on the pictures that exist."""
+        present = {image["id"] for image in self._content["images"]}
+        detections = [
+            info for info in super()._load_detection_results() if info["img_id"] in present
+        ]
+        for info in detections:
+            # A detection has no labels; MMPose calls its dummy points visible, so this says seen.
+            info["keypoints_visibility"] = np.full(info["keypoints_visible"].shape, 2, np.uint8)
+        return detections
+
+    def _settle(self, findings: list[Finding]) -> None:
+        """Stop at fatal findings, all in one message, and log the others."""
+        fatal = [finding.sentence() for finding in findings if finding.fatal]
+        if fatal:
+            raise ValueError(f"{self.ann_file}: {' - '.join(fatal)}")
+        for finding in findings:
+            MMLogger.get_current_instance().warning(f"{self.ann_file}: {finding.sentence()}")
+
+    def _complete(self, content: dict) -> None:
+        """Fill in what the evaluation reads from annotations: area, crowd mark, point count."""
+        filled = skipped = crowds = 0
+        for annotation in content["annotations"]:
+            annotation["iscrowd"] = int(bool(annotation.get("iscrowd")))
+            annotation["num_keypoints"] = int((coco_checks.visibilities(annotation) > 0).sum())
+            used = coco_checks.is_used(annotation)
+            crowds += annotation["iscrowd"]
+            skipped += not used and not annotation["iscrowd"]
+            if not coco_checks.has_area(annotation) and coco_checks.is_box(annotation.get("bbox")):
+                # Without area_from_bbox only unused annotations get here: no score reads theirs.
+                share = self.area_from_bbox or coco_checks.BOX_AREA_SHARE
+                annotation["area"] = share * annotation["bbox"][2] * annotation["bbox"][3]
+                filled += used
+        logger = MMLogger.get_current_instance()
+        if self.data_mode == "topdown" and (skipped or crowds):
+            logger.info(
+                f"{self.ann_file}: of {len(content['annotations'])} annotations, {skipped} without "
+                f"labelled keypoints and {crowds} crowds are skipped"
+            )
+        if filled:
+            logger.info(f"{self.ann_file}: {filled} areas are {self.area_from_bbox} of their boxes")
+
+    def _listed(self, content: dict) -> list[image_checks.ListedImage]:
+        if "img" not in self.data_prefix:
+            raise ValueError(
+                f"data_prefix is {dict(self.data_prefix)}; expected the folder of the pictures "
+                "under the key 'img'"
+            )
+        return [
+            image_checks.ListedImage(
+                os.path.join(self.data_prefix["img"], row["file_name"]), row["width"], row["height"]
+            )
+            for row in content["images"]
+        ]
+
+    def _without_missing(self, content: dict) -> dict:
+        """The content without the pictures that are not on disk, which the log lists."""
+        listed = self._listed(content)
+        lost = {image.path for image in image_checks.missing_images(listed)}
+        if not lost:
+            return content
+        rows = content["images"]
+        names = [
+            row["file_name"] for row, image in zip(rows, listed, strict=True) if image.path in lost
+        ]
+        folder = self.data_prefix["img"]
+        told = (
+            f"{len(names)} of {len(rows)} pictures of {self.ann_file} are missing under "
+            f"{folder or os.getcwd()} ({named(names, LISTED_MISSING)})"
+        )
+        if len(names) == len(rows) or len(names) > self.max_missing_share * len(rows):
+            raise FileNotFoundError(f"{told}; {self._missing_advice(sorted(lost)[0])}")
+        MMLogger.get_current_instance().warning(
+            f"{told}; they are left out of training and evaluation"
+        )
+        kept = [row for row, image in zip(rows, listed, strict=True) if image.path not in lost]
+        kept_ids = {row["id"] for row in kept}
+        annotations = [row for row in content["annotations"] if row["image_id"] in kept_ids]
+        return {**content, "images": kept, "annotations": annotations}
+
+    def _missing_advice(self, path: str) -> str:
+        other_case = image_checks.name_in_other_case(path)
+        if other_case:
+            return f"'{other_case}' is there: make upper and lower case agree with the JSON"
+        return (
+            "set data_root and data_prefix so that data_prefix['img'] + file_name is the picture, "
+            f"or raise max_missing_share (now {self.max_missing_share}) to go on without them"
+        )
+
+    def _publish_ground_truth(self) -> None:
+        """Tell ``CocoMetric``, through the message hub, which ground truth belongs to this test."""
+        if not self.test_mode:
+            return
+        hub = MessageHub.get_current_instance()
+        key = f"{self.metainfo['dataset_name']}_ann_file"
+        if not self.bbox_file:
+            hub.pop_info(key, None)
+        elif self._fully_initialized:
+            hub.update_info(key, self._ground_truth_file)
+
+    def _write_ground_truth(self) -> None:
+        folder = tempfile.mkdtemp(prefix="equikpt_ground_truth_")
+        self._ground_truth_file = str(Path(folder) / "ground_truth.json")
+        dump(self._content, self._ground_truth_file)
+        weakref.finalize(self, _remove_ground_truth, self._ground_truth_file, os.getpid())
+
+
+def _remove_ground_truth(path: str, owner_pid: int) -> None:
+    """Remove the file with its dataset, but not with the copies in data loader workers."""
+    if os.getpid() == owner_pid:
+        Path(path).unlink(missing_ok=True)
+        Path(path).parent.rmdir()

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import gc
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.structures import InstanceData
+from mmpose.datasets.transforms import LoadImage, PackPoseInputs
+from mmpose.evaluation.metrics import CocoMetric
+
+from equikpt.datasets.checked_coco import CheckedCocoDataset
+
+
+@pytest.fixture
+def build(write_coco, tiny_metainfo):
+    """``build(content, missing=(), **options)``: a dataset of three keypoints."""
+
+    def make(content: dict, missing: tuple[str, ...] = (), **options) -> CheckedCocoDataset:
+        return CheckedCocoDataset(**write_coco(content, missing), metainfo=tiny_metainfo, **options)
+
+    return make
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Lines that the dataset logged."""
+    lines: list[str] = []
+    logger = MMLogger.get_current_instance()
+    for level in ("info", "warning"):
+        monkeypatch.setattr(
+            logger, level, lambda text, level=level: lines.append(f"{level}: {text}")
+        )
+    return lines
+
+
+def ap(dataset: CheckedCocoDataset, ann_file: str | None = None, shift_px: float = 0.0) -> float:
+    """AP of the labels themselves, moved by ``shift_px``, as a test loop would compute it."""
+    metric = CocoMetric(ann_file=ann_file, score_mode="bbox", nms_mode="none")
+    metric.dataset_meta = dataset.metainfo
+    for index in range(len(dataset)):
+        sample = PackPoseInputs()(LoadImage()(dataset.get_data_info(index)))["data_samples"]
+        truth = sample.gt_instances
+        sample.pred_instances = InstanceData(
+            keypoints=dataset.get_data_info(index)["keypoints"] + shift_px,
+            keypoint_scores=np.ones((1, 3)),
+            bboxes=truth.bboxes.numpy() if hasattr(truth.bboxes, "numpy") else truth.bboxes,
+            bbox_scores=np.ones(1),
+        )
+        metric.process([], [sample.to_dict()])
+    return metric.evaluate(size=len(dataset))["coco/AP"]
+
+
+def test_labels_come_through_unchanged(build, make_coco):
+    content = make_coco()
+    dataset = build(content)
+    assert len(dataset) == 6
+    for index, annotation in enumerate(content["annotations"]):
+        info = dataset.get_data_info(index)
+        points = np.array(annotation["keypoints"]).reshape(1, 3, 3)
+        assert info["id"] == annotation["id"]
+        np.testing.assert_allclose(info["keypoints"], points[..., :2], rtol=1e-6)
+        np.testing.assert_array_equal(info["keypoints_visibility"], points[..., 2])
+        np.testing.assert_array_equal(info["keypoints_visible"], np.minimum(points[..., 2], 1))
+        assert info["keypoints_visibility"].dtype == np.uint8
+        assert info["area"] == 300
+        assert info["num_keypoints"] == 2
+        assert Path(info["img_path"]).is_file()
+
+
+def test_the_number_of_labelled_points_is_counted_not_trusted(build, make_coco):
+    content = make_coco()
+    content["annotations"][0]["num_keypoints"] = 0
+    content["annotations"][1]["num_keypoints"] = 17
+    dataset = build(content)
+    assert [dataset.get_data_info(index)["num_keypoints"] for index in (0, 1)] == [2, 2]
+
+
+def test_bottomup_keeps_the_animals_of_a_picture_together(build, make_coco):
+    dataset = build(make_coco(), data_mode="bottomup")
+    assert len(dataset) == 3
+    info = dataset.get_data_info(0)
+    assert info["keypoints"].shape == (2, 3, 2)
+    np.testing.assert_array_equal(info["keypoints_visibility"], [[0, 1, 2], [0, 1, 2]])
+
+
+@pytest.mark.parametrize("data_mode", ["topdown", "bottomup"])
+@pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
+def test_pictures_missing_on_disk_are_left_out_and_listed(
+    build, make_coco, log, data_mode, test_mode
+):
+    missing = ("002.png", "004.png")
+    dataset = build(
+        make_coco(num_images=6),
+        missing=missing,
+        max_missing_share=0.4,
+        data_mode=data_mode,
+        test_mode=test_mode,
+    )
+    names = {Path(dataset.get_data_info(index)["img_path"]).name for index in range(len(dataset))}
+    assert names == {"001.png", "003.png", "005.png", "006.png"}
+    (line,) = [line for line in log if line.startswith("warning")]
+    assert "2 of 6 pictures" in line
+    assert "(002.png, 004.png)" in line
+    assert "left out of training and evaluation" in line
+
+
+def test_the_log_lists_the_first_ten_missing_pictures(build, make_coco, log):
+    missing = tuple(f"{index:03d}.png" for index in range(1, 13))
+    build(make_coco(num_images=14), missing=missing, max_missing_share=1)
+    assert "(12 in all: 001.png, " in log[0]
+    assert "010.png, …)" in log[0]
+    assert "011.png" not in log[0]
+
+
+def test_too_many_missing_pictures_stop(build, make_coco, tmp_path):
+    content = make_coco(num_images=10)
+    assert len(build(content, missing=("001.png",))) == 18  # a tenth is not more than a tenth
+    (tmp_path / "images/train/002.png").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        build(content, missing=("001.png", "002.png"))
+    text = str(caught.value)
+    assert "2 of 10 pictures" in text
+    assert str(tmp_path / "images/train") in text
+    assert "data_prefix" in text
+    assert "max_missing_share (now 0.1)" in text
+
+
+def test_no_share_allows_that_all_pictures_are_missing(build, make_coco):
+    missing = ("001.png", "002.png", "003.png")
+    with pytest.raises(FileNotFoundError, match="3 of 3 pictures"):
+        build(make_coco(), missing=missing, max_missing_share=1)
+
+
+def test_a_wrong_case_is_said_to_be_the_cause(build, make_coco, tmp_path):
+    content = make_coco()
+    build(content)
+    for path in (tmp_path / "images/train").iterdir():
+        path.rename(path.with_suffix(".PNG"))
+    names = tuple(row["file_name"] for row in content["images"])
+    with pytest.raises(FileNotFoundError, match="'001.PNG' is there"):
+        build(content, missing=names)
+
+
+@pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
+def test_ground_truth_as_prediction_scores_one_with_pictures_missing(build, make_coco, test_mode):
+    dataset = build(
+        make_coco(num_images=5),
+        missing=("003.png",),
+        max_missing_share=0.2,
+        test_mode=test_mode,
+    )
+    assert ap(dataset) == pytest.approx(1.0)
+
+
+def test_controls_of_the_score(build, make_coco):
+    """The same evaluation sees a shift, and would see the missing picture in the file's truth."""
+    dataset = build(
+        make_coco(num_images=5), missing=("003.png",), max_missing_share=0.2, test_mode=True
+    )
+    assert ap(dataset, shift_px=40.0) == pytest.approx(0.0)
+    assert ap(dataset, ann_file=dataset.ann_file) < 0.9
+
+
+def test_indices_limit_the_ground_truth_too(build, make_coco):
+    assert ap(build(make_coco(num_images=5), indices=3, test_mode=True)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("lazy_init", [False, True], ids=["at once", "lazy"])
+def test_the_file_of_an_earlier_test_set_is_not_taken_for_ours(build, make_coco, lazy_init):
+    MessageHub.get_current_instance().update_info("tiny_ann_file", "stale.json")
+    dataset = build(make_coco(), test_mode=True, lazy_init=lazy_init)
+    dataset.full_init()
+    assert MessageHub.get_current_instance().get_info("tiny_ann_file") is None
+    assert ap(dataset) == pytest.approx(1.0)
+
+
+@pytest.fixture
+def boxes(tmp_path) -> Path:
+    path = tmp_path / "boxes.json"
+    rows = [
+        {"image_id": image_id, "category_id": 1, "bbox": [1, 1, 21, 29], "score": 0.9}
+        for image_id in (1, 2, 3)
+    ]
+    path.write_text(json.dumps(rows))
+    return path
+
+
+@pytest.mark.parametrize("lazy_init", [False, True], ids=["at once", "lazy"])
+def test_detected_boxes_leave_missing_pictures_out_of_both_sides(
+    build, make_coco, boxes, lazy_init
+):
+    content = make_coco()
+    del content["annotations"][0]["area"]
+    dataset = build(
+        content,
+        missing=("002.png",),
+        max_missing_share=0.5,
+        area_from_bbox=0.53,
+        bbox_file=str(boxes),
+        test_mode=True,
+        lazy_init=lazy_init,
+    )
+    dataset.full_init()
+    assert [dataset.get_data_info(index)["img_id"] for index in range(len(dataset))] == [1, 3]
+    np.testing.assert_array_equal(dataset.get_data_info(0)["keypoints_visibility"], [[2, 2, 2]])
+    truth_file = Path(MessageHub.get_current_instance().get_info("tiny_ann_file"))
+    truth = json.loads(truth_file.read_text())
+    assert [row["id"] for row in truth["images"]] == [1, 3]
+    assert {row["image_id"] for row in truth["annotations"]} == {1, 3}
+    assert all(row["area"] > 0 for row in truth["annotations"])
+    del dataset
+    gc.collect()
+    assert not truth_file.parent.exists()
+
+
+def test_a_wrong_detection_file_stops(build, make_coco, boxes):
+    boxes.write_text("[]")
+    with pytest.raises(ValueError, match="none of the 0 rows"):
+        build(make_coco(), bbox_file=str(boxes), test_mode=True)
+
+
+def test_boxes_are_filtered_by_score(build, make_coco, boxes):
+    rows = json.loads(boxes.read_text())
+    rows[0]["score"] = 0.1
+    boxes.write_text(json.dumps(rows))
+    dataset = build(
+        make_coco(), bbox_file=str(boxes), test_mode=True, filter_cfg={"bbox_score_thr": 0.5}
+    )
+    assert len(dataset) == 2
+
+
+def test_every_second_picture(build, make_coco):
+    assert len(build(make_coco(num_images=4), sample_interval=2)) == 4
+
+
+@pytest.mark.parametrize("serialize_data", [True, False])
+def test_workers_get_the_same_data(build, make_coco, serialize_data):
+    dataset = build(make_coco(), serialize_data=serialize_data)
+    copy = pickle.loads(pickle.dumps(dataset))
+    for index in range(len(dataset)):
+        np.testing.assert_array_equal(
+            copy.get_data_info(index)["keypoints"], dataset.get_data_info(index)["keypoints"]
+        )
+
+
+def test_absent_and_impossible_areas_are_filled_on_demand(build, make_coco, log):
+    content = make_coco()
+    del content["annotations"][0]["area"]
+    content["annotations"][1]["area"] = 0
+    with pytest.raises(ValueError, match=r"annotation 1\).*area_from_bbox.*annotation 2 has 0"):
+        build(content)
+    dataset = build(content, area_from_bbox=0.5, test_mode=True)
+    areas = [float(dataset.get_data_info(index)["area"]) for index in range(3)]
+    assert areas == [0.5 * 21 * 29, 0.5 * 21 * 29, 300.0]
+    assert any("2 areas are 0.5 of their boxes" in line for line in log)
+    assert ap(dataset) == pytest.approx(1.0)
+
+
+def test_unlabelled_animals_and_crowds_are_skipped_and_counted(build, make_coco, log):
+    content = make_coco()
+    content["annotations"][0]["keypoints"] = [0.0] * 9
+    del content["annotations"][1]["keypoints"]
+    content["annotations"][2]["iscrowd"] = 1
+    dataset = build(content, test_mode=True)
+    assert [dataset.get_data_info(index)["id"] for index in range(len(dataset))] == [4, 5, 6]
+    assert any(
+        "of 6 annotations, 2 without labelled keypoints and 1 crowds are skipped" in line
+        for line in log
+    )
+    assert ap(dataset) == pytest.approx(1.0)
+
+
+def test_a_file_without_any_labelled_animal_stops(build, make_coco):
+    content = make_coco()
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = [0.0] * 9
+    with pytest.raises(ValueError, match="no annotation to use: 6 belong"):
+        build(content)
+
+
+def test_mistakes_stop_with_all_of_them_in_one_message(build, make_coco):
+    content = make_coco()
+    content["annotations"][0]["area"] = 0
+    content["annotations"][1]["bbox"] = [0, 0, 0, 0]
+    with pytest.raises(ValueError) as caught:
+        build(content)
+    text = str(caught.value)
+    assert "train.json" in text
+    assert "annotation 1 has 0" in text
+    assert "annotation 2 has [0, 0, 0, 0]" in text
+
+
+def test_a_warning_does_not_stop(build, make_coco, log):
+    content = make_coco()
+    content["annotations"][0]["keypoints"][3] = 60.0
+    assert len(build(content)) == 6
+    assert "outside their picture (annotation 1)" in log[0]
+
+
+@pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
+def test_damaged_pictures_stop(build, make_coco, write_coco, tmp_path, test_mode):
+    content = make_coco()
+    write_coco(content)
+    path = tmp_path / "images/train/002.png"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"damaged pictures \(.*002.png: .*\); replace them"):
+        build(content, missing=("002.png",), test_mode=test_mode)
+    assert len(build(content, missing=("002.png",), check_images="none")) == 6
+
+
+def test_lazy_init_reads_nothing_until_asked(tiny_metainfo, tmp_path):
+    dataset = CheckedCocoDataset(
+        ann_file=str(tmp_path / "a.json"), metainfo=tiny_metainfo, lazy_init=True
+    )
+    assert dataset.metainfo["num_keypoints"] == 3
+    with pytest.raises(FileNotFoundError, match="no annotation file at .*a.json"):
+        dataset.full_init()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"check_images": "half"}, "check_images is 'half'", id="check_images"),
+        pytest.param({"area_from_bbox": 0}, "area_from_bbox is 0", id="area share 0"),
+        pytest.param({"area_from_bbox": 53}, "area_from_bbox is 53", id="area share in percent"),
+        pytest.param({"max_missing_share": 10}, "max_missing_share is 10", id="missing in percent"),
+        pytest.param({"data_prefix": {"image": "a"}}, "under the key 'img'", id="data_prefix"),
+        pytest.param({"ann_file": ""}, "got no ann_file", id="ann_file"),
+    ],
+)
+def test_a_wrong_option_stops(write_coco, make_coco, tiny_metainfo, options, said):
+    with pytest.raises(ValueError, match=said):
+        CheckedCocoDataset(**{**write_coco(make_coco()), "metainfo": tiny_metainfo, **options})

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
+
+from equikpt.datasets.transforms import RandomOcclusion
+
+GREY = 77
+MARK = 255
+
+
+def sample(seed: int, points: int = 12) -> dict:
+    rng = np.random.default_rng(seed)
+    keypoints = rng.uniform([-10, -10], [210, 160], (1, points, 2)).astype(np.float32)
+    visibility = rng.choice([0, 1, 2], (1, points), p=[0.2, 0.2, 0.6]).astype(np.uint8)
+    visibility[0, 0], keypoints[0, 0] = 2, (100, 75)  # one that can be covered
+    return dict(
+        img=np.full((150, 200, 3), GREY, np.uint8),
+        img_shape=(150, 200),
+        bbox=np.array([[10, 5, 190, 140]], np.float32),
+        keypoints=keypoints,
+        keypoints_visible=(visibility > 0).astype(np.float32),
+        keypoints_visibility=visibility,
+    )
+
+
+def changed_px(before: dict, after: dict) -> np.ndarray:
+    return (before["img"] != after["img"]).any(axis=2)
+
+
+def cover(seed: int, before: dict, **arguments) -> dict:
+    np.random.seed(seed)  # noqa: NPY002 - the state that MMEngine seeds
+    return RandomOcclusion(prob=1.0, **arguments)(dict(before))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_seen_points_under_the_patch_become_hidden_and_nothing_else_changes(seed):
+    before = sample(seed)
+    after = cover(seed, before, fills=["noise"])
+    changed = changed_px(before, after)
+    rows, columns = np.nonzero(changed)
+    patch = np.zeros_like(changed)  # noise may hit the grey of the picture: the box around it
+    patch[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
+
+    x, y = np.floor(before["keypoints"][0] + 0.5).astype(int).T
+    in_picture = (x >= 0) & (x < 200) & (y >= 0) & (y < 150)
+    covered = np.zeros(12, bool)
+    covered[in_picture] = patch[y[in_picture], x[in_picture]]
+    old = before["keypoints_visibility"][0]
+    expected = np.where(covered & (old == 2), 1, old)
+    assert np.array_equal(after["keypoints_visibility"][0], expected)
+    assert (expected != old).any()
+    assert np.array_equal(after["keypoints_visible"], before["keypoints_visible"])
+    assert np.array_equal(after["keypoints"], before["keypoints"])
+
+
+def test_the_picture_that_came_in_is_not_written_to():
+    before = sample(0)
+    cover(0, before)
+    assert (before["img"] == GREY).all()
+
+
+@pytest.mark.parametrize("crop", [False, True], ids=["picture", "input-crop"])
+def test_sides_are_fractions_of_the_box(crop):
+    """Of the square root of its area, in px of whichever picture is there."""
+    before = sample(3)
+    factor = 1.0
+    if crop:
+        before = TopdownAffine(input_size=(400, 300))(GetBBoxCenterScale(padding=1.25)(before))
+        factor = 400 / before["bbox_scale"][0, 0]
+        before["img"][:] = GREY
+    side_px = factor * np.sqrt(180 * 135)
+    lengths = []
+    for seed in range(60):
+        rows, columns = np.nonzero(
+            changed_px(before, cover(seed, before, size_range=(0.1, 0.2), fills=["noise"]))
+        )
+        lengths += [np.ptp(rows) + 1, np.ptp(columns) + 1]
+    assert max(lengths) <= 0.2 * side_px + 1
+    assert max(lengths) > 0.19 * side_px
+    # The border of the picture cuts some patches, so the lower bound holds for most
+    assert np.mean(np.array(lengths) >= 0.1 * side_px - 1) > 0.8
+
+
+def test_points_of_a_crop_are_the_transformed_ones():
+    before = TopdownAffine(input_size=(400, 300))(GetBBoxCenterScale()(sample(5)))
+    before["img"][:] = GREY
+    after = cover(5, before, fills=["noise"])
+    patch = changed_px(before, after)
+    newly = (before["keypoints_visibility"] == 2) & (after["keypoints_visibility"] == 1)
+    assert newly.any()
+    for x, y in np.floor(before["transformed_keypoints"][newly] + 0.5).astype(int):
+        assert patch[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].any()
+
+
+@pytest.mark.parametrize(
+    ("fill", "check"),
+    [
+        ("grey", lambda patch, picture: len(np.unique(patch)) == 1),
+        ("noise", lambda patch, picture: len(np.unique(patch)) > 100),
+        ("texture", lambda patch, picture: is_part_of(patch, picture)),
+    ],
+    ids=["grey", "noise", "texture"],
+)
+def test_what_patches_are_made_of(fill, check):
+    before = sample(0, points=1)
+    before["img"] = np.random.default_rng(0).integers(100, 150, (150, 200, 3)).astype(np.uint8)
+    after = cover(2, before, fills=[fill])
+    rows, columns = np.nonzero(changed_px(before, after))
+    patch = after["img"][rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert check(patch, before["img"])
+
+
+def is_part_of(patch: np.ndarray, picture: np.ndarray) -> bool:
+    h, w = patch.shape[:2]
+    windows = np.lib.stride_tricks.sliding_window_view(picture[..., 0], (h, w))
+    return bool((windows == patch[..., 0]).all(axis=(2, 3)).any())
+
+
+def test_a_texture_brings_no_second_keypoint():
+    """The pixel of every labelled point is marked; a texture must not show a mark."""
+    textures = 0
+    for seed in range(40):
+        before = sample(seed)
+        before["img"] = np.random.default_rng(seed).integers(90, 99, (150, 200, 3)).astype(np.uint8)
+        points = before["keypoints"][before["keypoints_visible"] > 0]
+        for x, y in np.floor(points + 0.5).astype(int):
+            if 0 <= x < 200 and 0 <= y < 150:
+                before["img"][y, x] = MARK
+        after = cover(seed, before, fills=["texture"], size_range=(0.1, 0.3))
+        if set(np.unique(after["img"])) <= {*range(90, 99), MARK}:  # or noise, for want of a place
+            textures += 1
+            assert (before["img"][after["img"] == MARK] == MARK).all()
+    assert textures > 20
+
+
+def test_without_a_place_free_of_points_noise_is_taken():
+    before = sample(0, points=1)
+    before["keypoints"] = np.stack(np.meshgrid(np.arange(200), np.arange(150)), -1).reshape(
+        1, -1, 2
+    )
+    before["keypoints"] = before["keypoints"].astype(np.float32)
+    before["keypoints_visible"] = np.ones((1, 30000), np.float32)
+    before["keypoints_visibility"] = np.full((1, 30000), 2, np.uint8)
+    after = cover(0, before, fills=["texture"])
+    assert len(np.unique(after["img"])) > 100
+    covered = after["keypoints_visibility"].reshape(150, 200) == 1
+    assert (changed_px(before, after) <= covered).all()
+    assert changed_px(before, after)[covered].mean() > 0.99
+
+
+@pytest.mark.parametrize("case", ["no-labels", "none-seen", "none-inside"])
+def test_samples_with_nothing_to_cover_stay(case):
+    before = sample(0)
+    if case == "no-labels":
+        before = dict(img=before["img"])
+    elif case == "none-seen":
+        before["keypoints_visibility"] = np.minimum(before["keypoints_visibility"], 1)
+    else:
+        before["keypoints"] = before["keypoints"] - 1000
+    after = cover(0, before)
+    assert all(np.array_equal(after[key], before[key]) for key in before)
+
+
+def test_it_works_without_box_and_without_visibility():
+    before = {k: v for k, v in sample(0).items() if k not in ("bbox", "keypoints_visibility")}
+    after = cover(0, before, fills=["noise"])
+    assert changed_px(before, after).any()
+    assert "keypoints_visibility" not in after
+
+
+def test_how_often_and_the_seed_decides():
+    def run(seed: int) -> list[np.ndarray]:
+        np.random.seed(seed)  # noqa: NPY002 - the state that MMEngine seeds
+        transform = RandomOcclusion(prob=0.2, fills=["noise"])
+        return [transform(sample(0))["img"] for _ in range(300)]
+
+    first, again, other = run(0), run(0), run(1)
+    assert all(map(np.array_equal, first, again))
+    assert not all(map(np.array_equal, first, other))
+    assert 0.14 < np.mean([(picture != GREY).any() for picture in first]) < 0.27
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(prob=-0.1),
+        dict(prob=2),
+        dict(size_range=(0, 0.2)),
+        dict(size_range=(0.4, 0.2)),
+        dict(size_range=(0.4, 1.2)),
+        dict(fills=[]),
+        dict(fills=["gray"]),
+    ],
+    ids=str,
+)
+def test_arguments_out_of_range_are_refused_by_name(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        RandomOcclusion(**arguments)
