@@ -17,7 +17,9 @@ _base_ = [
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 
 # sigma in heatmap cells, 4 px of the input each
-codec = dict(type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
+codec = dict(
+    type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2, unbiased=True
+)
 model = dict(head=dict(decoder=codec))
 
 train_pipeline = [

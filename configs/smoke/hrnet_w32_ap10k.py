@@ -28,7 +28,9 @@ param_scheduler = [
 ]
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
 
-codec = dict(type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2)
+codec = dict(
+    type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2, unbiased=True
+)
 model = dict(
     backbone=dict(
         extra=dict(

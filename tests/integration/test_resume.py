@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from equikpt.safe_load import load_from_local
 from tests.integration.conftest import SMALL
 
 
@@ -15,7 +16,7 @@ def train(run_tool, sample_data, work_dir, epochs: int, *arguments) -> dict:
         *("--cfg-options", f"train_cfg.max_epochs={epochs}", *SMALL),
     )
     assert done.returncode == 0, done.stderr
-    return torch.load(work_dir / f"epoch_{epochs}.pth", weights_only=True)
+    return load_from_local(work_dir / f"epoch_{epochs}.pth")
 
 
 @pytest.mark.parametrize("precision", [[], ["--amp"]], ids=["float32", "amp"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from equikpt.safe_load import load_from_local
 from tests.integration.conftest import SMALL
 
 CONFIG = "smoke/rtmpose_m_ap10k"
@@ -28,7 +29,7 @@ def test_leaves_checkpoints_scalars_and_tensorboard(trained):
 
 
 def test_training_moves_the_weights_and_their_average(trained):
-    states = [torch.load(trained / f"epoch_{n}.pth", weights_only=True) for n in (1, 2)]
+    states = [load_from_local(trained / f"epoch_{n}.pth") for n in (1, 2)]
     for part in ("state_dict", "ema_state_dict"):
         first, second = (state[part] for state in states)
         assert all(value.isfinite().all() for value in second.values())

@@ -1,0 +1,1 @@
+"""Would training work here? A table of checks; ``tools/doctor.py`` prints it."""

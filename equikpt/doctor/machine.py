@@ -1,0 +1,62 @@
+"""What this process may use of the machine, which in a container is less than there is."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from pathlib import Path
+
+GIB = 2**30
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Cores by affinity and by the container's quota, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota, _, period = _read(cgroup / "cpu.max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
+    return cores
+
+
+def memory_bytes(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -> tuple[int, int]:
+    """Free and total bytes of main memory, or of the container's share of it.
+
+    Raises:
+        OSError: The system tells neither by /proc nor by sysconf.
+    """
+    kibibytes = {}
+    for line in _read(meminfo).splitlines():
+        name, _, rest = line.partition(":")
+        kibibytes[name] = int(rest.split()[0])
+    if "MemTotal" in kibibytes:
+        total = kibibytes["MemTotal"] * 1024
+        free = kibibytes.get("MemAvailable", kibibytes.get("MemFree", 0)) * 1024
+    else:  # macOS: no figure for what is free
+        total = free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
+    if limit.isdigit() and used.isdigit():
+        total = min(total, int(limit))
+        free = min(free, max(0, int(limit) - int(used)))
+    return free, total
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name as the system gives it."""
+    for line in _read(cpuinfo).splitlines():
+        name, _, model = line.partition(":")
+        if name.strip() == "model name":
+            return model.strip()
+    return platform.processor() or platform.machine()
+
+
+def _read(path: Path) -> str:
+    """Content of a small file of the system, empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

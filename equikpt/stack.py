@@ -1,0 +1,188 @@
+"""Every rough edge of the OpenMMLab stack, in one place, each with its reason.
+
+:func:`ready` smooths them, in the official packages and in their maintained forks alike. What is
+in order is left as it is. How checkpoints are read is in :mod:`equikpt.safe_load`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+from equikpt import safe_load
+
+SETUP = "./setup.sh"
+"""The command that makes or repairs the environment."""
+
+PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "scipy": "scipy",
+    "albumentations": "albumentations",
+    "xtcocotools": "xtcocotools",
+    "json_tricks": "json-tricks",
+    "munkres": "munkres",
+    "matplotlib": "matplotlib",
+    "six": "six",  # imported by mmpose, which does not say so in its metadata
+    "mmengine": "onedl-mmengine",
+    "mmcv": "onedl-mmcv",
+    "mmpose": "mmpose",
+}
+"""What must be there to train: import name and the name to install it by."""
+
+COMPILED = ("torch", "torchvision", "numpy", "cv2", "xtcocotools.mask", "mmengine", "mmcv")
+"""Of these, and of what they load, a wrong build shows only when they are imported."""
+
+_is_ready = False
+
+
+def ready() -> None:
+    """Make the installed stack usable; afterwards ``import mmpose.models`` works.
+
+    Cheap when called again.
+
+    Raises:
+        ImportError: A needed package is missing or does not load.
+    """
+    global _is_ready
+    if _is_ready:
+        return
+    require_packages()
+    _restore_find_loader()
+    provide_mmcv_ext()
+    _import_mmpose_models()
+    safe_load.install()
+    _is_ready = True
+
+
+def require_packages() -> None:
+    """Find what is missing or broken before it fails in the middle of someone else's import.
+
+    Raises:
+        ImportError: As the name says; it holds the command that repairs the environment.
+    """
+    for package, distribution in PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"expected the package {distribution} (`import {package}`) in {sys.prefix}, found"
+                f" none: install what equikpt needs with {SETUP}",
+                name=package,
+            )
+    for module in COMPILED:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a wrong build fails in any way: ImportError, OSError, …
+            raise ImportError(
+                f"{module} is installed in {sys.prefix} but does not load"
+                f" ({type(error).__name__}: {error}): repair the environment with {SETUP}",
+                name=module,
+            ) from error
+    require_pkg_resources()
+
+
+def require_pkg_resources() -> None:
+    """Official mmengine asks setuptools' ``pkg_resources``, gone since setuptools 81.
+
+    https://setuptools.pypa.io/en/latest/history.html#v81-0-0; the fork asks importlib.metadata.
+    """
+    from mmengine.utils import package_utils
+
+    asks = "pkg_resources" in Path(package_utils.__file__).read_text(encoding="utf-8")
+    if asks and importlib.util.find_spec("pkg_resources") is None:
+        import mmengine
+
+        raise ImportError(
+            f"mmengine {mmengine.__version__} needs pkg_resources, which the installed setuptools"
+            " no longer has: run `pip install 'setuptools<81'`, or install the maintained fork of"
+            f" mmengine with {SETUP}",
+            name="pkg_resources",
+        )
+    # the pin is the answer to it, and it would greet every user of the official mmengine
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+
+
+def _restore_find_loader() -> None:
+    """Official mmengine and mmcv call ``pkgutil.find_loader``, removed from Python 3.14.
+
+    https://docs.python.org/3/whatsnew/3.14.html#pkgutil
+    """
+    if hasattr(pkgutil, "find_loader"):
+        return
+
+    def find_loader(fullname: str) -> Any:
+        spec = importlib.util.find_spec(fullname)
+        return None if spec is None else spec.loader
+
+    pkgutil.find_loader = find_loader
+
+
+def provide_mmcv_ext() -> None:
+    """Without compiled operators, mmcv gets the stand-in of :mod:`equikpt.mmcv_ops`.
+
+    ``mmcv.ops`` cannot be imported otherwise (https://github.com/open-mmlab/mmcv/issues/204).
+
+    Raises:
+        ImportError: There are compiled operators, but for another torch: a broken build is not
+            covered up.
+    """
+    from equikpt.mmcv_ops import NAME, build_ext
+
+    if NAME in sys.modules:
+        return
+    import mmcv
+
+    if importlib.util.find_spec(NAME) is None:
+        mmcv._ext = sys.modules[NAME] = build_ext()
+        return
+    try:
+        importlib.import_module(NAME)
+    except ImportError as error:
+        import torch
+
+        raise ImportError(
+            f"the compiled operators of mmcv {mmcv.__version__} do not load with torch"
+            f" {torch.__version__} ({error}): install an mmcv that was built for this torch, or one"
+            f" without compiled operators, which equikpt can use, with {SETUP}",
+            name=NAME,
+        ) from error
+
+
+def _import_mmpose_models() -> None:
+    """``mmpose.models`` imports mmdet for two names that mmpose has as well (its RTMO head).
+
+    mmdet is neither in mmpose's requirements nor of use in training, and mmdet 3.3.0 refuses
+    mmcv 2.2 and later, so no pair of official releases is complete. The names are lent under
+    mmdet's name for the length of the import; afterwards ``import mmdet`` tells the truth again.
+    """
+    if "mmpose.models" in sys.modules or _imports("mmdet.utils"):
+        return
+    from mmpose.utils import reduce_mean
+    from mmpose.utils.typing import ConfigType
+
+    lent = {name: types.ModuleType(name) for name in ("mmdet", "mmdet.utils")}
+    vars(lent["mmdet.utils"]).update(ConfigType=ConfigType, reduce_mean=reduce_mean)
+    before = {name: sys.modules[name] for name in lent if name in sys.modules}
+    sys.modules.update(lent)
+    try:
+        importlib.import_module("mmpose.models")
+    finally:
+        for name in lent:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _imports(module: str) -> bool:
+    """Whether a module can be imported: mmdet refuses versions of mmcv by an assertion."""
+    try:
+        importlib.import_module(module)
+    except (ImportError, AssertionError):
+        return False
+    return True

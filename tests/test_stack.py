@@ -1,0 +1,171 @@
+"""The rough edges of the stack, each broken on purpose."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+from equikpt import mmcv_ops, safe_load, stack
+
+stack.ready()
+
+import mmcv  # noqa: E402
+
+
+def run_python(code: str, *search_path) -> subprocess.CompletedProcess:
+    """Run code in a fresh interpreter that finds equikpt, and ``search_path`` before the rest."""
+    path = os.pathsep.join(map(str, [*search_path, *filter(None, sys.path)]))
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=300,
+        check=False,
+    )
+
+
+def write_package(folder, name: str, source: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(source)
+
+
+def test_ready_twice_changes_nothing():
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    before = sys.modules[mmcv_ops.NAME], dict(CheckpointLoader._schemes)
+    stack.ready()
+    assert (sys.modules[mmcv_ops.NAME], dict(CheckpointLoader._schemes)) == before
+
+
+def test_fresh_process_imports_mmpose_and_still_knows_that_mmdet_is_missing():
+    done = run_python(
+        "import sys\n"
+        "sys.modules['mmdet'] = None\n"  # as if it were not installed
+        "from equikpt import stack\n"
+        "stack.ready(); stack.ready()\n"
+        "import mmpose.models, mmpose.datasets, mmpose.codecs, mmpose.apis\n"
+        "from mmpose.registry import MODELS\n"
+        "assert 'RTMOHead' in MODELS.module_dict\n"
+        "try:\n    import mmdet.utils\n"
+        "except ImportError:\n    print('mmdet is missing')\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "mmdet is missing"
+
+
+def test_mmdet_that_refuses_this_mmcv_counts_as_missing(monkeypatch, tmp_path):
+    # so mmdet 3.3.0 does with any mmcv from 2.2 on
+    write_package(tmp_path, "mmdet_of_old", "assert False, 'MMCV==2.3.6 is incompatible'")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not stack._imports("mmdet_of_old.utils")
+    assert not stack._imports("no_such_package.utils")
+    assert stack._imports("mmengine.utils")
+
+
+@pytest.mark.parametrize("package", sorted(stack.PACKAGES))
+def test_missing_package_is_named_with_the_command(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"`import {package}`.*found none.*setup\.sh") as caught:
+        stack.require_packages()
+    assert caught.value.name == package
+
+
+def test_missing_package_is_one_line_of_a_tool():
+    done = run_python(
+        "import sys\n"
+        "sys.modules['xtcocotools'] = None\n"
+        "from equikpt import cli, stack\n"
+        "cli.run(lambda argv: stack.ready())\n"
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "xtcocotools" in done.stderr
+    assert "./setup.sh" in done.stderr
+
+
+def test_package_that_does_not_load_is_named_with_the_reason(monkeypatch, tmp_path):
+    write_package(tmp_path, "wrong_build", "raise ValueError('numpy.dtype size changed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(stack, "COMPILED", ("wrong_build",))
+    with pytest.raises(ImportError, match=r"wrong_build.*ValueError: numpy\.dtype.*setup\.sh"):
+        stack.require_packages()
+
+
+class TestPkgResources:
+    @pytest.fixture(autouse=True)
+    def _mmengine_asks_for_it(self, monkeypatch, tmp_path):
+        from mmengine.utils import package_utils
+
+        source = tmp_path / "package_utils.py"
+        source.write_text("def f():\n    import pkg_resources\n")
+        monkeypatch.setattr(package_utils, "__file__", str(source))
+
+    def test_absent(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pkg_resources", None)
+        with pytest.raises(ImportError, match=r"pkg_resources.*pip install 'setuptools<81'"):
+            stack.require_packages()
+
+    def test_present(self, monkeypatch, tmp_path):
+        monkeypatch.delitem(sys.modules, "pkg_resources", raising=False)
+        write_package(tmp_path, "pkg_resources", "")
+        monkeypatch.syspath_prepend(tmp_path)
+        stack.require_packages()
+
+
+class TestMmcvExt:
+    @pytest.fixture(autouse=True)
+    def _not_yet_provided(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, mmcv_ops.NAME)
+        monkeypatch.delattr(mmcv, "_ext", raising=False)
+
+    def test_absent_is_provided(self, monkeypatch):
+        monkeypatch.setattr(mmcv, "__path__", [])
+        stack.provide_mmcv_ext()
+        assert mmcv_ops.is_stand_in(sys.modules[mmcv_ops.NAME])
+        assert mmcv._ext is sys.modules[mmcv_ops.NAME]
+
+    def test_imported_is_not_replaced(self, monkeypatch):
+        compiled = types.ModuleType(mmcv_ops.NAME)
+        monkeypatch.setitem(sys.modules, mmcv_ops.NAME, compiled)
+        stack.provide_mmcv_ext()
+        assert sys.modules[mmcv_ops.NAME] is compiled
+
+    def test_installed_is_not_replaced(self, monkeypatch, tmp_path):
+        (tmp_path / "_ext.py").write_text("COMPILED = True")
+        monkeypatch.setattr(mmcv, "__path__", [str(tmp_path)])
+        stack.provide_mmcv_ext()
+        assert sys.modules[mmcv_ops.NAME].COMPILED
+
+    def test_installed_for_another_torch_is_not_covered_up(self, monkeypatch, tmp_path):
+        (tmp_path / "_ext.py").write_text("raise ImportError('undefined symbol: _ZN3c10')")
+        monkeypatch.setattr(mmcv, "__path__", [str(tmp_path)])
+        with pytest.raises(ImportError, match=r"with torch.*undefined symbol.*setup\.sh"):
+            stack.provide_mmcv_ext()
+        assert mmcv_ops.NAME not in sys.modules
+
+
+class TestFindLoader:
+    def test_is_restored_where_python_dropped_it(self, monkeypatch):
+        monkeypatch.delattr(pkgutil, "find_loader", raising=False)
+        stack._restore_find_loader()
+        assert pkgutil.find_loader("json") is not None
+        assert pkgutil.find_loader("no_such_module") is None
+        monkeypatch.delattr(pkgutil, "find_loader")
+
+    def test_is_left_alone_where_it_exists(self, monkeypatch):
+        original = object()
+        monkeypatch.setattr(pkgutil, "find_loader", original, raising=False)
+        stack._restore_find_loader()
+        assert pkgutil.find_loader is original
+
+
+def test_mmengine_loads_files_through_the_safe_loader():
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    assert CheckpointLoader._get_checkpoint_loader("/a/b.pth") is safe_load.load_from_local
