@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError, OSError)
+USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 """What a user's mistake raises in this package; see :func:`is_user_error`."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 import types
@@ -55,12 +56,22 @@ def ready() -> None:
     global _is_ready
     if _is_ready:
         return
+    _keep_albumentations_offline()
     require_packages()
     _restore_find_loader()
     provide_mmcv_ext()
+    _silence_old_autocast()
     _import_mmpose_models()
     safe_load.install()
     _is_ready = True
+
+
+def _keep_albumentations_offline() -> None:
+    """Albumentations asks PyPI for a newer version at every import, and waits where it hangs.
+
+    https://github.com/albumentations-team/albumentations/issues/1751
+    """
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def require_packages() -> None:
@@ -153,6 +164,13 @@ def provide_mmcv_ext() -> None:
             f" without compiled operators, which equikpt can use, with {SETUP}",
             name=NAME,
         ) from error
+
+
+def _silence_old_autocast() -> None:
+    """Mmpose's CSP layers use a spelling of autocast that torch deprecates, and it still works."""
+    warnings.filterwarnings(
+        "ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, module=r"mmpose\."
+    )
 
 
 def _import_mmpose_models() -> None:

@@ -8,25 +8,10 @@ _base_ = [
     "../_base_/runtime.py",
     "../_base_/models/hrnet_w32.py",
     "../_base_/datasets/horse26.py",
-    "../_base_/schedules/adamw_300e.py",
+    "../_base_/schedules/smoke_24e.py",
 ]
 
-# Small networks at 128 px learn the sample data in minutes, from random weights.
-train_cfg = dict(max_epochs=40, val_interval=5)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
-param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=0,
-        end=40,
-        T_max=40,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
-default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
+default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=4))
 
 codec = dict(
     type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2, unbiased=True
@@ -40,7 +25,6 @@ model = dict(
         )
     ),
     head=dict(in_channels=8, decoder=codec),
-    test_cfg=dict(flip_test=False),
 )
 
 train_pipeline = [
@@ -55,6 +39,6 @@ val_pipeline = [
     dict(type="TopdownAffine", input_size=codec["input_size"]),
     dict(type="PackPoseInputs"),
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))

@@ -20,7 +20,8 @@ custom_hooks = [dict(type="EpochSeedHook"), dict(type="RankDumpHook")]
 # The mean over two halves is the mean over the whole only without batch statistics, without
 # random augmentation, and with a loss that is a mean over the batch.
 model = dict(backbone=dict(norm_eval=True))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type="SGD", lr=0.05, weight_decay=0.0), clip_grad=None)
+sgd = dict(_delete_=True, type="SGD", lr=0.05, weight_decay=0.0)
+optim_wrapper = dict(optimizer=sgd, clip_grad=None)
 train_pipeline = [
     *_base_.val_geometry,
     dict(type="TopdownAffine", input_size=(128, 128)),

@@ -30,4 +30,4 @@ def test_resumed_run_is_the_uninterrupted_run(run_tool, sample_data, tmp_path, p
             torch.testing.assert_close(second[part][name], expected, rtol=0, atol=1e-6, msg=name)
     weight = "backbone.stem.0.conv.weight"
     assert (first["state_dict"][weight] - whole["state_dict"][weight]).abs().max() > 1e-5
-    assert second["meta"]["iter"] == whole["meta"]["iter"] == 6
+    assert second["meta"]["iter"] == whole["meta"]["iter"] == 2 * first["meta"]["iter"]

@@ -32,9 +32,9 @@ def test_training_moves_the_weights_and_their_average(trained):
     states = [load_from_local(trained / f"epoch_{n}.pth") for n in (1, 2)]
     for part in ("state_dict", "ema_state_dict"):
         first, second = (state[part] for state in states)
-        assert all(value.isfinite().all() for value in second.values())
-        moved = [name for name in first if not torch.equal(first[name], second[name])]
-        assert len(moved) > 0.9 * len(first)
+        floats = [name for name, value in second.items() if value.is_floating_point()]
+        assert all(second[name].isfinite().all() for name in floats)
+        assert not [name for name in floats if torch.equal(first[name], second[name])]
 
 
 def test_test_reproduces_the_validation(trained, run_tool, sample_data, tmp_path):

@@ -19,7 +19,7 @@ from equikpt.datasets.samples.props import fence, shrub, tufts
 
 Array = np.ndarray
 
-MIN_HORSE_PX = 40.0
+MIN_HORSE_PX = 64.0
 """A horse that would look smaller is not drawn: nobody could label it."""
 MAX_HORSE_PX = 330.0
 HORSE_RADIUS_M = 0.62
@@ -59,7 +59,7 @@ def _frame(rng: np.random.Generator, horse: Horse, width_px: int, height_px: int
     """A camera that shows the horse at a drawn size, somewhere in the frame."""
     diagonal = np.hypot(width_px, height_px)
     focal_px = float(diagonal * np.exp(rng.uniform(np.log(0.75), np.log(2.2))))
-    wanted_px = float(rng.uniform(0.33, 0.72)) * width_px
+    wanted_px = float(rng.uniform(0.48, 0.78)) * width_px
     distance = focal_px * 2.3 / wanted_px
     height = rng.uniform(0.7, 2.2) if rng.random() < 0.8 else rng.uniform(2.2, 4.5)
     # Looking down steeper than this is not how people photograph horses.
