@@ -23,7 +23,7 @@ TOOLS = sorted((REPO / "tools").glob("*.py"))
 # Rooms of the package from the bottom up: a module imports from its own room and from rows above
 # its own in this table, never from its own row's other rooms or from below.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("files", "mmcv_ext", "config_files", "cli"),
+    ("files", "machine", "mmcv_ext", "config_files", "cli"),
     ("mmcv_ops", "safe_load"),
     ("stack",),
     ("metainfo",),

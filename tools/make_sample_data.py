@@ -17,9 +17,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--val", type=int, required=True, help="number of validation pictures")
     parser.add_argument("--test", type=int, default=0, help="number of test pictures (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
-    parser.add_argument(
-        "--jobs", type=int, default=usable_cores(), help="processes (default: one a core)"
-    )
+    parser.add_argument("--jobs", type=int, help="processes (default: one a core)")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace sample data of other parameters"
     )
@@ -35,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from equikpt.datasets.samples.coco import Parameters
     from equikpt.datasets.samples.writer import write_samples
+    from equikpt.machine import usable_cores
 
+    jobs = usable_cores() if args.jobs is None else args.jobs
     parameters = Parameters(args.train, args.val, args.test, args.seed)
     total = sum(parameters.splits.values())
     started = last_line = time.monotonic()
@@ -51,19 +51,13 @@ def main(argv: list[str] | None = None) -> int:
                 last_line = now
                 print(f"sample data: {done} of {total} pictures, {now - started:.0f} s", flush=True)
 
-        written = write_samples(args.out, parameters, args.jobs, args.overwrite, progress)
+        written = write_samples(args.out, parameters, jobs, args.overwrite, progress)
     if written:
         seconds = time.monotonic() - started
         print(f"sample data: {total} pictures written to {args.out} in {seconds:.0f} s")
     else:
         print(f"sample data: {args.out} is complete, nothing to do")
     return 0
-
-
-def usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -19,18 +19,24 @@ codec = dict(
 model = dict(
     backbone=dict(
         extra=dict(
-            stage2=dict(num_channels=(8, 16), num_blocks=(1, 1)),
-            stage3=dict(num_modules=1, num_channels=(8, 16, 32), num_blocks=(1, 1, 1)),
-            stage4=dict(num_modules=1, num_channels=(8, 16, 32, 64), num_blocks=(1, 1, 1, 1)),
+            stage1=dict(num_channels=(16,), num_blocks=(2,)),
+            stage2=dict(num_channels=(16, 32), num_blocks=(2, 2)),
+            stage3=dict(num_modules=1, num_channels=(16, 32, 64), num_blocks=(2, 2, 2)),
+            stage4=dict(num_modules=1, num_channels=(16, 32, 64, 128), num_blocks=(2, 2, 2, 2)),
         )
     ),
-    head=dict(in_channels=8, decoder=codec),
+    head=dict(in_channels=16, decoder=codec),
 )
 
+# Milder than the real thing: minutes do not suffice to learn every turn, size and light.
 train_pipeline = [
-    *_base_.train_geometry,
+    *_base_.val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(
+        type="RandomBBoxTransform", rotate_factor=15, scale_factor=(0.85, 1.15), shift_factor=0.05
+    ),
     dict(type="TopdownAffine", input_size=codec["input_size"]),
-    *_base_.train_pixels,
+    dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
     dict(type="PackPoseInputs"),
 ]

@@ -15,7 +15,7 @@ from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 
-from equikpt.doctor import machine
+from equikpt import machine
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SETUP = "./setup.sh"

@@ -3,12 +3,12 @@ train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=4)
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-3, weight_decay=0.05),
+    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=120),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from equikpt.doctor.machine import GIB, cpu_model, memory_bytes, usable_cores
+from equikpt.machine import GIB, cpu_model, memory_bytes, usable_cores
 
 
 @pytest.fixture
