@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
-CONFIG = "smoke/hrnet_w32_ap10k"
+CONFIG = "smoke/rtmpose_m_ap10k"
+BATCH_SIZE = 16
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -20,7 +21,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", default="data/sample", help="folder for the sample data")
     parser.add_argument("--work-dir", default="work_dirs/demo", help="folder for the run")
-    parser.add_argument("--train", type=int, default=600, help="training pictures")
+    parser.add_argument("--train", type=int, default=1000, help="training pictures")
     parser.add_argument("--val", type=int, default=100, help="validation pictures")
     parser.add_argument("--epochs", type=int, help="epochs (default: the config's)")
     return parser.parse_args(argv)
@@ -28,22 +29,31 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def step(title: str, *command: object) -> None:
     print(f"\n== {title}", flush=True)
-    from equikpt.machine import usable_cores
-
     start = time.monotonic()
-    # The loader's process has a core of its own. OpenMP's threads wait for one another spinning:
-    # where they share cores with others, a step takes many times as long.
-    threads = str(max(1, usable_cores() - 1))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    # One thread a process: OpenMP's threads wait for one another spinning, and where they share
+    # cores with other processes a step takes many times as long.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
     done = subprocess.run([sys.executable, *map(str, command)], env=environment)
     if done.returncode:
         sys.exit(done.returncode)
     print(f"-- {time.monotonic() - start:.0f} s", flush=True)
 
 
+def processes() -> int:
+    """A small network keeps two cores busier as two processes than as two threads."""
+    import torch
+
+    from equikpt.machine import usable_cores
+
+    return 1 if torch.cuda.is_available() else min(2, usable_cores())
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    shorter = ["--cfg-options", f"train_cfg.max_epochs={args.epochs}"] if args.epochs else []
+    count = processes()
+    options = [f"train_dataloader.batch_size={BATCH_SIZE // count}"]
+    options += [f"train_cfg.max_epochs={args.epochs}"] if args.epochs else []
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
     work_dir = Path(args.work_dir)
     picture = work_dir / "predictions.jpg"
     step(
@@ -53,9 +63,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     step(
         "training",
-        TOOLS / "train.py",
-        *(CONFIG, "--data-root", args.data, "--work-dir", work_dir, "--amp", "--resume"),
-        *shorter,
+        *(launch if count > 1 else []),
+        *(TOOLS / "train.py", CONFIG, "--data-root", args.data, "--work-dir", work_dir),
+        *("--amp", "--resume", *(["--launcher", "pytorch"] if count > 1 else [])),
+        *("--cfg-options", *options),
     )
     step(
         "test on the validation pictures",

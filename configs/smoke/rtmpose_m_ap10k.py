@@ -8,10 +8,10 @@ _base_ = [
     "../_base_/runtime.py",
     "../_base_/models/rtmpose_m.py",
     "../_base_/datasets/horse26.py",
-    "../_base_/schedules/smoke_24e.py",
+    "../_base_/schedules/smoke_20e.py",
 ]
 
-default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=4))
+default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
 
 codec = dict(
     type="SimCCLabel",

@@ -1,5 +1,5 @@
 # For the small twins: they learn the sample data in minutes on two CPU cores, from random weights.
-train_cfg = dict(by_epoch=True, max_epochs=24, val_interval=4)
+train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=5)
 
 optim_wrapper = dict(
     type="OptimWrapper",
@@ -13,8 +13,8 @@ param_scheduler = [
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,
         begin=0,
-        end=24,
-        T_max=24,
+        end=20,
+        T_max=20,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
