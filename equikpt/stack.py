@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import pickle
 import pkgutil
 import sys
+import time
 import types
 import warnings
 from pathlib import Path
@@ -58,6 +60,7 @@ def ready() -> None:
         return
     _keep_albumentations_offline()
     require_packages()
+    _import_yapf()
     _restore_find_loader()
     provide_mmcv_ext()
     _silence_old_autocast()
@@ -118,6 +121,31 @@ def require_pkg_resources() -> None:
         )
     # the pin is the answer to it, and it would greet every user of the official mmengine
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+
+
+def _import_yapf(attempts: int = 40, wait_s: float = 0.25) -> None:
+    """MMEngine writes configs with yapf, which at its first import writes a cache of its grammar.
+
+    Not atomically: of several processes that start together, one may read half of it (an
+    ``EOFError`` or an ``UnpicklingError``). It is whole a moment later.
+
+    Raises:
+        ImportError: It stays damaged, since the process that wrote it was killed.
+    """
+    for left in reversed(range(attempts)):
+        try:
+            importlib.import_module("yapf")
+            return
+        except (EOFError, pickle.UnpicklingError) as error:
+            if not left:
+                raise ImportError(
+                    "the grammar cache of yapf is damaged: delete its folder YAPF in your cache"
+                    " folder (on Linux ~/.cache/YAPF) and start again",
+                    name="yapf",
+                ) from error
+            for name in [name for name in sys.modules if name.split(".")[0].startswith("yapf")]:
+                del sys.modules[name]
+            time.sleep(wait_s)
 
 
 def _restore_find_loader() -> None:

@@ -169,3 +169,36 @@ def test_mmengine_loads_files_through_the_safe_loader():
     from mmengine.runner.checkpoint import CheckpointLoader
 
     assert CheckpointLoader._get_checkpoint_loader("/a/b.pth") is safe_load.load_from_local
+
+
+@pytest.fixture
+def yapf_cache(tmp_path, monkeypatch):
+    """The cache that yapf writes at its first import, in a folder of this test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run_python("import yapf").returncode == 0
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    if not files:
+        pytest.skip("this yapf keeps its cache elsewhere")
+    return files
+
+
+def test_half_of_yapfs_cache_is_waited_out(yapf_cache):
+    whole = {path: path.read_bytes() for path in yapf_cache}
+    for path, content in whole.items():
+        path.write_bytes(content[: len(content) // 2])
+    assert run_python("import yapf").returncode != 0  # the control: without waiting it fails
+    code = "from equikpt import stack; stack._import_yapf(); print('imported')"
+    waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=3)
+    for path, content in whole.items():
+        path.write_bytes(content)
+    assert waiting.communicate(timeout=60)[0].strip() == "imported"
+
+
+def test_a_cache_that_stays_damaged_is_named(yapf_cache):
+    for path in yapf_cache:
+        path.write_bytes(b"")
+    done = run_python("from equikpt import stack; stack._import_yapf(attempts=2, wait_s=0.01)")
+    assert "ImportError" in done.stderr
+    assert "delete its folder YAPF" in done.stderr
