@@ -39,19 +39,25 @@ def step(title: str, *command: object) -> None:
     print(f"-- {time.monotonic() - start:.0f} s", flush=True)
 
 
-def processes() -> int:
-    """A small network keeps two cores busier as two processes than as two threads."""
+def split_machine() -> tuple[int, int]:
+    """Training processes, and loader workers of each.
+
+    A small network keeps two cores busier as two processes than as two threads; where that
+    leaves no core for workers, each process loads its own pictures.
+    """
     import torch
 
     from equikpt.machine import usable_cores
 
-    return 1 if torch.cuda.is_available() else min(2, usable_cores())
+    processes = 1 if torch.cuda.is_available() else min(2, usable_cores())
+    return processes, int(usable_cores() > processes)
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    count = processes()
+    count, workers = split_machine()
     options = [f"train_dataloader.batch_size={BATCH_SIZE // count}"]
+    options += [f"train_dataloader.num_workers={workers}"]
     options += [f"train_cfg.max_epochs={args.epochs}"] if args.epochs else []
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
     work_dir = Path(args.work_dir)
