@@ -75,18 +75,18 @@ def contact_sheet(
     images: Sequence[np.ndarray],
     columns: int = 4,
     captions: Sequence[str] | None = None,
-    cell_px: int = 320,
+    cell_px: tuple[int, int] = (320, 320),
 ) -> np.ndarray:
-    """Pictures of any size side by side, each scaled into a square cell, captions below.
+    """Pictures of any size side by side, each scaled into a cell, captions below.
 
     Args:
         images: (H, W, 3) uint8, BGR, at least one.
         columns: Cells in a row.
         captions: One for each picture.
-        cell_px: Side of a cell in px.
+        cell_px: Width and height of a cell in px.
 
     Returns:
-        (rows · cell, columns · cell, 3) uint8, BGR.
+        (rows · (height + caption), columns · width, 3) uint8, BGR.
 
     Raises:
         ValueError: No picture, or another number of captions than of pictures.
@@ -99,19 +99,20 @@ def contact_sheet(
     caption_px = 0 if captions is None else 18
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    sheet = np.full((rows * (cell_px + caption_px), columns * cell_px, 3), 32, np.uint8)
+    width_px, height_px = cell_px
+    sheet = np.full((rows * (height_px + caption_px), columns * width_px, 3), 32, np.uint8)
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
-        top = index // columns * (cell_px + caption_px)
-        left = index % columns * cell_px
-        scale = cell_px / max(image.shape[:2])
+        top = index // columns * (height_px + caption_px)
+        left = index % columns * width_px
+        scale = min(height_px / image.shape[0], width_px / image.shape[1])
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
-        small = small[:cell_px, :cell_px]
-        y = top + (cell_px - small.shape[0]) // 2
-        x = left + (cell_px - small.shape[1]) // 2
+        small = small[:height_px, :width_px]
+        y = top + (height_px - small.shape[0]) // 2
+        x = left + (width_px - small.shape[1]) // 2
         sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
         if text:
-            origin = (left + 4, top + cell_px + caption_px - 5)
+            origin = (left + 4, top + height_px + caption_px - 5)
             cv2.putText(
                 sheet, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (235,) * 3, 1, cv2.LINE_AA
             )

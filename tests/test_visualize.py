@@ -61,11 +61,20 @@ def test_refuses_another_number_of_keypoints(metainfo):
 
 def test_contact_sheet_lays_out_in_rows():
     wide, tall = np.full((50, 100, 3), 255, np.uint8), np.full((100, 50, 3), 255, np.uint8)
-    sheet = contact_sheet([wide, tall, wide], columns=2, cell_px=40)
+    sheet = contact_sheet([wide, tall, wide], columns=2, cell_px=(40, 40))
     assert sheet.shape == (80, 80, 3)
     assert (sheet[15:25, 5:35] == 255).all()  # wide: 40 × 20 in the middle of its cell
     assert (sheet[5:35, 55:65] == 255).all()  # tall: 20 × 40
     assert (sheet[40:, 40:] == 32).all()  # no fourth picture
+
+
+def test_contact_sheet_cells_need_not_be_square():
+    wide, tall = np.full((50, 100, 3), 255, np.uint8), np.full((100, 50, 3), 255, np.uint8)
+    sheet = contact_sheet([wide, tall], columns=1, cell_px=(40, 20))
+    assert sheet.shape == (40, 40, 3)
+    assert (sheet[:20] == 255).all()  # wide fills its cell
+    assert (sheet[20:, 15:25] == 255).all()  # tall: 10 × 20
+    assert (sheet[20:, :14] == 32).all()
 
 
 def test_contact_sheet_refuses():

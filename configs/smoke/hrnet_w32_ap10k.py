@@ -2,6 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/hrnet_w32_ap10k.py --amp --data-root data/sample
 Hardware:  two CPU cores
+Expected:  AP 0.37 after 12 of 24 epochs of 600 pictures (sample data); it finds the points soon and
+           takes long to tell left from right
 """
 
 _base_ = [

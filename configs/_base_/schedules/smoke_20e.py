@@ -1,5 +1,5 @@
 # For the small twins: they learn the sample data in minutes on two CPU cores, from random weights.
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=10)
 
 optim_wrapper = dict(
     type="OptimWrapper",

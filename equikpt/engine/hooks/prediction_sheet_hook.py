@@ -77,7 +77,7 @@ class PredictionSheetHook(Hook):
         if not self._drawn or runner.rank != 0:
             return
         images, captions = zip(*self._drawn, strict=True)
-        sheet = contact_sheet(images, columns=3, captions=captions, cell_px=480)
+        sheet = contact_sheet(images, columns=3, captions=captions, cell_px=(480, 240))
         _, buffer = cv2.imencode(self.out_file.suffix, sheet)
         write_bytes(self.out_file, buffer.tobytes())
         runner.logger.info(f"predictions drawn: {self.out_file}")
