@@ -8,7 +8,8 @@ from collections import namedtuple
 
 import pytest
 
-from equikpt.doctor import checks, machine
+from equikpt import machine
+from equikpt.doctor import checks
 from equikpt.doctor.checks import FAIL, OK, WARN
 
 Usage = namedtuple("Usage", "total used free")

@@ -185,7 +185,7 @@ def test_horses_keep_apart(position, heading, expected):
 
 @pytest.mark.parametrize(
     ("position", "others", "expected"),
-    [((4.0, -2.0), [STANDING], True), ((18.0, -60.0), [], False), ((6.5, 0.0), [], False),
+    [((3.2, -1.0), [STANDING], True), ((18.0, -60.0), [], False), ((6.5, 0.0), [], False),
      ((0.0, 14.0), [], False), ((0.0, -1.5), [STANDING], False), ((0.0, -1.5), [], True)],
     ids=["good", "tiny", "out of the frame", "behind the camera", "behind the other", "alone"],
 )  # fmt: skip
