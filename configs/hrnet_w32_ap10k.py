@@ -1,7 +1,8 @@
 """HRNet-W32 for the 26 points of a horse, 256 × 256: slower than RTMPose-m, finer heatmaps.
 
 Command:   python tools/train.py configs/hrnet_w32_ap10k.py --amp
-Hardware:  one GPU with 8 GB
+Hardware:  a GPU (not tried yet)
+Expected:  not measured yet
 """
 
 _base_ = [

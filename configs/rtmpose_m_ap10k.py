@@ -1,7 +1,8 @@
 """RTMPose-m for the 26 points of a horse, 256 × 256: fast, the one to start with.
 
 Command:   python tools/train.py configs/rtmpose_m_ap10k.py --amp
-Hardware:  one GPU with 8 GB, or a CPU
+Hardware:  a GPU (not tried yet) or a CPU
+Expected:  not measured yet
 """
 
 _base_ = [

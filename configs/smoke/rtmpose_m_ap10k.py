@@ -1,4 +1,4 @@
-"""The small twin of rtmpose_m_ap10k for a CPU: 128 × 128, a fifth of the width, sample data.
+"""The small twin of rtmpose_m_ap10k for a CPU: 128 × 128, half the width, sample data.
 
 Command:   python tools/train.py configs/smoke/rtmpose_m_ap10k.py --amp --data-root data/sample
 Hardware:  two CPU cores, 6 minutes as two processes of one thread (tools/demo.py does that)

@@ -1,4 +1,4 @@
-# 300 epochs of about 800 pictures: AdamW, short linear warm-up, flat half, cosine half.
+# 300 epochs of about 800 pictures: AdamW, linear warm-up, flat half, cosine half.
 # A leaf sets `optim_wrapper.optimizer.lr` for batch 16; `--auto-scale-lr` scales it linearly with
 # the batch, and every scheduler below is relative to it.
 train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
