@@ -7,5 +7,5 @@ Expected:  not measured yet
 
 _base_ = "hrnet_w32_ap10k.py"
 
-# Published weights of this network, trained on AnimalPose's 20 points (its head does not fit 26):
-# https://download.openmmlab.com/mmpose/animal/hrnet/hrnet_w32_animalpose_256x256-1aa7f075_20210426.pth
+# Published weights: tools/download_checkpoints.py hrnet_w32_animalpose
+default_hooks = dict(remap=dict(source="animalpose"))

@@ -12,8 +12,9 @@ _base_ = [
     "_base_/schedules/adamw_300e.py",
 ]
 
-# Published weights of this network, trained on AP-10K's 17 points (its head does not fit 26):
-# https://download.openmmlab.com/mmpose/animal/hrnet/hrnet_w32_ap10k_256x256-18aac840_20211029.pth
+# Published weights of this network fit after tools/download_checkpoints.py hrnet_w32_ap10k, with
+# --cfg-options load_from=…: the hook maps their head to horse26 by the names of its points.
+default_hooks = dict(remap=dict(type="RemapCheckpointHook", source="ap10k"))
 
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 

@@ -12,8 +12,9 @@ _base_ = [
     "_base_/schedules/adamw_300e.py",
 ]
 
-# Published weights of this network, trained on AP-10K's 17 points (its head does not fit 26):
-# https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.pth
+# Published weights of this network fit after tools/download_checkpoints.py rtmpose_m_ap10k, with
+# --cfg-options load_from=…: the hook maps their head to horse26 by the names of its points.
+default_hooks = dict(remap=dict(type="RemapCheckpointHook", source="ap10k"))
 
 # RTMPose's stock rate, 4e-3, is for batch 512 and diverges at 16.
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 from pathlib import Path
 
 GIB = 2**30
@@ -43,6 +44,17 @@ def memory_bytes(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -
         total = min(total, int(limit))
         free = min(free, max(0, int(limit) - int(used)))
     return free, total
+
+
+def resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
+    """Memory that this process holds now; where the system tells no such figure, its maximum."""
+    fields = _read(statm).split()
+    if len(fields) > 1:
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS gives bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

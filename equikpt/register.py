@@ -11,7 +11,17 @@ stack.ready()
 import equikpt.datasets.horse26  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
+import equikpt.engine.hooks.allocator_hook  # noqa: E402
+import equikpt.engine.hooks.channels_last_hook  # noqa: E402
 import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
+import equikpt.engine.hooks.group_rates_hook  # noqa: E402
+import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402
 import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
+import equikpt.engine.hooks.remap_checkpoint_hook  # noqa: E402
+import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
+import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
+import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
-import equikpt.evaluation.keypoint_report  # noqa: E402, F401
+import equikpt.evaluation.keypoint_report  # noqa: E402
+import equikpt.models.backbones.freezing_cspnext  # noqa: E402
+import equikpt.models.backbones.timm_backbone  # noqa: E402, F401

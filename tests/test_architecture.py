@@ -23,18 +23,18 @@ TOOLS = sorted((REPO / "tools").glob("*.py"))
 # Rooms of the package from the bottom up: a module imports from its own room and from rows above
 # its own in this table, never from its own row's other rooms or from below.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("files", "machine", "mmcv_ext", "config_files", "cli"),
-    ("mmcv_ops", "safe_load"),
+    ("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
+    ("mmcv_ops", "safe_load", "download"),
     ("stack",),
     ("metainfo",),
     ("codecs", "datasets", "visualize"),
     ("models",),
     ("evaluation", "data_tools"),
-    ("report", "checkpoints", "export"),
+    ("report", "checkpoints", "export", "head_remap"),
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
     ("launch",),
-    ("train", "evaluate", "doctor"),
+    ("train", "evaluate", "doctor", "param_report"),
     ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -81,8 +81,10 @@ def test_trains_one_step(make_runner, leaf, amp):
     before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
     losses = runner.model.train_step(batch, optim_wrapper)
     assert torch.isfinite(losses["loss"])
-    unmoved = [n for n, p in runner.model.named_parameters() if torch.equal(p, before[n])]
-    assert not unmoved, "these parameters got no gradient or no rate"
+    parameters = dict(runner.model.named_parameters())
+    unmoved = {name for name, p in parameters.items() if torch.equal(p, before[name])}
+    frozen = {name for name, p in parameters.items() if not p.requires_grad}
+    assert unmoved == frozen, "these parameters got no gradient or no rate, or moved though frozen"
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

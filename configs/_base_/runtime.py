@@ -13,6 +13,11 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),
+    group_rates=dict(type="GroupRatesHook"),
+    # Speed; each is off by `enabled=False`.
+    allocator=dict(type="AllocatorHook"),
+    thread_budget=dict(type="ThreadBudgetHook"),
+    channels_last=dict(type="ChannelsLastHook"),
 )
 
 # A list replaces the inherited one: a config that adds a hook repeats these.

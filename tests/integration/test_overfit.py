@@ -17,8 +17,11 @@ pipeline = [
     dict(type="PackPoseInputs"),
 ]
 sixteen = dict(data_root="{data}/", ann_file="sixteen.json", data_prefix=dict(img="images/train/"))
-train_dataloader = dict(dataset=dict(pipeline=pipeline, **sixteen))
+# an epoch is one step here, and workers that start for each step cost more than they load
+train_dataloader = dict(num_workers=0, dataset=dict(pipeline=pipeline, **sixteen))
 val_dataloader = dict(dataset=sixteen)
+# what was learnt by heart was never seen mirrored: the mean with mirrored copies gives AP 0.33
+model = dict(test_cfg=dict(flip_test=False))
 test_dataloader = dict(dataset=sixteen)
 # the schedule of 300 epochs, for {epochs}; a step is an epoch
 train_cfg = dict(max_epochs={epochs}, val_interval={epochs})
@@ -80,13 +83,13 @@ def average_precision(run_tool, data, tmp_path, epochs: int, *options) -> float:
 
 @pytest.mark.slow
 def test_learns_sixteen_pictures_by_heart(run_tool, sixteen, tmp_path):
-    assert average_precision(run_tool, sixteen, tmp_path, 200) >= 0.90
+    assert average_precision(run_tool, sixteen, tmp_path, 120) >= 0.90
 
 
 @pytest.mark.slow
 def test_learns_nothing_without_a_learning_rate(run_tool, sixteen, tmp_path):
     """The control. The other hyperparameters, the pictures and the number of steps are the same,
-    but for 20 of them instead of 200: with a rate of 0 they all leave the weights as they are.
+    but for 20 of them instead of 120: with a rate of 0 they all leave the weights as they are.
     """
     options = ("optim_wrapper.optimizer.lr=0", "optim_wrapper.optimizer.weight_decay=0")
     assert average_precision(run_tool, sixteen, tmp_path, 20, *options) < 0.05

@@ -77,6 +77,36 @@ train_pixels = [
     dict(type="RandomOcclusion", prob=0.2),
 ]
 
+# Milder, for later phases of a training that began with the above.
+balanced_geometry = [
+    *val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(
+        type="RandomBBoxTransform",
+        rotate_factor=20,
+        rotate_prob=0.6,
+        scale_factor=(0.85, 1.15),
+        scale_prob=1.0,
+        shift_factor=0.08,
+        shift_prob=0.3,
+    ),
+]
+balanced_pixels = [
+    dict(type="DropOutsideKeypoints"),
+    dict(
+        type="AlbumentationsV2",
+        transforms=[
+            dict(
+                type="RandomBrightnessContrast",
+                brightness_limit=(-16 / 255, 16 / 255),
+                contrast_limit=(-0.25, 0.25),
+                p=0.5,
+            ),
+        ],
+    ),
+    dict(type="RandomOcclusion", prob=0.1),
+]
+
 # Workers start anew each epoch, so that their seeds depend on the epoch alone and a resumed run
 # draws what the uninterrupted one would have drawn.
 train_dataloader = dict(

@@ -9,7 +9,7 @@ model = dict(
         bgr_to_rgb=True,
     ),
     backbone=dict(
-        type="CSPNeXt",
+        type="FreezingCSPNeXt",  # MMPose's CSPNeXt; frozen_stages works under DDP
         arch="P5",
         expand_ratio=0.5,
         deepen_factor=0.67,

@@ -5,8 +5,11 @@ train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
+    # fused: one kernel for all tensors of a group
+    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
+    # few groups; no weight decay on norms and biases
+    constructor="LayerwiseLrConstructor",
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [

@@ -3,8 +3,9 @@ train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=10)
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
+    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05, fused=True),
+    constructor="LayerwiseLrConstructor",
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [

@@ -1,0 +1,37 @@
+# Three phases, for weights that were trained on other animals. Needs a backbone with frozen_stages
+# (0 is the stem) and, in the leaf,
+#
+#   model = dict(backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]))
+#   default_hooks = dict(phases=dict(type="StageUnfreezeHook", phases=_base_.phases))
+#
+# and, where augmentation should change with the phase, a PipelineSwitchHook.
+train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
+
+phases = [
+    dict(name="the head and the last stage", begin=0, frozen_stages=3),
+    dict(name="stage 3 released", begin=100, frozen_stages=2),
+    dict(name="stage 2 released", begin=150, frozen_stages=1),
+    dict(name="all but the early stages, at a reduced rate", begin=200, frozen_stages=1),
+]
+
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05, fused=True),
+    constructor="LayerwiseLrConstructor",
+    paramwise_cfg=dict(tiers=dict(backbone=0.1, head=1.0), frozen_stages=1, frozen_at_start=3),
+    clip_grad=dict(max_norm=35, norm_type=2),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=500),
+    dict(type="MultiStepLR", milestones=[200], gamma=0.3, by_epoch=True),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.05,
+        begin=200,
+        end=300,
+        T_max=100,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=16)

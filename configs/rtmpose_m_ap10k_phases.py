@@ -1,0 +1,48 @@
+"""rtmpose_m_ap10k in three phases: head first, then stage after stage, early stages never.
+
+Command:   python tools/train.py configs/rtmpose_m_ap10k_phases.py --amp
+Weights:   python tools/download_checkpoints.py rtmpose_m_ap10k
+           fetches them and prints the option load_from=… that is to be added to the command
+Hardware:  a GPU (not tried yet) or a CPU
+Expected:  not measured yet
+"""
+
+_base_ = [
+    "_base_/runtime.py",
+    "_base_/models/rtmpose_m.py",
+    "_base_/datasets/horse26.py",
+    "_base_/schedules/three_phases_300e.py",
+]
+
+codec = dict(
+    type="SimCCLabel",
+    input_size=(256, 256),
+    sigma=(5.66, 5.66),  # px of the input
+    simcc_split_ratio=2.0,
+    normalize=False,
+    use_dark=False,
+)
+model = dict(
+    backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]), head=dict(decoder=codec)
+)
+
+target = [
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    dict(type="PackPoseInputs"),
+]
+affine = dict(type="TopdownAffine", input_size=codec["input_size"])
+train_pipeline = [*_base_.train_geometry, affine, *_base_.train_pixels, *target]
+balanced_pipeline = [*_base_.balanced_geometry, affine, *_base_.balanced_pixels, *target]
+val_pipeline = [*_base_.val_geometry, affine, dict(type="PackPoseInputs")]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+
+default_hooks = dict(
+    remap=dict(type="RemapCheckpointHook", source="ap10k"),
+    phases=dict(type="StageUnfreezeHook", phases=_base_.phases),
+    augmentation=dict(
+        type="PipelineSwitchHook",
+        switches=[dict(begin=_base_.phases[1]["begin"], pipeline=balanced_pipeline)],
+    ),
+)

@@ -1,0 +1,30 @@
+"""The small twin of rtmpose_m_ap10k_phases for a CPU: its phases within 20 epochs, sample data.
+
+Command:   python tools/train.py configs/smoke/rtmpose_m_ap10k_phases.py --amp \\
+               --data-root data/sample
+Hardware:  two CPU cores
+Expected:  below the AP of smoke/rtmpose_m_ap10k: it starts from random weights, which are no good
+           while they are frozen. It is here to try phases out.
+"""
+
+_base_ = "rtmpose_m_ap10k.py"
+
+phases = [
+    dict(name="the head and the last stage", begin=0, frozen_stages=2),
+    dict(name="stage 2 released", begin=4, frozen_stages=1),
+    dict(name="stage 1 released", begin=8, frozen_stages=0),
+]
+model = dict(backbone=dict(frozen_stages=2))
+optim_wrapper = dict(
+    paramwise_cfg=dict(tiers=dict(backbone=0.5), frozen_stages=0, frozen_at_start=2)
+)
+
+balanced_pipeline = [
+    step for step in _base_.train_pipeline if step["type"] != "RandomBBoxTransform"
+]
+default_hooks = dict(
+    phases=dict(type="StageUnfreezeHook", phases=phases),
+    augmentation=dict(
+        type="PipelineSwitchHook", switches=[dict(begin=8, pipeline=balanced_pipeline)]
+    ),
+)

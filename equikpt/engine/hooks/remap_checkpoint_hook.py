@@ -1,0 +1,66 @@
+"""Start from a checkpoint of another keypoint set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+
+from equikpt.head_remap.checkpoint import remap_checkpoint
+from equikpt.head_remap.points import PointMatch
+from equikpt.head_remap.rows import format_rows
+from equikpt.head_remap.state import check_allow_missing
+
+
+@HOOKS.register_module()
+class RemapCheckpointHook(Hook):
+    """Fit what ``load_from`` names to the model before it is loaded, and log every tensor.
+
+    ::
+
+        load_from = "checkpoints/rtmpose-m_simcc-ap10k.pth"
+        custom_hooks = [dict(type="RemapCheckpointHook", source="ap10k"), ...]
+
+    How points without an equal start is in :mod:`equikpt.head_remap`. A checkpoint of the target's
+    own set, such as the one that is tested after training, loads as it is. A resumed run is left
+    alone.
+
+    Args:
+        source: Keypoint set of the checkpoint: ap10k, animalpose, horse10 or horse26.
+        target: Keypoint set of the model.
+        allow_missing: Patterns (``*`` is any text) of the model's tensors that may keep the values
+            they start with where the checkpoint does not have them, or has them in another shape.
+
+    Raises:
+        TypeError: ``allow_missing`` is a string; while loading, the head's class is not known.
+        ValueError: A set is unknown; while loading, the checkpoint does not fit.
+    """
+
+    priority = "VERY_HIGH"  # before the EMA hook copies the weights into its own model
+
+    def __init__(
+        self, source: str, target: str = "horse26", allow_missing: Iterable[str] = ()
+    ) -> None:
+        PointMatch.between(source, target)
+        self.source = source
+        self.target = target
+        self.allow_missing = check_allow_missing(allow_missing)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Replace ``checkpoint["state_dict"]``, which the runner loads next."""
+        if runner._resume:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        state, rows = remap_checkpoint(
+            checkpoint, model, self.source, self.target, self.allow_missing
+        )
+        checkpoint["state_dict"] = state
+        if all(row.outcome == "loaded" for row in rows):
+            runner.logger.info(f"Checkpoint of {self.target}: all {len(rows)} tensors loaded")
+            return
+        runner.logger.info(f"Checkpoint of {self.source} for a model of {self.target}:")
+        for line in format_rows(rows):
+            runner.logger.info(line)

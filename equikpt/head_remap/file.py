@@ -1,0 +1,66 @@
+"""A checkpoint file fitted to the model of a config."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import equikpt
+from equikpt import stack
+from equikpt.config_files import find_config
+from equikpt.files import refuse_existing, write_bytes
+from equikpt.head_remap.checkpoint import remap_checkpoint
+from equikpt.head_remap.rows import TensorRow
+from equikpt.metainfo.correspondence import KEYPOINT_NAMES
+from equikpt.safe_load import load_from_local
+
+
+def remap_file(
+    checkpoint: str | Path,
+    out: str | Path,
+    config: str,
+    source: str,
+    target: str = "horse26",
+    allow_missing: Iterable[str] = (),
+    overwrite: bool = False,
+) -> list[TensorRow]:
+    """Write the fitted checkpoint to a file, for ``load_from`` of any MMPose config.
+
+    Tensors that keep the values they start with are not in it: the model that loads it makes them.
+
+    Raises:
+        FileExistsError: ``out`` exists and ``overwrite`` is not set.
+        FileNotFoundError: There is no such checkpoint or config.
+        TypeError, ValueError: As :func:`remap_checkpoint`, or the checkpoint cannot be read.
+    """
+    out = Path(out)
+    refuse_existing(out, overwrite)
+    loaded = load_from_local(str(checkpoint), map_location="cpu")
+    state, rows = remap_checkpoint(loaded, _build_model(config), source, target, allow_missing)
+    # a fresh meta: MMPose would take the points of the old one for those of the model
+    meta = dict(
+        remapped_from=Path(checkpoint).name,
+        source=source,
+        target=target,
+        keypoints=list(KEYPOINT_NAMES[target]),
+        equikpt_version=equikpt.__version__,
+    )
+    content = io.BytesIO()
+    torch.save(dict(state_dict=state, meta=meta), content)
+    write_bytes(out, content.getvalue())
+    return rows
+
+
+def _build_model(config: str) -> nn.Module:
+    stack.ready()
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    cfg = Config.fromfile(find_config(config))
+    init_default_scope(cfg.get("default_scope", "mmpose"))
+    return MODELS.build(cfg.model)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from equikpt.metainfo.correspondence import index_pairs
+from tests.head_remap.models import build, heatmap_head, model_config
+
+EMA = dict(type="EMAHook", ema_type="ExpMomentumEMA", update_buffers=True, priority="ABOVE_NORMAL")
+
+
+def make_runner(work_dir, *hooks, **options):
+    from mmengine.runner import Runner
+
+    import equikpt.register  # noqa: F401
+    from equikpt.engine.hooks import remap_checkpoint_hook  # noqa: F401
+
+    return Runner(
+        model=model_config(heatmap_head(26)),
+        work_dir=str(work_dir),
+        default_scope="mmpose",
+        custom_hooks=[dict(hook) for hook in hooks],
+        experiment_name=work_dir.name,
+        **options,
+    )
+
+
+def start(runner):
+    """What ``Runner.train`` does before its first iteration."""
+    runner.call_hook("before_run")
+    runner._init_model_weights()
+    runner.load_or_resume()
+    return runner
+
+
+def log_of(runner) -> str:
+    return "\n".join(path.read_text() for path in Path(runner.work_dir).rglob("*.log"))
+
+
+@pytest.fixture
+def theirs():
+    return build(heatmap_head(17), seed=1)
+
+
+@pytest.fixture
+def checkpoint(theirs, tmp_path):
+    path = tmp_path / "ap10k.pth"
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, path)
+    return str(path)
+
+
+def is_remapped(model, theirs) -> bool:
+    a, b = index_pairs("ap10k")
+    ours, theirs = model.state_dict(), theirs.state_dict()
+    return all(
+        torch.equal(ours[name][b], theirs[name][a])
+        if name.startswith("head.final_layer.")
+        else torch.equal(ours[name], theirs[name])
+        for name in ours
+    )
+
+
+def test_load_from_takes_a_checkpoint_of_other_points(theirs, checkpoint, tmp_path, capfd):
+    hook = dict(type="RemapCheckpointHook", source="ap10k")
+    # registered first, the EMA hook would load the checkpoint as it was
+    runner = start(make_runner(tmp_path / "run", EMA, hook, load_from=checkpoint))
+    assert is_remapped(runner.model, theirs)
+    averaged = next(h for h in runner.hooks if type(h).__name__ == "EMAHook").ema_model.module
+    assert is_remapped(averaged, theirs)
+    log = log_of(runner)
+    for name in runner.model.state_dict():
+        assert f" {name} (" in log
+    assert "remapped  head.final_layer.weight (26, 8, 1, 1): nose = Nose, " in log
+    assert "mean of these: l_ear, r_ear, withers" in log
+    assert "do not match" not in capfd.readouterr().out  # MMEngine's complaint about the rest
+
+
+def test_without_the_hook_the_head_is_lost(theirs, checkpoint, tmp_path, capfd):
+    runner = start(make_runner(tmp_path / "run", EMA, load_from=checkpoint))
+    assert not is_remapped(runner.model, theirs)
+    assert "do not match" in capfd.readouterr().out
+
+
+def test_a_checkpoint_of_the_same_points_loads_as_it_is(tmp_path):
+    trained = build(heatmap_head(26), seed=4)
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "horse26.pth")
+    hook = dict(type="RemapCheckpointHook", source="ap10k")
+    path = str(tmp_path / "horse26.pth")
+    runner = start(make_runner(tmp_path / "run", hook, load_from=path))
+    ours = runner.model.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in trained.state_dict().items())
+    assert f"all {len(ours)} tensors loaded" in log_of(runner)
+
+
+def test_a_resumed_run_is_left_alone(theirs, tmp_path):
+    runner = make_runner(
+        tmp_path / "run", dict(type="RemapCheckpointHook", source="ap10k"), resume=True
+    )
+    checkpoint = {"state_dict": theirs.state_dict()}
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    assert checkpoint["state_dict"]["head.final_layer.bias"].shape == (17,)
+
+
+@pytest.mark.parametrize("allow_missing", [(), ("backbone.conv1.*",)], ids=["refused", "allowed"])
+def test_a_backbone_that_does_not_fit(theirs, tmp_path, allow_missing):
+    state = theirs.state_dict()
+    state["backbone.conv1.weight"] = torch.zeros(8, 3, 5, 5)
+    path = tmp_path / "odd.pth"
+    torch.save({"state_dict": state}, path)
+    hook = dict(type="RemapCheckpointHook", source="ap10k", allow_missing=allow_missing)
+    runner = make_runner(tmp_path / "run", hook, load_from=str(path))
+    if not allow_missing:
+        with pytest.raises(
+            ValueError, match=r"1 of its \d+ tensors do not load: backbone\.conv1\.weight"
+        ):
+            start(runner)
+        return
+    start(runner)
+    assert "initialised  backbone.conv1.weight (8, 3, 7, 7): (8, 3, 5, 5)" in log_of(runner)
+    assert runner.model.state_dict()["backbone.conv1.weight"].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (dict(source="coco"), ValueError),
+        (dict(source="ap10k", target="horse27"), ValueError),
+        (dict(source="ap10k", allow_missing="head.*"), TypeError),
+    ],
+    ids=["source", "target", "patterns"],
+)
+def test_a_wrong_option_is_seen_when_the_hook_is_built(options, error):
+    from equikpt.engine.hooks.remap_checkpoint_hook import RemapCheckpointHook
+
+    with pytest.raises(error):
+        RemapCheckpointHook(**options)
