@@ -1,0 +1,210 @@
+"""Does transfer help? The same wall time for every way to start and to fine-tune.
+
+    python benchmarks/transfer.py --data-root DIR --minutes 8 --sizes 50 150 333 --seeds 0 1
+
+For each recipe the speed is measured first; the number of epochs follows from it, so that a recipe
+with cheaper steps gets more of them. Every finished run is kept under --out and not done again.
+Prints a table with 95 % bootstrap intervals over the validation pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from bootstrap import score
+from mmengine.config import Config
+
+from equikpt.files import write_text
+
+REPO = Path(__file__).resolve().parent.parent
+BATCH = 16
+HEAD_RATE = 1e-3
+
+# What each recipe changes in configs/rtmpose_timm_ap10k.py. Stages of EfficientNet-Lite0: 0 the
+# stem, 1 to 7 its blocks. `phases` are (fraction of the training, frozen stages).
+RECIPES: dict[str, dict] = {
+    "random start": dict(weights=None),
+    "one rate": dict(),
+    "early stages frozen": dict(frozen=2),
+    "layer-wise rates": dict(tiers=dict(backbone=0.1)),
+    "frozen + layer-wise": dict(frozen=2, tiers=dict(backbone=0.1)),
+    "probe, then tune": dict(phases=((0.0, 7), (0.2, -1)), late_rate=0.3),
+    "three phases": dict(
+        phases=((0.0, 5), (0.33, 4), (0.5, 2), (0.67, 2)), tiers=dict(backbone=0.1), late_rate=0.3
+    ),
+}
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=8.0, help="of training, a run")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[50, 150, 333])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--config", default="rtmpose_timm_ap10k")
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/transfer"))
+    parser.add_argument("--options", nargs="*", default=[], help="further --cfg-options")
+    return parser.parse_args(argv)
+
+
+def write_subset(source: Path, target: Path, pictures: int, seed: int) -> int:
+    """Write the annotations of a random subset of the pictures; smaller ones lie within larger."""
+    coco = json.loads(source.read_text(encoding="utf-8"))
+    labelled = {annotation["image_id"] for annotation in coco["annotations"]}
+    images = [image for image in coco["images"] if image["id"] in labelled]
+    order = np.random.default_rng(seed).permutation(len(images))[:pictures]
+    chosen = {images[index]["id"] for index in order}
+    coco["images"] = [image for image in coco["images"] if image["id"] in chosen]
+    coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in chosen]
+    write_text(target, json.dumps(coco))
+    return len(coco["annotations"])
+
+
+def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, seed: int) -> Config:
+    """The config of one run: ``epochs`` epochs of ``steps`` steps, validated at the end alone."""
+    cfg = Config.fromfile(REPO / f"configs/{args.config}.py")
+    root = str(args.data_root.resolve()) + "/"
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = root
+    cfg.train_dataloader.dataset.ann_file = str(ann_file.resolve())
+    cfg.randomness.seed = seed
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
+    cfg.default_hooks.checkpoint.update(interval=epochs, max_keep_ckpts=1, save_best=None)
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != "EarlyStoppingHook"]
+    cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
+    if "weights" in recipe:
+        cfg.model.backbone.weights = recipe["weights"]
+    rates = dict(norm_decay_mult=0, bias_decay_mult=0)
+    if "tiers" in recipe:
+        rates["tiers"] = recipe["tiers"]
+    begins = [(int(share * epochs), frozen) for share, frozen in recipe.get("phases", ())]
+    if begins:
+        phases = [
+            dict(name=f"frozen up to {frozen}", begin=begin, frozen_stages=frozen)
+            for i, (begin, frozen) in enumerate(begins)
+            if i == 0 or begin > begins[i - 1][0]
+        ]
+        cfg.default_hooks.phases = dict(type="StageUnfreezeHook", phases=phases)
+        first, last = phases[0]["frozen_stages"], phases[-1]["frozen_stages"]
+    else:
+        first = last = recipe.get("frozen", -1)
+    cfg.model.backbone.frozen_stages = first
+    cfg.optim_wrapper.paramwise_cfg = rates | dict(frozen_stages=last, frozen_at_start=first)
+    cfg.optim_wrapper.optimizer.lr = HEAD_RATE
+    warm_up = max(10, min(200, epochs * steps // 20))
+    half = max(1, epochs // 2)
+    cfg.param_scheduler = [
+        dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=warm_up),
+        dict(
+            type="CosineAnnealingLR", eta_min_ratio=0.02, by_epoch=True, begin=epochs - half,
+            end=epochs, T_max=half, convert_to_iter_based=True,
+        ),
+    ]  # fmt: skip
+    if "late_rate" in recipe:
+        late = dict(type="MultiStepLR", milestones=[begins[-1][0]], gamma=recipe["late_rate"])
+        cfg.param_scheduler.append(late)
+    return cfg
+
+
+def train(args, cfg: Config, folder: Path, options: list[str]) -> dict:
+    """Train in a process of its own; returns seconds and pictures a second."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(folder / "config.py")
+    command = [
+        *(sys.executable, str(REPO / "tools/train.py"), str(folder / "config.py")),
+        *("--work-dir", str(folder / "run"), "--amp", "--overwrite", "--no-validate"),
+        *(["--cfg-options", *options] if options else []),
+    ]
+    with (folder / "train.log").open("w") as log:
+        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT, env=os.environ)
+    newest = max((folder / "run").glob("*/vis_data/scalars.json"), key=os.path.getmtime)
+    rows = [json.loads(line) for line in newest.read_text().splitlines()]
+    times = [row["time"] for row in rows if "loss" in row][1:] or [rows[-1]["time"]]
+    return dict(step_s=float(np.median(times)), img_s=BATCH / float(np.median(times)))
+
+
+def evaluate(args, folder: Path, epochs: int) -> dict:
+    predictions = folder / "val.json"
+    subprocess.run(
+        [
+            *(sys.executable, str(REPO / "tools/test.py"), str(folder / "config.py")),
+            *(str(folder / f"run/epoch_{epochs}.pth"), "--split", "val", "--overwrite"),
+            *("--out", str(predictions), "--work-dir", str(folder / "test")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    from equikpt.metainfo.horse26 import KEYPOINTS
+
+    sigmas = np.array([keypoint.sigma for keypoint in KEYPOINTS])
+    results = json.loads(predictions.read_text())
+    return score(args.data_root / "annotations/val.json", results, sigmas)
+
+
+def run_one(args, name: str, size: int, seed: int) -> dict:
+    """One cell of the table, read from disk where it is there already."""
+    slug = "".join(c if c.isalnum() else "_" for c in name)
+    folder = args.out / f"{slug}_{size}_{seed}_{args.minutes:g}min"
+    done = folder / "result.json"
+    if done.is_file():
+        return json.loads(done.read_text())
+    ann_file = folder / "train.json"
+    instances = write_subset(args.data_root / "annotations/train.json", ann_file, size, seed)
+    steps = math.ceil(instances / BATCH)
+    speed = args.out / f"speed_{slug}.json"
+    if not speed.is_file():
+        trial = build_config(args, RECIPES[name], ann_file, max(2, 30 // steps), steps, seed)
+        trial.default_hooks.logger.interval = 5
+        write_text(speed, json.dumps(train(args, trial, args.out / f"trial_{slug}", args.options)))
+    step_s = json.loads(speed.read_text())["step_s"]
+    epochs = max(4, round(args.minutes * 60 / step_s / steps))
+    cfg = build_config(args, RECIPES[name], ann_file, epochs, steps, seed)
+    result = train(args, cfg, folder, args.options)
+    result |= dict(name=name, size=size, seed=seed, epochs=epochs, steps=epochs * steps)
+    result["scores"] = evaluate(args, folder, epochs)
+    for checkpoint in (folder / "run").glob("*.pth"):
+        if size < max(args.sizes):
+            checkpoint.unlink()  # the table needs the predictions alone
+    write_text(done, json.dumps(result))
+    return result
+
+
+def print_table(rows: list[dict]) -> None:
+    names = list(rows[0]["scores"])
+    print("| recipe | pictures | seed | steps | img/s | " + " | ".join(names) + " |")
+    print("| --- " * (5 + len(names)) + "|")
+    for row in rows:
+        cells = [f"{v:.3f} ({low:.3f}–{high:.3f})" for v, low, high in row["scores"].values()]
+        head = [row["name"], row["size"], row["seed"], row["steps"], f"{row['img_s']:.1f}"]
+        print("| " + " | ".join([*map(str, head), *cells]) + " |", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    cells = [
+        (n, size, seed) for size in args.sizes[::-1] for seed in args.seeds for n in args.recipes
+    ]
+    rows = []
+    for number, (name, size, seed) in enumerate(cells, 1):
+        print(f"{number}/{len(cells)}: {name}, {size} pictures, seed {seed}", flush=True)
+        rows.append(run_one(args, name, size, seed))
+        print({key: round(value[0], 3) for key, value in rows[-1]["scores"].items()}, flush=True)
+    print_table(sorted(rows, key=lambda row: (row["size"], row["name"], row["seed"])))
+    return 0
+
+
+if __name__ == "__main__":
+    from equikpt import stack
+
+    stack.ready()
+    from equikpt.cli import run
+
+    run(main)
