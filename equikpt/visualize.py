@@ -11,6 +11,8 @@ import numpy as np
 HIDDEN = 1
 """COCO visibility of a point that is labelled but not seen."""
 
+CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
+
 
 def draw_pose(
     image: np.ndarray,
@@ -114,9 +116,20 @@ def contact_sheet(
         if text:
             origin = (left + 4, top + height_px + caption_px - 5)
             cv2.putText(
-                sheet, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (235,) * 3, 1, cv2.LINE_AA
-            )
+                sheet, _shortened(text, width_px - 8), origin, *CAPTION_FONT, (235,) * 3, 1,
+                cv2.LINE_AA,
+            )  # fmt: skip
     return sheet
+
+
+def _shortened(text: str, width_px: int) -> str:
+    """As much of a caption as fits into its cell."""
+    shown = text
+    while shown and cv2.getTextSize(shown, *CAPTION_FONT, 1)[0][0] > width_px:
+        shown = shown.removesuffix("...")[:-1] + "..."
+        if shown == "...":
+            break
+    return shown
 
 
 def _bgr(rgb: Sequence[int]) -> tuple[int, int, int]:

@@ -77,6 +77,14 @@ def test_contact_sheet_cells_need_not_be_square():
     assert (sheet[20:, :14] == 32).all()
 
 
+def test_a_long_caption_ends_in_its_own_cell():
+    picture = np.full((40, 40, 3), 255, np.uint8)
+    sheet = contact_sheet([picture] * 2, captions=["a_very_long_name" * 9, ""], cell_px=(90, 40))
+    caption = sheet[40:]
+    assert (caption[:, :90] > 100).any()
+    assert (caption[:, 90:] == 32).all()
+
+
 def test_contact_sheet_refuses():
     with pytest.raises(ValueError, match="at least one picture"):
         contact_sheet([])

@@ -25,6 +25,9 @@ CONTEXT = 1.25
 class PredictionSheetHook(Hook):
     """Draw evenly spaced test instances: left the truth, right the prediction.
 
+    Keypoints that no instance of the test set has a label for are left out: a model trained on the
+    same kind of labels puts them anywhere.
+
     Args:
         out_file: Picture to write (``.png`` or ``.jpg``); one that stands there is replaced.
         num_instances: How many instances to draw.
@@ -48,7 +51,8 @@ class PredictionSheetHook(Hook):
         self.score_threshold = score_threshold
         self._wanted: set[int] = set()
         self._seen = 0
-        self._drawn: list[tuple[np.ndarray, str]] = []
+        self._chosen: list[PoseDataSample] = []
+        self._labelled: np.ndarray | bool = False
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Choose the instances, the same on every call."""
@@ -56,7 +60,8 @@ class PredictionSheetHook(Hook):
         chosen = np.linspace(0, size - 1, min(self.num_instances, size))
         self._wanted = set(chosen.round().astype(int).tolist())
         self._seen = 0
-        self._drawn = []
+        self._chosen = []
+        self._labelled = False
 
     def after_test_iter(
         self,
@@ -65,18 +70,20 @@ class PredictionSheetHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[PoseDataSample] | None = None,
     ) -> None:
-        """Draw what this batch holds of the chosen instances."""
+        """Keep what this batch holds of the chosen instances."""
         for sample in outputs or ():
+            self._labelled = self._labelled | (_truth(sample)[:, 2] > 0)
             if self._seen in self._wanted:
-                metainfo = runner.test_dataloader.dataset.metainfo
-                self._drawn.append(self._draw(sample, metainfo))
+                self._chosen.append(sample)
             self._seen += 1
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Write the sheet."""
-        if not self._drawn or runner.rank != 0:
+        """Draw and write the sheet."""
+        if not self._chosen or runner.rank != 0:
             return
-        images, captions = zip(*self._drawn, strict=True)
+        metainfo = runner.test_dataloader.dataset.metainfo
+        drawn = [self._draw(sample, metainfo) for sample in self._chosen]
+        images, captions = zip(*drawn, strict=True)
         sheet = contact_sheet(images, columns=3, captions=captions, cell_px=(480, 240))
         _, buffer = cv2.imencode(self.out_file.suffix, sheet)
         write_bytes(self.out_file, buffer.tobytes())
@@ -85,12 +92,13 @@ class PredictionSheetHook(Hook):
     def _draw(self, sample: PoseDataSample, metainfo: dict) -> tuple[np.ndarray, str]:
         image = imfrombytes(get(sample.img_path))
         predicted = sample.pred_instances
-        truth = np.asarray(sample.raw_ann_info["keypoints"], float).reshape(-1, 3)
+        truth = _truth(sample)
         with_truth = draw_pose(image, truth[:, :2], metainfo, visibility=truth[:, 2])
         with_prediction = draw_pose(
             image,
             predicted.keypoints[0],
             metainfo,
+            visibility=np.where(self._labelled, 2, 0),
             scores=predicted.keypoint_scores[0],
             threshold=self.score_threshold,
         )
@@ -100,7 +108,12 @@ class PredictionSheetHook(Hook):
         left, right = _clip(centre_x - half, centre_x + half, image.shape[1])
         top, bottom = _clip(centre_y - half, centre_y + half, image.shape[0])
         crops = [picture[top:bottom, left:right] for picture in (with_truth, with_prediction)]
-        return np.hstack(crops), f"{Path(sample.img_path).name}: truth | prediction"
+        return np.hstack(crops), f"truth | prediction: {Path(sample.img_path).name}"
+
+
+def _truth(sample: PoseDataSample) -> np.ndarray:
+    """(K, 3) x and y in px of the picture, and COCO's visibility."""
+    return np.asarray(sample.raw_ann_info["keypoints"], float).reshape(-1, 3)
 
 
 def _clip(start: float, stop: float, limit: int) -> tuple[int, int]:

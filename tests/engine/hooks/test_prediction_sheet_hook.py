@@ -58,8 +58,11 @@ def run(hook: PredictionSheetHook, folder, size: int) -> None:
 def test_draws_evenly_spaced_instances_truth_left_prediction_right(tmp_path):
     hook = PredictionSheetHook(str(tmp_path / "new/sheet.png"), num_instances=3)
     run(hook, tmp_path, 7)
-    assert [caption.split(".")[0] for _, caption in hook._drawn] == ["0", "3", "6"]
-    pair = hook._drawn[0][0]
+    assert [chosen.img_path for chosen in hook._chosen] == [
+        str(tmp_path / f"{index}.png") for index in (0, 3, 6)
+    ]
+    pair, caption = hook._draw(hook._chosen[0], Loader(7).metainfo)
+    assert caption == "truth | prediction: 0.png"
     changed = (pair != 128).any(axis=2)
     with_truth, with_prediction = changed[:, :80], changed[:, 80:]
     assert with_truth[:, 45:].any()
@@ -72,7 +75,27 @@ def test_draws_evenly_spaced_instances_truth_left_prediction_right(tmp_path):
 def test_fewer_instances_than_asked_for(tmp_path):
     hook = PredictionSheetHook(str(tmp_path / "sheet.png"), num_instances=12)
     run(hook, tmp_path, 2)
-    assert len(hook._drawn) == 2
+    assert len(hook._chosen) == 2
+
+
+def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path):
+    hook = PredictionSheetHook(str(tmp_path / "sheet.png"))
+    current = runner(2)
+    hook.before_test_epoch(current)
+    samples = [sample(tmp_path, index) for index in range(2)]
+    for index, labelled in enumerate((0, 17)):  # each labels one point: nose, right fore hoof
+        truth = np.array(samples[index].raw_ann_info["keypoints"]).reshape(26, 3)
+        truth[:, 2] = np.where(np.arange(26) == labelled, 2, 0)
+        samples[index].raw_ann_info["keypoints"] = truth.ravel().tolist()
+        samples[index].pred_instances.keypoints[:] = [60.0, 60.0]
+        samples[index].pred_instances.keypoints[0, [0, 17]] = [[8.0, 8.0], [8.0, 30.0]]
+        samples[index].pred_instances.keypoints[0, 5] = [30.0, 8.0]
+    hook.after_test_iter(current, 0, outputs=samples)
+    pair, _ = hook._draw(hook._chosen[0], current.test_dataloader.metainfo)
+    prediction = pair[:, 80:]
+    assert (prediction[8, 8] != 128).any()
+    assert (prediction[30, 8] != 128).any()  # labelled in the other picture
+    assert (prediction[8, 30] == 128).all()
 
 
 def test_refuses_what_it_cannot_draw():
