@@ -74,13 +74,13 @@ def build_config(args: argparse.Namespace, way: str, steps: int) -> Config:
         cfg.optim_wrapper.pop("constructor")
         cfg.optim_wrapper.optimizer.pop("fused")
         cfg.optim_wrapper.paramwise_cfg["bypass_duplicate"] = True
+        codec["type"] = codec["type"].removeprefix("Fast")
+        cfg.model.head.decoder = codec
         cfg.train_dataloader.persistent_workers = True
         cfg.train_dataloader.pop("worker_init_fn")
     else:
         for step in pipeline:
             step["type"] = FASTER.get(step["type"], step["type"])
-            if "encoder" in step:
-                step["encoder"]["type"] = FASTER.get(codec["type"], codec["type"])
     cfg.custom_hooks = [*hooks, dict(type="StepClockHook")]
     dataset.pipeline = pipeline
     return cfg

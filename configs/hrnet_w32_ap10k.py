@@ -20,21 +20,21 @@ optim_wrapper = dict(optimizer=dict(lr=5e-4))
 
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(
-    type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2, unbiased=True
+    type="FastMSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2, unbiased=True
 )
 model = dict(head=dict(decoder=codec))
 
 train_pipeline = [
     *_base_.train_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
     *_base_.train_pixels,
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
 val_pipeline = [
     *_base_.val_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    dict(type="PackPoseInputs"),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
+    dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

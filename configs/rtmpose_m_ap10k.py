@@ -17,12 +17,12 @@ _base_ = [
 # --cfg-options load_from=…: the hook maps their head to horse26 by the names of its points.
 default_hooks = dict(remap=dict(type="RemapCheckpointHook", source="ap10k"))
 
-# RTMPose's stock rate, 4e-3, is for batch 512, which is 1.25e-4 at 16. From random weights, 5e-4 and
+# RTMPose's stock rate, 4e-3, is for batch 512, which is 1.25e-4 at 16. From random weights 5e-4 and
 # 1e-3 stayed at the mean pose for hundreds of steps; 2e-4 left it after 300.
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 
 codec = dict(
-    type="SimCCLabel",
+    type="FastSimCCLabel",
     input_size=(256, 256),
     sigma=(5.66, 5.66),  # px of the input
     simcc_split_ratio=2.0,
@@ -33,15 +33,15 @@ model = dict(head=dict(decoder=codec))
 
 train_pipeline = [
     *_base_.train_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
     *_base_.train_pixels,
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
 val_pipeline = [
     *_base_.val_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    dict(type="PackPoseInputs"),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
+    dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -15,7 +15,7 @@ _base_ = [
 ]
 
 codec = dict(
-    type="SimCCLabel",
+    type="FastSimCCLabel",
     input_size=(256, 256),
     sigma=(5.66, 5.66),  # px of the input
     simcc_split_ratio=2.0,
@@ -28,12 +28,12 @@ model = dict(
 
 target = [
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
-affine = dict(type="TopdownAffine", input_size=codec["input_size"])
+affine = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
 train_pipeline = [*_base_.train_geometry, affine, *_base_.train_pixels, *target]
 balanced_pipeline = [*_base_.balanced_geometry, affine, *_base_.balanced_pixels, *target]
-val_pipeline = [*_base_.val_geometry, affine, dict(type="PackPoseInputs")]
+val_pipeline = [*_base_.val_geometry, affine, dict(type="FastPackPoseInputs")]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

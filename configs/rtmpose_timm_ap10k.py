@@ -16,7 +16,7 @@ _base_ = [
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 
 codec = dict(
-    type="SimCCLabel",
+    type="FastSimCCLabel",
     input_size=(256, 256),
     sigma=(5.66, 5.66),  # px of the input
     simcc_split_ratio=2.0,
@@ -39,15 +39,15 @@ model = dict(
 
 train_pipeline = [
     *_base_.train_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
     *_base_.train_pixels,
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
 val_pipeline = [
     *_base_.val_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    dict(type="PackPoseInputs"),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
+    dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -19,10 +19,12 @@ def main(argv: list[str] | None = None) -> int:
         ValueError: No tool has that name.
     """
     tools = {path.stem: path for path in sorted(shipped_folder("tools").glob("*.py"))}
+    width = max(map(len, tools)) + 2
     parser = argparse.ArgumentParser(
         prog="python -m equikpt",
         description="Run one of the tools; `python -m equikpt TOOL --help` explains it.",
-        epilog="tools:\n" + "\n".join(f"  {name:<20}{_summary(tools[name])}" for name in tools),
+        epilog="tools:\n"
+        + "\n".join(f"  {name:<{width}}{_summary(tools[name])}" for name in tools),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("tool", metavar="TOOL")

@@ -8,6 +8,7 @@ from equikpt import stack
 
 stack.ready()
 
+import equikpt.codecs  # noqa: E402
 import equikpt.datasets.horse26  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402

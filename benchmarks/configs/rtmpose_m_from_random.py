@@ -31,12 +31,15 @@ train_pipeline = [
     *_base_.val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(
-        type="RandomBBoxTransform", rotate_factor=15, scale_factor=(0.85, 1.15), shift_factor=0.05
+        type="FastRandomBBoxTransform",
+        rotate_factor=15,
+        scale_factor=(0.85, 1.15),
+        shift_factor=0.05,
     ),
-    dict(type="TopdownAffine", input_size=_base_.codec["input_size"]),
+    dict(type="TopdownAffineCrop", input_size=_base_.codec["input_size"]),
     dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=_base_.codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0)

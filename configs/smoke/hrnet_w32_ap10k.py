@@ -16,7 +16,7 @@ _base_ = [
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
 
 codec = dict(
-    type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2, unbiased=True
+    type="FastMSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2, unbiased=True
 )
 model = dict(
     backbone=dict(
@@ -35,17 +35,20 @@ train_pipeline = [
     *_base_.val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(
-        type="RandomBBoxTransform", rotate_factor=15, scale_factor=(0.85, 1.15), shift_factor=0.05
+        type="FastRandomBBoxTransform",
+        rotate_factor=15,
+        scale_factor=(0.85, 1.15),
+        shift_factor=0.05,
     ),
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
     dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs"),
+    dict(type="FastPackPoseInputs"),
 ]
 val_pipeline = [
     *_base_.val_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    dict(type="PackPoseInputs"),
+    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
+    dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))

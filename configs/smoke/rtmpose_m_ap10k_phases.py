@@ -20,7 +20,7 @@ optim_wrapper = dict(
 )
 
 balanced_pipeline = [
-    step for step in _base_.train_pipeline if step["type"] != "RandomBBoxTransform"
+    step for step in _base_.train_pipeline if step["type"] != "FastRandomBBoxTransform"
 ]
 default_hooks = dict(
     phases=dict(type="StageUnfreezeHook", phases=phases),

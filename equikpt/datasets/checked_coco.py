@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import tempfile
 import weakref
 from pathlib import Path
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.fileio import dump
 from mmengine.logging import MessageHub, MMLogger
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
@@ -19,6 +21,24 @@ from equikpt.datasets.coco_file import load_coco
 from equikpt.datasets.detections import check_detections
 
 LISTED_MISSING = 10
+
+SAMPLE_METAINFO = (
+    "dataset_name",
+    "upper_body_ids",
+    "lower_body_ids",
+    "flip_pairs",
+    "dataset_keypoint_weights",
+    "flip_indices",
+    "skeleton_links",
+)
+"""What each sample carries of the metainfo, as in MMPose's dataset."""
+
+
+class _OwnedAnnotation(dict):
+    """An annotation that the base class need not copy: nothing else will use it."""
+
+    def __deepcopy__(self, memo: dict) -> dict:
+        return self
 
 
 @DATASETS.register_module()
@@ -79,7 +99,30 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
     def full_init(self) -> None:
         """Load, unless it is done, and settle where the evaluation's ground truth comes from."""
         super().full_init()
+        self._sample_metainfo = pickle.dumps({key: self._metainfo[key] for key in SAMPLE_METAINFO})
         self._publish_ground_truth()
+
+    def get_data_info(self, idx: int) -> dict:
+        """The sample's own copies of its annotation and of the metainfo, as the base class.
+
+        Unpickling the metainfo takes a tenth of the time of the base class's deep copies.
+        """
+        data_info = BaseDataset.get_data_info(self, idx)
+        data_info.update(pickle.loads(self._sample_metainfo))
+        return data_info
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """All samples as bytes (B,), and where each ends (N,); ``data_list`` is emptied on the way.
+
+        The base class holds the samples and two copies of their bytes at once.
+        """
+        remaining = self.data_list[::-1]
+        self.data_list.clear()
+        content, ends = bytearray(), []
+        while remaining:
+            content += pickle.dumps(remaining.pop(), protocol=4)
+            ends.append(len(content))
+        return np.frombuffer(content, dtype=np.uint8), np.array(ends, dtype=np.int64)
 
     def load_data_list(self) -> list[dict]:
         """Read and check the annotation file and the pictures.
@@ -118,8 +161,10 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         annotation = raw_data_info["raw_ann_info"]
         if not annotation.get("keypoints") or not coco_checks.is_box(annotation.get("bbox")):
             return None
-        data_info = super().parse_data_info(raw_data_info)
+        owned = _OwnedAnnotation(annotation)
+        data_info = super().parse_data_info({**raw_data_info, "raw_ann_info": owned})
         if data_info is not None:
+            data_info["raw_ann_info"] = annotation
             data_info["keypoints_visibility"] = coco_checks.visibilities(annotation)[None]
         return data_info
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.structures import InstanceData
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import LoadImage, PackPoseInputs
 from mmpose.evaluation.metrics import CocoMetric
 
@@ -335,3 +336,55 @@ def test_lazy_init_reads_nothing_until_asked(tiny_metainfo, tmp_path):
 def test_a_wrong_option_stops(write_coco, make_coco, tiny_metainfo, options, said):
     with pytest.raises(ValueError, match=said):
         CheckedCocoDataset(**{**write_coco(make_coco()), "metainfo": tiny_metainfo, **options})
+
+
+def same(left, right) -> bool:
+    if isinstance(left, np.ndarray):
+        return np.array_equal(left, right) and left.dtype == right.dtype
+    return left == right
+
+
+@pytest.mark.parametrize("serialize_data", [True, False], ids=["bytes", "objects"])
+def test_samples_are_those_of_the_base_class(
+    make_coco, write_coco, tiny_metainfo, build, serialize_data
+):
+    content = make_coco()
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]
+    options = dict(serialize_data=serialize_data)
+    ours = build(content, **options)
+    stock = BaseCocoStyleDataset(**write_coco(content), metainfo=tiny_metainfo, **options)
+    assert len(ours) == len(stock) > 0
+    for index in (*range(len(stock)), -1):
+        expected, got = stock.get_data_info(index), ours.get_data_info(index)
+        added = {"keypoints_visibility"}
+        assert set(got) == set(expected) | added
+        got["raw_ann_info"].pop("num_keypoints")  # filled in, for the evaluation
+        assert all(same(got[key], value) for key, value in expected.items() if key not in added)
+
+
+@pytest.mark.parametrize("serialize_data", [True, False], ids=["bytes", "objects"])
+def test_each_sample_is_its_own(build, make_coco, serialize_data):
+    """A transform may write into what it is given."""
+    dataset = build(make_coco(), serialize_data=serialize_data)
+    sample = dataset.get_data_info(1)
+    sample["raw_ann_info"]["keypoints"][0] = -1
+    sample["keypoints"][:] = -1
+    sample["flip_indices"].reverse()
+    sample["skeleton_links"].clear()
+    fresh = dataset.get_data_info(1)
+    assert fresh["raw_ann_info"]["keypoints"][0] != -1
+    assert (fresh["keypoints"] != -1).all()
+    assert fresh["flip_indices"] == [0, 2, 1]
+    assert len(fresh["skeleton_links"]) == 2
+    assert dataset.metainfo["flip_indices"] == [0, 2, 1]
+
+
+def test_a_subset_and_a_pickle_have_the_same_samples(build, make_coco):
+    dataset = build(make_coco())
+    for other, shift in (
+        (dataset.get_subset([2, 4]), [2, 4]),
+        (pickle.loads(pickle.dumps(dataset)), [0, 1]),
+    ):
+        for index, original in enumerate(shift):
+            assert other.get_data_info(index)["id"] == dataset.get_data_info(original)["id"]

@@ -241,12 +241,12 @@ def test_affine_and_its_inverse_are_the_identity(use_udp, seed, rotation, scale)
 
 def test_the_base_and_a_leaf_make_whole_pipelines(config):
     train = [step["type"] for step in config.train_dataloader.dataset.pipeline]
-    assert train[0] == "LoadImage"
+    assert train[0] == "LoadCachedImage"
     assert train[-2:] == ["GenerateTarget", "PackPoseInputs"]
     assert train.index("RandomFlipKeypoints") < train.index("TopdownAffine")
     assert train.index("TopdownAffine") < train.index("DropOutsideKeypoints")
     val = [step["type"] for step in config.val_dataloader.dataset.pipeline]
-    assert val == ["LoadImage", "GetBBoxCenterScale", "TopdownAffine", "PackPoseInputs"]
+    assert val == ["LoadCachedImage", "GetBBoxCenterScale", "TopdownAffine", "PackPoseInputs"]
     again = Config.fromstring(config.pretty_text, ".py")
     assert again.to_dict() == config.to_dict()
 
@@ -377,7 +377,7 @@ def step_of(config: Config, type_name: str) -> dict:
 
 
 def test_rotation_scale_and_shift_stay_in_their_ranges_and_reach_them(config):
-    transform = TRANSFORMS.build(step_of(config, "RandomBBoxTransform"))
+    transform = TRANSFORMS.build(step_of(config, "FastRandomBBoxTransform"))
     assert isinstance(transform, RandomBBoxTransform)
     seed_numpy(0)
     center, scale = np.zeros((3000, 2)), np.tile([200.0, 100.0], (3000, 1))

@@ -2,15 +2,16 @@
 #
 #   train_pipeline = [
 #       *_base_.train_geometry,
-#       dict(type="TopdownAffine", input_size=codec["input_size"]),  # use_udp=True for UDPHeatmap
+#       # use_udp=True for FastUDPHeatmap
+#       dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
 #       *_base_.train_pixels,
 #       dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-#       dict(type="PackPoseInputs"),
+#       dict(type="FastPackPoseInputs"),
 #   ]
 #   val_pipeline = [
 #       *_base_.val_geometry,
-#       dict(type="TopdownAffine", input_size=codec["input_size"]),
-#       dict(type="PackPoseInputs"),
+#       dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
+#       dict(type="FastPackPoseInputs"),
 #   ]
 #   train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 #   val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
@@ -19,9 +20,11 @@ dataset_type = "Horse26Dataset"
 data_mode = "topdown"
 data_root = "data/"
 
-val_geometry = [dict(type="LoadImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
+# The transforms and codecs named Fast…, …Cached… and …Crop are MMPose's own with the same output;
+# the first decodes a picture once (max_bytes=0: each time).
+val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
 
-# On the raw picture: only the box moves, TopdownAffine cuts it out once.
+# On the raw picture: only the box moves, TopdownAffineCrop cuts it out once.
 train_geometry = [
     *val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
@@ -30,7 +33,7 @@ train_geometry = [
     # box (0.7: the horse gets larger), the shift a fraction of the padded box. Probabilities are
     # MMPose's own.
     dict(
-        type="RandomBBoxTransform",
+        type="FastRandomBBoxTransform",
         rotate_factor=40,
         rotate_prob=0.6,
         scale_factor=(0.7, 1.3),
@@ -82,7 +85,7 @@ balanced_geometry = [
     *val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(
-        type="RandomBBoxTransform",
+        type="FastRandomBBoxTransform",
         rotate_factor=20,
         rotate_prob=0.6,
         scale_factor=(0.85, 1.15),

@@ -2,14 +2,22 @@
 
 from equikpt.datasets.transforms.albumentation import AlbumentationsV2
 from equikpt.datasets.transforms.drop_outside import DropOutsideKeypoints
+from equikpt.datasets.transforms.fast_bbox_transform import FastRandomBBoxTransform
+from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
+from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
 from equikpt.datasets.transforms.random_flip import RandomFlipKeypoints
 from equikpt.datasets.transforms.random_half_body import RandomHalfBodyCrop
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
+from equikpt.datasets.transforms.topdown_affine_crop import TopdownAffineCrop
 
 __all__ = [
     "AlbumentationsV2",
     "DropOutsideKeypoints",
+    "FastPackPoseInputs",
+    "FastRandomBBoxTransform",
+    "LoadCachedImage",
     "RandomFlipKeypoints",
     "RandomHalfBodyCrop",
     "RandomOcclusion",
+    "TopdownAffineCrop",
 ]

@@ -1,0 +1,7 @@
+"""Codecs between keypoints and what a head learns; importing the package registers them."""
+
+from equikpt.codecs.fast_msra_heatmap import FastMSRAHeatmap
+from equikpt.codecs.fast_simcc_label import FastSimCCLabel
+from equikpt.codecs.fast_udp_heatmap import FastUDPHeatmap
+
+__all__ = ["FastMSRAHeatmap", "FastSimCCLabel", "FastUDPHeatmap"]

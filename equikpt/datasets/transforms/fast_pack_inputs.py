@@ -1,0 +1,47 @@
+"""Samples for the model, packed with fewer copies."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from mmpose.datasets.transforms import PackPoseInputs
+from mmpose.registry import TRANSFORMS
+
+_NO_PICTURE = np.empty((1, 1, 3), np.uint8)
+_PRIVATE_META = "raw_ann_info"
+
+
+@TRANSFORMS.register_module()
+class FastPackPoseInputs(PackPoseInputs):
+    """MMPose's ``PackPoseInputs`` with the same output.
+
+    - OpenCV takes the picture's channels apart, which is an order faster than torch's copy of a
+      permuted tensor.
+    - ``raw_ann_info`` is handed over instead of copied: a data set makes it anew for each sample.
+
+    Arguments and place in the pipeline are those of ``PackPoseInputs``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack into ``inputs`` (C, H, W) and ``data_samples``."""
+        picture = results.get("img")
+        if not isinstance(picture, np.ndarray) or picture.ndim != 3:
+            return super().transform(results)
+        light = {key: value for key, value in results.items() if key != _PRIVATE_META}
+        light["img"] = _NO_PICTURE
+        packed = super().transform(light)
+        packed["inputs"] = channels_first(picture)
+        if _PRIVATE_META in self.meta_keys and _PRIVATE_META in results:
+            packed["data_samples"].set_field(
+                results[_PRIVATE_META], _PRIVATE_META, field_type="metainfo"
+            )
+        return packed
+
+
+def channels_first(picture: np.ndarray) -> torch.Tensor:
+    """(C, H, W) tensor of a picture (H, W, C)."""
+    height, width, channels = picture.shape
+    planes = np.empty((channels, height, width), picture.dtype)
+    cv2.split(picture, list(planes))
+    return torch.from_numpy(planes)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+
+import cv2
+import mmcv
+import numpy as np
+import pytest
+from mmpose.datasets.transforms import LoadImage
+from torch.utils.data import DataLoader
+
+from equikpt.datasets.image_cache import default_cache
+from equikpt.datasets.transforms import LoadCachedImage
+
+BOUND = 10**6
+
+
+@pytest.fixture
+def path(tmp_path) -> str:
+    return write(tmp_path / "a.jpg", seed=0)
+
+
+def write(path, seed: int, shape=(40, 60, 3)) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    assert cv2.imwrite(str(path), pixels)
+    return str(path)
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[int]:
+    """One entry for each picture that this process decodes."""
+    calls = []
+    real = mmcv.imfrombytes
+    monkeypatch.setattr(
+        mmcv, "imfrombytes", lambda *args, **kwargs: (calls.append(1), real(*args, **kwargs))[1]
+    )
+    return calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, dict(to_float32=True), dict(color_type="grayscale"), dict(imdecode_backend="pillow")],
+    ids=["plain", "float", "grey", "pillow"],
+)
+def test_the_keys_and_pixels_of_the_stock_transform_every_time(path, options, decoded):
+    expected = LoadImage(**options)(dict(img_path=path))
+    load = LoadCachedImage(max_bytes=BOUND, **options)
+    decoded.clear()
+    for _ in range(3):
+        results = load(dict(img_path=path))
+        assert results.keys() == expected.keys()
+        assert results["img"].dtype == expected["img"].dtype
+        assert np.array_equal(results["img"], expected["img"])
+        assert results["img_shape"] == results["ori_shape"] == expected["img_shape"]
+    assert len(decoded) == 1
+
+
+def test_a_file_that_changed_is_decoded_again(path, tmp_path):
+    load = LoadCachedImage(max_bytes=BOUND)
+    load(dict(img_path=path))
+    stat = os.stat(path)
+    write(path, seed=1)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert np.array_equal(load(dict(img_path=path))["img"], mmcv.imread(path))
+    # put in its place, and made to look as old
+    other = write(tmp_path / "b.jpg", seed=2)
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    os.replace(other, path)
+    assert np.array_equal(load(dict(img_path=path))["img"], mmcv.imread(path))
+
+
+def test_two_colour_types_do_not_mix_in_one_store(path):
+    colour, grey = (LoadCachedImage(color_type=kind) for kind in ("color", "grayscale"))
+    assert colour.cache is grey.cache is default_cache()
+    for _ in range(2):
+        assert colour(dict(img_path=path))["img"].shape == (40, 60, 3)
+        assert grey(dict(img_path=path))["img"].shape == (40, 60)
+
+
+def test_a_transform_that_writes_into_the_picture_spoils_nothing(path):
+    load = LoadCachedImage(max_bytes=BOUND)
+    load(dict(img_path=path))["img"][:] = 0  # just decoded: the caller's own
+    kept = load(dict(img_path=path))["img"]
+    assert np.array_equal(kept, mmcv.imread(path))
+    with pytest.raises(ValueError, match="read-only"):
+        kept[:] = 0
+    with pytest.raises(cv2.error):
+        cv2.rectangle(kept, (0, 0), (9, 9), 0, -1)
+    assert np.array_equal(load(dict(img_path=path))["img"], mmcv.imread(path))
+
+
+def test_a_full_store_changes_no_picture(path, tmp_path, decoded):
+    load = LoadCachedImage(max_bytes=40 * 60 * 3)
+    other = write(tmp_path / "b.jpg", seed=1)
+    for name in (path, other, path, other):
+        expected = LoadImage()(dict(img_path=name))["img"]
+        decoded.clear()
+        assert np.array_equal(load(dict(img_path=name))["img"], expected)
+    assert len(decoded) == 1  # the last one, which did not fit
+    assert load.cache.used_bytes == 40 * 60 * 3
+
+
+def test_a_bound_of_0_is_the_stock_transform(path, decoded):
+    load = LoadCachedImage(max_bytes=0)
+    for _ in range(2):
+        assert load(dict(img_path=path))["img"].flags.writeable
+    assert len(decoded) == 2
+
+
+def test_a_picture_in_the_sample_is_taken_as_it_is():
+    pixels = np.zeros((4, 5, 3), np.uint8)
+    results = LoadCachedImage(max_bytes=BOUND)(dict(img=pixels))
+    assert results["img"] is pixels
+    assert results["img_shape"] == (4, 5)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"], ids=["missing", "empty", "broken"])
+def test_errors_are_those_of_the_stock_transform(tmp_path, content):
+    path = tmp_path / "a.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Exception, match="a.jpg") as stock:
+        LoadImage()(dict(img_path=str(path)))
+    with pytest.raises(type(stock.value)) as ours:
+        LoadCachedImage(max_bytes=BOUND)(dict(img_path=str(path)))
+    assert str(ours.value) == str(stock.value)
+
+
+def test_an_ignored_file_is_none(tmp_path):
+    load = LoadCachedImage(max_bytes=BOUND, ignore_empty=True)
+    assert load(dict(img_path=str(tmp_path / "nowhere.jpg"))) is None
+
+
+def test_files_that_are_not_local_are_left_to_the_stock_transform(path):
+    load = LoadCachedImage(max_bytes=BOUND, backend_args=dict(backend="http"))
+    assert load._picture(path) is None
+    assert len(load.cache) == 0
+
+
+def test_a_folder_needs_a_bound(tmp_path):
+    with pytest.raises(ValueError, match=r"max_bytes=\.\.\.\) beside folder"):
+        LoadCachedImage(folder=str(tmp_path))
+
+
+def test_a_copy_shares_the_store_and_a_pickle_decodes(path, decoded):
+    load = LoadCachedImage(max_bytes=BOUND)
+    load(dict(img_path=path))
+    copy.deepcopy(load)(dict(img_path=path))
+    assert len(decoded) == 1
+    away = pickle.loads(pickle.dumps(load))
+    assert np.array_equal(away(dict(img_path=path))["img"], mmcv.imread(path))
+
+
+class Pictures:
+    """A data set of one picture that tells whether it was decoded for this sample."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.load = LoadCachedImage(max_bytes=BOUND)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[bool, int]:
+        picture = self.load(dict(img_path=self.path))["img"]
+        return bool(picture.flags.writeable), int(picture.astype(int).sum())
+
+
+def test_loaders_of_each_epoch_and_their_parent_share_what_was_decoded(path):
+    dataset = Pictures(path)
+    expected = int(mmcv.imread(path).astype(int).sum())
+
+    def epoch() -> list[bool]:
+        loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context="fork")
+        samples = list(loader)
+        assert [total for _, total in samples] == [expected] * 2
+        return [fresh for fresh, _ in samples]
+
+    assert epoch() == [True, False]
+    assert epoch() == [False, False]  # new workers
+    assert dataset[0][0] is False
