@@ -69,7 +69,8 @@ def build_config(args: argparse.Namespace, way: str, steps: int) -> Config:
     if way == "stock":
         for name in SPEED_HOOKS:
             cfg.default_hooks.pop(name, None)
-        hooks = [hook for hook in hooks if hook.type != "EpochSeedHook"]
+        if not args.losses:  # it makes both draw the same augmentations
+            hooks = [hook for hook in hooks if hook.type != "EpochSeedHook"]
         cfg.model.backbone.type = cfg.model.backbone.type.replace("Freezing", "")
         cfg.optim_wrapper.pop("constructor")
         cfg.optim_wrapper.optimizer.pop("fused")

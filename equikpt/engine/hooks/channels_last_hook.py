@@ -20,21 +20,60 @@ class ChannelsLastHook(Hook):
     whose weights are in this layout hands out activations in it, whatever its input has, so the
     pictures need no change.
 
+    Weights change after they are initialised, since torch draws random numbers in the order of the
+    memory: a seed gives the weights that it gives without this hook.
+
     Args:
         enabled: Off with ``default_hooks.channels_last.enabled=False``.
     """
 
-    priority = "VERY_HIGH"  # before the EMA hook copies the model
+    priority = "VERY_HIGH"  # before hooks that look at the wrapped model
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
+        self._is_done = False
 
-    def before_run(self, runner: Runner) -> None:
-        """Change the layout in place: the optimizer holds these very parameters."""
-        if not self.enabled:
+    def before_train(self, runner: Runner) -> None:
+        """Change the layout in place, which the optimizer's state then has to have as well."""
+        self._change_layout(runner)
+        match_layout(runner.optim_wrapper.optimizer)
+
+    def before_val(self, runner: Runner) -> None:
+        """Where nothing was trained before."""
+        self._change_layout(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        """Where nothing was trained before."""
+        self._change_layout(runner)
+
+    def _change_layout(self, runner: Runner) -> None:
+        if not self.enabled or self._is_done:
             return
+        self._is_done = True
         model = unwrap(runner.model)
-        if any(isinstance(module, nn.Conv2d) for module in model.modules()):
-            model.to(memory_format=torch.channels_last)
-            wrap_again(runner)
-            runner.logger.info("Convolutions run in channels_last")
+        if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
+            return
+        model.to(memory_format=torch.channels_last)
+        for hook in runner.hooks:  # an average of equal layouts is quicker to update
+            average = getattr(hook, "ema_model", None)
+            if isinstance(average, nn.Module):
+                average.to(memory_format=torch.channels_last)
+        wrap_again(runner)
+        runner.logger.info("Convolutions run in channels_last")
+
+
+def match_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Give the optimizer's state the strides of the parameters, values unchanged.
+
+    A checkpoint keeps the strides that the state had when it was written. torch's fused kernels for
+    the CPU go through memory in its order, without a look at strides: with other strides they
+    would silently mix up the entries.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if (
+                isinstance(value, torch.Tensor)
+                and value.shape == parameter.shape
+                and value.stride() != parameter.stride()
+            ):
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -7,8 +8,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
+from torch import nn
 
-from equikpt.engine.hooks.channels_last_hook import ChannelsLastHook
+from equikpt.engine.hooks.channels_last_hook import ChannelsLastHook, match_layout
 from tests.conftest import REPO
 
 
@@ -22,8 +24,14 @@ def backbone(request):
     return MODELS.build(model.backbone)
 
 
-def runner(model):
-    return SimpleNamespace(model=model, logger=SimpleNamespace(info=lambda *_: None))
+def runner(model, *hooks):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return SimpleNamespace(
+        model=model,
+        hooks=hooks,
+        optim_wrapper=SimpleNamespace(optimizer=optimizer),
+        logger=SimpleNamespace(info=lambda *_: None),
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,7 @@ def test_same_features_and_gradients_in_another_layout(backbone):
 
     before, gradients_before = run()
     parameters = list(backbone.parameters())
-    ChannelsLastHook().before_run(runner(backbone))
+    ChannelsLastHook().before_train(runner(backbone))
     after, gradients_after = run()
 
     assert after.is_contiguous(memory_format=torch.channels_last)
@@ -59,5 +67,43 @@ def test_same_features_and_gradients_in_another_layout(backbone):
 
 @pytest.mark.parametrize("backbone", ["smoke/rtmpose_m_ap10k.py"], indirect=True)
 def test_is_off_by_one_key(backbone):
-    ChannelsLastHook(enabled=False).before_run(runner(backbone))
+    ChannelsLastHook(enabled=False).before_train(runner(backbone))
     assert all(p.is_contiguous() for p in backbone.parameters())
+
+
+@pytest.mark.parametrize("backbone", ["smoke/rtmpose_m_ap10k.py"], indirect=True)
+def test_the_average_follows(backbone):
+    average = SimpleNamespace(ema_model=copy.deepcopy(backbone))
+    ChannelsLastHook().before_test(runner(backbone, average, SimpleNamespace()))
+    for own, other in zip(backbone.parameters(), average.ema_model.parameters(), strict=True):
+        assert own.stride() == other.stride()
+        assert torch.equal(own, other)
+
+
+@pytest.mark.parametrize("saved_in", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("resumed_in", [torch.channels_last, torch.contiguous_format])
+def test_a_resumed_optimizer_steps_as_the_one_that_went_on(saved_in, resumed_in):
+    """The fused kernel does not look at strides: a state in the other layout spoils the step."""
+
+    def conv(memory_format) -> nn.Conv2d:
+        torch.manual_seed(0)
+        return nn.Conv2d(4, 8, 3).to(memory_format=memory_format)
+
+    def step(model, optimizer, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in model.parameters():
+            grad = torch.randn(parameter.shape, generator=generator)
+            parameter.grad = torch.empty_like(parameter).copy_(grad)
+        optimizer.step()
+
+    whole = conv(saved_in)
+    optimizer = torch.optim.AdamW(whole.parameters(), lr=0.01, fused=True)
+    step(whole, optimizer, 1)
+    resumed = conv(resumed_in)
+    resumed.load_state_dict(whole.state_dict())
+    other = torch.optim.AdamW(resumed.parameters(), lr=0.01, fused=True)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    match_layout(other)
+    step(whole, optimizer, 2)
+    step(resumed, other, 2)
+    torch.testing.assert_close(resumed.weight, whole.weight, rtol=0, atol=1e-7)
