@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -23,7 +24,8 @@ def frozen_stages(model: nn.Module) -> int:
     stages = stages_of(model)
     trains: dict[int, list[str]] = {}
     frozen: dict[int, list[str]] = {}
-    for name, parameter in model.backbone.named_parameters(prefix="backbone"):
+    backbone: Any = model.backbone
+    for name, parameter in backbone.named_parameters(prefix="backbone"):
         (trains if parameter.requires_grad else frozen).setdefault(
             stages.of_parameter[name], []
         ).append(name)
@@ -47,7 +49,7 @@ def set_frozen_stages(model: nn.Module, value: int) -> None:
     Raises:
         ValueError: The backbone takes no ``frozen_stages``, or has fewer stages.
     """
-    backbone = model.backbone
+    backbone: Any = model.backbone
     family = family_of(backbone)
     last = stages_of(model).num_backbone - 1
     if not family.freezes or not hasattr(backbone, "frozen_stages"):
@@ -68,7 +70,8 @@ def set_frozen_stages(model: nn.Module, value: int) -> None:
 
 def moving_statistics(model: nn.Module, stages: Stages, up_to: int) -> Iterable[str]:
     """Names of BN layers in stages 0 to ``up_to`` whose statistics still move."""
-    for name, module in model.backbone.named_modules(prefix="backbone"):
+    backbone: Any = model.backbone
+    for name, module in backbone.named_modules(prefix="backbone"):
         if not isinstance(module, _BatchNorm) or not module.training:
             continue
         if stages.of_parameter.get(f"{name}.weight", up_to + 1) <= up_to:

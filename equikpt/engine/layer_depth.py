@@ -9,6 +9,7 @@ unnoticed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -126,8 +127,9 @@ def stages_of(model: nn.Module) -> Stages:
     Raises:
         ValueError: No family knows the backbone, or a parameter matches no rule.
     """
-    family = family_of(model.backbone)
-    names = (name for name, _ in model.backbone.named_parameters())
+    backbone: Any = model.backbone
+    family = family_of(backbone)
+    names = (name for name, _ in backbone.named_parameters())
     in_backbone = dict(assign_stages(names, family.rules, family.name))
     num_backbone = max(in_backbone.values()) + 1
     stages = Stages({}, num_backbone)

@@ -65,6 +65,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
         *("norm_decay_mult", "bias_decay_mult", "custom_keys"),
     )
 
+    paramwise_cfg: dict
     _is_wrapped = False
 
     def _validate_cfg(self) -> None:

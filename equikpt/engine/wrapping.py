@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -11,7 +12,8 @@ from torch import nn
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The pose estimator itself, without DDP around it."""
-    return model.module if is_model_wrapper(model) else model
+    inner: Any = model.module if is_model_wrapper(model) else model
+    return inner
 
 
 def wrap_again(runner: Runner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -53,12 +54,13 @@ class TimmBackbone(BaseModule):
         **timm_kwargs,
     ) -> None:
         super().__init__(init_cfg=None)
-        self.net = _create(model_name, weights, tuple(out_indices), timm_kwargs)
-        _drop_unused_blocks(self.net)
+        net: Any = _create(model_name, weights, tuple(out_indices), timm_kwargs)
+        _drop_unused_blocks(net)
         if with_cp:
-            self.net.set_grad_checkpointing(True)
-        self.channels: list[int] = self.net.feature_info.channels()
-        self.strides: list[int] = self.net.feature_info.reduction()
+            net.set_grad_checkpointing(True)
+        self.net = net
+        self.channels: list[int] = net.feature_info.channels()
+        self.strides: list[int] = net.feature_info.reduction()
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         names = (name for name, _ in self.named_parameters())
@@ -103,7 +105,7 @@ class TimmBackbone(BaseModule):
                 module.eval()  # its BN statistics, dropout and stochastic depth
 
 
-def _drop_unused_blocks(net: nn.Module) -> None:
+def _drop_unused_blocks(net: Any) -> None:
     """Blocks behind the last feature that is used: EfficientNets and MobileNets keep them in timm.
 
     They cost time, and DDP waits for their gradients.

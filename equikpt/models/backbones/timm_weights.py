@@ -6,6 +6,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -106,7 +107,8 @@ def from_efficientnet_pytorch(state: Mapping[str, Tensor], model: nn.Module) -> 
     Raises:
         ValueError: The model has not as many blocks as the file.
     """
-    blocks = [f"blocks.{i}.{j}" for i, stage in enumerate(model.blocks) for j in range(len(stage))]
+    stages: Any = model.blocks
+    blocks = [f"blocks.{i}.{j}" for i, stage in enumerate(stages) for j in range(len(stage))]
     renamed = {}
     for name, tensor in state.items():
         block = re.match(r"_blocks\.(\d+)\.(_\w+?)\.(.+)", name)
