@@ -25,16 +25,13 @@ class Family:
         classes: Class names in the registry, of the backbone itself or of a class it derives from.
         rules: ``(pattern, stage)`` in order of precedence, matched at the beginning of a
             parameter's name within the backbone.
-        freezes: Whether the class takes ``frozen_stages``.
-        first_frozen: The smallest ``frozen_stages`` that freezes anything; a value v from there on
-            freezes stages 0 to v.
+        freezes: Whether the class takes ``frozen_stages``; a value v freezes stages 0 to v.
     """
 
     name: str
     classes: tuple[str, ...]
     rules: tuple[Rule, ...]
     freezes: bool = True
-    first_frozen: int = 0
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -71,7 +68,6 @@ FAMILIES: tuple[Family, ...] = (
             (r"layers\.(\d+)\.", "+1"),
             (r"(ln1|ln2|norm)\.", "last"),
         ),
-        first_frozen=1,
     ),
     Family("timm", ("TimmBackbone",), TIMM_RULES),
 )

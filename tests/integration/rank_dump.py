@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpose.registry import HOOKS
+
+from equikpt.engine.wrapping import unwrap
 
 
 @HOOKS.register_module()
@@ -15,5 +16,6 @@ class RankDumpHook(Hook):
     priority = "LOWEST"
 
     def after_train(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        torch.save(model.state_dict(), Path(runner.work_dir) / f"rank_{runner.rank}.pth")
+        torch.save(
+            unwrap(runner.model).state_dict(), Path(runner.work_dir) / f"rank_{runner.rank}.pth"
+        )

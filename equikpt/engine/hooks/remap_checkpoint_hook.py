@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
+from equikpt.engine.wrapping import unwrap
 from equikpt.head_remap.checkpoint import remap_checkpoint
 from equikpt.head_remap.points import PointMatch
 from equikpt.head_remap.rows import format_rows
@@ -53,7 +53,7 @@ class RemapCheckpointHook(Hook):
         """Replace ``checkpoint["state_dict"]``, which the runner loads next."""
         if runner._resume:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         state, rows = remap_checkpoint(
             checkpoint, model, self.source, self.target, self.allow_missing
         )

@@ -65,21 +65,20 @@ class StageUnfreezeHook(Hook):
         index = self.phase_at(runner.epoch)
         phase = self.phases[index]
         model = unwrap(runner.model)
-        runner.message_hub.update_info("phase", index + 1)
-        if runner.epoch == phase["begin"] or frozen_stages(model) != phase["frozen_stages"]:
+        is_as_it_should = frozen_stages(model) == phase["frozen_stages"]
+        if runner.epoch == phase["begin"] or not is_as_it_should:
             runner.logger.info(
                 f"Phase {index + 1} of {len(self.phases)}, {phase['name']}: backbone frozen up to "
                 f"stage {phase['frozen_stages']}"
             )
-        if frozen_stages(model) == phase["frozen_stages"]:
+        if is_as_it_should:
             return
         set_frozen_stages(model, phase["frozen_stages"])
         wrap_again(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Make the phase one of the curves."""
-        phase = runner.message_hub.get_info("phase")
-        runner.message_hub.update_scalar("train/phase", phase)
+        runner.message_hub.update_scalar("train/phase", self.phase_at(runner.epoch) + 1)
 
 
 def _check_phases(phases: Sequence[dict]) -> None:
