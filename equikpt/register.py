@@ -14,6 +14,7 @@ import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
 import equikpt.engine.hooks.allocator_hook  # noqa: E402
 import equikpt.engine.hooks.channels_last_hook  # noqa: E402
+import equikpt.engine.hooks.depthwise_grad_hook  # noqa: E402
 import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
 import equikpt.engine.hooks.group_rates_hook  # noqa: E402
 import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402

@@ -18,6 +18,7 @@ default_hooks = dict(
     allocator=dict(type="AllocatorHook"),
     thread_budget=dict(type="ThreadBudgetHook"),
     channels_last=dict(type="ChannelsLastHook"),
+    depthwise_grad=dict(type="DepthwiseGradHook"),
 )
 
 # A list replaces the inherited one: a config that adds a hook repeats these.

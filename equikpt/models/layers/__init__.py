@@ -1,0 +1,1 @@
+"""Layers that MMPose lacks, one a file."""
