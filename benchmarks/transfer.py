@@ -21,6 +21,7 @@ import numpy as np
 from bootstrap import score
 from mmengine.config import Config
 
+from equikpt.config_files import find_config
 from equikpt.files import write_text
 
 REPO = Path(__file__).resolve().parent.parent
@@ -49,7 +50,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 150, 333])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--config", default="rtmpose_timm_ap10k")
+    parser.add_argument("--config", default="rtmpose_timm_ap10k", help="a name or a path")
     parser.add_argument("--out", type=Path, default=Path("work_dirs/transfer"))
     parser.add_argument("--options", nargs="*", default=[], help="further --cfg-options")
     return parser.parse_args(argv)
@@ -70,7 +71,7 @@ def write_subset(source: Path, target: Path, pictures: int, seed: int) -> int:
 
 def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, seed: int) -> Config:
     """The config of one run: ``epochs`` epochs of ``steps`` steps, validated at the end alone."""
-    cfg = Config.fromfile(REPO / f"configs/{args.config}.py")
+    cfg = Config.fromfile(find_config(args.config))
     root = str(args.data_root.resolve()) + "/"
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = root

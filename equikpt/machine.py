@@ -72,3 +72,12 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether oneDNN has kernels for bfloat16 on this CPU, rather than loops that emulate it."""
+    import torch
+
+    return bool(
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )

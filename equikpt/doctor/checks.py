@@ -182,6 +182,17 @@ def check_device() -> Result:
     return WARN, f"{found}: the sample data trains in minutes, a real data set in a day", ""
 
 
+def check_mixed_precision() -> Result:
+    """What ``--amp`` would do."""
+    import torch
+
+    if torch.cuda.is_available():
+        return OK, "float16 with a loss scaler", ""
+    if machine.cpu_computes_bfloat16():
+        return OK, "bfloat16", ""
+    return WARN, "this CPU only emulates bfloat16: --amp trains in float32", ""
+
+
 def check_cores() -> Result:
     """Cores that this process may use, fewer than the machine's in a container."""
     allowed = machine.usable_cores()
@@ -255,6 +266,7 @@ CHECKS: dict[str, tuple[Callable[[], Result], str]] = {
     "mmdet": (check_mmdet, "pip uninstall mmdet"),
     "equikpt": (check_equikpt, SETUP),
     "device": (check_device, "nvidia-smi; or train without a GPU: CUDA_VISIBLE_DEVICES= …"),
+    "mixed precision": (check_mixed_precision, ""),
     "cores": (check_cores, ""),
     "memory": (check_memory, ""),
     "shared memory": (check_shared_memory, ""),

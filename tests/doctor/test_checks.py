@@ -134,3 +134,21 @@ def test_checkpoint_that_comes_back_wrong_is_a_failure(monkeypatch):
     monkeypatch.setattr(training, "load_checkpoint", lambda model, *args, **kwargs: None)
     with pytest.raises(RuntimeError, match="saved weights"):
         training.train_and_reload()
+
+
+@pytest.mark.parametrize(
+    ("gpu", "kernels", "status", "found"),
+    [
+        pytest.param(True, False, OK, "float16", id="gpu"),
+        pytest.param(False, True, OK, "bfloat16", id="cpu with kernels"),
+        pytest.param(False, False, WARN, "trains in float32", id="emulated"),
+    ],
+)
+def test_mixed_precision(monkeypatch, gpu, kernels, status, found):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(machine, "cpu_computes_bfloat16", lambda: kernels)
+    row = checks.check_mixed_precision()
+    assert row[0] == status
+    assert found in row[1]

@@ -40,7 +40,8 @@ class Model(nn.Module):
         self.head = Head()
 
 
-def wrapper(model: nn.Module, **kwargs) -> amp.CpuAmpOptimWrapper:
+def wrapper(model: nn.Module, emulate: bool = True, **kwargs) -> amp.CpuAmpOptimWrapper:
+    kwargs["emulate"] = emulate  # the tests of bfloat16 are small enough for any CPU
     return amp.CpuAmpOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
 
 
@@ -85,6 +86,18 @@ def test_loads_the_state_of_a_gpu_run():
     state["loss_scaler"] = {"scale": 65536.0}
     optim_wrapper.load_state_dict(state)
     assert "loss_scaler" not in optim_wrapper.state_dict()
+
+
+@pytest.mark.parametrize("has_kernels", [False, True], ids=["emulated", "native"])
+def test_stays_in_float32_where_bfloat16_is_emulated(monkeypatch, has_kernels):
+    monkeypatch.setattr(amp.machine, "cpu_computes_bfloat16", lambda: has_kernels)
+    said = []
+    monkeypatch.setattr(amp, "print_log", lambda message, **_: said.append(message))
+    model = Model()
+    with wrapper(model, emulate=False).optim_context(model):
+        features = model.backbone(torch.ones(2, 4))
+    assert features.dtype == (torch.bfloat16 if has_kernels else torch.float32)
+    assert [("training in float32" in message) for message in said] == [True] * (not has_kernels)
 
 
 def test_refuses_float16():
