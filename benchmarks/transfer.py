@@ -2,27 +2,35 @@
 
     python benchmarks/transfer.py --data-root DIR --minutes 8 --sizes 50 150 333 --seeds 0 1
 
-For each recipe the speed is measured first; the number of epochs follows from it, so that a recipe
-with cheaper steps gets more of them. Every finished run is kept under --out and not done again.
+The speed with what a recipe freezes is measured first; the number of epochs follows from it, so
+that a recipe with cheaper steps gets more of them. Every finished run is kept under --out and not
+done again.
+--jobs 2 on two cores gives each run one thread, and so half of the computing in the same minutes.
 Prints a table with 95 % bootstrap intervals over the validation pictures.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from bootstrap import score
 from mmengine.config import Config
+from tqdm import tqdm
 
 from equikpt.config_files import find_config
 from equikpt.files import write_text
+from equikpt.machine import usable_cores
 
 REPO = Path(__file__).resolve().parent.parent
 BATCH = 16
@@ -42,6 +50,9 @@ RECIPES: dict[str, dict] = {
     ),
 }
 
+TRIALS: dict[int, threading.Lock] = defaultdict(threading.Lock)
+"""Held while the speed with so many frozen stages is measured, which is done once."""
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -51,6 +62,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--config", default="rtmpose_timm_ap10k", help="a name or a path")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="runs at a time, which share the cores evenly"
+    )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/transfer"))
     parser.add_argument("--options", nargs="*", default=[], help="further --cfg-options")
     return parser.parse_args(argv)
@@ -115,6 +129,11 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     return cfg
 
 
+def environment(args) -> dict[str, str]:
+    """With as many threads as a run may have."""
+    return {**os.environ, "OMP_NUM_THREADS": str(max(1, usable_cores() // args.jobs))}
+
+
 def train(args, cfg: Config, folder: Path, options: list[str]) -> dict:
     """Train in a process of its own; returns seconds and pictures a second."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +144,9 @@ def train(args, cfg: Config, folder: Path, options: list[str]) -> dict:
         *(["--cfg-options", *options] if options else []),
     ]
     with (folder / "train.log").open("w") as log:
-        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT, env=os.environ)
+        subprocess.run(
+            command, check=True, stdout=log, stderr=subprocess.STDOUT, env=environment(args)
+        )
     newest = max((folder / "run").glob("*/vis_data/scalars.json"), key=os.path.getmtime)
     rows = [json.loads(line) for line in newest.read_text().splitlines()]
     times = [row["time"] for row in rows if "loss" in row][1:] or [rows[-1]["time"]]
@@ -142,12 +163,34 @@ def evaluate(args, folder: Path, epochs: int) -> dict:
         ],
         check=True,
         capture_output=True,
+        env=environment(args),
     )
     from equikpt.metainfo.horse26 import KEYPOINTS
 
     sigmas = np.array([keypoint.sigma for keypoint in KEYPOINTS])
     results = json.loads(predictions.read_text())
     return score(args.data_root / "annotations/val.json", results, sigmas)
+
+
+def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
+    """Mean time of a step over the recipe's phases, by what each of them freezes.
+
+    A trial for each number of frozen stages, once.
+    """
+    begins = [*recipe.get("phases", ((0.0, recipe.get("frozen", -1)),)), (1.0, None)]
+    mean_s = 0.0
+    for (begin, frozen), (end, _) in itertools.pairwise(begins):
+        found = args.out / f"speed_frozen_{frozen}.json"
+        with TRIALS[frozen]:
+            if not found.is_file():
+                trial = build_config(
+                    args, dict(frozen=frozen), ann_file, max(2, 30 // steps), steps, 0
+                )
+                trial.default_hooks.logger.interval = 5
+                speed = train(args, trial, args.out / f"trial_{frozen}", args.options)
+                write_text(found, json.dumps(speed))
+        mean_s += (end - begin) * json.loads(found.read_text())["step_s"]
+    return mean_s
 
 
 def run_one(args, name: str, size: int, seed: int) -> dict:
@@ -160,12 +203,7 @@ def run_one(args, name: str, size: int, seed: int) -> dict:
     ann_file = folder / "train.json"
     instances = write_subset(args.data_root / "annotations/train.json", ann_file, size, seed)
     steps = math.ceil(instances / BATCH)
-    speed = args.out / f"speed_{slug}.json"
-    if not speed.is_file():
-        trial = build_config(args, RECIPES[name], ann_file, max(2, 30 // steps), steps, seed)
-        trial.default_hooks.logger.interval = 5
-        write_text(speed, json.dumps(train(args, trial, args.out / f"trial_{slug}", args.options)))
-    step_s = json.loads(speed.read_text())["step_s"]
+    step_s = expected_step_s(args, RECIPES[name], ann_file, steps)
     epochs = max(4, round(args.minutes * 60 / step_s / steps))
     cfg = build_config(args, RECIPES[name], ann_file, epochs, steps, seed)
     result = train(args, cfg, folder, args.options)
@@ -193,11 +231,15 @@ def main(argv: list[str] | None = None) -> int:
     cells = [
         (n, size, seed) for size in args.sizes[::-1] for seed in args.seeds for n in args.recipes
     ]
-    rows = []
-    for number, (name, size, seed) in enumerate(cells, 1):
-        print(f"{number}/{len(cells)}: {name}, {size} pictures, seed {seed}", flush=True)
-        rows.append(run_one(args, name, size, seed))
-        print({key: round(value[0], 3) for key, value in rows[-1]["scores"].items()}, flush=True)
+
+    def run_cell(cell: tuple[str, int, int]) -> dict:
+        row = run_one(args, *cell)
+        scores = {key: round(value[0], 3) for key, value in row["scores"].items()}
+        print(f"{cell[0]}, {cell[1]} pictures, seed {cell[2]}: {scores}", flush=True)
+        return row
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        rows = list(tqdm(pool.map(run_cell, cells), total=len(cells), unit="run"))
     print_table(sorted(rows, key=lambda row: (row["size"], row["name"], row["seed"])))
     return 0
 
