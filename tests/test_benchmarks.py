@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,3 +103,32 @@ def test_smaller_subsets_lie_within_larger_ones(benchmarks, truth, tmp_path):
         assert {a["image_id"] for a in subset["annotations"]} == chosen[size]
     assert len(chosen[3]) == 3
     assert chosen[3] < chosen[6] < chosen[100] == set(range(12))
+
+
+def test_a_step_takes_the_mean_over_the_phases(benchmarks, tmp_path, monkeypatch):
+    import transfer
+
+    step_s = {7: 1.0, 2: 2.0, -1: 3.0}
+    tried = []
+
+    def build_config(args, recipe, *_):
+        logger = SimpleNamespace(interval=10)
+        return SimpleNamespace(
+            frozen=recipe["frozen"], default_hooks=SimpleNamespace(logger=logger)
+        )
+
+    def train(args, cfg, *_):
+        tried.append(cfg.frozen)
+        return dict(step_s=step_s[cfg.frozen])
+
+    monkeypatch.setattr(transfer, "build_config", build_config)
+    monkeypatch.setattr(transfer, "train", train)
+    args = SimpleNamespace(out=tmp_path, options=[])
+
+    def expected(**recipe) -> float:
+        return transfer.expected_step_s(args, recipe, tmp_path / "train.json", steps=21)
+
+    assert expected(phases=((0.0, 7), (0.2, -1))) == pytest.approx(0.2 * 1 + 0.8 * 3)
+    assert expected(frozen=2) == pytest.approx(2.0)
+    assert expected() == pytest.approx(3.0)
+    assert tried == [7, -1, 2]  # each once

@@ -52,10 +52,10 @@ class _Float32WeightGrad(Function):
 class DepthwiseConv2d(nn.Conv2d):
     """``nn.Conv2d`` with one filter a channel, trained in half precision on a CPU.
 
-    Where activations are bfloat16 or float16, oneDNN takes ten times as long for the gradient of
-    a depthwise filter as in float32, casts included, and rounds it to 8 bits besides. Here that one
-    gradient is computed in float32. Everything else, float32 training and a GPU among it, is
-    ``nn.Conv2d``'s own.
+    Where activations are bfloat16 or float16, oneDNN takes about three times as long for the
+    gradient of a 5 × 5 depthwise filter as in float32, casts included, and rounds it to 8 bits
+    besides. Here that one gradient is computed in float32. Everything else, float32 training and a
+    GPU among it, is ``nn.Conv2d``'s own.
 
     A convolution becomes one in place, with the same parameters, by :meth:`adopt`.
     """
