@@ -50,7 +50,7 @@ def _clear_mmengine() -> None:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real labelled pictures (``EQUIKPT_REAL_DATA``); the test is skipped without it."""
-    folder = Path(os.environ.get("EQUIKPT_REAL_DATA", REPO.parent / "shared" / "data"))
+    folder = Path(os.environ.get("EQUIKPT_REAL_DATA") or REPO.parent / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no real pictures at {folder}; set EQUIKPT_REAL_DATA")
     return folder

@@ -266,7 +266,7 @@ CHECKS: dict[str, tuple[Callable[[], Result], str]] = {
     "mmdet": (check_mmdet, "pip uninstall mmdet"),
     "equikpt": (check_equikpt, SETUP),
     "device": (check_device, "nvidia-smi; or train without a GPU: CUDA_VISIBLE_DEVICES= …"),
-    "mixed precision": (check_mixed_precision, ""),
+    "--amp": (check_mixed_precision, ""),
     "cores": (check_cores, ""),
     "memory": (check_memory, ""),
     "shared memory": (check_shared_memory, ""),
