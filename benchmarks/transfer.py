@@ -4,9 +4,8 @@
 
 The speed with what a recipe freezes is measured first; the number of epochs follows from it, so
 that a recipe with cheaper steps gets more of them. Every finished run is kept under --out and not
-done again.
---jobs 2 on two cores gives each run one thread, and so half of the computing in the same minutes.
-Prints a table with 95 % bootstrap intervals over the validation pictures.
+done again. --jobs 2 on two cores gives each run one thread, and so half of the computing in the
+same minutes. Prints a table with 95 % bootstrap intervals over the validation pictures.
 """
 
 from __future__ import annotations
@@ -129,9 +128,13 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     return cfg
 
 
+def threads(args) -> int:
+    """Threads that a run may have."""
+    return max(1, usable_cores() // args.jobs)
+
+
 def environment(args) -> dict[str, str]:
-    """With as many threads as a run may have."""
-    return {**os.environ, "OMP_NUM_THREADS": str(max(1, usable_cores() // args.jobs))}
+    return {**os.environ, "OMP_NUM_THREADS": str(threads(args))}
 
 
 def train(args, cfg: Config, folder: Path, options: list[str]) -> dict:
@@ -180,7 +183,7 @@ def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
     begins = [*recipe.get("phases", ((0.0, recipe.get("frozen", -1)),)), (1.0, None)]
     mean_s = 0.0
     for (begin, frozen), (end, _) in itertools.pairwise(begins):
-        found = args.out / f"speed_frozen_{frozen}.json"
+        found = args.out / f"speed_frozen_{frozen}_threads_{threads(args)}.json"
         with TRIALS[frozen]:
             if not found.is_file():
                 trial = build_config(
@@ -196,7 +199,7 @@ def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
 def run_one(args, name: str, size: int, seed: int) -> dict:
     """One cell of the table, read from disk where it is there already."""
     slug = "".join(c if c.isalnum() else "_" for c in name)
-    folder = args.out / f"{slug}_{size}_{seed}_{args.minutes:g}min"
+    folder = args.out / f"{slug}_{size}_{seed}_{args.minutes:g}min_{threads(args)}threads"
     done = folder / "result.json"
     if done.is_file():
         return json.loads(done.read_text())
@@ -235,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     def run_cell(cell: tuple[str, int, int]) -> dict:
         row = run_one(args, *cell)
         scores = {key: round(value[0], 3) for key, value in row["scores"].items()}
-        print(f"{cell[0]}, {cell[1]} pictures, seed {cell[2]}: {scores}", flush=True)
+        tqdm.write(f"{cell[0]}, {cell[1]} pictures, seed {cell[2]}: {scores}")
         return row
 
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -17,12 +17,12 @@ _base_ = [
     "_base_/schedules/adamw_300e.py",
 ]
 
-# The stem and the first two stages are frozen: steps take two thirds of the time.
+# The stem and the first two stages are frozen: a step takes 0.7 of the time.
 frozen_stages = 2
 train_cfg = dict(max_epochs=100)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(frozen_stages=frozen_stages, frozen_at_start=frozen_stages),
+    paramwise_cfg=dict(frozen_stages=frozen_stages),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=100),

@@ -123,7 +123,7 @@ def test_a_step_takes_the_mean_over_the_phases(benchmarks, tmp_path, monkeypatch
 
     monkeypatch.setattr(transfer, "build_config", build_config)
     monkeypatch.setattr(transfer, "train", train)
-    args = SimpleNamespace(out=tmp_path, options=[])
+    args = SimpleNamespace(out=tmp_path, options=[], jobs=1)
 
     def expected(**recipe) -> float:
         return transfer.expected_step_s(args, recipe, tmp_path / "train.json", steps=21)

@@ -30,16 +30,8 @@ model = dict(
     head=dict(in_channels=16, decoder=codec),
 )
 
-# Milder than the real thing: minutes do not suffice to learn every turn, size and light.
 train_pipeline = [
-    *_base_.val_geometry,
-    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
-    dict(
-        type="FastRandomBBoxTransform",
-        rotate_factor=15,
-        scale_factor=(0.85, 1.15),
-        shift_factor=0.05,
-    ),
+    *_base_.mild_geometry,
     dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
     dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),

@@ -17,22 +17,14 @@ default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
 frozen_stages = 2
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(frozen_stages=frozen_stages, frozen_at_start=frozen_stages),
+    paramwise_cfg=dict(frozen_stages=frozen_stages),
 )
 
 codec = dict(type="FastUDPHeatmap", input_size=(128, 128), heatmap_size=(16, 16), sigma=1)
 model = dict(backbone=dict(frozen_stages=frozen_stages), head=dict(decoder=codec))
 
-# Milder than the real thing: minutes do not suffice to learn every turn, size and light.
 train_pipeline = [
-    *_base_.val_geometry,
-    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
-    dict(
-        type="FastRandomBBoxTransform",
-        rotate_factor=15,
-        scale_factor=(0.85, 1.15),
-        shift_factor=0.05,
-    ),
+    *_base_.mild_geometry,
     dict(type="TopdownAffineCrop", input_size=codec["input_size"], use_udp=True),
     dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),

@@ -62,13 +62,11 @@ class CpuAmpOptimWrapper(OptimWrapper):
         """Autocast around the forward pass, inside MMEngine's own context (no_sync under DDP)."""
         with ExitStack() as stack:
             stack.enter_context(super().optim_context(model))
-            if not self.reduces_precision:
-                yield
-                return
-            stack.enter_context(torch.autocast("cpu", dtype=torch.bfloat16))
-            for module in model.modules():
-                if isinstance(module, BaseHead):
-                    stack.enter_context(_float32_outputs(module))
+            if self.reduces_precision:
+                stack.enter_context(torch.autocast("cpu", dtype=torch.bfloat16))
+                for module in model.modules():
+                    if isinstance(module, BaseHead):
+                        stack.enter_context(_float32_outputs(module))
             yield
 
     def load_state_dict(self, state_dict: dict) -> None:

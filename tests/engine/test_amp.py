@@ -41,8 +41,9 @@ class Model(nn.Module):
 
 
 def wrapper(model: nn.Module, emulate: bool = True, **kwargs) -> amp.CpuAmpOptimWrapper:
-    kwargs["emulate"] = emulate  # the tests of bfloat16 are small enough for any CPU
-    return amp.CpuAmpOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
+    """Emulating by default: these tests are small enough for any CPU."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return amp.CpuAmpOptimWrapper(optimizer=optimizer, emulate=emulate, **kwargs)
 
 
 def test_computes_in_bfloat16_and_hands_out_float32():

@@ -110,6 +110,18 @@ balanced_pixels = [
     dict(type="RandomOcclusion", prob=0.1),
 ]
 
+# Milder still, for the small twins: minutes do not suffice to learn every turn, size and light.
+mild_geometry = [
+    *val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(
+        type="FastRandomBBoxTransform",
+        rotate_factor=15,
+        scale_factor=(0.85, 1.15),
+        shift_factor=0.05,
+    ),
+]
+
 # Workers start anew each epoch, so that their seeds depend on the epoch alone and a resumed run
 # draws what the uninterrupted one would have drawn.
 train_dataloader = dict(
