@@ -17,7 +17,8 @@ model = dict(
         out_indices=(4,),
         channel_attention=True,
         norm_cfg=dict(type="BN"),
-        act_cfg=dict(type="SiLU"),
+        # In place, autograd copies each activation first: SiLU's gradient needs its input.
+        act_cfg=dict(type="SiLU", inplace=False),
     ),
     head=dict(
         type="RTMCCHead",

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import ExponentialMovingAverage
+from mmengine.hooks import EMAHook
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
@@ -25,10 +25,12 @@ def backbone(request):
     return MODELS.build(model.backbone)
 
 
-def runner(model):
+def runner(model, *hooks):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     return SimpleNamespace(
         model=model,
+        hooks=hooks,
+        iter=0,
         optim_wrapper=SimpleNamespace(optimizer=optimizer),
         logger=SimpleNamespace(info=lambda *_: None),
     )
@@ -71,17 +73,22 @@ def test_is_off_by_one_key(backbone):
     assert all(p.is_contiguous() for p in backbone.parameters())
 
 
+@pytest.mark.parametrize("update_buffers", [True, False], ids=["with statistics", "weights alone"])
 @pytest.mark.parametrize("backbone", ["smoke/rtmpose_m_ap10k.py"], indirect=True)
-def test_an_average_goes_on_averaging(backbone):
+def test_an_average_takes_the_layout_and_goes_on_averaging(backbone, update_buffers):
     """The average is made before the layout changes, and follows the weights after it."""
-    average = ExponentialMovingAverage(backbone, momentum=0.5, update_buffers=True)
-    average.update_parameters(backbone)
+    hook = EMAHook("ExponentialMovingAverage", momentum=0.5, update_buffers=update_buffers)
+    owner = runner(backbone, hook)
+    hook.before_run(owner)
+    hook.after_train_iter(owner, 0)
     before = backbone.stem[0].conv.weight.detach().clone()
-    ChannelsLastHook().before_test(runner(backbone))
+    ChannelsLastHook().before_test(owner)
     with torch.no_grad():
         backbone.stem[0].conv.weight += 1
-    average.update_parameters(backbone)
-    torch.testing.assert_close(average.module.stem[0].conv.weight, before + 0.5)
+    hook.after_train_iter(owner, 1)
+    average = hook.ema_model.module.stem[0].conv.weight
+    torch.testing.assert_close(average, before + 0.5)
+    assert average.stride() == backbone.stem[0].conv.weight.stride() != before.stride()
 
 
 @pytest.mark.parametrize("saved_in", [torch.channels_last, torch.contiguous_format])
