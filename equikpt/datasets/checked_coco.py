@@ -135,7 +135,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
             raise ValueError(
                 f"{type(self).__name__} got no ann_file; set it to a COCO keypoint JSON"
             )
-        content = load_coco(self.ann_file)
+        content = self._read_content()
         names = list(self.metainfo["keypoint_name2id"])
         self._settle(coco_checks.check_coco(content, names, needs_area=self.area_from_bbox is None))
         if self.bbox_file:
@@ -155,6 +155,10 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
                 "label some, or correct the visibilities"
             )
         return data_list
+
+    def _read_content(self) -> dict:
+        """The content of the annotation file in COCO's form; for formats of a subclass."""
+        return load_coco(self.ann_file)
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
         """As the base class, with the raw visibilities; ``None`` without box or keypoints."""

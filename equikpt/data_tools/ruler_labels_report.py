@@ -1,0 +1,134 @@
+"""What was found in ruler labels: a summary, a CSV, and a sheet of pictures to look at."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from equikpt.data_tools.ruler_labels import MARKS, Film
+from equikpt.files import write_bytes, write_text
+from equikpt.visualize import contact_sheet
+
+COLUMNS = (
+    "film", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
+    "z_angle", *(f"{name}_{axis}_percent" for name in MARKS for axis in "xy"),
+)  # fmt: skip
+
+COLOURS_BGR = {"p1": (80, 220, 80), "p2": (60, 160, 255)}
+CELL_PX = 320
+
+
+def summary(films: Sequence[Film]) -> list[str]:
+    """Lines for the terminal: the set's own figures, then how many films have each mistake."""
+    tasks = [film for film in films if film.task is not None]
+    suspects = [film for film in films if film.faults]
+    lines = [f"{len(tasks)} tasks, {sum(f.distance is not None for f in tasks)} with both marks"]
+    measured = [film for film in tasks if film.distance is not None]
+    if measured:
+        distances = [film.distance for film in measured]
+        angles = [film.angle_deg for film in measured]
+        for name, values, unit in (
+            ("distance", distances, f" {measured[0].unit}"),
+            ("angle", angles, "°"),
+        ):
+            low, middle, high = np.percentile(values, [0, 50, 100])
+            lines.append(f"{name}: median {middle:.2f}{unit}, from {low:.2f} to {high:.2f}")
+    counts = Counter(kind for film in suspects for kind in {kind for kind, _ in film.faults})
+    lines += [f"{count:5d}  {kind}" for kind, count in counts.most_common()]
+    lines.append(f"{len(suspects)} of {len(films)} films need a look")
+    return lines
+
+
+def to_csv(suspects: Sequence[Film]) -> str:
+    """The suspects as CSV, in their order."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for film in suspects:
+        points = film.task.points if film.task else {}
+        firsts = [points[name][0] if points.get(name) else ("", "") for name in MARKS]
+        writer.writerow(
+            [
+                film.name,
+                film.task.number if film.task else "",
+                f"{film.severity:.1f}",
+                "; ".join(sentence for _, sentence in film.faults),
+                *(_rounded(film.distance), film.unit, _rounded(film.angle_deg)),
+                *(_rounded(film.z.get(quantity)) for quantity in ("distance", "angle")),
+                *(value for point in firsts for value in point),
+            ]
+        )
+    return text.getvalue()
+
+
+def write_report(suspects: Sequence[Film], folder: Path) -> list[Path]:
+    """Write ``suspects.csv`` and, where there are pictures, ``suspects.jpg``.
+
+    Returns:
+        What was written.
+    """
+    table = folder / "suspects.csv"
+    write_text(table, to_csv(suspects))
+    picture = sheet(suspects)
+    if picture is None:
+        return [table]
+    encoded = cv2.imencode(".jpg", picture)[1]
+    write_bytes(folder / "suspects.jpg", encoded.tobytes())
+    return [table, folder / "suspects.jpg"]
+
+
+def sheet(suspects: Sequence[Film], largest: int = 24) -> np.ndarray | None:
+    """The worst suspects that have a picture, cut out around their marks; None without any.
+
+    Args:
+        suspects: Worst first.
+        largest: Number of pictures at most.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    shown = [film for film in suspects if film.path is not None][:largest]
+    pictures = [(film, cv2.imread(str(film.path))) for film in shown]
+    pictures = [(film, picture) for film, picture in pictures if picture is not None]
+    if not pictures:
+        return None
+    captions = [f"{film.name}: {film.faults[0][1]}" for film, _ in pictures]
+    cells = [_cut_out(film, picture) for film, picture in pictures]
+    return contact_sheet(cells, captions=captions, cell_px=(CELL_PX, CELL_PX))
+
+
+def _cut_out(film: Film, picture: np.ndarray) -> np.ndarray:
+    """The surroundings of the marks, enlarged, with the marks drawn; the whole film without any."""
+    height, width = picture.shape[:2]
+    points = [
+        (name, np.array(point) / 100 * (width, height))
+        for name, found in (film.task.points if film.task else {}).items()
+        for point in found
+    ]
+    if not points:
+        return picture
+    places = np.array([place for _, place in points])
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    half = max(0.75 * float(np.ptp(places, axis=0).max()), 0.05 * height)
+    scale = CELL_PX / (2 * half)
+    # of the picture's pixel centres to those of the cell
+    shift = CELL_PX / 2 - scale * middle
+    to_cell = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    cell = cv2.warpAffine(picture, to_cell, (CELL_PX, CELL_PX), flags=cv2.INTER_LINEAR)
+    for name, place in points:
+        centre = tuple(int(v) for v in np.round(scale * place + shift))
+        colour = COLOURS_BGR.get(name, (200, 200, 200))
+        cv2.drawMarker(cell, centre, colour, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
+        beside = (centre[0] + 8, centre[1] - 6)
+        cv2.putText(cell, name, beside, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    return cell
+
+
+def _rounded(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,53 @@
+"""How wrong two ruler marks are: each on its own, and the scale that follows from both.
+
+``predicted`` and ``truth`` are (N, 2, 2): films, the marks p1 and p2, x and y in px.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FAILURE_SHARE = 0.1
+"""A mark that is off by more than this share of the marks' true distance was not found at all."""
+
+
+def radial_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Euclidean error of each mark on its own: (N, 2), in the unit of the coordinates.
+
+    Not one norm over all four coordinates, which is √(e1² + e2²), up to 1.4 times the mean of the
+    two errors that it is taken for.
+    """
+    return np.linalg.norm(np.asarray(predicted, float) - np.asarray(truth, float), axis=-1)
+
+
+def mark_distance(marks: np.ndarray) -> np.ndarray:
+    """Distance between p1 and p2 of each film: (N,), in the unit of the coordinates."""
+    marks = np.asarray(marks, float)
+    return np.linalg.norm(marks[:, 1] - marks[:, 0], axis=-1)
+
+
+def scale_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Relative error of a length measured with the predicted ruler, |d_pred / d_true − 1|: (N,).
+
+    Raises:
+        ValueError: The true marks of a film lie on one another.
+    """
+    true_distance = mark_distance(truth)
+    if not (true_distance > 0).all():
+        raise ValueError(
+            f"film number {int(np.argmin(true_distance))} has both marks at one place, so it has "
+            "no scale; correct its labels (tools/check_annotations_quality.py)"
+        )
+    return np.abs(mark_distance(predicted) / true_distance - 1)
+
+
+def order_swaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Films whose predicted ruler points the other way, p1 where p2 should be: (N,) bool."""
+    along = [np.asarray(m, float)[:, 1] - np.asarray(m, float)[:, 0] for m in (predicted, truth)]
+    return (along[0] * along[1]).sum(axis=-1) < 0
+
+
+def failures(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Films with a mark off by more than ``FAILURE_SHARE`` of the true distance: (N,) bool."""
+    limit = FAILURE_SHARE * mark_distance(truth)
+    return (radial_errors(predicted, truth) > limit[:, None]).any(axis=1)
