@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="where suspects.csv and suspects.jpg go (default: work_dirs/quality_FILE, the first one)",
+        help="where suspects.csv and suspects.jpg go (default: work_dirs/quality_FILE)",
     )
     parser.add_argument(
         "--largest-z",

@@ -143,8 +143,8 @@ def examine(
     unit = "px" if all(film.size_px for film in films if film.task) else "%"
     for film in films:
         if film.task is not None:
-            _check_task(film)
-            _measure(film, unit)
+            _check_task(film, film.task)
+            _measure(film, film.task, unit)
     _mark_outliers(films, "distance", largest_z)
     _mark_outliers(films, "angle", largest_z)
     _mark_duplicates(films)
@@ -168,9 +168,8 @@ def _film(task: Task, images: Path | None) -> Film:
     return film
 
 
-def _check_task(film: Film) -> None:
+def _check_task(film: Film, task: Task) -> None:
     """Mistakes that one film's labels show without the others."""
-    task = film.task
     if not task.points:
         film.faults.append(("no labels", "a task without labels"))
         return
@@ -191,12 +190,12 @@ def _check_task(film: Film) -> None:
         film.faults.append(("several annotations", f"labelled {task.annotations} times"))
 
 
-def _measure(film: Film, unit: str) -> None:
+def _measure(film: Film, task: Task, unit: str) -> None:
     """Distance and angle of the marks, where there is one of each."""
-    lower, upper = (film.task.points.get(name, ()) for name in MARKS)
+    lower, upper = (task.points.get(name, ()) for name in MARKS)
     if len(lower) != 1 or len(upper) != 1:
         return
-    scale = np.array(film.size_px if unit == "px" else (100, 100)) / 100
+    scale = np.array(film.size_px if unit == "px" and film.size_px else (100, 100)) / 100
     along = (np.array(upper[0]) - np.array(lower[0])) * scale
     film.unit = unit
     film.distance = float(np.hypot(*along))
@@ -230,9 +229,9 @@ def _mark_outliers(films: Iterable[Film], quantity: str, largest_z: float) -> No
 def _mark_duplicates(films: Sequence[Film]) -> None:
     """Pictures of the same pixels, whatever their names, formats and metadata."""
     same: dict[str, list[Film]] = defaultdict(list)
-    present = [film for film in films if film.path is not None]
-    for film in tqdm(present, desc="comparing pictures", unit="img", delay=5, disable=None):
-        with Image.open(film.path) as image:
+    present = [(film, film.path) for film in films if film.path is not None]
+    for film, path in tqdm(present, desc="comparing pictures", unit="img", delay=5, disable=None):
+        with Image.open(path) as image:
             pixels = np.asarray(image)
         digest = hashlib.sha256(pixels.tobytes())
         digest.update(str((pixels.shape, pixels.dtype)).encode())

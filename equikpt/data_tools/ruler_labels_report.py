@@ -28,17 +28,17 @@ def summary(films: Sequence[Film]) -> list[str]:
     """Lines for the terminal: the set's own figures, then how many films have each mistake."""
     tasks = [film for film in films if film.task is not None]
     suspects = [film for film in films if film.faults]
-    lines = [f"{len(tasks)} tasks, {sum(f.distance is not None for f in tasks)} with both marks"]
-    measured = [film for film in tasks if film.distance is not None]
-    if measured:
-        distances = [film.distance for film in measured]
-        angles = [film.angle_deg for film in measured]
-        for name, values, unit in (
-            ("distance", distances, f" {measured[0].unit}"),
+    distances = [film.distance for film in tasks if film.distance is not None]
+    angles = [film.angle_deg for film in tasks if film.angle_deg is not None]
+    lines = [f"{len(tasks)} tasks, {len(distances)} with both marks"]
+    if distances:
+        unit = next(film.unit for film in tasks if film.distance is not None)
+        for name, values, sign in (
+            ("distance", distances, f" {unit}"),
             ("angle", angles, "°"),
         ):
             low, middle, high = np.percentile(values, [0, 50, 100])
-            lines.append(f"{name}: median {middle:.2f}{unit}, from {low:.2f} to {high:.2f}")
+            lines.append(f"{name}: median {middle:.2f}{sign}, from {low:.2f} to {high:.2f}")
     counts = Counter(kind for film in suspects for kind in {kind for kind, _ in film.faults})
     lines += [f"{count:5d}  {kind}" for kind, count in counts.most_common()]
     lines.append(f"{len(suspects)} of {len(films)} films need a look")
@@ -95,11 +95,11 @@ def sheet(suspects: Sequence[Film], largest: int = 24) -> np.ndarray | None:
     """
     shown = [film for film in suspects if film.path is not None][:largest]
     pictures = [(film, cv2.imread(str(film.path))) for film in shown]
-    pictures = [(film, picture) for film, picture in pictures if picture is not None]
-    if not pictures:
+    readable = [(film, picture) for film, picture in pictures if picture is not None]
+    if not readable:
         return None
-    captions = [f"{film.name}: {film.faults[0][1]}" for film, _ in pictures]
-    cells = [_cut_out(film, picture) for film, picture in pictures]
+    captions = [f"{film.name}: {film.faults[0][1]}" for film, _ in readable]
+    cells = [_cut_out(film, picture) for film, picture in readable]
     return contact_sheet(cells, captions=captions, cell_px=(CELL_PX, CELL_PX))
 
 

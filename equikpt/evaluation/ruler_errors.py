@@ -44,10 +44,10 @@ def scale_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def order_swaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Films whose predicted ruler points the other way, p1 where p2 should be: (N,) bool."""
     along = [np.asarray(m, float)[:, 1] - np.asarray(m, float)[:, 0] for m in (predicted, truth)]
-    return (along[0] * along[1]).sum(axis=-1) < 0
+    return np.einsum("nd,nd->n", *along) < 0
 
 
 def failures(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Films with a mark off by more than ``FAILURE_SHARE`` of the true distance: (N,) bool."""
     limit = FAILURE_SHARE * mark_distance(truth)
-    return (radial_errors(predicted, truth) > limit[:, None]).any(axis=1)
+    return np.any(radial_errors(predicted, truth) > limit[:, None], axis=1)
