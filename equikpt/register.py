@@ -25,5 +25,6 @@ import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
 import equikpt.evaluation.keypoint_report  # noqa: E402
+import equikpt.evaluation.landmark_error  # noqa: E402
 import equikpt.models.backbones.freezing_cspnext  # noqa: E402
 import equikpt.models.backbones.timm_backbone  # noqa: E402, F401

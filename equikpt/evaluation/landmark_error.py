@@ -1,0 +1,186 @@
+"""Error of ruler marks: in px, in mm, and of the scale that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmpose.registry import METRICS
+
+from equikpt.evaluation.ruler_errors import (
+    failures,
+    mark_distance,
+    order_swaps,
+    radial_errors,
+    scale_errors,
+)
+from equikpt.files import write_text
+
+WITHIN_PX = (2.0, 5.0, 10.0)
+WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
+PERCENTILES = (75, 90, 95)
+
+
+@METRICS.register_module()
+class LandmarkError(BaseMetric):
+    """Euclidean error of each mark on its own, and of the scale, over whole films.
+
+    ``error`` is the mean over films and marks, never one norm over all four coordinates. Its units
+    are px of the model's input (``error_input_px``), px of the film (``error_px``) and mm
+    (``error_mm``). Millimetres come from ``pixel_spacing_mm`` of the sample where it has one (mm a
+    px of the film), else from ``mm_per_px``, else from the labelled ruler of the film itself.
+
+    Metrics, each under ``landmark/``: ``error_input_px``, ``error_px`` and ``error_mm``, with
+    ``median``, ``min``, ``max``, ``std`` and percentiles of ``error_px``; the shares (0 to 1) of
+    marks within px of the film and within mm; ``scale_error`` (median) and ``scale_error_p95`` in
+    percent; ``swaps`` and ``failures``, numbers of films (:mod:`equikpt.evaluation.ruler_errors`).
+
+    Args:
+        ruler_mm: Distance of the marks in mm.
+        mm_per_px: Scale of every film, for films of one scanner.
+        log_table: Whether to log the summary.
+        out_file: CSV file with a row for each film; None writes none.
+        collect_device: As in ``BaseMetric``.
+        prefix: As in ``BaseMetric``.
+
+    Raises:
+        ValueError: A length that is not above 0, a data set of another number of marks, or a test
+            set without one film that has both marks.
+    """
+
+    default_prefix = "landmark"
+
+    def __init__(
+        self,
+        ruler_mm: float = 10.0,
+        mm_per_px: float | None = None,
+        log_table: bool = False,
+        out_file: str | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        for name, value in (("ruler_mm", ruler_mm), ("mm_per_px", mm_per_px)):
+            if value is not None and not value > 0:
+                raise ValueError(f"expected {name} above 0, got {value}")
+        self.ruler_mm = ruler_mm
+        self.mm_per_px = mm_per_px
+        self.log_table = log_table
+        self.out_file = out_file
+        self.table: pd.DataFrame | None = None
+
+    def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
+        """Keep each film's prediction and truth."""
+        for sample in data_samples:
+            truth = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
+            prediction = sample["pred_instances"]
+            if len(truth) != 2:
+                raise ValueError(
+                    f"expected the two marks p1 and p2, the data set has {len(truth)} keypoints; "
+                    "use KeypointReport"
+                )
+            self.results.append(
+                dict(
+                    film=Path(sample["img_path"]).name,
+                    predicted=np.asarray(prediction["keypoints"], float)[0],
+                    scores=np.asarray(prediction["keypoint_scores"], float)[0],
+                    truth=truth[:, :2],
+                    labelled=truth[:, 2] > 0,
+                    input_px_per_px=float(sample["input_size"][0] / sample["input_scale"][0]),
+                    spacing_mm=sample.get("pixel_spacing_mm"),
+                )
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Sum up over all films; sets ``table``, logs and writes it as configured."""
+        whole = [result for result in results if result["labelled"].all()]
+        if not whole:
+            raise ValueError(
+                f"expected films with both marks labelled, none of {len(results)} has; see "
+                "tools/check_annotations_quality.py"
+            )
+        self.table = self._table(whole)
+        metrics = summarise(self.table)
+        if self.log_table:
+            MMLogger.get_current_instance().info(f"ruler marks\n{format_summary(metrics)}")
+        if self.out_file:
+            write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
+        return metrics
+
+    def _table(self, results: list[dict]) -> pd.DataFrame:
+        """One row a film, in the order of the data set."""
+        predicted, truth, scores = (
+            np.stack([result[key] for result in results])
+            for key in ("predicted", "truth", "scores")
+        )
+        error_px = radial_errors(predicted, truth)
+        distance_px = mark_distance(truth)
+        ruler = self.mm_per_px or self.ruler_mm / distance_px
+        stated = np.array([result["spacing_mm"] or np.nan for result in results], float)
+        mm_per_px = np.where(np.isnan(stated), ruler, stated)
+        input_px = error_px * np.array([[result["input_px_per_px"]] for result in results])
+        columns: dict[str, Sequence | np.ndarray] = {"film": [row["film"] for row in results]}
+        for index, mark in enumerate(("p1", "p2")):
+            columns |= {
+                f"{mark}_error_px": error_px[:, index],
+                f"{mark}_error_input_px": input_px[:, index],
+                f"{mark}_error_mm": error_px[:, index] * mm_per_px,
+                f"{mark}_score": scores[:, index],
+                f"{mark}_x": predicted[:, index, 0],
+                f"{mark}_y": predicted[:, index, 1],
+            }
+        columns |= {
+            "distance_px": mark_distance(predicted),
+            "true_distance_px": distance_px,
+            "scale_error_percent": 100 * scale_errors(predicted, truth),
+            "swapped": order_swaps(predicted, truth),
+            "failed": failures(predicted, truth),
+        }
+        return pd.DataFrame(columns)
+
+
+def summarise(table: pd.DataFrame) -> dict[str, float]:
+    """The metrics of :class:`LandmarkError` from its table."""
+    px, input_px, mm = (
+        table[[f"p1_error_{unit}", f"p2_error_{unit}"]].to_numpy()
+        for unit in ("px", "input_px", "mm")
+    )
+    scale = table["scale_error_percent"].to_numpy()
+    return {
+        "films": float(len(table)),
+        "error_input_px": float(input_px.mean()),
+        "error_px": float(px.mean()),
+        "error_mm": float(mm.mean()),
+        "error_px_median": float(np.median(px)),
+        "error_px_min": float(px.min()),
+        "error_px_max": float(px.max()),
+        "error_px_std": float(px.std()),
+        **{f"error_px_p{p}": float(np.percentile(px, p)) for p in PERCENTILES},
+        **{f"within_{limit:g}px": float((px <= limit).mean()) for limit in WITHIN_PX},
+        **{f"within_{limit:g}mm": float((mm <= limit).mean()) for limit in WITHIN_MM},
+        "scale_error": float(np.median(scale)),
+        "scale_error_p95": float(np.percentile(scale, 95)),
+        "swaps": float(table["swapped"].sum()),
+        "failures": float(table["failed"].sum()),
+    }
+
+
+def format_summary(metrics: dict[str, float]) -> str:
+    """The metrics as a few lines to read."""
+    return "\n".join(
+        [
+            f"Samples: {metrics['films']:.0f}",
+            f"Average: {metrics['error_px']:.2f} px of the film, "
+            f"{metrics['error_input_px']:.2f} px of the input, {metrics['error_mm']:.3f} mm",
+            f"Median:  {metrics['error_px_median']:.2f} px",
+            f"Min:     {metrics['error_px_min']:.2f} px",
+            f"Max:     {metrics['error_px_max']:.2f} px",
+            f"Scale:   {metrics['scale_error']:.2f} % median, "
+            f"{metrics['scale_error_p95']:.2f} % 95th percentile",
+            f"{metrics['swaps']:.0f} swapped, {metrics['failures']:.0f} failed",
+        ]
+    )

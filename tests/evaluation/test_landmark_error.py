@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equikpt.evaluation.landmark_error import LandmarkError, format_summary
+
+
+def film(first, second, name="film.png", labelled=(2, 2), **more) -> dict:
+    """A film whose true marks are 40 px apart, at (100, 200) and (100, 160)."""
+    truth = [100.0, 200.0, labelled[0], 100.0, 160.0, labelled[1]]
+    moved = np.array([[100, 200], [100, 160]], float) + np.array([first, second], float)
+    return dict(
+        raw_ann_info=dict(keypoints=truth),
+        pred_instances=dict(keypoints=moved[None], keypoint_scores=np.array([[0.9, 0.8]])),
+        img_path=f"/data/{name}",
+        input_size=(768, 768),
+        input_scale=np.array([1536.0, 1536.0]),  # two px of the film are one of the input
+        **more,
+    )
+
+
+def evaluate(*films: dict, **options) -> tuple[dict[str, float], LandmarkError]:
+    metric = LandmarkError(**options)
+    metric.process([], films)
+    return metric.compute_metrics(metric.results), metric
+
+
+def test_errors_are_of_each_mark_in_every_unit():
+    metrics, _ = evaluate(film((3, 4), (0, 0)), film((6, 8), (0, 0)))
+    assert metrics["error_px"] == pytest.approx((5 + 0 + 10 + 0) / 4)
+    assert metrics["error_input_px"] == pytest.approx(3.75 / 2)
+    assert metrics["error_mm"] == pytest.approx(3.75 * 10 / 40)
+    assert metrics["error_px_median"] == pytest.approx(2.5)
+    assert (metrics["error_px_min"], metrics["error_px_max"]) == (0, pytest.approx(10))
+
+
+def test_the_norm_over_all_coordinates_is_another_number():
+    """Both marks off by 5 px are an error of 5 px, not of 7.07."""
+    metrics, _ = evaluate(film((3, 4), (4, -3)))
+    assert metrics["error_px"] == pytest.approx(5)
+    assert metrics["error_px"] < np.sqrt(50) - 2
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "mm_per_px"),
+    [
+        pytest.param({}, {}, 10 / 40, id="from the ruler"),
+        pytest.param({}, dict(ruler_mm=20.6), 20.6 / 40, id="another ruler"),
+        pytest.param({}, dict(mm_per_px=0.1), 0.1, id="given for all"),
+        pytest.param(dict(pixel_spacing_mm=0.2), dict(mm_per_px=0.1), 0.2, id="of the film"),
+    ],
+)
+def test_where_millimetres_come_from(more, options, mm_per_px):
+    metrics, _ = evaluate(film((0, 8), (0, 8), **more), **options)
+    assert metrics["error_mm"] == pytest.approx(8 * mm_per_px)
+
+
+def test_shares_and_percentiles():
+    metrics, _ = evaluate(film((1.9, 0), (2.1, 0)), film((0, 4.9), (0, 11)))
+    assert [metrics[f"within_{limit}px"] for limit in (2, 5, 10)] == [0.25, 0.75, 0.75]
+    # 0.25 mm a px
+    assert [metrics[f"within_{limit}mm"] for limit in ("1", "2", "2.5", "3")] == [
+        0.5,
+        0.75,
+        0.75,
+        1,
+    ]
+    assert metrics["error_px_p95"] == pytest.approx(np.percentile([1.9, 2.1, 4.9, 11], 95))
+
+
+def test_scale_swaps_and_failures():
+    longer, swapped = film((0, 1), (0, -1)), film((0, -40), (0, 40))
+    metrics, _ = evaluate(longer, longer, swapped)
+    assert metrics["scale_error"] == pytest.approx(5)  # 42 instead of 40 px
+    assert (metrics["swaps"], metrics["failures"]) == (1, 1)
+
+
+def test_films_with_one_mark_are_left_out():
+    metrics, metric = evaluate(film((0, 0), (0, 0)), film((9, 9), (9, 9), labelled=(2, 0)))
+    assert metrics["films"] == 1
+    assert metric.table["film"].tolist() == ["film.png"]
+
+
+def test_a_row_for_each_film(tmp_path):
+    path = tmp_path / "films.csv"
+    evaluate(film((3, 4), (0, 0), "a.png"), film((0, 0), (0, 1), "b.png"), out_file=str(path))
+    rows = pd.read_csv(path).set_index("film")
+    assert rows.loc["a.png", "p1_error_px"] == 5
+    assert rows.loc["b.png", "scale_error_percent"] == pytest.approx(2.5)
+    assert not rows["failed"].loc["b.png"]
+
+
+def test_the_summary_reads_as_users_know_it():
+    metrics, _ = evaluate(film((3, 4), (0, 0)))
+    assert format_summary(metrics).splitlines()[:3] == [
+        "Samples: 1",
+        "Average: 2.50 px of the film, 1.25 px of the input, 0.625 mm",
+        "Median:  2.50 px",
+    ]
+
+
+@pytest.mark.parametrize("options", [dict(ruler_mm=0), dict(mm_per_px=-1.0)])
+def test_lengths_are_above_zero(options):
+    with pytest.raises(ValueError, match="above 0"):
+        LandmarkError(**options)
+
+
+def test_other_data_sets_are_refused():
+    wrong = film((0, 0), (0, 0))
+    wrong["raw_ann_info"]["keypoints"] *= 2
+    with pytest.raises(ValueError, match="has 4 keypoints; use KeypointReport"):
+        LandmarkError().process([], [wrong])
+    with pytest.raises(ValueError, match="none of 1 has"):
+        evaluate(film((0, 0), (0, 0), labelled=(0, 2)))
