@@ -1,4 +1,4 @@
-"""Depthwise convolutions that train fast in half precision on a CPU."""
+"""Depthwise convolutions that train fast on a CPU."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from equikpt.models.layers.depthwise_conv import DepthwiseConv2d
 
 @HOOKS.register_module()
 class DepthwiseGradHook(Hook):
-    """Compute the weight gradients of depthwise convolutions in float32, under AMP on a CPU.
+    """Compute the gradients of depthwise convolutions in ways that are faster on a CPU.
 
-    Parameters, their names and checkpoints stay as they are; training in float32 or on a GPU does
-    not change. See :class:`equikpt.models.layers.depthwise_conv.DepthwiseConv2d`.
+    Parameters, their names and checkpoints stay as they are; training on a GPU does not change.
+    See :class:`equikpt.models.layers.depthwise_conv.DepthwiseConv2d`.
 
     Args:
         enabled: Off with ``default_hooks.depthwise_grad.enabled=False``.
@@ -31,5 +31,5 @@ class DepthwiseGradHook(Hook):
         count = DepthwiseConv2d.adopt(unwrap(runner.model))
         if count:
             runner.logger.info(
-                f"{count} depthwise convolutions get their gradients in float32 under CPU AMP"
+                f"{count} depthwise convolutions compute their gradients in ways that suit a CPU"
             )

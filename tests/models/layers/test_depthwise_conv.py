@@ -11,7 +11,11 @@ from equikpt.models.layers.depthwise_conv import DepthwiseConv2d
 GEOMETRIES = [
     pytest.param(dict(kernel_size=5, padding=2), id="5x5"),
     pytest.param(dict(kernel_size=3, padding=1, stride=2), id="3x3 stride 2"),
+    pytest.param(dict(kernel_size=5, padding=2, stride=2), id="5x5 stride 2"),
+    pytest.param(dict(kernel_size=7, padding=3), id="7x7"),
     pytest.param(dict(kernel_size=3, padding=2, dilation=2), id="dilated"),
+    pytest.param(dict(kernel_size=5, padding=3, dilation=2, stride=(2, 3)), id="5x5 dilated"),
+    pytest.param(dict(kernel_size=4), id="even"),
     pytest.param(dict(kernel_size=(3, 5), padding=(1, 0)), id="not square"),
 ]
 
@@ -37,15 +41,31 @@ def features():
     return torch.randn(4, 8, 17, 15, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_float32_is_untouched(geometry, features):
-    stock = depthwise(**geometry)
+def test_float32_is_the_same_to_rounding(geometry, layout, features):
+    stock = depthwise(**geometry).to(memory_format=layout)
     ours = copy.deepcopy(stock)
     assert DepthwiseConv2d.adopt(ours) == 1
-    for one, other in zip(
-        gradients(ours, features, False), gradients(stock, features, False), strict=True
-    ):
-        assert torch.equal(one, other)
+    features = features.to(memory_format=layout)
+    out, grad_features, grad_weight = gradients(ours, features, False)
+    stock_out, stock_grad_features, stock_grad_weight = gradients(stock, features, False)
+    assert torch.equal(out, stock_out)
+    torch.testing.assert_close(grad_features, stock_grad_features, rtol=1e-5, atol=1e-5)
+    scale = stock_grad_weight.abs().max().item()
+    torch.testing.assert_close(grad_weight, stock_grad_weight, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_float64_is_untouched(features):
+    stock = depthwise(kernel_size=5, padding=2).double()
+    ours = copy.deepcopy(stock)
+    DepthwiseConv2d.adopt(ours)
+    pairs = zip(
+        gradients(ours, features.double(), False),
+        gradients(stock, features.double(), False),
+        strict=True,
+    )
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
