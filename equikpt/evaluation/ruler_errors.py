@@ -44,7 +44,7 @@ def scale_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def order_swaps(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Films whose predicted ruler points the other way, p1 where p2 should be: (N,) bool."""
     along = [np.asarray(m, float)[:, 1] - np.asarray(m, float)[:, 0] for m in (predicted, truth)]
-    return np.einsum("nd,nd->n", *along) < 0
+    return np.sum(along[0] * along[1], axis=-1) < 0
 
 
 def failures(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
