@@ -28,7 +28,14 @@ param_scheduler = [
 default_hooks = dict(checkpoint=dict(interval=8))
 
 train_pipeline = [
-    *_base_.mild_geometry,
+    *_base_.val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(
+        type="FastRandomBBoxTransform",
+        rotate_factor=15,
+        scale_factor=(0.85, 1.15),
+        shift_factor=0.05,
+    ),
     dict(type="TopdownAffineCrop", input_size=_base_.codec["input_size"]),
     dict(type="DropOutsideKeypoints"),
     dict(type="GenerateTarget", encoder=_base_.codec, use_dataset_keypoint_weights=True),

@@ -9,7 +9,7 @@ _base_ = [
     "../_base_/runtime.py",
     "../_base_/models/efficientnet_heatmap.py",
     "../_base_/datasets/horse26.py",
-    "../_base_/schedules/smoke_20e.py",
+    "../_base_/schedules/smoke_17e.py",
 ]
 
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))

@@ -117,8 +117,10 @@ mild_geometry = [
     dict(
         type="FastRandomBBoxTransform",
         rotate_factor=15,
+        rotate_prob=0.3,
         scale_factor=(0.85, 1.15),
         shift_factor=0.05,
+        shift_prob=0.1,
     ),
 ]
 
