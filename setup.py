@@ -92,7 +92,9 @@ setup(
     # builds, and mmcv's for a second OpenCV. They go in with `pip install --no-deps`, xtcocotools
     # from source; setup.sh does both, and `python -m equikpt doctor` names what is missing.
     install_requires=read_requirements("torch") + read_requirements("runtime"),
-    extras_require={name: read_requirements(name) for name in ("dev", "mmdet", "timm", "wandb")},
+    extras_require={
+        name: read_requirements(name) for name in ("dev", "dicom", "mmdet", "timm", "wandb")
+    },
     cmdclass={"build_py": BuildWithConfigs},
     zip_safe=False,
 )

@@ -73,7 +73,8 @@ def build_config(args: argparse.Namespace, way: str, steps: int) -> Config:
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.param_scheduler = [dict(type="LinearLR", start_factor=1e-3, by_epoch=False, end=500)]
     cfg.default_hooks.checkpoint = dict(type="CheckpointHook", interval=10**9, save_last=False)
-    hooks = [hook for hook in cfg.custom_hooks if hook.type != "EarlyStoppingHook"]
+    cfg.default_hooks.pop("early_stopping")
+    hooks = cfg.custom_hooks
     cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
     cfg.custom_imports = dict(imports=["equikpt.register", "step_clock"])
     if way == "stock":

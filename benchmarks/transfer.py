@@ -92,7 +92,7 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     cfg.randomness.seed = seed
     cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
     cfg.default_hooks.checkpoint.update(interval=epochs, max_keep_ckpts=1, save_best=None)
-    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != "EarlyStoppingHook"]
+    cfg.default_hooks.pop("early_stopping")
     cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
     if "weights" in recipe:
         cfg.model.backbone.weights = recipe["weights"]

@@ -10,6 +10,7 @@ stack.ready()
 
 import equikpt.codecs  # noqa: E402
 import equikpt.datasets.horse26  # noqa: E402
+import equikpt.datasets.p1p2  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
 import equikpt.engine.hooks.allocator_hook  # noqa: E402
@@ -27,4 +28,7 @@ import equikpt.engine.seeding  # noqa: E402
 import equikpt.evaluation.keypoint_report  # noqa: E402
 import equikpt.evaluation.landmark_error  # noqa: E402
 import equikpt.models.backbones.freezing_cspnext  # noqa: E402
-import equikpt.models.backbones.timm_backbone  # noqa: E402, F401
+import equikpt.models.backbones.timm_backbone  # noqa: E402
+import equikpt.models.estimators.val_loss_estimator  # noqa: E402
+import equikpt.models.losses.spatial_softmax_loss  # noqa: E402
+import equikpt.models.necks.finest_level_fpn  # noqa: E402, F401

@@ -70,6 +70,7 @@ def build_config(options: TrainOptions) -> Config:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         # what watches the validation metric has nothing to watch
         cfg.default_hooks.checkpoint.save_best = None
+        cfg.default_hooks.pop("early_stopping", None)
         cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
     set_resume(cfg, options.resume, options.overwrite)
     if options.amp:

@@ -81,3 +81,44 @@ def sample_data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "data"
     write_samples(folder, Parameters(train=12, val=6, test=4, seed=0))
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_films(tmp_path_factory) -> Path:
+    """Folder with drawn films, as Label Studio exports them: 12 to train on, 6 to validate.
+
+    A bright ladder on a dark ground, of which p1 is the lower and p2 the upper end: enough to see
+    a pipeline run, no likeness of a cephalogram.
+    """
+    import json
+
+    import cv2
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("films")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 6)):
+        tasks = []
+        for number in range(count):
+            film = rng.normal(60, 8, (250, 200)).clip(0, 255).astype(np.uint8)
+            x, top = rng.uniform((120, 30), (180, 90))
+            for tick in range(9):
+                start, y = (round(x), round(top + tick * 5)), round(top + tick * 5)
+                cv2.line(film, start, (round(x) + 8, y), 230, 1)
+            cv2.line(film, (round(x), round(top)), (round(x), round(top + 40)), 230, 1)
+            name = f"{split}_{number}.png"
+            cv2.imwrite(str(folder / "images" / name), film)
+            tasks.append(_ruler_task(name, number, (x / 2, (top + 40) / 2.5), (x / 2, top / 2.5)))
+        (folder / f"annotations_p1_p2_{split}.json").write_text(json.dumps(tasks))
+    return folder
+
+
+def _ruler_task(name: str, number: int, p1: tuple, p2: tuple) -> dict:
+    """One task of an export; points in percent of the film."""
+    marks = [
+        dict(type="keypointlabels", value=dict(x=x, y=y, width=1.0, keypointlabels=[mark]))
+        for mark, (x, y) in (("p1", p1), ("p2", p2))
+    ]
+    image = f"/data/upload/{name}"
+    return dict(id=number, data=dict(image=image), annotations=[dict(result=marks)])

@@ -14,6 +14,10 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),
     group_rates=dict(type="GroupRatesHook"),
+    # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
+    early_stopping=dict(
+        type="EarlyStoppingHook", monitor="coco/AP", rule="greater", min_delta=1e-3, patience=20
+    ),
     # Speed; each is off by `enabled=False`.
     allocator=dict(type="AllocatorHook"),
     thread_budget=dict(type="ThreadBudgetHook"),
@@ -32,8 +36,6 @@ custom_hooks = [
         update_buffers=True,
         priority="ABOVE_NORMAL",  # before the checkpoint is written and the metric computed
     ),
-    # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
-    dict(type="EarlyStoppingHook", monitor="coco/AP", rule="greater", min_delta=1e-3, patience=20),
 ]
 
 env_cfg = dict(

@@ -3,5 +3,6 @@
 from equikpt.codecs.fast_msra_heatmap import FastMSRAHeatmap
 from equikpt.codecs.fast_simcc_label import FastSimCCLabel
 from equikpt.codecs.fast_udp_heatmap import FastUDPHeatmap
+from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 
-__all__ = ["FastMSRAHeatmap", "FastSimCCLabel", "FastUDPHeatmap"]
+__all__ = ["FastMSRAHeatmap", "FastSimCCLabel", "FastUDPHeatmap", "SoftmaxHeatmap"]

@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from equikpt.datasets.coco_checks import Finding
+from equikpt.datasets.film import dicom_size_px, is_dicom, read_film
 
 MODES = ("none", "header", "full")
 
@@ -107,6 +108,8 @@ def loaded_size_px(path: str) -> tuple[int, int]:
     Raises:
         OSError: If the file is no picture.
     """
+    if is_dicom(path):
+        return dicom_size_px(path)
     with Image.open(path) as image:
         # The base method: that of PNG decodes the whole picture to look for a late EXIF chunk.
         turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) >= 5
@@ -136,7 +139,7 @@ def _examine_header(path: str) -> _Verdict:
         if os.path.getsize(path) == 0:
             return _Verdict("the file is empty")
         size_px = loaded_size_px(path)
-        if not _ends_well(path):
+        if not is_dicom(path) and not _ends_well(path):
             # Bytes after the end are harmless and not rare: only decoding tells them from a cut.
             _decode_strictly(path)
     except Exception as error:  # decoders raise almost anything; each means the same here
@@ -148,6 +151,9 @@ def _examine_full(path: str) -> _Verdict:
     try:
         if os.path.getsize(path) == 0:
             return _Verdict("the file is empty")
+        if is_dicom(path):
+            height, width = read_film(path).shape[:2]
+            return _Verdict(size_px=(width, height))
         _decode_strictly(path)
         return _Verdict(size_px=_decoded_size_px(path))
     except Exception as error:  # as above

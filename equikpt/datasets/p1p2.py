@@ -10,6 +10,7 @@ from mmpose.registry import DATASETS
 
 from equikpt.datasets.checked_coco import CheckedCocoDataset
 from equikpt.datasets.coco_checks import named
+from equikpt.datasets.film import dicom_spacing_mm, is_dicom
 from equikpt.datasets.image_checks import loaded_size_px
 from equikpt.datasets.label_studio import Task, is_list, read_tasks
 from equikpt.metainfo.p1p2 import METAINFO
@@ -23,7 +24,7 @@ class P1P2Dataset(CheckedCocoDataset):
     as JSON, with points named ``p1`` (lower end) and ``p2`` (upper end) in percent of the picture,
     or a COCO keypoint JSON with two keypoints. A mark that is not labelled, or that a film has
     several times, gets visibility 0 and is not trained; ``tools/check_annotations_quality.py``
-    shows such films.
+    shows such films. Each sample of a DICOM film carries its ``pixel_spacing_mm``.
 
         dict(
             type='P1P2Dataset',
@@ -41,6 +42,14 @@ class P1P2Dataset(CheckedCocoDataset):
         if is_list(self.ann_file):
             return self._coco_from(read_tasks(self.ann_file))
         return super()._read_content()
+
+    def parse_data_info(self, raw_data_info: dict) -> dict | None:
+        """As the base class, with ``pixel_spacing_mm`` where the film is a DICOM file."""
+        data_info = super().parse_data_info(raw_data_info)
+        path = raw_data_info["raw_img_info"]["img_path"]
+        if data_info is not None and is_dicom(path):
+            data_info["pixel_spacing_mm"] = dicom_spacing_mm(path)
+        return data_info
 
     def _coco_from(self, tasks: list[Task]) -> dict:
         """Tasks as the content of a COCO file, points in px from the film's upper left corner."""

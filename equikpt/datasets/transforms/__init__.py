@@ -5,6 +5,8 @@ from equikpt.datasets.transforms.drop_outside import DropOutsideKeypoints
 from equikpt.datasets.transforms.fast_bbox_transform import FastRandomBBoxTransform
 from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
+from equikpt.datasets.transforms.load_film import LoadFilm
+from equikpt.datasets.transforms.random_film_artifacts import RandomFilmArtifacts
 from equikpt.datasets.transforms.random_flip import RandomFlipKeypoints
 from equikpt.datasets.transforms.random_half_body import RandomHalfBodyCrop
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
@@ -16,6 +18,8 @@ __all__ = [
     "FastPackPoseInputs",
     "FastRandomBBoxTransform",
     "LoadCachedImage",
+    "LoadFilm",
+    "RandomFilmArtifacts",
     "RandomFlipKeypoints",
     "RandomHalfBodyCrop",
     "RandomOcclusion",

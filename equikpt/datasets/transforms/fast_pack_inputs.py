@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from mmpose.registry import TRANSFORMS
 
 _NO_PICTURE = np.empty((1, 1, 3), np.uint8)
 _PRIVATE_META = "raw_ann_info"
+_SPACING = "pixel_spacing_mm"
 
 
 @TRANSFORMS.register_module()
@@ -20,8 +23,14 @@ class FastPackPoseInputs(PackPoseInputs):
       permuted tensor.
     - ``raw_ann_info`` is handed over instead of copied: a data set makes it anew for each sample.
 
+    - ``pixel_spacing_mm`` is handed on where a sample has it.
+
     Arguments and place in the pipeline are those of ``PackPoseInputs``.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.meta_keys = (*self.meta_keys, _SPACING)
 
     def transform(self, results: dict) -> dict:
         """Pack into ``inputs`` (C, H, W) and ``data_samples``."""

@@ -49,6 +49,10 @@ class LoadCachedImage(LoadImage):
         picture = None if "img" in results else self._picture(results["img_path"])
         if picture is None:  # and the stock transform says what is wrong with the file, if anything
             return super().transform(results)
+        return self._handed_over(results, picture)
+
+    def _handed_over(self, results: dict, picture: np.ndarray) -> dict:
+        """The sample with a decoded picture (H, W, C) and its size."""
         results["img"] = picture.astype(np.float32) if self.to_float32 else picture
         results["img_shape"] = results["ori_shape"] = picture.shape[:2]
         return results

@@ -1,0 +1,85 @@
+# One film a sample, two ruler marks. A leaf has the codec, so it closes the pipelines:
+#
+#   crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+#   pack = [
+#       dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+#       dict(type="FastPackPoseInputs"),
+#   ]
+#   train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
+#   val_pipeline = [*_base_.val_geometry, crop, *pack]
+#
+# The targets in validation are for val_loss.
+dataset_type = "P1P2Dataset"
+data_mode = "topdown"
+data_root = "data/"
+ruler_mm = 10.0  # distance of the marks; about 20.6 on the films of the ISBI 2015 challenge
+
+val_geometry = [dict(type="LoadFilm"), dict(type="GetBBoxCenterScale", padding=1.0)]
+
+# No flip and no half body: films face one way, and a ruler has no half.
+train_geometry = [
+    *val_geometry,
+    dict(
+        type="FastRandomBBoxTransform",
+        rotate_factor=12,
+        rotate_prob=0.7,
+        scale_factor=(0.75, 1.3),
+        scale_prob=1.0,
+        shift_factor=0.12,
+        shift_prob=0.5,
+    ),
+]
+train_pixels = [
+    dict(type="DropOutsideKeypoints"),
+    dict(
+        type="AlbumentationsV2",
+        transforms=[
+            dict(
+                type="RandomBrightnessContrast",
+                brightness_limit=(-0.25, 0.2),
+                contrast_limit=(-0.4, 0.3),
+                p=0.6,
+            ),
+            dict(type="RandomGamma", gamma_limit=(60, 170), p=0.5),  # percent
+            dict(type="GaussianBlur", blur_limit=0, sigma_limit=(0.3, 1.0), p=0.15),
+            # per_channel is off: films are gray
+            dict(type="GaussNoise", std_range=(0.01, 0.08), per_channel=False, p=0.3),
+        ],
+    ),
+    dict(type="RandomFilmArtifacts"),
+]
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        ann_file="annotations_p1_p2_train.json",
+        data_prefix=dict(img="images/"),
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        ann_file="annotations_p1_p2_val.json",
+        data_prefix=dict(img="images/"),
+        test_mode=True,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type="LandmarkError", ruler_mm=ruler_mm)
+test_evaluator = dict(type="LandmarkError", ruler_mm=ruler_mm)

@@ -1,0 +1,1 @@
+"""Estimators that MMPose lacks, one a file."""

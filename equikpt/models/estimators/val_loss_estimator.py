@@ -1,0 +1,55 @@
+"""A top-down estimator whose validation has a loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.structures import BaseDataElement
+from mmpose.models import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+
+@MODELS.register_module()
+class ValLossTopdownEstimator(TopdownPoseEstimator):
+    """:class:`TopdownPoseEstimator` that reports its loss where the samples carry targets.
+
+    MMEngine's validation loop averages the losses that a model appends to its predictions, and logs
+    them with their sum, ``val_loss``: a value for plateau schedules and early stopping. For it
+    the validation pipeline holds ``GenerateTarget``, as the training pipeline does. Samples without
+    targets give predictions alone.
+
+    Arguments are those of ``TopdownPoseEstimator``.
+
+    Raises:
+        ValueError: ``test_cfg`` asks for flip tests.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.test_cfg.get("flip_test"):
+            raise ValueError(
+                "expected test_cfg without flip_test for ValLossTopdownEstimator, whose loss is "
+                "that of one pass; leave it out, or take TopdownPoseEstimator"
+            )
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[PoseDataSample]
+    ) -> list[PoseDataSample | BaseDataElement]:
+        """Predictions of a batch; with targets, an element that holds only ``loss`` at the end.
+
+        Args:
+            inputs: (B, C, H, W).
+            data_samples: B samples.
+        """
+        features = self.extract_feat(inputs)
+        predictions = self.head.predict(features, data_samples, test_cfg=self.test_cfg)
+        fields = None
+        if isinstance(predictions, tuple):
+            predictions, fields = predictions
+        samples = self.add_pred_to_datasample(predictions, fields, data_samples)
+        if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
+            return samples
+        losses = self.head.loss(features, samples, train_cfg=self.train_cfg)
+        return [*samples, BaseDataElement(loss=losses)]

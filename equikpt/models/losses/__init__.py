@@ -1,0 +1,1 @@
+"""Losses that MMPose lacks, one a file."""

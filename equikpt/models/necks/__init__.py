@@ -1,0 +1,1 @@
+"""Necks that MMPose lacks, one a file."""

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from mmpose.registry import MODELS
+
+from equikpt import launch
+from equikpt.config_files import find_config
+
+SMOKE = "smoke/p1p2_timm_512"
+
+
+@pytest.fixture
+def runner(sample_films, tmp_path):
+    cfg = launch.load_config(str(find_config(SMOKE)))
+    cfg.work_dir = str(tmp_path)
+    launch.set_data_root(cfg, str(sample_films))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(batch_size=4, num_workers=0)
+    cfg.visualizer.vis_backends = []
+    cfg.default_hooks.checkpoint.save_best = None  # its folder is made when training starts
+    return Runner.from_cfg(cfg)
+
+
+def test_validation_logs_the_mean_loss_of_its_samples(runner):
+    metrics = runner.val()
+    model = runner.model.eval()
+    totals, count = 0.0, 0
+    for batch in runner.val_dataloader:
+        data = model.data_preprocessor(batch, False)
+        with torch.no_grad():
+            loss = model.loss(**data)["loss_kpt"].item()
+        totals, count = totals + loss, count + 1
+    assert metrics["val_loss"] == pytest.approx(totals / count, rel=1e-4)
+    assert metrics["landmark/films"] == 6
+
+
+def test_samples_without_targets_give_predictions_alone(runner):
+    batch = next(iter(runner.val_dataloader))
+    for sample in batch["data_samples"]:
+        del sample.gt_instance_labels.keypoint_weights
+    predictions = runner.model.eval().test_step(batch)
+    assert len(predictions) == len(batch["data_samples"])
+    assert all("pred_instances" in sample for sample in predictions)
+
+
+def test_flip_tests_are_refused(runner):
+    model = runner.cfg.model.copy()
+    model.test_cfg = dict(flip_test=True)
+    with pytest.raises(ValueError, match="flip_test"):
+        MODELS.build(model)
