@@ -17,6 +17,8 @@ from equikpt import stack
 stack.ready()
 
 from equikpt.evaluation.keypoint_report import KeypointReport  # noqa: E402 - the stack comes first
+from equikpt.evaluation.landmark_error import LandmarkError, format_summary  # noqa: E402
+from equikpt.evaluation.worst_films import write_film_report  # noqa: E402
 from equikpt.files import refuse_existing, write_bytes  # noqa: E402
 from equikpt.launch import (  # noqa: E402
     check_annotation_files,
@@ -27,6 +29,7 @@ from equikpt.launch import (  # noqa: E402
     set_test_split,
     set_work_dir,
 )
+from equikpt.visualize import check_picture_name  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,19 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Metrics by name, the table of keypoints if the config has the metric, and the rank."""
+    """What a test found.
+
+    Args:
+        metrics: By name.
+        table: Of keypoints, if the config has ``KeypointReport``.
+        rank: Of this process.
+        film_report: The CSV of films and the picture of the worst, if it has ``LandmarkError``.
+    """
 
     metrics: dict[str, float]
     table: pd.DataFrame | None
     rank: int
+    film_report: tuple[Path, ...] = ()
 
 
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -77,8 +88,18 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         metrics = runner.test()
         if options.out and runner.rank == 0:
             write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
-    tables = (m.table for m in runner.test_evaluator.metrics if isinstance(m, KeypointReport))
-    return EvaluateResult(metrics, next(tables, None), runner.rank)
+    tested = runner.test_evaluator.metrics
+    keypoints = next((m.table for m in tested if isinstance(m, KeypointReport)), None)
+    films = next((m.table for m in tested if isinstance(m, LandmarkError)), None)
+    written: tuple[Path, ...] = ()
+    if films is not None and runner.rank == 0:
+        folder = Path(runner.log_dir)
+        written = (
+            Path(options.report or folder / "films.csv"),
+            Path(options.draw or folder / "worst_films.jpg"),
+        )
+        write_film_report(films, *written, options.draw_count)
+    return EvaluateResult(metrics, keypoints, runner.rank, written)
 
 
 def build_config(options: EvaluateOptions) -> Config:
@@ -97,6 +118,10 @@ def build_config(options: EvaluateOptions) -> Config:
     set_test_split(cfg, options.split)
     check_annotation_files(cfg, ("test",))
     cfg.load_from = options.checkpoint
+    if options.draw:
+        check_picture_name(options.draw)
+    if _has_metric(cfg, "LandmarkError"):
+        return cfg  # whose report is written from its table
     if options.report:
         _metric(cfg, "KeypointReport", "--report").out_file = options.report
     if options.draw:
@@ -108,8 +133,11 @@ def build_config(options: EvaluateOptions) -> Config:
 
 
 def format_result(result: EvaluateResult) -> str:
-    """The table of keypoints, then the metrics, as text for a terminal."""
+    """The table of keypoints or the summary of films, then the metrics, for a terminal."""
     lines = []
+    if result.film_report:
+        marks = {name.removeprefix("landmark/"): value for name, value in result.metrics.items()}
+        lines += [format_summary(marks), "", *map(str, result.film_report), ""]
     if result.table is not None:
         lines.append(result.table.to_string(index=False, float_format="%.3f", na_rep="-"))
         lines.append("")
@@ -120,9 +148,7 @@ def format_result(result: EvaluateResult) -> str:
 
 def _metric(cfg: Config, name: str, option: str) -> Config:
     """The config of the test metric that ``option`` needs."""
-    evaluators = cfg.test_evaluator
-    if not isinstance(evaluators, (list, tuple)):
-        evaluators = [evaluators]
+    evaluators = _evaluators(cfg)
     for evaluator in evaluators:
         if evaluator.type == name:
             return evaluator
@@ -130,3 +156,12 @@ def _metric(cfg: Config, name: str, option: str) -> Config:
         f"expected {name} in test_evaluator for {option}, found "
         f"{', '.join(evaluator.type for evaluator in evaluators)}; add it to the config"
     )
+
+
+def _has_metric(cfg: Config, name: str) -> bool:
+    return any(evaluator.type == name for evaluator in _evaluators(cfg))
+
+
+def _evaluators(cfg: Config) -> list[Config]:
+    evaluators = cfg.test_evaluator
+    return list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]

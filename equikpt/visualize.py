@@ -14,6 +14,18 @@ HIDDEN = 1
 CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
 
 
+def check_picture_name(name: str) -> None:
+    """Refuse a file name of which OpenCV cannot tell the format.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not cv2.haveImageWriter(name):
+        raise ValueError(
+            f"expected a picture file that OpenCV writes, such as sheet.jpg, got {name!r}"
+        )
+
+
 def draw_pose(
     image: np.ndarray,
     keypoints: np.ndarray,
@@ -71,6 +83,29 @@ def draw_pose(
         cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), -1 if not hollow else 2, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius_px, colour, -1 if not hollow else 1, cv2.LINE_AA)
     return canvas
+
+
+def zoom_in(
+    image: np.ndarray, places: np.ndarray, side_px: int, least_half_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A square around some places, enlarged or reduced.
+
+    Args:
+        image: (H, W, 3) uint8.
+        places: (N, 2) x and y in px of ``image``; N is at least 1.
+        side_px: Of the square to return.
+        least_half_px: Half the side of the part that is shown, at least, in px of ``image``.
+
+    Returns:
+        (side_px, side_px, 3) uint8, and ``places`` (N, 2) in its px.
+    """
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    half = max(0.75 * float(np.ptp(places, axis=0).max()), least_half_px)
+    scale = side_px / (2 * half)
+    shift = side_px / 2 - scale * middle
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    cell = cv2.warpAffine(image, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR)
+    return cell, places * scale + shift
 
 
 def contact_sheet(

@@ -17,8 +17,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="pictures to test on (default: the config's test_dataloader)",
     )
     parser.add_argument("--out", metavar="FILE.json", help="write predictions as COCO results")
-    parser.add_argument("--report", metavar="FILE.csv", help="write the table of keypoints")
-    parser.add_argument("--draw", metavar="FILE.jpg", help="draw predictions beside the truth")
+    parser.add_argument(
+        "--report", metavar="FILE.csv", help="write the table of keypoints or films"
+    )
+    parser.add_argument("--draw", metavar="FILE.jpg", help="draw predictions; of films the worst")
     parser.add_argument("--draw-count", type=int, default=12, help="instances drawn (default: 12)")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument(

@@ -21,12 +21,13 @@ param_scheduler = [
     ),
 ]
 
-codec = dict(input_size=(256, 256), heatmap_size=(64, 64))
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=1.5)
 model = dict(head=dict(decoder=codec))
 
 crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
 pack = [
-    dict(type="GenerateTarget", encoder={**_base_.codec, **codec}),
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
     dict(type="FastPackPoseInputs"),
 ]
 train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]

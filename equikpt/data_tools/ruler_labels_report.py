@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from equikpt.data_tools.ruler_labels import MARKS, Film
+from equikpt.datasets.film import read_film
 from equikpt.files import write_bytes, write_text
-from equikpt.visualize import contact_sheet
+from equikpt.visualize import contact_sheet, zoom_in
 
 COLUMNS = (
     "film", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
@@ -94,7 +95,7 @@ def sheet(suspects: Sequence[Film], largest: int = 24) -> np.ndarray | None:
         (H, W, 3) uint8, BGR.
     """
     shown = [film for film in suspects if film.path is not None][:largest]
-    pictures = [(film, cv2.imread(str(film.path))) for film in shown]
+    pictures = [(film, _read(film.path)) for film in shown if film.path is not None]
     readable = [(film, picture) for film, picture in pictures if picture is not None]
     if not readable:
         return None
@@ -114,20 +115,21 @@ def _cut_out(film: Film, picture: np.ndarray) -> np.ndarray:
     if not points:
         return picture
     places = np.array([place for _, place in points])
-    middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    half = max(0.75 * float(np.ptp(places, axis=0).max()), 0.05 * height)
-    scale = CELL_PX / (2 * half)
-    # of the picture's pixel centres to those of the cell
-    shift = CELL_PX / 2 - scale * middle
-    to_cell = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    cell = cv2.warpAffine(picture, to_cell, (CELL_PX, CELL_PX), flags=cv2.INTER_LINEAR)
-    for name, place in points:
-        centre = tuple(int(v) for v in np.round(scale * place + shift))
+    cell, placed = zoom_in(picture, places, CELL_PX, 0.05 * height)
+    for (name, _), place in zip(points, placed, strict=True):
+        centre = tuple(int(v) for v in np.round(place))
         colour = COLOURS_BGR.get(name, (200, 200, 200))
         cv2.drawMarker(cell, centre, colour, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
         beside = (centre[0] + 8, centre[1] - 6)
         cv2.putText(cell, name, beside, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     return cell
+
+
+def _read(path: Path) -> np.ndarray | None:
+    try:
+        return read_film(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _rounded(value: float | None) -> str:

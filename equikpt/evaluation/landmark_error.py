@@ -86,6 +86,7 @@ class LandmarkError(BaseMetric):
             self.results.append(
                 dict(
                     film=Path(sample["img_path"]).name,
+                    path=sample["img_path"],
                     predicted=np.asarray(prediction["keypoints"], float)[0],
                     scores=np.asarray(prediction["keypoint_scores"], float)[0],
                     truth=truth[:, :2],
@@ -108,7 +109,7 @@ class LandmarkError(BaseMetric):
         if self.log_table:
             MMLogger.get_current_instance().info(f"ruler marks\n{format_summary(metrics)}")
         if self.out_file:
-            write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
+            write_text(Path(self.out_file), films_csv(self.table))
         return metrics
 
     def _table(self, results: list[dict]) -> pd.DataFrame:
@@ -132,6 +133,8 @@ class LandmarkError(BaseMetric):
                 f"{mark}_score": scores[:, index],
                 f"{mark}_x": predicted[:, index, 0],
                 f"{mark}_y": predicted[:, index, 1],
+                f"{mark}_true_x": truth[:, index, 0],
+                f"{mark}_true_y": truth[:, index, 1],
             }
         columns |= {
             "distance_px": mark_distance(predicted),
@@ -139,6 +142,7 @@ class LandmarkError(BaseMetric):
             "scale_error_percent": 100 * scale_errors(predicted, truth),
             "swapped": order_swaps(predicted, truth),
             "failed": failures(predicted, truth),
+            "path": [row["path"] for row in results],
         }
         return pd.DataFrame(columns)
 
@@ -167,6 +171,11 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
         "swaps": float(table["swapped"].sum()),
         "failures": float(table["failed"].sum()),
     }
+
+
+def films_csv(table: pd.DataFrame) -> str:
+    """The table of :class:`LandmarkError` as CSV, six digits a number."""
+    return table.to_csv(index=False, float_format="%.6g")
 
 
 def format_summary(metrics: dict[str, float]) -> str:

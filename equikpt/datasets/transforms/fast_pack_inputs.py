@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import torch
@@ -28,10 +26,6 @@ class FastPackPoseInputs(PackPoseInputs):
     Arguments and place in the pipeline are those of ``PackPoseInputs``.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.meta_keys = (*self.meta_keys, _SPACING)
-
     def transform(self, results: dict) -> dict:
         """Pack into ``inputs`` (C, H, W) and ``data_samples``."""
         picture = results.get("img")
@@ -41,10 +35,9 @@ class FastPackPoseInputs(PackPoseInputs):
         light["img"] = _NO_PICTURE
         packed = super().transform(light)
         packed["inputs"] = channels_first(picture)
-        if _PRIVATE_META in self.meta_keys and _PRIVATE_META in results:
-            packed["data_samples"].set_field(
-                results[_PRIVATE_META], _PRIVATE_META, field_type="metainfo"
-            )
+        for key in (_PRIVATE_META, _SPACING):
+            if key in results and (key == _SPACING or key in self.meta_keys):
+                packed["data_samples"].set_field(results[key], key, field_type="metainfo")
         return packed
 
 

@@ -134,5 +134,5 @@ def _overlaps(corners: np.ndarray, box: np.ndarray) -> bool:
 def _line(
     picture: np.ndarray, start: np.ndarray, end: np.ndarray, gray: int, thickness: int
 ) -> None:
-    ends = [tuple(int(round(value)) for value in point) for point in (start, end)]
-    cv2.line(picture, *ends, (gray,) * 3, thickness, cv2.LINE_AA)
+    first, last = (point.round().astype(int).tolist() for point in (start, end))
+    cv2.line(picture, first, last, (gray,) * 3, thickness, cv2.LINE_AA)

@@ -15,7 +15,7 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from equikpt.files import write_bytes
-from equikpt.visualize import contact_sheet, draw_pose
+from equikpt.visualize import check_picture_name, contact_sheet, draw_pose
 
 CONTEXT = 1.25
 """A cell shows the box enlarged by this factor."""
@@ -42,10 +42,7 @@ class PredictionSheetHook(Hook):
     ) -> None:
         if num_instances < 1:
             raise ValueError(f"expected num_instances of at least 1, got {num_instances}")
-        if not cv2.haveImageWriter(out_file):
-            raise ValueError(
-                f"expected a picture file that OpenCV writes, such as sheet.jpg, got {out_file!r}"
-            )
+        check_picture_name(out_file)
         self.out_file = Path(out_file)
         self.num_instances = num_instances
         self.score_threshold = score_threshold

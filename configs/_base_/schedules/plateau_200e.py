@@ -1,0 +1,24 @@
+# Up to 200 epochs; the rate falls to a tenth each time the error has not fallen for 10 epochs. What
+# it monitors stands in runtime_p1p2.py for early stopping as well.
+train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=1)
+
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01, fused=True),
+    constructor="LayerwiseLrConstructor",
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
+    clip_grad=dict(max_norm=35, norm_type=2),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=150),
+    dict(
+        type="ReduceOnPlateauLR",
+        monitor="landmark/error_px",
+        rule="less",
+        factor=0.1,
+        patience=10,
+        threshold=1e-3,
+        begin=5,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=16)

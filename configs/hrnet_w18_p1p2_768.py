@@ -1,0 +1,29 @@
+"""Ruler marks on cephalograms, HRNet-W18 at 768 × 768, batch 2: the rate falls on plateaus.
+
+Command:   python tools/train.py configs/hrnet_w18_p1p2_768.py --amp --data-root DIR
+Weights:   `load_from` takes HRNet-W18 of ImageNet (tools/download_checkpoints.py --list)
+Hardware:  a GPU of 4 GB (not tried yet), or days of a CPU
+Expected:  not measured yet
+"""
+
+_base_ = [
+    "_base_/runtime_p1p2.py",
+    "_base_/models/hrnet_w18_ruler.py",
+    "_base_/datasets/p1p2.py",
+    "_base_/schedules/plateau_200e.py",
+]
+
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(768, 768), heatmap_size=(192, 192), sigma=1.5)
+model = dict(head=dict(decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    dict(type="FastPackPoseInputs"),
+]
+train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=2, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(batch_size=2, dataset=dict(pipeline=val_pipeline))

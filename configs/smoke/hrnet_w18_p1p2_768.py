@@ -1,0 +1,25 @@
+"""The small twin of hrnet_w18_p1p2_768 for a CPU: 384 × 384, a few epochs.
+
+Command:   python tools/train.py configs/smoke/hrnet_w18_p1p2_768.py --amp --data-root DIR
+Hardware:  two CPU cores
+Expected:  nothing yet, from random weights in so few epochs: it is here to try the config out
+"""
+
+_base_ = "../hrnet_w18_p1p2_768.py"
+
+train_cfg = dict(max_epochs=10)
+
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(384, 384), heatmap_size=(96, 96), sigma=1.5)
+model = dict(head=dict(decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    dict(type="FastPackPoseInputs"),
+]
+train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))

@@ -1,0 +1,95 @@
+"""Ruler marks from training to the scale of a film, as a user would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import cv2
+import pandas as pd
+import pytest
+
+CONFIG = "smoke/p1p2_timm_512"
+
+
+@pytest.fixture(scope="module")
+def trained(run_tool, sample_films, tmp_path_factory):
+    """The work dir of two epochs, with what the training printed."""
+    folder = tmp_path_factory.mktemp("ruler")
+    done = run_tool(
+        "train.py",
+        *(CONFIG, "--work-dir", folder, "--data-root", sample_films),
+        *("--cfg-options", "train_cfg.max_epochs=2", "train_cfg.val_interval=1"),
+        *("train_dataloader.batch_size=4", "val_dataloader.batch_size=3"),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def validations(folder) -> list[dict]:
+    (scalars,) = folder.glob("*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    return [row for row in rows if "landmark/error_px" in row]
+
+
+def test_each_epoch_logs_the_loss_and_the_error_of_validation(trained):
+    rows = validations(trained)
+    assert len(rows) == 2
+    assert all(row["val_loss"] > 0 and row["landmark/scale_error"] >= 0 for row in rows)
+    assert rows[1]["val_loss"] < rows[0]["val_loss"]
+    assert list(trained.glob("best_landmark_error_px_epoch_*.pth"))
+
+
+def test_the_test_prints_a_summary_and_writes_every_film_and_the_worst(
+    trained, run_tool, sample_films, tmp_path
+):
+    done = run_tool(
+        "test.py",
+        *(CONFIG, trained / "epoch_2.pth", "--data-root", sample_films),
+        *("--work-dir", tmp_path, "--draw", tmp_path / "worst.png", "--draw-count", 4),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Samples: 6\nAverage: " in done.stdout
+    (csv,) = tmp_path.glob("*/films.csv")
+    table = pd.read_csv(csv)
+    assert sorted(table["film"]) == [f"val_{number}.png" for number in range(6)]
+    average = table[["p1_error_px", "p2_error_px"]].to_numpy().mean()
+    assert f"Average: {average:.2f} px of the film" in done.stdout
+    assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 4 * 420
+
+
+def test_calibrate_gives_each_film_a_scale_or_a_reason(trained, run_tool, sample_films, tmp_path):
+    film = tmp_path / "film.png"
+    shutil.copy(sample_films / "images" / "val_0.png", film)
+    (tmp_path / "notes.png").write_text("no film")
+    arguments = (
+        *(film, tmp_path / "notes.png", "--config", CONFIG, "--out", tmp_path / "out"),
+        *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
+        *("--distance", 0, 200, "--angle", -180, 180),
+    )
+    done = run_tool("calibrate.py", *arguments)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    found, unreadable = json.loads((tmp_path / "out" / "scales.json").read_text())
+    assert found["mm_per_px"] == pytest.approx(10 / found["distance_px"])
+    assert 0 <= found["p1_x"] <= 200
+    assert "notes.png" in unreadable["refused"]
+    again = run_tool("calibrate.py", *arguments)
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--checkpoint", "gone.pth"], "expected a checkpoint at gone.pth"),
+        (["--checkpoint", "FILM", "--ruler-mm", "0"], "--ruler-mm above 0"),
+        (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --images together"),
+    ],
+)
+def test_mistakes_are_one_sentence(run_tool, sample_films, tmp_path, more, words):
+    film = str(sample_films / "images" / "val_0.png")
+    more = [film if word == "FILM" else word for word in more]
+    done = run_tool("calibrate.py", film, "--out", tmp_path, *more)
+    assert done.returncode == 2
+    assert words in done.stderr.splitlines()[-1]

@@ -1,0 +1,99 @@
+"""Find the scale of films: mm per px with a confidence, or the reason why there is none.
+
+Exit code 0: every film has a scale; 1: some were refused; 2: wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("films", nargs="+", metavar="FILM", help="PNG, JPEG, TIFF or DICOM files")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE.pth")
+    parser.add_argument(
+        "--config", default="p1p2_timm_512", help="of the checkpoint (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--ruler-mm", type=float, default=10.0, help="distance of the marks (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE.json",
+        help="labelled films as the model was trained on: what their rulers look like is plausible",
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the labelled films")
+    parser.add_argument(
+        "--distance",
+        type=float,
+        nargs=2,
+        metavar=("LEAST", "GREATEST"),
+        help="plausible distance of the marks in percent of the film's height",
+    )
+    parser.add_argument(
+        "--angle",
+        type=float,
+        nargs=2,
+        metavar=("LEAST", "GREATEST"),
+        help="plausible direction from p1 to p2 in degrees, 90 is straight up",
+    )
+    parser.add_argument(
+        "--score", type=float, default=0.3, help="least score of a mark (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("work_dirs/calibration"),
+        metavar="DIR",
+        help="where scales.json and scales.csv go (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", help="such as cuda:0 (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    from tqdm import tqdm
+
+    from equikpt.calibrate import (
+        Plausible,
+        calibrate,
+        check_options,
+        format_scale,
+        plausible_from,
+        write_scales,
+    )
+    from equikpt.files import refuse_existing
+    from equikpt.launch import load_config
+
+    targets = [args.out / "scales.json", args.out / "scales.csv"]
+    for target in targets:
+        refuse_existing(target, args.overwrite)
+    check_options(args.checkpoint, args.ruler_mm, args.labels, args.images)
+    plausible = Plausible(score=args.score)
+    if args.labels:
+        plausible = plausible_from(args.labels, args.images, args.score)
+    if args.distance:
+        plausible = replace(plausible, distance=tuple(part / 100 for part in args.distance))
+    if args.angle:
+        plausible = replace(plausible, angle_deg=tuple(args.angle))
+    cfg = load_config(args.config)
+    found = calibrate(args.films, cfg, str(args.checkpoint), args.ruler_mm, plausible, args.device)
+    scales = list(tqdm(found, total=len(args.films), unit="film", disable=None))
+    write_scales(scales, *targets)
+    print("\n".join(map(format_scale, scales)))
+    print(f"written: {targets[0]}, {targets[1]}")
+    return int(any(scale.refused for scale in scales))
+
+
+if __name__ == "__main__":
+    from equikpt.cli import run
+
+    run(main)
