@@ -8,6 +8,8 @@ Expected:  not measured yet
 
 _base_ = "hrnet_w18_p1p2_768.py"
 
+auto_scale_lr = dict(base_batch_size=4)
+
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(type="SoftmaxHeatmap", input_size=(512, 512), heatmap_size=(128, 128), sigma=1.5)
 model = dict(head=dict(decoder=codec))

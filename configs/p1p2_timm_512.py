@@ -15,6 +15,7 @@ _base_ = [
 
 train_cfg = dict(max_epochs=60, val_interval=5)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
+auto_scale_lr = dict(base_batch_size=8)
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=60),
     dict(

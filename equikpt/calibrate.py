@@ -10,22 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 
 from equikpt import stack
 
 stack.ready()
 
-from mmpose.registry import MODELS  # noqa: E402 - the stack comes first
-
 from equikpt.datasets.film import dicom_spacing_mm, is_dicom, read_film  # noqa: E402
 from equikpt.datasets.image_checks import loaded_size_px  # noqa: E402
 from equikpt.datasets.p1p2 import P1P2Dataset  # noqa: E402
 from equikpt.files import write_text  # noqa: E402
+from equikpt.ruler_finder import RulerFinder  # noqa: E402
 
 SPACING_TOLERANCE = 0.2
 """Relative difference to a DICOM file's spacing from which a scale is refused. A skull is enlarged
@@ -152,28 +146,16 @@ def judge(
 
 
 def calibrate(
-    films: Sequence[str],
-    cfg: Config,
-    checkpoint: str,
-    ruler_mm: float,
-    plausible: Plausible,
-    device: str = "cpu",
+    films: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
 ) -> Iterator[Scale]:
     """Find the marks on each film; a film that cannot be read is refused, not an error.
 
     Args:
         films: Paths.
-        cfg: Of the model.
-        checkpoint: Its weights.
+        finder: Finds the marks.
         ruler_mm: Distance of the marks in mm.
         plausible: Limits.
-        device: Torch's name of where to compute.
     """
-    init_default_scope("mmpose")
-    model = MODELS.build(cfg.model).to(device).eval()
-    load_checkpoint(model, checkpoint, map_location="cpu")
-    steps = cfg.test_dataloader.dataset.pipeline
-    pipeline = Compose([step for step in steps if step["type"] != "GenerateTarget"])
     for film in films:
         try:
             picture = read_film(film)
@@ -182,31 +164,16 @@ def calibrate(
             nothing = (math.nan,) * 6
             yield Scale(film, None, 0.0, " ".join(str(error).split()), *nothing)
             continue
-        height, width = picture.shape[:2]
-        box = np.array([[0, 0, width, height]], np.float32)
-        sample = dict(img=picture, img_path=film, bbox=box, bbox_score=np.ones(1, np.float32))
-        batch = pseudo_collate([pipeline(sample)])
-        with torch.no_grad():
-            found = model.test_step(batch)[0].pred_instances
-        yield judge(
-            film, found.keypoints[0], found.keypoint_scores[0], height, ruler_mm, plausible, spacing
-        )
+        marks, scores = finder(picture)
+        yield judge(film, marks, scores, picture.shape[0], ruler_mm, plausible, spacing)
 
 
-def check_options(
-    checkpoint: Path, ruler_mm: float, labels: Path | None, images: Path | None
-) -> None:
+def check_options(ruler_mm: float, labels: Path | None, images: Path | None) -> None:
     """Look at what a user gave before anything is loaded.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
         ValueError: A length that is not above 0, or labels without their pictures.
     """
-    if not checkpoint.is_file():
-        raise FileNotFoundError(
-            f"expected a checkpoint at {checkpoint}, found no such file; train one with "
-            "tools/train.py"
-        )
     if not ruler_mm > 0:
         raise ValueError(f"expected --ruler-mm above 0, got {ruler_mm:g}")
     if (labels is None) != (images is None):

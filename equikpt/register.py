@@ -11,6 +11,7 @@ stack.ready()
 import equikpt.codecs  # noqa: E402
 import equikpt.datasets.horse26  # noqa: E402
 import equikpt.datasets.p1p2  # noqa: E402
+import equikpt.datasets.ruler_marks  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
 import equikpt.engine.hooks.allocator_hook  # noqa: E402

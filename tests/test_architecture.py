@@ -30,7 +30,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("codecs", "datasets", "visualize"),
     ("models",),
     ("evaluation", "data_tools"),
-    ("report", "checkpoints", "export", "head_remap"),
+    ("report", "checkpoints", "export", "head_remap", "ruler_finder"),
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
     ("launch",),

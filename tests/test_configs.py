@@ -103,8 +103,9 @@ def test_no_hook_is_lost(leaf):
 @pytest.mark.parametrize("leaf", LEAVES)
 @pytest.mark.parametrize("batch_size", [4, 64])
 def test_auto_scale_lr_scales_the_whole_schedule(make_runner, leaf, batch_size):
-    """From the first warm-up step to the end, the rate is the batch's multiple of batch 16's."""
-    factor = batch_size / 16
+    """From the first warm-up step to the end, the rate is the batch's multiple of the config's."""
+    cfg = load(leaf)
+    factor = batch_size / cfg.train_dataloader.batch_size
     plain, scaled = (
         lowest_and_peak_rate(
             make_runner(

@@ -20,6 +20,17 @@ def build_parser() -> argparse.ArgumentParser:
         "--config", default="p1p2_timm_512", help="of the checkpoint (default: %(default)s)"
     )
     parser.add_argument(
+        "--refine",
+        type=Path,
+        metavar="FILE.pth",
+        help="checkpoint of a second stage, which looks at each mark again in full resolution",
+    )
+    parser.add_argument(
+        "--refine-config",
+        default="hrnet_w18_p1p2_refine",
+        help="of that checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
         "--ruler-mm", type=float, default=10.0, help="distance of the marks (default: %(default)s)"
     )
     parser.add_argument(
@@ -72,11 +83,19 @@ def main(argv: list[str] | None = None) -> int:
     )
     from equikpt.files import refuse_existing
     from equikpt.launch import load_config
+    from equikpt.ruler_finder import RulerFinder
 
     targets = [args.out / "scales.json", args.out / "scales.csv"]
     for target in targets:
         refuse_existing(target, args.overwrite)
-    check_options(args.checkpoint, args.ruler_mm, args.labels, args.images)
+    check_options(args.ruler_mm, args.labels, args.images)
+    finder = RulerFinder.load(
+        load_config(args.config),
+        args.checkpoint,
+        load_config(args.refine_config) if args.refine else None,
+        args.refine,
+        args.device,
+    )
     plausible = Plausible(score=args.score)
     if args.labels:
         plausible = plausible_from(args.labels, args.images, args.score)
@@ -84,8 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         plausible = replace(plausible, distance=tuple(part / 100 for part in args.distance))
     if args.angle:
         plausible = replace(plausible, angle_deg=tuple(args.angle))
-    cfg = load_config(args.config)
-    found = calibrate(args.films, cfg, str(args.checkpoint), args.ruler_mm, plausible, args.device)
+    found = calibrate(args.films, finder, args.ruler_mm, plausible)
     scales = list(tqdm(found, total=len(args.films), unit="film", disable=None))
     write_scales(scales, *targets)
     print("\n".join(map(format_scale, scales)))

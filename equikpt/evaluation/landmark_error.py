@@ -39,6 +39,8 @@ class LandmarkError(BaseMetric):
     marks within px of the film and within mm; ``scale_error`` (median) and ``scale_error_p95`` in
     percent; ``swaps`` and ``failures``, numbers of films (:mod:`equikpt.evaluation.ruler_errors`).
 
+    Samples of single marks (``RulerMarkDataset``) are put together, one row a film.
+
     Args:
         ruler_mm: Distance of the marks in mm.
         mm_per_px: Scale of every film, for films of one scanner.
@@ -87,6 +89,7 @@ class LandmarkError(BaseMetric):
                 dict(
                     film=Path(sample["img_path"]).name,
                     path=sample["img_path"],
+                    mark=sample.get("mark"),
                     predicted=np.asarray(prediction["keypoints"], float)[0],
                     scores=np.asarray(prediction["keypoint_scores"], float)[0],
                     truth=truth[:, :2],
@@ -98,7 +101,7 @@ class LandmarkError(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Sum up over all films; sets ``table``, logs and writes it as configured."""
-        whole = [result for result in results if result["labelled"].all()]
+        whole = [film for film in _films(results) if film["labelled"].all()]
         if not whole:
             raise ValueError(
                 f"expected films with both marks labelled, none of {len(results)} has; see "
@@ -145,6 +148,19 @@ class LandmarkError(BaseMetric):
             "path": [row["path"] for row in results],
         }
         return pd.DataFrame(columns)
+
+
+def _films(results: list[dict]) -> list[dict]:
+    """One result a film: those of single marks put together, in the order of the films."""
+    films: dict[str | int, dict] = {}
+    for number, result in enumerate(results):
+        mark = result["mark"]
+        film = films.setdefault(number if mark is None else result["path"], dict(result))
+        if film["mark"] != mark:
+            for key in ("predicted", "scores"):
+                film[key] = film[key].copy()
+                film[key][mark] = result[key][mark]
+    return list(films.values())
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:

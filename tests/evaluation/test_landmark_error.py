@@ -114,3 +114,19 @@ def test_other_data_sets_are_refused():
         LandmarkError().process([], [wrong])
     with pytest.raises(ValueError, match="none of 1 has"):
         evaluate(film((0, 0), (0, 0), labelled=(0, 2)))
+
+
+def test_samples_of_single_marks_are_one_film():
+    """What a sample predicts for the mark that it does not show counts for nothing."""
+    samples = [
+        film((3, 4), (900, 0), "a.png", mark=0),
+        film((700, 0), (0, 1), "b.png", mark=1),
+        film((800, 0), (0, 8), "a.png", mark=1),
+        film((0, 2), (600, 0), "b.png", mark=0),
+    ]
+    metrics, metric = evaluate(*samples)
+    assert metric.table["film"].tolist() == ["a.png", "b.png"]
+    assert metric.table[["p1_error_px", "p2_error_px"]].to_numpy() == pytest.approx(
+        np.array([[5, 8], [2, 1]])
+    )
+    assert metrics["films"] == 2

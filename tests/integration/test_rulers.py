@@ -79,6 +79,49 @@ def test_calibrate_gives_each_film_a_scale_or_a_reason(trained, run_tool, sample
     assert "--overwrite" in again.stderr
 
 
+def test_a_second_stage_looks_where_the_first_one_pointed(
+    trained, run_tool, sample_films, tmp_path
+):
+    close_ups = "smoke/hrnet_w18_p1p2_refine"
+    films = tmp_path / "films.csv"
+    on_films = ("--data-root", sample_films)
+    done = run_tool(
+        "test.py",
+        *(CONFIG, trained / "epoch_2.pth", *on_films, "--work-dir", tmp_path / "first"),
+        *("--report", films),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    options = ("train_cfg.max_epochs=1", "train_cfg.val_interval=1", "log_level=WARNING")
+    done = run_tool(
+        "train.py",
+        *(close_ups, "--work-dir", tmp_path / "close", *on_films, "--cfg-options", *options),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    checkpoint = tmp_path / "close" / "epoch_1.pth"
+    done = run_tool(
+        "test.py",
+        *(close_ups, checkpoint, *on_films, "--work-dir", tmp_path / "both"),
+        *("--report", tmp_path / "both.csv"),
+        *("--cfg-options", f"test_dataloader.dataset.marks_file={films}"),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, both = pd.read_csv(films), pd.read_csv(tmp_path / "both.csv")
+    assert both["film"].tolist() == first["film"].tolist()
+    places = [f"{mark}_{axis}" for mark in ("p1", "p2") for axis in "xy"]
+    moved = (both[places] - first[places]).abs().to_numpy()
+    assert 0 < moved.max() <= 0.128 * 250 / 2 + 1
+    done = run_tool(
+        "calibrate.py",
+        *(sample_films / "images" / "val_0.png", "--config", CONFIG, "--out", tmp_path / "scales"),
+        *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
+        *("--refine", checkpoint, "--refine-config", close_ups),
+    )
+    assert "Traceback" not in done.stderr
+    (scale,) = json.loads((tmp_path / "scales" / "scales.json").read_text())
+    row = both[both["film"] == "val_0.png"].iloc[0]
+    assert [scale[place] for place in places] == pytest.approx(row[places].tolist(), abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

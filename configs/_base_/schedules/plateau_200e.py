@@ -21,4 +21,4 @@ param_scheduler = [
         begin=5,
     ),
 ]
-auto_scale_lr = dict(base_batch_size=16)
+auto_scale_lr = dict(base_batch_size=2)

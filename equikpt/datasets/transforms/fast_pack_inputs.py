@@ -10,7 +10,8 @@ from mmpose.registry import TRANSFORMS
 
 _NO_PICTURE = np.empty((1, 1, 3), np.uint8)
 _PRIVATE_META = "raw_ann_info"
-_SPACING = "pixel_spacing_mm"
+_HANDED_ON = ("pixel_spacing_mm", "mark")
+"""Keys of single data sets that go to the metric where a sample has them."""
 
 
 @TRANSFORMS.register_module()
@@ -20,8 +21,7 @@ class FastPackPoseInputs(PackPoseInputs):
     - OpenCV takes the picture's channels apart, which is an order faster than torch's copy of a
       permuted tensor.
     - ``raw_ann_info`` is handed over instead of copied: a data set makes it anew for each sample.
-
-    - ``pixel_spacing_mm`` is handed on where a sample has it.
+    - ``pixel_spacing_mm`` and ``mark`` are handed on where a sample has them.
 
     Arguments and place in the pipeline are those of ``PackPoseInputs``.
     """
@@ -35,8 +35,9 @@ class FastPackPoseInputs(PackPoseInputs):
         light["img"] = _NO_PICTURE
         packed = super().transform(light)
         packed["inputs"] = channels_first(picture)
-        for key in (_PRIVATE_META, _SPACING):
-            if key in results and (key == _SPACING or key in self.meta_keys):
+        private = (_PRIVATE_META,) if _PRIVATE_META in self.meta_keys else ()
+        for key in (*private, *_HANDED_ON):
+            if key in results:
                 packed["data_samples"].set_field(results[key], key, field_type="metainfo")
         return packed
 

@@ -1,0 +1,27 @@
+# The second look at ruler marks: one mark a sample, cut out of the film at its own resolution. A
+# leaf closes the pipelines, as with p1p2.py.
+#
+# To test both stages, give the places that the first one found, tools/test.py --report films.csv:
+#   --cfg-options test_dataloader.dataset.marks_file=films.csv
+_base_ = "p1p2.py"
+
+dataset_type = "RulerMarkDataset"
+crop_fraction = 0.128  # of the film's height: 128 px of 1000, about 31 mm of a film of 240 mm
+
+# Off by more than the first stage is, so that no place in the crop is more likely than another.
+train_geometry = [
+    *_base_.val_geometry,
+    dict(
+        type="FastRandomBBoxTransform",
+        rotate_factor=15,
+        rotate_prob=0.7,
+        scale_factor=(0.75, 1.33),
+        scale_prob=1.0,
+        shift_factor=0.3,
+        shift_prob=1.0,
+    ),
+]
+
+train_dataloader = dict(batch_size=16, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
+val_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
+test_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
