@@ -1,0 +1,1 @@
+"""Heads that MMPose lacks, one a file."""
