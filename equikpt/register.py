@@ -26,6 +26,7 @@ import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
 import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
+import equikpt.evaluation.keypoint_pixel_ap  # noqa: E402
 import equikpt.evaluation.keypoint_report  # noqa: E402
 import equikpt.evaluation.landmark_error  # noqa: E402
 import equikpt.models.backbones.freezing_cspnext  # noqa: E402

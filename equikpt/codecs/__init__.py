@@ -3,6 +3,13 @@
 from equikpt.codecs.fast_msra_heatmap import FastMSRAHeatmap
 from equikpt.codecs.fast_simcc_label import FastSimCCLabel
 from equikpt.codecs.fast_udp_heatmap import FastUDPHeatmap
+from equikpt.codecs.multi_peak_heatmap import MultiPeakHeatmap
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 
-__all__ = ["FastMSRAHeatmap", "FastSimCCLabel", "FastUDPHeatmap", "SoftmaxHeatmap"]
+__all__ = [
+    "FastMSRAHeatmap",
+    "FastSimCCLabel",
+    "FastUDPHeatmap",
+    "MultiPeakHeatmap",
+    "SoftmaxHeatmap",
+]

@@ -1,0 +1,161 @@
+"""Average precision of points that are found one by one, by their distance in px."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmpose.registry import METRICS
+
+
+def match_points(
+    found: np.ndarray, scores: np.ndarray, truth: np.ndarray, radius: float
+) -> np.ndarray:
+    """Which found points are right: (n,) bool.
+
+    From the highest score down (of equal ones the first), each takes the nearest true point that is
+    not taken yet, if it lies within the radius.
+
+    Args:
+        found: (n, 2) x and y.
+        scores: (n,)
+        truth: (m, 2), in the unit of ``found``.
+        radius: Greatest distance, which still counts.
+    """
+    right = np.zeros(len(found), bool)
+    if not len(truth):
+        return right
+    distances = np.linalg.norm(found[:, None] - truth[None], axis=-1)
+    for index in np.argsort(-scores, kind="stable"):
+        nearest = int(distances[index].argmin())
+        if distances[index, nearest] <= radius:
+            right[index] = True
+            distances[:, nearest] = np.inf
+    return right
+
+
+def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> float:
+    """Area under precision over recall, precision made falling: at each recall the best beyond it.
+
+    Args:
+        right: (n,) whether each found point is right.
+        scores: (n,); points of one score count together.
+        total: Number of true points; without any the result is NaN.
+
+    Source: Everingham et al., 2010, PASCAL VOC as from 2010 on (all recalls).
+    """
+    if total == 0:
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(right[order])
+    last_of_score = (
+        np.append(np.diff(scores[order]) != 0, True) if len(order) else np.zeros(0, bool)
+    )
+    hits, tried = hits[last_of_score], np.flatnonzero(last_of_score) + 1
+    precision = np.maximum.accumulate((hits / tried)[::-1])[::-1]
+    recall = hits / total
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+@METRICS.register_module()
+class KeypointPixelAP(BaseMetric):
+    """AP of single points in whole pictures, by keypoint type, without grouping into instances.
+
+    For each type and threshold all found points of all pictures, ranked by score, are matched
+    within their picture (:func:`match_points`), and :func:`average_precision` follows. Distances
+    are px of the model's input, as is usual for peaks of heatmaps; 2 px of a 256 px input are 5 px
+    of a 640 px picture.
+
+    Metrics, each under ``pixel/``: ``AP@2px`` and so on, means over the types that have a true
+    point; ``AP``, the mean of them. ``table`` has a row for each type.
+
+    Predictions: ``pred_instances`` of N points with ``keypoints`` (N, 1, 2) in px of the picture,
+    ``keypoint_scores`` (N, 1) and ``labels`` (N,), the keypoint type. Truth: all labelled points of
+    the picture's annotations.
+
+    Args:
+        thresholds_px: Radii, each above 0.
+        log_table: Whether to log the table of types.
+        collect_device: As in ``BaseMetric``.
+        prefix: As in ``BaseMetric``.
+
+    Raises:
+        ValueError: No thresholds, one that is not above 0, or a test set without a labelled point.
+    """
+
+    default_prefix = "pixel"
+
+    def __init__(
+        self,
+        thresholds_px: Sequence[float] = (2.0, 4.0),
+        log_table: bool = True,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if not len(thresholds_px) or not min(thresholds_px) > 0:
+            raise ValueError(f"expected thresholds_px above 0, got {list(thresholds_px)}")
+        self.thresholds_px = tuple(thresholds_px)
+        self.log_table = log_table
+        self.table: pd.DataFrame | None = None
+
+    def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
+        """Keep each picture's found and true points, in px of the input."""
+        for sample in data_samples:
+            to_input = np.asarray(sample["input_size"]) / np.asarray(sample["input_scale"])
+            annotations = sample["raw_ann_info"] or []
+            if isinstance(annotations, dict):
+                annotations = [annotations]
+            rows = [np.reshape(each["keypoints"], (-1, 3)) for each in annotations]
+            truth = np.array([row for row in rows if row[:, 2].any()], float)
+            found = sample["pred_instances"]
+            self.results.append(
+                dict(
+                    truth=truth[..., :2] * to_input if len(truth) else np.zeros((0, 0, 2)),
+                    labelled=truth[..., 2] > 0 if len(truth) else np.zeros((0, 0), bool),
+                    found=np.reshape(found["keypoints"], (-1, 2)) * to_input,
+                    scores=np.reshape(found["keypoint_scores"], -1),
+                    types=np.reshape(found["labels"], -1).astype(int),
+                )
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """AP of each type and threshold; sets ``table`` and logs it."""
+        pictures = [result for result in results if len(result["truth"])]
+        if not pictures:
+            raise ValueError(
+                f"expected labelled points, none of {len(results)} pictures has any; see the "
+                "visibilities in the annotations"
+            )
+        names = self.dataset_meta["keypoint_id2name"] if self.dataset_meta else {}
+        rows = []
+        for kind in range(pictures[0]["truth"].shape[1]):
+            row: dict[str, str | float] = dict(keypoint=names.get(kind, str(kind)))
+            row["points"] = sum(int(result["labelled"][:, kind].sum()) for result in pictures)
+            for radius in self.thresholds_px:
+                row[f"AP@{radius:g}px"] = self._of_type(results, kind, radius)
+            rows.append(row)
+        self.table = pd.DataFrame(rows)
+        if self.log_table:
+            text = self.table.to_string(index=False, float_format="%.3f", na_rep="-")
+            MMLogger.get_current_instance().info(f"keypoints\n{text}")
+        columns = [f"AP@{radius:g}px" for radius in self.thresholds_px]
+        means = {column: float(self.table[column].mean()) for column in columns}
+        return {**means, "AP": float(np.mean(list(means.values())))}
+
+    @staticmethod
+    def _of_type(results: list[dict], kind: int, radius: float) -> float:
+        right, scores, total = [], [], 0
+        for result in results:
+            truth = (
+                result["truth"][result["labelled"][:, kind], kind] if len(result["truth"]) else []
+            )
+            of_kind = result["types"] == kind
+            found, its_scores = result["found"][of_kind], result["scores"][of_kind]
+            right.append(match_points(found, its_scores, np.asarray(truth), radius))
+            scores.append(its_scores)
+            total += len(truth)
+        return average_precision(np.concatenate(right), np.concatenate(scores), total)
