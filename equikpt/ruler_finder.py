@@ -114,7 +114,7 @@ class RulerFinder:
         if crop_fraction is None:
             raise ValueError(
                 "expected a config with RulerMarkDataset for the second stage, such as "
-                f"hrnet_w18_p1p2_refine, got {close_cfg.filename}"
+                f"p1p2_timm_refine, got {close_cfg.filename}"
             )
         whole = BoxPredictor(cfg, checkpoint, device)
         return cls(whole, BoxPredictor(close_cfg, close_checkpoint, device), crop_fraction)

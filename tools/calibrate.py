@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--refine-config",
-        default="hrnet_w18_p1p2_refine",
+        default="p1p2_timm_refine",
         help="of that checkpoint (default: %(default)s)",
     )
     parser.add_argument(
