@@ -9,6 +9,7 @@ from equikpt import stack
 stack.ready()
 
 import equikpt.codecs  # noqa: E402
+import equikpt.datasets.coco17  # noqa: E402
 import equikpt.datasets.horse26  # noqa: E402
 import equikpt.datasets.p1p2  # noqa: E402
 import equikpt.datasets.ruler_marks  # noqa: E402
