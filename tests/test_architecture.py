@@ -34,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
     ("launch",),
-    ("train", "evaluate", "calibrate", "doctor", "param_report"),
+    ("train", "evaluate", "calibrate", "browse", "doctor", "param_report"),
     ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
