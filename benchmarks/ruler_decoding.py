@@ -3,9 +3,9 @@
     python benchmarks/ruler_decoding.py --data-root DIR --checkpoint FILE.pth [--config NAME]
 
 The heatmaps of all validation films are computed once. `argmax` is the highest cell, `quarter`
-moves it by a quarter cell towards the higher neighbour (MSRA), `DARK` fits a Gaussian to it (Zhang
-et al., 2020, https://arxiv.org/abs/1910.06278; on the softmax, as it is and blurred as MMPose
-blurs), `soft-argmax r` is the expected place within r cells.
+moves it by a quarter cell towards the higher neighbour (MSRA), `DARK` fits a Gaussian to the
+softmax, blurred first (Zhang et al., 2020, https://arxiv.org/abs/1910.06278), `soft-argmax r` is
+the expected place within r cells.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from equikpt.evaluation.ruler_errors import radial_errors, scale_errors  # noqa:
 from equikpt.launch import load_config  # noqa: E402
 from equikpt.ruler_finder import BoxPredictor  # noqa: E402
 
-BLUR_CELLS = 11  # MMPose's kernel for sigma 2
+BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
 Decoder = Callable[[np.ndarray], np.ndarray]
 
 
@@ -68,8 +68,7 @@ def soft_argmax(radius: int) -> Decoder:
 DECODERS: dict[str, Decoder] = {
     "argmax": lambda logits: highest(logits)[0],
     "quarter": quarter,
-    "DARK": dark(1),
-    "DARK, blurred": dark(BLUR_CELLS),
+    **{f"DARK, blur of {cells} cells": dark(cells) for cells in BLURS},
     **{f"soft-argmax {radius}": soft_argmax(radius) for radius in (1, 2, 4, 8, 16)},
     "soft-argmax, whole map": soft_argmax(10**6),
 }

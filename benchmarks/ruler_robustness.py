@@ -126,12 +126,13 @@ def with_length(marks: np.ndarray, length_px: float) -> np.ndarray:
 
 def predictions(args: argparse.Namespace) -> Iterator[dict]:
     """Rows with the way, the change, the film, its height, truth and prediction (2, 2)."""
-    cfg = load_config(args.config)
-    first = RulerFinder.load(cfg, args.checkpoint, device=args.device)
-    both = None
-    if args.refine:
-        close_cfg = load_config(args.refine_config)
-        both = RulerFinder.load(cfg, args.checkpoint, close_cfg, args.refine, args.device)
+    finder = RulerFinder.load(
+        load_config(args.config),
+        args.checkpoint,
+        load_config(args.refine_config) if args.refine else None,
+        args.refine,
+        args.device,
+    )
     trained_on = labelled_films(args.data_root, "train")
     sizes = [read_film(path).shape[1::-1] for path, _ in trained_on]
     mean_place = np.mean(
@@ -150,10 +151,11 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
             rng = np.random.default_rng([args.seed, number, kind])
             film, truth = change(rng, original, marks)
             size = film.shape[1::-1]
-            found = {"whole film": first(film)[0], "mean place": mean_place * size}
+            marks_found, scores = finder.look(film)
+            found = {"whole film": marks_found, "mean place": mean_place * size}
             found["known length"] = with_length(found["whole film"], mean_length * size[1])
-            if both:
-                found["refined"] = both(film)[0]
+            if finder.close:
+                found["refined"] = finder.look_again(film, marks_found, scores)[0]
             for way, predicted in found.items():
                 yield dict(
                     way=way, change=change.__name__, film=path.name, height_px=original.shape[0],

@@ -120,23 +120,36 @@ class RulerFinder:
         return cls(whole, BoxPredictor(close_cfg, close_checkpoint, device), crop_fraction)
 
     def __call__(self, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both marks of a film.
+        """Both marks of a film, by all stages there are.
 
         Args:
             film: (H, W, 3) uint8, as :func:`equikpt.datasets.film.read_film` gives it.
 
         Returns:
-            (2, 2) p1 and p2 in px of the film, and (2,) scores in 0–1; after a second look the
-            lower score of both looks.
+            (2, 2) p1 and p2 in px of the film, and (2,) scores in 0–1.
         """
+        marks, scores = self.look(film)
+        return self.look_again(film, marks, scores) if self.close else (marks, scores)
+
+    def look(self, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Marks and scores by the first stage; as :meth:`__call__`."""
         height, width = film.shape[:2]
         # MMPose's data sets clip boxes to the last px, so training saw films this way
-        (first,) = self.whole(film, [np.array([0, 0, width - 1, height - 1])])
-        marks, scores = first.keypoints[0], first.keypoint_scores[0]
+        (found,) = self.whole(film, [np.array([0, 0, width - 1, height - 1])])
+        return found.keypoints[0], found.keypoint_scores[0]
+
+    def look_again(
+        self, film: np.ndarray, marks: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Marks by the second stage, around those of the first; of both scores the lower one.
+
+        Raises:
+            ValueError: There is no second stage.
+        """
         if self.close is None:
-            return marks, scores
-        boxes = [square_around(mark, self.crop_fraction * height) for mark in marks]
-        again = self.close(film, boxes)
-        places = np.stack([found.keypoints[0, mark] for mark, found in enumerate(again)])
-        sure = np.stack([found.keypoint_scores[0, mark] for mark, found in enumerate(again)])
+            raise ValueError("expected a second stage, got none; give RulerFinder its `close`")
+        boxes = [square_around(mark, self.crop_fraction * film.shape[0]) for mark in marks]
+        found = self.close(film, boxes)
+        places = np.stack([each.keypoints[0, mark] for mark, each in enumerate(found)])
+        sure = np.stack([each.keypoint_scores[0, mark] for mark, each in enumerate(found)])
         return places, np.minimum(scores, sure)

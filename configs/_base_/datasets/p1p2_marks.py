@@ -1,5 +1,5 @@
-# The second look at ruler marks: one mark a sample, cut out of the film at its own resolution. A
-# leaf closes the pipelines, as with p1p2.py.
+# The second look at ruler marks: one mark a sample, cut out of the film at its own resolution and
+# enlarged one and a half times where the film is 1000 px high.
 #
 # To test both stages, give the places that the first one found, tools/test.py --report films.csv:
 #   --cfg-options test_dataloader.dataset.marks_file=films.csv
@@ -22,6 +22,18 @@ train_geometry = [
     ),
 ]
 
-train_dataloader = dict(batch_size=16, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
-val_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
-test_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, crop_fraction=crop_fraction))
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    dict(type="FastPackPoseInputs"),
+]
+train_pipeline = [*train_geometry, crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+
+close_ups = dict(type=dataset_type, crop_fraction=crop_fraction, pipeline=val_pipeline)
+train_dataloader = dict(batch_size=16, dataset=dict(close_ups, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=32, dataset=close_ups)
+test_dataloader = dict(batch_size=32, dataset=close_ups)

@@ -1,0 +1,18 @@
+# 60 epochs of a few hundred pictures, from pretrained weights or on close-ups: a third at the full
+# rate, then down to a fiftieth.
+_base_ = "adamw_300e.py"
+
+train_cfg = dict(max_epochs=60)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=60),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.02,
+        begin=20,
+        end=60,
+        T_max=40,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
