@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -35,6 +36,23 @@ def list_configs() -> list[str]:
     return sorted(
         file.with_suffix("").as_posix() for file in files if not file.parts[0].startswith("_")
     )
+
+
+def forget_pretrained(model: Any) -> None:
+    """Leave out of a model's config where its backbone's first weights come from.
+
+    For a model that gets a checkpoint anyway: whoever tests it need not have those weights.
+
+    Args:
+        model: ``cfg.model``; it is changed.
+    """
+    backbone = model.get("backbone")
+    if backbone is None:
+        return
+    if "weights" in backbone:
+        backbone["weights"] = None
+    if (backbone.get("init_cfg") or {}).get("type") == "Pretrained":
+        del backbone["init_cfg"]
 
 
 def find_config(name_or_path: str | Path) -> Path:

@@ -16,7 +16,8 @@ from equikpt import stack
 
 stack.ready()
 
-from equikpt.evaluation.keypoint_report import KeypointReport  # noqa: E402 - the stack comes first
+from equikpt.config_files import forget_pretrained  # noqa: E402 - the stack comes first
+from equikpt.evaluation.keypoint_report import KeypointReport  # noqa: E402
 from equikpt.evaluation.landmark_error import LandmarkError, format_summary  # noqa: E402
 from equikpt.evaluation.worst_films import write_film_report  # noqa: E402
 from equikpt.files import refuse_existing, write_bytes  # noqa: E402
@@ -118,6 +119,7 @@ def build_config(options: EvaluateOptions) -> Config:
     set_test_split(cfg, options.split)
     check_annotation_files(cfg, ("test",))
     cfg.load_from = options.checkpoint
+    forget_pretrained(cfg.model)
     if options.draw:
         check_picture_name(options.draw)
     if _has_metric(cfg, "LandmarkError"):

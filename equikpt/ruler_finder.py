@@ -20,6 +20,7 @@ stack.ready()
 from mmpose.registry import MODELS  # noqa: E402 - the stack comes first
 from mmpose.structures import PoseDataSample  # noqa: E402
 
+from equikpt.config_files import forget_pretrained  # noqa: E402
 from equikpt.datasets.ruler_marks import square_around  # noqa: E402
 
 
@@ -33,6 +34,7 @@ class BoxPredictor:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model.
     """
 
     def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu") -> None:
@@ -42,8 +44,16 @@ class BoxPredictor:
                 "tools/train.py"
             )
         init_default_scope("mmpose")
+        forget_pretrained(cfg.model)
         self.model = MODELS.build(cfg.model).to(device).eval()
-        load_checkpoint(self.model, str(checkpoint), map_location="cpu")
+        try:
+            load_checkpoint(self.model, str(checkpoint), map_location="cpu", strict=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"expected in {checkpoint} the weights of the model in {cfg.filename}, got others "
+                f"({reason}…); give the config that it was trained with"
+            ) from error
         steps = cfg.test_dataloader.dataset.pipeline
         self.pipeline = Compose([step for step in steps if step["type"] != "GenerateTarget"])
 

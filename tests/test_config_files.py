@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from equikpt import config_files
-from equikpt.config_files import find_config, list_configs, nearest, shipped_folder
+from equikpt.config_files import (
+    find_config,
+    forget_pretrained,
+    list_configs,
+    nearest,
+    shipped_folder,
+)
 
 NAMES = ["_base_/runtime", "rtmpose_m_ap10k", "hrnet_w32_ap10k", "smoke/rtmpose_t_horse26"]
 
@@ -113,3 +119,16 @@ def test_every_config_of_this_checkout_is_found():
 )
 def test_nearest(name, known, expected):
     assert nearest(name, known) == expected
+
+
+def test_first_weights_are_forgotten_and_nothing_else():
+    model = dict(
+        backbone=dict(weights="package", init_cfg=dict(type="Pretrained", checkpoint="x"), depth=3),
+        head=dict(loss=1),
+    )
+    forget_pretrained(model)
+    assert model == dict(backbone=dict(weights=None, depth=3), head=dict(loss=1))
+    drawn = dict(backbone=dict(init_cfg=dict(type="Kaiming")))
+    forget_pretrained(drawn)
+    assert drawn == dict(backbone=dict(init_cfg=dict(type="Kaiming")))
+    forget_pretrained(dict(head=dict()))

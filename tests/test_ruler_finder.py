@@ -82,6 +82,14 @@ def test_a_checkpoint_that_is_not_there_is_named(stages):
         BoxPredictor(stages[0], "gone.pth")
 
 
+def test_a_checkpoint_of_another_model_is_refused(stages):
+    other = load_config("smoke/p1p2_timm_512")
+    with pytest.raises(
+        ValueError, match=r"the weights of the model in .*p1p2_timm_512\.py, got others"
+    ):
+        BoxPredictor(other, stages[1])
+
+
 def test_a_config_of_whole_films_is_no_second_stage(stages):
     with pytest.raises(ValueError, match="RulerMarkDataset"):
         RulerFinder.load(stages[0], stages[1], stages[0], stages[1])

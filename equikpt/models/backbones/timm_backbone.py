@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -140,7 +142,9 @@ def _create(
     elif weights == "timm":
         options["pretrained"] = True
     try:
-        with torch.random.fork_rng(enabled=weights is not None):  # loading draws no numbers
+        # loading draws no numbers; what timm would say of the file's classifier was checked already
+        quiet = _quiet() if options.get("pretrained_cfg_overlay") else contextlib.nullcontext()
+        with torch.random.fork_rng(enabled=weights is not None), quiet:
             return timm.create_model(model_name, **options)
     except (IndexError, AssertionError) as error:
         raise ValueError(
@@ -152,3 +156,15 @@ def _create(
             f"the weights of {model_name} cannot be had from timm ({error}); check the network, or "
             "give the path of a local file as weights"
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without timm's warnings of tensors that it does not need."""
+    logger = logging.getLogger("timm.models._builder")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
