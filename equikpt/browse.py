@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,12 +97,21 @@ def _augmentations(steps: Sequence[Step], plain: set[str]) -> list[tuple[str, tu
     found: list[tuple[str, tuple[int, Step]]] = []
     for number, step in enumerate(steps):
         if step["type"] == ALBUMENTATIONS:
-            for inner in step["transforms"]:
+            for inner in _leaves(step["transforms"]):
                 alone = dict(type=ALBUMENTATIONS, transforms=[{**inner, "p": 1.0}])
                 found.append((inner["type"], (number, alone)))
         elif step["type"] not in plain:
             found.append((step["type"], (number, {**step, **_surely(step["type"])})))
     return found
+
+
+def _leaves(transforms: Sequence[Step]) -> Iterator[Step]:
+    """Albumentations' transforms, those inside ``OneOf`` and its like one by one."""
+    for step in transforms:
+        if "transforms" in step:
+            yield from _leaves(step["transforms"])
+        else:
+            yield step
 
 
 def _surely(name: str) -> dict[str, float]:

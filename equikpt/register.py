@@ -36,6 +36,7 @@ import equikpt.models.backbones.freezing_cspnext  # noqa: E402
 import equikpt.models.backbones.timm_backbone  # noqa: E402
 import equikpt.models.estimators.val_loss_estimator  # noqa: E402
 import equikpt.models.heads.logit_heatmap_head  # noqa: E402
+import equikpt.models.heads.multi_peak_head  # noqa: E402
 import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: E402
 import equikpt.models.losses.spatial_softmax_loss  # noqa: E402
 import equikpt.models.necks.finest_level_fpn  # noqa: E402, F401

@@ -114,6 +114,60 @@ def sample_films(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sample_people(tmp_path_factory) -> Path:
+    """Folder in COCO's layout with drawn stick figures: 8 pictures to train on, 4 to validate.
+
+    One to three people a picture, one without labelled keypoints, and one crowd: enough to see a
+    pipeline run.
+    """
+    import json
+
+    import cv2
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        (folder / f"{split}2017").mkdir()
+        images, annotations = [], []
+        for number in range(1, count + 1):
+            picture = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
+            for column in range(int(rng.integers(1, 4))):
+                points = rng.uniform((10, 20), (50, 130), (17, 2)) + (60 * column, 0)
+                for x, y in points.round().astype(int).tolist():
+                    cv2.circle(picture, (x, y), 3, (230, 230, 230), -1)
+                annotations.append(_person(len(annotations) + 1, number, points))
+            images.append(dict(id=number, file_name=f"{number}.png", width=200, height=150))
+            cv2.imwrite(str(folder / f"{split}2017" / f"{number}.png"), picture)
+        unlabelled = _person(len(annotations) + 1, 1, np.array([[150.0, 20], [190, 60]]), labels=0)
+        crowd = _person(len(annotations) + 2, 2, np.array([[0.0, 0], [199, 9]]), labels=0)
+        # the upper left corner, 20 columns of 30 px, as uncompressed run lengths
+        counts = [0, *[30, 120] * 19, 30, 120 + 150 * 180]
+        crowd |= dict(iscrowd=1, segmentation=dict(size=[150, 200], counts=counts))
+        content = dict(
+            images=images,
+            annotations=[*annotations, unlabelled, crowd],
+            categories=[dict(id=1, name="person")],
+        )
+        (folder / "annotations").mkdir(exist_ok=True)
+        path = folder / "annotations" / f"person_keypoints_{split}2017.json"
+        path.write_text(json.dumps(content))
+    return folder
+
+
+def _person(number: int, image: int, points, labels: int = 17) -> dict:
+    """An annotation whose box and outline go around ``points`` (N, 2)."""
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    keypoints = [value for x, y in points[:labels].tolist() for value in (x, y, 2)]
+    return dict(
+        id=number, image_id=image, category_id=1, iscrowd=0, num_keypoints=labels,
+        keypoints=keypoints + [0] * (51 - len(keypoints)),
+        bbox=[left, top, right - left, bottom - top], area=(right - left) * (bottom - top) / 2,
+        segmentation=[[left, top, right, top, right, bottom, left, bottom]],
+    )  # fmt: skip
+
+
 def _ruler_task(name: str, number: int, p1: tuple, p2: tuple) -> dict:
     """One task of an export; points in percent of the film."""
     marks = [

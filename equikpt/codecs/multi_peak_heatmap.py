@@ -33,7 +33,7 @@ class MultiPeakHeatmap(BaseKeypointCodec):
     """
 
     label_mapping_table = dict(keypoint_weights="keypoint_weights")
-    field_mapping_table = dict(heatmaps="heatmaps")
+    field_mapping_table = dict(heatmaps="heatmaps", heatmap_mask="heatmap_mask")
 
     def __init__(
         self,

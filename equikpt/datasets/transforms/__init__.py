@@ -6,6 +6,8 @@ from equikpt.datasets.transforms.fast_bbox_transform import FastRandomBBoxTransf
 from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
 from equikpt.datasets.transforms.load_film import LoadFilm
+from equikpt.datasets.transforms.mask_unlabelled import MaskUnlabelled
+from equikpt.datasets.transforms.random_elastic import RandomElastic
 from equikpt.datasets.transforms.random_film_artifacts import RandomFilmArtifacts
 from equikpt.datasets.transforms.random_flip import RandomFlipKeypoints
 from equikpt.datasets.transforms.random_half_body import RandomHalfBodyCrop
@@ -19,6 +21,8 @@ __all__ = [
     "FastRandomBBoxTransform",
     "LoadCachedImage",
     "LoadFilm",
+    "MaskUnlabelled",
+    "RandomElastic",
     "RandomFilmArtifacts",
     "RandomFlipKeypoints",
     "RandomHalfBodyCrop",

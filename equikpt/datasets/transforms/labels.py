@@ -17,8 +17,11 @@ POINT_KEYS = ("keypoints", "transformed_keypoints", "keypoints_visible", "keypoi
 
 
 def is_cropped(results: dict) -> bool:
-    """Whether ``TopdownAffine`` has cut the model's input out of the picture."""
-    return "input_size" in results
+    """Whether ``TopdownAffine`` has cut the model's input out of the picture.
+
+    Bottom-up transforms set ``input_size`` as well, but move ``keypoints`` themselves.
+    """
+    return "transformed_keypoints" in results
 
 
 def has_points(results: dict) -> bool:

@@ -16,15 +16,17 @@ class RandomFlipKeypoints(RandomFlip):
     ``bbox`` and ``bbox_center``; the 0/1/2 visibility would keep the old order. A crop that is
     already rotated (``bbox_rotation``) turns the other way, so that it shows the same part.
 
-    It stands before ``TopdownAffine``: the stock transform takes ``input_size`` for (height, width)
-    and leaves ``transformed_keypoints`` where they were.
+    It stands before ``TopdownAffine``: the stock transform leaves ``transformed_keypoints`` where
+    they were. In a bottom-up pipeline it may stand behind ``BottomupRandomAffine`` where the input
+    is square: the stock transform takes ``input_size`` for (height, width).
 
     Args:
         prob: See ``RandomFlip``.
         direction: See ``RandomFlip``.
 
     Raises:
-        ValueError: on a sample that ``TopdownAffine`` has already cropped.
+        ValueError: on a sample that ``TopdownAffine`` has already cropped, or on a bottom-up input
+            that is not square.
     """
 
     def transform(self, results: dict) -> dict:
@@ -33,6 +35,12 @@ class RandomFlipKeypoints(RandomFlip):
             raise ValueError(
                 "expected RandomFlipKeypoints before TopdownAffine, got a sample that is already "
                 "cropped; move it up in the pipeline"
+            )
+        width, height = results.get("input_size", (1, 1))
+        if width != height:
+            raise ValueError(
+                "expected a square input for RandomFlipKeypoints behind a bottom-up transform, got "
+                f"{width} x {height} px; make it square, or flip first"
             )
         results = super().transform(results)
         # A diagonal flip is half a turn: sides keep their names, and rotations their direction.

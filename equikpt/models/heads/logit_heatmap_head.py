@@ -56,21 +56,26 @@ class LogitHeatmapHead(HeatmapHead):
                 ``HeatmapHead``.
         """
         test_cfg = test_cfg or {}
-        if test_cfg.get("flip_test", False):
-            plain, mirrored = (self.forward(each).sigmoid() for each in feats)
-            mirrored = flip_heatmaps(
-                mirrored,
-                flip_mode=test_cfg.get("flip_mode", "heatmap"),
-                flip_indices=batch_data_samples[0].metainfo["flip_indices"],
-                shift_heatmap=test_cfg.get("shift_heatmap", False),
-            )
-            probabilities = (plain + mirrored) / 2
-        else:
-            probabilities = self.forward(feats).sigmoid()
+        probabilities = self.probabilities(feats, batch_data_samples, test_cfg)
         instances = self.decode(probabilities)
         if test_cfg.get("output_heatmaps", False):
             return instances, [PixelData(heatmaps=each) for each in probabilities.detach()]
         return instances
+
+    def probabilities(
+        self, feats, batch_data_samples: list[PoseDataSample], test_cfg: dict
+    ) -> Tensor:
+        """(B, K, H, W) in 0 to 1; arguments as :meth:`predict`."""
+        if not test_cfg.get("flip_test", False):
+            return self.forward(feats).sigmoid()
+        plain, mirrored = (self.forward(each).sigmoid() for each in feats)
+        mirrored = flip_heatmaps(
+            mirrored,
+            flip_mode=test_cfg.get("flip_mode", "heatmap"),
+            flip_indices=batch_data_samples[0].metainfo["flip_indices"],
+            shift_heatmap=test_cfg.get("shift_heatmap", False),
+        )
+        return (plain + mirrored) / 2
 
     def loss(
         self,
@@ -83,7 +88,8 @@ class LogitHeatmapHead(HeatmapHead):
         Args:
             feats: Features.
             batch_data_samples: B samples with ``gt_fields.heatmaps`` and
-                ``gt_instance_labels.keypoint_weights``.
+                ``gt_instance_labels.keypoint_weights``; a ``gt_fields.heatmap_mask`` (H, W) goes to
+                the loss as well.
             train_cfg: ``compute_acc``.
         """
         logits = self.forward(feats)
@@ -91,7 +97,14 @@ class LogitHeatmapHead(HeatmapHead):
         weights = torch.cat(
             [sample.gt_instance_labels.keypoint_weights for sample in batch_data_samples]
         )
-        losses = self.loss_module(logits, target, weights)
+        masks = [
+            sample.gt_fields.heatmap_mask
+            for sample in batch_data_samples
+            if "heatmap_mask" in sample.gt_fields
+        ]
+        size = (len(masks), 1, *target.shape[-2:])
+        masked = dict(mask=torch.stack(masks).reshape(size)) if masks else {}
+        losses = self.loss_module(logits, target, weights, **masked)
         losses = dict(losses) if isinstance(losses, dict) else dict(loss_kpt=losses)
         if (train_cfg or {}).get("compute_acc", True):
             _, accuracy, _ = pose_pck_accuracy(

@@ -78,3 +78,12 @@ def test_it_refuses_to_stand_behind_topdown_affine():
     results = TopdownAffine(input_size=(256, 192))(GetBBoxCenterScale()(sample()))
     with pytest.raises(ValueError, match="before TopdownAffine"):
         RandomFlipKeypoints(prob=1.0)(results)
+
+
+def test_it_stands_behind_a_bottom_up_transform_where_the_input_is_square():
+    results = sample(input_size=(240, 200))
+    with pytest.raises(ValueError, match="square input .* got 240 x 200 px"):
+        RandomFlipKeypoints(prob=1.0)(results)
+    square = BlobSample(1, width=200).results(input_size=(200, 200))
+    out = RandomFlipKeypoints(prob=1.0)(square)
+    assert np.allclose(out["keypoints"][0], blob_centroids(out["img"])[FLIP_INDICES], atol=0.05)

@@ -1,0 +1,110 @@
+# COCO's people, 17 keypoints, in its own layout. A leaf has the codec, so it closes the pipelines,
+# as with horse26.py. Half a download is trained on as far as it got (max_missing_share).
+dataset_type = "Coco17Dataset"
+data_root = "data/coco/"
+
+# Colours, light, blur and noise, and holes over points, which become hidden.
+colours = [
+    dict(type="HueSaturationValue", p=0.3),
+    dict(type="RandomGamma", gamma_limit=(80, 120), p=0.2),  # percent
+    dict(type="CLAHE", clip_limit=(1, 4), p=0.1),
+    dict(
+        type="OneOf",
+        transforms=[
+            dict(type="MotionBlur", blur_limit=(3, 7), p=1.0),
+            dict(type="GaussianBlur", blur_limit=0, sigma_limit=(0.5, 2.0), p=1.0),
+            dict(type="ISONoise", p=1.0),
+        ],
+        p=0.2,
+    ),
+    dict(
+        type="CoarseDropout",
+        num_holes_range=(1, 6),
+        hole_height_range=(0.05, 0.12),
+        hole_width_range=(0.05, 0.12),
+        fill="random_uniform",
+        p=0.2,
+    ),
+    # one large hole, as Cutout makes it
+    dict(
+        type="CoarseDropout",
+        num_holes_range=(1, 1),
+        hole_height_range=(0.2, 0.3),
+        hole_width_range=(0.2, 0.3),
+        fill=0,
+        p=0.1,
+    ),
+]
+
+# One person, cut out of the picture by its box: the labelled one, in validation too. Boxes of a
+# detector: `val_dataloader.dataset.bbox_file` (COCO results).
+val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
+train_geometry = [
+    *val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(type="RandomHalfBodyCrop", prob=0.3),
+    dict(type="FastRandomBBoxTransform", rotate_factor=40, scale_factor=(0.7, 1.3)),
+]
+train_pixels = [
+    dict(type="DropOutsideKeypoints"),
+    dict(type="RandomElastic", prob=0.1),
+    dict(
+        type="AlbumentationsV2",
+        transforms=[dict(type="Perspective", scale=(0.02, 0.08), p=0.2), *colours],
+    ),
+]
+
+# Whole pictures, all people at once. What moves points moves masks too, so that is the affine map
+# and the flip alone.
+whole_val_geometry = [dict(type="LoadCachedImage")]
+whole_train_geometry = [
+    *whole_val_geometry,
+    dict(
+        type="BottomupRandomAffine",
+        input_size=(256, 256),
+        scale_type="long",
+        scale_factor=(0.75, 1.5),
+        rotate_factor=30,
+        shift_factor=0.1,
+        bbox_keep_corner=False,  # as left, top, right, bottom
+    ),
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+]
+whole_train_pixels = [dict(type="AlbumentationsV2", transforms=colours)]
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode="topdown",
+        ann_file="annotations/person_keypoints_train2017.json",
+        data_prefix=dict(img="train2017/"),
+        max_missing_share=0.5,
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    num_workers=4,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode="topdown",
+        ann_file="annotations/person_keypoints_val2017.json",
+        data_prefix=dict(img="val2017/"),
+        max_missing_share=0.5,
+        test_mode=True,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport")]
+test_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport", log_table=True)]

@@ -1,0 +1,7 @@
+# The runtime of runs on people: the best three checkpoints are kept, gradients are watched.
+_base_ = "runtime.py"
+
+default_hooks = dict(
+    top_k=dict(type="TopKCheckpointHook", k=3, monitor="coco/AP"),
+    gradients=dict(type="GradientMonitorHook", interval=50),
+)

@@ -1,0 +1,54 @@
+"""People of COCO in whole pictures: Lite-HRNet, a heatmap a keypoint type, a peak a person.
+
+Command:   python tools/train.py configs/litehrnet_coco_whole.py --amp
+Hardware:  a GPU (not tried yet)
+Expected:  not measured yet
+"""
+
+_base_ = [
+    "_base_/runtime_coco.py",
+    "_base_/models/litehrnet.py",
+    "_base_/datasets/coco17.py",
+    "_base_/schedules/warm_restarts_200e.py",
+]
+
+# sigma and min_peak_distance in heatmap cells, 4 px of the input each: 6 and 8 px
+codec = dict(
+    type="MultiPeakHeatmap",
+    input_size=(256, 256),
+    heatmap_size=(64, 64),
+    sigma=1.5,
+    min_peak_distance=2,
+)
+model = dict(
+    type="BottomupPoseEstimator",
+    head=dict(type="MultiPeakHead", decoder=codec),
+    train_cfg=dict(compute_acc=False),  # of one point a heatmap
+    test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=False),
+)
+
+pack = dict(type="FastPackPoseInputs")
+train_pipeline = [
+    *_base_.whole_train_geometry,
+    *_base_.whole_train_pixels,
+    dict(type="GenerateTarget", encoder=codec),
+    dict(type="MaskUnlabelled"),
+    pack,
+]
+val_pipeline = [
+    *_base_.whole_val_geometry,
+    dict(type="BottomupResize", input_size=codec["input_size"]),
+    pack,
+]
+train_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=val_pipeline))
+
+val_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)
+test_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)
+
+default_hooks = dict(
+    checkpoint=dict(save_best="pixel/AP"),
+    early_stopping=dict(monitor="pixel/AP"),
+    top_k=dict(monitor="pixel/AP"),
+)

@@ -1,0 +1,43 @@
+"""The small twin of litehrnet_coco for a CPU: 96 × 128, a few epochs.
+
+Command:   python tools/train.py configs/smoke/litehrnet_coco.py --amp --data-root DIR
+Hardware:  two CPU cores
+Expected:  nothing yet, from random weights in so few epochs: it is here to try the config out
+"""
+
+_base_ = "../litehrnet_coco.py"
+
+train_cfg = dict(max_epochs=20, val_interval=10)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(
+        type="CosineRestartLR",
+        periods=[5, 15],
+        restart_weights=[1, 1],
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        begin=0,
+        end=20,
+        convert_to_iter_based=True,
+    ),
+]
+
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(
+    type="FastMSRAHeatmap", input_size=(96, 128), heatmap_size=(24, 32), sigma=1.2, unbiased=True
+)
+model = dict(head=dict(decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = dict(type="FastPackPoseInputs")
+train_pipeline = [
+    *_base_.train_geometry,
+    crop,
+    *_base_.train_pixels,
+    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
+    pack,
+]
+val_pipeline = [*_base_.val_geometry, crop, pack]
+train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))

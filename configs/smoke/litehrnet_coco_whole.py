@@ -1,0 +1,26 @@
+"""The small twin of litehrnet_coco_whole for a CPU: a few epochs.
+
+Command:   python tools/train.py configs/smoke/litehrnet_coco_whole.py --amp --data-root DIR
+Hardware:  two CPU cores
+Expected:  nothing yet, from random weights in so few epochs: it is here to try the config out
+"""
+
+_base_ = "../litehrnet_coco_whole.py"
+
+train_cfg = dict(max_epochs=20, val_interval=10)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(
+        type="CosineRestartLR",
+        periods=[5, 15],
+        restart_weights=[1, 1],
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        begin=0,
+        end=20,
+        convert_to_iter_based=True,
+    ),
+]
+train_dataloader = dict(num_workers=0)
+val_dataloader = dict(num_workers=0)
+test_dataloader = dict(num_workers=0)

@@ -1,0 +1,31 @@
+"""Where people are that nobody labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xtcocotools.mask as coco_mask
+from mmpose.datasets.transforms import BottomupGetHeatmapMask
+from mmpose.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class MaskUnlabelled(BottomupGetHeatmapMask):
+    """MMPose's ``BottomupGetHeatmapMask`` that masks crowds too.
+
+    ``heatmap_mask`` (H, W) is False where a person without labelled keypoints is, or a crowd: the
+    heatmap there is neither right nor wrong. The stock transform leaves out crowds, whose outline
+    COCO gives as run lengths and not as polygons.
+
+    It stands behind ``GenerateTarget``. Arguments are those of ``BottomupGetHeatmapMask``.
+    """
+
+    def _segs_to_mask(self, segs: Sequence, img_shape: tuple[int, int]) -> np.ndarray:
+        """(H, W) uint8, 1 inside any of the outlines: polygons, or run lengths as COCO has them."""
+        mask = super()._segs_to_mask([seg for seg in segs if not isinstance(seg, dict)], img_shape)
+        for seg in segs:
+            if isinstance(seg, dict):
+                height, width = seg["size"]
+                mask = np.maximum(mask, coco_mask.decode(coco_mask.frPyObjects(seg, height, width)))
+        return mask
