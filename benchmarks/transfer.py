@@ -5,7 +5,8 @@
 The speed with what a recipe freezes is measured first; the number of epochs follows from it, so
 that a recipe with cheaper steps gets more of them. Every finished run is kept under --out and not
 done again. --jobs 2 on two cores gives each run one thread, and so half of the computing in the
-same minutes. Prints a table with 95 % bootstrap intervals over the validation pictures.
+same minutes. Prints a table with 95 % bootstrap intervals over the validation pictures, and means
+over the seeds.
 """
 
 from __future__ import annotations
@@ -229,6 +230,26 @@ def print_table(rows: list[dict]) -> None:
         print("| " + " | ".join([*map(str, head), *cells]) + " |", flush=True)
 
 
+def print_means(rows: list[dict]) -> None:
+    """Means over the seeds, the best recipe of each size first."""
+    groups: dict[tuple[int, str], list[dict]] = defaultdict(list)
+    for row in rows:
+        groups[row["size"], row["name"]].append(row)
+    names = list(rows[0]["scores"])
+    print("\n| pictures | recipe | seeds | steps | img/s | " + " | ".join(names) + " |")
+    print("| --- " * (5 + len(names)) + "|")
+    means = {
+        key: [float(np.mean([row["scores"][name][0] for row in group])) for name in names]
+        for key, group in groups.items()
+    }
+    for size, name in sorted(groups, key=lambda key: (-key[0], -means[key][0])):
+        group = groups[size, name]
+        speed = np.mean([row["img_s"] for row in group])
+        cells = [size, name, len(group), group[0]["steps"], f"{speed:.1f}"]
+        cells += [f"{mean:.3f}" for mean in means[size, name]]
+        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     cells = [
@@ -244,6 +265,7 @@ def main(argv: list[str] | None = None) -> int:
     with ThreadPoolExecutor(args.jobs) as pool:
         rows = list(tqdm(pool.map(run_cell, cells), total=len(cells), unit="run"))
     print_table(sorted(rows, key=lambda row: (row["size"], row["name"], row["seed"])))
+    print_means(rows)
     return 0
 
 

@@ -132,3 +132,23 @@ def test_a_step_takes_the_mean_over_the_phases(benchmarks, tmp_path, monkeypatch
     assert expected(frozen=2) == pytest.approx(2.0)
     assert expected() == pytest.approx(3.0)
     assert tried == [7, -1, 2]  # each once
+
+
+def test_means_over_seeds_put_the_best_recipe_of_each_size_first(benchmarks, capsys):
+    import transfer
+
+    def row(name: str, size: int, seed: int, ap: float) -> dict:
+        return dict(
+            name=name, size=size, seed=seed, steps=100, img_s=20.0 + seed, scores={"AP": [ap, 0, 1]}
+        )
+
+    rows = [
+        *(row("weak", 50, 0, 0.1), row("weak", 50, 1, 0.3)),
+        *(row("good", 50, 0, 0.6), row("good", 150, 0, 0.7)),
+    ]
+    transfer.print_means(rows)
+    assert capsys.readouterr().out.splitlines()[3:] == [
+        "| 150 | good | 1 | 100 | 20.0 | 0.700 |",
+        "| 50 | good | 1 | 100 | 20.0 | 0.600 |",
+        "| 50 | weak | 2 | 100 | 20.5 | 0.200 |",
+    ]

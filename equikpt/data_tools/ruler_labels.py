@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from equikpt.datasets.coco_file import load_coco
+from equikpt.datasets.film import DICOM_SUFFIXES, read_gray
 from equikpt.datasets.image_checks import loaded_size_px
 from equikpt.datasets.label_studio import Percent, Task, is_list, read_tasks
 from equikpt.metainfo.p1p2 import KEYPOINTS
 
 MARKS = tuple(keypoint.name for keypoint in KEYPOINTS)
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 
 MAD_TO_SIGMA = 1.4826
 """A normal distribution's standard deviation, in units of its median absolute deviation."""
@@ -36,6 +36,7 @@ SEVERITY = {
     "turned": 60.0,
     "size": 55.0,
     "duplicate": 50.0,
+    "unreadable": 45.0,
     "no picture": 40.0,
     "unknown label": 35.0,
     "no labels": 30.0,
@@ -159,7 +160,11 @@ def _film(task: Task, images: Path | None) -> Film:
     if film.path is None:
         film.faults.append(("no picture", f"no picture of that name in {images}"))
         return film
-    size_px = loaded_size_px(str(film.path))
+    try:
+        size_px = loaded_size_px(str(film.path))
+    except OSError as error:
+        film.faults.append(("unreadable", " ".join(str(error).split())))
+        return film
     if task.size_px and task.size_px != size_px:
         film.faults.append(
             ("size", f"labelled as {_by(task.size_px)}, the picture is {_by(size_px)}")
@@ -229,10 +234,17 @@ def _mark_outliers(films: Iterable[Film], quantity: str, largest_z: float) -> No
 def _mark_duplicates(films: Sequence[Film]) -> None:
     """Pictures of the same pixels, whatever their names, formats and metadata."""
     same: dict[str, list[Film]] = defaultdict(list)
-    present = [(film, film.path) for film in films if film.path is not None]
+    present = [
+        (film, film.path)
+        for film in films
+        if film.path is not None and all(kind != "unreadable" for kind, _ in film.faults)
+    ]
     for film, path in tqdm(present, desc="comparing pictures", unit="img", delay=5, disable=None):
-        with Image.open(path) as image:
-            pixels = np.asarray(image)
+        try:
+            pixels = read_gray(path)
+        except (OSError, ValueError) as error:
+            film.faults.append(("unreadable", " ".join(str(error).split())))
+            continue
         digest = hashlib.sha256(pixels.tobytes())
         digest.update(str((pixels.shape, pixels.dtype)).encode())
         same[digest.hexdigest()].append(film)

@@ -32,10 +32,15 @@ def read_film(path: str | os.PathLike) -> np.ndarray:
         ImportError: A DICOM file without pydicom.
         ValueError: A DICOM file of several frames, of colours, or without pixels.
     """
-    gray = _dicom_gray(path) if is_dicom(path) else _picture_gray(path)
+    gray = read_gray(path)
     if gray.dtype != np.uint8:
         gray = window(gray)
     return cv2.merge([gray] * 3)
+
+
+def read_gray(path: str | os.PathLike) -> np.ndarray:
+    """A film's own gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_film`."""
+    return _dicom_gray(path) if is_dicom(path) else _picture_gray(path)
 
 
 def window(gray: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 from equikpt.data_tools.ruler_labels import Film, examine, read_labels
 from equikpt.data_tools.ruler_labels_report import sheet, summary, to_csv
 from equikpt.datasets.label_studio import Task
+from tests.datasets.test_film import write_dicom
 
 WIDTH, HEIGHT = 200, 400
 
@@ -125,6 +126,25 @@ def test_pictures_and_tasks_are_compared_both_ways(folder):
 def test_a_picture_of_another_size_than_labelled_is_named(folder):
     (film, *_) = examine([task(GOOD, "a.png", size_px=(199, 400))], folder)
     assert ("size", "labelled as 199 × 400 px, the picture is 200 × 400 px") in film.faults
+
+
+def test_a_picture_that_cannot_be_read_is_named(folder):
+    (folder / "broken.png").write_text("no picture")
+    (folder / "half.dcm").write_text("no film")
+    films = examine([task(GOOD, "broken.png"), task(GOOD, "a.png")], folder)
+    found = {film.name: kinds(film) for film in films}
+    assert found["broken.png"] == ["unreadable"]
+    assert found["half.dcm"] == ["no labels", "unreadable"]
+    assert sheet([film for film in films if film.name == "broken.png"]) is None
+
+
+def test_dicom_films_are_compared_by_their_pixels(folder):
+    pixels = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH)).astype(np.uint16)
+    for name, values in (("one.dcm", pixels), ("two.dcm", pixels), ("three.dcm", pixels + 1)):
+        write_dicom(folder / name, values)
+    films = examine([task(GOOD, f"{name}.dcm") for name in ("one", "two", "three")], folder)
+    found = {film.name: kinds(film) for film in films if film.task}
+    assert found == {"one.dcm": ["duplicate"], "two.dcm": ["duplicate"], "three.dcm": []}
 
 
 def test_a_missing_folder_is_a_sentence(tmp_path):
