@@ -16,9 +16,8 @@ from equikpt.datasets.coco_file import load_coco
 from equikpt.datasets.film import DICOM_SUFFIXES, read_gray
 from equikpt.datasets.image_checks import loaded_size_px
 from equikpt.datasets.label_studio import Percent, Task, is_list, read_tasks
-from equikpt.metainfo.p1p2 import KEYPOINTS
+from equikpt.metainfo.p1p2 import MARKS
 
-MARKS = tuple(keypoint.name for keypoint in KEYPOINTS)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 
 MAD_TO_SIGMA = 1.4826

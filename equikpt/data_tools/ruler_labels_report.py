@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from equikpt.data_tools.ruler_labels import MARKS, Film
+from equikpt.data_tools.ruler_labels import Film
 from equikpt.datasets.film import read_film
 from equikpt.files import write_bytes, write_text
+from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualize import contact_sheet, zoom_in
 
 COLUMNS = (

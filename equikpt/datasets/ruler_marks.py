@@ -10,9 +10,7 @@ from mmpose.registry import DATASETS
 
 from equikpt.datasets.coco_checks import named
 from equikpt.datasets.p1p2 import P1P2Dataset
-from equikpt.metainfo.p1p2 import KEYPOINTS
-
-MARKS = tuple(keypoint.name for keypoint in KEYPOINTS)
+from equikpt.metainfo.p1p2 import MARKS
 
 
 def square_around(place: np.ndarray, side_px: float) -> np.ndarray:

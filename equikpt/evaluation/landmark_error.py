@@ -19,6 +19,7 @@ from equikpt.evaluation.ruler_errors import (
     scale_errors,
 )
 from equikpt.files import write_text
+from equikpt.metainfo.p1p2 import MARKS
 
 WITHIN_PX = (2.0, 5.0, 10.0)
 WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
@@ -128,7 +129,7 @@ class LandmarkError(BaseMetric):
         mm_per_px = np.where(np.isnan(stated), ruler, stated)
         input_px = error_px * np.array([[result["input_px_per_px"]] for result in results])
         columns: dict[str, Sequence | np.ndarray] = {"film": [row["film"] for row in results]}
-        for index, mark in enumerate(("p1", "p2")):
+        for index, mark in enumerate(MARKS):
             columns |= {
                 f"{mark}_error_px": error_px[:, index],
                 f"{mark}_error_input_px": input_px[:, index],

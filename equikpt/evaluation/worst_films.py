@@ -11,13 +11,13 @@ import pandas as pd
 from equikpt.datasets.film import read_film
 from equikpt.evaluation.landmark_error import films_csv
 from equikpt.files import write_bytes, write_text
+from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualize import contact_sheet, zoom_in
 
 TRUTH_BGR = (80, 220, 80)
 PREDICTION_BGR = (60, 60, 240)
 ERROR_BGR = (60, 230, 240)
 CELL_PX = 420
-MARKS = ("p1", "p2")
 
 
 def worst_films(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:

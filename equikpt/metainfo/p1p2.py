@@ -14,6 +14,8 @@ KEYPOINTS: tuple[Keypoint, ...] = (
     Keypoint("p2", "upper", sigma=0.001, weight=1.0),
 )
 
+MARKS: tuple[str, ...] = tuple(keypoint.name for keypoint in KEYPOINTS)
+
 LINKS: tuple[Link, ...] = (Link("p1", "p2"),)
 
 METAINFO: dict = build_metainfo("p1p2", KEYPOINTS, LINKS)
