@@ -15,9 +15,6 @@ import argparse
 import itertools
 import json
 import math
-import os
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +23,13 @@ from pathlib import Path
 import numpy as np
 from bootstrap import score
 from mmengine.config import Config
+from runs import run_tool, threads_each
+from runs import train as train_run
 from tqdm import tqdm
 
 from equikpt.config_files import find_config
 from equikpt.files import write_text
-from equikpt.machine import usable_cores
 
-REPO = Path(__file__).resolve().parent.parent
 BATCH = 16
 HEAD_RATE = 1e-3
 
@@ -129,46 +126,21 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     return cfg
 
 
-def threads(args) -> int:
-    """Threads that a run may have."""
-    return max(1, usable_cores() // args.jobs)
-
-
-def environment(args) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(threads(args))}
-
-
-def train(args, cfg: Config, folder: Path, options: list[str]) -> dict:
+def train(args, cfg: Config, folder: Path) -> dict:
     """Train in a process of its own; returns seconds and pictures a second."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cfg.dump(folder / "config.py")
-    command = [
-        *(sys.executable, str(REPO / "tools/train.py"), str(folder / "config.py")),
-        *("--work-dir", str(folder / "run"), "--amp", "--overwrite", "--no-validate"),
-        *(["--cfg-options", *options] if options else []),
-    ]
-    with (folder / "train.log").open("w") as log:
-        subprocess.run(
-            command, check=True, stdout=log, stderr=subprocess.STDOUT, env=environment(args)
-        )
-    newest = max((folder / "run").glob("*/vis_data/scalars.json"), key=os.path.getmtime)
-    rows = [json.loads(line) for line in newest.read_text().splitlines()]
+    options = ["--cfg-options", *args.options] if args.options else []
+    rows = train_run(cfg, folder, threads_each(args.jobs), "--amp", "--no-validate", *options)
     times = [row["time"] for row in rows if "loss" in row][1:] or [rows[-1]["time"]]
     return dict(step_s=float(np.median(times)), img_s=BATCH / float(np.median(times)))
 
 
 def evaluate(args, folder: Path, epochs: int) -> dict:
     predictions = folder / "val.json"
-    subprocess.run(
-        [
-            *(sys.executable, str(REPO / "tools/test.py"), str(folder / "config.py")),
-            *(str(folder / f"run/epoch_{epochs}.pth"), "--split", "val", "--overwrite"),
-            *("--out", str(predictions), "--work-dir", str(folder / "test")),
-        ],
-        check=True,
-        capture_output=True,
-        env=environment(args),
-    )
+    run_tool(
+        "test.py", folder / "config.py", folder / f"run/epoch_{epochs}.pth", "--split", "val",
+        "--overwrite", "--out", predictions, "--work-dir", folder / "test",
+        threads=threads_each(args.jobs), log=folder / "test.log",
+    )  # fmt: skip
     from equikpt.metainfo.horse26 import KEYPOINTS
 
     sigmas = np.array([keypoint.sigma for keypoint in KEYPOINTS])
@@ -184,14 +156,14 @@ def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
     begins = [*recipe.get("phases", ((0.0, recipe.get("frozen", -1)),)), (1.0, None)]
     mean_s = 0.0
     for (begin, frozen), (end, _) in itertools.pairwise(begins):
-        found = args.out / f"speed_frozen_{frozen}_threads_{threads(args)}.json"
+        found = args.out / f"speed_frozen_{frozen}_threads_{threads_each(args.jobs)}.json"
         with TRIALS[frozen]:
             if not found.is_file():
                 trial = build_config(
                     args, dict(frozen=frozen), ann_file, max(2, 30 // steps), steps, 0
                 )
                 trial.default_hooks.logger.interval = 5
-                speed = train(args, trial, args.out / f"trial_{frozen}", args.options)
+                speed = train(args, trial, args.out / f"trial_{frozen}")
                 write_text(found, json.dumps(speed))
         mean_s += (end - begin) * json.loads(found.read_text())["step_s"]
     return mean_s
@@ -200,7 +172,7 @@ def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
 def run_one(args, name: str, size: int, seed: int) -> dict:
     """One cell of the table, read from disk where it is there already."""
     slug = "".join(c if c.isalnum() else "_" for c in name)
-    folder = args.out / f"{slug}_{size}_{seed}_{args.minutes:g}min_{threads(args)}threads"
+    folder = args.out / f"{slug}_{size}_{seed}_{args.minutes:g}min_{threads_each(args.jobs)}threads"
     done = folder / "result.json"
     if done.is_file():
         return json.loads(done.read_text())
@@ -210,7 +182,7 @@ def run_one(args, name: str, size: int, seed: int) -> dict:
     step_s = expected_step_s(args, RECIPES[name], ann_file, steps)
     epochs = max(4, round(args.minutes * 60 / step_s / steps))
     cfg = build_config(args, RECIPES[name], ann_file, epochs, steps, seed)
-    result = train(args, cfg, folder, args.options)
+    result = train(args, cfg, folder)
     result |= dict(name=name, size=size, seed=seed, epochs=epochs, steps=epochs * steps)
     result["scores"] = evaluate(args, folder, epochs)
     for checkpoint in (folder / "run").glob("*.pth"):
