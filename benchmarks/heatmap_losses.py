@@ -68,7 +68,8 @@ def build_config(args, loss: str, seed: int, epochs: int) -> Config:
     head = cfg.model.head
     if loss == "MSE" and head.type != "LogitHeatmapHead":
         raise ValueError(f"expected a LogitHeatmapHead for MSE, got {head.type}; leave out MSE")
-    head.update(LOSSES[loss])
+    for key, value in LOSSES[loss].items():
+        head[key] = value  # whole, not merged with what was there
     cfg.randomness.seed = seed
     if args.rate is not None:
         cfg.optim_wrapper.optimizer.lr = args.rate

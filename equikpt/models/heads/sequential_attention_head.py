@@ -1,0 +1,248 @@
+"""A head that points at one thing after another, until done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.structures import InstanceData
+from mmpose.models.heads.base_head import BaseHead
+from mmpose.registry import KEYPOINT_CODECS, MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from equikpt.models.heads.step_targets import (
+    DONE_BALANCES,
+    done_target,
+    done_weights,
+    has_target,
+    nearest_target,
+    next_target,
+)
+from equikpt.models.layers.places import cell_places, squared_distances
+from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
+
+MODES = ("points", "keypoints")
+TARGETS = ("next", "nearest")
+
+
+@MODELS.register_module()
+class SequentialAttentionHead(BaseHead):
+    """Points or keypoints in a sequence, by :class:`SequentialAttention`.
+
+    Training is by teacher forcing: from one pass of the backbone all N + 1 steps are computed at
+    once, step n knowing the first n true points, to which noise is added (:attr:`given_noise`, set
+    by ``GivenPointNoiseHook``), since inference feeds back points that are a little off.
+    Inference takes one small step a point.
+
+    Mode ``"points"``: any number of unnamed things, until the head says done or ``max_points`` are
+    found. Mode ``"keypoints"``: ``max_points`` named steps, of which each is always predicted; done
+    means that no labelled point is left.
+
+    Losses: ``loss_x`` and ``loss_y``, the shares of the loss of places; ``loss_done``, binary
+    cross-entropy; ``loss_attention``, cross-entropy between the first glimpse's map and a Gaussian
+    around the target. MMEngine adds up all names that have "loss" in them, so what is only read has
+    others: ``spatial`` (loss_x + loss_y), ``error_px`` (mean Euclidean error in px of the input),
+    ``done_accuracy`` and ``going_accuracy`` (shares of steps at which nothing, something, is left
+    that say so).
+
+    Args:
+        in_channels: C of the features.
+        max_points: P of the codec: most points a picture, or the number of keypoints.
+        decoder: Codec ``PointSequence``.
+        mode: One of :data:`MODES`.
+        target: ``"next"`` in the order of the codec, or ``"nearest"`` to the prediction among the
+            unmarked points, for which order does not matter; give the codec ``order="random"``.
+        attention: Options of :class:`SequentialAttention`.
+        loss: The loss of places.
+        done_weight: Factor of the done loss.
+        done_balance: One of :data:`~equikpt.models.heads.step_targets.DONE_BALANCES`.
+        attention_weight: Factor of the attention loss.
+        attention_sigma: Of its Gaussian, in units of places (−1 to 1).
+        done_threshold: Probability from which a step ends the sequence.
+        init_cfg: As ``BaseHead``.
+
+    Raises:
+        ValueError: Options that do not exist or do not fit each other.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        max_points: int,
+        decoder: dict,
+        mode: str = "points",
+        target: str = "next",
+        attention: dict | None = None,
+        loss: dict | None = None,
+        done_weight: float = 3.0,
+        done_balance: str = "balanced",
+        attention_weight: float = 0.2,
+        attention_sigma: float = 0.04,
+        done_threshold: float = 0.5,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        for name, value, allowed in (
+            ("mode", mode, MODES),
+            ("target", target, TARGETS),
+            ("done_balance", done_balance, DONE_BALANCES),
+        ):
+            if value not in allowed:
+                raise ValueError(f"expected {name} to be one of {', '.join(allowed)}, got {value}")
+        if mode == "keypoints" and target == "nearest":
+            raise ValueError(
+                "expected target='next' in mode 'keypoints', whose steps have names, got 'nearest'"
+            )
+        self.decoder = KEYPOINT_CODECS.build(decoder)
+        self.named = mode == "keypoints"
+        self.max_points = max_points
+        self.target = target
+        names = max_points + 1 if self.named else 0
+        self.attention = SequentialAttention(in_channels, names=names, **(attention or {}))
+        self.loss_module = MODELS.build(loss or dict(type="FunnelLoss"))
+        self.done_weight = done_weight
+        self.done_balance = done_balance
+        self.attention_weight = attention_weight
+        self.attention_sigma = attention_sigma
+        self.done_threshold = done_threshold
+        self.given_noise = 0.0
+        """Standard deviation, in units of places, of what is added to given points in training."""
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Free-running: places (B, M, 2), scores (B, M), done probabilities (B, M or M + 1).
+
+        M is that of the picture with the most points. A picture's own points are those before its
+        first step with a done probability of at least ``done_threshold``; in mode "keypoints" they
+        are all of them.
+        """
+        scene = self.attention.scene(feats[-1])
+        running = torch.ones(len(scene.keys), dtype=torch.bool, device=scene.keys.device)
+        everything: list[Steps] = []
+        steps, memory = self.attention.first(scene)
+        while True:
+            everything.append(steps)
+            running &= steps.done_logits[:, 0].sigmoid() < self.done_threshold
+            full = len(everything) > self.max_points
+            if full or not (self.named or running.any()):
+                break
+            valid = torch.ones_like(steps.scores)
+            steps, memory = self.attention.next(scene, memory, steps.places, valid)
+        places, scores, done = (
+            torch.cat([getattr(each, name) for each in everything], dim=1)
+            for name in ("places", "scores", "done_logits")
+        )
+        return places[:, : self.max_points], scores[:, : self.max_points], done.sigmoid()
+
+    def predict(
+        self,
+        feats: Sequence[Tensor],
+        batch_data_samples: list[PoseDataSample],
+        test_cfg: dict | None = None,
+    ) -> list[InstanceData]:
+        """The sequence of each picture.
+
+        Args:
+            feats: Features, of which the last level is used.
+            batch_data_samples: B samples.
+            test_cfg: Without ``flip_test``: sequences of two pictures have no common order.
+
+        Returns:
+            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
+            and ``done_probability`` (1, M + 1), or (1, M) where ``max_points`` ended it.
+
+        Raises:
+            ValueError: A flip test.
+        """
+        if (test_cfg or {}).get("flip_test"):
+            raise ValueError(
+                "expected test_cfg without flip_test for SequentialAttentionHead; leave it out"
+            )
+        places, scores, done = (part.detach().float().cpu().numpy() for part in self.forward(feats))
+        instances = []
+        for its_places, its_scores, its_done in zip(places, scores, done, strict=True):
+            ends = (its_done >= self.done_threshold).nonzero()[0]
+            count = len(its_places) if self.named or not len(ends) else int(ends[0])
+            keypoints, _ = self.decoder.decode(its_places[None, :count])
+            instances.append(
+                InstanceData(
+                    keypoints=keypoints,
+                    keypoint_scores=its_scores[None, :count],
+                    done_probability=its_done[None, : count + 1],
+                )
+            )
+        return instances
+
+    def loss(
+        self,
+        feats: Sequence[Tensor],
+        batch_data_samples: list[PoseDataSample],
+        train_cfg: dict | None = None,
+    ) -> dict[str, Tensor]:
+        """Losses and readings of the class's docstring, each a scalar.
+
+        Args:
+            feats: Features, of which the last level is used.
+            batch_data_samples: B samples with ``gt_instance_labels.points`` (1, P, 2) and
+                ``points_valid`` (1, P).
+            train_cfg: Not used.
+        """
+        labels = [sample.gt_instance_labels for sample in batch_data_samples]
+        points = torch.cat([label.points for label in labels])
+        valid = torch.cat([label.points_valid for label in labels])
+        longest = points.shape[1] if self.named else max(1, int(valid.sum(dim=1).max()))
+        points, valid = points[:, :longest].float(), valid[:, :longest].float()
+        given = points
+        if self.training and self.given_noise:
+            given = points + self.given_noise * torch.randn_like(points)
+        steps = self.attention(feats[-1], given, valid)
+        target = self.targets(steps, points, valid)
+        losses = self.place_losses(steps, target, has_target(valid, longest + 1, self.named), feats)
+        return losses | self.done_losses(steps, valid)
+
+    def targets(self, steps: Steps, points: Tensor, valid: Tensor) -> Tensor:
+        """The place (B, S, 2) that each step should have pointed at; any where it has none."""
+        count = steps.places.shape[1]
+        if self.target == "nearest":
+            index = nearest_target(steps.places.detach(), points, valid)
+        else:
+            index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
+        return points.gather(1, index[..., None].expand(-1, -1, 2))
+
+    def place_losses(
+        self, steps: Steps, target: Tensor, weights: Tensor, feats: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """What is lost and read about places, from targets (B, S, 2) and weights (B, S)."""
+        share_x, share_y = self.loss_module(steps.places, target, weights)
+        cells = cell_places(feats[-1])
+        near = -squared_distances(target, cells) / (2 * self.attention_sigma**2)
+        logs = steps.attention.log_softmax(dim=-1)
+        entropy = -(near.softmax(dim=-1) * logs).sum(dim=-1)
+        half_size = target.new_tensor(self.decoder.input_size) / 2
+        error_px = ((steps.places.detach() - target) * half_size).norm(dim=-1)
+        return dict(
+            loss_x=share_x,
+            loss_y=share_y,
+            loss_attention=self.attention_weight * weighted_mean(entropy, weights),
+            spatial=(share_x + share_y).detach(),
+            error_px=weighted_mean(error_px, weights),
+        )
+
+    def done_losses(self, steps: Steps, valid: Tensor) -> dict[str, Tensor]:
+        """What is lost and read about done, from valid points (B, N)."""
+        done, counted = done_target(valid, steps.done_logits.shape[1])
+        weights = done_weights(done, counted, self.done_balance)
+        each = binary_cross_entropy_with_logits(steps.done_logits, done, reduction="none")
+        right = ((steps.done_logits.detach() >= 0) == (done > 0)).float()
+        return dict(
+            loss_done=self.done_weight * weighted_mean(each, weights),
+            done_accuracy=weighted_mean(right, counted * done),
+            going_accuracy=weighted_mean(right, counted * (1 - done)),
+        )
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of values by weights of the same shape; 0 where all weights are 0."""
+    total = weights.sum()
+    return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))

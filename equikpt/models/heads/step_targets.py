@@ -1,0 +1,94 @@
+"""What each step of a pointing sequence should have said.
+
+Letters: B pictures, N points in their order (padded), S steps. Step n knows the first n points.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+DONE_BALANCES = ("steps", "balanced", "sampled")
+
+
+def next_target(steps: int, points: int, device: torch.device) -> Tensor:
+    """Index of the target of each step, (S,): the next point of the order; the last at the end."""
+    return torch.arange(steps, device=device).clamp_max(points - 1)
+
+
+def nearest_target(predicted: Tensor, points: Tensor, valid: Tensor) -> Tensor:
+    """Index of the target of each step, (B, S): the unmarked point nearest to the prediction.
+
+    Any order of the points that are not marked yet gives the same targets. Where nothing is left
+    it is any point; :func:`has_target` tells.
+
+    Args:
+        predicted: (B, S, 2).
+        points: (B, N, 2).
+        valid: (B, N), 0 for padding.
+    """
+    steps, count = predicted.shape[1], points.shape[1]
+    apart = (predicted[:, :, None] - points[:, None]).abs().sum(dim=-1)
+    marked = torch.arange(count, device=points.device) < torch.arange(
+        steps, device=points.device
+    ).unsqueeze(-1)
+    return apart.masked_fill(marked | (valid[:, None] <= 0), torch.inf).argmin(dim=-1)
+
+
+def has_target(valid: Tensor, steps: int, named: bool) -> Tensor:
+    """1 where a step has a target, (B, S): its own point if it is named, else any that is left.
+
+    Args:
+        valid: (B, N).
+        steps: S, at least N.
+        named: Whether step n means point n.
+    """
+    ended = valid.new_zeros(len(valid), steps - valid.shape[1])
+    if named:
+        return torch.cat([valid, ended], dim=1)
+    return torch.cat([anything_left(valid), ended], dim=1)
+
+
+def anything_left(valid: Tensor) -> Tensor:
+    """1 where point n or one after it is valid, (B, N)."""
+    return valid.flip(1).cummax(dim=1).values.flip(1)
+
+
+def done_target(valid: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Whether nothing is left at each step, and whether the step counts, both (B, S) of 0 and 1.
+
+    Steps after the first at which nothing is left do not count: no sequence gets there.
+    """
+    left = has_target(valid, steps, named=False)
+    done = 1 - left
+    counted = torch.cat([torch.ones_like(left[:, :1]), left[:, :-1]], dim=1)
+    return done, counted
+
+
+def done_weights(
+    done: Tensor, counted: Tensor, balance: str, generator: torch.Generator | None = None
+) -> Tensor:
+    """How much each step's "done" counts, (B, S), of sum 1 a picture.
+
+    ``"steps"``: all alike, so that one in N + 1 says done. ``"balanced"``: the step that says done
+    as much as all others together. ``"sampled"``: that step and one of the others, at random.
+
+    Args:
+        done: (B, S) of 0 and 1.
+        counted: (B, S) of 0 and 1.
+        balance: One of :data:`DONE_BALANCES`.
+        generator: For ``"sampled"``.
+    """
+    going, ending = counted * (1 - done), counted * done
+    if balance == "sampled":
+        drawn = torch.rand(going.shape, generator=generator, device=going.device) * going
+        top = drawn.argmax(dim=1, keepdim=True)
+        going = torch.zeros_like(going).scatter(1, top, going.gather(1, top))
+    if balance != "steps":
+        going, ending = _unit_rows(going), _unit_rows(ending)
+    return _unit_rows(going + ending)
+
+
+def _unit_rows(weights: Tensor) -> Tensor:
+    """Rows of sum 1, or 0 where all are 0."""
+    return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)

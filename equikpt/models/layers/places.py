@@ -1,0 +1,114 @@
+"""Places on a feature map: embedded, sampled, preferred, avoided.
+
+Places are (x, y) in −1 to 1 over the input: −1 is px 0, and cell i of n is at 2i/n − 1, as strided
+convolutions put it. Letters: B pictures, C channels, T cells of the map, N points, S steps,
+D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, softplus
+
+
+def cell_places(features: Tensor) -> Tensor:
+    """Places (T, 2) of the cells of features (B, C, H, W), row by row."""
+    (height, width), device = features.shape[-2:], features.device
+    y, x = torch.meshgrid(
+        2 * torch.arange(height, device=device) / height - 1,
+        2 * torch.arange(width, device=device) / width - 1,
+        indexing="ij",
+    )
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def sample_at(features: Tensor, places: Tensor) -> Tensor:
+    """Features (B, N, C) where places (B, N, 2) lie in (B, C, H, W), bilinear, 0 outside."""
+    height, width = features.shape[-2:]
+    # without align_corners, grid_sample has the middle of the first cell at −1 + 1/n
+    grid = places + torch.tensor([1 / width, 1 / height], device=places.device)
+    sampled = grid_sample(features.float(), grid[:, :, None].float(), align_corners=False)
+    return sampled[..., 0].transpose(1, 2)
+
+
+def squared_distances(places: Tensor, others: Tensor) -> Tensor:
+    """(..., N, T) from places (..., N, 2) to others (T, 2)."""
+    return (places[..., :, None, :] - others).square().sum(dim=-1)
+
+
+class PlaceEmbedding(nn.Module):
+    """Places (..., 2) as sines and cosines of ``octaves`` wavelengths, mapped to (..., D).
+
+    Source: Tancik et al., 2020, https://arxiv.org/abs/2006.10739.
+    """
+
+    def __init__(self, width: int, octaves: int = 6) -> None:
+        super().__init__()
+        self.octaves = octaves
+        self.project = nn.Linear(4 * octaves, width)
+
+    def forward(self, places: Tensor) -> Tensor:
+        """Embed places (..., 2), giving (..., D)."""
+        frequencies = torch.pi / 2 * 2.0 ** torch.arange(self.octaves, device=places.device)
+        phases = (places[..., None] * frequencies).flatten(-2)
+        return self.project(torch.cat([phases.sin(), phases.cos()], dim=-1))
+
+
+class GaussianFoveation(nn.Module):
+    """A spatial prior around the current guess, narrower with each glimpse.
+
+    Args:
+        first_sigma: Of the second glimpse, in units of places; the first sees the whole input.
+        narrowing: Factor of sigma from one glimpse to the next, above 0 and up to 1.
+    """
+
+    def __init__(self, first_sigma: float = 0.2, narrowing: float = 0.5) -> None:
+        super().__init__()
+        if not first_sigma > 0 or not 0 < narrowing <= 1:
+            raise ValueError(
+                "expected first_sigma above 0 and narrowing above 0 and up to 1, got "
+                f"{first_sigma} and {narrowing}"
+            )
+        self.first_sigma = first_sigma
+        self.narrowing = narrowing
+
+    def sigma(self, glimpse: int) -> float:
+        """Of glimpse 1, 2, …, in units of places."""
+        return self.first_sigma * self.narrowing ** (glimpse - 1)
+
+    def forward(self, guess: Tensor, places: Tensor, glimpse: int) -> Tensor:
+        """Log of the prior, (B, S, T), 0 at the guess (B, S, 2) and below everywhere else."""
+        return -squared_distances(guess, places) / (2 * self.sigma(glimpse) ** 2)
+
+
+class InhibitionOfReturn(nn.Module):
+    """What is marked attracts less: a Gaussian dent around each point, of learnt depth and width.
+
+    Args:
+        sigma: Initial width in units of places, above 0.
+        strength: Initial depth in nats, above 0.
+    """
+
+    def __init__(self, sigma: float = 0.08, strength: float = 4.0) -> None:
+        super().__init__()
+        if not sigma > 0 or not strength > 0:
+            raise ValueError(f"expected sigma and strength above 0, got {sigma} and {strength}")
+        self.raw_sigma = nn.Parameter(inverse_softplus(sigma))
+        self.raw_strength = nn.Parameter(inverse_softplus(strength))
+
+    def dents(self, points: Tensor, valid: Tensor, places: Tensor) -> Tensor:
+        """(B, N, T), at most 0: the dent of each of the points (B, N, 2); none where not valid."""
+        width = 2 * softplus(self.raw_sigma).square()
+        near = torch.exp(-squared_distances(points, places) / width)
+        return -softplus(self.raw_strength) * near * valid[..., None]
+
+    def forward(self, points: Tensor, valid: Tensor, places: Tensor) -> Tensor:
+        """(B, N + 1, T): at step n the sum of the dents of the n points before it."""
+        dents = self.dents(points, valid, places)
+        return torch.cat([torch.zeros_like(dents[:, :1]), dents.cumsum(dim=1)], dim=1)
+
+
+def inverse_softplus(value: float) -> Tensor:
+    """What softplus maps to ``value``."""
+    return torch.tensor(value).expm1().log()

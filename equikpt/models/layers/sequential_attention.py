@@ -1,0 +1,231 @@
+"""Look, point, remember, look again: attention that gives one place after another.
+
+Letters: B pictures, C channels of the features, T cells of the feature map, N points, S steps,
+D width; places as in :mod:`equikpt.models.layers.places`. Step n knows the n points that were given
+before it.
+
+Related: pointer networks (Vinyals et al., 2015, https://arxiv.org/abs/1506.03134), recurrent models
+of visual attention (Mnih et al., 2014, https://arxiv.org/abs/1406.6247), inhibition of return (Itti
+et al., 1998, https://doi.org/10.1109/34.730558).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from equikpt.models.layers.places import (
+    GaussianFoveation,
+    InhibitionOfReturn,
+    PlaceEmbedding,
+    cell_places,
+    squared_distances,
+)
+from equikpt.models.layers.working_memory import WorkingMemory, feed_forward, split_heads
+
+
+class Scene(NamedTuple):
+    """A batch of pictures, ready to be looked at any number of times."""
+
+    features: Tensor
+    """(B, C, H, W)."""
+    places: Tensor
+    """(T, 2) of the cells."""
+    keys: Tensor
+    """(B, heads, T, D / heads)."""
+    values: Tensor
+    """(B, heads, T, D / heads)."""
+
+
+class Look(NamedTuple):
+    """What a look at the scene saw, for each step."""
+
+    state: Tensor
+    """(B, S, D)."""
+    attention: Tensor
+    """(B, S, T) logits of the pointing map, summed over heads."""
+    guess: Tensor
+    """(B, S, 2): the place that the map points at."""
+
+
+class Glimpse(nn.Module):
+    """One look: cross-attention to the image's tokens under a spatial bias, and where it leads.
+
+    Args:
+        width: D.
+        heads: Attention heads.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
+        self.merge = nn.Linear(width, width)
+        self.feed_forward = feed_forward(width)
+
+    def forward(self, state: Tensor, scene: Scene, bias: Tensor) -> Look:
+        """Look once; ``bias`` (B, S, T) is added to the logits. The guess is the map's mean."""
+        query = split_heads(self.query(state), self.heads)
+        logits = query @ scene.keys.transpose(-1, -2) * query.shape[-1] ** -0.5
+        logits = logits.float() + bias[:, None]
+        attended = logits.softmax(dim=-1).to(scene.values) @ scene.values
+        state = state + self.merge(attended.transpose(1, 2).flatten(-2))
+        state = state + self.feed_forward(state)
+        pointing = logits.mean(dim=1)
+        with torch.autocast(pointing.device.type, enabled=False):  # bfloat16 would round to 0.7 px
+            guess = pointing.softmax(dim=-1) @ scene.places
+        return Look(state, pointing, guess)
+
+
+@dataclass
+class Steps:
+    """What each of S steps said."""
+
+    places: Tensor
+    """(B, S, 2)."""
+    done_logits: Tensor
+    """(B, S)."""
+    attention: Tensor
+    """(B, S, T) logits of the first glimpse's map, which sees the whole input."""
+    scores: Tensor
+    """(B, S) in 0 to 1: the share of that map near the place."""
+
+
+@dataclass
+class Memory:
+    """What inference keeps between steps."""
+
+    caches: list
+    inhibition: Tensor
+    """(B, 1, T): the dents of all points so far."""
+    number: int
+    """Steps done."""
+
+
+class SequentialAttention(nn.Module):
+    """Places one after another: all steps at once for training, one by one for inference.
+
+    A step starts from what the working memory knows. Its first glimpse sees the whole input, its
+    guess is the highest cell; each further glimpse sees a narrower Gaussian around the guess before
+    it, and moves the guess to the mean of what it attends to. What is already marked is inhibited
+    in all of them. Read-outs add an offset in x and in y, and tell whether nothing is left.
+
+    Args:
+        channels: C of the features.
+        width: D, a multiple of ``heads``.
+        heads: Attention heads.
+        memory_layers: Layers of the working memory.
+        num_glimpses: G, at least 1.
+        names: Number of named steps; 0 for unnamed ones.
+        first_sigma: See :class:`GaussianFoveation`.
+        narrowing: See :class:`GaussianFoveation`.
+        return_sigma: Initial width of :class:`InhibitionOfReturn`.
+        return_strength: Initial depth of :class:`InhibitionOfReturn`.
+
+    Raises:
+        ValueError: Sizes that do not fit.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int = 128,
+        heads: int = 4,
+        memory_layers: int = 2,
+        num_glimpses: int = 4,
+        names: int = 0,
+        first_sigma: float = 0.2,
+        narrowing: float = 0.5,
+        return_sigma: float = 0.08,
+        return_strength: float = 4.0,
+    ) -> None:
+        super().__init__()
+        if num_glimpses < 1 or width % heads:
+            raise ValueError(
+                "expected at least one glimpse and a width that is a multiple of heads, got "
+                f"num_glimpses={num_glimpses}, width={width}, heads={heads}"
+            )
+        self.heads = heads
+        self.memory = WorkingMemory(channels, width, heads, memory_layers, names)
+        self.cell = PlaceEmbedding(width)
+        self.keys_values = nn.Linear(channels, 2 * width)
+        self.foveation = GaussianFoveation(first_sigma, narrowing)
+        self.inhibition = InhibitionOfReturn(return_sigma, return_strength)
+        self.glimpses = nn.ModuleList(Glimpse(width, heads) for _ in range(num_glimpses))
+        self.offset_x, self.offset_y = _offset(width), _offset(width)
+        # beside the state, how high the map's peak and its sum are: is anything left?
+        self.done = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
+
+    def scene(self, features: Tensor) -> Scene:
+        """What all steps look at, computed once a picture."""
+        places = cell_places(features)
+        keys, values = self.keys_values(features.flatten(2).transpose(1, 2)).chunk(2, dim=-1)
+        keys = keys + self.cell(places)
+        return Scene(
+            features, places, split_heads(keys, self.heads), split_heads(values, self.heads)
+        )
+
+    def forward(self, features: Tensor, points: Tensor, valid: Tensor) -> Steps:
+        """All N + 1 steps at once, step n knowing the first n of the points.
+
+        Args:
+            features: (B, C, H, W).
+            points: (B, N, 2) given points.
+            valid: (B, N), 0 for points that are missing.
+        """
+        scene = self.scene(features)
+        state = self.memory(features, points, valid)
+        return self.look(scene, state, self.inhibition(points, valid, scene.places))
+
+    def first(self, scene: Scene) -> tuple[Steps, Memory]:
+        """The first step, which knows no points."""
+        pictures = len(scene.keys)
+        start = self.memory.start.expand(pictures, 1, -1)
+        nothing = torch.zeros(pictures, 1, len(scene.places), device=start.device)
+        memory = Memory([None] * len(self.memory.layers), nothing, 0)
+        return self._advance(scene, start, memory)
+
+    def next(
+        self, scene: Scene, memory: Memory, point: Tensor, valid: Tensor
+    ) -> tuple[Steps, Memory]:
+        """The step after a further point (B, 1, 2), valid (B, 1)."""
+        token = self.memory.tokens(scene.features, point, valid)
+        dent = self.inhibition.dents(point, valid, scene.places)
+        memory = Memory(memory.caches, memory.inhibition + dent, memory.number)
+        return self._advance(scene, token, memory)
+
+    def _advance(self, scene: Scene, token: Tensor, memory: Memory) -> tuple[Steps, Memory]:
+        state, caches = self.memory.step(token, memory.number, memory.caches)
+        steps = self.look(scene, state, memory.inhibition)
+        return steps, Memory(caches, memory.inhibition, memory.number + 1)
+
+    def look(self, scene: Scene, state: Tensor, inhibition: Tensor) -> Steps:
+        """All glimpses of steps that know ``state`` (B, S, D) and ``inhibition`` (B, S, T)."""
+        first = self.glimpses[0](state, scene, inhibition)
+        peak, cell = first.attention.max(dim=-1)
+        guess, state = scene.places[cell], first.state
+        for number, glimpse in enumerate(self.glimpses[1:], start=1):
+            bias = inhibition + self.foveation(guess.detach(), scene.places, number)
+            state, _, guess = glimpse(state, scene, bias)
+        places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
+        total = first.attention.logsumexp(dim=-1)
+        left = torch.stack([peak, total], dim=-1).to(state)
+        done = self.done(torch.cat([state, left], dim=-1))[..., 0]
+        return Steps(places, done.float(), first.attention, self._share_near(places, first, scene))
+
+    def _share_near(self, places: Tensor, first: Look, scene: Scene) -> Tensor:
+        """Share of the first map within twice the narrowest sigma of the places, (B, S)."""
+        radius = 2 * self.foveation.sigma(max(1, len(self.glimpses) - 1))
+        near = squared_distances(places.detach(), scene.places) <= radius**2
+        return (first.attention.detach().softmax(dim=-1) * near).sum(dim=-1)
+
+
+def _offset(width: int) -> nn.Sequential:
+    """(..., D) to (..., 1), next to nothing at first, when the map alone points."""
+    linear = nn.Linear(width, 1)
+    nn.init.normal_(linear.weight, std=1e-3)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(nn.LayerNorm(width), linear)

@@ -1,0 +1,78 @@
+"""A loss of places: quadratic near the target, linear far from it."""
+
+from __future__ import annotations
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+OUTER = ("tangent", "published")
+
+
+def funnel(distance: Tensor, threshold: float = 0.1, outer: str = "tangent") -> Tensor:
+    """Funnel of a distance: d² up to the threshold τ, a line beyond it.
+
+    ``"tangent"`` goes on along the tangent, 2τ·d − τ², continuous with its slope: a point that is
+    far away is pulled as much as one at the threshold. ``"published"`` is τ·d + τ², which jumps
+    from τ² to 2τ² at the threshold and pulls half as much beyond it.
+
+    Args:
+        distance: Any shape, at least 0.
+        threshold: τ, in the units of the distance, above 0.
+        outer: One of :data:`OUTER`.
+
+    Source: with ``"tangent"`` twice Huber's loss (https://doi.org/10.1214/aoms/1177703732).
+    """
+    slope, offset = (2, -1) if outer == "tangent" else (1, 1)
+    line = slope * threshold * distance + offset * threshold**2
+    return torch.where(distance < threshold, distance**2, line)
+
+
+@MODELS.register_module()
+class FunnelLoss(nn.Module):
+    """:func:`funnel` of the distance |Δx| + |Δy|, as a share of x and a share of y.
+
+    Args:
+        threshold: In the units of the places; 0.1 of places in −1 to 1 over 384 px is 19.2 px.
+        outer: ``"tangent"`` or ``"published"``, see :func:`funnel`.
+        loss_weight: Factor.
+
+    Raises:
+        ValueError: An option out of its range.
+    """
+
+    def __init__(
+        self, threshold: float = 0.1, outer: str = "tangent", loss_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not threshold > 0:
+            raise ValueError(f"expected threshold above 0, got {threshold}")
+        if outer not in OUTER:
+            raise ValueError(f"expected outer to be one of {', '.join(OUTER)}, got {outer!r}")
+        if not loss_weight >= 0:
+            raise ValueError(f"expected loss_weight of at least 0, got {loss_weight}")
+        self.threshold = threshold
+        self.outer = outer
+        self.loss_weight = loss_weight
+
+    def forward(self, predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The weighted mean over the points, as shares (2,) of x and y whose sum is the loss.
+
+        Each point's loss is shared out in proportion to |Δx| and |Δy|. 0 without any weight.
+
+        Args:
+            predicted: (..., 2).
+            target: (..., 2).
+            weights: (...), at least 0; None weighs all points by 1.
+        """
+        apart = (predicted.float() - target.float()).abs()
+        distance = apart.sum(dim=-1, keepdim=True)
+        # the funnel over d: finite at d = 0, and its product with |Δx| has the right gradient
+        tiny = torch.finfo(distance.dtype).tiny
+        ratio = funnel(distance, self.threshold, self.outer) / distance.clamp_min(tiny)
+        shares = apart * ratio
+        if weights is None:
+            weights = torch.ones_like(shares[..., 0])
+        total = weights.sum()
+        mean = (shares * weights[..., None]).flatten(0, -2).sum(dim=0)
+        return self.loss_weight * mean / torch.where(total > 0, total, torch.ones_like(total))

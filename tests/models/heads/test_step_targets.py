@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from equikpt.models.heads.step_targets import (
+    anything_left,
+    done_target,
+    done_weights,
+    has_target,
+    nearest_target,
+    next_target,
+)
+
+THREE_OF_FOUR = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
+
+
+def test_the_next_target_is_the_next_point():
+    assert next_target(5, 4, torch.device("cpu")).tolist() == [0, 1, 2, 3, 3]
+
+
+def test_nearest_by_hand():
+    """Three points on a line; the prediction of each step lies nearest to the one in the middle."""
+    points = torch.tensor([[[-0.5, 0.0], [0.0, 0.0], [0.5, 0.0], [0.0, 0.0]]])
+    predicted = torch.tensor([[[0.1, 0.0], [0.1, 0.0], [0.1, 0.0], [0.0, 0.0], [0.0, 0.0]]])
+    index = nearest_target(predicted, points, THREE_OF_FOUR)[0].tolist()
+    # step 2 knows the middle one; padding on the same spot is never a target
+    assert index[:3] == [1, 1, 2]
+
+
+def test_nearest_is_measured_as_the_loss_measures():
+    """|Δx| + |Δy|: a point at (0.3, 0.3) is farther than one at (0, 0.5)."""
+    points = torch.tensor([[[0.3, 0.3], [0.0, 0.5]]])
+    index = nearest_target(torch.zeros(1, 3, 2), points, torch.ones(1, 2))
+    assert index[0, 0].item() == 1
+
+
+def test_the_order_of_what_is_left_does_not_matter():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(1, 6, 2, generator=generator)
+    predicted = torch.rand(1, 7, 2, generator=generator)
+    valid = torch.ones(1, 6)
+    for step in range(6):
+        for _ in range(5):
+            order = torch.arange(6)
+            order[step:] = step + torch.randperm(6 - step, generator=generator)
+            shuffled = points[:, order]
+            plain = points[0, nearest_target(predicted, points, valid)[0, step]]
+            other = shuffled[0, nearest_target(predicted, shuffled, valid)[0, step]]
+            torch.testing.assert_close(plain, other)
+
+
+def test_named_steps_have_targets_of_their_own():
+    valid = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
+    assert has_target(valid, 5, named=True).tolist() == [[1, 0, 1, 0, 0]]
+    assert has_target(valid, 5, named=False).tolist() == [[1, 1, 1, 0, 0]]
+    assert anything_left(valid).tolist() == [[1, 1, 1, 0]]
+
+
+def test_done_is_the_first_step_with_nothing_left():
+    done, counted = done_target(torch.cat([THREE_OF_FOUR, torch.zeros(1, 4)]), 5)
+    assert done.tolist() == [[0, 0, 0, 1, 1], [1, 1, 1, 1, 1]]
+    assert counted.tolist() == [[1, 1, 1, 1, 0], [1, 0, 0, 0, 0]]
+
+
+def test_done_at_the_last_step_of_a_full_sequence():
+    done, counted = done_target(torch.ones(1, 4), 5)
+    assert done.tolist() == [[0, 0, 0, 0, 1]]
+    assert counted.tolist() == [[1, 1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("balance", "share"), [("steps", 0.25), ("balanced", 0.5), ("sampled", 0.5)]
+)
+def test_share_of_the_step_that_says_done(balance, share):
+    done, counted = done_target(THREE_OF_FOUR, 5)
+    weights = done_weights(done, counted, balance)
+    assert weights.sum().item() == pytest.approx(1.0)
+    assert (weights * done).sum().item() == pytest.approx(share)
+    assert weights[0, 4].item() == 0  # no sequence gets there
+
+
+def test_sampling_takes_one_going_step_each_in_its_turn():
+    done, counted = done_target(THREE_OF_FOUR, 5)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack(
+        [done_weights(done, counted, "sampled", generator)[0, :3] for _ in range(60)]
+    )
+    assert ((drawn > 0).sum(dim=1) == 1).all()
+    assert (drawn > 0).any(dim=0).all()
+
+
+@pytest.mark.parametrize("balance", ["steps", "balanced", "sampled"])
+def test_an_empty_picture_is_done_at_once(balance):
+    done, counted = done_target(torch.zeros(1, 4), 5)
+    assert done_weights(done, counted, balance).tolist() == [[1, 0, 0, 0, 0]]

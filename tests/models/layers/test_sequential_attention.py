@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
+from equikpt.models.layers.working_memory import WorkingMemory
+
+FIELDS = ("places", "done_logits", "attention", "scores")
+
+
+@pytest.fixture(params=[0, 6], ids=["unnamed", "named"])
+def attention(request) -> SequentialAttention:
+    """Weights large enough that what is attended to matters."""
+    torch.manual_seed(0)
+    model = SequentialAttention(8, width=16, heads=2, names=request.param).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(2, 8, 6, 6, generator=generator)
+    points = torch.rand(2, 5, 2, generator=generator) * 2 - 1
+    valid = torch.ones(2, 5)
+    valid[1, 2] = 0
+    return features, points, valid
+
+
+@torch.no_grad()
+def one_by_one(attention, features, points, valid) -> list[Steps]:
+    scene = attention.scene(features)
+    steps, memory = attention.first(scene)
+    found = [steps]
+    for number in range(points.shape[1]):
+        here = slice(number, number + 1)
+        steps, memory = attention.next(scene, memory, points[:, here], valid[:, here])
+        found.append(steps)
+    return found
+
+
+@torch.no_grad()
+def test_all_steps_at_once_are_the_steps_one_by_one(attention, inputs):
+    together = attention(*inputs)
+    apart = one_by_one(attention, *inputs)
+    for field in FIELDS:
+        found = torch.cat([getattr(steps, field) for steps in apart], dim=1)
+        torch.testing.assert_close(found, getattr(together, field), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_step_knows_nothing_of_later_points(attention, inputs):
+    features, points, valid = inputs
+    other = points.clone()
+    other[:, 3:] = -other[:, 3:]
+    plain, changed = attention(features, points, valid), attention(features, other, valid)
+    for field in FIELDS:
+        torch.testing.assert_close(getattr(plain, field)[:, :4], getattr(changed, field)[:, :4])
+    assert not torch.allclose(plain.attention[:, 4:], changed.attention[:, 4:])
+
+
+@torch.no_grad()
+def test_pictures_do_not_mix(attention, inputs):
+    both = attention(*inputs)
+    alone = attention(*(part[1:] for part in inputs))
+    for field in FIELDS:
+        torch.testing.assert_close(
+            getattr(both, field)[1:], getattr(alone, field), rtol=1e-4, atol=1e-4
+        )
+
+
+@torch.no_grad()
+def test_what_is_marked_attracts_less(attention, inputs):
+    """The mark's own cell loses against all others from the step that knows it."""
+    features, _, _ = inputs
+    scene = attention.scene(features)
+    marked = scene.places[14].expand(2, 1, 2)
+    state = torch.zeros(2, 2, 16)  # the same for both steps
+    inhibition = attention.inhibition(marked, torch.ones(2, 1), scene.places)
+    before, after = attention.look(scene, state, inhibition).attention.softmax(-1).unbind(1)
+    assert (after[:, 14] < 0.2 * before[:, 14]).all()
+
+
+@torch.no_grad()
+def test_glimpses_stay_near_the_highest_cell(inputs):
+    """Whatever the later glimpses see, the fovea holds them."""
+    torch.manual_seed(0)
+    attention = SequentialAttention(8, width=16, heads=2, num_glimpses=4, first_sigma=0.1)
+    steps = attention(*inputs)
+    places = attention.scene(inputs[0]).places
+    peak = places[steps.attention.argmax(dim=-1)]
+    assert (steps.places - peak).norm(dim=-1).max() < 0.4
+
+
+def test_every_parameter_learns(attention, inputs):
+    """From the places and done of all steps, with a missing point among them."""
+    attention.train()
+    steps = attention(*inputs)
+    (steps.places.sum() + steps.done_logits.sum() + steps.attention.logsumexp(-1).sum()).backward()
+    still = [name for name, p in attention.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
+def test_a_missing_point_leaves_no_mark(inputs):
+    torch.manual_seed(0)
+    memory = WorkingMemory(8, 16, heads=2, layers=1, names=6)
+    features, points, valid = inputs
+    moved = points.clone()
+    moved[1, 2] = 0.9
+    torch.testing.assert_close(
+        memory(features, points, valid)[1], memory(features, moved, valid)[1]
+    )
+
+
+@pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
+@torch.no_grad()
+def test_places_keep_their_precision_under_amp(amp):
+    """A map that is one sharp peak gives that cell's place, not one rounded to 8 bits."""
+    torch.manual_seed(0)
+    attention = SequentialAttention(8, width=16, heads=2, num_glimpses=1)
+    torch.nn.init.zeros_(attention.offset_x[1].weight)
+    torch.nn.init.zeros_(attention.offset_y[1].weight)
+    attention.glimpses.append(attention.glimpses[0])
+    attention.foveation.first_sigma = 1e-4
+    features = torch.randn(1, 8, 47, 47)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
+        steps = attention(features, torch.zeros(1, 1, 2), torch.ones(1, 1))
+    places = attention.scene(features).places
+    peak = places[steps.attention.argmax(dim=-1)]
+    torch.testing.assert_close(steps.places, peak, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [dict(num_glimpses=0), dict(width=10, heads=4)])
+def test_sizes_that_do_not_fit_are_refused(options):
+    with pytest.raises(ValueError, match="at least one glimpse and a width that is a multiple"):
+        SequentialAttention(8, **options)
