@@ -26,11 +26,11 @@ stack.ready()
 from mmpose.codecs.utils import get_heatmap_maximum  # noqa: E402
 from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_dark  # noqa: E402
 
+from equikpt.box_predictor import BoxPredictor, whole_picture  # noqa: E402
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap  # noqa: E402
 from equikpt.datasets.film import read_film  # noqa: E402
 from equikpt.evaluation.ruler_errors import radial_errors, scale_errors  # noqa: E402
 from equikpt.launch import load_config  # noqa: E402
-from equikpt.ruler_finder import BoxPredictor  # noqa: E402
 
 BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
 Decoder = Callable[[np.ndarray], np.ndarray]
@@ -88,8 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     found: dict[str, list[np.ndarray]] = {name: [] for name in DECODERS}
     for path, _ in tqdm(films, unit="film", disable=None):
         film = read_film(path)
-        width, height = film.shape[1::-1]
-        (sample,) = predictor.samples(film, [np.array([0, 0, width - 1, height - 1])])
+        (sample,) = predictor.samples(film, [whole_picture(film)])
         to_film = sample.input_scale / sample.input_size
         corner = sample.input_center - sample.input_scale / 2
         logits = sample.pred_fields.heatmaps.numpy()

@@ -16,8 +16,8 @@ REPO = Path(__file__).resolve().parent.parent
 
 
 def threads_each(jobs: int) -> int:
-    """Threads that each of ``jobs`` processes may have, of the cores that are there."""
-    return max(1, usable_cores() // jobs)
+    """Threads that each of ``jobs`` processes may have, of OMP_NUM_THREADS or of all cores."""
+    return max(1, int(os.environ.get("OMP_NUM_THREADS") or usable_cores()) // jobs)
 
 
 def run_tool(name: str, *arguments: str | Path, threads: int, log: Path) -> None:

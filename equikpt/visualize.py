@@ -11,6 +11,10 @@ import numpy as np
 HIDDEN = 1
 """COCO visibility of a point that is labelled but not seen."""
 
+TARGET_BGR = (80, 220, 80)
+PREDICTION_BGR = (60, 60, 240)
+ERROR_BGR = (60, 230, 240)
+
 CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
 
 
@@ -83,6 +87,74 @@ def draw_pose(
         cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), -1 if not hollow else 2, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius_px, colour, -1 if not hollow else 1, cv2.LINE_AA)
     return canvas
+
+
+def draw_sequence(
+    image: np.ndarray, points: np.ndarray, scores: np.ndarray | None = None
+) -> np.ndarray:
+    """Mark points with their numbers, in the order in which they were pointed at.
+
+    Args:
+        image: (H, W, 3) uint8, BGR. It is not changed.
+        points: (N, 2) x and y in px of ``image``.
+        scores: (N,) in 0–1; points below 0.5 are hollow.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    canvas = image.copy()
+    radius_px = max(2, round(math.hypot(*image.shape[:2]) / 150))
+    for number, point in enumerate(np.asarray(points, float).reshape(-1, 2), start=1):
+        centre = tuple(int(value) for value in np.round(point))
+        hollow = scores is not None and scores[number - 1] < 0.5
+        cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), 2 if hollow else -1, cv2.LINE_AA)
+        cv2.circle(canvas, centre, radius_px, ERROR_BGR, 1 if hollow else -1, cv2.LINE_AA)
+        _outlined(
+            canvas, str(number), (centre[0] + radius_px + 1, centre[1] - radius_px), ERROR_BGR
+        )
+    return canvas
+
+
+def draw_step(
+    image: np.ndarray, given: np.ndarray, place: np.ndarray, target: np.ndarray | None, done: float
+) -> np.ndarray:
+    """One step of a sequence: left what it was given, right its target and what it said.
+
+    The target is green, the prediction red, a yellow line with ``err=23px`` joins them. Where
+    nothing is left there is no target, and the prediction is where the step would have pointed.
+
+    Args:
+        image: (H, W, 3) uint8, BGR: the model's input.
+        given: (N, 2) points in px of ``image``.
+        place: (2,) predicted, in px of ``image``.
+        target: (2,) in px of ``image``; None where nothing is left.
+        done: Predicted probability that nothing is left, 0 to 1.
+
+    Returns:
+        (H, 2 · W, 3) uint8, BGR.
+    """
+    right = image.copy()
+    radius_px = max(3, round(math.hypot(*image.shape[:2]) / 80))
+    end = tuple(int(value) for value in np.round(place))
+    if target is not None:
+        start = tuple(int(value) for value in np.round(target))
+        error_px = math.hypot(*np.subtract(place, target))
+        cv2.line(right, start, end, ERROR_BGR, 1, cv2.LINE_AA)
+        cv2.circle(right, start, radius_px, TARGET_BGR, 2, cv2.LINE_AA)
+        beside = (min(start[0], image.shape[1] - 80) + radius_px, max(14, start[1] - radius_px))
+        _outlined(right, f"err={error_px:.0f}px", beside, ERROR_BGR)
+    cv2.circle(right, end, radius_px, PREDICTION_BGR, 2, cv2.LINE_AA)
+    _outlined(right, f"pred_done={done:.2f}", (6, 16), PREDICTION_BGR)
+    _outlined(right, f"gt_done={int(target is None)}", (6, 32), TARGET_BGR)
+    return np.concatenate([draw_sequence(image, given), right], axis=1)
+
+
+def _outlined(
+    canvas: np.ndarray, text: str, origin: tuple[int, int], colour: tuple[int, int, int]
+) -> None:
+    """Write into ``canvas``, with a dark rim."""
+    for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
+        cv2.putText(canvas, text, origin, *CAPTION_FONT, ink, thickness, cv2.LINE_AA)
 
 
 def zoom_in(

@@ -29,12 +29,12 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("metainfo",),
     ("codecs", "datasets", "visualize"),
     ("models",),
-    ("evaluation", "data_tools"),
+    ("evaluation", "data_tools", "box_predictor"),
     ("report", "checkpoints", "export", "head_remap", "ruler_finder"),
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
     ("launch",),
-    ("train", "evaluate", "calibrate", "browse", "doctor", "param_report"),
+    ("train", "evaluate", "calibrate", "count", "browse", "doctor", "param_report"),
     ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

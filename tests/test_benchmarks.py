@@ -19,8 +19,9 @@ SIGMAS = np.full(3, 0.05)
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(REPO / "benchmarks"))
+    before = set(sys.modules)
     yield
-    for name in ("bootstrap", "transfer"):
+    for name in {path.stem for path in (REPO / "benchmarks").glob("*.py")} - before:
         sys.modules.pop(name, None)
 
 
@@ -152,3 +153,75 @@ def test_means_over_seeds_put_the_best_recipe_of_each_size_first(benchmarks, cap
         "| 50 | good | 1 | 100 | 20.0 | 0.600 |",
         "| 50 | weak | 2 | 100 | 20.5 | 0.200 |",
     ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("change", ["turned", "scaled", "darkened", "noised", "cropped"])
+def test_marks_stay_on_what_they_mark_when_a_film_is_changed(benchmarks, change, seed):
+    import cv2
+    import ruler_robustness
+
+    film = np.full((300, 240, 3), 40, np.uint8)
+    marks = np.array([[180.0, 200.0], [184.0, 150.0]])
+    cv2.circle(film, (180, 200), 3, (250,) * 3, -1)
+    cv2.circle(film, (184, 150), 3, (200,) * 3, -1)
+    changed, moved = getattr(ruler_robustness, change)(np.random.default_rng(seed), film, marks)
+    blurred = cv2.GaussianBlur(changed[..., 0].astype(np.float32), (0, 0), 2)
+    for mark in moved:
+        x, y = mark.round().astype(int)
+        around = blurred[y - 12 : y + 13, x - 12 : x + 13]
+        row, column = np.unravel_index(around.argmax(), around.shape)
+        assert np.hypot(column - 12, row - 12) < 1.6
+    if change == "scaled":
+        ratio = np.linalg.norm(moved[1] - moved[0]) / np.linalg.norm(marks[1] - marks[0])
+        assert 0.8 <= ratio <= 1.25
+        assert abs(ratio - 1) > 1e-3
+
+
+def test_a_known_length_keeps_middle_and_direction(benchmarks):
+    from ruler_robustness import with_length
+
+    moved = with_length(np.array([[10.0, 10.0], [13.0, 14.0]]), 10.0)
+    assert moved.tolist() == [[8.5, 8.0], [14.5, 16.0]]
+
+
+def test_decoders_find_a_gaussian_between_cells(benchmarks):
+    """The better ones to a twentieth of a cell; the highest cell alone is off by what it rounds."""
+    from ruler_decoding import DECODERS
+
+    x, y = np.meshgrid(np.arange(32.0), np.arange(24.0))
+    places = np.array([[12.3, 9.8], [20.45, 14.6]])
+    logits = np.stack(
+        [10 - ((x - px) ** 2 + (y - py) ** 2) / (2 * 1.5**2) for px, py in places]
+    ).astype(np.float32)
+    error = {
+        name: np.abs(decode(logits) - places).max().item() for name, decode in DECODERS.items()
+    }
+    assert error["argmax"] == pytest.approx(0.45, abs=1e-4)
+    assert error["quarter"] < 0.45
+    for name in ("soft-argmax 4", "soft-argmax 8", "soft-argmax, whole map"):
+        assert error[name] < 0.05
+
+
+def test_losses_are_compared_on_the_same_data_and_schedule(benchmarks, sample_people, tmp_path):
+    import heatmap_losses
+
+    arguments = ["--data-root", str(sample_people), "--steps", "8", "--by-heart", "--rate", "0.001"]
+    args = heatmap_losses.parse_args([*arguments, "--config", "smoke/litehrnet_coco"])
+    configs = {
+        name: heatmap_losses.build_config(args, name, seed=1, epochs=8)
+        for name in heatmap_losses.LOSSES
+    }
+    ours = configs["focal + L1"]
+    train, val = ours.train_dataloader.dataset, ours.val_dataloader.dataset
+    assert train.ann_file == val.ann_file
+    assert {step["type"] for step in train.pipeline} & {
+        "AlbumentationsV2",
+        "RandomElastic",
+    } == set()
+    assert configs["MSE"].model.head.loss == dict(type="KeypointMSELoss", use_target_weight=True)
+    assert configs["BCE"].model.head.loss.gamma == 0
+    assert configs["untrained"].optim_wrapper.optimizer.lr == 0
+    for name in ("BCE", "MSE"):
+        for key in ("train_dataloader", "val_dataloader", "optim_wrapper", "param_scheduler"):
+            assert configs[name][key] == ours[key]

@@ -12,11 +12,14 @@ from equikpt.datasets.film import read_film
 from equikpt.evaluation.landmark_error import films_csv
 from equikpt.files import write_bytes, write_text
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualize import contact_sheet, zoom_in
+from equikpt.visualize import (
+    ERROR_BGR,
+    PREDICTION_BGR,
+    TARGET_BGR,
+    contact_sheet,
+    zoom_in,
+)
 
-TRUTH_BGR = (80, 220, 80)
-PREDICTION_BGR = (60, 60, 240)
-ERROR_BGR = (60, 230, 240)
 CELL_PX = 420
 
 
@@ -54,7 +57,7 @@ def draw_film(row: pd.Series) -> np.ndarray:
     for mark, true_place, place in zip(MARKS, places[:2], places[2:], strict=True):
         start, end = (tuple(int(v) for v in np.round(p)) for p in (true_place, place))
         cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
-        cv2.drawMarker(cell, start, TRUTH_BGR, cv2.MARKER_CROSS, 18, 1, cv2.LINE_AA)
+        cv2.drawMarker(cell, start, TARGET_BGR, cv2.MARKER_CROSS, 18, 1, cv2.LINE_AA)
         cv2.drawMarker(cell, end, PREDICTION_BGR, cv2.MARKER_TILTED_CROSS, 14, 1, cv2.LINE_AA)
         text = f"{mark} err={row[f'{mark}_error_px']:.2f}px"
         beside = (start[0] + 14, start[1] + 4)

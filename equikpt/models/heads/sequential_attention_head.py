@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmengine.structures import InstanceData
@@ -25,6 +26,22 @@ from equikpt.models.layers.sequential_attention import SequentialAttention, Step
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
+
+
+class Lesson(NamedTuple):
+    """All S steps of a batch of B pictures, and what they should have said."""
+
+    steps: Steps
+    given: Tensor
+    """(B, S - 1, 2): the points that were given; step n knows the first n."""
+    target: Tensor
+    """(B, S, 2): where each step should have pointed; anywhere if it has no target."""
+    has_target: Tensor
+    """(B, S) of 0 and 1."""
+    done: Tensor
+    """(B, S) of 0 and 1: whether nothing is left."""
+    counted: Tensor
+    """(B, S) of 0 and 1: whether the sequence gets to the step."""
 
 
 @MODELS.register_module()
@@ -111,7 +128,7 @@ class SequentialAttentionHead(BaseHead):
         """Standard deviation, in units of places, of what is added to given points in training."""
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Free-running: places (B, M, 2), scores (B, M), done probabilities (B, M or M + 1).
+        """Free-running: places (B, M, 2), scores (B, M), done probabilities (B, M + 1).
 
         M is that of the picture with the most points. A picture's own points are those before its
         first step with a done probability of at least ``done_threshold``; in mode "keypoints" they
@@ -150,7 +167,7 @@ class SequentialAttentionHead(BaseHead):
 
         Returns:
             For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
-            and ``done_probability`` (1, M + 1), or (1, M) where ``max_points`` ended it.
+            and ``done_probability`` (1, M + 1), of every step and of the one that ended it.
 
         Raises:
             ValueError: A flip test.
@@ -188,32 +205,33 @@ class SequentialAttentionHead(BaseHead):
                 ``points_valid`` (1, P).
             train_cfg: Not used.
         """
+        lesson = self.teach(feats, batch_data_samples)
+        return self.place_losses(lesson, feats) | self.done_losses(lesson)
+
+    def teach(self, feats: Sequence[Tensor], batch_data_samples: list[PoseDataSample]) -> Lesson:
+        """All steps of a batch that is given its true points; arguments as :meth:`loss`."""
         labels = [sample.gt_instance_labels for sample in batch_data_samples]
-        points = torch.cat([label.points for label in labels])
-        valid = torch.cat([label.points_valid for label in labels])
-        longest = points.shape[1] if self.named else max(1, int(valid.sum(dim=1).max()))
-        points, valid = points[:, :longest].float(), valid[:, :longest].float()
+        points = torch.cat([label.points for label in labels]).float()
+        valid = torch.cat([label.points_valid for label in labels]).float()
+        if not self.named:  # the padding that all pictures have
+            longest = max(1, int(valid.sum(dim=1).max()))
+            points, valid = points[:, :longest], valid[:, :longest]
         given = points
         if self.training and self.given_noise:
             given = points + self.given_noise * torch.randn_like(points)
         steps = self.attention(feats[-1], given, valid)
-        target = self.targets(steps, points, valid)
-        losses = self.place_losses(steps, target, has_target(valid, longest + 1, self.named), feats)
-        return losses | self.done_losses(steps, valid)
-
-    def targets(self, steps: Steps, points: Tensor, valid: Tensor) -> Tensor:
-        """The place (B, S, 2) that each step should have pointed at; any where it has none."""
         count = steps.places.shape[1]
         if self.target == "nearest":
             index = nearest_target(steps.places.detach(), points, valid)
         else:
             index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
-        return points.gather(1, index[..., None].expand(-1, -1, 2))
+        target = points.gather(1, index[..., None].expand(-1, -1, 2))
+        done, counted = done_target(valid, count)
+        return Lesson(steps, given, target, has_target(valid, count, self.named), done, counted)
 
-    def place_losses(
-        self, steps: Steps, target: Tensor, weights: Tensor, feats: Sequence[Tensor]
-    ) -> dict[str, Tensor]:
-        """What is lost and read about places, from targets (B, S, 2) and weights (B, S)."""
+    def place_losses(self, lesson: Lesson, feats: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What is lost and read about places."""
+        steps, target, weights = lesson.steps, lesson.target, lesson.has_target
         share_x, share_y = self.loss_module(steps.places, target, weights)
         cells = cell_places(feats[-1])
         near = -squared_distances(target, cells) / (2 * self.attention_sigma**2)
@@ -229,12 +247,12 @@ class SequentialAttentionHead(BaseHead):
             error_px=weighted_mean(error_px, weights),
         )
 
-    def done_losses(self, steps: Steps, valid: Tensor) -> dict[str, Tensor]:
-        """What is lost and read about done, from valid points (B, N)."""
-        done, counted = done_target(valid, steps.done_logits.shape[1])
+    def done_losses(self, lesson: Lesson) -> dict[str, Tensor]:
+        """What is lost and read about done."""
+        logits, done, counted = lesson.steps.done_logits, lesson.done, lesson.counted
         weights = done_weights(done, counted, self.done_balance)
-        each = binary_cross_entropy_with_logits(steps.done_logits, done, reduction="none")
-        right = ((steps.done_logits.detach() >= 0) == (done > 0)).float()
+        each = binary_cross_entropy_with_logits(logits, done, reduction="none")
+        right = ((logits.detach() >= 0) == (done > 0)).float()
         return dict(
             loss_done=self.done_weight * weighted_mean(each, weights),
             done_accuracy=weighted_mean(right, counted * done),
