@@ -1,0 +1,127 @@
+"""Pictures of single steps of pointing sequences, for the visualizer's backends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpose.models import TopdownPoseEstimator
+from mmpose.registry import HOOKS
+from mmpose.structures import PoseDataSample
+
+from equikpt.engine.wrapping import unwrap
+from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
+from equikpt.visualize import contact_sheet, draw_step
+
+SHARES = (0.0, 0.3, 0.6, 0.9, 1.0)
+"""How much of its sequence a picture's step was given; the last says done."""
+
+
+@HOOKS.register_module()
+class SequenceVisualizationHook(Hook):
+    """Draw what the steps of evenly spaced validation pictures said, each at another length.
+
+    Left the input with the points so far, right the target (green), the prediction (red), a line
+    between them with ``err=23px``, ``pred_done`` and ``gt_done``. The target is the one that the
+    loss used. One sheet goes to every backend of the visualizer: a file, TensorBoard, W&B.
+
+    Args:
+        interval: Epochs from one sheet to the next.
+        num_pictures: How many pictures.
+
+    Raises:
+        ValueError: An option below 1, or another head than ``SequentialAttentionHead``.
+    """
+
+    def __init__(self, interval: int = 1, num_pictures: int = 6) -> None:
+        if interval < 1 or num_pictures < 1:
+            raise ValueError(
+                "expected interval and num_pictures of at least 1, got "
+                f"{interval} and {num_pictures}"
+            )
+        self.interval = interval
+        self.num_pictures = num_pictures
+        self._wanted: dict[int, float] = {}
+        self._seen = 0
+        self._drawn: list[np.ndarray] = []
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse other heads before the first step."""
+        head = unwrap(runner.model).head
+        if not isinstance(head, SequentialAttentionHead):
+            raise ValueError(
+                f"expected SequentialAttentionHead, got {type(head).__name__}; leave "
+                "SequenceVisualizationHook out of custom_hooks"
+            )
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Choose the pictures, the same in every epoch."""
+        size = len(runner.val_dataloader.dataset)
+        chosen = np.linspace(0, size - 1, min(self.num_pictures, size)).round().astype(int)
+        # validation begins when the epoch has been counted
+        due = runner.epoch % self.interval == 0 and runner.rank == 0
+        shares = (SHARES[i % len(SHARES)] for i in range(len(chosen)))
+        self._wanted = dict(zip(chosen.tolist(), shares, strict=True)) if due else {}
+        self._seen = 0
+        self._drawn = []
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
+        """Draw what this batch holds of the chosen pictures."""
+        if data_batch is None:
+            return
+        model = unwrap(runner.model)
+        for inputs, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
+            share = self._wanted.get(self._seen)
+            self._seen += 1
+            if share is not None:
+                self._drawn.append(drawn_step(model, inputs, sample, share))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Hand the sheet to the visualizer."""
+        if self._drawn:
+            height, width = self._drawn[0].shape[:2]
+            sheet = contact_sheet(self._drawn, columns=2, cell_px=(width, height))
+            rgb = cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
+            runner.visualizer.add_image("val/steps", rgb, step=runner.epoch)
+
+
+@torch.no_grad()
+def drawn_step(
+    model: TopdownPoseEstimator, inputs: torch.Tensor, sample: PoseDataSample, share: float
+) -> np.ndarray:
+    """The step of one picture that was given a share of its points.
+
+    Args:
+        model: With a ``SequentialAttentionHead``.
+        inputs: (3, H, W) uint8, BGR.
+        sample: With the labels of ``PointSequence``.
+        share: 0 to 1 of the steps that a sequence of this picture has.
+
+    Returns:
+        (H, 2 · W, 3) uint8, BGR.
+    """
+    data = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample]), False)
+    lesson = model.head.teach(model.extract_feat(data["inputs"]), data["data_samples"])
+    step = round(share * (int(lesson.counted.sum()) - 1))
+    half_size = np.array([inputs.shape[2], inputs.shape[1]]) / 2
+    given, places, targets = (
+        (part[0].float().cpu().numpy() + 1) * half_size
+        for part in (lesson.given, lesson.steps.places, lesson.target)
+    )
+    return draw_step(
+        np.ascontiguousarray(inputs.permute(1, 2, 0).cpu().numpy()),
+        given[:step],
+        places[step],
+        targets[step] if lesson.has_target[0, step] else None,
+        float(lesson.steps.done_logits[0, step].sigmoid()),
+    )
