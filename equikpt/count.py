@@ -1,0 +1,121 @@
+"""Count by pointing: the things in pictures, and where they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+from mmengine.config import Config
+
+from equikpt.box_predictor import BoxPredictor, whole_picture
+from equikpt.files import write_bytes, write_text
+from equikpt.visualize import draw_sequence
+
+
+@dataclass(frozen=True)
+class Count:
+    """What was found in one picture.
+
+    Args:
+        picture: Path as given.
+        count: Number of points; None where the picture cannot be read.
+        points: [x, y] each, in px of the picture, in the order of pointing.
+        scores: One for each point, 0 to 1.
+        complete: Whether the head said done; False where it was stopped at its most points.
+        problem: Why there is no count; empty where there is one.
+    """
+
+    picture: str
+    count: int | None
+    points: list[list[float]]
+    scores: list[float]
+    complete: bool
+    problem: str = ""
+
+
+def load(cfg: Config, checkpoint: str | Path, device: str = "cpu") -> BoxPredictor:
+    """A model that points at any number of things.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model, or the config's model does not count.
+    """
+    if cfg.model.head.get("mode", "points") != "points" or "max_points" not in cfg.model.head:
+        raise ValueError(
+            "expected a config whose head points at any number of things, such as "
+            f"sequential_fsc147_384, got {cfg.filename}"
+        )
+    return BoxPredictor(cfg, checkpoint, device)
+
+
+def drawn_path(picture: str, folder: Path) -> Path:
+    """Where a picture with its points is written."""
+    return folder / f"{Path(picture).stem}_points.jpg"
+
+
+def drawn_paths(pictures: Sequence[str], folder: Path) -> list[Path]:
+    """Where all pictures are written.
+
+    Raises:
+        ValueError: Two would be written to the same place.
+    """
+    paths = [drawn_path(picture, folder) for picture in pictures]
+    double = sorted({path.name for path in paths if paths.count(path) > 1})
+    if double:
+        raise ValueError(
+            f"expected pictures of different names, got several that would be {double[0]}; count "
+            "them in several calls with different --out, or give --no-pictures"
+        )
+    return paths
+
+
+def count(
+    pictures: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
+) -> Iterator[Count]:
+    """Count the things in each picture; one that cannot be read has a problem, and no count.
+
+    Args:
+        pictures: Paths.
+        predictor: From :func:`load`.
+        folder: Where each picture is written again with its points; None writes none.
+    """
+    for path in pictures:
+        try:
+            picture = mmcv.imfrombytes(Path(path).read_bytes())
+        except OSError as error:
+            yield Count(path, None, [], [], False, f"cannot be read ({error.strerror})")
+            continue
+        if picture is None:
+            yield Count(path, None, [], [], False, "is no picture that OpenCV reads")
+            continue
+        (found,) = predictor(picture, [whole_picture(picture)])
+        points, scores = found.keypoints[0], found.keypoint_scores[0]
+        if folder is not None:
+            drawn = draw_sequence(picture, points, scores)
+            encoded = cv2.imencode(".jpg", drawn)[1]
+            write_bytes(drawn_path(path, folder), encoded.tobytes())
+        yield Count(
+            path,
+            len(points),
+            np.round(points, 1).tolist(),
+            np.round(scores, 3).tolist(),
+            complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
+        )
+
+
+def format_count(found: Count) -> str:
+    """One line for a terminal."""
+    if found.count is None:
+        return f"{found.picture}: {found.problem}"
+    more = "" if found.complete else " or more: stopped at the most points of the config"
+    return f"{found.picture}: {found.count}{more}"
+
+
+def write_counts(counts: Sequence[Count], path: Path) -> None:
+    """Write all as JSON."""
+    write_text(path, json.dumps([asdict(each) for each in counts], indent=1) + "\n")

@@ -1,0 +1,58 @@
+"""Count the things in pictures by pointing at one after another.
+
+Exit code 0: every picture has a count; 1: some could not be read; 2: wrong input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE.pth")
+    parser.add_argument(
+        "--config", default="sequential_fsc147_384", help="of the checkpoint (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("work_dirs/counts"),
+        metavar="DIR",
+        help="where counts.json and the pictures with their points go (default: %(default)s)",
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="write counts.json alone")
+    parser.add_argument("--device", default="cpu", help="such as cuda:0 (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    from tqdm import tqdm
+
+    from equikpt.count import count, drawn_paths, format_count, load, write_counts
+    from equikpt.files import refuse_existing
+    from equikpt.launch import load_config
+
+    folder = None if args.no_pictures else args.out
+    result = args.out / "counts.json"
+    for target in (result, *(drawn_paths(args.images, folder) if folder else ())):
+        refuse_existing(target, args.overwrite)
+    predictor = load(load_config(args.config), args.checkpoint, args.device)
+    found = count(args.images, predictor, folder)
+    counts = list(tqdm(found, total=len(args.images), unit="picture", disable=None))
+    write_counts(counts, result)
+    print("\n".join(map(format_count, counts)))
+    print(f"written: {result}")
+    return int(any(each.count is None for each in counts))
+
+
+if __name__ == "__main__":
+    from equikpt.cli import run
+
+    run(main)
