@@ -9,9 +9,11 @@ from equikpt import stack
 stack.ready()
 
 import equikpt.codecs  # noqa: E402
+import equikpt.datasets.capped_sampler  # noqa: E402
 import equikpt.datasets.coco17  # noqa: E402
 import equikpt.datasets.horse26  # noqa: E402
 import equikpt.datasets.p1p2  # noqa: E402
+import equikpt.datasets.point_sequence  # noqa: E402
 import equikpt.datasets.ruler_marks  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
@@ -19,11 +21,13 @@ import equikpt.engine.hooks.allocator_hook  # noqa: E402
 import equikpt.engine.hooks.channels_last_hook  # noqa: E402
 import equikpt.engine.hooks.depthwise_grad_hook  # noqa: E402
 import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
+import equikpt.engine.hooks.given_point_noise_hook  # noqa: E402
 import equikpt.engine.hooks.gradient_monitor_hook  # noqa: E402
 import equikpt.engine.hooks.group_rates_hook  # noqa: E402
 import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402
 import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
 import equikpt.engine.hooks.remap_checkpoint_hook  # noqa: E402
+import equikpt.engine.hooks.sequence_visualization_hook  # noqa: E402
 import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
 import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.hooks.top_k_checkpoint_hook  # noqa: E402
@@ -32,11 +36,14 @@ import equikpt.engine.seeding  # noqa: E402
 import equikpt.evaluation.keypoint_pixel_ap  # noqa: E402
 import equikpt.evaluation.keypoint_report  # noqa: E402
 import equikpt.evaluation.landmark_error  # noqa: E402
+import equikpt.evaluation.pointing_metric  # noqa: E402
 import equikpt.models.backbones.freezing_cspnext  # noqa: E402
 import equikpt.models.backbones.timm_backbone  # noqa: E402
 import equikpt.models.estimators.val_loss_estimator  # noqa: E402
 import equikpt.models.heads.logit_heatmap_head  # noqa: E402
 import equikpt.models.heads.multi_peak_head  # noqa: E402
+import equikpt.models.heads.sequential_attention_head  # noqa: E402
 import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: E402
+import equikpt.models.losses.funnel_loss  # noqa: E402
 import equikpt.models.losses.spatial_softmax_loss  # noqa: E402
 import equikpt.models.necks.finest_level_fpn  # noqa: E402, F401

@@ -23,6 +23,7 @@ from equikpt.models.heads.step_targets import (
 )
 from equikpt.models.layers.places import cell_places, squared_distances
 from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
+from equikpt.models.losses.funnel_loss import FunnelLoss
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
@@ -72,7 +73,7 @@ class SequentialAttentionHead(BaseHead):
         target: ``"next"`` in the order of the codec, or ``"nearest"`` to the prediction among the
             unmarked points, for which order does not matter; give the codec ``order="random"``.
         attention: Options of :class:`SequentialAttention`.
-        loss: The loss of places.
+        loss: The loss of places; ``FunnelLoss`` unless given.
         done_weight: Factor of the done loss.
         done_balance: One of :data:`~equikpt.models.heads.step_targets.DONE_BALANCES`.
         attention_weight: Factor of the attention loss.
@@ -118,7 +119,7 @@ class SequentialAttentionHead(BaseHead):
         self.target = target
         names = max_points + 1 if self.named else 0
         self.attention = SequentialAttention(in_channels, names=names, **(attention or {}))
-        self.loss_module = MODELS.build(loss or dict(type="FunnelLoss"))
+        self.loss_module = MODELS.build(loss) if loss else FunnelLoss()
         self.done_weight = done_weight
         self.done_balance = done_balance
         self.attention_weight = attention_weight

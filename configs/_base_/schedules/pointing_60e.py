@@ -1,0 +1,24 @@
+# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest. The head
+# learns at the full rate, what is pretrained at a tenth of it.
+train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=1)
+
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
+    constructor="LayerwiseLrConstructor",
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, tiers=dict(backbone=0.1)),
+    clip_grad=dict(max_norm=1.0, norm_type=2),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=200),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.02,
+        begin=20,
+        end=60,
+        T_max=40,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+auto_scale_lr = dict(base_batch_size=2)

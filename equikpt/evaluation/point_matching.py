@@ -1,0 +1,66 @@
+"""Which of the predicted points are which of the true ones.
+
+Letters: N true points, M predicted points, S steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
+    """Index of the true point that each predicted one is, (M,); −1 for none.
+
+    Pairs not farther apart than ``radius``, the nearest first; each point belongs to one pair at
+    most.
+
+    Args:
+        truth: (N, 2).
+        predicted: (M, 2).
+        radius: In their unit.
+    """
+    belongs = np.full(len(predicted), -1)
+    apart = np.linalg.norm(truth[:, None] - predicted, axis=-1)
+    taken = np.zeros(len(truth), bool)
+    for flat in np.argsort(apart, axis=None, kind="stable"):
+        true, found = np.unravel_index(flat, apart.shape)
+        if apart[true, found] > radius:
+            break
+        if not taken[true] and belongs[found] < 0:
+            belongs[found], taken[true] = true, True
+    return belongs
+
+
+def duplicates(
+    truth: np.ndarray, predicted: np.ndarray, belongs: np.ndarray, radius: float
+) -> np.ndarray:
+    """Which predicted points mark a thing that another one has marked, (M,) bool.
+
+    They belong to no true point, and one that is marked lies within ``radius``.
+
+    Args:
+        truth: (N, 2).
+        predicted: (M, 2).
+        belongs: From :func:`match`.
+        radius: In their unit.
+    """
+    marked = truth[belongs[belongs >= 0]]
+    near = np.linalg.norm(marked[:, None] - predicted, axis=-1) <= radius
+    return near.any(axis=0) & (belongs < 0)
+
+
+def everything_found(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
+    """Whether the first n predicted points, n from 0 to M, are a match for all true ones, (M + 1,).
+
+    Args:
+        truth: (N, 2).
+        predicted: (M, 2), in the order in which they were given.
+        radius: In their unit.
+    """
+    found = [
+        (match(truth, predicted[:count], radius) >= 0).sum() == len(truth)
+        if count >= len(truth)
+        else False
+        for count in range(len(predicted) + 1)
+    ]
+    return np.array(found)

@@ -1,0 +1,152 @@
+"""How well a sequence of points found all things, once each, and knew when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmpose.registry import METRICS
+
+from equikpt.evaluation.point_matching import duplicates, everything_found, match
+from equikpt.files import write_text
+
+
+@METRICS.register_module()
+class PointingMetric(BaseMetric):
+    """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
+
+    Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
+    test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.point_matching`);
+    ``count_MAE`` and ``count_RMSE``; ``error_px``, the mean distance of matched points, in px of
+    the input; ``duplicates``, the share of predicted points on a thing that another has marked;
+    ``done_recall`` and ``done_precision`` over the steps of all sequences: a step should say done
+    where the points before it match all true ones; ``going_recall``, the share of the other steps
+    that went on. With ``mean_count``, ``count_MAE_of_mean`` is the control that always answers it.
+
+    Args:
+        radius_px: In px of the model's input.
+        done_threshold: Probability from which a step says done, as the head's.
+        mean_count: Mean number of points a picture in training.
+        log_table: Whether to log the summary.
+        out_file: CSV file with a row for each picture; None writes none.
+        collect_device: As in ``BaseMetric``.
+        prefix: As in ``BaseMetric``.
+
+    Raises:
+        ValueError: A radius that is not above 0.
+    """
+
+    default_prefix = "pointing"
+
+    def __init__(
+        self,
+        radius_px: float = 20.0,
+        done_threshold: float = 0.5,
+        mean_count: float | None = None,
+        log_table: bool = False,
+        out_file: str | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if not radius_px > 0:
+            raise ValueError(f"expected radius_px above 0, got {radius_px}")
+        self.radius_px = radius_px
+        self.done_threshold = done_threshold
+        self.mean_count = mean_count
+        self.log_table = log_table
+        self.out_file = out_file
+        self.table: pd.DataFrame | None = None
+
+    def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
+        """Compare each picture's points with the true ones."""
+        for sample in data_samples:
+            truth = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
+            found = sample["pred_instances"]
+            input_px_per_px = float(sample["input_size"][0] / sample["input_scale"][0])
+            row = compare(
+                truth[truth[:, 2] > 0, :2] * input_px_per_px,
+                np.asarray(found["keypoints"], float)[0, :, :2] * input_px_per_px,
+                np.asarray(found["done_probability"], float)[0] >= self.done_threshold,
+                self.radius_px,
+            )
+            path = sample["img_path"]
+            self.results.append(dict(picture=Path(path).name, **row, path=path))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Sum up over all pictures; sets ``table``, logs and writes it as configured."""
+        self.table = pd.DataFrame(results)
+        metrics = summarise(self.table)
+        if self.mean_count is not None:
+            away = (self.table["true"] - self.mean_count).abs()
+            metrics["count_MAE_of_mean"] = float(away.mean())
+        if self.log_table:
+            MMLogger.get_current_instance().info(f"pointing\n{format_summary(metrics)}")
+        if self.out_file:
+            write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
+        return metrics
+
+
+def compare(
+    truth: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
+) -> dict[str, float]:
+    """What one sequence is worth, as numbers that add up over pictures.
+
+    Args:
+        truth: (N, 2).
+        predicted: (M, 2), in their order.
+        said_done: (M + 1,) bool, of the step before each point, and of the one that ended it.
+        radius: In the unit of the points.
+    """
+    belongs = match(truth, predicted, radius)
+    matched = belongs >= 0
+    is_done = everything_found(truth, predicted, radius)[: len(said_done)]
+    return dict(
+        true=len(truth),
+        predicted=len(predicted),
+        matched=int(matched.sum()),
+        distance_px=float(
+            np.linalg.norm(predicted[matched] - truth[belongs[matched]], axis=1).sum()
+        ),
+        duplicates=int(duplicates(truth, predicted, belongs, radius).sum()),
+        done_steps=int(is_done.sum()),
+        done_said=int(said_done.sum()),
+        done_right=int((is_done & said_done).sum()),
+        going_steps=int((~is_done).sum()),
+        going_right=int((~is_done & ~said_done).sum()),
+    )
+
+
+def summarise(table: pd.DataFrame) -> dict[str, float]:
+    """The metrics of :class:`PointingMetric` from its table; 0 where nothing is to be divided."""
+    total = table.drop(columns=["picture", "path"]).sum()
+    away = table["predicted"] - table["true"]
+
+    def share(part: str, whole: str) -> float:
+        return float(total[part] / total[whole]) if total[whole] else 0.0
+
+    precision, recall = share("matched", "predicted"), share("matched", "true")
+    both = precision + recall
+    return {
+        "pictures": float(len(table)),
+        "precision": precision,
+        "recall": recall,
+        "F1": 2 * precision * recall / both if both else 0.0,
+        "count_MAE": float(away.abs().mean()),
+        "count_RMSE": float(np.sqrt((away**2).mean())),
+        "error_px": share("distance_px", "matched"),
+        "duplicates": share("duplicates", "predicted"),
+        "done_precision": share("done_right", "done_said"),
+        "done_recall": share("done_right", "done_steps"),
+        "going_recall": share("going_right", "going_steps"),
+    }
+
+
+def format_summary(metrics: dict[str, float]) -> str:
+    """The metrics, a line each, for a terminal."""
+    width = max(map(len, metrics))
+    return "\n".join(f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items())

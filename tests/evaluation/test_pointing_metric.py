@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equikpt.evaluation.point_matching import duplicates, everything_found, match
+from equikpt.evaluation.pointing_metric import PointingMetric
+
+ROW = np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0]])
+"""Three things, 100 px apart; the radius is 20 px."""
+
+
+def brute_force(truth: np.ndarray, predicted: np.ndarray, radius: float) -> list[int]:
+    """The nearest pair again and again, by looking at all pairs that are left."""
+    left_true, left_found = set(range(len(truth))), set(range(len(predicted)))
+    belongs = [-1] * len(predicted)
+    while left_true and left_found:
+        pairs = itertools.product(left_true, left_found)
+        distance, true, found = min((np.hypot(*(truth[t] - predicted[p])), t, p) for t, p in pairs)
+        if distance > radius:
+            break
+        belongs[found] = true
+        left_true.remove(true)
+        left_found.remove(found)
+    return belongs
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_matching_is_that_of_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(0, 100, (rng.integers(0, 12), 2))
+    predicted = rng.uniform(0, 100, (rng.integers(0, 12), 2))
+    assert match(truth, predicted, 20.0).tolist() == brute_force(truth, predicted, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "belongs", "double"),
+    [
+        ([[1, 0], [101, 0]], [0, 1], [False, False]),
+        ([[5, 0], [1, 0]], [-1, 0], [True, False]),  # the nearer one has it
+        ([[1, 0], [50, 0]], [0, -1], [False, False]),  # far from all: wrong, not double
+        ([[20, 0]], [0], [False]),
+        ([[20.1, 0]], [-1], [False]),
+    ],
+)
+def test_duplicates_by_hand(predicted, belongs, double):
+    predicted = np.array(predicted, float)
+    found = match(ROW, predicted, 20.0)
+    assert found.tolist() == belongs
+    assert duplicates(ROW, predicted, found, 20.0).tolist() == double
+
+
+def test_everything_is_found_when_the_last_one_is():
+    order = np.array([[200.0, 0], [0, 0], [0, 1], [100, 0], [100, 1]])
+    assert everything_found(ROW, order, 20.0).tolist() == [False] * 4 + [True] * 2
+    assert everything_found(np.zeros((0, 2)), order[:1], 20.0).tolist() == [True, True]
+
+
+def sample(truth, predicted, done, scale: float = 1.0) -> dict:
+    """A data sample of a picture ``scale`` times as large as the input."""
+    truth, predicted = (np.array(part, float).reshape(-1, 2) for part in (truth, predicted))
+    keypoints = np.column_stack([truth * scale, np.full(len(truth), 2.0)])
+    return dict(
+        raw_ann_info=dict(keypoints=keypoints.ravel().tolist()),
+        pred_instances=dict(
+            keypoints=predicted[None] * scale, done_probability=np.array(done, float)[None]
+        ),
+        input_size=(384, 384),
+        input_scale=np.array([384.0, 384.0]) * scale,
+        img_path="folder/picture.jpg",
+    )
+
+
+def metrics(*samples: dict, **options) -> dict[str, float]:
+    metric = PointingMetric(**options)
+    metric.process([], samples)
+    return metric.evaluate(len(samples))
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_a_perfect_sequence(scale):
+    """In px of the input, whatever the size of the picture."""
+    found = metrics(sample(ROW, ROW + (3, 4), [0, 0, 0, 1], scale))
+    assert found["pointing/F1"] == 1
+    assert found["pointing/error_px"] == pytest.approx(5)
+    assert found["pointing/count_MAE"] == found["pointing/duplicates"] == 0
+    for name in ("done_recall", "done_precision", "going_recall"):
+        assert found[f"pointing/{name}"] == 1
+
+
+def test_two_pictures_by_hand():
+    """One of three is missed; in the second, one thing is pointed at twice before done."""
+    found = metrics(
+        sample(ROW, ROW[:2], [0.1, 0.2, 0.9]),
+        sample(ROW[:1], [[0, 0], [10, 0]], [0.1, 0.3, 0.7]),
+    )
+    assert found["pointing/precision"] == pytest.approx(3 / 4)
+    assert found["pointing/recall"] == pytest.approx(3 / 4)
+    assert found["pointing/F1"] == pytest.approx(3 / 4)
+    assert found["pointing/count_MAE"] == 1
+    assert found["pointing/count_RMSE"] == 1
+    assert found["pointing/duplicates"] == pytest.approx(1 / 4)
+    # second picture: done was right at steps 1 and 2 and said at step 2; first: said once, wrongly
+    assert found["pointing/done_recall"] == pytest.approx(1 / 2)
+    assert found["pointing/done_precision"] == pytest.approx(1 / 2)
+    assert found["pointing/going_recall"] == pytest.approx(3 / 4)
+
+
+def test_nothing_predicted_and_nothing_there():
+    assert metrics(sample(ROW, [], [0.9]))["pointing/F1"] == 0
+    empty = metrics(sample([], [], [0.9]))
+    assert empty["pointing/count_MAE"] == 0
+    assert empty["pointing/done_recall"] == 1
+
+
+def test_the_control_is_the_mean_of_training():
+    found = metrics(sample(ROW, ROW, [0, 0, 0, 1]), sample([], [], [1]), mean_count=2.0)
+    assert found["pointing/count_MAE_of_mean"] == pytest.approx(1.5)
+
+
+def test_a_row_a_picture_is_written(tmp_path):
+    path = tmp_path / "pictures.csv"
+    metrics(sample(ROW, ROW[:2], [0.1, 0.2, 0.9]), out_file=str(path))
+    (row,) = pd.read_csv(path).to_dict("records")
+    assert (row["picture"], row["true"], row["predicted"], row["matched"]) == (
+        "picture.jpg",
+        3,
+        2,
+        2,
+    )
+
+
+def test_a_radius_of_0_is_refused():
+    with pytest.raises(ValueError, match="radius_px above 0"):
+        PointingMetric(radius_px=0)

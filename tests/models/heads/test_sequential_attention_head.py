@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+
+from equikpt import stack
+
+stack.ready()
+
+from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
+from mmpose.structures import PoseDataSample  # noqa: E402
+
+from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
+
+SIZE = 64
+PLACES = torch.tensor(
+    [[[-0.5, -0.5], [0.25, 0.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]]
+)
+VALID = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+
+
+def make_head(order: str = "reading", **options) -> SequentialAttentionHead:
+    torch.manual_seed(0)
+    decoder = dict(type="PointSequence", input_size=(SIZE, SIZE), max_points=3, order=order)
+    small = dict(width=16, heads=2, memory_layers=1, num_glimpses=2)
+    return SequentialAttentionHead(8, 3, decoder, **dict(attention=small) | options)
+
+
+@pytest.fixture
+def feats() -> tuple[torch.Tensor]:
+    return (torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(1)),)
+
+
+def samples(points: torch.Tensor = PLACES, valid: torch.Tensor = VALID) -> list[PoseDataSample]:
+    made = []
+    for its_points, its_valid in zip(points, valid, strict=True):
+        sample = PoseDataSample()
+        sample.gt_instance_labels = InstanceData(
+            points=its_points[None], points_valid=its_valid[None]
+        )
+        made.append(sample)
+    return made
+
+
+def test_what_is_lost_and_what_is_read(feats):
+    losses = make_head().loss(feats, samples())
+    assert set(losses) == {
+        "loss_x", "loss_y", "loss_done", "loss_attention", "spatial", "error_px", "done_accuracy",
+        "going_accuracy",
+    }  # fmt: skip
+    assert all(value.ndim == 0 and torch.isfinite(value) for value in losses.values())
+    torch.testing.assert_close(losses["spatial"], losses["loss_x"] + losses["loss_y"])
+    assert not losses["spatial"].requires_grad  # a reading; its parts are what is trained
+
+
+def test_padding_changes_nothing(feats):
+    """A picture's losses are the same whatever stands behind its last point."""
+    head = make_head()
+    moved = PLACES.clone()
+    moved[1, 1:] = 0.7
+    plain, changed = (head.loss(feats, samples(points)) for points in (PLACES, moved))
+    for name, value in plain.items():
+        torch.testing.assert_close(changed[name], value, msg=name)
+
+
+def test_a_named_point_without_label_is_not_trained(feats):
+    head = make_head(order="given", mode="keypoints")
+    valid = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    moved = PLACES.clone()
+    moved[0, 1] = 0.9
+    plain, changed = (head.loss(feats, samples(points, valid)) for points in (PLACES, moved))
+    for name, value in plain.items():
+        torch.testing.assert_close(changed[name], value, msg=name)
+
+
+def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
+    """At the first step, where nothing is marked. The reading order does care."""
+    one_step = torch.tensor([[1.0, 1.0, 1.0]] * 2)
+    places = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    turned = places.flip(1)
+    found = {}
+    for target in ("nearest", "next"):
+        head = make_head(target=target)
+        first, second = (
+            head.teach(feats, samples(points, one_step)).target[:, 0] for points in (places, turned)
+        )
+        found[target] = torch.allclose(first, second)
+    assert found == {"nearest": True, "next": False}
+
+
+def test_noise_is_added_in_training_alone(feats):
+    head = make_head()
+    head.given_noise = 0.1
+    head.train()
+    noisy = head.teach(feats, samples())
+    head.eval()
+    plain = head.teach(feats, samples())
+    torch.testing.assert_close(plain.given, PLACES)
+    assert 0.03 < (noisy.given - PLACES).std() < 0.3
+    torch.testing.assert_close(noisy.target[0, :3], PLACES[0])  # the targets are the true points
+
+
+def teach_by_heart(head: SequentialAttentionHead, feats, steps: int = 150) -> None:
+    head.train()
+    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+    for _ in range(steps):
+        losses = head.loss(feats, samples())
+        optimizer.zero_grad()
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        optimizer.step()
+    head.eval()
+
+
+@pytest.mark.parametrize("balance", ["balanced", "steps", "sampled"])
+def test_learns_two_pictures_by_heart_and_runs_freely(feats, balance):
+    """From features of noise alone: three points in their order, and one; then done."""
+    head = make_head(done_balance=balance)
+    with torch.no_grad():
+        untrained = head.predict(feats, samples())
+    teach_by_heart(head, feats)
+    with torch.no_grad():
+        trained = head.predict(feats, samples())
+    expected = [(PLACES[0] + 1) * SIZE / 2, (PLACES[1, :1] + 1) * SIZE / 2]
+    for instance, points in zip(trained, expected, strict=True):
+        assert instance.keypoints.shape == (1, len(points), 2)
+        assert np.abs(instance.keypoints[0] - points.numpy()).max() < 4
+        assert instance.done_probability.shape == (1, len(points) + 1)
+        assert (instance.done_probability[0, :-1] < 0.5).all()
+        assert instance.done_probability[0, -1] >= 0.5
+        assert ((instance.keypoint_scores >= 0) & (instance.keypoint_scores <= 1)).all()
+    assert any(
+        first.keypoints.shape != second.keypoints.shape
+        or np.abs(first.keypoints - second.keypoints).max() > 4
+        for first, second in zip(untrained, trained, strict=True)
+    )
+
+
+def test_a_sequence_ends_at_the_most_points(feats):
+    head = make_head(done_threshold=1.1)  # never done
+    instances = head.predict(feats, samples())
+    assert [instance.keypoints.shape for instance in instances] == [(1, 3, 2)] * 2
+    assert [instance.done_probability.shape for instance in instances] == [(1, 4)] * 2
+
+
+def test_an_empty_sequence_is_no_point(feats):
+    head = make_head(done_threshold=0.0)  # done at once
+    instances = head.predict(feats, samples())
+    assert [instance.keypoints.shape for instance in instances] == [(1, 0, 2)] * 2
+    assert [instance.done_probability.shape for instance in instances] == [(1, 1)] * 2
+
+
+def test_named_steps_are_all_predicted(feats):
+    head = make_head(order="given", mode="keypoints", done_threshold=0.0)
+    assert [each.keypoints.shape for each in head.predict(feats, samples())] == [(1, 3, 2)] * 2
+
+
+def test_done_weight_and_attention_weight_are_factors(feats):
+    plain, changed = (
+        make_head(**options).loss(feats, samples())
+        for options in (
+            dict(done_weight=1.0, attention_weight=1.0),
+            dict(done_weight=3.0, attention_weight=0.5),
+        )
+    )
+    torch.testing.assert_close(changed["loss_done"], 3 * plain["loss_done"])
+    torch.testing.assert_close(changed["loss_attention"], 0.5 * plain["loss_attention"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(mode="lines"), "expected mode to be one of points, keypoints"),
+        (dict(target="last"), "expected target to be one of next, nearest"),
+        (dict(done_balance="half"), "expected done_balance to be one of steps, balanced, sampled"),
+        (dict(mode="keypoints", target="nearest"), "whose steps have names"),
+    ],
+)
+def test_wrong_options_say_what_is_right(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_head(**options)
+
+
+def test_a_flip_test_is_refused(feats):
+    with pytest.raises(ValueError, match="without flip_test"):
+        make_head().predict(feats, samples(), dict(flip_test=True))
