@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from equikpt import stack
+
+stack.ready()
+
+from mmengine.dataset import Compose  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+import equikpt.register  # noqa: E402, F401 - the transforms
+from equikpt.datasets.point_sequence import PointSequenceDataset  # noqa: E402
+from equikpt.launch import load_config  # noqa: E402
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Four pictures of 60 × 40 px with 1 to 4 points; three to train on."""
+    (tmp_path / "images").mkdir()
+    records = {}
+    for count in (1, 2, 3, 4):
+        name = f"{count}.jpg"
+        picture = np.full((40, 60, 3), 90, np.uint8)
+        points = [[12.0 * n, 9.0 * n] for n in range(1, count + 1)]
+        for x, y in points:
+            cv2.circle(picture, (int(x), int(y)), 2, (255, 255, 255), -1)
+        cv2.imwrite(str(tmp_path / "images" / name), picture)
+        records[name] = dict(H=400, W=600, points=points)  # of another version, as in FSC-147
+    splits = dict(train=["1.jpg", "2.jpg", "4.jpg"], val=["3.jpg"])
+    write(tmp_path, records, splits)
+    return tmp_path
+
+
+def write(root, records=None, splits=None) -> None:
+    for name, content in (("points.json", records), ("splits.json", splits)):
+        if content is not None:
+            (root / name).write_text(json.dumps(content))
+
+
+def read(root, **options) -> PointSequenceDataset:
+    return PointSequenceDataset(
+        data_root=str(root),
+        ann_file="points.json",
+        data_prefix=dict(img="images/"),
+        **dict(split_file="splits.json", split="train", pipeline=[]) | options,
+    )
+
+
+def records(root) -> dict:
+    return json.loads((root / "points.json").read_text())
+
+
+def counts(dataset) -> list[int]:
+    return [dataset[i]["keypoints"].shape[1] for i in range(len(dataset))]
+
+
+def test_a_split_in_its_order(root):
+    assert counts(read(root)) == [1, 2, 4]
+    assert counts(read(root, split="val")) == [3]
+    assert counts(read(root, split_file=None)) == [1, 2, 3, 4]
+
+
+def test_a_sample_is_the_whole_picture_with_unnamed_points(root):
+    sample = read(root)[1]
+    assert sample["bbox"].tolist() == [[0, 0, 59, 39]]
+    assert sample["keypoints"].tolist() == [[[12, 9], [24, 18]]]
+    assert sample["keypoints_visible"].tolist() == [[1, 1]]
+    assert sample["flip_indices"] == [0, 1]
+    assert sample["raw_ann_info"]["keypoints"] == [12, 9, 2, 24, 18, 2]
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        (dict(min_points=2), [2, 4]),
+        (dict(max_points=2), [1, 2]),
+        (dict(min_points=2, max_points=3), [2]),
+    ],
+)
+def test_pictures_with_too_few_or_too_many_points(root, limits, left):
+    dataset = read(root, **limits)
+    assert counts(dataset) == left
+    assert [sample["id"] for sample in dataset] == list(range(len(left)))
+
+
+BROKEN = {
+    "missing picture": (lambda root, r: (root / "images/2.jpg").unlink(), "2.jpg: no picture"),
+    "no picture": (
+        lambda root, r: (root / "images/2.jpg").write_text("text"),
+        "2.jpg: no picture",
+    ),
+    "no record": (lambda root, r: r.pop("2.jpg"), "2.jpg: no points"),
+    "no points": (lambda root, r: r["2.jpg"].pop("points"), "2.jpg: no points"),
+    "NaN": (
+        lambda root, r: r["2.jpg"].update(points=[[1, float("nan")]]),
+        "2.jpg: points that are no numbers",
+    ),
+    "no pairs": (
+        lambda root, r: r["2.jpg"].update(points=[[1, 2, 3]]),
+        "2.jpg: points that are no pairs",
+    ),
+    "outside": (
+        lambda root, r: r["2.jpg"].update(points=[[10, 45]]),
+        "2.jpg: points outside its 60 x 40 px",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_records_are_named_and_left_out(root, fault, caplog, monkeypatch):
+    spoil, told = BROKEN[fault]
+    content = records(root)
+    spoil(root, content)
+    write(root, content)
+    logger = logging.getLogger("broken_records")
+    monkeypatch.setattr(
+        "equikpt.datasets.point_sequence.MMLogger.get_current_instance", lambda: logger
+    )
+    with caplog.at_level(logging.WARNING, logger="broken_records"):
+        assert counts(read(root, max_missing_share=0.5)) == [1, 4]
+    assert told in caplog.text
+    with pytest.raises(FileNotFoundError, match="raise max_missing_share"):
+        read(root, max_missing_share=0.1)
+
+
+def test_a_point_on_the_border_is_moved_onto_the_last_px(root):
+    content = records(root)
+    content["1.jpg"]["points"] = [[60.5, 40.0]]
+    write(root, content)
+    assert read(root)[0]["keypoints"].tolist() == [[[59, 39]]]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(split="test"), ValueError, "one of train, val"),
+        (dict(split_file="gone.json"), FileNotFoundError, "no such file"),
+        (dict(min_points=5), ValueError, "no picture of the split 'train'"),
+        (dict(min_points=3, max_points=2), ValueError, "not below it"),
+        (dict(max_missing_share=2), ValueError, "expected 0 to 1"),
+        (dict(check_images="all"), ValueError, "expected one of none, header, full"),
+    ],
+)
+def test_wrong_options_say_what_is_right(root, options, error, message):
+    with pytest.raises(error, match=message):
+        read(root, **options)
+
+
+@pytest.mark.parametrize("content", ["[1]", "no JSON"])
+def test_another_file_is_refused(root, content):
+    (root / "points.json").write_text(content)
+    with pytest.raises(ValueError, match="expected an object|is no JSON"):
+        read(root)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_points_stay_on_their_things_through_the_whole_pipeline(root, seed):
+    """Every point of the sequence lies on a white dot of the input, in reading order."""
+    init_default_scope("mmpose")
+    cfg = load_config("sequential_fsc147_384")
+    geometry = [step for step in cfg.train_pipeline if step["type"] != "AlbumentationsV2"]
+    dataset = read(root, pipeline=[])
+    np.random.seed(seed)  # noqa: NPY002 - the state that MMPose's transforms draw from
+    packed = Compose(geometry)(dataset[2])
+    labels = packed["data_samples"].gt_instance_labels
+    places = labels.points[0][labels.points_valid[0] > 0].numpy()
+    assert len(places)
+    assert (np.diff(places[:, 1]) >= 0).all()
+    picture = packed["inputs"][0].numpy()
+    for x, y in ((places + 1) * 192).round().astype(int):
+        if 2 <= x < 382 and 2 <= y < 382:
+            assert picture[y - 2 : y + 3, x - 2 : x + 3].max() > 200
