@@ -19,7 +19,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset  # noqa: E402
 from mmpose.registry import DATASETS, TRANSFORMS  # noqa: E402
 
 from equikpt.datasets.transforms.labels import has_points, labelled, points_key  # noqa: E402
-from equikpt.visualize import contact_sheet, draw_pose  # noqa: E402
+from equikpt.visualize import contact_sheet, draw_instance  # noqa: E402
 
 TARGETS = "GenerateTarget"
 """From here on samples are tensors for the model."""
@@ -130,7 +130,7 @@ def _drawn(sample: dict | None, dataset: BaseCocoStyleDataset) -> np.ndarray:
         return picture
     visibility = sample.get("keypoints_visibility", 2 * labelled(sample))
     for points, visible in zip(sample[points_key(sample)], visibility, strict=True):
-        picture = draw_pose(picture, points[:, :2], dataset.metainfo, visible)
+        picture = draw_instance(picture, points[:, :2], dataset.metainfo, visible)
     return picture
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from equikpt.metainfo.points import METAINFO as UNNAMED
+
 HIDDEN = 1
 """COCO visibility of a point that is labelled but not seen."""
 
@@ -87,6 +89,26 @@ def draw_pose(
         cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), -1 if not hollow else 2, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius_px, colour, -1 if not hollow else 1, cv2.LINE_AA)
     return canvas
+
+
+def has_names(metainfo: dict) -> bool:
+    """Whether a data set's points are named keypoints, and not any number of unnamed things."""
+    return metainfo["dataset_name"] != UNNAMED["dataset_name"]
+
+
+def draw_instance(
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    metainfo: dict,
+    visibility: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    threshold: float = 0.3,
+) -> np.ndarray:
+    """:func:`draw_pose`, or for unnamed points :func:`draw_sequence`; arguments as the former."""
+    if has_names(metainfo):
+        return draw_pose(image, keypoints, metainfo, visibility, scores, threshold)
+    points = np.asarray(keypoints, float)
+    return draw_sequence(image, points if visibility is None else points[visibility > 0], scores)
 
 
 def draw_sequence(

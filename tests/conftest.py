@@ -156,6 +156,33 @@ def sample_people(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sample_points(tmp_path_factory) -> Path:
+    """Folder in FSC-147's layout with drawn dots: 8 pictures to train on, 4 each for the rest."""
+    import json
+
+    import cv2
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("points")
+    (folder / "images_384_VarV2").mkdir()
+    rng = np.random.default_rng(0)
+    records: dict[str, dict] = {}
+    splits: dict[str, list[str]] = {}
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        splits[split] = [f"{split}_{number}.png" for number in range(count)]
+        for name in splits[split]:
+            picture = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
+            points = rng.uniform((10, 10), (190, 140), (int(rng.integers(1, 6)), 2))
+            for x, y in points.round().astype(int).tolist():
+                cv2.circle(picture, (x, y), 6, (230, 230, 230), -1)
+            cv2.imwrite(str(folder / "images_384_VarV2" / name), picture)
+            records[name] = dict(H=300, W=400, points=points.tolist())
+    (folder / "annotation_FSC147_384.json").write_text(json.dumps(records))
+    (folder / "Train_Test_Val_FSC_147.json").write_text(json.dumps(splits))
+    return folder
+
+
 def _person(number: int, image: int, points, labels: int = 17) -> dict:
     """An annotation whose box and outline go around ``points`` (N, 2)."""
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()

@@ -5,7 +5,17 @@ import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.visualize import contact_sheet, draw_pose
+from equikpt.metainfo.points import METAINFO as POINTS
+from equikpt.visualize import (
+    ERROR_BGR,
+    PREDICTION_BGR,
+    TARGET_BGR,
+    contact_sheet,
+    draw_instance,
+    draw_pose,
+    draw_sequence,
+    draw_step,
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +100,28 @@ def test_contact_sheet_refuses():
         contact_sheet([])
     with pytest.raises(ValueError, match="expected 1 captions"):
         contact_sheet([np.zeros((9, 9, 3), np.uint8)], captions=["a", "b"])
+
+
+def test_unnamed_points_are_drawn_with_their_numbers():
+    image = np.full((120, 120, 3), 60, np.uint8)
+    points = np.array([[30.0, 40.0], [80.0, 90.0], [60.0, 20.0]])
+    metainfo = parse_pose_metainfo(POINTS)
+    drawn = draw_instance(image, points, metainfo, visibility=np.array([2, 2, 0]))
+    changed = (drawn != image).any(axis=-1)
+    assert changed[40, 30]
+    assert changed[90, 80]
+    assert not changed[15:25, 55:65].any()
+    np.testing.assert_array_equal(drawn, draw_sequence(image, points[:2]))
+    assert image.max() == 60  # the picture itself is as it was
+
+
+def test_a_step_shows_target_prediction_and_error_on_the_right_alone():
+    image = np.full((120, 120, 3), 60, np.uint8)
+    drawn = draw_step(image, np.zeros((0, 2)), np.array([30.0, 60]), np.array([90.0, 60]), 0.25)
+    assert drawn.shape == (120, 240, 3)
+    assert (drawn[:, :120] == 60).all()
+    right = drawn[:, 120:]
+    for colour in (TARGET_BGR, PREDICTION_BGR, ERROR_BGR):
+        assert (right == colour).all(axis=-1).any()
+    done = draw_step(image, np.zeros((0, 2)), np.array([30.0, 60]), None, 0.75)[:, 120:]
+    assert not (done == ERROR_BGR).all(axis=-1).any()  # nothing to be wrong about

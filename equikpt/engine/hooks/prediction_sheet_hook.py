@@ -15,7 +15,7 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
 from equikpt.files import write_bytes
-from equikpt.visualize import check_picture_name, contact_sheet, draw_pose
+from equikpt.visualize import check_picture_name, contact_sheet, draw_instance, has_names
 
 CONTEXT = 1.25
 """A cell shows the box enlarged by this factor."""
@@ -68,8 +68,10 @@ class PredictionSheetHook(Hook):
         outputs: Sequence[PoseDataSample] | None = None,
     ) -> None:
         """Keep what this batch holds of the chosen instances."""
+        named = has_names(runner.test_dataloader.dataset.metainfo)
         for sample in outputs or ():
-            self._labelled = self._labelled | (_truth(sample)[:, 2] > 0)
+            if named:
+                self._labelled = self._labelled | (_truth(sample)[:, 2] > 0)
             if self._seen in self._wanted:
                 self._chosen.append(sample)
             self._seen += 1
@@ -90,12 +92,12 @@ class PredictionSheetHook(Hook):
         image = imfrombytes(get(sample.img_path))
         predicted = sample.pred_instances
         truth = _truth(sample)
-        with_truth = draw_pose(image, truth[:, :2], metainfo, visibility=truth[:, 2])
-        with_prediction = draw_pose(
+        with_truth = draw_instance(image, truth[:, :2], metainfo, visibility=truth[:, 2])
+        with_prediction = draw_instance(
             image,
             predicted.keypoints[0],
             metainfo,
-            visibility=np.where(self._labelled, 2, 0),
+            visibility=np.where(self._labelled, 2, 0) if has_names(metainfo) else None,
             scores=predicted.keypoint_scores[0],
             threshold=self.score_threshold,
         )

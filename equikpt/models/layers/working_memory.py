@@ -70,20 +70,14 @@ class WorkingMemory(nn.Module):
         super().__init__()
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.names = nn.Parameter(torch.randn(names, width) * 0.02) if names else None
-        self.missing = nn.Parameter(torch.randn(width) * 0.02) if names else None
         self.place = PlaceEmbedding(width)
         self.look = nn.Linear(channels, width)
         self.layers = nn.ModuleList(CausalLayer(width, heads) for _ in range(layers))
 
     def tokens(self, features: Tensor, points: Tensor, valid: Tensor) -> Tensor:
-        """(B, N, D) of points (B, N, 2); named ones not valid (B, N) are said to be missing.
-
-        Unnamed ones are all there: what is not valid is padding, which no step that counts knows.
-        """
+        """(B, N, D) of points (B, N, 2); nothing, 0, of those that are not valid (B, N)."""
         known = self.place(points) + self.look(sample_at(features, points))
-        if self.missing is None:
-            return known
-        return torch.where(valid[..., None] > 0, known, self.missing)
+        return known * valid[..., None]
 
     def forward(self, features: Tensor, points: Tensor, valid: Tensor) -> Tensor:
         """(B, N + 1, D): what each step knows; the first knows nothing but the start."""
