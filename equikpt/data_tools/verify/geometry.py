@@ -1,0 +1,209 @@
+"""Boxes, areas and points against each other and against the picture; no picture is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.label_set import LabelSet
+
+OUTSIDE_SHARE = 0.05
+"""Of the box's longer side, how far outside a point may be: hidden ends are clicked by guess."""
+OUTSIDE_PX = 2.0
+SEEN = 2
+"""COCO visibility of a point that is not hidden."""
+REACHES_OUT_PX = 1.0
+"""How far a box may reach out of its picture: exporters round."""
+AREA_SHARE = 1.02
+HELD_SHARE = 0.9
+"""Of the labelled points of a file, how many must fit for a reading of it to be the right one."""
+MISREAD_SHARE = 0.5
+"""How many fit at most where a file is in another form."""
+FRACTION_LIMIT = 1.5
+"""Largest coordinate of a file that seems to hold fractions; points may lie a little outside."""
+
+READINGS: tuple[tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]], ...] = (
+    (
+        "[left, top, right, bottom]",
+        lambda box, size: np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1),
+    ),
+    ("[x, y, width, height] with y the bottom", lambda box, size: box - box[:, [3]] * (0, 1, 0, 0)),
+    (
+        "[x, y, width, height] with x, y the centre",
+        lambda box, size: box - box[:, [2, 3, 2, 3]] * (0.5, 0.5, 0, 0),
+    ),
+    (
+        "[y, x, height, width]",
+        lambda box, size: box[:, [1, 0, 3, 2]],
+    ),
+    ("fractions of the picture", lambda box, size: box * size[:, [0, 1, 0, 1]]),
+)
+"""What boxes are taken for by exporters: name, and function to [x, y, width, height] in px."""
+
+
+def check_geometry(labels: LabelSet) -> Iterator[Fault]:
+    """Everything that numbers alone tell; what ``check_coco`` finds is among the structure."""
+    if not len(labels):
+        return
+    explained = np.zeros(len(labels), bool)
+    for index in range(len(labels.files)):
+        mine = labels.file == index
+        for fault, explains_boxes in _forms(labels, mine, labels.files[index].name):
+            yield fault
+            explained |= mine & explains_boxes
+    yield from _points_and_box(labels, ~explained)
+    yield from _box_and_picture(labels, ~explained)
+    yield from _areas(labels)
+    yield from _places(labels)
+
+
+def box_excess_px(xy: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(N, K) how far each point is outside its box, 0 inside; (N, K, 2) and (N, 4) in px."""
+    low, high = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:]
+    return np.maximum(np.maximum(low - xy, xy - high), 0).max(axis=-1)
+
+
+def held(xy: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(N, K) whether boxes (N, 4) hold the points (N, K, 2), within the tolerance."""
+    sides = np.maximum(boxes[:, 2:], 0).max(axis=1)
+    allowed = np.maximum(OUTSIDE_PX, OUTSIDE_SHARE * sides)[:, None]
+    return box_excess_px(xy, boxes) <= allowed
+
+
+def _forms(labels: LabelSet, mine: np.ndarray, file: str) -> Iterator[tuple[Fault, bool]]:
+    """Mistakes of an exporter that all rows of a file share, and whether they explain the boxes."""
+    labelled = labels.labelled[mine]
+    xy, sizes, boxes = labels.xy[mine], labels.sizes[mine], labels.boxes[mine]
+    if not labelled.any():
+        return
+    if xy[labelled].max() <= FRACTION_LIMIT < sizes.min():
+        found = f"the largest coordinate of all labelled points is {xy[labelled].max():.3g}"
+        yield Fault("fractions", found, file=file), True
+        return
+    inside = _share(_in_picture(xy, sizes), labelled)
+    exchanged = _share(_in_picture(xy, sizes[:, ::-1]), labelled)
+    if inside < HELD_SHARE + 0.05 and exchanged > max(inside, 0.99):
+        yield (
+            Fault(
+                "size_form",
+                f"{inside:.0%} of the labelled points are inside their pictures as listed, "
+                f"{exchanged:.0%} with width and height exchanged",
+                file=file,
+            ),
+            False,
+        )
+    as_written = _share(held(xy, boxes), labelled)
+    if as_written > MISREAD_SHARE or not np.isfinite(boxes).all():
+        return
+    shares = [(_share(held(xy, read(boxes, sizes)), labelled), name) for name, read in READINGS]
+    share, name = max(shares)
+    if share >= HELD_SHARE:
+        yield (
+            Fault(
+                "box_form",
+                f"boxes hold {as_written:.0%} of the labelled points as written, {share:.0%} if "
+                f"read as {name}",
+                file=file,
+            ),
+            True,
+        )
+
+
+def _share(which: np.ndarray, of: np.ndarray) -> float:
+    return float(which[of].mean())
+
+
+def _in_picture(xy: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return np.minimum(xy, sizes[:, None] - xy).min(axis=-1) >= 0
+
+
+def _points_and_box(labels: LabelSet, judged: np.ndarray) -> Iterator[Fault]:
+    """Boxes that do not hold their points; hidden points are guessed and may be anywhere near."""
+    has_box = np.isfinite(labels.boxes).all(axis=1) & (labels.boxes[:, 2:] > 0).all(axis=1)
+    judged = judged & has_box
+    out = ~held(labels.xy, labels.boxes)
+    middle = np.ma.median(
+        np.ma.array(labels.xy, mask=np.repeat(~labels.labelled[..., None], 2, axis=-1)), axis=1
+    ).filled(0)
+    away = judged & ~held(middle[:, None], labels.boxes)[:, 0]
+    seen = (labels.visibility == SEEN) & ~_at_origin(labels)
+    seen_out = out & seen & (judged & ~away)[:, None]
+    excess = box_excess_px(labels.xy, labels.boxes)
+    for check, which in (
+        ("box_misses_points", out & labels.labelled & away[:, None]),
+        ("point_outside_box", seen_out),
+    ):
+        for index in np.flatnonzero(which.any(axis=1)):
+            points = np.flatnonzero(which[index])
+            farthest = excess[index, points].max()
+            yield labels.fault(
+                check,
+                index,
+                f"{len(points)} of {labels.labelled[index].sum()} labelled points are outside the "
+                f"box, by up to {farthest:.0f} px: {labels.scheme.named(points)}",
+                points,
+                farthest / labels.boxes[index, 2:].max(),
+            )
+
+
+def _box_and_picture(labels: LabelSet, judged: np.ndarray) -> Iterator[Fault]:
+    """Boxes that reach out; those with nothing inside are an error of ``check_coco``."""
+    low = labels.boxes[:, :2]
+    high = low + labels.boxes[:, 2:]
+    excess = np.maximum(-low, high - labels.sizes).max(axis=1)
+    inside = np.minimum(high, labels.sizes - 1) - np.maximum(low, 0)
+    reaches = (excess > REACHES_OUT_PX) & (inside > 0).all(axis=1) & judged
+    for index in np.flatnonzero(reaches):
+        box = ", ".join(f"{value:g}" for value in labels.boxes[index])
+        width, height = labels.sizes[index]
+        yield labels.fault(
+            "box_outside_picture",
+            index,
+            f"the box [{box}] reaches out of the picture of {width:g} x {height:g} by "
+            f"{excess[index]:.1f} px",
+            score=excess[index] / labels.sizes[index].max(),
+        )
+
+
+def _areas(labels: LabelSet) -> Iterator[Fault]:
+    of_box = labels.boxes[:, 2] * labels.boxes[:, 3]
+    for index in np.flatnonzero((labels.areas > AREA_SHARE * of_box + 1) & (of_box > 0)):
+        yield labels.fault(
+            "area_over_box",
+            index,
+            f"the area is {labels.areas[index]:.0f} px², that of its box {of_box[index]:.0f} px²",
+            score=labels.areas[index] / of_box[index],
+        )
+
+
+def _at_origin(labels: LabelSet) -> np.ndarray:
+    """(N, K) labelled points at 0, 0, where exporters put those that are not."""
+    return labels.labelled & ~labels.xy.any(axis=-1)
+
+
+def _places(labels: LabelSet) -> Iterator[Fault]:
+    """Labelled points at the corner of the picture, and several at one place."""
+    at_origin = _at_origin(labels)
+    for index in np.flatnonzero(at_origin.any(axis=1)):
+        points = np.flatnonzero(at_origin[index])
+        names = labels.scheme.named(points)
+        found = f"labelled at 0, 0: {names}"
+        yield labels.fault("labelled_at_origin", index, found, points, len(points))
+    # as complex numbers, equal points are neighbours once sorted; those without label all differ
+    place = labels.xy[..., 0] + 1j * labels.xy[..., 1]
+    apart = -1.0 - np.arange(place.shape[1])
+    place = np.where(labels.labelled & ~at_origin, place, apart)
+    in_order = np.sort(place, axis=1)
+    same = (in_order[:, 1:] == in_order[:, :-1]).any(axis=1)
+    for index in np.flatnonzero(same):
+        values, inverse, counts = np.unique(place[index], return_inverse=True, return_counts=True)
+        points = np.flatnonzero(counts[inverse] > 1)
+        yield labels.fault(
+            "points_coincide",
+            index,
+            f"at one place: {labels.scheme.named(points)}",
+            points,
+            len(points),
+        )

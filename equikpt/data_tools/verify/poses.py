@@ -1,0 +1,167 @@
+"""Annotations that are unlikely among all the others: sides exchanged, or a point out of place.
+
+Each annotation is judged by models that were fitted without its picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.label_set import LabelSet
+from equikpt.data_tools.verify.limbs import labelled_links
+from equikpt.data_tools.verify.pose_model import PoseModel, Poses, normalised
+
+LEAST_LOG_ODDS = 5.0
+"""Log of the likelihood with sides exchanged over that as labelled, from which it is reported.
+
+With one exchanged annotation in a hundred, 5 makes the exchange somewhat likelier than not.
+"""
+MOST_SHOWN = 20.0
+"""Log odds from which a larger factor would say nothing more."""
+LEAST_LOG_DENSITY = -10.0
+"""Of a point's place given the others, in units of the pose's radius: a usual one is around 2."""
+LEAST_POINTS = 5
+LEAST_POSES = 40
+"""Fewer do not show what poses look like."""
+FOLDS = 5
+MOST_FITTED = 1000
+"""Poses that a model is fitted to; more change little."""
+REPEATS = 3
+"""Of smaller sets, how often folds and start are drawn anew; the mean varies less than one."""
+JUDGED_AT_ONCE = 20_000
+MOST_SUSPECTS = 500
+"""Of the poses that are judged at once, the least likely ones, whose points are judged singly."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What models of the other poses say.
+
+    Args:
+        log_odds: (N, V) log-likelihood of each variant less that as labelled.
+        points: (N, K) log-density of each point given the others; 0 where not labelled, and where
+            the pose as a whole is likely.
+    """
+
+    log_odds: np.ndarray
+    points: np.ndarray
+
+
+def check_poses(labels: LabelSet) -> Iterator[Fault]:
+    """Exchanged sides, and points where the rest of the pose does not lead one to expect them."""
+    scheme = labels.scheme
+    judged = np.flatnonzero(labels.labelled.sum(axis=1) >= LEAST_POINTS)
+    if len(judged) < LEAST_POSES:
+        return
+    poses = normalised(labels.xy[judged], labels.visibility[judged])
+    variants = exchanges(scheme.swap, labelled_links(scheme.links, labels.ever_labelled))
+    pictures = [(int(labels.file[index]), labels.rows[index]["image_id"]) for index in judged]
+    found = evidence(poses, scheme.swap, variants, pictures)
+    best = found.log_odds.argmax(axis=1)
+    for row in np.flatnonzero(found.log_odds.max(axis=1) > LEAST_LOG_ODDS):
+        order, odds = variants[best[row]], found.log_odds[row, best[row]]
+        moved = np.flatnonzero((order != np.arange(len(order))) & labels.labelled[judged[row]])
+        what = "all pairs" if best[row] == 0 else scheme.named(moved)
+        yield labels.fault(
+            "swapped_sides",
+            int(judged[row]),
+            f"a model of the other poses finds this one likelier with left and right of {what} "
+            f"exchanged, by a factor of {np.exp(min(odds, MOST_SHOWN)):,.0f}",
+            moved,
+            odds,
+        )
+    for row in np.flatnonzero(found.points.min(axis=1) < LEAST_LOG_DENSITY):
+        point = int(found.points[row].argmin())
+        yield labels.fault(
+            "misplaced_point",
+            int(judged[row]),
+            f"a model of the other poses expects {scheme.names[point]} elsewhere",
+            [point],
+            -found.points[row, point],
+        )
+
+
+def exchanges(swap: np.ndarray, links: np.ndarray) -> list[np.ndarray]:
+    """Orders (K,) that exchange all pairs, or those of one pair of limbs alone.
+
+    Args:
+        swap: (K,) index of the other side.
+        links: (L, 2); a limb is what they connect without crossing the midline.
+
+    Returns:
+        Nothing where no keypoint has another side; else all pairs first.
+    """
+    identity = np.arange(len(swap))
+    if (swap == identity).all():
+        return []
+    limb = identity.copy()
+    for _ in identity:  # the label of a limb is the lowest index of its pairs
+        limb = np.minimum(limb, limb[swap])
+        for start, end in links:
+            if swap[start] != start and swap[end] != end:
+                limb[[start, end]] = limb[[start, end]].min()
+    orders = [swap]
+    limbs = np.unique(limb[swap != identity])
+    if len(limbs) > 1:
+        orders += [np.where(limb == label, swap, identity) for label in limbs]
+    return orders
+
+
+def evidence(
+    poses: Poses, swap: np.ndarray, variants: Sequence[np.ndarray], groups: Sequence[tuple]
+) -> Evidence:
+    """Judge N poses by cross-fitted models.
+
+    Args:
+        poses: N poses.
+        swap: (K,) index of the other side.
+        variants: V orders of the keypoints.
+        groups: N keys; poses of one key are never judged by a model that was fitted to one of them.
+    """
+    places = {key: place for place, key in enumerate(dict.fromkeys(groups))}
+    group = np.array([places[key] for key in groups])
+    repeats = REPEATS if len(poses) < MOST_FITTED else 1
+    with tqdm(total=repeats * FOLDS, desc="poses", unit="model", delay=5, disable=None) as bar:
+        all_found = [
+            _cross_fitted(poses, swap, variants, group, seed, bar) for seed in range(repeats)
+        ]
+    return Evidence(
+        np.mean([found.log_odds for found in all_found], axis=0),
+        np.mean([found.points for found in all_found], axis=0),
+    )
+
+
+def _cross_fitted(
+    poses: Poses,
+    swap: np.ndarray,
+    variants: Sequence[np.ndarray],
+    group: np.ndarray,
+    seed: int,
+    bar: tqdm,
+) -> Evidence:
+    rng = np.random.default_rng(seed)
+    fold = (rng.permutation(group.max() + 1) % FOLDS)[group]
+    # without a variant the column of zeros says that nothing is gained
+    log_odds = np.zeros((len(poses), max(len(variants), 1)))
+    points = np.zeros(poses.visibility.shape)
+    for number in range(FOLDS):
+        others = np.flatnonzero(fold != number)
+        model = PoseModel(poses[rng.permutation(others)[:MOST_FITTED]], swap, seed)
+        mine = np.flatnonzero(fold == number)
+        for start in range(0, len(mine), JUDGED_AT_ONCE):
+            rows = mine[start : start + JUDGED_AT_ONCE]
+            judged = poses[rows]
+            as_labelled = model.log_likelihood(judged)
+            for column, order in enumerate(variants):
+                log_odds[rows, column] = model.log_likelihood(judged.renamed(order)) - as_labelled
+            per_point = model.log_likelihood(judged, places_only=True)
+            per_point /= (judged.visibility > 0).sum(axis=1)
+            suspects = rows[np.argsort(per_point)[:MOST_SUSPECTS]]
+            points[suspects] = model.log_likelihood_of_points(poses[suspects])
+        bar.update()
+    return Evidence(log_odds, points)

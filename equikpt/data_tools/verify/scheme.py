@@ -1,0 +1,122 @@
+"""The keypoints that a file is checked against: a metainfo of equikpt, or what the file says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from equikpt.data_tools.convert.schemes import partner_name, side_of
+from equikpt.data_tools.verify import METAINFOS
+from equikpt.metainfo import coco17, horse26, p1p2
+from equikpt.metainfo.schema import SIDE_COLORS_RGB
+
+_TABLES = dict(zip(METAINFOS, (horse26, p1p2, coco17), strict=True))
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """K keypoints.
+
+    Args:
+        name: Of the metainfo; ``"file"`` where the file's own names are taken.
+        names: K names in the order of the file format.
+        swap: (K,) index of the same point on the other side, its own for a point of the midline.
+        links: (L, 2) indices of the ends of the skeleton's lines.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    swap: np.ndarray
+    links: np.ndarray
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """(P, 2) indices of points that are each other's other side, the lower one first."""
+        return np.array([(a, b) for a, b in enumerate(self.swap) if a < b], int).reshape(-1, 2)
+
+    def named(self, points: Sequence[int] | np.ndarray) -> str:
+        """Names of the points, in a row."""
+        return ", ".join(self.names[index] for index in points)
+
+    def drawing(self) -> dict:
+        """What :func:`equikpt.visualize.draw_pose` reads of MMPose's parsed metainfo."""
+        sides = [side_of(name) or "middle" for name in self.names]
+        colours = [SIDE_COLORS_RGB[side] for side in sides]
+        return dict(
+            dataset_name=self.name,
+            num_keypoints=len(self.names),
+            keypoint_colors=colours,
+            skeleton_links=[tuple(link) for link in self.links.tolist()],
+            # a link to the midline has the colour of its paired end
+            skeleton_link_colors=[
+                colours[a] if sides[a] != "middle" else colours[b] for a, b in self.links.tolist()
+            ],
+        )
+
+
+def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
+    """The scheme named, or the one whose names the first file has, or the file's own.
+
+    Args:
+        metainfo: One of :data:`METAINFOS`, or None.
+        contents: What :func:`equikpt.datasets.coco_file.load_coco` returned for each file.
+
+    Raises:
+        ValueError: The metainfo is unknown, or the files have no keypoints at all.
+    """
+    if metainfo is not None:
+        if metainfo not in _TABLES:
+            raise ValueError(
+                f"metainfo '{metainfo}' is unknown; expected one of {', '.join(METAINFOS)}"
+            )
+        return _of_table(metainfo)
+    category = next(
+        (row for content in contents for row in content["categories"] if is_named(row)), None
+    )
+    if category is not None:
+        names = tuple(category["keypoints"])
+        for name in METAINFOS:
+            if sorted(names) == sorted(point.name for point in _TABLES[name].KEYPOINTS):
+                return _of_table(name)
+        return _of_names(names, category.get("skeleton"))
+    counts = Counter(
+        len(row["keypoints"]) // 3
+        for content in contents
+        for row in content["annotations"]
+        if isinstance(row.get("keypoints"), list) and row["keypoints"]
+    )
+    if not counts:
+        raise ValueError("no annotation has keypoints; export the file with its keypoints")
+    return _of_names(tuple(f"point {index}" for index in range(counts.most_common(1)[0][0])), None)
+
+
+def is_named(category: dict) -> bool:
+    """Whether a category names its keypoints."""
+    names = category.get("keypoints")
+    return isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names)
+
+
+def _of_table(name: str) -> Scheme:
+    table = _TABLES[name]
+    place = {point.name: index for index, point in enumerate(table.KEYPOINTS)}
+    return Scheme(
+        name,
+        tuple(place),
+        np.array([place[point.swap or point.name] for point in table.KEYPOINTS]),
+        np.array([(place[link.start], place[link.end]) for link in table.LINKS]).reshape(-1, 2),
+    )
+
+
+def _of_names(names: tuple[str, ...], skeleton: object) -> Scheme:
+    place = {name: index for index, name in enumerate(names)}
+    swap = np.array([place.get(partner_name(name), index) for index, name in enumerate(names)])
+    ends = range(1, len(names) + 1)  # COCO counts from 1
+    links = [
+        (link[0] - 1, link[1] - 1)
+        for link in (skeleton if isinstance(skeleton, list) else [])
+        if isinstance(link, list) and len(link) == 2 and all(end in ends for end in link)
+    ]
+    return Scheme("file", names, swap, np.array(links, int).reshape(-1, 2))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from equikpt.data_tools.verify.geometry import READINGS, box_excess_px, check_geometry
+from tests.data_tools.verify.conftest import people, points_of, set_points, told
+
+
+def test_sound_labels_have_no_fault(read):
+    assert list(check_geometry(read(people(20)))) == []
+
+
+def test_excess_is_the_distance_along_the_axes():
+    xy = np.array([[(5.0, 5), (-3, 5), (5, 14), (12, 17)]])
+    assert box_excess_px(xy, np.array([[0.0, 0, 10, 10]])).tolist() == [[0, 3, 4, 7]]
+
+
+def move_point(annotation: dict, place: tuple[float, float, int]) -> None:
+    points = points_of(annotation)
+    points[9] = place
+    set_points(annotation, points)
+
+
+def move_box(annotation: dict) -> None:
+    annotation["bbox"] = [0, 0, 20, 20]
+    annotation["area"] = 200
+
+
+CASES = [
+    pytest.param("box_misses_points", move_box, id="box elsewhere"),
+    pytest.param("point_outside_box", lambda a: move_point(a, (1, 250, 2)), id="point outside"),
+    pytest.param(
+        "box_outside_picture", lambda a: a["bbox"].__setitem__(2, 310 - a["bbox"][0]), id="box out"
+    ),
+    pytest.param("area_over_box", lambda a: a.update(area=90_000), id="area over box"),
+    pytest.param("labelled_at_origin", lambda a: move_point(a, (0, 0, 2)), id="origin"),
+    pytest.param("points_coincide", lambda a: move_point(a, tuple(points_of(a)[7])), id="coincide"),
+]
+
+
+@pytest.mark.parametrize(("check", "spoil"), CASES)
+def test_each_mistake_is_found_once(read, check, spoil):
+    content = people(20)
+    spoil(content["annotations"][6])
+    assert told(check_geometry(read(content))) == [(check, 7)]
+
+
+def test_hidden_points_may_be_guessed_outside_the_box(read):
+    content = people(20)
+    move_point(content["annotations"][6], (1, 250, 1))
+    assert list(check_geometry(read(content))) == []
+
+
+WRITE = {
+    # how an exporter writes [x, y, width, height]
+    "[left, top, right, bottom]": lambda x, y, w, h: [x, y, x + w, y + h],
+    "[x, y, width, height] with y the bottom": lambda x, y, w, h: [x, y + h, w, h],
+    "[x, y, width, height] with x, y the centre": lambda x, y, w, h: [x + w / 2, y + h / 2, w, h],
+    "[y, x, height, width]": lambda x, y, w, h: [y, x, h, w],
+    "fractions of the picture": lambda x, y, w, h: [x / 300, y / 260, w / 300, h / 260],
+}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in READINGS])
+def test_every_reading_undoes_its_way_of_writing(name):
+    boxes = np.array([[10.0, 20, 30, 50], [100, 40, 80, 120]])
+    written = np.array([WRITE[name](*box) for box in boxes])
+    read_boxes = dict(READINGS)[name](written, np.array([[300.0, 260]] * 2))
+    np.testing.assert_allclose(read_boxes, boxes)
+
+
+@pytest.mark.parametrize(
+    "name", ["[x, y, width, height] with y the bottom", "[y, x, height, width]"]
+)
+def test_boxes_in_another_form_are_one_fault_of_the_file(read, name):
+    content = people(20)
+    for annotation in content["annotations"]:
+        annotation["bbox"] = WRITE[name](*annotation["bbox"])
+        annotation["area"] = 100
+    (fault,) = check_geometry(read(content))
+    assert fault.check == "box_form"
+    assert f"read as {name}" in fault.sentence
+    assert fault.annotation_id is None
+
+
+def test_exchanged_width_and_height_are_one_fault_of_the_file(read):
+    content = people(20)
+    for image in content["images"]:
+        image["width"], image["height"] = 150, 300
+    for annotation in content["annotations"]:
+        points = points_of(annotation)
+        points[:, :2] = points[:, 1::-1]  # lying: up to 300 wide, and 150 high
+        points[:, 0] += 60
+        points[:, 1] *= 0.4
+        set_points(annotation, points)
+        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        annotation.update(bbox=[*low.tolist(), *(high - low).tolist()], area=10)
+    checks = {fault.check for fault in check_geometry(read(content))}
+    assert "size_form" in checks
+
+
+def test_fractions_are_one_fault_of_the_file(read):
+    content = people(20)
+    for annotation in content["annotations"]:
+        points = points_of(annotation)
+        points[:, :2] /= (300, 260)
+        set_points(annotation, points)
+    faults = list(check_geometry(read(content)))
+    assert told(faults) == [("fractions", None)]

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from equikpt.data_tools.verify.pictures import check_pictures
+from tests.data_tools.verify.conftest import people
+
+COUNT = 6
+
+
+def draw(path, seed: int) -> None:
+    """A picture of blobs that no other seed resembles, 300 x 260 px."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (7, 8, 3)).astype(np.uint8)
+    cv2.imwrite(str(path), cv2.resize(coarse, (300, 260), interpolation=cv2.INTER_CUBIC))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Folders of two files' pictures, all different."""
+    folders = (tmp_path / "train", tmp_path / "val")
+    for split, folder in enumerate(folders):
+        folder.mkdir()
+        for number in range(1, COUNT + 1):
+            draw(folder / f"{number}.png", 100 * split + number)
+    return folders
+
+
+def found(read, pictures) -> list[tuple[str, str, int | None]]:
+    """Check, file and picture."""
+    labels = read(people(COUNT), people(COUNT, seed=1), img_dirs=pictures)
+    return [(f.check, f.file[-6:-5], f.image_id) for f in check_pictures(labels)]
+
+
+def test_sound_pictures_have_no_fault(read, pictures):
+    assert found(read, pictures) == []
+
+
+def test_without_a_folder_nothing_is_looked_at(read):
+    assert list(check_pictures(read(people(COUNT)))) == []
+
+
+def test_missing_damaged_and_resized_pictures_are_named(read, pictures):
+    (pictures[0] / "2.png").unlink()
+    content = (pictures[0] / "3.png").read_bytes()
+    (pictures[0] / "3.png").write_bytes(content[: len(content) // 2])
+    Image.new("RGB", (50, 60)).save(pictures[1] / "4.png")
+    assert found(read, pictures) == [
+        ("missing_picture", "0", 2),
+        ("damaged_picture", "0", 3),
+        ("picture_size", "1", 4),
+    ]
+
+
+def test_a_name_in_another_case_is_told(read, pictures):
+    (pictures[0] / "2.png").rename(pictures[0] / "2.PNG")
+    labels = read(people(COUNT), img_dirs=pictures[:1])
+    (fault,) = check_pictures(labels)
+    assert "'2.PNG' is there" in fault.sentence
+
+
+def test_a_path_with_colons_and_spaces_is_told_from_its_sentence(read, tmp_path):
+    folder = tmp_path / "a: b is c"
+    folder.mkdir()
+    for number in range(1, COUNT + 1):
+        draw(folder / f"{number}.png", number)
+    (folder / "3.png").write_bytes(b"")
+    labels = read(people(COUNT), img_dirs=(folder,))
+    assert [(f.check, f.image_id) for f in check_pictures(labels)] == [("damaged_picture", 3)]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_an_exif_orientation_is_told(read, pictures, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = orientation >= 5
+    with Image.open(pictures[0] / "5.png") as image:
+        turned = image.transpose(Image.Transpose.ROTATE_90) if lying else image.copy()
+    turned.save(pictures[0] / "5.png", "JPEG", exif=exif, quality=95)
+    expected = [] if orientation == 1 else [("exif_turned", "0", 5)]
+    assert found(read, pictures) == expected
+
+
+def again(source, target, mirrored: bool = False, brighter: float = 0) -> None:
+    """The picture compressed anew."""
+    picture = cv2.convertScaleAbs(cv2.imread(str(source)), beta=brighter)
+    if mirrored:
+        picture = cv2.flip(picture, 1)
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+    target.write_bytes(encoded.tobytes())
+
+
+CASES = [
+    # the second picture, and what is said of it
+    pytest.param("1/4", 0, False, "near_duplicate_across_files", id="across files"),
+    pytest.param("1/4", 8, False, "near_duplicate_across_files", id="brighter"),
+    pytest.param("1/4", 0, True, "near_duplicate_across_files", id="mirrored"),
+    pytest.param("0/4", 0, False, "near_duplicate", id="within a file"),
+]
+
+
+@pytest.mark.parametrize(("place", "brighter", "mirrored", "check"), CASES)
+def test_nearly_the_same_picture_is_found(read, pictures, place, brighter, mirrored, check):
+    folder, number = place.split("/")
+    target = pictures[int(folder)] / f"{number}.png"
+    again(pictures[0] / "2.png", target, mirrored, brighter)
+    assert found(read, pictures) == [(check, folder, 4)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "check"), [(1, "duplicate_across_files"), (0, "duplicate_picture")]
+)
+def test_the_same_pixels_are_found_whatever_the_format(read, pictures, folder, check):
+    picture = cv2.imread(str(pictures[0] / "2.png"))
+    encoded = cv2.imencode(".bmp", picture)[1]
+    (pictures[folder] / "4.png").write_bytes(encoded.tobytes())
+    assert found(read, pictures) == [(check, str(folder), 4)]
+
+
+def test_plain_pictures_are_not_alike_by_their_hashes(read, pictures):
+    """The hash of a ramp is that of any other ramp of its direction."""
+    ramp = np.linspace(0, 255, 300)[None].repeat(260, axis=0)
+    cv2.imwrite(str(pictures[0] / "1.png"), ramp.astype(np.uint8))
+    steep = np.clip((np.arange(300) - 220) * 20, 0, 255)[None].repeat(260, axis=0)
+    cv2.imwrite(str(pictures[0] / "2.png"), steep.astype(np.uint8))
+    assert found(read, pictures) == []

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from equikpt.data_tools.verify.pose_model import normalised
+from equikpt.data_tools.verify.poses import check_poses, evidence, exchanges
+from equikpt.data_tools.verify.scheme import find_scheme
+from tests.data_tools.verify.conftest import NAMES, people, points_of, set_points, told
+
+
+def test_sound_labels_have_no_fault(read):
+    assert list(check_poses(read(people(60)))) == []
+
+
+def test_exchanged_sides_are_found(read):
+    content = people(60)
+    swap = find_scheme("coco17", []).swap
+    for index in (7, 31):
+        annotation = content["annotations"][index]
+        set_points(annotation, points_of(annotation)[swap])
+    faults = list(check_poses(read(content)))
+    assert sorted(told(faults)) == [("swapped_sides", 8), ("swapped_sides", 32)]
+    assert NAMES.index("left_knee") in faults[0].points
+
+
+def test_a_point_out_of_place_is_found(read):
+    content = people(60)
+    points = points_of(content["annotations"][20])
+    points[NAMES.index("right_wrist"), :2] = (250, 30)
+    set_points(content["annotations"][20], points)
+    (fault,) = check_poses(read(content))
+    assert told([fault]) == [("misplaced_point", 21)]
+    assert fault.points == (NAMES.index("right_wrist"),)
+
+
+def test_few_poses_are_not_judged(read):
+    content = people(20)
+    swap = find_scheme("coco17", []).swap
+    set_points(content["annotations"][3], points_of(content["annotations"][3])[swap])
+    assert list(check_poses(read(content))) == []
+
+
+def test_a_pose_is_not_judged_by_a_model_that_saw_its_group(read):
+    """Many copies of one exchanged pose would else make it a usual one."""
+    content = people(60)
+    swap = find_scheme("coco17", []).swap
+    for annotation in content["annotations"][:12]:
+        set_points(annotation, points_of(annotation)[swap])
+    labels = read(content)
+    poses = normalised(labels.xy, labels.visibility)
+    apart = [(row,) for row in range(60)]
+    together = [(0,) if row < 12 else (row,) for row in range(60)]
+    seen, unseen = (
+        evidence(poses, swap, [swap], groups).log_odds[:12, 0].mean()
+        for groups in (apart, together)
+    )
+    assert unseen > seen + 5
+
+
+@pytest.mark.parametrize(
+    ("metainfo", "limbs"),
+    [
+        # ears hang on the shoulders in COCO's skeleton, and those on everything else
+        ("coco17", []),
+        ("horse26", ["l_eye l_ear", "l_elbow l_knee lf_fetlock lf_hoof",
+                     "l_hip l_hock lh_fetlock lh_hoof"]),
+    ],
+)  # fmt: skip
+def test_limbs_are_exchanged_one_by_one_as_well(metainfo, limbs):
+    scheme = find_scheme(metainfo, [])
+    orders = exchanges(scheme.swap, scheme.links)
+    np.testing.assert_array_equal(orders[0], scheme.swap)
+    moved = [
+        " ".join(scheme.names[i] for i in np.flatnonzero(order > np.arange(len(order))))
+        for order in orders[1:]
+    ]
+    assert moved == limbs
+    for order in orders:
+        np.testing.assert_array_equal(order[order], np.arange(len(order)))
+
+
+def test_nothing_to_exchange_on_the_midline():
+    scheme = find_scheme("p1p2", [])
+    assert exchanges(scheme.swap, scheme.links) == []

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from equikpt.data_tools.verify import METAINFOS
+from equikpt.data_tools.verify.scheme import find_scheme
+from equikpt.metainfo import coco17
+
+
+def content(**category) -> dict:
+    return dict(annotations=[], categories=[dict(id=1, name="animal", **category)])
+
+
+@pytest.mark.parametrize("name", METAINFOS)
+def test_a_metainfo_is_taken_by_its_name(name):
+    scheme = find_scheme(name, [])
+    assert scheme.name == name
+    assert scheme.swap[scheme.swap].tolist() == list(range(len(scheme.names)))
+    assert scheme.links.max() < len(scheme.names)
+
+
+def test_names_in_another_order_are_those_of_the_metainfo():
+    names = [point.name for point in coco17.KEYPOINTS]
+    assert find_scheme(None, [content(keypoints=names[::-1])]).names == tuple(names)
+
+
+def test_foreign_names_are_taken_as_they_are():
+    category = content(keypoints=["nose", "L_Eye", "R_Eye"], skeleton=[[1, 2], [1, 3], [9, 1]])
+    scheme = find_scheme(None, [category])
+    assert scheme.name == "file"
+    assert scheme.swap.tolist() == [0, 2, 1]
+    assert scheme.links.tolist() == [[0, 1], [0, 2]]
+    assert scheme.pairs.tolist() == [[1, 2]]
+
+
+def test_without_names_the_usual_number_counts():
+    rows = [dict(keypoints=[0] * 9), dict(keypoints=[0] * 9), dict(keypoints=[0] * 3)]
+    scheme = find_scheme(None, [dict(annotations=rows, categories=[dict(id=1, name="x")])])
+    assert scheme.names == ("point 0", "point 1", "point 2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("horse27", []), "horse26, p1p2, coco17"), ((None, [content()]), "export the file with")],
+)
+def test_mistakes_are_sentences(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        find_scheme(*arguments)
