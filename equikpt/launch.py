@@ -80,8 +80,9 @@ def set_test_split(cfg: Config, split: str | None) -> None:
     if split is None:
         return
     source, target = cfg[f"{split}_dataloader"].dataset, cfg.test_dataloader.dataset
-    target.ann_file = source.ann_file
-    target.data_prefix = source.data_prefix
+    for key in ("ann_file", "data_prefix", "split_file", "split"):
+        if key in source:
+            target[key] = source[key]
 
 
 def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:

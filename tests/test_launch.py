@@ -66,6 +66,13 @@ def test_another_split_keeps_the_test_pipeline():
     assert cfg.test_dataloader.dataset.test_mode
 
 
+def test_another_split_of_the_same_file():
+    """The splits of FSC-147 share their annotations."""
+    cfg = launch.load_config("sequential_fsc147_384")
+    launch.set_test_split(cfg, "val")
+    assert cfg.test_dataloader.dataset.split == "val"
+
+
 def test_missing_annotations_are_named(tmp_path):
     cfg = launch.load_config("rtmpose_m_ap10k")
     launch.set_data_root(cfg, str(tmp_path))

@@ -57,7 +57,7 @@ class PointSequence(BaseKeypointCodec):
             keypoints_visible: (1, N), 0 for points without a label.
 
         Returns:
-            ``points`` (1, P, 2) float32 places, 0 for padding; ``points_valid`` (1, P) float32 of 0
+            ``points`` (1, P, 2) float32 places, 0 where there is none; ``points_valid`` (1, P) float32 of 0
             and 1; the same as ``keypoint_weights``.
 
         Raises:
@@ -76,7 +76,7 @@ class PointSequence(BaseKeypointCodec):
             )
         points = np.zeros((1, self.max_points, 2), np.float32)
         valid = np.zeros((1, self.max_points), np.float32)
-        points[0, : len(chosen)] = places[chosen]
+        points[0, : len(chosen)] = np.where(labelled[chosen, None], places[chosen], 0)
         valid[0, : len(chosen)] = labelled[chosen]
         return dict(points=points, points_valid=valid, keypoint_weights=valid.copy())
 

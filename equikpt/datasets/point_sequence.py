@@ -200,7 +200,7 @@ def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | 
     if not isinstance(record, dict) or not isinstance(record.get("points"), list):
         return None, "no points"
     try:
-        points = np.asarray(record["points"], np.float32).reshape(-1, 2)
+        points = np.array([(x, y) for x, y in record["points"]], np.float32).reshape(-1, 2)
     except (TypeError, ValueError):
         return None, "points that are no pairs of numbers"
     if not np.isfinite(points).all():

@@ -52,15 +52,19 @@ def duplicates(
 def everything_found(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
     """Whether the first n predicted points, n from 0 to M, are a match for all true ones, (M + 1,).
 
+    One point more never unmatches a true one (the nearest pairs first are a stable matching), so
+    the first such n is found by halving.
+
     Args:
         truth: (N, 2).
         predicted: (M, 2), in the order in which they were given.
         radius: In their unit.
     """
-    found = [
-        (match(truth, predicted[:count], radius) >= 0).sum() == len(truth)
-        if count >= len(truth)
-        else False
-        for count in range(len(predicted) + 1)
-    ]
-    return np.array(found)
+    low, high = len(truth), max(len(truth), len(predicted) + 1)
+    while low < high:
+        middle = (low + high) // 2
+        if (match(truth, predicted[:middle], radius) >= 0).sum() == len(truth):
+            high = middle
+        else:
+            low = middle + 1
+    return np.arange(len(predicted) + 1) >= low

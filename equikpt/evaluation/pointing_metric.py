@@ -21,11 +21,12 @@ class PointingMetric(BaseMetric):
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.point_matching`);
-    ``count_MAE`` and ``count_RMSE``; ``error_px``, the mean distance of matched points, in px of
-    the input; ``duplicates``, the share of predicted points on a thing that another has marked;
-    ``done_recall`` and ``done_precision`` over the steps of all sequences: a step should say done
-    where the points before it match all true ones; ``going_recall``, the share of the other steps
-    that went on. With ``mean_count``, ``count_MAE_of_mean`` is the control that always answers it.
+    ``count_MAE`` and ``count_RMSE``; ``error_px`` and ``error_px_median``, of the distances of
+    matched points, in px of the input; ``duplicates``, the share of predicted points on a thing
+    that another has marked; ``done_recall`` and ``done_precision`` over the steps of all sequences:
+    a step should say done where the points before it match all true ones; ``going_recall``, the
+    share of the other steps that went on. With ``mean_count``, ``count_MAE_of_mean`` is the control
+    that always answers it.
 
     Args:
         radius_px: In px of the model's input.
@@ -79,8 +80,10 @@ class PointingMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Sum up over all pictures; sets ``table``, logs and writes it as configured."""
-        self.table = pd.DataFrame(results)
+        self.table = pd.DataFrame(results).drop(columns="distances_px")
         metrics = summarise(self.table)
+        distances = np.concatenate([result["distances_px"] for result in results])
+        metrics["error_px_median"] = float(np.median(distances)) if len(distances) else 0.0
         if self.mean_count is not None:
             away = (self.table["true"] - self.mean_count).abs()
             metrics["count_MAE_of_mean"] = float(away.mean())
@@ -93,8 +96,8 @@ class PointingMetric(BaseMetric):
 
 def compare(
     truth: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
-) -> dict[str, float]:
-    """What one sequence is worth, as numbers that add up over pictures.
+) -> dict[str, float | np.ndarray]:
+    """What one sequence is worth, as numbers that add up over pictures, and its distances.
 
     Args:
         truth: (N, 2).
@@ -104,14 +107,14 @@ def compare(
     """
     belongs = match(truth, predicted, radius)
     matched = belongs >= 0
+    distances_px = np.linalg.norm(predicted[matched] - truth[belongs[matched]], axis=1)
     is_done = everything_found(truth, predicted, radius)[: len(said_done)]
     return dict(
         true=len(truth),
         predicted=len(predicted),
         matched=int(matched.sum()),
-        distance_px=float(
-            np.linalg.norm(predicted[matched] - truth[belongs[matched]], axis=1).sum()
-        ),
+        distance_px=float(distances_px.sum()),
+        distances_px=distances_px,
         duplicates=int(duplicates(truth, predicted, belongs, radius).sum()),
         done_steps=int(is_done.sum()),
         done_said=int(said_done.sum()),

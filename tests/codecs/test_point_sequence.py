@@ -63,8 +63,11 @@ def test_unnamed_points_without_label_leave_no_gap():
 
 
 def test_named_points_keep_their_places():
-    encoded = codec("given", 4).encode(POINTS, np.array([[1, 0, 1, 1]]))
+    points = POINTS.copy()
+    points[0, 1] = np.nan  # no place at all, where there is no label
+    encoded = codec("given", 4).encode(points, np.array([[1, 0, 1, 1]]))
     assert encoded["points_valid"].tolist() == [[1, 0, 1, 1]]
+    assert encoded["points"][0, 1].tolist() == [0, 0]
     pixels = codec("given", 4).decode(encoded["points"])[0]
     np.testing.assert_allclose(pixels[0, [0, 2, 3]], POINTS[0, [0, 2, 3]])
 

@@ -105,6 +105,10 @@ BROKEN = {
         lambda root, r: r["2.jpg"].update(points=[[1, 2, 3]]),
         "2.jpg: points that are no pairs",
     ),
+    "triples": (  # six numbers would be three pairs
+        lambda root, r: r["2.jpg"].update(points=[[1, 2, 3], [4, 5, 6]]),
+        "2.jpg: points that are no pairs",
+    ),
     "outside": (
         lambda root, r: r["2.jpg"].update(points=[[10, 45]]),
         "2.jpg: points outside its 60 x 40 px",

@@ -59,6 +59,18 @@ def test_everything_is_found_when_the_last_one_is():
     assert everything_found(np.zeros((0, 2)), order[:1], 20.0).tolist() == [True, True]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_when_everything_is_found_is_that_of_every_single_step(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(0, 60, (rng.integers(0, 5), 2))
+    predicted = rng.uniform(0, 60, (rng.integers(0, 12), 2))
+    steps = [
+        len(truth) == sum(index >= 0 for index in brute_force(truth, predicted[:count], 20.0))
+        for count in range(len(predicted) + 1)
+    ]
+    assert everything_found(truth, predicted, 20.0).tolist() == steps
+
+
 def sample(truth, predicted, done, scale: float = 1.0) -> dict:
     """A data sample of a picture ``scale`` times as large as the input."""
     truth, predicted = (np.array(part, float).reshape(-1, 2) for part in (truth, predicted))
@@ -107,6 +119,16 @@ def test_two_pictures_by_hand():
     assert found["pointing/done_recall"] == pytest.approx(1 / 2)
     assert found["pointing/done_precision"] == pytest.approx(1 / 2)
     assert found["pointing/going_recall"] == pytest.approx(3 / 4)
+
+
+def test_mean_and_median_of_the_distances():
+    found = metrics(
+        sample(ROW, ROW + np.array([[1, 0], [2, 0], [9, 0]]), [0, 0, 0, 1]),
+        sample(ROW, [], [1]),
+    )
+    assert found["pointing/error_px"] == pytest.approx(4)
+    assert found["pointing/error_px_median"] == pytest.approx(2)
+    assert metrics(sample(ROW, [], [1]))["pointing/error_px_median"] == 0
 
 
 def test_nothing_predicted_and_nothing_there():

@@ -1,0 +1,194 @@
+"""How often a pointing sequence says done, and how much of the done loss says it.
+
+Letters: B pictures, P points at most. A sequence of N points has N + 1 steps, of which the last one
+says done: of 21 points, one step in 22. A head that never says it is right in all the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from tqdm import tqdm
+
+from equikpt.datasets.transforms.labels import labelled
+from equikpt.models.heads.step_targets import DONE_BALANCES, done_target, done_weights
+
+LEAST_SHARE = 0.1
+"""Share of done in the loss below which a head is likely to learn never to say it."""
+
+DEFAULT_BALANCE = "balanced"
+"""What ``SequentialAttentionHead`` takes where the config names none."""
+
+HISTOGRAM_BINS = 12
+HISTOGRAM_WIDTH = 40
+
+
+@dataclass(frozen=True)
+class DoneBalance:
+    """Points and steps of one data set.
+
+    Args:
+        counts: Labelled points of each picture.
+        share_of_steps: Of done among all steps, 0 to 1.
+        share_of_loss: Of done in the loss of a picture, 0 to 1, by ``done_balance`` of the head.
+    """
+
+    counts: tuple[int, ...]
+    share_of_steps: float
+    share_of_loss: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """What a config's head makes of the points.
+
+    Args:
+        balance: Its ``done_balance``.
+        max_points: Most points of a picture.
+        named: Whether the points are keypoints, each in the place of its name.
+    """
+
+    balance: str
+    max_points: int
+    named: bool
+
+
+def head_options(cfg: Config) -> HeadOptions:
+    """Read them off a config.
+
+    Raises:
+        ValueError: Its head does not point in sequences, or has a ``done_balance`` that there is
+            not.
+    """
+    head = cfg.model.head
+    if "max_points" not in head:
+        raise ValueError(
+            "expected a config whose head points in sequences, such as sequential_fsc147_384, got "
+            f"{head.type} of {cfg.filename}"
+        )
+    balance = head.get("done_balance", DEFAULT_BALANCE)
+    if balance not in DONE_BALANCES:
+        raise ValueError(
+            f"expected done_balance to be one of {', '.join(DONE_BALANCES)}, got {balance!r}"
+        )
+    return HeadOptions(balance, head.max_points, head.get("mode", "points") == "keypoints")
+
+
+def labelled_places(dataset: BaseDataset, named: bool) -> np.ndarray:
+    """Which places of its sequence each picture has a point for, (B, P) bool.
+
+    Labels are those of the files: what augmentation moves out of a picture is still counted.
+
+    Args:
+        dataset: Data set whose samples have keypoints.
+        named: Whether points stay in their places; else those without a label leave no gap.
+    """
+    rows = [
+        labelled(dataset.get_data_info(index))[0]
+        for index in tqdm(range(len(dataset)), desc="labels", unit="img", delay=5, disable=None)
+    ]
+    places = np.zeros((len(rows), max(1, *map(len, rows))), bool)
+    for place, row in zip(places, rows, strict=True):
+        kept = row if named else row[row]
+        place[: len(kept)] = kept
+    return places
+
+
+def balance_of(places: np.ndarray) -> DoneBalance:
+    """What the done loss gets to see of a data set; the weights are those of the head.
+
+    Args:
+        places: From :func:`labelled_places`.
+    """
+    valid = torch.from_numpy(places).float()
+    done, counted = done_target(valid, places.shape[1] + 1)
+    generator = torch.Generator().manual_seed(0)  # which step is drawn does not change the share
+    shares = {
+        balance: float((done_weights(done, counted, balance, generator) * done).sum(dim=1).mean())
+        for balance in DONE_BALANCES
+    }
+    counts = tuple(places.sum(axis=1).tolist())
+    return DoneBalance(counts, float((done * counted).sum() / counted.sum()), shares)
+
+
+def findings(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:
+    """What to change, a sentence each; none for a config that is as it should be.
+
+    Args:
+        balances: By split.
+        options: Of the head.
+    """
+    sentences = []
+    for split, balance in balances.items():
+        share = balance.share_of_loss[options.balance]
+        if share < LEAST_SHARE:
+            better = _percent(balance.share_of_loss[DEFAULT_BALANCE])
+            sentences.append(
+                f"{split}: done is {_percent(share)} of the done loss, so a head that never says "
+                f"it is nearly right; set model.head.done_balance={DEFAULT_BALANCE} ({better}): "
+                "done_weight does not change the share"
+            )
+        too_many = sum(count > options.max_points for count in balance.counts)
+        if too_many:
+            sentences.append(
+                f"{split}: {too_many} pictures have more than the head's {options.max_points} "
+                f"points; set max_points={options.max_points} of the data set, which leaves them "
+                "out, or raise that of codec and head"
+            )
+    return sentences
+
+
+def report(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:
+    """Lines for a terminal: points, their histogram, and shares, of each split."""
+    lines = []
+    for split, balance in balances.items():
+        counts = np.array(balance.counts)
+        lines += [
+            f"{split}: {len(counts)} pictures, {counts.mean():.1f} points each (min "
+            f"{counts.min()}, median {np.median(counts):g}, max {counts.max()})",
+            *histogram(counts),
+            f"  done among all steps  {_percent(balance.share_of_steps)}",
+            *(
+                f"  done in the loss      {_percent(share)} with done_balance={name}"
+                + (" (as configured)" if name == options.balance else "")
+                for name, share in balance.share_of_loss.items()
+            ),
+        ]
+    return lines
+
+
+def histogram(counts: np.ndarray) -> list[str]:
+    """Numbers of points as lines of bars, at most :data:`HISTOGRAM_BINS` of equal width."""
+    low, high = int(counts.min()), int(counts.max())
+    width = math.ceil((high - low + 1) / HISTOGRAM_BINS)
+    pictures = np.bincount((counts - low) // width)
+    digits = len(str(low + width * len(pictures)))
+    lines = []
+    for number, amount in enumerate(pictures):
+        first, last = low + number * width, low + (number + 1) * width - 1
+        label = f"{first:{digits}}" + (f" – {last:{digits}}" if width > 1 else "")
+        bar = "█" * math.ceil(HISTOGRAM_WIDTH * amount / pictures.max())
+        lines.append(f"  {label}  {bar} {amount}")
+    return lines
+
+
+def as_content(
+    config: str, balances: Mapping[str, DoneBalance], options: HeadOptions
+) -> dict[str, object]:
+    """All of it for a JSON file."""
+    return dict(
+        config=config,
+        **asdict(options),
+        splits={split: asdict(balance) for split, balance in balances.items()},
+        findings=findings(balances, options),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
