@@ -1,19 +1,168 @@
-"""Conversion of foreign label formats to COCO JSON. One format a file; :data:`FORMATS` lists them.
+"""Conversion between label formats and COCO JSON. One format a file; :data:`FORMATS` lists them.
 
-A reader is a function ``read(folder: Path, scheme: KeypointScheme) -> SourceDataset``. It knows its
-format and nothing else; mapping, split hygiene, writing and the checks of the output are shared.
+A reader is a function ``read(source, scheme, images=None) -> SourceDataset``, a writer a function
+``write(folder, dataset, options) -> SourceDataset``. Each knows its format and nothing else;
+mapping, missing pictures, split hygiene, placing the files and the checks of the output are shared.
 """
 
-FORMATS: dict[str, str] = {
-    "yolo-pose": "equikpt.data_tools.convert.yolo_pose:read",
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """What one format is, who reads and writes it, and what survives in it.
+
+    Args:
+        about: The format in a few words.
+        read: ``module:function``, so that listing formats imports none.
+        write: The same; empty where the format is only read.
+        names: Whether it names its keypoints; otherwise the mapping does.
+        hidden: Whether it tells hidden points (visibility 1) from seen ones.
+        boxes: Whether boxes survive; otherwise they are taken around the points.
+        animals: Whether a picture may have several.
+        splits: Whether it knows train, val and test.
+        scores: Whether it holds the scores of predictions.
+        images: Whether the user may say where the pictures lie (``--images``).
+        owns: Folders of its output that hold pictures and are its alone: with ``--force`` they are
+            replaced as a whole.
+        prefix: What its tool puts before a picture's name to find it; the user may say otherwise.
+        read_scored: ``module:function`` that reads predictions, where ``read`` does not.
+        remark: What else is kept or lost.
+    """
+
+    about: str
+    read: str
+    write: str = ""
+    names: bool = True
+    hidden: bool = False
+    boxes: bool = False
+    animals: bool = True
+    splits: bool = False
+    scores: bool = False
+    images: bool = True
+    owns: tuple[str, ...] = ()
+    prefix: str = ""
+    read_scored: str = ""
+    remark: str = ""
+
+
+_HERE = "equikpt.data_tools.convert"
+
+FORMATS: dict[str, Format] = {
+    "coco": Format(
+        "COCO keypoint JSON and its dialects, results of predictions",
+        read=f"{_HERE}.coco_json:read",
+        hidden=True,
+        boxes=True,
+        splits=True,
+        scores=True,
+        remark="outlines, crowds and areas stay; links and licences go",
+    ),
+    "yolo-pose": Format(
+        "YOLO-pose of Ultralytics and Roboflow",
+        read=f"{_HERE}.yolo_pose:read",
+        write=f"{_HERE}.yolo_pose_writer:write",
+        names=False,
+        hidden=True,
+        boxes=True,
+        splits=True,
+        images=False,
+        owns=("images", "labels"),
+        remark="names only where data.yaml has kpt_names, which is written",
+    ),
+    "cvat": Format(
+        "CVAT for images 1.1 (XML), project and task backups",
+        read=f"{_HERE}.cvat:read",
+        write=f"{_HERE}.cvat_writer:write",
+        hidden=True,
+        splits=True,
+        remark="boxes are read, and not written: a skeleton has none",
+    ),
+    "label-studio": Format(
+        "Label Studio JSON",
+        read=f"{_HERE}.label_studio:read",
+        write=f"{_HERE}.label_studio_writer:write",
+        boxes=True,
+        scores=True,
+        prefix="/data/local-files/?d=",
+        read_scored=f"{_HERE}.label_studio:read_predictions",
+        remark="animals by rectangle or parentID; predictions go in as pre-annotations",
+    ),
+    "dlc": Format(
+        "DeepLabCut CollectedData, csv and h5, one animal or several",
+        read=f"{_HERE}.deeplabcut:read",
+        write=f"{_HERE}.deeplabcut_writer:write",
+        scores=True,
+        remark="the labeller's name goes",
+    ),
+    "sleap": Format(
+        "SLEAP .slp (needs sleap-io)",
+        read=f"{_HERE}.sleap:read",
+        images=False,
+        remark="labelled instances; predicted ones and tracks go",
+    ),
+    "ap10k": Format(
+        "AP-10K",
+        read=f"{_HERE}.ap10k:read",
+        hidden=True,
+        boxes=True,
+        splits=True,
+        remark="split 1 of the three",
+    ),
+    "animalpose": Format(
+        "AnimalPose, its own file and MMPose's",
+        read=f"{_HERE}.animalpose:read",
+        hidden=True,
+        boxes=True,
+        splits=True,
+    ),
+    "horse10": Format(
+        "Horse-10",
+        read=f"{_HERE}.horse10:read",
+        hidden=True,
+        boxes=True,
+        splits=True,
+        remark="eye, elbow and stifle go: one label for both sides",
+    ),
 }
-"""Name on the command line to ``module:function``, so that listing formats imports none."""
+"""Formats by their name on the command line."""
 
 SCHEMES: dict[str, str] = {
     "horses16": "16 points, without hips: the 12 points at the same place as in horse26",
     "horses16_stifle": "the same, with the stifles as hips: 14 points",
+    "ap10k": "AP-10K's 17 points in the order of its files",
+    "animalpose": "AnimalPose's 20 points in MMPose's order",
+    "horse10": "Horse-10's 22 points; near is left, off is right",
 }
 """Keypoint schemes that come with the package; see ``convert/schemes.py``."""
 
-TARGETS: tuple[str, ...] = ("horse26",)
-"""Datasets that can be converted to; see ``convert/targets.py``."""
+TARGETS: tuple[str, ...] = ("horse26", "p1p2", "coco17", "coco")
+"""Datasets that can be converted to, ``coco`` with the source's own keypoints; see
+``convert/targets.py``."""
+
+KEPT: tuple[str, ...] = ("names", "hidden", "boxes", "animals", "splits", "scores")
+"""Columns of the table: the fields of :class:`Format` that say what survives."""
+
+
+def writable() -> tuple[str, ...]:
+    """Names of the formats that can be written."""
+    return tuple(name for name, row in FORMATS.items() if row.write)
+
+
+def format_table() -> str:
+    """:data:`FORMATS` as a Markdown table: what each format keeps and loses."""
+    headers = ("format", "what it is", "way", *KEPT, "remark")
+    rows = [
+        (
+            name,
+            row.about,
+            "in, out" if row.write or name in TARGETS else "in",
+            *("yes" if getattr(row, column) else "–" for column in KEPT),
+            row.remark or " ",
+        )
+        for name, row in FORMATS.items()
+    ]
+    lines = [headers, tuple("---" for _ in headers), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from equikpt.data_tools.convert.records import SPLITS, Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.boxes import MARGIN
+from equikpt.data_tools.convert.mapping import map_keypoints
+from equikpt.data_tools.convert.records import SPLITS, Instance, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
-from equikpt.datasets.coco_checks import BOX_AREA_SHARE, named
+from equikpt.datasets.coco_checks import BOX_AREA_SHARE
 
-CATEGORY_ID = 1
+NO_CATEGORY = "object"
+"""Name of the category of instances whose source has none."""
+
 DECIMALS_PX = 3
 
 
@@ -23,13 +25,15 @@ def drop_repeated_sources(dataset: SourceDataset) -> None:
         images = dataset.splits.get(split, [])
         removed = [image for image in images if seen.get(image.source_name, split) != split]
         if removed:
-            dataset.splits[split] = [image for image in images if image not in removed]
+            dataset.splits[split] = [
+                image for image in images if seen.get(image.source_name, split) == split
+            ]
             names = ", ".join(
                 f"{image.path.name} (in {seen[image.source_name]})" for image in removed
             )
             dataset.notes.append(
                 f"{split}: {len(removed)} pictures removed, since an earlier split has a version "
-                f"of them: {names}"
+                f"of them: {names}; rename those that only share a name"
             )
         for image in dataset.splits.get(split, []):
             seen.setdefault(image.source_name, split)
@@ -40,93 +44,90 @@ def to_coco(
 ) -> tuple[dict[str, dict], list[str]]:
     """One COCO dict a split, ids unique over all splits, and notes on what was changed.
 
-    A labelled point outside its picture becomes not labelled: no heatmap can show it. A point that
-    is not labelled becomes 0, 0, 0; exporters leave template coordinates there.
+    What changes with the keypoints: :func:`equikpt.data_tools.convert.mapping.map_keypoints`.
     """
+    mapped, notes = map_keypoints(dataset, scheme, target)
+    categories = _categories(mapped, target)
+    id_of = {row["name"]: row["id"] for row in categories}
     contents: dict[str, dict] = {}
-    notes: list[str] = []
     image_id = annotation_id = 0
-    for split, images in dataset.splits.items():
-        image_rows, annotation_rows, outside = [], [], []
+    for split, images in mapped.splits.items():
+        image_rows, annotation_rows = [], []
         for image in images:
             image_id += 1
             image_rows.append(
                 {
                     "id": image_id,
-                    "file_name": image.path.name,
+                    "file_name": image.file_name,
                     "width": image.width,
                     "height": image.height,
                 }
             )
             for instance in image.instances:
                 annotation_id += 1
-                points, num_outside = _target_points(instance, image, scheme, target)
-                outside += [image.path.name] * num_outside
-                annotation_rows.append(_annotation(annotation_id, image_id, instance, points))
-        if outside:
-            notes.append(
-                f"{split}: labelled points outside their picture dropped ({named(outside)})"
-            )
+                name = target.category or instance.category or NO_CATEGORY
+                annotation_rows.append(
+                    {
+                        "id": annotation_id,
+                        "image_id": image_id,
+                        "category_id": id_of[name],
+                        **_annotation(instance, target),
+                    }
+                )
         contents[split] = {
             "info": _info(split, scheme, target),
             "images": image_rows,
             "annotations": annotation_rows,
-            "categories": [_category(target)],
+            "categories": categories,
         }
     return contents, notes
 
 
-def _target_points(
-    instance: Instance, image: LabelledImage, scheme: KeypointScheme, target: Target
-) -> tuple[np.ndarray, int]:
-    """(K, 3) points of the target, and how many labelled ones lay outside the picture."""
-    points = np.zeros((len(target.names), 3))
-    num_outside = 0
-    for source, name in scheme.mapping.items():
-        x, y, visibility = instance.keypoints[scheme.keypoints.index(source)]
-        if visibility == 0:
-            continue
-        if 0 <= x <= image.width and 0 <= y <= image.height:
-            points[target.names.index(name)] = (x, y, visibility)
-        else:
-            num_outside += 1
-    return points, num_outside
-
-
-def _annotation(
-    annotation_id: int, image_id: int, instance: Instance, points: np.ndarray
-) -> dict[str, object]:
-    box_px = [round(value, DECIMALS_PX) for value in instance.box_px]
+def _annotation(instance: Instance, target: Target) -> dict[str, object]:
+    box_px = [round(value, DECIMALS_PX) for value in instance.box_px or ()]
     keypoints: list[float | int] = []
-    for x, y, visibility in points.tolist():
+    for x, y, visibility in instance.keypoints.tolist():
         keypoints += [round(x, DECIMALS_PX), round(y, DECIMALS_PX), int(visibility)]
-    return {
-        "id": annotation_id,
-        "image_id": image_id,
-        "category_id": CATEGORY_ID,
+    share = 1.0 if target.whole_picture else BOX_AREA_SHARE
+    stated = None if target.whole_picture else instance.area_px2
+    annotation: dict[str, object] = {
         "bbox": box_px,
-        "area": round(BOX_AREA_SHARE * box_px[2] * box_px[3], DECIMALS_PX),
-        "iscrowd": 0,
-        "num_keypoints": int((points[:, 2] > 0).sum()),
+        "area": round(stated or share * box_px[2] * box_px[3], DECIMALS_PX),
+        "iscrowd": int(instance.crowd),
+        "num_keypoints": int((instance.keypoints[:, 2] > 0).sum()),
         "keypoints": keypoints,
     }
+    if instance.outline is not None:
+        annotation["segmentation"] = instance.outline
+    if instance.score is not None:
+        annotation["score"] = instance.score
+    if instance.scores is not None:
+        annotation["keypoint_scores"] = instance.scores.tolist()
+    return annotation
 
 
 def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, object]:
+    area = f"the source's, or {BOX_AREA_SHARE} of the box where it states none"
+    box = f"the source's, or around the labelled points with a margin of {MARGIN}"
     return {
         "description": f"{target.name} keypoints, {split} split, converted by equikpt",
-        "area": f"{BOX_AREA_SHARE} of the box: the source has no outlines",
+        "area": "the picture" if target.whole_picture else area,
+        "bbox": "the picture" if target.whole_picture else box,
         "mapping": scheme.mapping,
     }
 
 
-def _category(target: Target) -> dict[str, object]:
-    """COCO counts the ends of a link from 1."""
+def _categories(dataset: SourceDataset, target: Target) -> list[dict[str, object]]:
+    """The target's category, or those of the source. COCO counts the ends of a link from 1."""
     place = {name: index for index, name in enumerate(target.names, start=1)}
-    return {
-        "id": CATEGORY_ID,
-        "name": target.category,
-        "supercategory": "animal",
-        "keypoints": list(target.names),
-        "skeleton": [[place[link.start], place[link.end]] for link in target.links],
-    }
+    names = (target.category,) if target.category else dataset.categories() or ("",)
+    return [
+        {
+            "id": index,
+            "name": name or NO_CATEGORY,
+            "supercategory": target.supercategory,
+            "keypoints": list(target.names),
+            "skeleton": [[place[link.start], place[link.end]] for link in target.links],
+        }
+        for index, name in enumerate(names, start=1)
+    ]

@@ -1,18 +1,19 @@
-"""The way from a folder in a foreign format to checked COCO JSON in the users' layout."""
+"""The way from labels in a foreign format to checked COCO JSON in the users' layout."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 
-from equikpt.data_tools.convert import FORMATS, writer
+from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.coco import drop_repeated_sources, to_coco
-from equikpt.data_tools.convert.records import SPLITS, SourceDataset
-from equikpt.data_tools.convert.schemes import KeypointScheme, check_scheme, find_scheme
-from equikpt.data_tools.convert.targets import Target, find_target
-from equikpt.datasets.coco_checks import check_coco
+from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
+from equikpt.data_tools.convert.pictures import drop_missing, refuse_unknown_sizes
+from equikpt.data_tools.convert.reading import Reading, read_source, refuse_mixed_classes
+from equikpt.data_tools.convert.schemes import NO_SCHEME, find_scheme
+from equikpt.data_tools.convert.targets import Target, find_target, with_source_names
+from equikpt.datasets.coco_checks import check_coco, is_used
 from equikpt.datasets.coco_file import load_coco
 
 
@@ -21,23 +22,28 @@ def convert(
     source: Path,
     output: Path,
     *,
-    mapping: str,
+    mapping: str | None = None,
     target_name: str = "horse26",
+    reading: Reading | None = None,
     dry_run: bool = False,
     force: bool = False,
     link: bool = False,
+    labels_only: bool = False,
 ) -> list[str]:
-    """Convert a labelled dataset and check the result.
+    """Convert a labelled dataset to COCO JSON and check the result.
 
     Args:
-        format_name: A format of :data:`FORMATS`.
-        source: Folder to read.
+        format_name: A format of :data:`~equikpt.data_tools.convert.FORMATS`.
+        source: Folder or file to read.
         output: Root to write ``annotations/SPLIT.json`` and ``images/SPLIT/`` under.
-        mapping: Name of a keypoint scheme or path of its YAML file.
+        mapping: Name of a keypoint scheme or path of its YAML file; without it the names of the
+            source's keypoints decide.
         target_name: Dataset whose keypoints the output has.
+        reading: How to read the source.
         dry_run: Read and report, write nothing.
         force: Replace splits that exist in ``output``.
         link: Hard-link the pictures instead of copying them.
+        labels_only: Write no pictures; they need not be there.
 
     Returns:
         Lines for the user: the mapping, the notes, the counts.
@@ -47,35 +53,39 @@ def convert(
         FileNotFoundError: If the source or a part of it is missing.
         ValueError: If names, labels or pictures are wrong.
     """
-    if format_name not in FORMATS:
-        raise ValueError(f"no format '{format_name}'; expected one of {', '.join(FORMATS)}")
-    target, scheme = find_target(target_name), find_scheme(mapping)
-    check_scheme(scheme, target.keypoints)
-    if not source.exists():
-        raise FileNotFoundError(f"no {source}; give the folder of the dataset to convert")
-    module, _, function = FORMATS[format_name].partition(":")
-    dataset: SourceDataset = getattr(importlib.import_module(module), function)(source, scheme)
+    target, given = find_target(target_name), find_scheme(mapping) if mapping else NO_SCHEME
+    dataset = read_source(format_name, source, given, reading or Reading())
+    scheme = settle_scheme(given, dataset.keypoints, target)
+    target = with_source_names(target, tuple(scheme.mapping.values()))
+    if target.category:
+        refuse_mixed_classes(dataset)
+    if not labels_only:
+        drop_missing(dataset, advice=", or take the labels alone with --labels-only")
+    refuse_unknown_sizes(dataset)
     drop_repeated_sources(dataset)
-    dataset.splits = {split: dataset.splits[split] for split in SPLITS if dataset.splits.get(split)}
+    dataset.splits = {split: images for split, images in dataset.splits.items() if images}
     contents, notes = to_coco(dataset, scheme, target)
     if not dry_run:
-        writer.refuse_collisions(output, dataset.splits, force)
+        writer.refuse_collisions(output, dataset.splits, force, labels_only)
         writer.write(
             output,
             contents,
             dataset.splits,
-            check=lambda root: check_output(root, contents, target),
+            check=lambda root: check_output(root, contents, target, labels_only),
             link=link,
+            labels_only=labels_only,
         )
     return [
-        *_mapping_lines(scheme, target),
+        *mapping_lines(scheme, target),
         *(f"note: {note}" for note in (*dataset.notes, *notes)),
         *_count_lines(contents),
         f"nothing written (dry run); it would go to {output}" if dry_run else f"written: {output}",
     ]
 
 
-def check_output(root: Path, contents: dict[str, dict], target: Target) -> None:
+def check_output(
+    root: Path, contents: dict[str, dict], target: Target, labels_only: bool = False
+) -> None:
     """Read back what was written and load it with the dataset that will train on it.
 
     Raises:
@@ -83,42 +93,45 @@ def check_output(root: Path, contents: dict[str, dict], target: Target) -> None:
     """
     for split, content in contents.items():
         path = writer.annotation_file(root, split)
-        folder = writer.image_folder(root, split)
         written = load_coco(path)
         if written != content:
             raise ValueError(f"{path} does not read back as it was written; is the disk full?")
-        problems = [finding.sentence() for finding in check_coco(written, target.names)]
+        problems = [
+            finding.sentence()
+            for finding in check_coco(written, target.names)
+            if finding.fatal or not labels_only
+        ]
         if problems:
             raise ValueError(f"split '{split}' would be wrong: {' - '.join(problems)}")
-        names = {row["file_name"] for row in written["images"]}
-        files = {file.name for file in folder.iterdir()}
-        if names != files:
-            raise ValueError(
-                f"split '{split}' lists {len(names)} pictures and has {len(files)}, not the same; "
-                "is something else writing there?"
-            )
-        dataset = target.dataset_class()(
-            ann_file=str(path), data_prefix={"img": str(folder)}, max_missing_share=0.0
+        if not labels_only:
+            _check_pictures(root, split, written)
+            if target.dataset:
+                _check_training(root, split, written, target)
+
+
+def _check_pictures(root: Path, split: str, written: dict) -> None:
+    folder = writer.image_folder(root, split)
+    names = {row["file_name"] for row in written["images"]}
+    files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    if names != files:
+        raise ValueError(
+            f"split '{split}' lists {len(names)} pictures and has {len(files)}, not the same; "
+            "is something else writing there?"
         )
-        usable = sum(row["num_keypoints"] > 0 for row in written["annotations"])
-        if len(dataset) != usable:
-            raise ValueError(
-                f"split '{split}' has {usable} labelled animals, and the dataset takes "
-                f"{len(dataset)} of them"
-            )
 
 
-def _mapping_lines(scheme: KeypointScheme, target: Target) -> list[str]:
-    source_of = {name: source for source, name in scheme.mapping.items()}
-    lacking = [name for name in target.names if name not in source_of]
-    dropped = [name for name in scheme.keypoints if name not in scheme.mapping]
-    lines = [f"{len(source_of)} of {len(target.names)} keypoints of {target.name} have a source:"]
-    lines += [f"  {source_of[name]} -> {name}" for name in target.names if name in source_of]
-    if lacking:
-        lines.append(f"without a source, visibility 0: {', '.join(lacking)}")
-    if dropped:
-        lines.append(f"of the source, not used: {', '.join(dropped)}")
-    return lines
+def _check_training(root: Path, split: str, written: dict, target: Target) -> None:
+    dataset = target.dataset_class()(
+        ann_file=str(writer.annotation_file(root, split)),
+        data_prefix={"img": str(writer.image_folder(root, split))},
+        max_missing_share=0.0,
+    )
+    usable = sum(map(is_used, written["annotations"]))
+    if len(dataset) != usable:
+        raise ValueError(
+            f"split '{split}' has {usable} labelled animals, and the dataset takes "
+            f"{len(dataset)} of them"
+        )
 
 
 def _count_lines(contents: dict[str, dict]) -> list[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 SPLITS = ("train", "val", "test")
+
+UNSPLIT = ""
+"""Key of the pictures of a format, or a file, that knows no splits."""
+
+BoxPx = tuple[float, float, float, float]
+"""x, y of the upper left corner, width, height, in px."""
 
 
 @dataclass(frozen=True)
@@ -15,33 +22,103 @@ class Instance:
     """One animal.
 
     Args:
-        box_px: x, y of the upper left corner, width, height.
+        box_px: x, y of the upper left corner, width, height; None where the source has no box.
         keypoints: (S, 3) float64 x, y in px and visibility 0, 1, 2 of the S source keypoints.
+        category: Its class in the source, empty where there is none.
+        scores: (S,) scores of predicted keypoints, None for labels.
+        score: Score of a predicted instance, None for labels.
+        area_px2: Area that the source states, None where it states none.
+        crowd: Whether it stands for a group, which is neither trained nor evaluated.
+        outline: COCO's ``segmentation``, passed on untouched.
     """
 
-    box_px: tuple[float, float, float, float]
+    box_px: BoxPx | None
     keypoints: np.ndarray
+    category: str = ""
+    scores: np.ndarray | None = None
+    score: float | None = None
+    area_px2: float | None = None
+    crowd: bool = False
+    outline: object = None
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """(N, 2) x, y in px of the labelled points."""
+        return self.keypoints[self.keypoints[:, 2] > 0, :2]
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A picture, its size in px as training loads it, and its animals."""
+    """A picture, its size in px as training loads it, and its animals.
+
+    Args:
+        path: Where the picture is, or would be: labels may come without their pictures.
+        width: 0, as the height, where neither the picture nor the source tells it.
+        name: Name in the output, with folders where the source has them; by default the file's.
+        pixels: Reads the picture, (H, W, 3) RGB or (H, W), where it is a frame of a film and no
+            file of its own.
+    """
 
     path: Path
     width: int
     height: int
     instances: tuple[Instance, ...] = ()
+    name: str = ""
+    pixels: Callable[[], np.ndarray] | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name in the output, with ``/`` between folders."""
+        return self.name or self.path.name
 
     @property
     def source_name(self) -> str:
         """The picture that this file is a version of; Roboflow appends ``.rf.<hash>`` to it."""
-        before, separator, _ = self.path.name.partition(".rf.")
-        return before if separator else self.path.stem
+        before, separator, _ = self.file_name.partition(".rf.")
+        return before if separator else str(PurePosixPath(self.file_name).with_suffix(""))
+
+    @property
+    def exists(self) -> bool:
+        """Whether there are pixels to copy."""
+        return self.pixels is not None or self.path.is_file()
 
 
 @dataclass
 class SourceDataset:
-    """All splits of a dataset, and what the user should know about how they were read."""
+    """All splits of a dataset, and what the user should know about how they were read.
+
+    Args:
+        splits: Pictures by split; :data:`UNSPLIT` where the source knows none.
+        notes: One sentence each.
+        keypoints: Names of the S keypoints; empty where the source only numbers them.
+    """
 
     splits: dict[str, list[LabelledImage]]
     notes: list[str] = field(default_factory=list)
+    keypoints: tuple[str, ...] = ()
+
+    def images(self) -> Iterator[LabelledImage]:
+        """The pictures of all splits."""
+        for images in self.splits.values():
+            yield from images
+
+    def categories(self) -> tuple[str, ...]:
+        """The classes that occur, sorted; instances without one have the class ``""``."""
+        return tuple(sorted({item.category for image in self.images() for item in image.instances}))
+
+
+def safe_name(name: str) -> str:
+    """A picture's name from a label file as a relative path with ``/``, never out of its folder.
+
+    An absolute path, which names a place on somebody's machine, gives the bare file name.
+
+    Raises:
+        ValueError: If nothing that can name a file is left.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
+        parts = parts[-1:]
+    parts = [part for part in parts if part not in ("", ".")]
+    if not parts or parts == [".."]:
+        raise ValueError(f"the labels name a picture '{name}'; expected a file name")
+    return "/".join(parts)

@@ -1,4 +1,4 @@
-"""The keypoints of a source by name, and where each goes: for formats that number their points."""
+"""The keypoints of a source by name, and where each goes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from equikpt.metainfo import correspondence, horse26
 from equikpt.metainfo.schema import Keypoint
 
 _HORSES16 = (
@@ -26,7 +27,7 @@ class KeypointScheme:
     """Names of the S source keypoints in file order, and the target of those that have one.
 
     Args:
-        keypoints: S unique names.
+        keypoints: S unique names; empty where the source names its points itself.
         mapping: Source name to target name. Points left out are dropped; target points that nothing
             maps to get visibility 0.
         flip_idx: For each source keypoint the index of its partner under a flip, where the names
@@ -49,6 +50,36 @@ class KeypointScheme:
         )
 
 
+NO_SCHEME = KeypointScheme((), {})
+"""Where no mapping is given: the names of the source decide."""
+
+
+def swapping_flip(
+    keypoints: Sequence[str], mapping: dict[str, str], targets: Sequence[Keypoint]
+) -> tuple[int, ...]:
+    """The flip of a source whose names do not tell it: that of the targets its points go to."""
+    source_of = {target: source for source, target in mapping.items()}
+    swap_of = {keypoint.name: keypoint.swap for keypoint in targets}
+    partner = {
+        source: source_of.get(swap_of.get(target, ""), source) for source, target in mapping.items()
+    }
+    return tuple(keypoints.index(partner.get(name, name)) for name in keypoints)
+
+
+def corresponding(dataset: str, keypoints: tuple[str, ...]) -> KeypointScheme:
+    """The scheme of a public dataset for horse26.
+
+    Args:
+        dataset: One of :data:`equikpt.metainfo.correspondence.KEYPOINT_NAMES`.
+        keypoints: The names of its files, in the order of that table.
+    """
+    own_name = dict(zip(correspondence.KEYPOINT_NAMES[dataset], keypoints, strict=True))
+    mapping = {
+        own_name[source]: target for source, target in correspondence.mapping(dataset).items()
+    }
+    return KeypointScheme(keypoints, mapping, swapping_flip(keypoints, mapping, horse26.KEYPOINTS))
+
+
 _BUILT_IN: dict[str, KeypointScheme] = {
     # A public set of horse pictures on Roboflow Universe (saumort/horses-upigv). Its poll lies
     # between the ears and its croup before the tail: horse26 has no points there. Its stifles are
@@ -66,6 +97,9 @@ _BUILT_IN: dict[str, KeypointScheme] = {
             "r_stifle": "r_hip",
         },
     ),
+    "ap10k": corresponding("ap10k", correspondence.AP10K_FILE_NAMES),
+    "animalpose": corresponding("animalpose", correspondence.ANIMALPOSE),
+    "horse10": corresponding("horse10", correspondence.HORSE10),
 }
 
 
@@ -88,8 +122,8 @@ def partner_name(name: str) -> str:
 def find_scheme(name_or_path: str) -> KeypointScheme:
     """A scheme that comes with the package, or that of a YAML file.
 
-    The file has ``keypoints`` (names in order) and ``mapping`` (source: target), and may have
-    ``flip_idx`` and ``classes``.
+    The file has ``mapping`` (source: target), ``keypoints`` (names in order) where the source does
+    not name them, and may have ``flip_idx`` and ``classes``.
 
     Raises:
         FileNotFoundError: If it is neither a known name nor a file.
@@ -107,18 +141,18 @@ def find_scheme(name_or_path: str) -> KeypointScheme:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"mapping {path} is not YAML ({error})") from error
-    required, optional = {"keypoints", "mapping"}, {"flip_idx", "classes"}
+    required, optional = {"mapping"}, {"keypoints", "flip_idx", "classes"}
     keys = set(content) if isinstance(content, dict) else set()
     if not required <= keys <= required | optional:
         raise ValueError(
-            f"mapping {path} has keys {sorted(map(str, keys))}; expected keypoints and mapping, "
-            "and at most flip_idx and classes besides"
+            f"mapping {path} has keys {sorted(map(str, keys))}; expected mapping, and at most "
+            "keypoints, flip_idx and classes besides"
         )
     return _scheme_of(content, path)
 
 
 def _scheme_of(content: dict, path: Path) -> KeypointScheme:
-    keypoints, mapping = content["keypoints"], content["mapping"]
+    keypoints, mapping = content.get("keypoints") or [], content["mapping"]
     classes, flip_idx = content.get("classes") or [], content.get("flip_idx") or []
     if not (
         isinstance(keypoints, list) and isinstance(mapping, dict) and isinstance(classes, list)
@@ -184,7 +218,9 @@ def _check_flip(scheme: KeypointScheme, by_name: dict[str, Keypoint]) -> None:
     for index, partner in enumerate(flip):
         here = scheme.mapping.get(names[index])
         there = scheme.mapping.get(names[partner])
-        if here and there and (by_name[here].swap or here) != there:
+        # A point whose other side the source does not have, and whose name says so.
+        alone = here and partner == index and side_of(names[index]) == by_name[here].side
+        if here and there and not alone and (by_name[here].swap or here) != there:
             raise ValueError(
                 f"'{names[index]}' flips to '{names[partner]}', but their targets '{here}' and "
                 f"'{there}' are no pair; correct mapping or flip_idx"

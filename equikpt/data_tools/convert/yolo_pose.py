@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 from tqdm import tqdm
 
-from equikpt.data_tools.convert.records import SPLITS, Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.naming import flip_of
+from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES, size_px
+from equikpt.data_tools.convert.records import (
+    SPLITS,
+    BoxPx,
+    Instance,
+    LabelledImage,
+    SourceDataset,
+)
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.datasets.coco_checks import named
-from equikpt.datasets.image_checks import loaded_size_px
-
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 BOX_TOLERANCE = 0.01
 """Boxes may pass the border by rounding; further out, the numbers are no fractions."""
@@ -32,10 +37,10 @@ class _Description:
     """What ``data.yaml`` says."""
 
     path: Path
-    num_keypoints: int
+    keypoints: tuple[str, ...]
     values_a_keypoint: int
+    classes: tuple[str, ...]
     kept_classes: frozenset[int]
-    num_classes: int
     folders: dict[str, list[Path]]
     notes: tuple[str, ...]
 
@@ -45,14 +50,14 @@ def read(folder: Path, scheme: KeypointScheme) -> SourceDataset:
 
     Args:
         folder: The folder with ``data.yaml``, or that file.
-        scheme: Names of the keypoints, which the format does not have.
+        scheme: Names of the keypoints, which only a ``data.yaml`` with ``kpt_names`` has.
 
     Raises:
         FileNotFoundError: If there is no ``data.yaml``, or a split's pictures are not there.
         ValueError: If ``data.yaml``, a label file or a picture is not what the format asks for.
     """
     description = _describe(folder, scheme)
-    dataset = SourceDataset(splits={}, notes=list(description.notes))
+    dataset = SourceDataset({}, list(description.notes), description.keypoints)
     for split, folders in description.folders.items():
         paths = sorted(path for folder in folders for path in _pictures(folder))
         if not paths:
@@ -79,26 +84,41 @@ def _describe(folder: Path, scheme: KeypointScheme) -> _Description:
             f"{path} has kpt_shape {shape}; expected [number of keypoints, 2 or 3], so this is no "
             "YOLO-pose dataset"
         )
+    scheme = replace(scheme, keypoints=scheme.keypoints or _keypoint_names(content, path))
     if shape[0] != len(scheme.keypoints):
         raise ValueError(
             f"{path} has {shape[0]} keypoints and the mapping names {len(scheme.keypoints)}; "
             "name each keypoint once, in the order of the label files"
         )
-    kept, num_classes = _classes(content.get("names"), scheme, path)
+    classes, kept = _classes(content.get("names"), scheme, path)
     folders, notes = _split_folders(content, path)
     return _Description(
         path=path,
-        num_keypoints=shape[0],
+        keypoints=scheme.keypoints,
         values_a_keypoint=shape[1],
+        classes=classes,
         kept_classes=kept,
-        num_classes=num_classes,
         folders=folders,
         notes=(*notes, *_flip_notes(content.get("flip_idx"), scheme, path)),
     )
 
 
-def _classes(names: object, scheme: KeypointScheme, path: Path) -> tuple[frozenset[int], int]:
-    """Indices of the classes to convert, and the number of all."""
+def _keypoint_names(content: dict, path: Path) -> tuple[str, ...]:
+    """Ultralytics' ``kpt_names``: a list of names, for each class or for all."""
+    names = content.get("kpt_names")
+    lists: list = list(names.values()) if isinstance(names, dict) else [names]
+    if not lists or not all(isinstance(row, list) and row == lists[0] for row in lists):
+        raise ValueError(
+            f"{path} does not name its keypoints under 'kpt_names', the same for every class; list "
+            "them under 'keypoints' in a --mapping"
+        )
+    return tuple(map(str, lists[0]))
+
+
+def _classes(
+    names: object, scheme: KeypointScheme, path: Path
+) -> tuple[tuple[str, ...], frozenset[int]]:
+    """All classes, and the indices of those to convert."""
     if isinstance(names, dict):
         names = [names[index] for index in sorted(names)]
     if not isinstance(names, list) or not names:
@@ -115,7 +135,7 @@ def _classes(names: object, scheme: KeypointScheme, path: Path) -> tuple[frozens
             f"the mapping asks for class '{unknown[0]}', and {path} has {', '.join(names)}"
         )
     kept = scheme.classes or names
-    return frozenset(index for index, name in enumerate(names) if name in kept), len(names)
+    return tuple(names), frozenset(index for index, name in enumerate(names) if name in kept)
 
 
 def _split_folders(content: dict, path: Path) -> tuple[dict[str, list[Path]], list[str]]:
@@ -153,7 +173,7 @@ def _find_folder(entry: str, path: Path, root: object) -> Path | None:
 
 
 def _flip_notes(flip_idx: object, scheme: KeypointScheme, path: Path) -> list[str]:
-    right = list(scheme.right_flip_idx())
+    right = list(scheme.flip_idx or flip_of(scheme.keypoints))
     if flip_idx is None or flip_idx == right:
         return []
     return [
@@ -196,10 +216,7 @@ def _label_notes(split: str, folders: list[Path], paths: list[Path]) -> list[str
 
 def _read_images(paths: list[Path], description: _Description, split: str) -> list[LabelledImage]:
     def read_one(path: Path) -> LabelledImage:
-        try:
-            width, height = loaded_size_px(str(path))
-        except OSError as error:
-            raise ValueError(f"{path} is damaged ({error}); replace or remove it") from error
+        width, height = size_px(path)
         label = _label_path(path)
         lines = label.read_text().splitlines() if label.is_file() else []
         instances = tuple(
@@ -217,10 +234,11 @@ def _read_images(paths: list[Path], description: _Description, split: str) -> li
 
 
 def _instances(
-    line: str, where: str, size_px: tuple[int, int], description: _Description
+    line: str, where: str, size: tuple[int, int], description: _Description
 ) -> list[Instance]:
     """The object of a line, or none where its class is not asked for."""
-    num_values = 5 + description.num_keypoints * description.values_a_keypoint
+    num_keypoints = len(description.keypoints)
+    num_values = 5 + num_keypoints * description.values_a_keypoint
     try:
         values = [float(value) for value in line.split()]
     except ValueError as error:
@@ -228,27 +246,25 @@ def _instances(
     if len(values) != num_values or not all(map(math.isfinite, values)):
         raise ValueError(
             f"{where} has {len(values)} values; expected {num_values} finite ones: a class, a box "
-            f"of 4, and {description.values_a_keypoint} for each of {description.num_keypoints} "
+            f"of 4, and {description.values_a_keypoint} for each of {num_keypoints} "
             "keypoints"
         )
-    if values[0] not in range(description.num_classes):
+    if values[0] not in range(len(description.classes)):
         raise ValueError(f"{where} has class {values[0]:g}; {description.path} names fewer")
     if values[0] not in description.kept_classes:
         return []
-    box_px = _box_px(values[1:5], where, size_px)
-    points = np.array(values[5:]).reshape(description.num_keypoints, -1)
+    box_px = _box_px(values[1:5], where, size)
+    points = np.array(values[5:]).reshape(num_keypoints, -1)
     if points.shape[1] == 2:
         # Without a visibility column, the upper left corner stands for "not labelled".
         points = np.column_stack([points, np.where(points.any(axis=1), 2.0, 0.0)])
     if not np.isin(points[:, 2], (0, 1, 2)).all():
         raise ValueError(f"{where} has a visibility other than 0, 1, 2; correct it")
-    points[:, :2] *= size_px
-    return [Instance(box_px, points)]
+    points[:, :2] *= size
+    return [Instance(box_px, points, description.classes[int(values[0])])]
 
 
-def _box_px(
-    fractions: list[float], where: str, size_px: tuple[int, int]
-) -> tuple[float, float, float, float]:
+def _box_px(fractions: list[float], where: str, size: tuple[int, int]) -> BoxPx:
     centre, extent = np.array(fractions[:2]), np.array(fractions[2:])
     low, high = centre - extent / 2, centre + extent / 2
     if (extent <= 0).any() or (low < -BOX_TOLERANCE).any() or (high > 1 + BOX_TOLERANCE).any():
@@ -256,5 +272,5 @@ def _box_px(
             f"{where} has the box {fractions}; expected centre, width and height as fractions of "
             "the picture, inside it"
         )
-    low, high = np.clip(low, 0, 1) * size_px, np.clip(high, 0, 1) * size_px
+    low, high = np.clip(low, 0, 1) * size, np.clip(high, 0, 1) * size
     return (*map(float, low), *map(float, high - low))  # type: ignore[return-value]  # two and two

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, writer
+from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, writer
 from equikpt.data_tools.convert.conversion import convert
+from equikpt.data_tools.convert.reading import Reading, find_function
 from equikpt.data_tools.convert.targets import find_target
 from equikpt.datasets.horse26 import Horse26Dataset
 
@@ -178,12 +180,98 @@ def test_wrong_arguments_are_refused(make_yolo, mapping_file, tmp_path, options,
 
 
 def test_tables_name_what_exists():
-    assert set(FORMATS) == {"yolo-pose"}
+    for row in FORMATS.values():
+        for reference in filter(None, (row.read, row.write, row.read_scored)):
+            assert callable(find_function(reference))
     assert "horses16" in SCHEMES
     for name in TARGETS:
         target = find_target(name)
+        if target.keeps_source:
+            continue
         metainfo = target.dataset_class().METAINFO
         assert tuple(row["name"] for row in metainfo["keypoint_info"].values()) == target.names
+
+
+def test_the_table_has_a_row_for_every_format():
+    lines = format_table().splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == list(FORMATS)
+    assert len({line.count("|") for line in lines}) == 1
+
+
+@pytest.mark.parametrize("target_name", ["coco17", "p1p2"])
+def test_other_targets_are_refused_a_horse(make_yolo, mapping_file, tmp_path, target_name):
+    with pytest.raises(ValueError, match="which is not a target keypoint"):
+        run(make_yolo(), tmp_path / "out", mapping_file, target_name=target_name)
+
+
+def test_labels_alone_need_no_pictures_and_leave_those_that_are_there(make_coco, tmp_path):
+    root, output = make_coco(), tmp_path / "out"
+    convert("coco", root, output, target_name="coco")
+    before = tree(output / "images")
+    shutil.rmtree(root / "images")
+    with pytest.raises(FileNotFoundError, match="pictures are missing .* --labels-only"):
+        convert("coco", root, output, target_name="coco", force=True)
+    convert("coco", root, output, target_name="coco", force=True, labels_only=True)
+    assert tree(output / "images") == before
+
+
+def test_what_the_source_knows_more_of_reaches_the_output(make_coco, tmp_path):
+    """Areas, crowds and outlines, which training and evaluation read."""
+    root, output = make_coco(), tmp_path / "out"
+    path = root / "annotations/train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"area": 77.5, "segmentation": [[1, 2, 3, 4, 5, 6]]}
+    content["annotations"][1]["iscrowd"] = 1
+    path.write_text(json.dumps(content))
+    convert("coco", root, output, target_name="coco")
+    first, second, *_ = json.loads((output / "annotations/train.json").read_text())["annotations"]
+    assert (first["area"], first["segmentation"]) == (77.5, [[1, 2, 3, 4, 5, 6]])
+    assert (first["iscrowd"], second["iscrowd"]) == (0, 1)
+
+
+def test_several_classes_are_not_made_one(make_coco, tmp_path):
+    root = make_coco(names=("nose", "withers"))
+    path = root / "annotations/train.json"
+    content = json.loads(path.read_text())
+    content["categories"].append({**content["categories"][0], "id": 2, "name": "cow"})
+    content["annotations"][0]["category_id"] = 2
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="has the classes cow, horse; say with --classes"):
+        convert("coco", root, tmp_path / "out")
+    lines = convert("coco", root, tmp_path / "out", reading=Reading(classes=("horse",)))
+    assert "note: 1 animals of other classes left out" in lines
+    assert "train: 3 pictures, 3 animals, 3 points seen, 3 hidden" in lines
+    # Where the source's keypoints stay, its classes do, too.
+    convert("coco", root, tmp_path / "own", target_name="coco")
+    written = json.loads((tmp_path / "own/annotations/train.json").read_text())
+    assert [row["name"] for row in written["categories"]] == ["cow", "horse"]
+    assert [row["category_id"] for row in written["annotations"]] == [1, 2, 2, 2]
+
+
+def test_an_animal_without_a_box_gets_one_around_its_points(make_coco, tmp_path):
+    root = make_coco(names=("nose", "withers"), animals=1)
+    path = root / "annotations/val.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"bbox": [], "keypoints": [10, 10, 2, 30, 20, 1]}
+    content["annotations"][1] |= {"bbox": [], "keypoints": [0] * 6}
+    path.write_text(json.dumps(content))
+    text = "\n".join(convert("coco", root, tmp_path / "out"))
+    assert "val: animals without a box, taken around their points with a margin of 10%" in text
+    assert "val: animals with neither a box nor a point left out (val_2.png)" in text
+    (row,) = json.loads((tmp_path / "out/annotations/val.json").read_text())["annotations"]
+    assert row["bbox"] == [8, 8, 24, 14]
+
+
+def test_the_box_of_a_film_is_the_film(make_coco, tmp_path):
+    root = make_coco(names=("p1", "p2"), animals=1)
+    convert("coco", root, tmp_path / "out", target_name="p1p2")
+    content = json.loads((tmp_path / "out/annotations/train.json").read_text())
+    row, image = content["annotations"][0], content["images"][0]
+    assert row["bbox"] == [0, 0, image["width"], image["height"]]
+    assert row["area"] == image["width"] * image["height"]
+    two = make_coco(names=("p1", "p2"), animals=2, name="two")
+    with pytest.raises(ValueError, match="has 2 instances with labelled points; p1p2 has one"):
+        convert("coco", two, tmp_path / "other", target_name="p1p2")
 
 
 def test_the_public_set_converts(real_data, tmp_path):

@@ -1,0 +1,63 @@
+"""AnimalPose: MMPose's files, which are COCO JSON, and the dataset's own ``keypoints.json``.
+
+Its own file maps picture ids to names, gives boxes as two corners and keypoints as nested lists.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equikpt.data_tools.convert.coco_files import annotation_files, picture_folders
+from equikpt.data_tools.convert.coco_json import from_contents
+from equikpt.data_tools.convert.json_file import read_json
+from equikpt.data_tools.convert.records import SourceDataset
+from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.metainfo.correspondence import ANIMALPOSE
+
+
+def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
+    """Read AnimalPose.
+
+    Args:
+        source: An annotation file, or a folder with one, or one for each split.
+        scheme: Names the keypoints where the file does not; otherwise MMPose's names are taken.
+        images: Folder of the pictures.
+
+    Raises:
+        FileNotFoundError: If there is no annotation file.
+        ValueError: If it is of neither form.
+    """
+    files = annotation_files(source)
+    return from_contents(
+        {split: _as_coco(path) for split, path in files.items()},
+        {split: str(path) for split, path in files.items()},
+        {split: picture_folders(path, split, images) for split, path in files.items()},
+        scheme.keypoints or ANIMALPOSE,
+    )
+
+
+def _as_coco(path: Path) -> dict:
+    content = read_json(path, "AnimalPose's keypoints.json or MMPose's file")
+    parts = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(content.get(part) for part in parts):
+        raise ValueError(f"{path} lacks one of {', '.join(parts)}; give an annotation file")
+    images = content["images"]
+    if isinstance(images, dict):
+        images = [{"id": int(id_), "file_name": name} for id_, name in images.items()]
+    return {
+        "images": images,
+        "annotations": [_flat(row, number) for number, row in enumerate(content["annotations"], 1)],
+        "categories": content["categories"],
+    }
+
+
+def _flat(row: dict, number: int) -> dict:
+    """An annotation whose keypoints are one list; x, y, visibility may each be a list of its own.
+
+    Its own file knows visibility 0 and 1, of which 1 is a labelled point.
+    """
+    keypoints = row.get("keypoints") or []
+    if keypoints and isinstance(keypoints[0], list):
+        nested = [[x, y, 2 if visible else 0] for x, y, visible in keypoints]
+        keypoints = [value if point[2] else 0 for point in nested for value in point]
+    return {"id": number, **row, "keypoints": keypoints}

@@ -1,0 +1,76 @@
+"""Which annotation files a folder of COCO JSON has, of which split, and where the pictures lie."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from equikpt.data_tools.convert.pictures import PictureFolders
+from equikpt.data_tools.convert.records import UNSPLIT
+
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+
+def split_named(text: str) -> str:
+    """The split that a file, folder or subset name speaks of; :data:`UNSPLIT` if none."""
+    for word in re.split("[^a-z]+", text.lower()):
+        if word in _SPLIT_WORDS:
+            return _SPLIT_WORDS[word]
+    return UNSPLIT
+
+
+def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
+    """Annotation files by split.
+
+    Args:
+        source: A file, or a folder with ``annotations/`` (COCO), with files,
+            or with a folder for each split (Roboflow).
+        pattern: Of the file names to look at.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If a split has several.
+    """
+    if source.is_file():
+        return {split_named(source.stem): source}
+    for level in (f"annotations/{pattern}", pattern, f"*/{pattern}"):
+        found = sorted(source.glob(level))
+        # Only a folder below says a split: that of a dataset may be named test_horses.
+        split_of = {
+            path: split_named(path.stem)
+            or (split_named(path.parent.name) if level.startswith("*/") else UNSPLIT)
+            for path in found
+        }
+        if len(found) == 1 and not split_of[found[0]]:
+            return {UNSPLIT: found[0]}
+        files: dict[str, Path] = {}
+        for path, split in split_of.items():
+            if split in files:
+                raise ValueError(
+                    f"{files[split]} and {path} are both for split '{split}'; give one of them as "
+                    "--input"
+                )
+            if split:
+                files[split] = path
+        if files:
+            return files
+    raise FileNotFoundError(
+        f"no {pattern} with train, val or test in its name under {source}; give the annotation file"
+    )
+
+
+def picture_folders(annotations: Path, split: str, images: Path | None) -> PictureFolders:
+    """Where the pictures of an annotation file may lie."""
+    if images is not None:
+        return PictureFolders([images], root=images)
+    beside = annotations.parent
+    root = beside.parent if beside.name == "annotations" else beside
+    places = [root / "images" / split, root / split, root / f"{split}2017"] if split else []
+    return PictureFolders([*places, root, root / "images", root / "data"])

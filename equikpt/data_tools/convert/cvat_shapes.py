@@ -1,0 +1,72 @@
+"""What CVAT's XML and its backups have in common: shapes drawn on pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, sizes_px
+from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+
+
+@dataclass
+class PictureShapes:
+    """The shapes of one picture.
+
+    Args:
+        name: The picture's name.
+        size: Width and height, px.
+        split: Split of its subset.
+        instances: Skeletons.
+        points: Points of their own.
+        boxes: Rectangles.
+        others: Kinds of the shapes that are none of these.
+        location: Where a backup has the picture, where that is not its name.
+    """
+
+    name: str
+    size: tuple[int, int]
+    split: str
+    instances: list[Instance] = field(default_factory=list)
+    points: list[LoosePoint] = field(default_factory=list)
+    boxes: list[LooseBox] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    location: str = ""
+
+
+def dataset_of(
+    pictures: Sequence[PictureShapes], names: tuple[str, ...], folders: PictureFolders
+) -> SourceDataset:
+    """Pictures with animals from pictures with shapes.
+
+    Args:
+        pictures: All pictures, labelled or not.
+        names: The S keypoints.
+        folders: Where the pictures may lie.
+    """
+    dataset = SourceDataset(splits={}, keypoints=names)
+    paths = folders.find_all(
+        [[*filter(None, (shapes.location,)), shapes.name] for shapes in pictures]
+    )
+    ledger = SizeLedger(sizes_px(paths))
+    for shapes, path in zip(pictures, paths, strict=True):
+        loose, remarks = animals(shapes.points, shapes.boxes, names)
+        dataset.notes += [f"{shapes.name}: {remark}" for remark in remarks]
+        instances = (*shapes.instances, *loose)
+        labelled = [np.zeros((0, 2)), *(instance.labelled for instance in instances)]
+        width, height = ledger.settle(shapes.name, path, shapes.size, np.concatenate(labelled))
+        dataset.splits.setdefault(shapes.split, []).append(
+            LabelledImage(path, width, height, instances, shapes.name)
+        )
+    dataset.notes += ledger.notes()
+    others = Counter(kind for shapes in pictures for kind in shapes.others)
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in others.items())
+        dataset.notes.append(
+            f"shapes that are neither skeletons, points nor rectangles are not read ({kinds})"
+        )
+    return dataset

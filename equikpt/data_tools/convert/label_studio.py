@@ -1,0 +1,222 @@
+"""Label Studio's JSON: keypoints and rectangles in percent of the picture.
+
+Regions of one animal hang together by ``parentID``, or a point lies in the rectangle of its animal;
+see :mod:`equikpt.data_tools.convert.grouping`. A picture that was turned while it was labelled has
+percentages of the turned picture: they are turned back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.json_file import read_json
+from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
+from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset, safe_name
+from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.datasets.coco_checks import is_number, named
+from equikpt.datasets.label_studio import Task, read_tasks
+
+POINTS, RECTANGLES = "keypointlabels", "rectanglelabels"
+
+INTERFACE_FILE = "labeling_interface.xml"
+"""The code of a project's labelling interface, where it lies beside the export: all labels, in
+order."""
+
+_TURN_BACK: dict[int, Callable[[float, float], tuple[float, float]]] = {
+    0: lambda x, y: (x, y),
+    90: lambda x, y: (y, 100 - x),
+    180: lambda x, y: (100 - x, 100 - y),
+    270: lambda x, y: (100 - y, x),
+}
+"""Percentages of a picture turned clockwise by so many degrees as those of the picture itself."""
+
+
+def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
+    """Read an export of the format "JSON".
+
+    Args:
+        source: The file, or a folder with one.
+        scheme: Its keypoints, if any, are the labels to take; by default all that occur.
+        images: Folder of the pictures. Without pictures the sizes of the export are taken.
+
+    Raises:
+        FileNotFoundError: If there is no file, or nothing tells the size of a picture.
+        ValueError: If it is no such export.
+    """
+    return _read(_export_file(source), "annotations", scheme, images)
+
+
+def read_predictions(
+    source: Path, scheme: KeypointScheme, images: Path | None = None
+) -> SourceDataset:
+    """The pre-annotations of a file that is to be imported, or of an export, instead of its labels.
+
+    As :func:`read`.
+    """
+    return _read(_export_file(source), "predictions", scheme, images)
+
+
+def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) -> SourceDataset:
+    tasks = read_tasks(path)
+    regions = [_newest(row.get(kind) or ()) for row in read_json(path, "an export")]
+    dataset = SourceDataset(splits={}, keypoints=scheme.keypoints or _labels(path, regions))
+    folders = PictureFolders(
+        [images] if images else [path.parent, path.parent / "images"], root=images
+    )
+    found = folders.find_all([[*map(safe_name, task.names_on_disk)] for task in tasks])
+    measured = sizes_px(found)
+    listed = []
+    for task, own, picture in zip(tasks, regions, found, strict=True):
+        size = measured.get(picture) or task.size_px or _stated_size(own)
+        if size is None and own:
+            raise FileNotFoundError(
+                f"task {task.number} of {path} does not state the size of {task.file_name}, and "
+                f"the picture is not at {picture}; say with --images where it is"
+            )
+        listed.append(_Picture(task, own, size or (0, 0)).labelled(picture, dataset))
+    dataset.splits[UNSPLIT] = listed
+    dataset.notes += _notes(tasks, regions)
+    return dataset
+
+
+def _export_file(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    found = sorted(source.glob("*.json"))
+    if len(found) != 1:
+        raise FileNotFoundError(f"{len(found)} JSON files in {source}; give the export itself")
+    return found[0]
+
+
+def _newest(entries: Sequence[dict]) -> list[dict]:
+    """The regions of the newest entry that was not cancelled, as :func:`read_tasks` chooses."""
+    valid = [entry for entry in entries if not entry.get("was_cancelled")]
+    newest: dict = max(
+        valid,
+        key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""),
+        default={},
+    )
+    return list(newest.get("result") or ())
+
+
+def _stated_size(regions: list[dict]) -> tuple[int, int] | None:
+    """What a region says of its picture, where :func:`read_tasks`, which reads points, has none."""
+    for region in regions:
+        if region.get("original_width") and region.get("original_height"):
+            return int(region["original_width"]), int(region["original_height"])
+    return None
+
+
+def _labels(path: Path, regions: list[list[dict]]) -> tuple[str, ...]:
+    """Labels of points in the order of the interface, then of their first occurrence."""
+    occurring = [
+        label
+        for own in regions
+        for region in own
+        if region.get("type") == POINTS
+        for label in region.get("value", {}).get(POINTS) or ()
+    ]
+    interface = path.with_name(INTERFACE_FILE)
+    if not interface.is_file():
+        return tuple(dict.fromkeys(occurring))
+    try:
+        controls = ElementTree.parse(interface).iter("KeyPointLabels")
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{interface} is no labelling interface ({error})") from error
+    listed = [str(label.get("value")) for control in controls for label in control.iter("Label")]
+    return tuple(dict.fromkeys([*listed, *occurring]))
+
+
+class _Picture:
+    """One task: its regions in px of the picture."""
+
+    def __init__(self, task: Task, regions: list[dict], size: tuple[int, int]) -> None:
+        self._task, self._regions, self._size = task, regions, size
+        rotation = int(task.rotation) % 360
+        if rotation != task.rotation % 360 or rotation not in _TURN_BACK:
+            raise ValueError(
+                f"task {task.number} was labelled turned by {task.rotation:g}°; expected a "
+                "multiple of 90°: turn the file itself and label it again"
+            )
+        self._turn_back = _TURN_BACK[rotation]
+        # Extents of rectangles are percentages of the turned picture's width and height.
+        self._turned_size = size if rotation in (0, 180) else size[::-1]
+
+    def labelled(self, path: Path, dataset: SourceDataset) -> LabelledImage:
+        """The picture with its animals; what cannot be told goes to the notes."""
+        parents = {region.get("parentID") for region in self._regions} - {None}
+        points, boxes = [], []
+        for region in self._regions:
+            own = region.get("id") if region.get("id") in parents else None
+            group = str(region.get("parentID") or own or "")
+            value = region.get("value", {})
+            if region.get("type") == POINTS:
+                x, y = self._px(*self._numbers(value, "x", "y"))
+                labels = value.get(POINTS) or ()
+                points += [
+                    LoosePoint(label, x, y, group=group, score=region.get("score"))
+                    for label in labels
+                    if label in dataset.keypoints
+                ]
+            elif region.get("type") == RECTANGLES:
+                labels = value.get(RECTANGLES) or [""]
+                boxes.append(LooseBox(self._box(value), str(labels[0]), group))
+        instances, remarks = animals(points, boxes, dataset.keypoints)
+        dataset.notes += [f"{self._task.file_name}: {remark}" for remark in remarks]
+        name = safe_name(path.name if path.is_file() else self._task.file_name)
+        return LabelledImage(path, *self._size, tuple(instances), name)
+
+    def _box(self, value: dict) -> tuple[float, float, float, float]:
+        """The upright box around a rectangle, which may be turned about its upper left corner."""
+        x, y, width, height = self._numbers(value, "x", "y", "width", "height")
+        angle = math.radians(value.get("rotation") or 0)
+        scale_x, scale_y = (length / 100 for length in self._turned_size)
+        corners = []
+        for along, down in ((0.0, 0.0), (width, 0.0), (0.0, height), (width, height)):
+            right, below = along * scale_x, down * scale_y
+            turned_x = right * math.cos(angle) - below * math.sin(angle)
+            turned_y = right * math.sin(angle) + below * math.cos(angle)
+            corners.append(self._px(x + turned_x / scale_x, y + turned_y / scale_y))
+        low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+        return (*map(float, low), *map(float, high - low))  # type: ignore[return-value]  # 2 + 2
+
+    def _px(self, x: float, y: float) -> tuple[float, float]:
+        x, y = self._turn_back(x, y)
+        return x * self._size[0] / 100, y * self._size[1] / 100
+
+    def _numbers(self, value: dict, *keys: str) -> list[float]:
+        numbers = [value.get(key) for key in keys]
+        if not all(map(is_number, numbers)):
+            given = dict(zip(keys, numbers, strict=True))
+            raise ValueError(
+                f"task {self._task.number} has a region with {given}; expected percentages of the "
+                "picture's size"
+            )
+        return [float(number) for number in numbers if number is not None]
+
+
+def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
+    notes = []
+    several = [f"{task.file_name}: {task.annotations}" for task in tasks if task.annotations > 1]
+    if several:
+        notes.append(f"pictures labelled several times, the newest is taken ({named(several)})")
+    turned = [f"{task.file_name}: {task.rotation:g}°" for task in tasks if task.rotation]
+    if turned:
+        notes.append(f"labelled turned, points turned back ({named(turned)})")
+    others = Counter(
+        str(region.get("type"))
+        for own in regions
+        for region in own
+        if region.get("type") not in (POINTS, RECTANGLES, "relation")
+    )
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in others.items())
+        notes.append(f"regions that are neither points nor rectangles are not read ({kinds})")
+    return notes

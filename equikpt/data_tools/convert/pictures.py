@@ -1,0 +1,220 @@
+"""Finding the pictures that labels name, and their sizes in px."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+from equikpt.datasets.coco_checks import named
+from equikpt.datasets.film import DICOM_SUFFIXES, is_dicom
+from equikpt.datasets.image_checks import loaded_size_px, name_in_other_case
+
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
+
+MAX_MISSING_SHARE = 0.1
+"""Up to this share of missing pictures a conversion goes on without them, as training does."""
+
+
+class PictureFolders:
+    """Where the pictures of a dataset may lie.
+
+    Args:
+        folders: Looked through in this order.
+        root: Searched through and through for the bare name where that did not help; None if not.
+    """
+
+    def __init__(self, folders: Sequence[Path], root: Path | None = None) -> None:
+        self._folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+        self._root = root
+        self._index: dict[str, list[Path]] | None = None
+
+    def find_all(self, pictures: Sequence[Sequence[str]]) -> list[Path]:
+        """The file of each picture, or where it was expected.
+
+        Args:
+            pictures: For each the names it may have, with ``/`` between folders. It is looked for
+                without folders too, unless another picture has the same name there.
+        """
+        times = Counter(bare for names in pictures for bare in {_bare(name) for name in names})
+        found = []
+        for names in pictures:
+            bare_names = [bare for bare in map(_bare, names) if times[bare] == 1]
+            candidates = [folder / name for name in names for folder in self._folders]
+            candidates += [folder / bare for bare in bare_names for folder in self._folders]
+            path = next((path for path in candidates if path.is_file()), None)
+            expected = (self._folders[0] if self._folders else Path()) / names[0]
+            found.append(path or self._deeper(bare_names) or expected)
+        return found
+
+    def _deeper(self, bare_names: Sequence[str]) -> Path | None:
+        """The one picture under the root that has one of the names."""
+        if self._index is None:
+            self._index = {}
+            for path in sorted(self._root.rglob("*")) if self._root else ():
+                if path.suffix.lower() in IMAGE_SUFFIXES:
+                    self._index.setdefault(path.name, []).append(path)
+        for bare in bare_names:
+            paths = self._index.get(bare, [])
+            if len(paths) == 1:
+                return paths[0]
+        return None
+
+
+def _bare(name: str) -> str:
+    return PurePosixPath(name).name
+
+
+def size_px(path: Path) -> tuple[int, int]:
+    """Width and height as training loads the picture.
+
+    Raises:
+        ValueError: If the file is no picture.
+    """
+    try:
+        return loaded_size_px(str(path))
+    except OSError as error:
+        raise ValueError(f"{path} is damaged ({error}); replace or remove it") from error
+
+
+def sizes_px(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Sizes of the pictures that exist, read in threads.
+
+    Raises:
+        ValueError: If a file is no picture.
+    """
+    existing = [path for path in dict.fromkeys(paths) if path.is_file()]
+    with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
+        sizes = tqdm(
+            pool.map(size_px, existing),
+            total=len(existing),
+            desc="reading sizes",
+            unit="img",
+            delay=5,
+            disable=None,
+        )
+        return dict(zip(existing, sizes, strict=True))
+
+
+class SizeLedger:
+    """Sizes that labels state against those of the pictures, and the notes about it."""
+
+    def __init__(self, measured: dict[Path, tuple[int, int]]) -> None:
+        self._measured = measured
+        self._swapped: list[str] = []
+
+    def settle(
+        self, name: str, path: Path, stated: tuple[int, int] | None, points: np.ndarray
+    ) -> tuple[int, int]:
+        """The size in px to which a picture's coordinates belong; (0, 0) where nothing tells it.
+
+        Width and height that the file swapped are put right: the picture shows it or, where it is
+        missing, labelled points that lie inside only then.
+
+        Args:
+            name: The picture's name, for messages.
+            path: The picture, which may be missing.
+            stated: Width and height of the label file.
+            points: (N, 2) labelled points, px.
+
+        Raises:
+            ValueError: If the picture has another size than the one that was labelled.
+        """
+        actual = self._measured.get(path)
+        if stated is None or min(stated) <= 0:
+            return actual or (0, 0)
+        turned = stated[::-1]
+        if actual is None:
+            inside = [not len(points) or (points <= size).all() for size in (stated, turned)]
+            actual = turned if inside == [False, True] else stated
+        if actual == stated:
+            return stated
+        if actual != turned:
+            raise ValueError(
+                f"{name} was labelled as {stated[0]} x {stated[1]} px, and {path} has "
+                f"{actual[0]} x {actual[1]}; give the pictures that were labelled"
+            )
+        if path in self._measured and _unturned_size_px(path) == stated:
+            raise ValueError(
+                f"{name} was labelled as {stated[0]} x {stated[1]} px, and an EXIF tag turns "
+                f"{path} when training loads it; save the pictures turned, without the tag, and "
+                "label them again"
+            )
+        self._swapped.append(name)
+        return turned
+
+    def notes(self) -> list[str]:
+        """What was put right."""
+        if not self._swapped:
+            return []
+        return [f"width and height were swapped in the file, put right ({named(self._swapped)})"]
+
+
+def _unturned_size_px(path: Path) -> tuple[int, int] | None:
+    """Width and height in the file, before its EXIF tag turns it; None for DICOM."""
+    if is_dicom(path):
+        return None
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
+    """Leave the pictures out that are not on disk, and say so.
+
+    Args:
+        dataset: Changed in place.
+        advice: What else the user can do without pictures, for the message.
+
+    Raises:
+        FileNotFoundError: If all of them or more than :data:`MAX_MISSING_SHARE` are missing.
+    """
+    images = list(dataset.images())
+    missing = [image for image in images if not image.exists]
+    if not missing:
+        return
+    names = named([image.file_name for image in missing])
+    if len(missing) > MAX_MISSING_SHARE * len(images):
+        path = missing[0].path
+        other_case = name_in_other_case(str(path))
+        told = (
+            f"'{other_case}' is there: make upper and lower case agree with the labels"
+            if other_case
+            else f"say with --images where they are (looked for {path}){advice}"
+        )
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(images)} pictures are missing ({names}); {told}"
+        )
+    dataset.notes.append(
+        f"{len(missing)} of {len(images)} pictures are missing on disk and left out with their "
+        f"labels ({names})"
+    )
+    for split, listed in dataset.splits.items():
+        dataset.splits[split] = [image for image in listed if image.exists]
+
+
+def refuse_unknown_sizes(dataset: SourceDataset) -> None:
+    """Stop at pictures of which nothing tells the size.
+
+    Raises:
+        FileNotFoundError: If there is one.
+    """
+    unknown = [image for image in dataset.images() if not image.width]
+    if unknown:
+        raise FileNotFoundError(
+            f"the sizes of {len(unknown)} pictures are not known "
+            f"({named([image.file_name for image in unknown])}); the labels do not state them, so "
+            "say with --images where the pictures are"
+        )
+
+
+def with_instances(image: LabelledImage, instances: Iterable[Instance]) -> LabelledImage:
+    """The picture with other animals."""
+    return replace(image, instances=tuple(instances))

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from equikpt.data_tools.convert.deeplabcut import read
+from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
+
+SINGLE = """scorer,me,me,me,me
+bodyparts,nose,nose,tail,tail
+coords,x,y,x,y
+labeled-data/film/a.png,1.5,2.5,7,
+labeled-data/film/b.png,,,,
+labeled-data/film/c.png,3,4,5,6
+"""
+SEVERAL = """scorer,,,me,me,me,me,me,me
+individuals,,,m1,m1,m2,m2,single,single
+bodyparts,,,nose,nose,nose,nose,cage,cage
+coords,,,x,y,x,y,x,y
+labeled-data,film,a.png,1,2,3,4,5,6
+labeled-data,film,b.png,,,7,8,,
+"""
+PREDICTED = """scorer,net,net,net
+bodyparts,nose,nose,nose
+coords,x,y,likelihood
+labeled-data/film/a.png,1,2,0.75
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """``project(text)``: a project's folder with one table and its pictures, 20 x 10 px."""
+
+    def make(text: str = SINGLE, name: str = "CollectedData_me.csv") -> Path:
+        folder = tmp_path / "project/labeled-data/film"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        for stem in "abc":
+            Image.new("RGB", (20, 10)).save(folder / f"{stem}.png")
+        return tmp_path / "project"
+
+    return make
+
+
+def test_cells_become_points(project):
+    root = project()
+    dataset = read(root, NO_SCHEME)
+    assert dataset.keypoints == ("nose", "tail")
+    first, second, third = dataset.splits[""]
+    assert (first.file_name, first.width, first.height) == ("labeled-data/film/a.png", 20, 10)
+    assert first.path == root / "labeled-data/film/a.png"
+    (instance,) = first.instances
+    np.testing.assert_array_equal(instance.keypoints, [[1.5, 2.5, 2], [0, 0, 0]])
+    assert (instance.box_px, instance.scores) == (None, None)
+    assert second.instances == ()
+    np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
+    assert dataset.notes == ["pictures without a labelled point (labeled-data/film/b.png)"]
+
+
+def test_individuals_are_animals_and_the_path_may_have_three_columns(project):
+    dataset = read(project(SEVERAL), NO_SCHEME)
+    assert dataset.keypoints == ("nose", "cage")
+    first, second = dataset.splits[""]
+    assert first.file_name == "labeled-data/film/a.png"
+    points = [instance.keypoints.tolist() for instance in first.instances]
+    assert points == [
+        [[1, 2, 2], [0, 0, 0]],
+        [[3, 4, 2], [0, 0, 0]],
+        [[0, 0, 0], [5, 6, 2]],
+    ]
+    assert [instance.keypoints[0].tolist() for instance in second.instances] == [[7, 8, 2]]
+
+
+def test_likelihoods_are_scores(project):
+    root = project(PREDICTED, "machinelabels-iter0.csv")
+    dataset = read(root, NO_SCHEME)
+    np.testing.assert_array_equal(dataset.splits[""][0].instances[0].scores, [0.75])
+    assert "machinelabels are predictions" in dataset.notes[0]
+
+
+def test_body_parts_may_be_chosen(project):
+    dataset = read(project(), KeypointScheme(("tail",), {}))
+    assert dataset.keypoints == ("tail",)
+    assert [len(image.instances) for image in dataset.splits[""]] == [0, 0, 1]
+
+
+def test_without_pictures_the_sizes_are_not_known(project):
+    root = project()
+    (root / "labeled-data/film/a.png").unlink()
+    image = read(root, NO_SCHEME).splits[""][0]
+    assert (image.width, image.height, image.exists) == (0, 0, False)
+
+
+@pytest.mark.parametrize("text", [SINGLE, SEVERAL], ids=["one animal", "several"])
+def test_h5_and_csv_are_read_alike(project, text):
+    pytest.importorskip("tables")
+    root = project(text)
+    path = next(root.rglob("*.csv"))
+    rows, columns = (4, 3) if text is SEVERAL else (3, 1)
+    table = pd.read_csv(path, header=list(range(rows)), index_col=list(range(columns)))
+    table.to_hdf(path.with_suffix(".h5"), key="df_with_missing", mode="w")
+    both = read(root, NO_SCHEME)
+    assert "1 h5 files have a csv beside them, which is read" in both.notes
+    path.unlink()
+    alone = read(root, NO_SCHEME)
+    assert alone.keypoints == both.keypoints
+    for image, other in zip(alone.images(), both.images(), strict=True):
+        assert image.file_name == other.file_name
+        for instance, expected in zip(image.instances, other.instances, strict=True):
+            np.testing.assert_array_equal(instance.keypoints, expected.keypoints)
+
+
+def test_an_h5_needs_pytables(project, monkeypatch):
+    root = project()
+    path = next(root.rglob("*.csv")).with_name("CollectedData_me.h5")
+    path.write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "tables", None)
+    with pytest.raises(ImportError, match=r"needs pytables, .* pip install 'equikpt\[formats\]'"):
+        read(path, NO_SCHEME)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a,b\n1,2\n", "begins with rows a, 1; expected scorer", id="no header"),
+        pytest.param(SINGLE.replace("1.5", "x"), "has a cell that is no number", id="a word"),
+        pytest.param(SINGLE.replace("x,y,x,y", "x,z,x,y"), "has coords z", id="coords"),
+        pytest.param(SINGLE.replace("me,me\n", "me,you\n"), "of 2 scorers", id="two scorers"),
+        pytest.param(SINGLE.replace("tail", "nose"), "column nose x twice", id="a part twice"),
+    ],
+)
+def test_what_is_no_table_is_refused(project, text, said):
+    with pytest.raises(ValueError, match=said):
+        read(project(text), NO_SCHEME)
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no CollectedData csv or h5"):
+        read(tmp_path, NO_SCHEME)

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from equikpt.data_tools.convert.label_studio import _Picture, read, read_predictions
+from equikpt.data_tools.convert.records import SourceDataset
+from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
+from equikpt.datasets.label_studio import Task
+
+WIDTH, HEIGHT = 200, 100
+
+
+def point(label, x, y, **more) -> dict:
+    return {
+        "type": "keypointlabels",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {"x": x, "y": y, "width": 0.5, "keypointlabels": [label]},
+        **more,
+    }
+
+
+def rectangle(label, x, y, width, height, rotation=0, **more) -> dict:
+    value = {"x": x, "y": y, "width": width, "height": height, "rotation": rotation}
+    return {
+        "type": "rectanglelabels",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {**value, "rectanglelabels": [label]},
+        **more,
+    }
+
+
+@pytest.fixture
+def export(tmp_path):
+    def make(*regions, **row) -> str:
+        task = {"id": 5, "data": {"image": "/data/upload/1/0123abcd-a.png"}}
+        task |= {"annotations": [{"result": list(regions)}], **row}
+        path = tmp_path / "export.json"
+        path.write_text(json.dumps([task]))
+        return path
+
+    return make
+
+
+def only(dataset):
+    (image,) = dataset.splits[""]
+    return image
+
+
+def test_percentages_become_pixels(export):
+    dataset = read(export(point("p1", 10, 20), point("p2", 50, 80)), NO_SCHEME)
+    image = only(dataset)
+    (instance,) = image.instances
+    assert dataset.keypoints == ("p1", "p2")
+    assert (image.width, image.height) == (WIDTH, HEIGHT)
+    np.testing.assert_allclose(instance.keypoints, [[20, 20, 2], [100, 80, 2]])
+    assert instance.box_px is None
+    assert dataset.notes == []
+
+
+def test_the_picture_goes_before_the_stated_size(export, tmp_path):
+    """Under its name before the upload, too."""
+    path = export(point("p1", 10, 20))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 60, 3), np.uint8))
+    image = only(read(path, NO_SCHEME))
+    assert (image.file_name, image.width, image.height) == ("a.png", 60, 30)
+    np.testing.assert_allclose(image.instances[0].keypoints, [[6, 6, 2]])
+
+
+def test_animals_by_parent_and_by_rectangle(export):
+    dataset = read(
+        export(
+            rectangle("horse", 0, 0, 40, 100, id="a"),
+            rectangle("foal", 50, 0, 40, 100, id="b"),
+            point("nose", 70, 50, parentID="a"),
+            point("nose", 60, 50),
+        ),
+        NO_SCHEME,
+    )
+    horse, foal = only(dataset).instances
+    assert (horse.category, foal.category) == ("horse", "foal")
+    assert horse.box_px == pytest.approx((0, 0, 80, 100))
+    np.testing.assert_allclose(horse.keypoints[0], [140, 50, 2])
+    np.testing.assert_allclose(foal.keypoints[0], [120, 50, 2])
+
+
+def test_a_point_may_be_the_parent(export):
+    regions = [
+        point("nose", 10, 10, id="a"),
+        point("tail", 20, 10, parentID="a"),
+        point("nose", 60, 10),
+    ]
+    first, second = only(read(export(*regions), NO_SCHEME)).instances
+    assert (first.keypoints[:, 2] > 0).tolist() == [True, True]
+    assert (second.keypoints[:, 2] > 0).tolist() == [True, False]
+
+
+def turned(x, y, degrees):
+    """A point of the picture, in percent, as it lies in the picture turned clockwise."""
+    for _ in range(degrees // 90):
+        x, y = 100 - y, x
+    return x, y
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_picture_that_was_labelled_turned_is_turned_back(export, degrees):
+    """Independently: by turning a picture with one bright pixel."""
+    pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pixels[32, 30] = 1
+    row, column = np.argwhere(np.rot90(pixels, -degrees // 90))[0]
+    height, width = np.rot90(pixels, -degrees // 90).shape
+    x, y = 100 * (column + 0.5) / width, 100 * (row + 0.5) / height
+    assert (x, y) == pytest.approx(turned(100 * 30.5 / WIDTH, 100 * 32.5 / HEIGHT, degrees))
+    corners = np.array([turned(10.0, 20.0, degrees), turned(30.0, 60.0, degrees)])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    dataset = read(
+        export(
+            rectangle("horse", *low, *(high - low), image_rotation=degrees),
+            point("nose", x, y, image_rotation=degrees),
+        ),
+        NO_SCHEME,
+    )
+    (instance,) = only(dataset).instances
+    np.testing.assert_allclose(instance.keypoints, [[30.5, 32.5, 2]])
+    assert instance.box_px == pytest.approx((20, 20, 40, 40))
+    assert dataset.notes == [f"labelled turned, points turned back (0123abcd-a.png: {degrees}°)"]
+
+
+def test_a_slanted_rectangle_gives_the_box_around_it(export):
+    """40 px wide, 20 high, turned by 90° clockwise about its upper left corner (100, 20)."""
+    regions = [rectangle("horse", 50, 20, 20, 20, rotation=90), point("nose", 45, 30)]
+    (instance,) = only(read(export(*regions), NO_SCHEME)).instances
+    assert instance.box_px == pytest.approx((80, 20, 20, 40))
+
+
+def test_a_slanted_rectangle_in_a_turned_picture():
+    """Turned clockwise, the picture is 100 x 200 px: 40 % are 40 px wide, 10 % are 20 px high."""
+    region = rectangle("horse", 50, 20, 40, 10, rotation=90, image_rotation=90)
+    task = Task(1, "a.png", {}, rotation=90)
+    dataset = SourceDataset(splits={}, keypoints=("nose",))
+    picture = _Picture(task, [region], (WIDTH, HEIGHT)).labelled(Path("a.png"), dataset)
+    assert picture.instances[0].box_px == pytest.approx((40, 50, 40, 20))
+
+
+def test_what_is_not_read_is_told(export):
+    dataset = read(
+        export(point("p1", 1, 1), point("p1", 2, 2), {"type": "polygonlabels", "value": {}}),
+        NO_SCHEME,
+    )
+    assert dataset.notes == [
+        "0123abcd-a.png: 2 × p1, not labelled",
+        "regions that are neither points nor rectangles are not read (1 polygonlabels)",
+    ]
+
+
+def test_the_newest_annotation_counts(export):
+    rows = [
+        {"updated_at": "2025-01-02", "result": [point("p1", 50, 50)]},
+        {"updated_at": "2025-01-01", "result": [point("p1", 10, 10)]},
+        {"updated_at": "2025-01-03", "result": [point("p1", 90, 90)], "was_cancelled": True},
+    ]
+    dataset = read(export(annotations=rows), NO_SCHEME)
+    assert only(dataset).instances[0].keypoints[0, 0] == 100
+    assert "the newest is taken (0123abcd-a.png: 2)" in dataset.notes[0]
+
+
+def test_labels_may_be_chosen(export):
+    path = export(point("p1", 1, 1), point("note", 2, 2))
+    dataset = read(path, KeypointScheme(("p2", "p1"), {}))
+    assert dataset.keypoints == ("p2", "p1")
+    assert only(dataset).instances[0].keypoints[:, 2].tolist() == [0, 2]
+
+
+def test_a_size_that_nothing_tells_is_asked_for(export):
+    bare = {key: value for key, value in point("p1", 1, 1).items() if "original" not in key}
+    with pytest.raises(FileNotFoundError, match="does not state the size of .* --images"):
+        read(export(bare), NO_SCHEME)
+
+
+def test_the_interface_beside_the_export_names_all_labels_in_order(export, tmp_path):
+    path = export(point("p1", 1, 1), point("note", 2, 2))
+    interface = tmp_path / "labeling_interface.xml"
+    labels = '<Label value="p2"/><Label value="p1"/>'
+    interface.write_text(f"<View><KeyPointLabels>{labels}</KeyPointLabels></View>")
+    assert read(path, NO_SCHEME).keypoints == ("p2", "p1", "note")
+    interface.write_text("<View>")
+    with pytest.raises(ValueError, match="is no labelling interface"):
+        read(path, NO_SCHEME)
+
+
+def test_predictions_are_no_labels(export):
+    path = export(annotations=[], predictions=[{"result": [point("p1", 50, 50, score=0.75)]}])
+    assert only(read(path, NO_SCHEME)).instances == ()
+    (instance,) = only(read_predictions(path, NO_SCHEME)).instances
+    np.testing.assert_allclose(instance.keypoints, [[100, 50, 2]])
+    np.testing.assert_allclose(instance.scores, [0.75])
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        pytest.param(point("p1", 1, 1, image_rotation=45), "turned by 45°", id="slanted picture"),
+        pytest.param(rectangle("a", 1, None, 3, 4), "has a region with", id="broken rectangle"),
+    ],
+)
+def test_what_cannot_be_read_is_named(export, region, said):
+    with pytest.raises(ValueError, match=f"task 5 .*{said}"):
+        read(export(region), NO_SCHEME)
+
+
+def test_a_folder_with_several_exports_is_refused(export, tmp_path):
+    export(point("p1", 1, 1))
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(FileNotFoundError, match="2 JSON files"):
+        read(tmp_path, NO_SCHEME)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equikpt.data_tools.convert.pictures import (
+    PictureFolders,
+    SizeLedger,
+    drop_missing,
+    refuse_unknown_sizes,
+    sizes_px,
+)
+from equikpt.data_tools.convert.records import LabelledImage, SourceDataset, safe_name
+
+
+def picture(path: Path, width=6, height=4, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height)).save(path, **options)
+    return path
+
+
+def test_a_picture_is_found_with_and_without_its_folders(tmp_path):
+    a, b = picture(tmp_path / "a/x.png"), picture(tmp_path / "y.png")
+    folders = PictureFolders([tmp_path / "nowhere", tmp_path])
+    found = folders.find_all([["a/x.png"], ["labelled/y.png"], ["z.png"], ["q.png", "x.png"]])
+    assert found == [a, b, tmp_path / "z.png", tmp_path / "q.png"]
+
+
+def test_the_root_is_searched_through(tmp_path):
+    deep = picture(tmp_path / "one/two/x.png")
+    for name in ("three/y.png", "four/y.png"):
+        picture(tmp_path / name)
+    found = PictureFolders([tmp_path], root=tmp_path).find_all([["x.png"], ["y.png"]])
+    assert found == [deep, tmp_path / "y.png"]
+
+
+def test_a_film_is_never_taken_for_another(tmp_path):
+    """Frames of two films share their names; one that is missing is missing."""
+    there = picture(tmp_path / "film1/img1.png")
+    found = PictureFolders([tmp_path], root=tmp_path).find_all(
+        [["film1/img1.png"], ["film2/img1.png"]]
+    )
+    assert found == [there, tmp_path / "film2/img1.png"]
+
+
+def test_sizes_are_read_and_damage_is_named(tmp_path):
+    good = picture(tmp_path / "a.png", 7, 5)
+    assert sizes_px([good, tmp_path / "none.png"]) == {good: (7, 5)}
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"b.png is damaged"):
+        sizes_px([tmp_path / "b.png"])
+
+
+INSIDE, BEYOND = np.array([[3.0, 3]]), np.array([[5.5, 3]])
+
+
+@pytest.mark.parametrize(
+    ("stated", "points", "expected", "told"),
+    [
+        pytest.param((6, 4), INSIDE, (6, 4), False, id="right"),
+        pytest.param((4, 6), INSIDE, (6, 4), True, id="swapped"),
+        pytest.param(None, INSIDE, (6, 4), False, id="not stated"),
+        pytest.param((0, 0), INSIDE, (6, 4), False, id="stated as 0"),
+    ],
+)
+def test_the_picture_decides_about_its_size(tmp_path, stated, points, expected, told):
+    path = picture(tmp_path / "a.png")
+    ledger = SizeLedger(sizes_px([path]))
+    assert ledger.settle("a.png", path, stated, points) == expected
+    assert bool(ledger.notes()) is told
+
+
+@pytest.mark.parametrize(
+    ("stated", "points", "expected"),
+    [
+        pytest.param((4, 6), INSIDE, (4, 6), id="nothing speaks against it"),
+        pytest.param((4, 6), BEYOND, (6, 4), id="points beyond it"),
+        pytest.param((4, 5), BEYOND * 2, (4, 5), id="points beyond either"),
+        pytest.param(None, INSIDE, (0, 0), id="not known"),
+    ],
+)
+def test_without_the_picture_the_points_decide(stated, points, expected):
+    assert SizeLedger({}).settle("a.png", Path("a.png"), stated, points) == expected
+
+
+def test_a_picture_of_another_size_is_refused(tmp_path):
+    path = picture(tmp_path / "a.png")
+    ledger = SizeLedger(sizes_px([path]))
+    with pytest.raises(ValueError, match="labelled as 12 x 8 px, and .* has 6 x 4"):
+        ledger.settle("a.png", path, (12, 8), INSIDE)
+
+
+def test_a_picture_that_its_tag_turns_is_no_swap(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = picture(tmp_path / "a.jpg", exif=exif)
+    ledger = SizeLedger(sizes_px([path]))
+    assert ledger.settle("a.jpg", path, (4, 6), INSIDE) == (4, 6)
+    with pytest.raises(ValueError, match="EXIF tag turns"):
+        ledger.settle("a.jpg", path, (6, 4), INSIDE)
+
+
+def listed(path: Path, width=6) -> LabelledImage:
+    return LabelledImage(path, width, 4)
+
+
+def test_some_missing_pictures_are_left_out_and_told(tmp_path):
+    images = [listed(picture(tmp_path / f"{index}.png")) for index in range(9)]
+    dataset = SourceDataset({"train": images, "val": [listed(tmp_path / "lost.png")]})
+    drop_missing(dataset)
+    assert [len(images) for images in dataset.splits.values()] == [9, 0]
+    assert dataset.notes == [
+        "1 of 10 pictures are missing on disk and left out with their labels (lost.png)"
+    ]
+
+
+def test_many_missing_pictures_stop(tmp_path):
+    images = [listed(picture(tmp_path / "Here.png")), listed(tmp_path / "here.png")]
+    with pytest.raises(FileNotFoundError, match=r"1 of 2 pictures .*'Here.png' is there"):
+        drop_missing(SourceDataset({"train": images}))
+    with pytest.raises(FileNotFoundError, match="say with --images where .*, or pray"):
+        drop_missing(SourceDataset({"train": [listed(tmp_path / "x.png")]}), ", or pray")
+
+
+def test_an_unknown_size_stops(tmp_path):
+    refuse_unknown_sizes(SourceDataset({"train": [listed(tmp_path / "a.png")]}))
+    with pytest.raises(FileNotFoundError, match=r"sizes of 1 pictures are not known \(a.png\)"):
+        refuse_unknown_sizes(SourceDataset({"train": [listed(tmp_path / "a.png", width=0)]}))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a.png", "a.png"),
+        ("film/a.png", "film/a.png"),
+        ("./film\\a.png", "film/a.png"),
+        ("/data/me/a.png", "a.png"),
+        ("C:\\me\\a.png", "a.png"),
+        ("../../etc/a.png", "a.png"),
+    ],
+)
+def test_no_name_leads_out_of_the_folder(given, expected):
+    assert safe_name(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "..", "a/..", "/"])
+def test_what_names_no_file_is_refused(given):
+    with pytest.raises(ValueError, match="expected a file name"):
+        safe_name(given)
