@@ -93,7 +93,8 @@ setup(
     # from source; setup.sh does both, and `python -m equikpt doctor` names what is missing.
     install_requires=read_requirements("torch") + read_requirements("runtime"),
     extras_require={
-        name: read_requirements(name) for name in ("dev", "dicom", "mmdet", "timm", "wandb")
+        name: read_requirements(name)
+        for name in ("dev", "dicom", "formats", "mmdet", "timm", "wandb")
     },
     cmdclass={"build_py": BuildWithConfigs},
     zip_safe=False,

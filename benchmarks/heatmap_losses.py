@@ -166,7 +166,8 @@ def steps_in(args) -> int:
 def print_table(rows: list[dict]) -> None:
     names = list(rows[0]["scores"][0])
     curve = " → ".join(f"{100 * (i + 1) // VALIDATIONS} %" for i in range(VALIDATIONS))
-    print(f"| loss | seed | steps | s a step | {names[0]} at {curve} | " + " | ".join(names[1:]))
+    titles = ["loss", "seed", "steps", "s a step", f"{names[0]} at {curve}", *names[1:]]
+    print("| " + " | ".join(titles) + " |")
     print("| --- " * (5 + len(names) - 1) + "|")
     for row in rows:
         along = " → ".join(f"{score[names[0]]:.3f}" for score in row["scores"])

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from equikpt import stack
 
 stack.ready()
 
-from equikpt.engine.amp import enable_amp  # noqa: E402 - the stack comes first
+from mmpose.registry import DATASETS  # noqa: E402 - the stack comes first
+
+from equikpt.data_tools.verify.run import first_errors, verify_quickly  # noqa: E402
+from equikpt.datasets.checked_coco import CheckedCocoDataset  # noqa: E402
+from equikpt.datasets.label_studio import is_list  # noqa: E402
+from equikpt.engine.amp import enable_amp  # noqa: E402
 from equikpt.launch import (  # noqa: E402
     check_annotation_files,
     init_distributed,
@@ -37,6 +44,7 @@ class TrainOptions:
     amp: bool = False
     auto_scale_lr: bool = False
     validate: bool = True
+    verify: bool = True
     seed: int | None = None
     deterministic: bool = False
     cfg_options: Sequence[str] | None = None
@@ -86,5 +94,29 @@ def build_config(options: TrainOptions) -> Config:
         cfg.randomness.seed = options.seed
     if options.deterministic:
         cfg.randomness.deterministic = True
-    check_annotation_files(cfg, ("train", "val") if options.validate else ("train",))
+    splits = ("train", "val") if options.validate else ("train",)
+    check_annotation_files(cfg, splits)
+    if options.verify:
+        warn_of_labels(cfg, splits)
     return cfg
+
+
+def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:
+    """Log the errors that the quick part of ``tools/verify_dataset.py`` finds in COCO labels.
+
+    A warning: what makes a training impossible stops it when its data set is built.
+    """
+    for split in splits:
+        dataset = cfg[f"{split}_dataloader"].dataset
+        kind = DATASETS.get(dataset.type)
+        path = Path(dataset.get("data_root") or "", dataset.get("ann_file", ""))
+        if kind is None or not issubclass(kind, CheckedCocoDataset) or is_list(path):
+            continue
+        faults = verify_quickly([path])
+        if dataset.get("area_from_bbox"):  # then areas are not needed
+            faults = [f for f in faults if f.check not in ("no_area", "area_not_positive")]
+        told = first_errors(faults)
+        if told:
+            MMLogger.get_current_instance().warning(
+                f"{path}: {told} - see tools/verify_dataset.py, or --no-verify"
+            )

@@ -155,7 +155,14 @@ def test_pip_is_asked_only_for_what_pip_can_install(metadata):
     assert {"torch", "torchvision", "albumentations", "opencv-python-headless"} <= required
     # their metadata asks for chumpy and for a second OpenCV
     assert not required & {"mmpose", "onedl-mmcv", "onedl-mmengine", "xtcocotools"}
-    assert set(metadata.get_all("Provides-Extra")) == {"dev", "dicom", "mmdet", "timm", "wandb"}
+    assert set(metadata.get_all("Provides-Extra")) == {
+        "dev",
+        "dicom",
+        "formats",
+        "mmdet",
+        "timm",
+        "wandb",
+    }
 
 
 def test_sdist_can_be_built_from(source, tmp_path):

@@ -31,6 +31,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="scale the learning rate with the total batch size",
     )
     parser.add_argument("--no-validate", action="store_true", help="train without validation")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not look for mistakes in the labels first"
+    )
     parser.add_argument("--seed", type=int, help="seed of everything random (default: 0)")
     parser.add_argument(
         "--deterministic", action="store_true", help="same result on the same machine, slower"
@@ -61,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             amp=args.amp,
             auto_scale_lr=args.auto_scale_lr,
             validate=not args.no_validate,
+            verify=not args.no_verify,
             seed=args.seed,
             deterministic=args.deterministic,
             cfg_options=args.cfg_options,
