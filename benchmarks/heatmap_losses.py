@@ -100,6 +100,10 @@ def learn_by_heart(cfg: Config) -> None:
     for target in targets:
         if target.type == "GenerateTarget":
             target.encoder = cfg.model.head.decoder
+    for step in train_set.pipeline:
+        if step.type == "BottomupRandomAffine":  # of which the mask needs the map, but no chance
+            still = {**step, "rotate_prob": 0, "scale_prob": 0, "shift_prob": 0}
+            geometry = [*geometry[:-1], still]
     train_set.pipeline = [*geometry, *targets, pack]
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.update(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from equikpt.metainfo.coco17 import KEYPOINTS
+
+COCO17 = tuple(keypoint.name for keypoint in KEYPOINTS)
 
 MAPPING = (
     "keypoints: [nose, l_knee, r_knee]\nmapping: {nose: nose, l_knee: l_knee, r_knee: r_knee}\n"
@@ -82,6 +88,76 @@ def test_copy_and_link_exclude_each_other(run_tool, yolo):
     assert "not allowed with" in done.stderr
 
 
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """One picture of a person with COCO's names, and a prediction on it; without the picture."""
+    image = {"id": 1, "file_name": "a.jpg", "width": 50, "height": 40}
+    keypoints = [value for index in range(17) for value in (index + 1, 20, 2)]
+    row = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 30], "area": 500}
+    content = {
+        "images": [image],
+        "annotations": [{**row, "keypoints": keypoints, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17)}],
+    }
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps(content))
+    keypoints[2::3] = [0.9] * 16 + [0.2]
+    result = {"image_id": 1, "category_id": 1, "keypoints": keypoints, "score": 0.7}
+    (tmp_path / "results.json").write_text(json.dumps([result]))
+    return path
+
+
+def test_predictions_go_to_a_labelling_tool_and_back(run_tool, coco, tmp_path):
+    common = ("--from", "coco", "--input", coco, "--output", tmp_path / "out")
+    predictions = ("--predictions", tmp_path / "results.json", "--score", "0.5")
+    done = run_tool("convert_dataset.py", *common, *predictions, "--to", "label-studio")
+    assert done.returncode == 0, done.stderr
+    assert "1 predicted points score below 0.5, left out" in done.stdout
+    (task,) = json.loads((tmp_path / "out/tasks.json").read_text())
+    regions = task["predictions"][0]["result"]
+    assert [region["type"] for region in regions] == ["rectanglelabels"] + ["keypointlabels"] * 16
+
+    # Accepted in the tool, they come back as labels.
+    task["annotations"] = [{"result": regions}]
+    (tmp_path / "export.json").write_text(json.dumps([task]))
+    done = run_tool(
+        "convert_dataset.py",
+        *("--from", "label-studio", "--input", tmp_path / "export.json", "--labels-only"),
+        *("--output", tmp_path / "back", "--to", "coco17", "--mapping", mapping_of_16(tmp_path)),
+        *("--split", "val"),
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "back/annotations/val.json").read_text())["annotations"]
+    assert row["num_keypoints"] == 16
+    assert row["keypoints"][:6] == [1, 20, 2, 2, 20, 2]
+
+
+def mapping_of_16(folder: Path) -> Path:
+    path = folder / "sixteen.yaml"
+    path.write_text("mapping:\n" + "".join(f"  {name}: {name}\n" for name in COCO17[:16]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param([], "1 of 1 pictures are missing", id="no pictures"),
+        pytest.param(["--to", "coco17", "--image-prefix", "x"], "--image-prefix does not", id="px"),
+        pytest.param(["--to", "cvat", "--labels-only"], "--labels-only is for COCO", id="labels"),
+        pytest.param(["--to", "cvat", "--link"], "--link does not go with cvat", id="link"),
+        pytest.param(["--to", "p1p2"], "no keypoint of p1p2 is named nose", id="names"),
+        pytest.param(["--from", "sleap"], "no SLEAP file|needs sleap-io", id="format"),
+    ],
+)
+def test_a_mistake_is_one_line(run_tool, coco, tmp_path, options, said):
+    common = ["--from", "coco", "--to", "coco17", "--input", coco, "--output", tmp_path / "out"]
+    done = run_tool("convert_dataset.py", *common, *options)
+    assert done.returncode == 2
+    assert re.search(said, done.stderr.splitlines()[-1])
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_imports_nothing_heavy():
     tool = Path(__file__).resolve().parents[2] / "tools" / "convert_dataset.py"
     code = (
@@ -95,4 +171,5 @@ def test_help_imports_nothing_heavy():
     )
     assert done.returncode == 0, done.stderr
     assert "horses16" in done.stdout
+    assert "| dlc |" in done.stdout
     assert done.stdout.endswith("[]\n")

@@ -156,7 +156,7 @@ class SequentialAttention(nn.Module):
         self.inhibition = InhibitionOfReturn(return_sigma, return_strength)
         self.glimpses = nn.ModuleList(Glimpse(width, heads) for _ in range(num_glimpses))
         self.offset_x, self.offset_y = _offset(width), _offset(width)
-        # beside the state, how high the map's peak and its sum are: is anything left?
+        # beside the state, how far the map's peak and its sum rise above it: is anything left?
         self.done = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
 
     def scene(self, features: Tensor) -> Scene:
@@ -211,9 +211,10 @@ class SequentialAttention(nn.Module):
             bias = inhibition + self.foveation(guess.detach(), scene.places, number)
             state, _, guess = glimpse(state, scene, bias)
         places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
-        total = first.attention.logsumexp(dim=-1)
-        left = torch.stack([peak, total], dim=-1).to(state)
-        done = self.done(torch.cat([state, left], dim=-1))[..., 0]
+        # a softmax does not fix the level of its logits, so that of the map is taken off
+        level = first.attention.mean(dim=-1)
+        left = torch.stack([peak, first.attention.logsumexp(dim=-1)], dim=-1) - level[..., None]
+        done = self.done(torch.cat([state, left.to(state)], dim=-1))[..., 0]
         return Steps(places, done.float(), first.attention, self._share_near(places, first, scene))
 
     def _share_near(self, places: Tensor, first: Look, scene: Scene) -> Tensor:
