@@ -3,7 +3,9 @@
 Command:   python tools/train.py configs/hrnet_w18_p1p2_512.py --amp --data-root DIR
 Weights:   `load_from` takes HRNet-W18 of ImageNet (tools/download_checkpoints.py --list)
 Hardware:  a GPU of 4 GB (not tried yet), or a CPU for hours
-Expected:  not measured yet
+Expected:  from random weights, after 11 epochs of 150 films (39 minutes of one core) 1.20 px of the
+           input, scale error 2.3 % (5.2 %) on 150 others, 4 failed; whole runs not measured. At
+           0.003, the usual rate, it was still 186 px off after three epochs, here 14 px
 """
 
 _base_ = "hrnet_w18_p1p2_768.py"

@@ -106,7 +106,7 @@ class InhibitionOfReturn(nn.Module):
     def forward(self, points: Tensor, valid: Tensor, places: Tensor) -> Tensor:
         """(B, N + 1, T): at step n the sum of the dents of the n points before it."""
         dents = self.dents(points, valid, places)
-        return torch.cat([torch.zeros_like(dents[:, :1]), dents.cumsum(dim=1)], dim=1)
+        return torch.cat([dents.new_zeros(len(dents), 1, len(places)), dents.cumsum(dim=1)], dim=1)
 
 
 def inverse_softplus(value: float) -> Tensor:

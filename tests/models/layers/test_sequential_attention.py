@@ -52,6 +52,15 @@ def test_all_steps_at_once_are_the_steps_one_by_one(attention, inputs):
 
 
 @torch.no_grad()
+def test_without_points_there_is_the_first_step(attention, inputs):
+    features, points, valid = inputs
+    alone = attention(features, points[:, :0], valid[:, :0])
+    every = attention(features, points, valid)
+    for field in FIELDS:
+        torch.testing.assert_close(getattr(alone, field), getattr(every, field)[:, :1])
+
+
+@torch.no_grad()
 def test_a_step_knows_nothing_of_later_points(attention, inputs):
     features, points, valid = inputs
     other = points.clone()
