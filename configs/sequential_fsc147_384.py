@@ -13,14 +13,17 @@ _base_ = [
     "_base_/schedules/pointing_60e.py",
 ]
 
-# places in -1 to 1 over the input; reading order: from top to bottom
+# Places in -1 to 1 over the input. Points are given in random order, and the target is the nearest of
+# those that are left; for reading order: order="reading" and target="next".
 codec = dict(
     type="PointSequence",
     input_size=(384, 384),
     max_points=_base_.max_points,
-    order="reading",
+    order="random",
 )
-model = dict(head=dict(mode="points", max_points=codec["max_points"], decoder=codec))
+model = dict(
+    head=dict(mode="points", target="nearest", max_points=codec["max_points"], decoder=codec)
+)
 
 crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
 pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]

@@ -25,7 +25,7 @@ codec = dict(
     type="PointSequence",
     input_size=(192, 192),
     max_points=_base_.max_points,
-    order="reading",
+    order="random",
 )
 model = dict(head=dict(decoder=codec))
 

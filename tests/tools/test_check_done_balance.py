@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-COUNTS = dict(train=(10, 20, 30), val=(12,))
+COUNTS = dict(train=(20, 30, 40), val=(22,))
 
 
 @pytest.fixture
@@ -29,14 +29,15 @@ def things(tmp_path):
 def test_figures_and_exit_codes(run_tool, things):
     out = things / "balance.json"
     arguments = ("sequential_fsc147_384", "--data-root", things, "--json", out)
-    done = run_tool("check_done_balance.py", *arguments)
+    even = ("--cfg-options", "model.head.done_balance=balanced")
+    done = run_tool("check_done_balance.py", *arguments, *even)
     assert done.returncode == 0, done.stderr
-    assert "train: 3 pictures, 20.0 points each (min 10, median 20, max 30)" in done.stdout
+    assert "train: 3 pictures, 30.0 points each (min 20, median 30, max 40)" in done.stdout
     assert "nothing to change" in done.stdout
     content = json.loads(out.read_text())
     assert content["balance"] == "balanced"
     assert {split: tuple(each["counts"]) for split, each in content["splits"].items()} == COUNTS
-    assert content["splits"]["train"]["share_of_steps"] == pytest.approx(3 / 63)
+    assert content["splits"]["train"]["share_of_steps"] == pytest.approx(3 / 93)
     assert content["findings"] == []
 
     again = run_tool("check_done_balance.py", *arguments)

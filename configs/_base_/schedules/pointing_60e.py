@@ -1,12 +1,12 @@
-# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest. The head
-# learns at the full rate, what is pretrained at a tenth of it.
+# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest, at one rate
+# for all.
 train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=1)
 
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
     constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, tiers=dict(backbone=0.1)),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
