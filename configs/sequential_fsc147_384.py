@@ -13,8 +13,8 @@ _base_ = [
     "_base_/schedules/pointing_60e.py",
 ]
 
-# Places in -1 to 1 over the input. Points are given in random order, and the target is the nearest of
-# those that are left; for reading order: order="reading" and target="next".
+# Places in -1 to 1 over the input. Points are given in random order, and the target is the nearest
+# of those that are left; for reading order: order="reading" and target="next".
 codec = dict(
     type="PointSequence",
     input_size=(384, 384),

@@ -12,9 +12,9 @@ stack.ready()
 
 from mmpose.registry import MODELS  # noqa: E402
 
+from equikpt.box_predictor import BoxPredictor  # noqa: E402
 from equikpt.datasets.film import read_film  # noqa: E402
 from equikpt.launch import load_config  # noqa: E402
-from equikpt.box_predictor import BoxPredictor  # noqa: E402
 from equikpt.ruler_finder import RulerFinder  # noqa: E402
 
 FILM = np.zeros((500, 300, 3), np.uint8)

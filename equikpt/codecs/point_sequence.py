@@ -57,8 +57,8 @@ class PointSequence(BaseKeypointCodec):
             keypoints_visible: (1, N), 0 for points without a label.
 
         Returns:
-            ``points`` (1, P, 2) float32 places, 0 where there is none; ``points_valid`` (1, P) float32 of 0
-            and 1; the same as ``keypoint_weights``.
+            ``points`` (1, P, 2) float32 places, 0 where there is none; ``points_valid`` (1, P)
+            float32 of 0 and 1; the same as ``keypoint_weights``.
 
         Raises:
             ValueError: Several instances, or more points than ``max_points``.

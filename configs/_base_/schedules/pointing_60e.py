@@ -1,5 +1,5 @@
-# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest, at one rate
-# for all.
+# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest, at one
+# rate for all.
 train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=1)
 
 optim_wrapper = dict(

@@ -9,9 +9,9 @@ from equikpt import stack
 
 stack.ready()
 
-from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
 from mmpose.structures import PoseDataSample  # noqa: E402
 
+from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
 
 SIZE = 64
