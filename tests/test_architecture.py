@@ -24,6 +24,7 @@ TOOLS = sorted((REPO / "tools").glob("*.py"))
 # its own in this table, never from its own row's other rooms or from below.
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
+    ("bootstrap",),
     ("mmcv_ops", "safe_load", "download"),
     ("stack",),
     ("metainfo",),

@@ -1,10 +1,12 @@
 """Errors, PCK and average precision of single keypoints, as functions of arrays.
 
-Shapes: N instances, K keypoints, T thresholds. Every instance has one prediction, as in top-down
-estimation from given boxes, so nothing has to be matched.
+Shapes: N instances, K keypoints, B samples of the instances. Every instance has one prediction, as
+in top-down estimation from given boxes, so nothing has to be matched.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +15,9 @@ OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 """COCO's 101 recall levels, over which precision is averaged."""
+
+SWAP_THRESHOLD = 0.1
+"""Of the box's longer side: how near to the other side's point a prediction is taken for it."""
 
 
 def distances_px(predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray) -> np.ndarray:
@@ -35,8 +40,8 @@ def box_side_px(boxes_xywh: np.ndarray) -> np.ndarray:
     return np.asarray(boxes_xywh, float)[:, 2:4].max(axis=1)
 
 
-def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
-    """Percentage of correct keypoints, as a fraction.
+def pck_hits(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
+    """Whether each keypoint is correct.
 
     Args:
         distance_px: (N, K), NaN where unlabelled.
@@ -44,12 +49,21 @@ def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.nd
         threshold: Fraction of ``side_px``; a distance equal to it is correct.
 
     Returns:
+        (N, K) 1 or 0, NaN where unlabelled.
+    """
+    correct = distance_px <= threshold * side_px[:, None]
+    return np.where(np.isfinite(distance_px), correct, np.nan)
+
+
+def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
+    """Percentage of correct keypoints, as a fraction; arguments as :func:`pck_hits`.
+
+    Returns:
         (K,) fractions, NaN for a keypoint that is labelled nowhere.
     """
-    labelled = np.isfinite(distance_px)
-    correct = (distance_px <= threshold * side_px[:, None]) & labelled
-    counts = labelled.sum(axis=0)
-    return np.where(counts > 0, correct.sum(axis=0) / np.maximum(counts, 1), np.nan)
+    hits = pck_hits(distance_px, side_px, threshold)
+    counts = np.isfinite(hits).sum(axis=0)
+    return np.where(counts > 0, np.nansum(hits, axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def keypoint_similarity(
@@ -72,6 +86,35 @@ def keypoint_similarity(
     return np.exp(-(distance_px**2) / (2 * variance * scale))
 
 
+def swapped_sides(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    visibility: np.ndarray,
+    side_px: np.ndarray,
+    swap: Sequence[int],
+) -> np.ndarray:
+    """Whether each prediction misses its keypoint and hits the same one on the other side.
+
+    To hit is to lie within ``SWAP_THRESHOLD`` of the box's longer side.
+
+    Args:
+        predicted: (N, K, 2) px of the original picture.
+        truth: (N, K, 2) px.
+        visibility: (N, K) COCO visibility; 0 is unlabelled.
+        side_px: (N,) longer side of each box.
+        swap: (K,) index of the other side's keypoint, its own for a point of the midline.
+
+    Returns:
+        (N, K) 1 or 0; NaN for the midline and where either of both is unlabelled.
+    """
+    partner = np.asarray(swap, int)
+    own = distances_px(predicted, truth, visibility)
+    other = distances_px(predicted, truth[:, partner], visibility[:, partner])
+    reach = SWAP_THRESHOLD * side_px[:, None]
+    known = np.isfinite(own) & np.isfinite(other) & (partner != np.arange(len(partner)))
+    return np.where(known, (own > reach) & (other <= reach), np.nan)
+
+
 def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """COCO average precision of each keypoint on its own, ranked by the keypoint's score.
 
@@ -83,24 +126,46 @@ def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
         (K,) mean over ``OKS_THRESHOLDS`` of the 101-point interpolated precision; NaN for a
         keypoint that is labelled nowhere.
     """
-    precision_means = np.full(similarity.shape[1], np.nan)
+    return weighted_keypoint_ap(similarity, scores, np.ones((1, len(similarity)), int))[0]
+
+
+def weighted_keypoint_ap(
+    similarity: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """:func:`keypoint_ap` of B samples in which instance n occurs ``weights[b, n]`` times.
+
+    Args:
+        similarity: (N, K), NaN where unlabelled.
+        scores: (N, K) predicted scores.
+        weights: (B, N) whole numbers.
+
+    Returns:
+        (B, K), NaN where a sample has the keypoint nowhere.
+    """
+    found = np.full((len(weights), similarity.shape[1]), np.nan)
     for index in range(similarity.shape[1]):
-        labelled = np.isfinite(similarity[:, index])
-        if labelled.any():
-            order = np.argsort(-scores[labelled, index], kind="mergesort")
-            precision_means[index] = _average_precision(similarity[labelled, index][order])
-    return precision_means
+        labelled = np.flatnonzero(np.isfinite(similarity[:, index]))
+        order = labelled[np.argsort(-scores[labelled, index], kind="stable")]
+        if len(order):
+            found[:, index] = _average_precision(similarity[order, index], weights[:, order])
+    return found
 
 
-def _average_precision(ranked_similarity: np.ndarray) -> float:
-    """Mean AP over the thresholds of N detections in the order of their scores, each with truth."""
-    count = len(ranked_similarity)
-    hits = np.cumsum(ranked_similarity[None] >= OKS_THRESHOLDS[:, None], axis=1)  # (T, N)
-    recall = hits / count
-    precision = hits / np.arange(1, count + 1)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    areas = []
-    for recall_t, envelope_t in zip(recall, envelope, strict=True):
-        first = np.searchsorted(recall_t, RECALL_POINTS, side="left")
-        areas.append(np.append(envelope_t, 0.0)[first].mean())
-    return float(np.mean(areas))
+def _average_precision(ranked_similarity: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(B,) mean AP over the thresholds of n detections in the order of their scores.
+
+    An instance that occurs several times counts at the last of its places: precision only rises
+    over those of a hit, and interpolation takes the largest from each recall on.
+    """
+    tried = np.cumsum(weights, axis=1)
+    total = tried[:, -1:]
+    areas = np.zeros(len(weights))
+    for threshold in OKS_THRESHOLDS:
+        hits = np.cumsum(weights * (ranked_similarity >= threshold), axis=1)
+        precision = hits / np.maximum(tried, 1)
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        # How many of the recall levels are first reached at each place.
+        reached = np.searchsorted(RECALL_POINTS, hits / np.maximum(total, 1), side="right")
+        areas += (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1)
+    areas /= len(OKS_THRESHOLDS) * len(RECALL_POINTS)
+    return np.where(total[:, 0] > 0, areas, np.nan)

@@ -1,8 +1,9 @@
-"""Per-keypoint truth: average precision, PCK and pixel error of every keypoint."""
+"""Per-keypoint truth: average precision, PCK and error of every keypoint, and of parts of a set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,22 @@ import pandas as pd
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
+from tqdm import tqdm
 
-from equikpt.evaluation.keypoint_errors import (
-    box_side_px,
-    distances_px,
-    keypoint_ap,
-    keypoint_similarity,
-    pck,
+from equikpt.bootstrap import cluster_numbers
+from equikpt.datasets.picture_groups import GroupRule
+from equikpt.evaluation.keypoint_measures import (
+    EVERY_KEYPOINT,
+    KeypointSet,
+    Measures,
+    PosePredictions,
+    format_table,
+    without_intervals,
 )
 from equikpt.files import write_text
+
+VISIBILITIES = {"hidden": 1, "seen": 2}
+SUFFIXES = (".csv", ".json")
 
 
 @METRICS.register_module()
@@ -27,32 +35,51 @@ class KeypointReport(BaseMetric):
 
     Distances are px of the original picture, over labelled points (visibility 1 and 2). PCK is
     normalised by the longer side of the annotated box. AP is COCO's, computed for one keypoint at
-    a time and ranked by that keypoint's score.
+    a time and ranked by that keypoint's score. Columns: :class:`Measures`.
 
-    Metrics: ``keypoint/PCK@t`` (mean over labelled points), ``keypoint/error_px`` (mean) and
-    ``keypoint/median_error_px``.
+    Metrics: ``keypoint/PCK@t`` (mean over labelled points), ``keypoint/error_px`` (mean),
+    ``keypoint/median_error_px``, ``keypoint/error`` (mean, as a fraction of the box's longer side)
+    and, where keypoints have sides, ``keypoint/swapped``: the share of points that were found at
+    the other side's.
+
+    ``table`` has a row a keypoint. ``parts`` has the same rows and one over all keypoints for the
+    whole set, for hidden and for seen points and for each group, with the columns ``part`` and
+    ``name`` before them.
 
     Args:
         pck_thresholds: Fractions of the box's longer side.
-        log_table: Whether to log the table of keypoints.
-        out_file: CSV file for that table; None writes none.
+        log_table: Whether to log the table of keypoints, and of parts the rows over all keypoints.
+        out_file: CSV file for ``table``; None writes none.
+        parts_file: CSV or JSON file for ``parts``; None writes none.
+        group_key: Key of the annotations that names the group, such as a horse.
+        group_regex: Regular expression, searched in the picture's path, whose first parentheses
+            hold the group, such as a video; instead of a key. Without both, pictures are drawn by
+            the bootstrap and groups are not told apart.
+        resamples: Bootstrap samples for 95 % intervals in ``parts``, which draw whole groups, and
+            within a group its pictures; 0 gives none. 1,000 take some seconds.
+        seed: Of the bootstrap.
         collect_device: As in ``BaseMetric``.
         prefix: As in ``BaseMetric``.
 
     Raises:
-        ValueError: Thresholds that are not positive, a data sample without truth, or several
-            predictions for one sample (bottom-up).
+        ValueError: Thresholds that are not positive, negative ``resamples``, a file that is neither
+            CSV nor JSON, or a data sample without group or truth of its own (bottom-up).
     """
 
     default_prefix = "keypoint"
 
     def __init__(
         self,
-        pck_thresholds: Sequence[float] = (0.05, 0.1),
+        pck_thresholds: Sequence[float] = (0.05, 0.1, 0.2),
         log_table: bool = False,
         out_file: str | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
+        parts_file: str | None = None,
+        group_key: str = "",
+        group_regex: str = "",
+        resamples: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if not pck_thresholds or min(pck_thresholds) <= 0:
@@ -60,10 +87,19 @@ class KeypointReport(BaseMetric):
                 f"expected pck_thresholds above 0, fractions of the box's longer side such as 0.1, "
                 f"got {list(pck_thresholds)}"
             )
+        if parts_file is not None and Path(parts_file).suffix not in SUFFIXES:
+            raise ValueError(f"expected parts_file to end in .csv or .json, got {parts_file}")
+        if resamples < 0:
+            raise ValueError(f"expected resamples of 0 (no intervals) or more, got {resamples}")
         self.pck_thresholds = tuple(pck_thresholds)
         self.log_table = log_table
         self.out_file = out_file
+        self.parts_file = parts_file
+        self.rule = GroupRule(group_key, group_regex)
+        self.resamples = resamples
+        self.seed = seed
         self.table: pd.DataFrame | None = None
+        self.parts: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each instance's prediction and truth."""
@@ -77,49 +113,82 @@ class KeypointReport(BaseMetric):
                 )
             prediction = sample["pred_instances"]
             truth = np.asarray(annotation["keypoints"], float).reshape(-1, 3)
+            picture = Path(sample.get("img_path", "")).as_posix()
             self.results.append(
                 dict(
                     predicted=np.asarray(prediction["keypoints"], float)[0],
                     scores=np.asarray(prediction["keypoint_scores"], float)[0],
                     truth=truth[:, :2],
                     visibility=truth[:, 2],
-                    box=np.asarray(annotation["bbox"], float),
-                    area=float(annotation["area"]),
+                    boxes=np.asarray(annotation["bbox"], float),
+                    areas=float(annotation["area"]),
+                    picture=picture,
+                    group=self.rule.group(picture, annotation),
                 )
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all instances; sets ``table``, logs and writes it as configured."""
-        stacked = {key: np.stack([result[key] for result in results]) for key in results[0]}
-        distance = distances_px(stacked["predicted"], stacked["truth"], stacked["visibility"])
-        side = box_side_px(stacked["box"])
-        similarity = keypoint_similarity(distance, stacked["area"], self.dataset_meta["sigmas"])
-        self.table = self._table(distance, side, keypoint_ap(similarity, stacked["scores"]))
+        """Sum up over all instances; set ``table`` and ``parts``; log and write as configured."""
+        pose = PosePredictions(
+            *(
+                np.stack([result[field.name] for result in results])
+                for field in fields(PosePredictions)
+            )
+        )
+        self.parts = self._parts(pose, results)
+        whole = self.parts[self.parts["part"] == "all"].drop(columns=["part", "name"])
+        values = without_intervals(whole)
+        self.table = values[values["keypoint"] != EVERY_KEYPOINT]
+        self._log_and_write(whole)
+        metrics = values.iloc[-1].drop(["keypoint", "labelled", "AP"]).to_dict()
+        if np.isnan(metrics["swapped"]):
+            del metrics["swapped"]
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _parts(self, pose: PosePredictions, results: list[dict]) -> pd.DataFrame:
+        """The rows of every part, one below the other."""
+        scheme = self._scheme(pose.truth.shape[1])
+        picture, group = (
+            cluster_numbers([result[key] for result in results]) for key in ("picture", "group")
+        )
+
+        def add(part: str, name: str, of_part: PosePredictions, clusters: np.ndarray, **only: int):
+            measures = Measures(of_part, scheme, self.pck_thresholds, **only)
+            table = measures.table(clusters, self.resamples, self.seed)
+            table.insert(0, "part", part)
+            table.insert(1, "name", name)
+            tables.append(table)
+
+        tables: list[pd.DataFrame] = []
+        add("all", "", pose, group)
+        for name, visibility in VISIBILITIES.items():
+            add("visibility", name, pose, group, visibility=visibility)
+        if self.rule != GroupRule():
+            names = sorted({result["group"] for result in results})
+            for number, name in enumerate(tqdm(names, desc="groups", delay=5, disable=None)):
+                inside = group == number
+                clusters = cluster_numbers(picture[inside].astype(str))
+                add("group", name, pose.instances(inside), clusters)
+        return pd.concat(tables, ignore_index=True)
+
+    def _scheme(self, num_keypoints: int) -> KeypointSet:
+        meta = self.dataset_meta
+        names = tuple(meta["keypoint_id2name"][index] for index in range(num_keypoints))
+        swap = tuple(meta.get("flip_indices", range(num_keypoints)))
+        return KeypointSet(names, np.asarray(meta["sigmas"], float), swap)
+
+    def _log_and_write(self, whole: pd.DataFrame) -> None:
+        """The files that were asked for, and the log."""
+        if self.table is None or self.parts is None:
+            return
         if self.log_table:
-            text = self.table.to_string(index=False, float_format="%.3f", na_rep="-")
-            MMLogger.get_current_instance().info(f"keypoint report\n{text}")
+            summary = self.parts[self.parts["keypoint"] == EVERY_KEYPOINT].drop(columns="keypoint")
+            MMLogger.get_current_instance().info(
+                f"keypoint report\n{format_table(whole)}\n\n{format_table(summary)}"
+            )
         if self.out_file:
             write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
-        labelled = np.isfinite(distance)
-        metrics = {
-            f"PCK@{threshold:g}": float((distance <= threshold * side[:, None])[labelled].mean())
-            for threshold in self.pck_thresholds
-        }
-        metrics["error_px"] = float(distance[labelled].mean())
-        metrics["median_error_px"] = float(np.median(distance[labelled]))
-        return metrics
-
-    def _table(self, distance: np.ndarray, side: np.ndarray, ap: np.ndarray) -> pd.DataFrame:
-        """One row a keypoint: how often labelled, AP, PCK, mean and median error in px."""
-        labelled = np.isfinite(distance)
-        names = self.dataset_meta["keypoint_id2name"]
-        rows = []
-        for index in range(distance.shape[1]):
-            errors = distance[labelled[:, index], index]
-            row = {"keypoint": names[index], "labelled": len(errors), "AP": ap[index]}
-            for threshold in self.pck_thresholds:
-                row[f"PCK@{threshold:g}"] = pck(distance[:, [index]], side, threshold)[0]
-            row["error_px"] = errors.mean() if len(errors) else np.nan
-            row["median_error_px"] = np.median(errors) if len(errors) else np.nan
-            rows.append(row)
-        return pd.DataFrame(rows)
+        if self.parts_file and self.parts_file.endswith(".json"):
+            write_text(Path(self.parts_file), self.parts.to_json(orient="records", indent=1))
+        elif self.parts_file:
+            write_text(Path(self.parts_file), self.parts.to_csv(index=False, float_format="%.6g"))

@@ -12,6 +12,8 @@ from equikpt.evaluation.keypoint_errors import (
     keypoint_ap,
     keypoint_similarity,
     pck,
+    swapped_sides,
+    weighted_keypoint_ap,
 )
 
 SIGMAS = np.array([0.025, 0.079, 0.107])
@@ -83,6 +85,55 @@ def test_ap_falls_when_good_predictions_are_ranked_last():
     distance = distances_px(predicted, truth, visibility)
     similarity = keypoint_similarity(distance, area, SIGMAS)
     assert (keypoint_ap(similarity, -distance) > keypoint_ap(similarity, distance)).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_repeated_instances(seed):
+    """Against COCO's own evaluation of a set in which instances occur several times."""
+    truth, predicted, visibility, scores, boxes, area = random_instances(seed, count=25)
+    scores = scores.round(1)  # some are equal
+    similarity = keypoint_similarity(distances_px(predicted, truth, visibility), area, SIGMAS)
+    weights = np.random.default_rng(seed).integers(0, 3, (2, 25))
+    found = weighted_keypoint_ap(similarity, scores, weights)
+    for sample, times in zip(found, weights, strict=True):
+        again = [np.repeat(each, times, axis=0)
+                 for each in (truth, predicted, visibility, scores, boxes, area)]  # fmt: skip
+        for index in range(3):
+            only = np.where(np.arange(3) == index, again[2], 0)
+            theirs = coco_ap(again[0], again[1], only, again[3][:, index], again[4], again[5])
+            assert sample[index] == pytest.approx(theirs, abs=1e-6)
+
+
+def test_a_sample_without_the_keypoint_has_no_ap():
+    similarity = np.array([[0.9, np.nan], [0.9, 0.9]])
+    found = weighted_keypoint_ap(similarity, np.ones((2, 2)), np.array([[1, 0], [0, 0], [1, 1]]))
+    np.testing.assert_array_equal(np.isnan(found), [[False, True], [True, True], [False, False]])
+
+
+SIDES = [
+    # place of the left point's prediction, and whether it is swapped; left is at 0, right at 50 px
+    pytest.param(0, 0, id="right"),
+    pytest.param(50, 1, id="at the other side"),
+    pytest.param(41, 1, id="next to the other side"),
+    pytest.param(25, 0, id="between"),
+    pytest.param(90, 0, id="elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("place", "swapped"), SIDES)
+def test_what_hits_the_other_side_and_misses_its_own_is_swapped(place, swapped):
+    truth = np.array([[[0.0, 0], [50, 0], [70, 0]]])
+    predicted = np.array([[[place, 0], [50, 0], [50, 0]]], float)
+    found = swapped_sides(predicted, truth, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2))
+    np.testing.assert_array_equal(found, [[swapped, 0, np.nan]])
+
+
+def test_sides_that_lie_together_or_are_not_both_labelled_are_never_swapped():
+    truth = np.array([[[0.0, 0], [5, 0]], [[0, 0], [50, 0]]])
+    found = swapped_sides(
+        truth[:, ::-1], truth, np.array([[2, 2], [2, 0]]), np.array([100.0, 100.0]), (1, 0)
+    )
+    np.testing.assert_array_equal(found, [[0, 0], [np.nan, np.nan]])
 
 
 def coco_ap(truth, predicted, visibility, scores, boxes, area) -> float:

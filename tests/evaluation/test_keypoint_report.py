@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +80,111 @@ def test_refuses_samples_of_whole_pictures():
     whole["raw_ann_info"] = [whole["raw_ann_info"]]
     with pytest.raises(ValueError, match="one annotation a sample"):
         metric.process({}, [whole])
+
+
+def riders(**options) -> tuple[KeypointReport, dict]:
+    """Two frames of each of three videos; the error is 3, 6 and 9 px, the withers are hidden."""
+    samples = []
+    for video in range(3):
+        for frame in range(2):
+            error = 3.0 * (video + 1)
+            one = sample([[error, 0], [7 + error, 7]], [[0, 0], [7, 7]], [2, 1])
+            one["raw_ann_info"]["rider"] = "anna" if video < 2 else "ben"
+            one["img_path"] = f"data/ride{video}/{frame}.png"
+            samples.append(one)
+    return evaluate(samples, **options)
+
+
+def errors_of(metric: KeypointReport, part: str) -> dict[str, float]:
+    rows = metric.parts[(metric.parts["part"] == part) & (metric.parts["keypoint"] == "all")]
+    return dict(zip(rows["name"], rows["error_px"], strict=True))
+
+
+RULES = [
+    (dict(), {}),
+    (dict(group_key="rider"), {"anna": 4.5, "ben": 9.0}),
+    (dict(group_regex=r"/(ride\d)/"), {"ride0": 3.0, "ride1": 6.0, "ride2": 9.0}),
+]
+
+
+@pytest.mark.parametrize(("rule", "expected"), RULES, ids=["none", "key", "regex"])
+def test_groups_are_told_apart(rule, expected):
+    metric, values = riders(**rule)
+    assert errors_of(metric, "group") == pytest.approx(expected)
+    assert errors_of(metric, "all") == {"": pytest.approx(6.0)}
+    assert values["keypoint/error_px"] == pytest.approx(6.0)
+    assert values["keypoint/error"] == pytest.approx(0.06)  # of the box's 100 px
+    assert len(metric.parts) == 3 * (3 + len(expected))  # two keypoints and all
+
+
+def test_visibilities_are_told_apart():
+    metric, _ = riders()
+    rows = metric.parts.set_index(["part", "name", "keypoint"])["labelled"]
+    assert rows["visibility", "hidden"].tolist() == [0, 6, 6]
+    assert rows["visibility", "seen"].tolist() == [6, 0, 6]
+
+
+def test_intervals_draw_whole_groups():
+    """Frames of a video have the same error, so three videos tell less than six pictures."""
+    of_pictures, of_videos = (
+        riders(resamples=200, **rule)[0] for rule in ({}, dict(group_regex=r"/(ride\d)/"))
+    )
+    widths = [
+        (metric.parts["error_px_high"] - metric.parts["error_px_low"])[2]
+        for metric in (of_pictures, of_videos)
+    ]
+    assert 0 < widths[0] < widths[1]
+    assert "AP_low" not in of_videos.table
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_writes_its_parts(tmp_path, suffix):
+    file = tmp_path / "deep" / f"parts.{suffix}"
+    metric, _ = riders(parts_file=str(file), group_key="rider", resamples=20)
+    text = file.read_text()
+    found = pd.DataFrame(json.loads(text)) if suffix == "json" else pd.read_csv(file)
+    found["name"] = found["name"].fillna("")
+    pd.testing.assert_frame_equal(
+        found.astype(metric.parts.dtypes), metric.parts, check_dtype=False, rtol=1e-5
+    )
+
+
+def test_the_log_has_keypoints_and_parts(caplog):
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_instance("report_test")
+    logger.addHandler(caplog.handler)
+    riders(log_table=True, group_key="rider", resamples=20)
+    (text,) = (record.getMessage() for record in caplog.records)
+    assert "withers" in text
+    assert "ben" in text
+    assert "[" in text
+
+
+def test_exchanged_sides_are_counted():
+    metric = KeypointReport()
+    metric.dataset_meta = {**META, "flip_indices": [1, 0]}
+    apart = [[0, 0], [90, 7]]
+    metric.process({}, [sample(apart[::-1], apart, [2, 2]), sample(apart, apart, [2, 2])])
+    assert metric.evaluate(size=2)["keypoint/swapped"] == 0.5
+
+
+def test_without_sides_nothing_is_said_of_exchanged_ones():
+    _, values = evaluate([sample([[3, 4], [7, 7]], [[0, 0], [7, 7]], [2, 2])])
+    assert "keypoint/swapped" not in values
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(parts_file="parts.txt"), r"end in .csv or .json"),
+        (dict(resamples=-1), "resamples of 0"),
+        (dict(group_key="a", group_regex="(b)"), "give one of them"),
+        (dict(group_key="horse"), "its keys are keypoints, bbox, area, rider"),
+        (dict(group_regex="(x)"), "finds no group in data/ride0/0.png"),
+    ],
+    ids=["suffix", "resamples", "both", "no key", "no match"],
+)
+def test_refuses_options_that_fit_nothing(options, words):
+    with pytest.raises(ValueError, match=words):
+        riders(**options)

@@ -1,0 +1,74 @@
+"""Which pictures belong together: those of one horse, one video, one patient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class GroupRule:
+    r"""Names the group of a picture; without key and expression each picture is its own group.
+
+    Args:
+        key: Of a record in the annotation file, whose value is the group: a text or a number.
+        regex: Regular expression, searched in the picture's name; its first pair of parentheses
+            holds the group, as in ``(\w+)_\d+\.png``.
+
+    Raises:
+        ValueError: Both are given, or the expression is none or has no parentheses.
+    """
+
+    key: str = ""
+    regex: str = ""
+    _pattern: re.Pattern | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.key and self.regex:
+            raise ValueError(
+                f"expected a key or a regular expression to group by, got '{self.key}' and "
+                f"'{self.regex}'; give one of them"
+            )
+        if not self.regex:
+            return
+        try:
+            pattern = re.compile(self.regex)
+        except re.error as error:
+            raise ValueError(
+                f"'{self.regex}' is no regular expression ({error}); write a picture's name with "
+                r"the group in parentheses, such as (\w+)_\d+\.png"
+            ) from error
+        if not pattern.groups:
+            raise ValueError(
+                f"'{self.regex}' has no parentheses; put them around the part of the name that is "
+                r"the group, as in (\w+)_\d+\.png"
+            )
+        object.__setattr__(self, "_pattern", pattern)
+
+    def group(self, file_name: str, record: Mapping) -> str:
+        """The group of one picture.
+
+        Args:
+            file_name: As the annotation file has it, with ``/`` between folders.
+            record: What ``key`` is looked up in.
+
+        Raises:
+            ValueError: The record has no such key, or the expression does not match the name.
+        """
+        if self.key:
+            value = record.get(self.key)
+            if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+                raise ValueError(
+                    f"expected a text or a number under '{self.key}' of {file_name}, got "
+                    f"{value!r}; its keys are {', '.join(map(str, record))}"
+                )
+            return str(value)
+        if self._pattern is None:
+            return file_name
+        match = self._pattern.search(file_name)
+        if match is None or not match[1]:
+            raise ValueError(
+                f"'{self.regex}' finds no group in {file_name}; it must match every picture"
+            )
+        return match[1]

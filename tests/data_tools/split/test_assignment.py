@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equikpt.data_tools.split import assignment
+from equikpt.data_tools.split.assignment import balance, deal, picture_targets, shuffled
+
+
+@pytest.mark.parametrize(
+    ("count", "shares", "expected"),
+    [
+        (10, (0.8, 0.1, 0.1), (8, 1, 1)),
+        (7, (1, 1, 1), (3, 2, 2)),
+        (333, (0.8, 0.1, 0.1), (267, 33, 33)),
+        (3, (0.98, 0.01, 0.01), (1, 1, 1)),
+        (5, (0.5, 0.5), (3, 2)),
+    ],
+)
+def test_targets_are_whole_numbers_next_to_the_shares(count, shares, expected):
+    assert tuple(picture_targets(count, shares)) == expected
+
+
+def test_the_order_is_of_names_and_seed_alone():
+    names = [f"{number}.png" for number in range(50)]
+    first = [names[index] for index in shuffled(names, 3)]
+    again = [names[::-1][index] for index in shuffled(names[::-1], 3)]
+    assert first == again
+    assert sorted(first) == sorted(names)
+    assert first != [names[index] for index in shuffled(names, 4)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 20), min_size=3, max_size=30),
+    shares=st.lists(st.floats(0.05, 1), min_size=2, max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_no_part_is_empty_and_none_is_off_by_more_than_the_largest_unit(lengths, shares, seed):
+    sizes = np.array(lengths)
+    targets = picture_targets(sizes.sum(), shares)
+    parts = deal(sizes, targets, shuffled([str(i) for i in range(len(sizes))], seed))
+    held = np.bincount(parts, weights=sizes, minlength=len(shares))
+    assert (np.bincount(parts, minlength=len(shares)) > 0).all()
+    assert (held - targets).max() <= max(lengths)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [((50, 30, 10, 10), (0, 0, 1, 2)), ((26, 2, 2), (0, 1, 2)), ((10, 10, 10), (0, 1, 2))],
+    ids=["large units to the large part", "as the targets", "none is empty"],
+)
+def test_units_that_leave_one_way(lengths, expected):
+    targets = picture_targets(sum(lengths), (0.8, 0.1, 0.1))
+    assert tuple(deal(np.array(lengths), targets, np.arange(len(lengths)))) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_single_pictures_meet_their_targets_before_and_after_balancing(seed):
+    rng = np.random.default_rng(seed)
+    targets, order = np.array([61, 30, 9]), rng.permutation(100)
+    sizes = np.ones((100, 1), int)
+    features = [sizes, rng.integers(0, 3, (100, 6)), rng.integers(0, 2, (100, 3))]
+    parts = deal(sizes[:, 0], targets, order)
+    for each in (parts, balance(parts, features, targets, order, seed)):
+        assert np.bincount(each).tolist() == targets.tolist()
+
+
+def test_dealing_is_even_chance():
+    """Over many orders each picture is in a part as often as the part is large."""
+    rng = np.random.default_rng(0)
+    targets = np.array([6, 3, 1])
+    parts = [deal(np.ones(10, int), targets, rng.permutation(10)) for _ in range(2000)]
+    often = [(np.array(parts) == part).mean(axis=0) for part in range(3)]
+    np.testing.assert_allclose(often, np.tile(targets[:, None] / 10, 10), atol=0.05)
+
+
+def imbalance(features: list[np.ndarray], parts: np.ndarray, targets: np.ndarray) -> float:
+    """What the docstring says is kept small, written anew, by loops."""
+    total = 0.0
+    for family in features:
+        for feature in family.T:
+            for part, share in enumerate(targets / targets.sum()):
+                goal = share * feature.sum()
+                total += (feature[parts == part].sum() - goal) ** 2 / (
+                    goal * feature.sum() * family.shape[1]
+                )
+    return total
+
+
+def some_units(count: int, largest: int, seed: int):
+    """Features and targets of units of up to ``largest`` pictures, and an order."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, largest + 1, (count, 1))
+    kinds = rng.integers(0, 2, (count, 1)) * sizes
+    features = [sizes, np.concatenate([rng.poisson(sizes * 0.7, (count, 5)), kinds], axis=1)]
+    return features, picture_targets(int(sizes.sum()), (0.7, 0.3)), rng.permutation(count)
+
+
+@pytest.mark.parametrize("compared", [200, 25], ids=["all", "some"])
+@pytest.mark.parametrize("largest", [1, 6], ids=["pictures", "groups"])
+def test_balanced_parts_are_far_more_alike(monkeypatch, largest, compared):
+    monkeypatch.setattr(assignment, "COMPARED", compared)
+    features, targets, order = some_units(80, largest, seed=0)
+    before = deal(features[0][:, 0], targets, order)
+    after = balance(before, features, targets, order, seed=0)
+    assert imbalance(features, after, targets) < 0.1 * imbalance(features, before, targets)
+
+
+def test_the_order_in_which_units_are_listed_does_not_matter(monkeypatch):
+    monkeypatch.setattr(assignment, "COMPARED", 10)
+    features, targets, order = some_units(60, 3, seed=2)
+    listed = np.random.default_rng(9).permutation(60)  # unit `listed[i]` comes at place i
+    turned = [family[listed] for family in features]
+    turned_order = np.argsort(listed)[order]
+    parts = deal(features[0][:, 0], targets, order)
+    turned_parts = deal(turned[0][:, 0], targets, turned_order)
+    np.testing.assert_array_equal(turned_parts, parts[listed])
+    np.testing.assert_array_equal(
+        balance(turned_parts, turned, targets, turned_order, seed=4),
+        balance(parts, features, targets, order, seed=4)[listed],
+    )
+
+
+def test_no_swap_is_left_that_would_improve_the_balance(monkeypatch):
+    monkeypatch.setattr(assignment, "PASSES", 20)
+    features, targets, order = some_units(14, 2, seed=3)
+    parts = balance(deal(features[0][:, 0], targets, order), features, targets, order, seed=0)
+    least = imbalance(features, parts, targets)
+    for a in range(14):
+        for b in range(a):
+            swapped = parts.copy()
+            swapped[[a, b]] = swapped[[b, a]]
+            assert imbalance(features, swapped, targets) >= least - 1e-9
+
+
+def test_a_feature_that_nothing_has_changes_nothing():
+    features, targets, order = some_units(30, 3, seed=1)
+    parts = deal(features[0][:, 0], targets, order)
+    with_it = [*features, np.zeros((30, 2), int)]
+    np.testing.assert_array_equal(
+        balance(parts, with_it, targets, order, 0), balance(parts, features, targets, order, 0)
+    )
