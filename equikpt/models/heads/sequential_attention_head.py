@@ -11,7 +11,7 @@ from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from equikpt.models.heads.step_targets import (
     DONE_BALANCES,
@@ -20,6 +20,7 @@ from equikpt.models.heads.step_targets import (
     has_target,
     nearest_target,
     next_target,
+    unmarked,
 )
 from equikpt.models.layers.places import cell_places, squared_distances
 from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
@@ -35,6 +36,10 @@ class Lesson(NamedTuple):
     steps: Steps
     given: Tensor
     """(B, S - 1, 2): the points that were given; step n knows the first n."""
+    points: Tensor
+    """(B, N, 2): the true points."""
+    wanted: Tensor
+    """(B, S, N) of 0 and 1: which of them each step's map should show."""
     target: Tensor
     """(B, S, 2): where each step should have pointed; anywhere if it has no target."""
     has_target: Tensor
@@ -59,11 +64,11 @@ class SequentialAttentionHead(BaseHead):
     means that no labelled point is left.
 
     Losses: ``loss_x`` and ``loss_y``, the shares of the loss of places; ``loss_done``, binary
-    cross-entropy; ``loss_attention``, cross-entropy between the first glimpse's map and a Gaussian
-    around the target. MMEngine adds up all names that have "loss" in them, so what is only read has
-    others: ``spatial`` (loss_x + loss_y), ``error_px`` (mean Euclidean error in px of the input),
-    ``done_accuracy`` and ``going_accuracy`` (shares of steps at which nothing, something, is left
-    that say so).
+    cross-entropy; ``loss_attention``, cross-entropy between the first glimpse's map and Gaussians
+    around the target, or with ``target="nearest"`` around all points that are left. MMEngine adds
+    up all names that have "loss" in them, so what is only read has others: ``spatial`` (loss_x +
+    loss_y), ``error_px`` (mean Euclidean error in px of the input), ``done_accuracy`` and
+    ``going_accuracy`` (shares of steps at which nothing, something, is left that say so).
 
     Args:
         in_channels: C of the features.
@@ -224,20 +229,24 @@ class SequentialAttentionHead(BaseHead):
         count = steps.places.shape[1]
         if self.target == "nearest":
             index = nearest_target(steps.places.detach(), points, valid)
+            wanted = unmarked(valid, count)
         else:
             index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
+            wanted = one_hot(index, points.shape[1]).to(points)
         target = points.gather(1, index[..., None].expand(-1, -1, 2))
-        done, counted = done_target(valid, count)
-        return Lesson(steps, given, target, has_target(valid, count, self.named), done, counted)
+        aimed = has_target(valid, count, self.named)
+        return Lesson(steps, given, points, wanted, target, aimed, *done_target(valid, count))
 
     def place_losses(self, lesson: Lesson, feats: Sequence[Tensor]) -> dict[str, Tensor]:
         """What is lost and read about places."""
         steps, target, weights = lesson.steps, lesson.target, lesson.has_target
         share_x, share_y = self.loss_module(steps.places, target, weights)
         cells = cell_places(feats[-1])
-        near = -squared_distances(target, cells) / (2 * self.attention_sigma**2)
-        logs = steps.attention.log_softmax(dim=-1)
-        entropy = -(near.softmax(dim=-1) * logs).sum(dim=-1)
+        near = -squared_distances(lesson.points, cells) / (2 * self.attention_sigma**2)
+        with torch.autocast(target.device.type, enabled=False):
+            share = lesson.wanted @ near.softmax(dim=-1)
+        share = share / lesson.wanted.sum(dim=-1, keepdim=True).clamp_min(1)
+        entropy = -(share * steps.attention.log_softmax(dim=-1)).sum(dim=-1)
         half_size = target.new_tensor(self.decoder.input_size) / 2
         error_px = ((steps.places.detach() - target) * half_size).norm(dim=-1)
         return dict(

@@ -27,12 +27,15 @@ def nearest_target(predicted: Tensor, points: Tensor, valid: Tensor) -> Tensor:
         points: (B, N, 2).
         valid: (B, N), 0 for padding.
     """
-    steps, count = predicted.shape[1], points.shape[1]
     apart = (predicted[:, :, None] - points[:, None]).abs().sum(dim=-1)
-    marked = torch.arange(count, device=points.device) < torch.arange(
-        steps, device=points.device
-    ).unsqueeze(-1)
-    return apart.masked_fill(marked | (valid[:, None] <= 0), torch.inf).argmin(dim=-1)
+    left = unmarked(valid, predicted.shape[1])
+    return apart.masked_fill(left <= 0, torch.inf).argmin(dim=-1)
+
+
+def unmarked(valid: Tensor, steps: int) -> Tensor:
+    """1 where a point is valid and a step does not know it yet, (B, S, N), from valid (B, N)."""
+    known = torch.ones(steps, valid.shape[1], device=valid.device).tril(-1)
+    return valid[:, None] * (1 - known)
 
 
 def has_target(valid: Tensor, steps: int, named: bool) -> Tensor:

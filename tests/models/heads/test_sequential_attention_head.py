@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
+from equikpt.models.layers.places import cell_places, squared_distances  # noqa: E402
 
 SIZE = 64
 PLACES = torch.tensor(
@@ -88,6 +91,33 @@ def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
         )
         found[target] = torch.allclose(first, second)
     assert found == {"nearest": True, "next": False}
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("next", [[1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        ("nearest", [[1, 1, 1], [0, 1, 1], [0, 0, 1]]),
+    ],
+)
+def test_the_map_shows_the_target_or_all_that_is_left(feats, target, shown):
+    assert make_head(target=target).teach(feats, samples()).wanted[0, :3].tolist() == shown
+
+
+@pytest.mark.parametrize("target", ["next", "nearest"])
+def test_a_map_that_shows_what_it_should_costs_its_entropy_alone(feats, target):
+    """By Gibbs' inequality: any other map costs more."""
+    head = make_head(target=target, attention_weight=1.0)
+    lesson = head.teach(feats, samples())
+    cells = cell_places(feats[-1])
+    near = -squared_distances(lesson.points, cells) / (2 * head.attention_sigma**2)
+    share = lesson.wanted @ near.softmax(-1) / lesson.wanted.sum(-1, keepdim=True).clamp_min(1)
+    right = lesson._replace(steps=replace(lesson.steps, attention=(share + 1e-9).log()))
+    best = head.place_losses(right, feats)["loss_attention"]
+    assert best < head.place_losses(lesson, feats)["loss_attention"]
+    entropy = -(share * (share + 1e-9).log()).sum(-1)
+    mean = (entropy * lesson.has_target).sum() / lesson.has_target.sum()
+    torch.testing.assert_close(best, mean, rtol=1e-3, atol=1e-4)
 
 
 def test_noise_is_added_in_training_alone(feats):

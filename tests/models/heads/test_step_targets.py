@@ -10,6 +10,7 @@ from equikpt.models.heads.step_targets import (
     has_target,
     nearest_target,
     next_target,
+    unmarked,
 )
 
 THREE_OF_FOUR = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
@@ -48,6 +49,12 @@ def test_the_order_of_what_is_left_does_not_matter():
             plain = points[0, nearest_target(predicted, points, valid)[0, step]]
             other = shuffled[0, nearest_target(predicted, shuffled, valid)[0, step]]
             torch.testing.assert_close(plain, other)
+
+
+def test_what_a_step_does_not_know_is_unmarked():
+    assert unmarked(THREE_OF_FOUR, 5).tolist() == [
+        [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    ]
 
 
 def test_named_steps_have_targets_of_their_own():
