@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import cv2
-import imagehash
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprint, near_pairs
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
 from equikpt.datasets.coco_checks import Finding
@@ -27,25 +28,30 @@ from equikpt.datasets.image_checks import (
 )
 
 EXIF_ORIENTATION = 0x0112
-MOST_BITS = 6
-"""Of the 64 bits of two perceptual hashes, how many may differ in nearly the same picture."""
-THUMBNAIL_PX = 16
-MOST_DIFFERENCE = 0.08
-"""Of the gray values of two thumbnails, each of mean 0 and standard deviation 1: mean square."""
-COMPARED_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """One listed picture and what its pixels are compared by."""
+    """One listed picture."""
 
     file: LabelFile
     row: dict
     path: str
-    orientation: int = 1
-    digest: str = ""
-    hashes: tuple[int, int] = (0, 0)
-    thumbnail: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a picture's file holds.
+
+    Args:
+        orientation: EXIF's number for how the picture is turned; 1 is upright.
+        digest: Of the pixels, whatever the file's format.
+        fingerprint: By which nearly the same pictures are found.
+    """
+
+    orientation: int
+    digest: str
+    fingerprint: Fingerprint
 
 
 def check_pictures(labels: LabelSet) -> Iterator[Fault]:
@@ -63,9 +69,9 @@ def check_pictures(labels: LabelSet) -> Iterator[Fault]:
         faults, readable = _headers(present)
         yield from faults
         sound += readable
-    seen = _looked_at(sound)
-    yield from _turned(seen)
-    yield from _repeated(seen)
+    looks = _looks(sound)
+    yield from _turned(sound, looks)
+    yield from _repeated(sound, looks)
 
 
 def _fault(check: str, picture: _Picture, sentence: str, fix: str = "", score: float = 0) -> Fault:
@@ -115,35 +121,27 @@ def _by_path(finding: Finding, known: dict[str, _Picture]) -> Iterator[tuple[str
         yield path, f"the picture{offender[len(path) :]}"
 
 
-def _looked_at(pictures: list[_Picture]) -> list[_Picture]:
-    """The pictures with what their pixels are compared by; a file listed twice is read once."""
+def _looks(pictures: list[_Picture]) -> dict[str, _Look]:
+    """By path; a file that is listed twice is read once."""
+    paths = list(dict.fromkeys(picture.path for picture in pictures))
     with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
-        return list(
-            tqdm(
-                pool.map(_look, pictures),
-                total=len(pictures),
-                desc="comparing pictures",
-                unit="img",
-                delay=5,
-                disable=None,
-            )
+        found = tqdm(
+            pool.map(_look, paths),
+            total=len(paths),
+            desc="comparing pictures",
+            unit="img",
+            delay=5,
+            disable=None,
         )
+        return dict(zip(paths, found, strict=True))
 
 
-def _look(picture: _Picture) -> _Picture:
-    pixels = read_picture(picture.path)
-    gray = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
-    mirrored = gray.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    small = np.asarray(gray.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX), np.float32)
-    thumbnail = (small - small.mean()) / max(float(small.std()), 1.0)
-    return _Picture(
-        picture.file,
-        picture.row,
-        picture.path,
-        _orientation(picture.path),
+def _look(path: str) -> _Look:
+    pixels = read_picture(path)
+    return _Look(
+        _orientation(path),
         hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).hexdigest(),
-        (_hash(gray), _hash(mirrored)),
-        thumbnail,
+        fingerprint(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)),
     )
 
 
@@ -162,7 +160,6 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def _orientation(path: str) -> int:
-    """EXIF's number for how the picture is turned; 1 is upright."""
     if is_dicom(path):
         return 1
     with Image.open(path) as image:
@@ -170,35 +167,43 @@ def _orientation(path: str) -> int:
         return int(Image.Image.getexif(image).get(EXIF_ORIENTATION, 1))
 
 
-def _hash(gray: Image.Image) -> int:
-    """The 64 bits of a perceptual hash, by the low frequencies of the cosine transform."""
-    return int.from_bytes(np.packbits(imagehash.phash(gray).hash).tobytes(), "big")
-
-
-def _turned(pictures: list[_Picture]) -> Iterator[Fault]:
+def _turned(pictures: list[_Picture], looks: dict[str, _Look]) -> Iterator[Fault]:
     for picture in pictures:
-        if picture.orientation != 1:
+        orientation = looks[picture.path].orientation
+        if orientation != 1:
             yield _fault(
                 "exif_turned",
                 picture,
-                f"its EXIF orientation is {picture.orientation}: some programs turn it, others do "
+                f"its EXIF orientation is {orientation}: some programs turn it, others do "
                 "not, and labels fit one of both",
             )
 
 
-def _repeated(pictures: list[_Picture]) -> Iterator[Fault]:
+def _repeated(pictures: list[_Picture], looks: dict[str, _Look]) -> Iterator[Fault]:
     """Each picture that was there before, with the first one that it is like."""
-    first_with: dict[str, int] = {}
-    rest: list[int] = []
-    for index, picture in enumerate(pictures):
-        first = first_with.setdefault(picture.digest, index)
-        if first == index:
-            rest.append(index)
-        elif pictures[first].path != picture.path or pictures[first].file is not picture.file:
-            yield _pair("duplicate", pictures[first], picture, "has the pixels of", 1)
-    for earlier, later, bits, mirrored in near_pairs([pictures[index] for index in rest]):
-        how = "is nearly the mirror image of" if mirrored else "is nearly"
-        yield _pair("near_duplicate", earlier, later, how, 1 - bits / 64)
+    first_with: dict[str, _Picture] = {}
+    for picture in pictures:
+        first = first_with.setdefault(looks[picture.path].digest, picture)
+        if first.path != picture.path or first.file is not picture.file:
+            yield _pair("duplicate", first, picture, "has the pixels of", 1)
+    distinct = list(first_with.values())
+    for near in _nearest(distinct, [looks[picture.path].fingerprint for picture in distinct]):
+        how = "is nearly the mirror image of" if near.mirrored else "is nearly"
+        first, second = distinct[near.first], distinct[near.second]
+        yield _pair("near_duplicate", first, second, how, near.likeness)
+
+
+def _nearest(pictures: list[_Picture], fingerprints: list[Fingerprint]) -> Iterator[NearPair]:
+    """Of each picture that is nearly an earlier one, the pair with the one most like it.
+
+    A picture of another file comes before a more similar one of the same.
+    """
+
+    def rank(pair: NearPair) -> tuple[bool, float]:
+        return pictures[pair.first].file is pictures[pair.second].file, -pair.likeness
+
+    for _, pairs in groupby(near_pairs(fingerprints), key=attrgetter("second")):
+        yield min(pairs, key=rank)
 
 
 def _pair(kind: str, first: _Picture, second: _Picture, how: str, score: float) -> Fault:
@@ -211,41 +216,3 @@ def _pair(kind: str, first: _Picture, second: _Picture, how: str, score: float) 
     }[kind, across]
     where = f" in {first.file.name}" if across else ""
     return _fault(check, second, f"{how} {first.row['file_name']}{where}", score=score)
-
-
-def near_pairs(pictures: Sequence[_Picture]) -> Iterator[tuple[_Picture, _Picture, int, bool]]:
-    """The nearest earlier picture of each that has one within ``MOST_BITS``.
-
-    A picture of another file comes before a nearer one of the same. Thumbnails must agree as well:
-    hashes of plain pictures are close by chance.
-
-    Yields:
-        The earlier picture, the later one, the bits in which they differ, and whether one is
-        the mirror image of the other.
-    """
-    if not pictures:
-        return
-    hashes = np.array([picture.hashes for picture in pictures], np.uint64)
-    file_of = np.array([id(picture.file) for picture in pictures])
-    candidates: dict[int, list[tuple[bool, int, int, bool]]] = defaultdict(list)
-    for start in range(0, len(pictures), COMPARED_AT_ONCE):
-        rows = hashes[start : start + COMPARED_AT_ONCE, 0]
-        for mirrored in (False, True):
-            bits = np.bitwise_count(rows[:, None] ^ hashes[None, :, int(mirrored)])
-            for row, first in zip(*np.nonzero(bits <= MOST_BITS), strict=True):
-                second = start + int(row)
-                if first < second and _alike(pictures[first], pictures[second], mirrored):
-                    same_file = bool(file_of[first] == file_of[second])
-                    candidates[second].append(
-                        (same_file, int(bits[row, first]), int(first), mirrored)
-                    )
-    for second, found in candidates.items():
-        _, bit_count, first, mirrored = min(found)
-        yield pictures[first], pictures[second], bit_count, mirrored
-
-
-def _alike(first: _Picture, second: _Picture, mirrored: bool) -> bool:
-    if first.thumbnail is None or second.thumbnail is None:
-        return False
-    other = second.thumbnail[:, ::-1] if mirrored else second.thumbnail
-    return float(((first.thumbnail - other) ** 2).mean()) <= MOST_DIFFERENCE

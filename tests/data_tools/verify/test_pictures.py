@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from equikpt.data_tools.verify import pictures as pictures_module
 from equikpt.data_tools.verify.pictures import check_pictures
+from tests.data_tools.test_near_duplicates import picture as gray_blobs
 from tests.data_tools.verify.conftest import people
 
 COUNT = 6
@@ -84,12 +86,12 @@ def test_an_exif_orientation_is_told(read, pictures, orientation):
     assert found(read, pictures) == expected
 
 
-def again(source, target, mirrored: bool = False, brighter: float = 0) -> None:
+def again(source, target, mirrored: bool = False, brighter: float = 0, quality: int = 60) -> None:
     """The picture compressed anew."""
     picture = cv2.convertScaleAbs(cv2.imread(str(source)), beta=brighter)
     if mirrored:
         picture = cv2.flip(picture, 1)
-    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     target.write_bytes(encoded.tobytes())
 
 
@@ -111,6 +113,31 @@ def test_nearly_the_same_picture_is_found(read, pictures, place, brighter, mirro
 
 
 @pytest.mark.parametrize(
+    ("mirrored", "words"),
+    [(False, "is nearly 2.png in"), (True, "is nearly the mirror image of 2.png in")],
+    ids=["copy", "mirrored"],
+)
+def test_another_file_comes_before_a_more_similar_picture(read, pictures, mirrored, words):
+    again(pictures[0] / "2.png", pictures[1] / "4.png", mirrored)
+    again(pictures[1] / "4.png", pictures[1] / "5.png", quality=95)
+    labels = read(people(COUNT), people(COUNT, seed=1), img_dirs=pictures)
+    faults = list(check_pictures(labels))
+    assert [(f.check, f.image_id) for f in faults] == [
+        ("near_duplicate_across_files", 4),
+        ("near_duplicate_across_files", 5),
+    ]
+    assert all(words in f.sentence for f in faults)
+
+
+def test_of_several_the_most_similar_is_named(read, pictures):
+    again(pictures[0] / "2.png", pictures[0] / "3.png", quality=5)
+    again(pictures[0] / "3.png", pictures[0] / "4.png", quality=95)
+    faults = list(check_pictures(read(people(COUNT), img_dirs=pictures[:1])))
+    assert [f.sentence for f in faults] == ["is nearly 2.png", "is nearly 3.png"]
+    assert 0.9 <= faults[0].score < faults[1].score <= 1 + 1e-5
+
+
+@pytest.mark.parametrize(
     ("folder", "check"), [(1, "duplicate_across_files"), (0, "duplicate_picture")]
 )
 def test_the_same_pixels_are_found_whatever_the_format(read, pictures, folder, check):
@@ -127,3 +154,27 @@ def test_plain_pictures_are_not_alike_by_their_hashes(read, pictures):
     steep = np.clip((np.arange(300) - 220) * 20, 0, 255)[None].repeat(260, axis=0)
     cv2.imwrite(str(pictures[0] / "2.png"), steep.astype(np.uint8))
     assert found(read, pictures) == []
+
+
+def test_pictures_of_one_layout_are_told_apart(read, pictures):
+    """As films of several patients on one machine."""
+    layout = cv2.GaussianBlur(gray_blobs(5), (0, 0), 25).astype(int)
+    for number in range(1, COUNT + 1):
+        film = np.clip(layout + gray_blobs(100 + number) // 12 - 10, 0, 255)
+        cv2.imwrite(str(pictures[0] / f"{number}.png"), film.astype(np.uint8))
+    assert found(read, pictures) == []
+
+
+def test_a_picture_of_two_files_is_read_once(read, pictures, monkeypatch):
+    paths = []
+
+    def read_and_note(path):
+        paths.append(path)
+        return read_picture(path)
+
+    read_picture = pictures_module.read_picture
+    monkeypatch.setattr(pictures_module, "read_picture", read_and_note)
+    labels = read(people(COUNT), people(COUNT, seed=1), img_dirs=pictures[:1])
+    checks = [fault.check for fault in check_pictures(labels)]
+    assert checks == ["duplicate_across_files"] * COUNT
+    assert len(paths) == len(set(paths)) == COUNT
