@@ -95,5 +95,6 @@ test_dataloader = dict(
     ),
 )
 
-val_evaluator = dict(type="PointingMetric", radius_px=20)  # px of the input
-test_evaluator = dict(type="PointingMetric", radius_px=20, log_table=True)
+# radius in px of the input; the threshold is that of the head
+val_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.75)
+test_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.75, log_table=True)

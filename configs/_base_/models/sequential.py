@@ -24,5 +24,8 @@ model = dict(
         done_weight=3.0,
         # one step in N + 1: what "balanced" learns says done too soon at a threshold of 0.5
         done_balance="steps",
+        # as in the metric (datasets/fsc147.py); to stop too soon loses all that is left, to go on
+        # too long costs a point
+        done_threshold=0.75,
     ),
 )
