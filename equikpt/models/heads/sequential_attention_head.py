@@ -172,8 +172,9 @@ class SequentialAttentionHead(BaseHead):
             test_cfg: Without ``flip_test``: sequences of two pictures have no common order.
 
         Returns:
-            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
-            and ``done_probability`` (1, M + 1), of every step and of the one that ended it.
+            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M),
+            of named points the share of the map near them, else the probability that something was
+            left, and ``done_probability`` (1, M + 1), of every step and of the one that ended it.
 
         Raises:
             ValueError: A flip test.
@@ -191,7 +192,9 @@ class SequentialAttentionHead(BaseHead):
             instances.append(
                 InstanceData(
                     keypoints=keypoints,
-                    keypoint_scores=its_scores[None, :count],
+                    keypoint_scores=its_scores[None, :count]
+                    if self.named
+                    else 1 - its_done[None, :count],
                     done_probability=its_done[None, : count + 1],
                 )
             )
