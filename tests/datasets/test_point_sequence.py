@@ -169,6 +169,7 @@ def test_points_stay_on_their_things_through_the_whole_pipeline(root, seed):
     init_default_scope("mmpose")
     cfg = load_config("sequential_fsc147_384")
     geometry = [step for step in cfg.train_pipeline if step["type"] != "AlbumentationsV2"]
+    geometry[-2]["encoder"]["order"] = "reading"
     dataset = read(root, pipeline=[])
     np.random.seed(seed)  # noqa: NPY002 - the state that MMPose's transforms draw from
     packed = Compose(geometry)(dataset[2])

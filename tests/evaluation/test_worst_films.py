@@ -5,14 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.worst_films import (
-    ERROR_BGR,
-    PREDICTION_BGR,
-    TRUTH_BGR,
-    draw_film,
-    worst_films,
-    worst_sheet,
-)
+from equikpt.evaluation.worst_films import draw_film, worst_films, worst_sheet
+from equikpt.visualize import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 
 
 @pytest.fixture
@@ -41,7 +35,7 @@ def test_truth_prediction_and_error_are_drawn_where_they_are(table):
     picture = draw_film(table.loc[1])
     found = {
         name: np.argwhere((np.abs(picture.astype(int) - colour) < 30).all(axis=2))
-        for name, colour in (("true", TRUTH_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))
+        for name, colour in (("true", TARGET_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))
     }
     assert all(len(places) > 5 for places in found.values())
     lowest = {name: places[places[:, 0].argmax()] for name, places in found.items()}

@@ -43,7 +43,16 @@ class Model(nn.Module):
         done = torch.tensor([[0.0, 0.0, 0.0, 1.0]])
         steps = Steps(PREDICTED, 20 * done - 10, torch.zeros(1, 4, 1), torch.ones(1, 4))
         target = torch.cat([PLACES, PLACES[:, -1:]], dim=1)
-        return Lesson(steps, PLACES, target, 1 - done, done, torch.ones(1, 4))
+        return Lesson(
+            steps=steps,
+            given=PLACES,
+            points=PLACES,
+            wanted=torch.zeros(1, 4, 3),
+            target=target,
+            has_target=1 - done,
+            done=done,
+            counted=torch.ones(1, 4),
+        )
 
 
 class Loader:
