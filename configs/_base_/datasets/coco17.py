@@ -1,5 +1,7 @@
 # COCO's people, 17 keypoints, in its own layout. A leaf has the codec, so it closes the pipelines,
 # as with horse26.py. Half a download is trained on as far as it got (max_missing_share).
+_base_ = "loaders.py"
+
 dataset_type = "Coco17Dataset"
 data_root = "data/coco/"
 
@@ -73,11 +75,9 @@ whole_train_geometry = [
 whole_train_pixels = [dict(type="AlbumentationsV2", transforms=colours)]
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=16,
     num_workers=4,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -88,12 +88,9 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=32,
     num_workers=4,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,5 +1,7 @@
 # Pictures of FSC-147 with the places of unnamed things, in its own layout. A leaf has the codec, so
 # it closes the pipelines, as with p1p2.py. The targets in validation are for val_loss.
+_base_ = "loaders.py"
+
 dataset_type = "PointSequenceDataset"
 data_root = "data/fsc147/"
 ann_file = "annotation_FSC147_384.json"
@@ -41,10 +43,8 @@ train_pixels = [
 ]
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=2,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
     sampler=dict(type="CappedSampler", max_samples=6000, shuffle=True),  # 3000 steps an epoch
     dataset=dict(
         type=dataset_type,
@@ -57,11 +57,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=2,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
     sampler=dict(
         type="CappedSampler", max_samples=1000, shuffle=False, round_up=False
     ),  # 500 steps
@@ -77,12 +74,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = dict(
+    _base_.eval_loader,
     batch_size=2,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

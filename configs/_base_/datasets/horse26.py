@@ -16,6 +16,8 @@
 #   train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 #   val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 #   test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+_base_ = "loaders.py"
+
 dataset_type = "Horse26Dataset"
 data_mode = "topdown"
 data_root = "data/"
@@ -124,14 +126,9 @@ mild_geometry = [
     ),
 ]
 
-# Workers start anew each epoch, so that their seeds depend on the epoch alone and a resumed run
-# draws what the uninterrupted one would have drawn.
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=16,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -141,12 +138,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=32,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -157,12 +150,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = dict(
+    _base_.eval_loader,
     batch_size=32,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

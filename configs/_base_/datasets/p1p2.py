@@ -9,6 +9,8 @@
 #   val_pipeline = [*_base_.val_geometry, crop, *pack]
 #
 # The targets in validation are for val_loss.
+_base_ = "loaders.py"
+
 dataset_type = "P1P2Dataset"
 data_mode = "topdown"
 data_root = "data/"
@@ -50,11 +52,8 @@ train_pixels = [
 ]
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=8,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -64,12 +63,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=8,
-    num_workers=2,
-    persistent_workers=False,
-    worker_init_fn=dict(type="equikpt_worker_init_fn"),
-    drop_last=False,
-    sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
