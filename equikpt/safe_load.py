@@ -188,7 +188,8 @@ def _mmengine_classes() -> list[Any]:
     kinds = "?bBhHiIlLqQefdgFDSU"  # numbers, booleans and text; never "O", arbitrary objects
     dtypes = {type(np.dtype(kind)) for kind in kinds}
     statistic = _under_name(_history_buffer_statistic, "builtins", "getattr")
-    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *rebuilds, statistic]
+    no_bytes = _under_name(_no_bytes, "builtins", "bytes")
+    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *rebuilds, statistic, no_bytes]
 
 
 def _under_name(function: Callable, module: str, name: str) -> Callable:
@@ -199,6 +200,11 @@ def _under_name(function: Callable, module: str, name: str) -> Callable:
 
     call.__module__, call.__qualname__, call.__name__ = module, name, name
     return call
+
+
+def _no_bytes() -> bytes:
+    """The content of an array of size 0, such as the links of unnamed points: pickled as a call."""
+    return b""
 
 
 def _history_buffer_statistic(owner: object, name: str) -> object:

@@ -206,6 +206,12 @@ class TestOwnCheckpoint:
         np.testing.assert_array_equal(loaded, array)
         assert loaded.dtype == array.dtype
 
+    @pytest.mark.parametrize("dtype", ["uint8", "float32"])
+    def test_with_arrays_that_hold_nothing(self, tmp_path, dtype):
+        torch.save({"array": np.zeros((0, 3), dtype)}, tmp_path / "a.pth")
+        loaded = safe_load.load_from_local(str(tmp_path / "a.pth"))["array"]
+        assert (loaded.shape, loaded.dtype) == ((0, 3), np.dtype(dtype))
+
 
 class Payload:
     """Pickled as a call: whoever unpickles it plainly makes that call."""

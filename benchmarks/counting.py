@@ -1,0 +1,244 @@
+"""What makes a network that counts by pointing learn: the same epochs and seed for each variant.
+
+    python benchmarks/counting.py --data-root DIR --epochs 12
+    python benchmarks/counting.py --data-root DIR --checkpoint RUN/best_val_loss_epoch_20.pth
+
+Each variant changes one thing of the config. Every finished run is kept under --out and not done
+again. Prints F1 and count at the config's threshold of done, then at the threshold that counts the
+training pictures best; and how far a step is from what it should have pointed at, given the true
+points and given its own. --checkpoint measures a network that is trained already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from runs import threads_each, train
+from tqdm import tqdm
+
+from equikpt.config_files import find_config, forget_pretrained
+from equikpt.evaluation.pointing_metric import compare, summarise
+from equikpt.files import write_text
+from equikpt.launch import parse_options
+
+CONFIG = "benchmarks/configs/sequential_cells.py"
+RADIUS_PX = 20.0
+THRESHOLDS = np.round(np.arange(0.05, 1.0, 0.05), 2)
+BATCH = 8
+
+# What each variant changes, as --cfg-options; `encoder.` stands for the codec wherever it is.
+VARIANTS: dict[str, list[str]] = {
+    "as configured": [],
+    "funnel as published": ["model.head.loss.outer=published"],
+    "done weight 1": ["model.head.done_weight=1.0"],
+    "done balanced": ["model.head.done_balance=balanced"],
+    "next in reading order": ["model.head.target=next", "encoder.order=reading"],
+    "backbone at a tenth": ["optim_wrapper.paramwise_cfg.tiers.backbone=0.1"],
+    "true points without noise": ["noise=0.0"],
+}
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", type=Path, required=True, help="in FSC-147's layout")
+    parser.add_argument("--config", default=CONFIG, help="a name or a path")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--checkpoint", type=Path, help="measure this one, train nothing")
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/counting"))
+    return parser.parse_args(argv)
+
+
+def base_config(args) -> Config:
+    cfg = Config.fromfile(find_config(args.config))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(args.data_root.resolve()) + "/"
+        loader.num_workers = 0
+    return cfg
+
+
+def build_config(args, variant: str) -> Config:
+    """The config of one run: a third of the epochs at the full rate, then a cosine."""
+    cfg = base_config(args)
+    for option in VARIANTS[variant]:
+        change(cfg, option)
+    flat = args.epochs // 3
+    cfg.randomness.seed = args.seed
+    cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs)
+    cfg.param_scheduler[1].update(begin=flat, end=args.epochs, T_max=args.epochs - flat)
+    cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1, save_best=None)
+    cfg.default_hooks.pop("early_stopping", None)
+    cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
+    return cfg
+
+
+def change(cfg: Config, option: str) -> None:
+    """Apply one option of :data:`VARIANTS`."""
+    key, value = option.split("=")
+    if key.startswith("encoder."):
+        codecs = [cfg.model.head.decoder]
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            codecs += [step.encoder for step in loader.dataset.pipeline if "encoder" in step]
+        for codec in codecs:
+            codec[key.removeprefix("encoder.")] = value
+    elif key == "noise":
+        (hook,) = (hook for hook in cfg.custom_hooks if hook.type == "GivenPointNoiseHook")
+        hook.sigma = float(value)
+    else:
+        cfg.merge_from_dict(parse_options([option]))
+
+
+def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
+    """F1, count and distances of the network on the validation pictures."""
+    from mmpose.registry import MODELS
+
+    init_default_scope("mmpose")
+    cfg = cfg.copy()
+    forget_pretrained(cfg.model)
+    model = MODELS.build(cfg.model).eval()
+    load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
+    threshold = model.head.done_threshold
+    model.head.done_threshold = 2.0  # never stops: thresholds are tried on what it did
+    picked = count_at_best(pictures_of(model, cfg, "train"), model.head.max_points)
+    found = pictures_of(model, cfg, "val")
+    forced, free = (np.concatenate([each[key] for each in found]) for key in ("forced", "free"))
+    says_done = np.array([each["says_done"] for each in found])
+    goes_on = np.concatenate([each["goes_on"] for each in found])
+    counts = np.array([len(each["truth"]) for each in found])
+    at = scores_at(found, threshold)
+    chosen = scores_at(found, picked)
+    return dict(
+        F1=at["F1"], precision=at["precision"], recall=at["recall"], count_MAE=at["count_MAE"],
+        duplicates=at["duplicates"], threshold=picked, chosen_F1=chosen["F1"],
+        chosen_count_MAE=chosen["count_MAE"], done=float(says_done.mean()),
+        going=float(goes_on.mean()), forced_px=float(np.median(forced)),
+        free_px=float(np.median(free)), forced_within=float((forced <= RADIUS_PX).mean()),
+        free_within=float((free <= RADIUS_PX).mean()),
+        mean_count_MAE=float(np.abs(counts - counts.mean()).mean()),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def pictures_of(model, cfg: Config, split: str) -> list[dict]:
+    """For each picture the truth, the sequence, and both kinds of error, in px of the input."""
+    from mmpose.registry import DATASETS
+
+    np.random.seed(0)  # noqa: NPY002 - from it codecs draw the order of the points
+    dataset = DATASETS.build({**cfg.val_dataloader.dataset, "split": split})
+    half = np.array(model.head.decoder.input_size) / 2
+    pictures = []
+    for start in tqdm(range(0, len(dataset), BATCH), desc=split, disable=None):
+        items = [dataset[index] for index in range(start, min(start + BATCH, len(dataset)))]
+        batch = model.data_preprocessor(pseudo_collate(items), False)
+        feats = model.extract_feat(batch["inputs"])
+        lesson = model.head.teach(feats, batch["data_samples"])
+        away = ((lesson.steps.places - lesson.target).numpy() * half).astype(float)
+        done_forced = lesson.steps.done_logits.sigmoid().numpy()
+        places, _, done = (part.numpy() for part in model.head(feats))
+        for row in range(len(items)):
+            number = int(lesson.has_target[row].sum())
+            truth = (lesson.points[row, :number].numpy() + 1) * half
+            points = (places[row] + 1) * half
+            pictures.append(
+                dict(
+                    truth=truth,
+                    points=points,
+                    done=done[row],
+                    forced=np.linalg.norm(away[row, :number], axis=1),
+                    free=free_running(truth, points[:number]),
+                    says_done=done_forced[row, number] >= 0.5,
+                    goes_on=done_forced[row, :number] < 0.5,
+                )
+            )
+    return pictures
+
+
+def free_running(truth: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Distance of each point from the nearest true one that none before it has taken, (N,)."""
+    left, distances = list(range(len(truth))), []
+    for point in points:
+        apart = np.linalg.norm(truth[left] - point, axis=1)
+        distances.append(apart.min())
+        left.pop(int(apart.argmin()))
+    return np.array(distances)
+
+
+def stopped(picture: dict, threshold: float) -> int:
+    """How many points a sequence has that ends at the first step at or above the threshold."""
+    ends = np.flatnonzero(picture["done"] >= threshold)
+    return min(int(ends[0]) if len(ends) else len(picture["points"]), len(picture["points"]))
+
+
+def scores_at(pictures: list[dict], threshold: float) -> dict[str, float]:
+    rows = []
+    for picture in pictures:
+        number = stopped(picture, threshold)
+        said = picture["done"][: number + 1] >= threshold
+        row = compare(picture["truth"], picture["points"][:number], said, RADIUS_PX)
+        del row["distances_px"]
+        rows.append(dict(row, picture="", path=""))
+    return summarise(pd.DataFrame(rows))
+
+
+def count_at_best(pictures: list[dict], most: int) -> float:
+    """The threshold at which the counts of these pictures are least off."""
+
+    def off(threshold: float) -> float:
+        away = [min(stopped(p, threshold), most) - len(p["truth"]) for p in pictures]
+        return float(np.abs(away).mean())
+
+    return float(min(THRESHOLDS, key=off))
+
+
+def run_one(args, variant: str) -> dict[str, float]:
+    """One run of the table, read from disk where it is there already."""
+    folder = args.out / f"{variant.replace(' ', '_')}_{args.seed}_{args.epochs}epochs"
+    done = folder / "result.json"
+    if done.is_file():
+        return json.loads(done.read_text())
+    cfg = build_config(args, variant)
+    train(cfg, folder, threads_each(1), "--amp", "--no-validate")
+    result = measure(cfg, folder / f"run/epoch_{args.epochs}.pth")
+    write_text(done, json.dumps(result))
+    return result
+
+
+def print_table(rows: dict[str, dict[str, float]]) -> None:
+    table = pd.DataFrame(rows).T
+    table.insert(0, "variant", list(table.index))
+    print("| " + " | ".join(table.columns) + " |")
+    print("| --- " * len(table.columns) + "|")
+    for row in table.itertuples(index=False):
+        cells = [value if isinstance(value, str) else f"{value:.3g}" for value in row]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    import equikpt.register  # noqa: F401 - what the config names
+
+    if args.checkpoint:
+        print_table({args.checkpoint.stem: measure(base_config(args), args.checkpoint)})
+        return 0
+    bar = tqdm(args.variants, unit="run", disable=None)
+    print_table({variant: run_one(args, variant) for variant in bar})
+    return 0
+
+
+if __name__ == "__main__":
+    from equikpt import stack
+
+    stack.ready()
+    from equikpt.cli import run
+
+    run(main)
