@@ -207,8 +207,10 @@ def run_one(args, variant: str) -> dict[str, float]:
     if done.is_file():
         return json.loads(done.read_text())
     cfg = build_config(args, variant)
-    train(cfg, folder, threads_each(1), "--amp", "--no-validate")
-    result = measure(cfg, folder / f"run/epoch_{args.epochs}.pth")
+    checkpoint = folder / f"run/epoch_{args.epochs}.pth"
+    if not checkpoint.is_file():
+        train(cfg, folder, threads_each(1), "--amp", "--no-validate")
+    result = measure(cfg, checkpoint)
     write_text(done, json.dumps(result))
     return result
 

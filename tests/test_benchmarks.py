@@ -225,3 +225,45 @@ def test_losses_are_compared_on_the_same_data_and_schedule(benchmarks, sample_pe
     for name in ("BCE", "MSE"):
         for key in ("train_dataloader", "val_dataloader", "optim_wrapper", "param_scheduler"):
             assert configs[name][key] == ours[key]
+
+
+def test_a_sequence_ends_at_its_first_step_that_says_done(benchmarks):
+    import counting
+
+    picture = dict(points=np.zeros((3, 2)), done=np.array([0.1, 0.6, 0.2, 0.9]))
+    assert [counting.stopped(picture, at) for at in (0.05, 0.5, 0.8, 2.0)] == [0, 1, 3, 3]
+
+
+def test_the_chosen_threshold_counts_best(benchmarks):
+    import counting
+
+    pictures = [
+        dict(truth=np.zeros((true, 2)), points=np.zeros((4, 2)), done=np.array(done))
+        for true, done in ((1, [0.1, 0.45, 0.9, 0.9, 0.9]), (2, [0.2, 0.3, 0.45, 0.9, 0.9]))
+    ]
+    chosen = counting.count_at_best(pictures, most=4)
+    assert 0.3 < chosen <= 0.45
+    assert [counting.stopped(picture, chosen) for picture in pictures] == [1, 2]
+
+
+def test_a_true_point_is_taken_once(benchmarks):
+    import counting
+
+    truth = np.array([[0.0, 0.0], [10.0, 0.0]])
+    points = np.array([[1.0, 0.0], [2.0, 0.0]])
+    np.testing.assert_allclose(counting.free_running(truth, points), [1.0, 8.0])
+
+
+@pytest.mark.parametrize("option", ["encoder.order=reading", "noise=0.0"])
+def test_a_variant_changes_every_place_that_it_names(benchmarks, option, tmp_path):
+    import counting
+
+    args = SimpleNamespace(config=REPO / counting.CONFIG, data_root=tmp_path)
+    cfg = counting.base_config(args)
+    counting.change(cfg, option)
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    steps = [step for loader in loaders for step in loader.dataset.pipeline]
+    orders = {step.encoder.order for step in steps if "encoder" in step}
+    sigmas = {hook.sigma for hook in cfg.custom_hooks if "sigma" in hook}
+    assert (orders | {cfg.model.head.decoder.order} == {"reading"}) == ("order" in option)
+    assert (sigmas == {0.0}) == ("noise" in option)
