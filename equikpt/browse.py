@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
+from tqdm import tqdm
 
 from equikpt import stack
 
@@ -63,7 +64,7 @@ def draw_samples(cfg: Config, split: str, count: int, seed: int) -> list[Drawing
     np.random.seed(seed)  # noqa: NPY002 - the state that MMPose's transforms draw from
     return [
         (_drawn(pipeline(dataset.get_data_info(int(index))), dataset), f"sample {index}")
-        for index in chosen
+        for index in tqdm(chosen, desc="drawing", unit="img", delay=5, disable=None)
     ]
 
 

@@ -26,6 +26,7 @@ import equikpt.engine.hooks.gradient_monitor_hook  # noqa: E402
 import equikpt.engine.hooks.group_rates_hook  # noqa: E402
 import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402
 import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
+import equikpt.engine.hooks.progress_bar_hook  # noqa: E402
 import equikpt.engine.hooks.remap_checkpoint_hook  # noqa: E402
 import equikpt.engine.hooks.sequence_visualization_hook  # noqa: E402
 import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
@@ -33,6 +34,8 @@ import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.hooks.top_k_checkpoint_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
+import equikpt.engine.val_log_processor  # noqa: E402
+import equikpt.engine.wandb_backend  # noqa: E402
 import equikpt.evaluation.keypoint_pixel_ap  # noqa: E402
 import equikpt.evaluation.keypoint_report  # noqa: E402
 import equikpt.evaluation.landmark_error  # noqa: E402

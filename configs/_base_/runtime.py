@@ -13,6 +13,9 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),
+    # Truth and prediction side by side, each few epochs; off by `interval=None`.
+    pictures=dict(type="PredictionSheetHook", interval=5, num_instances=6),
+    progress_bar=dict(type="ProgressBarHook"),
     group_rates=dict(type="GroupRatesHook"),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(
@@ -48,10 +51,11 @@ randomness = dict(seed=0, deterministic=False)
 vis_backends = [
     dict(type="LocalVisBackend"),
     dict(type="TensorboardVisBackend"),
-    # dict(type="WandbVisBackend", init_kwargs=dict(project="equikpt")),  # pip install wandb
+    # W&B (requirements/wandb.txt), without an account: WANDB_MODE=offline
+    # dict(type="IterationWandbVisBackend", init_kwargs=dict(project="equikpt")),
 ]
 visualizer = dict(type="PoseLocalVisualizer", vis_backends=vis_backends, name="visualizer")
-log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True, num_digits=6)
+log_processor = dict(type="ValLogProcessor", window_size=20, by_epoch=True, num_digits=6)
 log_level = "INFO"
 
 load_from = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from equikpt.datasets.film import read_film
 from equikpt.evaluation.landmark_error import films_csv
@@ -69,4 +70,5 @@ def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
     """:func:`draw_film` of :func:`worst_films`, laid out in rows of four."""
     rows = [row for _, row in worst_films(table, count).iterrows()]
     captions = [f"{row['film']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows]
-    return contact_sheet([draw_film(row) for row in rows], 4, captions, (CELL_PX, CELL_PX))
+    bar = tqdm(rows, desc="drawing", unit="film", delay=5, disable=None)
+    return contact_sheet([draw_film(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

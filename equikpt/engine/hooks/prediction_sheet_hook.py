@@ -1,4 +1,4 @@
-"""A sheet of test pictures with the predictions drawn in."""
+"""A sheet of validation or test pictures with the predictions drawn in."""
 
 from __future__ import annotations
 
@@ -7,58 +7,82 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmcv import imfrombytes
-from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
+from tqdm import tqdm
 
+from equikpt.engine.prediction_pair import CELL_PX, draw_pair, true_poses
+from equikpt.engine.validation_pictures import Occasions, evenly_spaced, show
 from equikpt.files import write_bytes
-from equikpt.visualize import check_picture_name, contact_sheet, draw_instance, has_names
-
-CONTEXT = 1.25
-"""A cell shows the box enlarged by this factor."""
+from equikpt.visualize import check_picture_name, contact_sheet, has_names
 
 
 @HOOKS.register_module()
 class PredictionSheetHook(Hook):
-    """Draw evenly spaced test instances: left the truth, right the prediction.
+    """Draw evenly spaced instances of a validation or a test: left the truth, right the prediction.
 
-    Keypoints that no instance of the test set has a label for are left out: a model trained on the
-    same kind of labels puts them anywhere.
+    A validation's sheet goes to every backend of the visualizer, as ``val_predictions``; a test's
+    goes into a file. Predictions are the ones that the metrics get, with ``EMAHook`` those of the
+    averaged weights. Only rank 0 draws, from its share of the set, and only the samples that it is
+    going to draw are kept.
+
+    Keypoints that no instance of the set has a label for are left out: a model trained on the
+    same kind of labels puts them anywhere. How a cell looks: :mod:`equikpt.engine.prediction_pair`.
 
     Args:
-        out_file: Picture to write (``.png`` or ``.jpg``); one that stands there is replaced.
+        out_file: Picture to write after a test (``.png`` or ``.jpg``); one that stands there is
+            replaced. None draws nothing in tests.
         num_instances: How many instances to draw.
         score_threshold: Points below it are drawn hollow.
+        interval: Epochs from one validation's sheet to the next; see
+            :class:`~equikpt.engine.validation_pictures.Occasions`. None draws nothing in
+            validations.
 
     Raises:
-        ValueError: ``num_instances`` below 1, or a file format that cannot be written.
+        ValueError: ``num_instances`` or ``interval`` below 1, or a file format that cannot be
+            written.
     """
 
     def __init__(
-        self, out_file: str, num_instances: int = 12, score_threshold: float = 0.3
+        self,
+        out_file: str | None = None,
+        num_instances: int = 12,
+        score_threshold: float = 0.3,
+        interval: int | None = 1,
     ) -> None:
         if num_instances < 1:
             raise ValueError(f"expected num_instances of at least 1, got {num_instances}")
-        check_picture_name(out_file)
-        self.out_file = Path(out_file)
+        if out_file is not None:
+            check_picture_name(out_file)
+        self.out_file = None if out_file is None else Path(out_file)
         self.num_instances = num_instances
         self.score_threshold = score_threshold
+        self.occasions = Occasions(interval)
         self._wanted: set[int] = set()
         self._seen = 0
         self._chosen: list[PoseDataSample] = []
-        self._labelled: np.ndarray | bool = False
+        self._labelled: np.ndarray | None = None
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Choose the instances, the same in every epoch."""
+        self._begin(len(runner.val_dataloader.dataset), self.occasions.due(runner))
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Choose the instances, the same on every call."""
-        size = len(runner.test_dataloader.dataset)
-        chosen = np.linspace(0, size - 1, min(self.num_instances, size))
-        self._wanted = set(chosen.round().astype(int).tolist())
-        self._seen = 0
-        self._chosen = []
-        self._labelled = False
+        wanted = self.out_file is not None and runner.rank == 0
+        self._begin(len(runner.test_dataloader.dataset), wanted)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
+        """Keep what this batch holds of the chosen instances."""
+        self._keep(outputs or (), runner.val_dataloader.dataset.metainfo)
 
     def after_test_iter(
         self,
@@ -68,52 +92,47 @@ class PredictionSheetHook(Hook):
         outputs: Sequence[PoseDataSample] | None = None,
     ) -> None:
         """Keep what this batch holds of the chosen instances."""
-        named = has_names(runner.test_dataloader.dataset.metainfo)
-        for sample in outputs or ():
-            if named:
-                self._labelled = self._labelled | (_truth(sample)[:, 2] > 0)
-            if self._seen in self._wanted:
-                self._chosen.append(sample)
-            self._seen += 1
+        self._keep(outputs or (), runner.test_dataloader.dataset.metainfo)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw the sheet and hand it to the visualizer."""
+        if self._chosen:
+            show(runner, "val_predictions", self._sheet(runner.val_dataloader.dataset.metainfo))
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw and write the sheet."""
-        if not self._chosen or runner.rank != 0:
+        if not self._chosen or self.out_file is None:
             return
-        metainfo = runner.test_dataloader.dataset.metainfo
-        drawn = [self._draw(sample, metainfo) for sample in self._chosen]
-        images, captions = zip(*drawn, strict=True)
-        sheet = contact_sheet(images, columns=3, captions=captions, cell_px=(480, 240))
+        sheet = self._sheet(runner.test_dataloader.dataset.metainfo)
         _, buffer = cv2.imencode(self.out_file.suffix, sheet)
         write_bytes(self.out_file, buffer.tobytes())
         runner.logger.info(f"predictions drawn: {self.out_file}")
 
+    def _begin(self, size: int, wanted: bool) -> None:
+        self._wanted = set(evenly_spaced(size, self.num_instances)) if wanted else set()
+        self._seen = 0
+        self._chosen = []
+        self._labelled = None
+
+    def _keep(self, outputs: Sequence[PoseDataSample], metainfo: dict) -> None:
+        if not self._wanted:
+            return
+        named = has_names(metainfo)
+        for sample in outputs:
+            for pose in true_poses(sample, metainfo) if named else ():
+                labelled = pose[:, 2] > 0
+                self._labelled = labelled if self._labelled is None else self._labelled | labelled
+            if self._seen in self._wanted:
+                self._chosen.append(sample)
+            self._seen += 1
+
+    def _sheet(self, metainfo: dict) -> np.ndarray:
+        """(H, W, 3) uint8, BGR."""
+        bar = tqdm(self._chosen, desc="drawing", unit="img", delay=5, leave=False, disable=None)
+        drawn = [self._draw(sample, metainfo) for sample in bar]
+        images, captions = zip(*drawn, strict=True)
+        return contact_sheet(images, columns=3, captions=captions, cell_px=(2 * CELL_PX, CELL_PX))
+
     def _draw(self, sample: PoseDataSample, metainfo: dict) -> tuple[np.ndarray, str]:
-        image = imfrombytes(get(sample.img_path))
-        predicted = sample.pred_instances
-        truth = _truth(sample)
-        with_truth = draw_instance(image, truth[:, :2], metainfo, visibility=truth[:, 2])
-        with_prediction = draw_instance(
-            image,
-            predicted.keypoints[0],
-            metainfo,
-            visibility=np.where(self._labelled, 2, 0) if has_names(metainfo) else None,
-            scores=predicted.keypoint_scores[0],
-            threshold=self.score_threshold,
-        )
-        x1, y1, x2, y2 = np.asarray(sample.gt_instances.bboxes[0], float)
-        centre_x, centre_y = (x1 + x2) / 2, (y1 + y2) / 2
-        half = max(x2 - x1, y2 - y1) * CONTEXT / 2
-        left, right = _clip(centre_x - half, centre_x + half, image.shape[1])
-        top, bottom = _clip(centre_y - half, centre_y + half, image.shape[0])
-        crops = [picture[top:bottom, left:right] for picture in (with_truth, with_prediction)]
-        return np.hstack(crops), f"truth | prediction: {Path(sample.img_path).name}"
-
-
-def _truth(sample: PoseDataSample) -> np.ndarray:
-    """(K, 3) x and y in px of the picture, and COCO's visibility."""
-    return np.asarray(sample.raw_ann_info["keypoints"], float).reshape(-1, 3)
-
-
-def _clip(start: float, stop: float, limit: int) -> tuple[int, int]:
-    return max(0, round(start)), min(limit, max(round(start) + 2, round(stop)))
+        pair = draw_pair(sample, metainfo, self._labelled, self.score_threshold)
+        return pair, f"truth | prediction: {Path(sample.img_path).name}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
-import cv2
 import numpy as np
 import torch
 from mmengine.hooks import Hook
@@ -13,6 +13,7 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
+from equikpt.engine.validation_pictures import Occasions, evenly_spaced, show
 from equikpt.engine.wrapping import unwrap
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
 from equikpt.visualize import contact_sheet, draw_step
@@ -27,23 +28,22 @@ class SequenceVisualizationHook(Hook):
 
     Left the input with the points so far, right the target (green), the prediction (red), a line
     between them with ``err=23px``, ``pred_done`` and ``gt_done``. The target is the one that the
-    loss used. One sheet goes to every backend of the visualizer: a file, TensorBoard, W&B.
+    loss used. One sheet goes to every backend of the visualizer, as ``val_steps``: a file,
+    TensorBoard, W&B.
 
     Args:
-        interval: Epochs from one sheet to the next.
+        interval: Epochs from one sheet to the next; see
+            :class:`~equikpt.engine.validation_pictures.Occasions`. None draws nothing.
         num_pictures: How many pictures.
 
     Raises:
         ValueError: An option below 1, or another head than ``SequentialAttentionHead``.
     """
 
-    def __init__(self, interval: int = 1, num_pictures: int = 6) -> None:
-        if interval < 1 or num_pictures < 1:
-            raise ValueError(
-                "expected interval and num_pictures of at least 1, got "
-                f"{interval} and {num_pictures}"
-            )
-        self.interval = interval
+    def __init__(self, interval: int | None = 1, num_pictures: int = 6) -> None:
+        if num_pictures < 1:
+            raise ValueError(f"expected num_pictures of at least 1, got {num_pictures}")
+        self.occasions = Occasions(interval)
         self.num_pictures = num_pictures
         self._wanted: dict[int, float] = {}
         self._seen = 0
@@ -60,12 +60,9 @@ class SequenceVisualizationHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the pictures, the same in every epoch."""
-        size = len(runner.val_dataloader.dataset)
-        chosen = np.linspace(0, size - 1, min(self.num_pictures, size)).round().astype(int)
-        # validation begins when the epoch has been counted
-        due = runner.epoch % self.interval == 0 and runner.rank == 0
-        shares = (SHARES[i % len(SHARES)] for i in range(len(chosen)))
-        self._wanted = dict(zip(chosen.tolist(), shares, strict=True)) if due else {}
+        chosen = evenly_spaced(len(runner.val_dataloader.dataset), self.num_pictures)
+        due = self.occasions.due(runner)
+        self._wanted = dict(zip(chosen, cycle(SHARES), strict=False)) if due else {}
         self._seen = 0
         self._drawn = []
 
@@ -91,8 +88,7 @@ class SequenceVisualizationHook(Hook):
         if self._drawn:
             height, width = self._drawn[0].shape[:2]
             sheet = contact_sheet(self._drawn, columns=2, cell_px=(width, height))
-            rgb = cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB)
-            runner.visualizer.add_image("val/steps", rgb, step=runner.epoch)
+            show(runner, "val_steps", sheet)
 
 
 @torch.no_grad()

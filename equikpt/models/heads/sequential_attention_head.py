@@ -138,7 +138,8 @@ class SequentialAttentionHead(BaseHead):
 
         M is that of the picture with the most points. A picture's own points are those before its
         first step with a done probability of at least ``done_threshold``; in mode "keypoints" they
-        are all of them.
+        are all of them. Scores are the share of the map near a named point, of others the
+        probability that something was left.
         """
         scene = self.attention.scene(feats[-1])
         running = torch.ones(len(scene.keys), dtype=torch.bool, device=scene.keys.device)
@@ -150,13 +151,12 @@ class SequentialAttentionHead(BaseHead):
             full = len(everything) > self.max_points
             if full or not (self.named or running.any()):
                 break
-            valid = torch.ones_like(steps.scores)
+            valid = torch.ones_like(steps.done_logits)
             steps, memory = self.attention.next(scene, memory, steps.places, valid)
-        places, scores, done = (
-            torch.cat([getattr(each, name) for each in everything], dim=1)
-            for name in ("places", "scores", "done_logits")
-        )
-        return places[:, : self.max_points], scores[:, : self.max_points], done.sigmoid()
+        run = Steps(*(torch.cat(parts, dim=1) for parts in zip(*everything, strict=True)))
+        done = run.done_logits.sigmoid()
+        scores = self.attention.share_near(scene, run) if self.named else 1 - done
+        return run.places[:, : self.max_points], scores[:, : self.max_points], done
 
     def predict(
         self,
@@ -172,9 +172,9 @@ class SequentialAttentionHead(BaseHead):
             test_cfg: Without ``flip_test``: sequences of two pictures have no common order.
 
         Returns:
-            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M),
-            of named points the share of the map near them, else the probability that something was
-            left, and ``done_probability`` (1, M + 1), of every step and of the one that ended it.
+            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
+            as :meth:`forward`, and ``done_probability`` (1, M + 1), of every step and of the one
+            that ended it.
 
         Raises:
             ValueError: A flip test.
@@ -192,9 +192,7 @@ class SequentialAttentionHead(BaseHead):
             instances.append(
                 InstanceData(
                     keypoints=keypoints,
-                    keypoint_scores=its_scores[None, :count]
-                    if self.named
-                    else 1 - its_done[None, :count],
+                    keypoint_scores=its_scores[None, :count],
                     done_probability=its_done[None, : count + 1],
                 )
             )

@@ -80,8 +80,7 @@ class Glimpse(nn.Module):
         return Look(state, pointing, guess)
 
 
-@dataclass
-class Steps:
+class Steps(NamedTuple):
     """What each of S steps said."""
 
     places: Tensor
@@ -90,8 +89,6 @@ class Steps:
     """(B, S)."""
     attention: Tensor
     """(B, S, T) logits of the first glimpse's map, which sees the whole input."""
-    scores: Tensor
-    """(B, S) in 0 to 1: the share of that map near the place."""
 
 
 @dataclass
@@ -215,13 +212,13 @@ class SequentialAttention(nn.Module):
         level = first.attention.mean(dim=-1)
         left = torch.stack([peak, first.attention.logsumexp(dim=-1)], dim=-1) - level[..., None]
         done = self.done(torch.cat([state, left.to(state)], dim=-1))[..., 0]
-        return Steps(places, done.float(), first.attention, self._share_near(places, first, scene))
+        return Steps(places, done.float(), first.attention)
 
-    def _share_near(self, places: Tensor, first: Look, scene: Scene) -> Tensor:
-        """Share of the first map within twice the narrowest sigma of the places, (B, S)."""
+    def share_near(self, scene: Scene, steps: Steps) -> Tensor:
+        """Share of each step's map within twice the narrowest sigma of its place, (B, S)."""
         radius = 2 * self.foveation.sigma(max(1, len(self.glimpses) - 1))
-        near = squared_distances(places.detach(), scene.places) <= radius**2
-        return (first.attention.detach().softmax(dim=-1) * near).sum(dim=-1)
+        near = squared_distances(steps.places, scene.places) <= radius**2
+        return (steps.attention.softmax(dim=-1) * near).sum(dim=-1)
 
 
 def _offset(width: int) -> nn.Sequential:

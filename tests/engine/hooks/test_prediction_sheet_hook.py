@@ -5,16 +5,21 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 
 from equikpt.engine.hooks.prediction_sheet_hook import PredictionSheetHook
+from equikpt.engine.prediction_pair import CELL_PX
 from equikpt.metainfo.horse26 import METAINFO
+
+SCALE = CELL_PX / 80
+"""From px of a picture to px of a cell."""
 
 
 class Loader:
-    """As much of a runner's test dataloader as the hook reads."""
+    """As much of a runner's dataloader as the hook reads."""
 
     def __init__(self, size: int) -> None:
         self.dataset = self
@@ -25,9 +30,22 @@ class Loader:
         return self.size
 
 
-def runner(size: int) -> SimpleNamespace:
-    logger = SimpleNamespace(info=lambda *_: None)
-    return SimpleNamespace(test_dataloader=Loader(size), rank=0, logger=logger)
+def runner(size: int, epoch: int = 0, rank: int = 0) -> SimpleNamespace:
+    """Its visualizer keeps what it gets in ``shown``: name, picture (RGB), step."""
+    shown: list[tuple] = []
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop._epoch, loop._max_epochs, loop._iter = epoch, 100, 10 * epoch
+    return SimpleNamespace(
+        test_dataloader=Loader(size),
+        val_dataloader=Loader(size),
+        rank=rank,
+        logger=SimpleNamespace(info=lambda *_: None),
+        _train_loop=loop,
+        shown=shown,
+        visualizer=SimpleNamespace(
+            add_image=lambda name, picture, step: shown.append((name, picture, step))
+        ),
+    )
 
 
 def sample(folder, index: int) -> PoseDataSample:
@@ -64,11 +82,12 @@ def test_draws_evenly_spaced_instances_truth_left_prediction_right(tmp_path):
     pair, caption = hook._draw(hook._chosen[0], Loader(7).metainfo)
     assert caption == "truth | prediction: 0.png"
     changed = (pair != 128).any(axis=2)
-    with_truth, with_prediction = changed[:, :80], changed[:, 80:]
-    assert with_truth[:, 45:].any()
-    assert not with_truth[:, :40].any()
-    assert with_prediction[:, :36].any()
-    assert not with_prediction[:, 42:].any()
+    middle = CELL_PX // 2
+    with_truth, with_prediction = changed[:, :CELL_PX], changed[:, CELL_PX:]
+    assert with_truth[:, middle:].any()
+    assert not with_truth[:, :middle].any()
+    assert with_prediction[:, :middle].any()
+    assert not with_prediction[:, middle:].any()
     assert cv2.imread(str(tmp_path / "new/sheet.png")) is not None
 
 
@@ -92,10 +111,67 @@ def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path):
         samples[index].pred_instances.keypoints[0, 5] = [30.0, 8.0]
     hook.after_test_iter(current, 0, outputs=samples)
     pair, _ = hook._draw(hook._chosen[0], current.test_dataloader.metainfo)
-    prediction = pair[:, 80:]
-    assert (prediction[8, 8] != 128).any()
-    assert (prediction[30, 8] != 128).any()  # labelled in the other picture
-    assert (prediction[8, 30] == 128).all()
+    near, far = round(8.5 * SCALE), round(30.5 * SCALE)
+    prediction = pair[:, CELL_PX:]
+    assert (prediction[near, near] != 128).any()
+    assert (prediction[far, near] != 128).any()  # labelled in the other picture
+    assert (prediction[near, far] == 128).all()
+
+
+def validate(hook: PredictionSheetHook, folder, current: SimpleNamespace, size: int) -> list:
+    """One validation in batches of two; returns what the visualizer got."""
+    hook.before_val_epoch(current)
+    for start in range(0, size, 2):
+        batch = [sample(folder, index) for index in range(start, min(start + 2, size))]
+        hook.after_val_iter(current, start // 2, outputs=batch)
+    hook.after_val_epoch(current)
+    return current.shown
+
+
+def test_a_validation_shows_its_sheet_in_the_colours_of_rgb(tmp_path):
+    hook = PredictionSheetHook(num_instances=4)
+    current = runner(5, epoch=7)
+    ((name, sheet, step),) = validate(hook, tmp_path, current, 5)
+    assert (name, step) == ("val_predictions", 7)
+    assert [chosen.img_path for chosen in hook._chosen] == [
+        str(tmp_path / f"{index}.png") for index in (0, 1, 3, 4)
+    ]
+    np.testing.assert_array_equal(sheet[..., ::-1], hook._sheet(current.val_dataloader.metainfo))
+    assert sheet.shape[1] == 3 * 2 * CELL_PX
+    assert not (sheet[..., 0] == sheet[..., 2]).all()
+
+
+def test_the_same_instances_in_every_validation(tmp_path):
+    hook = PredictionSheetHook(num_instances=2)
+    for epoch in (1, 2):
+        assert len(validate(hook, tmp_path, runner(5, epoch), 5)) == 1
+        assert [chosen.img_path for chosen in hook._chosen] == [
+            str(tmp_path / f"{index}.png") for index in (0, 4)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("options", "rank"),
+    [(dict(interval=None), 0), (dict(), 1)],
+    ids=["switched off", "another rank"],
+)
+def test_nothing_is_kept_where_nothing_is_drawn(tmp_path, options, rank):
+    hook = PredictionSheetHook(**options)
+    assert validate(hook, tmp_path, runner(4, 1, rank), 4) == []
+    assert hook._chosen == []
+    current = runner(4, rank=rank)
+    hook.before_test_epoch(current)  # and without a file nothing in a test
+    hook.after_test_iter(current, 0, outputs=[sample(tmp_path, 0)])
+    hook.after_test_epoch(current)
+    assert hook._chosen == current.shown == []
+
+
+def test_the_first_of_two_ranks_sees_half_of_the_set(tmp_path, monkeypatch):
+    monkeypatch.setattr("equikpt.engine.validation_pictures.get_world_size", lambda: 2)
+    hook = PredictionSheetHook(num_instances=3)
+    current = runner(9, epoch=1)  # the first rank gets five of nine
+    assert len(validate(hook, tmp_path, current, 5)) == 1
+    assert len(hook._chosen) == 3
 
 
 def test_refuses_what_it_cannot_draw():
@@ -103,3 +179,5 @@ def test_refuses_what_it_cannot_draw():
         PredictionSheetHook("sheet.png", num_instances=0)
     with pytest.raises(ValueError, match="picture file that OpenCV writes"):
         PredictionSheetHook("sheet.xyz")
+    with pytest.raises(ValueError, match="interval as a number of epochs of at least 1, or None"):
+        PredictionSheetHook(interval=0)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -41,7 +42,7 @@ class Model(nn.Module):
 
     def teach(self, feats: list, samples: list) -> Lesson:
         done = torch.tensor([[0.0, 0.0, 0.0, 1.0]])
-        steps = Steps(PREDICTED, 20 * done - 10, torch.zeros(1, 4, 1), torch.ones(1, 4))
+        steps = Steps(PREDICTED, 20 * done - 10, torch.zeros(1, 4, 1))
         target = torch.cat([PLACES, PLACES[:, -1:]], dim=1)
         return Lesson(
             steps=steps,
@@ -69,8 +70,10 @@ def run(hook: SequenceVisualizationHook, size: int, epoch: int = 0) -> list:
     def add_image(name: str, picture: np.ndarray, step: int) -> None:
         shown.append((name, picture, step))
 
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop._epoch, loop._max_epochs, loop._iter = epoch, 100, 10 * epoch
     runner = SimpleNamespace(
-        model=Model(), val_dataloader=Loader(size), rank=0, epoch=epoch,
+        model=Model(), val_dataloader=Loader(size), rank=0, _train_loop=loop,
         visualizer=SimpleNamespace(add_image=add_image),
     )  # fmt: skip
     hook.before_val_epoch(runner)
@@ -96,7 +99,7 @@ def test_one_sheet_a_validation_with_the_steps_in_it(monkeypatch):
         lambda image, *rest: drawn.append(rest) or np.zeros((SIDE, 2 * SIDE, 3), np.uint8),
     )
     ((name, sheet, step),) = run(SequenceVisualizationHook(num_pictures=5), size=9, epoch=3)
-    assert (name, step) == ("val/steps", 3)
+    assert (name, step) == ("val_steps", 3)
     assert sheet.shape == (3 * SIDE, 4 * SIDE, 3)
     assert [len(given) for given, *_ in drawn] == [0, 1, 2, 3, 3]  # of three points
     given, place, target, done = drawn[1]
@@ -117,7 +120,7 @@ def test_the_drawing_has_its_colours():
 
 def test_epochs_between_are_left_out():
     hook = SequenceVisualizationHook(interval=2)
-    assert [len(run(hook, size=2, epoch=epoch)) for epoch in range(4)] == [1, 0, 1, 0]
+    assert [len(run(hook, size=2, epoch=epoch)) for epoch in range(1, 5)] == [1, 0, 1, 0]
 
 
 def test_another_head_is_refused():

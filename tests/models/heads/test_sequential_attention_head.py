@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -16,6 +14,7 @@ from mmpose.structures import PoseDataSample  # noqa: E402
 from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
 from equikpt.models.layers.places import cell_places, squared_distances  # noqa: E402
+from equikpt.models.layers.sequential_attention import SequentialAttention  # noqa: E402
 
 SIZE = 64
 PLACES = torch.tensor(
@@ -112,7 +111,7 @@ def test_a_map_that_shows_what_it_should_costs_its_entropy_alone(feats, target):
     cells = cell_places(feats[-1])
     near = -squared_distances(lesson.points, cells) / (2 * head.attention_sigma**2)
     share = lesson.wanted @ near.softmax(-1) / lesson.wanted.sum(-1, keepdim=True).clamp_min(1)
-    right = lesson._replace(steps=replace(lesson.steps, attention=(share + 1e-9).log()))
+    right = lesson._replace(steps=lesson.steps._replace(attention=(share + 1e-9).log()))
     best = head.place_losses(right, feats)["loss_attention"]
     assert best < head.place_losses(lesson, feats)["loss_attention"]
     entropy = -(share * (share + 1e-9).log()).sum(-1)
@@ -184,6 +183,31 @@ def test_an_empty_sequence_is_no_point(feats):
 def test_named_steps_are_all_predicted(feats):
     head = make_head(order="given", mode="keypoints", done_threshold=0.0)
     assert [each.keypoints.shape for each in head.predict(feats, samples())] == [(1, 3, 2)] * 2
+
+
+def test_scores_say_how_much_of_the_map_or_that_something_was_left(feats, monkeypatch):
+    looked: list[int] = []
+    measure = SequentialAttention.share_near
+
+    def counted(attention, scene, steps):
+        looked.append(steps.places.shape[1])
+        return measure(attention, scene, steps)
+
+    monkeypatch.setattr(SequentialAttention, "share_near", counted)
+    unnamed, named = make_head(), make_head(order="given", mode="keypoints")
+    for head in (unnamed, named):
+        head.loss(feats, samples())
+    assert looked == []  # nothing that a training reads
+    for instance in unnamed.predict(feats, samples()):
+        left = 1 - instance.done_probability[0, : instance.keypoints.shape[1]]
+        np.testing.assert_array_equal(instance.keypoint_scores[0], left)
+    assert looked == []
+    (first, _) = named.predict(feats, samples())
+    assert looked == [4]  # all steps in one go
+    scene = named.attention.scene(feats[-1])
+    step, _ = named.attention.first(scene)
+    expected = measure(named.attention, scene, step)[0, 0].item()
+    assert first.keypoint_scores[0, 0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_done_weight_and_attention_weight_are_factors(feats):

@@ -6,7 +6,7 @@ import torch
 from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
 from equikpt.models.layers.working_memory import WorkingMemory
 
-FIELDS = ("places", "done_logits", "attention", "scores")
+FIELDS = Steps._fields
 
 
 @pytest.fixture(params=[0, 6], ids=["unnamed", "named"])
@@ -102,6 +102,23 @@ def test_glimpses_stay_near_the_highest_cell(inputs):
     places = attention.scene(inputs[0]).places
     peak = places[steps.attention.argmax(dim=-1)]
     assert (steps.places - peak).norm(dim=-1).max() < 0.4
+
+
+@torch.no_grad()
+def test_a_flat_map_has_the_share_of_the_cells_that_are_near(attention):
+    scene = attention.scene(torch.zeros(2, 8, 48, 48))
+    places = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
+    flat = Steps(places, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
+    radius = 2 * attention.foveation.sigma(3)
+    for picture, step in ((0, 0), (0, 1), (1, 0)):
+        near = (scene.places - places[picture, step]).norm(dim=-1) <= radius
+        share = attention.share_near(scene, flat)[picture, step]
+        assert share.item() == pytest.approx(near.float().mean().item())
+    sharp = flat._replace(attention=torch.zeros_like(flat.attention))
+    cell = int((scene.places - places[0, 1]).norm(dim=-1).argmin())
+    sharp.attention[:, 1, cell] = 50.0
+    at_cell = sharp._replace(places=scene.places[cell].expand(2, 2, 2))
+    assert attention.share_near(scene, at_cell)[:, 1].tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_every_parameter_learns(attention, inputs):
