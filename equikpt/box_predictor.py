@@ -1,9 +1,12 @@
-"""A trained top-down model for boxes of pictures that are in memory."""
+"""A trained model for boxes of pictures, or whole pictures, that are in memory."""
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,44 +20,52 @@ from equikpt import stack
 
 stack.ready()
 
-from mmpose.registry import MODELS  # noqa: E402 - the stack comes first
+from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: E402
+from mmpose.registry import DATASETS, MODELS  # noqa: E402 - the stack comes first
 from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.config_files import forget_pretrained  # noqa: E402
 
+View = tuple[np.ndarray, np.ndarray]
+"""A picture (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
+
 
 class BoxPredictor:
-    """A trained top-down model, ready for boxes of pictures that are in memory.
+    """A trained model, ready for boxes of pictures that are in memory.
+
+    A bottom-up model looks at the whole picture, whatever the box.
 
     Args:
-        cfg: Of the model; its test pipeline is used, without targets.
+        cfg: Of the model; its test pipeline is used, without targets. It is not changed.
         checkpoint: Its weights.
         device: Torch's name of where to compute.
+        maps: Whether samples carry the heatmaps that their points were read from, as
+            ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
+            of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
         ValueError: It is of another model.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str | Path, device: str = "cpu") -> None:
+    def __init__(
+        self, cfg: Config, checkpoint: str | Path, device: str = "cpu", maps: bool = False
+    ) -> None:
         if not Path(checkpoint).is_file():
             raise FileNotFoundError(
                 f"expected a checkpoint at {checkpoint}, found no such file; train one with "
                 "tools/train.py"
             )
+        if maps:  # MMPose says at each call that SimCC's are normalized
+            warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
-        forget_pretrained(cfg.model)
-        self.model = MODELS.build(cfg.model).to(device).eval()
-        try:
-            load_checkpoint(self.model, str(checkpoint), map_location="cpu", strict=True)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"expected in {checkpoint} the weights of the model in {cfg.filename}, got others "
-                f"({reason}…); give the config that it was trained with"
-            ) from error
-        steps = cfg.test_dataloader.dataset.pipeline
-        self.pipeline = Compose([step for step in steps if step["type"] != "GenerateTarget"])
+        self.metainfo = metainfo_of(cfg)
+        self.model = _loaded(cfg, checkpoint, maps).to(device).eval()
+        dataset = cfg.test_dataloader.dataset
+        self.whole = dataset.get("data_mode") == "bottomup"
+        self.pipeline = Compose(
+            [step for step in dataset.pipeline if step["type"] != "GenerateTarget"]
+        )
 
     def __call__(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
         """``keypoints`` (1, K, 2) in px of the picture and ``keypoint_scores`` (1, K) in each box.
@@ -70,6 +81,12 @@ class BoxPredictor:
             picture: (H, W, 3) uint8, BGR.
             boxes: (4,) each: left, top, right and bottom in px of the picture.
         """
+        return self.batch([(picture, box) for box in boxes])
+
+    def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
+        """What the model returns for boxes of any pictures, computed at once."""
+        if not views:
+            return []
         samples = [
             self.pipeline(
                 dict(
@@ -77,12 +94,38 @@ class BoxPredictor:
                     img_path="",
                     bbox=np.asarray(box, np.float32)[None],
                     bbox_score=np.ones(1, np.float32),
+                    flip_indices=self.metainfo["flip_indices"],  # for the flip test
                 )
             )
-            for box in boxes
+            for picture, box in views
         ]
         with torch.no_grad():
             return self.model.test_step(pseudo_collate(samples))
+
+
+def metainfo_of(cfg: Config) -> dict:
+    """MMPose's parsed metainfo of the data set that a config tests on."""
+    dataset = cfg.test_dataloader.dataset
+    stated = dataset.get("metainfo") or DATASETS.get(dataset.type).METAINFO
+    return parse_pose_metainfo(copy.deepcopy(dict(stated)))
+
+
+def _loaded(cfg: Config, checkpoint: str | Path, maps: bool) -> Any:
+    """The model of a config with the weights of a checkpoint; errors as :class:`BoxPredictor`."""
+    model_cfg = copy.deepcopy(cfg.model)
+    forget_pretrained(model_cfg)
+    if maps:
+        model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
+    model = MODELS.build(model_cfg)
+    try:
+        load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"expected in {checkpoint} the weights of the model in {cfg.filename}, got others "
+            f"({reason}…); give the config that it was trained with"
+        ) from error
+    return model
 
 
 def whole_picture(picture: np.ndarray) -> np.ndarray:

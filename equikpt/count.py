@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine.config import Config
 
 from equikpt.box_predictor import BoxPredictor, whole_picture
+from equikpt.datasets.picture import read_picture
 from equikpt.files import write_bytes, write_text
 from equikpt.visualize import draw_sequence
 
@@ -86,12 +86,9 @@ def count(
     """
     for path in pictures:
         try:
-            picture = mmcv.imfrombytes(Path(path).read_bytes())
+            picture = read_picture(path)
         except OSError as error:
-            yield Count(path, None, [], [], False, f"cannot be read ({error.strerror})")
-            continue
-        if picture is None:
-            yield Count(path, None, [], [], False, "is no picture that OpenCV reads")
+            yield Count(path, None, [], [], False, " ".join(str(error).split()))
             continue
         (found,) = predictor(picture, [whole_picture(picture)])
         points, scores = found.keypoints[0], found.keypoint_scores[0]
@@ -111,7 +108,7 @@ def count(
 def format_count(found: Count) -> str:
     """One line for a terminal."""
     if found.count is None:
-        return f"{found.picture}: {found.problem}"
+        return f"{found.picture}: not counted, {found.problem}"
     more = "" if found.complete else " or more: stopped at the most points of the config"
     return f"{found.picture}: {found.count}{more}"
 

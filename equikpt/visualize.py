@@ -66,7 +66,7 @@ def draw_pose(
     visible = np.full(num_keypoints, 2) if visibility is None else np.asarray(visibility)
     certain = np.ones(num_keypoints, bool) if scores is None else np.asarray(scores) >= threshold
     canvas = image.copy()
-    radius_px = max(2, round(math.hypot(*image.shape[:2]) / 250))
+    radius_px = dot_radius_px(image)
     drawable = (visible > 0) & np.isfinite(points).all(axis=1)
     centres = np.round(np.where(drawable[:, None], points, 0)).astype(int)
 
@@ -91,6 +91,11 @@ def draw_pose(
     return canvas
 
 
+def dot_radius_px(image: np.ndarray) -> int:
+    """Radius of a keypoint's dot in a picture (H, W, …), in its px."""
+    return max(2, round(math.hypot(*image.shape[:2]) / 250))
+
+
 def has_names(metainfo: dict) -> bool:
     """Whether a data set's points are named keypoints, and not any number of unnamed things."""
     return metainfo["dataset_name"] != UNNAMED["dataset_name"]
@@ -108,7 +113,9 @@ def draw_instance(
     if has_names(metainfo):
         return draw_pose(image, keypoints, metainfo, visibility, scores, threshold)
     points = np.asarray(keypoints, float)
-    return draw_sequence(image, points if visibility is None else points[visibility > 0], scores)
+    if visibility is not None:
+        points, scores = points[visibility > 0], None if scores is None else scores[visibility > 0]
+    return draw_sequence(image, points, scores)
 
 
 def draw_sequence(
@@ -131,7 +138,7 @@ def draw_sequence(
         hollow = scores is not None and scores[number - 1] < 0.5
         cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), 2 if hollow else -1, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius_px, ERROR_BGR, 1 if hollow else -1, cv2.LINE_AA)
-        _outlined(
+        outlined_text(
             canvas, str(number), (centre[0] + radius_px + 1, centre[1] - radius_px), ERROR_BGR
         )
     return canvas
@@ -164,19 +171,25 @@ def draw_step(
         cv2.line(right, start, end, ERROR_BGR, 1, cv2.LINE_AA)
         cv2.circle(right, start, radius_px, TARGET_BGR, 2, cv2.LINE_AA)
         beside = (min(start[0], image.shape[1] - 80) + radius_px, max(14, start[1] - radius_px))
-        _outlined(right, f"err={error_px:.0f}px", beside, ERROR_BGR)
+        outlined_text(right, f"err={error_px:.0f}px", beside, ERROR_BGR)
     cv2.circle(right, end, radius_px, PREDICTION_BGR, 2, cv2.LINE_AA)
-    _outlined(right, f"pred_done={done:.2f}", (6, 16), PREDICTION_BGR)
-    _outlined(right, f"gt_done={int(target is None)}", (6, 32), TARGET_BGR)
+    outlined_text(right, f"pred_done={done:.2f}", (6, 16), PREDICTION_BGR)
+    outlined_text(right, f"gt_done={int(target is None)}", (6, 32), TARGET_BGR)
     return np.concatenate([draw_sequence(image, given), right], axis=1)
 
 
-def _outlined(
-    canvas: np.ndarray, text: str, origin: tuple[int, int], colour: tuple[int, int, int]
+def outlined_text(
+    canvas: np.ndarray,
+    text: str,
+    origin: tuple[int, int],
+    colour: tuple[int, int, int],
+    size: float = 1.0,
 ) -> None:
-    """Write into ``canvas``, with a dark rim."""
-    for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
-        cv2.putText(canvas, text, origin, *CAPTION_FONT, ink, thickness, cv2.LINE_AA)
+    """Write into ``canvas``, with a dark rim, in ``size`` times the height of captions."""
+    font, scale = CAPTION_FONT
+    stroke = max(1, round(size))
+    for ink, thickness in (((0, 0, 0), stroke + 2), (colour, stroke)):
+        cv2.putText(canvas, text, origin, font, scale * size, ink, thickness, cv2.LINE_AA)
 
 
 def zoom_in(

@@ -112,6 +112,9 @@ def test_unnamed_points_are_drawn_with_their_numbers():
     assert changed[90, 80]
     assert not changed[15:25, 55:65].any()
     np.testing.assert_array_equal(drawn, draw_sequence(image, points[:2]))
+    scores = np.array([0.9, 0.2, 0.8])
+    some = draw_instance(image, points, metainfo, np.array([0, 2, 2]), scores)
+    np.testing.assert_array_equal(some, draw_sequence(image, points[1:], scores[1:]))
     assert image.max() == 60  # the picture itself is as it was
 
 

@@ -39,7 +39,7 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     scored = any(item.scores is not None for image in images for item in image.instances)
     num_animals = max((len(image.instances) for image in images), default=0)
     individuals = [f"animal{n}" for n in range(1, num_animals + 1)] if num_animals > 1 else [""]
-    columns = _columns(individuals, dataset.keypoints, scored)
+    header = columns(individuals, dataset.keypoints, scored)
     by_folder: dict[PurePosixPath, list[LabelledImage]] = {}
     for image in images:
         by_folder.setdefault(PurePosixPath(image.file_name).parent, []).append(image)
@@ -47,7 +47,7 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     for place, own in by_folder.items():
         rows = [_row(image, len(individuals), len(dataset.keypoints), scored) for image in own]
         table = pd.DataFrame(
-            np.array(rows), index=[image.file_name for image in own], columns=columns
+            np.array(rows), index=[image.file_name for image in own], columns=header
         )
         (folder / place).mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / place / f"{stem}.csv")
@@ -69,7 +69,14 @@ def _named(image: LabelledImage, split: str) -> LabelledImage:
     return replace(with_instances(image, pointed), name=name)
 
 
-def _columns(individuals: list[str], keypoints: tuple[str, ...], scored: bool) -> pd.MultiIndex:
+def columns(individuals: list[str], keypoints: tuple[str, ...], scored: bool) -> pd.MultiIndex:
+    """DeepLabCut's header: scorer, individuals (unless there is one, named ""), bodyparts, coords.
+
+    Args:
+        individuals: Names of the animals.
+        keypoints: Names of the keypoints.
+        scored: Whether each point has a likelihood.
+    """
     coords = ["x", "y", *(["likelihood"] if scored else [])]
     if individuals == [""]:
         levels, names = [[SCORER], keypoints, coords], ["scorer", "bodyparts", "coords"]

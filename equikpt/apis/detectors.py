@@ -1,0 +1,156 @@
+"""Boxes of animals by a detector that was trained on COCO or on anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from equikpt import stack
+
+stack.ready()
+
+from mmpose.utils import adapt_mmdet_pipeline  # noqa: E402 - the stack comes first
+
+from equikpt.safe_load import load_from_local  # noqa: E402
+
+Detector = Callable[[np.ndarray], np.ndarray]
+"""Of a picture (H, W, 3) uint8, BGR, the boxes (N, 5): left, top, right and bottom in px and the
+score in 0 to 1, the most certain first."""
+
+TORCHVISION_MODEL = "fasterrcnn_resnet50_fpn_v2"
+
+
+def load_detector(
+    model: str,
+    checkpoint: Path | None = None,
+    class_name: str = "horse",
+    least_score: float = 0.5,
+    device: str | None = None,
+) -> Detector:
+    """An mmdet detector by the path of its config, or one of torchvision's by name.
+
+    Args:
+        model: A config file (``….py``) of mmdet, or a name such as :data:`TORCHVISION_MODEL`.
+        checkpoint: Its weights; torchvision's may lie in torch's cache instead. Nothing is
+            downloaded.
+        class_name: What to look for, by the name that the detector has for it.
+        least_score: Boxes below are left out.
+        device: As in ``Predictor``.
+
+    Raises:
+        FileNotFoundError: No such config, or no weights.
+        ImportError: An mmdet config without mmdet.
+        ValueError: No such model or class, weights of another model, or a score out of its range.
+    """
+    if not 0 <= least_score <= 1:
+        raise ValueError(f"expected a detector's score of 0 to 1, got {least_score:g}")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = MmdetDetector if model.endswith(".py") else TorchvisionDetector
+    return kind(model, checkpoint, class_name, least_score, device)
+
+
+class TorchvisionDetector:
+    """A detector of torchvision with its COCO weights; arguments of :func:`load_detector`."""
+
+    def __init__(
+        self, model: str, checkpoint: Path | None, class_name: str, least_score: float, device: str
+    ) -> None:
+        from torchvision.models import detection, get_model, get_model_weights, list_models
+
+        known = list_models(module=detection)
+        if model not in known:
+            raise ValueError(
+                f"expected a config of mmdet (….py) or one of torchvision's {', '.join(known)}, "
+                f"got {model!r}"
+            )
+        weights = get_model_weights(model).DEFAULT
+        self.label = _class_index(class_name, weights.meta["categories"])
+        path = checkpoint or Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected the weights of {model} at {path}, found no such file; download "
+                f"{weights.url} there, or name the file with --detector-checkpoint"
+            )
+        self.model = get_model(
+            model, weights=None, weights_backbone=None, num_classes=len(weights.meta["categories"])
+        )
+        try:
+            self.model.load_state_dict(load_from_local(str(path), map_location="cpu"))
+        except RuntimeError as error:
+            raise ValueError(
+                f"expected in {path} the weights of torchvision's {model}, got others; give the "
+                "file that belongs to it"
+            ) from error
+        self.model.to(device).eval()
+        self.device = device
+        self.least_score = least_score
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """See :data:`Detector`."""
+        rgb = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1))
+        with torch.no_grad():
+            (found,) = self.model([torch.from_numpy(rgb).to(self.device).float() / 255])
+        parts = (found["boxes"], found["scores"], found["labels"])
+        boxes, scores, labels = (part.cpu().numpy() for part in parts)
+        return _chosen(boxes, scores, labels == self.label, self.least_score)
+
+
+class MmdetDetector:
+    """A detector of mmdet, by config and checkpoint; arguments of :func:`load_detector`."""
+
+    def __init__(
+        self, model: str, checkpoint: Path | None, class_name: str, least_score: float, device: str
+    ) -> None:
+        for path, what in ((Path(model), "an mmdet config"), (checkpoint, "its checkpoint")):
+            if path is None or not path.is_file():
+                raise FileNotFoundError(
+                    f"expected {what} at {path}, found no such file; give both, --detector "
+                    "CONFIG.py and --detector-checkpoint FILE.pth"
+                )
+        apis = _mmdet_apis()
+        self.model = apis.init_detector(model, str(checkpoint), device=device)
+        # its pipeline is built at each call, when the default scope is the pose model's
+        self.model.cfg = adapt_mmdet_pipeline(self.model.cfg)
+        self._inference: Callable[[Any, np.ndarray], Any] = apis.inference_detector
+        self.label = _class_index(class_name, self.model.dataset_meta["classes"])
+        self.least_score = least_score
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """See :data:`Detector`."""
+        found = self._inference(self.model, picture).pred_instances.cpu().numpy()
+        return _chosen(found.bboxes, found.scores, found.labels == self.label, self.least_score)
+
+
+def _mmdet_apis() -> Any:
+    """The module ``mmdet.apis``.
+
+    Official mmdet asserts that it likes the version of mmcv; what the fork imports (imgaug 0.4)
+    asks numpy 2 for a name that is gone.
+    """
+    try:
+        from mmdet import apis
+    except (ImportError, AssertionError, AttributeError) as error:
+        raise ImportError(
+            f"expected mmdet for a detector by config, it does not load ({error}); pip install "
+            "'equikpt[mmdet]', or give a name of torchvision such as " + TORCHVISION_MODEL
+        ) from error
+    return apis
+
+
+def _class_index(name: str, classes: Sequence[str]) -> int:
+    if name not in classes:
+        known = ", ".join(each for each in classes if each not in ("__background__", "N/A"))
+        raise ValueError(f"expected one of the detector's classes, {known}, got {name!r}")
+    return list(classes).index(name)
+
+
+def _chosen(
+    boxes: np.ndarray, scores: np.ndarray, wanted: np.ndarray, least_score: float
+) -> np.ndarray:
+    """(N, 5) of the wanted boxes that are certain enough, the most certain first."""
+    rows = np.column_stack([boxes, scores])[wanted & (scores >= least_score)]
+    return rows[np.argsort(-rows[:, 4], kind="stable")]

@@ -1,0 +1,169 @@
+"""Predictions on pictures: found, read, drawn and written."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from equikpt.apis.instance import Instance
+from equikpt.apis.predictor import Predictor
+from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES
+from equikpt.files import write_bytes
+from equikpt.predictions.boxes import BoxSource
+from equikpt.predictions.drawing import Look, draw
+from equikpt.predictions.labels import Labels, Truth
+from equikpt.visualize import contact_sheet
+
+SHEET_CELL_PX = 420
+"""Longest side of a picture on a sheet."""
+SHEET_COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What was found in one picture.
+
+    Args:
+        path: Of the picture.
+        instances: Found in it.
+        drawn: (H, W, 3) uint8, BGR; None where the picture cannot be read.
+        problem: Why; empty where there is none.
+    """
+
+    path: Path
+    instances: list[Instance]
+    drawn: np.ndarray | None
+    problem: str = ""
+
+
+def show(
+    pictures: Sequence[Path],
+    predictor: Predictor,
+    boxes: BoxSource,
+    look: Look,
+    labels: Labels | None = None,
+) -> Iterator[Shown]:
+    """Predict and draw each picture; one that cannot be read has a problem instead.
+
+    At most ``predictor.batch_size`` pictures are in memory.
+
+    Args:
+        pictures: Paths.
+        predictor: With ``maps`` if ``look`` has an overlay.
+        boxes: Where to look.
+        look: How to draw.
+        labels: For ``look.truth``.
+    """
+    remaining = iter(pictures)
+    while chunk := list(islice(remaining, predictor.batch_size)):
+        read = [_read(path, predictor, boxes, labels if look.truth else None) for path in chunk]
+        sound = [each for each in read if not isinstance(each, Shown)]
+        found = predictor.stream((each.picture, each.boxes) for each in sound)
+        for each in read:
+            if isinstance(each, Shown):
+                yield each
+                continue
+            instances = next(found)
+            drawn = draw(each.picture, instances, predictor.metainfo, look, each.truth)
+            yield Shown(each.path, instances, drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    path: Path
+    picture: np.ndarray
+    boxes: np.ndarray | None
+    truth: Truth | None
+
+
+def _read(
+    path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None
+) -> _Read | Shown:
+    try:
+        picture = predictor.read(path)
+        truth = None if labels is None else labels.of(path)
+        return _Read(path, picture, boxes(path, picture), truth)
+    except (OSError, ValueError) as error:
+        return Shown(path, [], None, " ".join(str(error).split()))
+
+
+def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
+    """The pictures of paths and globs, or of a folder, sorted by name.
+
+    Args:
+        patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
+        folder: Pictures directly in it, by suffix.
+
+    Raises:
+        FileNotFoundError: No such folder, or nothing in it or under a glob.
+    """
+    if folder is not None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"expected a folder of pictures at {folder}, found none")
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise FileNotFoundError(
+                f"expected pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"
+            )
+        return found
+    paths: list[Path] = []
+    for pattern in patterns:
+        matches = [Path(pattern)] if Path(pattern).exists() or not glob.has_magic(pattern) else []
+        matches = matches or [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+        if not matches:
+            raise FileNotFoundError(f"expected pictures under {pattern}, found none")
+        paths += matches
+    return paths
+
+
+def drawn_paths(pictures: Sequence[Path], folder: Path) -> list[Path]:
+    """Where each picture is written again, ``horse_pose.jpg`` for ``horse.png``.
+
+    Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
+
+    Raises:
+        ValueError: Two would be written to the same place.
+    """
+    stems = Counter(picture.stem for picture in pictures)
+    paths = [
+        folder / f"{each.stem if stems[each.stem] == 1 else each.name.replace('.', '_')}_pose.jpg"
+        for each in pictures
+    ]
+    double = [path.name for path, count in Counter(paths).items() if count > 1]
+    if double:
+        raise ValueError(
+            f"expected pictures of different names, got several that would be {double[0]}; show "
+            "them in several calls with different --out-dir"
+        )
+    return paths
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture in the format of the path's suffix."""
+    write_bytes(path, cv2.imencode(path.suffix, picture)[1].tobytes())
+
+
+def sheet_cell(picture: np.ndarray, panels: int = 1) -> np.ndarray:
+    """A picture reduced to a cell of a sheet, so that a sheet of hundreds fits into memory.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        panels: How many pictures it holds side by side, each of which is given its room.
+    """
+    scale = min(SHEET_CELL_PX / max(picture.shape[0], picture.shape[1] / panels), 1.0)
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def sheet(cells: Sequence[tuple[np.ndarray, str]], panels: int = 1) -> np.ndarray:
+    """Pictures of :func:`sheet_cell` with their captions, in cells that just hold the largest."""
+    pictures, captions = zip(*cells, strict=True)
+    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+    columns = max(1, SHEET_COLUMNS // panels)
+    return contact_sheet(pictures, columns, captions, (int(width), int(height)))

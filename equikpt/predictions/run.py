@@ -1,0 +1,254 @@
+"""What ``tools/visualize.py`` does, from options to files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from equikpt.apis.detectors import load_detector
+from equikpt.apis.predictor import Predictor
+from equikpt.files import refuse_existing
+from equikpt.predictions.boxes import BoxSource, box_source
+from equikpt.predictions.drawing import Look, draw
+from equikpt.predictions.labels import Labels
+from equikpt.predictions.pictures import (
+    drawn_paths,
+    find_pictures,
+    sheet,
+    sheet_cell,
+    show,
+    write_picture,
+)
+from equikpt.predictions.videos import follow, predict_frames
+from equikpt.video.clips import Clip, ClipWriter, check_clip_name
+from equikpt.video.one_euro import OneEuroOptions
+from equikpt.video.tables import (
+    KeypointTable,
+    check_deeplabcut_name,
+    write_deeplabcut,
+    write_plain,
+)
+from equikpt.video.tracking import TrackOptions
+from equikpt.visualize import check_picture_name, has_names
+
+
+@dataclass(frozen=True)
+class VisualizeOptions:
+    """What ``tools/visualize.py`` takes; see its ``--help``."""
+
+    config: str
+    checkpoint: Path
+    img: Sequence[str] = ()
+    img_dir: Path | None = None
+    video: Path | None = None
+    out_file: Path | None = None
+    out_dir: Path | None = None
+    out: Path | None = None
+    csv: Path | None = None
+    dlc: Path | None = None
+    boxes: Sequence[Sequence[float]] = ()
+    ann_file: Path | None = None
+    detector: str | None = None
+    detector_checkpoint: Path | None = None
+    detector_class: str = "horse"
+    detector_score: float = 0.5
+    look: Look = field(default_factory=Look)
+    track: TrackOptions | None = field(default_factory=TrackOptions)
+    smooth: OneEuroOptions | None = None
+    device: str | None = None
+    batch_size: int = 8
+    overwrite: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of it, for a terminal.
+
+    Args:
+        written: A line a file or folder.
+        problems: A line a picture that could not be read.
+    """
+
+    written: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def visualize(options: VisualizeOptions) -> Outcome:
+    """Predict and draw as ``options`` say.
+
+    Raises:
+        FileNotFoundError: Pictures, config, checkpoint, annotations or a detector's weights are
+            missing.
+        FileExistsError: A file to write exists.
+        ImportError: A detector or format whose library is missing.
+        OSError: A video that cannot be read or written, or no picture that can.
+        ValueError: Options that do not fit each other, the model or the files.
+    """
+    check_options(options)
+    pictures = [] if options.video else find_pictures(options.img, options.img_dir)
+    targets = _targets(options, pictures)
+    for target in targets:
+        refuse_existing(target, options.overwrite)
+    clip = Clip.open(options.video) if options.video else None
+    detector = None
+    if options.detector:
+        detector = load_detector(
+            options.detector,
+            options.detector_checkpoint,
+            options.detector_class,
+            options.detector_score,
+            options.device,
+        )
+    predictor = Predictor(
+        options.config,
+        options.checkpoint,
+        options.device,
+        options.batch_size,
+        maps=options.look.overlay is not None,
+    )
+    labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
+    boxes = box_source(options.boxes, detector, labels if predictor.takes_boxes else None)
+    named = has_names(predictor.metainfo)
+    if options.dlc and not named:
+        raise ValueError("expected a model of named keypoints for --dlc; write --csv instead")
+    table = None  # a long video's rows are gathered only where somebody wants them
+    if options.csv or options.dlc:
+        table = KeypointTable(predictor.names if named else None)
+    if clip:
+        outcome = _video(options, clip, predictor, boxes, table)
+    else:
+        outcome = _pictures(options, pictures, predictor, boxes, labels, table)
+    for path, write in ((options.csv, write_plain), (options.dlc, write_deeplabcut)):
+        if path and table:
+            write(table, path)
+            outcome.written.append(str(path))
+    return outcome
+
+
+def check_options(options: VisualizeOptions) -> None:
+    """Look at what a user gave before anything is loaded.
+
+    Raises:
+        ValueError: Options that do not fit each other.
+        ImportError: See :func:`visualize`.
+    """
+    given = [bool(options.img), options.img_dir is not None, options.video is not None]
+    if sum(given) != 1:
+        raise ValueError("expected one of --img, --img-dir and --video")
+    if options.boxes and options.detector:
+        raise ValueError("expected boxes by hand or of a detector, got --box and --detector")
+    if options.look.truth and not options.ann_file:
+        raise ValueError("expected --ann-file for --truth, got none")
+    tables = [path for path in (options.csv, options.dlc) if path]
+    if options.dlc:
+        check_deeplabcut_name(options.dlc)
+    if options.video:
+        for name, value in (("--out-file", options.out_file), ("--out-dir", options.out_dir)):
+            if value:
+                raise ValueError(f"expected --out for a video, got {name}")
+        if options.ann_file:
+            raise ValueError("expected --ann-file with pictures, got it with a video")
+        if options.out:
+            check_clip_name(options.out)
+        elif not tables:
+            raise ValueError("expected --out, --csv or --dlc: where to write")
+        return
+    if options.out:
+        raise ValueError("expected --out-file or --out-dir for pictures, --out is for a video")
+    if options.smooth:
+        raise ValueError("expected --video for --smooth, got pictures")
+    if not (options.out_file or options.out_dir or tables):
+        raise ValueError("expected --out-file, --out-dir, --csv or --dlc: where to write")
+    if options.out_file:
+        check_picture_name(options.out_file.name)
+
+
+def _targets(options: VisualizeOptions, pictures: Sequence[Path]) -> list[Path]:
+    """All files that are to be written.
+
+    Raises:
+        ValueError: One of them is what is read.
+    """
+    drawn = drawn_paths(pictures, options.out_dir) if options.out_dir else []
+    named = (options.out_file, options.out, options.csv, options.dlc)
+    targets = [*drawn, *(path for path in named if path)]
+    sources = {path.resolve() for path in (*pictures, options.video) if path}
+    for target in targets:
+        if target.resolve() in sources:
+            raise ValueError(f"expected another name to write to than what is read, got {target}")
+    return targets
+
+
+def _pictures(
+    options: VisualizeOptions,
+    pictures: Sequence[Path],
+    predictor: Predictor,
+    boxes: BoxSource,
+    labels: Labels | None,
+    table: KeypointTable | None,
+) -> Outcome:
+    outcome, cells = Outcome(), []
+    panels = 2 if options.look.truth == "beside" else 1
+    targets: Sequence[Path | None] = [None] * len(pictures)
+    if options.out_dir:
+        targets = drawn_paths(pictures, options.out_dir)
+    shown = show(pictures, predictor, boxes, options.look, labels)
+    progress = tqdm(shown, total=len(pictures), unit="picture", disable=None)
+    for each, target in zip(progress, targets, strict=True):
+        if each.drawn is None:
+            outcome.problems.append(each.problem)
+            continue
+        if table:
+            table.add(str(each.path), each.instances)
+        if target:
+            write_picture(target, each.drawn)
+        if options.out_file and len(pictures) == 1:
+            write_picture(options.out_file, each.drawn)
+        elif options.out_file:
+            cells.append((sheet_cell(each.drawn, panels), each.path.name))
+    if len(outcome.problems) == len(pictures):
+        raise OSError(f"none of {len(pictures)} pictures can be shown: {outcome.problems[0]}")
+    if options.out_file and cells:
+        write_picture(options.out_file, sheet(cells, panels))
+    if options.out_file:
+        outcome.written.append(str(options.out_file))
+    if options.out_dir:
+        count = len(pictures) - len(outcome.problems)
+        outcome.written.append(f"{options.out_dir}: {count} pictures")
+    return outcome
+
+
+def _video(
+    options: VisualizeOptions,
+    clip: Clip,
+    predictor: Predictor,
+    boxes: BoxSource,
+    table: KeypointTable | None,
+) -> Outcome:
+    frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
+    found = predict_frames(frames, predictor, boxes, clip.path)
+    followed = follow(found, clip.fps, predictor.metainfo, options.track, options.smooth)
+    outcome, count, writer = Outcome(), 0, None
+    if options.out:
+        writer = ClipWriter(options.out, clip.fps, clip.size_px, options.overwrite)
+    with writer or nullcontext():
+        for count, (frame, instances) in enumerate(followed, start=1):
+            if table:
+                table.add(count - 1, instances, (count - 1) / clip.fps)
+            if writer:
+                writer.write(draw(frame, instances, predictor.metainfo, options.look))
+    if writer:
+        width, height = writer.written_px
+        outcome.written.append(
+            f"{writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
+            f"{clip.fps:g} a second)"
+        )
+    if clip.count > count:
+        outcome.problems.append(
+            f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
+        )
+    return outcome

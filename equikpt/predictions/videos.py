@@ -1,0 +1,68 @@
+"""Predictions on a video, frame after frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from equikpt.apis.instance import Instance
+from equikpt.apis.predictor import Predictor
+from equikpt.predictions.boxes import BoxSource
+from equikpt.video.one_euro import OneEuroOptions, PoseSmoother
+from equikpt.video.tracking import Tracker, TrackOptions
+from equikpt.visualize import has_names
+
+Frame = tuple[np.ndarray, list[Instance]]
+"""A frame (H, W, 3) uint8, BGR, and the animals in it."""
+
+
+def predict_frames(
+    frames: Iterable[np.ndarray], predictor: Predictor, boxes: BoxSource, path: Path
+) -> Iterator[Frame]:
+    """Each frame with what is found in it; at most ``predictor.batch_size`` are in memory.
+
+    Args:
+        frames: (H, W, 3) uint8, BGR, each.
+        predictor: The model.
+        boxes: Where to look.
+        path: Of the video, for ``boxes``.
+    """
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, predictor.batch_size)):
+        pairs = [(frame, boxes(path, frame)) for frame in chunk]
+        yield from zip(chunk, predictor.stream(pairs), strict=True)
+
+
+def follow(
+    frames: Iterable[Frame],
+    fps: float,
+    metainfo: dict,
+    track: TrackOptions | None,
+    smooth: OneEuroOptions | None,
+) -> Iterator[Frame]:
+    """The same frames with numbered animals and steady keypoints.
+
+    Args:
+        frames: From :func:`predict_frames`.
+        fps: Frames a second.
+        metainfo: MMPose's parsed metainfo.
+        track: None numbers nobody, as with points that have no names.
+        smooth: None leaves keypoints as they are. What is smoothed has a track.
+
+    Raises:
+        ValueError: Smoothing of animals that are not tracked.
+    """
+    named = has_names(metainfo)
+    if smooth is not None and (track is None or not named):
+        raise ValueError(
+            "expected tracked animals of named keypoints for smoothing; leave out --no-track or "
+            "--smooth"
+        )
+    tracker = Tracker(np.asarray(metainfo["sigmas"]), track) if track and named else None
+    smoother = PoseSmoother(smooth) if smooth else None
+    for number, (frame, instances) in enumerate(frames):
+        known: Sequence[Instance] = tracker(instances) if tracker else instances
+        yield frame, smoother(list(known), number / fps) if smoother else list(known)

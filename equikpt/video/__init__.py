@@ -1,0 +1,1 @@
+"""From poses of single frames to animals that move: tracks, smoothing, tables."""

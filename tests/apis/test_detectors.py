@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import sys
+import types
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model
+
+from equikpt.apis.detectors import load_detector
+
+SMALL = "ssdlite320_mobilenet_v3_large"
+HORSE, PERSON = 19, 1
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    model = get_model(SMALL, weights=None, weights_backbone=None, num_classes=91)
+    path = tmp_path_factory.mktemp("weights") / "small.pth"
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def found(labels, scores) -> dict[str, torch.Tensor]:
+    boxes = 10.0 * torch.arange(len(labels))[:, None] + torch.tensor([0.0, 1, 20, 31])
+    return dict(boxes=boxes, labels=torch.tensor(labels), scores=torch.tensor(scores))
+
+
+def test_horses_that_are_certain_come_in_order(weights):
+    detector = load_detector(SMALL, weights, least_score=0.4, device="cpu")
+    shown = []
+
+    def model(batch):
+        shown.extend(batch)
+        return [found([HORSE, PERSON, HORSE, HORSE], [0.5, 0.99, 0.9, 0.3])]
+
+    detector.model = model
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[..., 0] = 255  # blue
+    boxes = detector(picture)
+    np.testing.assert_allclose(boxes, [[20, 21, 40, 51, 0.9], [0, 1, 20, 31, 0.5]])
+    assert shown[0].shape == (3, 40, 60)
+    assert shown[0].amax(dim=(1, 2)).tolist() == [0, 0, 1]  # RGB in 0 to 1
+
+
+def test_another_class_by_its_name(weights):
+    detector = load_detector(SMALL, weights, "person", device="cpu")
+    detector.model = lambda batch: [found([HORSE, PERSON], [0.9, 0.8])]
+    assert detector(np.zeros((9, 9, 3), np.uint8))[:, 4].tolist() == pytest.approx([0.8])
+
+
+def test_the_model_itself_takes_a_picture(weights):
+    detector = load_detector(SMALL, weights, least_score=0.0, device="cpu")
+    boxes = detector(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
+    assert boxes.shape[1] == 5
+    detector.model = lambda batch: [found([], [])]
+    assert detector(np.zeros((9, 9, 3), np.uint8)).shape == (0, 5)
+
+
+def test_weights_in_the_cache_of_torch_are_found(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"ssdlite320.*\.pth, found no such file; download"):
+        load_detector(SMALL, device="cpu")
+    (tmp_path / "checkpoints").mkdir()
+    cached = tmp_path / "checkpoints/ssdlite320_mobilenet_v3_large_coco-a79551df.pth"
+    cached.write_bytes(weights.read_bytes())
+    assert load_detector(SMALL, device="cpu").label == HORSE
+
+
+def test_mistakes_are_sentences(weights, tmp_path):
+    with pytest.raises(ValueError, match=r"one of torchvision's fasterrcnn.*got 'yolo'"):
+        load_detector("yolo", weights)
+    with pytest.raises(ValueError, match=r"classes, person, bicycle.*got 'hrose'"):
+        load_detector(SMALL, weights, "hrose")
+    with pytest.raises(ValueError, match="score of 0 to 1, got 30"):
+        load_detector(SMALL, weights, least_score=30)
+    torch.save(dict(other=torch.zeros(3)), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match=f"the weights of torchvision's {SMALL}, got others"):
+        load_detector(SMALL, tmp_path / "other.pth")
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "rtmdet.py"
+    path.write_text("")
+    return path
+
+
+def test_a_detector_of_mmdet(config, weights, monkeypatch):
+    """Against the three calls that mmdet has for it; mmdet itself is not installed."""
+    boxes = np.array([[1.0, 2, 30, 40], [3, 4, 50, 60], [5, 6, 7, 8]])
+    instances = SimpleNamespace(
+        bboxes=boxes, scores=np.array([0.6, 0.8, 0.9]), labels=np.array([1, 1, 0])
+    )
+    instances.cpu = instances.numpy = lambda: instances
+    model = SimpleNamespace(cfg={}, dataset_meta=dict(classes=("dog", "horse")))
+    apis = types.ModuleType("mmdet.apis")
+    apis.init_detector = lambda *arguments, device: model
+    apis.inference_detector = lambda model, picture: SimpleNamespace(pred_instances=instances)
+    transforms = types.ModuleType("mmdet.datasets.transforms")
+    datasets = types.ModuleType("mmdet.datasets")
+    datasets.transforms = transforms
+    mmdet = types.ModuleType("mmdet")
+    mmdet.apis = apis
+    for module in (mmdet, apis, datasets, transforms):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    detector = load_detector(str(config), weights, device="cpu")
+    np.testing.assert_allclose(
+        detector(np.zeros((9, 9, 3), np.uint8)), [[3, 4, 50, 60, 0.8], [1, 2, 30, 40, 0.6]]
+    )
+
+
+def test_without_mmdet_there_is_a_way(config, weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mmdet", None)
+    with pytest.raises(ImportError, match=r"pip install 'equikpt\[mmdet\]', or give a name"):
+        load_detector(str(config), weights)
+    with pytest.raises(FileNotFoundError, match="its checkpoint at None"):
+        load_detector(str(config))
+    with pytest.raises(FileNotFoundError, match=r"an mmdet config at gone\.py"):
+        load_detector("gone.py", weights)

@@ -1,0 +1,29 @@
+"""Checkpoints with weights as they are drawn: enough where only geometry is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from equikpt import stack
+
+stack.ready()
+
+from mmpose.registry import MODELS  # noqa: E402
+
+from equikpt.config_files import forget_pretrained  # noqa: E402
+from equikpt.launch import load_config  # noqa: E402
+
+
+def random_checkpoint(name: str, folder: Path) -> Path:
+    """Write a checkpoint of a config's model into ``folder``, the same at each call."""
+    cfg: Config = load_config(name)
+    init_default_scope("mmpose")
+    forget_pretrained(cfg.model)
+    torch.manual_seed(0)
+    path = folder / f"{Path(name).name}.pth"
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), path)
+    return path

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from equikpt.video.clips import Clip, ClipWriter
+from tests.random_models import random_checkpoint
+
+CONFIG = "smoke/rtmpose_timm_ap10k"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    return random_checkpoint(CONFIG, tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def main():
+    """The tool's ``main``; as a subprocess it would spend most of its time on imports."""
+    path = Path(__file__).resolve().parents[2] / "tools" / "visualize.py"
+    spec = importlib.util.spec_from_file_location("visualize_tool", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def tool(main, checkpoint):
+    """``tool(*arguments)``: with config and checkpoint, on a CPU, all points drawn."""
+    fixed = ["--config", CONFIG, "--checkpoint", str(checkpoint), "--device", "cpu"]
+    return lambda *arguments: main([*fixed, "--least-score", "0", *map(str, arguments)])
+
+
+@pytest.fixture
+def pictures(sample_data) -> list[Path]:
+    return sorted((sample_data / "images/val").iterdir())[:3]
+
+
+@pytest.fixture
+def clip(pictures, tmp_path) -> Path:
+    """Twelve frames of one picture that moves to the right."""
+    picture = cv2.resize(cv2.imread(str(pictures[0])), (160, 120))
+    with ClipWriter(tmp_path / "clip.avi", 10, (160, 120)) as writer:
+        for step in range(12):
+            writer.write(np.roll(picture, 2 * step, axis=1))
+    return writer.path
+
+
+def test_a_picture_in_a_process_of_its_own(run_tool, checkpoint, pictures, tmp_path):
+    out = tmp_path / "pose.png"
+    arguments = ("--config", CONFIG, "--checkpoint", checkpoint, "--img", pictures[0])
+    done = run_tool("visualize.py", *arguments, "--out-file", out, "--least-score", 0)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f"written: {out}" in done.stdout
+    before = cv2.imread(str(pictures[0]))
+    assert cv2.imread(str(out)).shape == before.shape
+    assert (cv2.imread(str(out)) != before).any()
+    again = run_tool("visualize.py", *arguments, "--out-file", out)
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr.splitlines()[-1]
+
+
+def test_a_folder_with_a_damaged_picture(tool, pictures, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for picture in pictures:
+        (folder / picture.name).write_bytes(picture.read_bytes())
+    (folder / "text.jpg").write_text("no picture")
+    out = tmp_path / "out"
+    assert tool("--img-dir", folder, "--out-dir", out, "--csv", out / "points.csv") == 1
+    printed = capsys.readouterr().out
+    assert "text.jpg, it is none or damaged" in printed
+    assert f"written: {out}: 3 pictures" in printed
+    drawn = sorted(path.name for path in out.glob("*.jpg"))
+    assert drawn == [f"{picture.stem}_pose.jpg" for picture in pictures]
+    table = pd.read_csv(out / "points.csv")
+    assert len(table) == 3 * 26
+
+
+def test_several_pictures_on_one_sheet(tool, pictures, tmp_path):
+    out = tmp_path / "sheet.png"
+    assert tool("--img", f"{pictures[0].parent}/*", "--out-file", out) == 0
+    shapes = [cv2.imread(str(path)).shape for path in pictures[0].parent.iterdir()]
+    widest = max(round(min(1, 420 / max(shape)) * shape[1]) for shape in shapes)
+    assert cv2.imread(str(out)).shape[1] == 4 * widest
+
+
+@pytest.mark.parametrize("truth", ["beside", "over"])
+def test_labels_give_boxes_and_truth(tool, sample_data, pictures, tmp_path, truth):
+    labels = sample_data / "annotations/val.json"
+    arguments = ("--img", pictures[0], "--ann-file", labels, "--truth", truth, "--names")
+    table = tmp_path / "points.csv"
+    assert tool(*arguments, "--out-file", tmp_path / "pose.png", "--csv", table) == 0
+    content = json.loads(labels.read_text())
+    image = next(row for row in content["images"] if pictures[0].name in row["file_name"])
+    boxes = [row["bbox"] for row in content["annotations"] if row["image_id"] == image["id"]]
+    left_top = pd.read_csv(table)[["left_px", "top_px"]].drop_duplicates().to_numpy()
+    np.testing.assert_allclose(left_top, [box[:2] for box in boxes], atol=0.01)
+    drawn = cv2.imread(str(tmp_path / "pose.png"))
+    assert drawn.shape[1] == image["width"] * (2 if truth == "beside" else 1)
+
+
+def test_boxes_by_hand_and_heatmaps(tool, pictures, tmp_path):
+    table = tmp_path / "points.csv"
+    boxes = ("--box", 0, 0, 50, 60, "--box", 20, 30, 90, 100)
+    arguments = ("--img", pictures[0], *boxes, "--overlay", "heatmap", "--csv", table)
+    assert tool(*arguments, "--out-file", tmp_path / "pose.png") == 0
+    rows = pd.read_csv(table)
+    assert rows["right_px"].unique().tolist() == [50, 90]
+    assert rows["animal"].unique().tolist() == [1, 2]
+
+
+def test_a_video_with_tracks_and_tables(tool, clip, tmp_path, capsys):
+    out, dlc, plain = (tmp_path / name for name in ("out.mp4", "tracks.csv", "points.csv"))
+    boxes = ("--box", 0, 0, 79, 119, "--box", 80, 0, 159, 119, "--batch-size", 5)
+    arguments = ("--video", clip, *boxes, "--smooth", "--dlc", dlc, "--csv", plain)
+    assert tool(*arguments, "--out", out) == 0
+    assert "12 frames of 160 x 120 px, 10 a second" in capsys.readouterr().out
+    opened = Clip.open(out)
+    assert (opened.size_px, opened.fps) == ((160, 120), 10)
+    assert len(list(opened.frames())) == 12
+    tracks = pd.read_csv(dlc, header=[0, 1, 2, 3], index_col=0)
+    assert tracks.shape == (12, 2 * 26 * 3)
+    assert tracks.columns.unique("individuals").tolist() == ["animal1", "animal2"]
+    assert not tracks.isna().any().any()
+    rows = pd.read_csv(plain)
+    assert rows["time_s"].unique().tolist() == pytest.approx([step / 10 for step in range(12)])
+
+
+def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
+    tables = []
+    for name, more in (("raw", ()), ("smooth", ("--smooth", "--beta", 0))):
+        assert tool("--video", clip, "--dlc", tmp_path / f"{name}.csv", *more) == 0
+        tables.append(pd.read_csv(tmp_path / f"{name}.csv", header=[0, 1, 2], index_col=0))
+    raw, smooth = (table.xs("x", axis=1, level="coords").to_numpy() for table in tables)
+    np.testing.assert_allclose(raw[0], smooth[0], rtol=1e-5)
+    assert np.abs(np.diff(smooth, axis=0)).mean() < 0.7 * np.abs(np.diff(raw, axis=0)).mean()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--img", "a.jpg"], "--out-file, --out-dir, --csv or --dlc"),
+        (["--img", "a.jpg", "--out", "b.mp4"], "--out is for a video"),
+        (["--img", "a.jpg", "--out-file", "b.txt"], "a picture file that OpenCV writes"),
+        (["--img", "a.jpg", "--out-file", "b.png", "--truth", "over"], "--ann-file for --truth"),
+        (["--img", "a.jpg", "--out-file", "b.png", "--smooth"], "--video for --smooth"),
+        (["--img", "*.nothing", "--out-file", "b.png"], r"pictures under \*\.nothing"),
+        (["--video", "a.mp4"], "expected --out, --csv or --dlc"),
+        (["--video", "a.mp4", "--out-file", "b.png"], "--out for a video, got --out-file"),
+        (["--video", "a.mp4", "--out", "b.gif"], "a video file with one of"),
+        (["--video", "a.mp4", "--csv", "b.csv", "--ann-file", "c.json"], "--ann-file with pict"),
+        (["--video", "a.mp4", "--out", "a.mp4", "--overwrite"], "another name to write to"),
+        (["--video", "gone.mp4", "--out", "b.mp4"], r"a video at gone\.mp4"),
+        (["--img", "a.jpg", "--csv", "b.csv", "--box", *"0099", "--detector", "x"], "--box and"),
+        (["--img", "a.jpg", "--dlc", "b.txt"], r"--dlc with \.csv or \.h5"),
+        (["--img", "gone.jpg", "--csv", "b.csv"], r"none of 1 pictures can be shown: .*gone\.jpg"),
+        (["--img", "a.jpg", "--csv", "b.csv", "--detector", "yolo"], "one of torchvision's"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else " ".join(value),
+)
+def test_mistakes_are_sentences(tool, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, OSError), match=words):
+        tool(*arguments)
+    assert list(tmp_path.iterdir()) == []
