@@ -1,0 +1,1 @@
+"""What a run left behind, read again: curves, state, diagnoses and pages."""

@@ -1,0 +1,143 @@
+"""A run's state in the terminal: as plain text, or as a panel that is kept up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from equikpt.report.comparison import best_run, common_metric, names_of, results
+from equikpt.report.config_differences import config_differences
+from equikpt.report.diagnoses import diagnose
+from equikpt.report.diagnosis import Diagnosis
+from equikpt.report.run_state import State, Status
+from equikpt.report.state_text import state_lines
+
+SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+STATUS_STYLES = {
+    Status.STALLED: "yellow",
+    Status.KILLED: "red",
+    Status.STOPPED_EARLY: "cyan",
+    Status.FINISHED: "green",
+}
+BARS = "▁▂▃▄▅▆▇█"
+CURVE_CELLS = 48
+"""Columns of a small curve."""
+LOG_RANGE = 20.0
+"""Times its smallest value from which a curve is told by its logarithm."""
+
+
+def plain_text(state: State, findings: Sequence[Diagnosis]) -> str:
+    """The state and what is wrong with it, a fact a line."""
+    lines = state_lines(state)
+    width = max(len(title) for title, _ in lines)
+    text = [state.run.name]
+    text += [f"  {title:<{width}}  {words}" for title, words in lines]
+    for each in findings:
+        text += [f"{each.severity}: {each.sentence}", f"  {each.to_do}"]
+    return "\n".join(text)
+
+
+def panel(state: State, findings: Sequence[Diagnosis]) -> RenderableType:
+    """The state, small curves and what is wrong, in a frame of the state's colour."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    if state.plan.max_steps:
+        bar = ProgressBar(total=state.plan.max_steps, completed=state.step, width=CURVE_CELLS)
+        table.add_row("progress", bar)
+    for title, words in state_lines(state):
+        table.add_row(title, words)
+    for title, values in _curves(state):
+        table.add_row(title, Text(sparkline(values.tolist()), style="blue"))
+    parts: list[RenderableType] = [table]
+    for each in findings:
+        parts.append(Text(f"{each.severity}: {each.sentence}", SEVERITY_STYLES[each.severity]))
+        parts.append(Text(f"  {each.to_do}"))
+    title = f"{state.run.name}: {state.status.value}"
+    return Panel(Group(*parts), title=title, border_style=STATUS_STYLES.get(state.status, "blue"))
+
+
+def watch(
+    read: Callable[[], State],
+    console: Console,
+    interval_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> State:
+    """Keep the panel up to date until the run is over.
+
+    Where ``console`` is no terminal it shows the last panel alone.
+
+    Args:
+        read: Gives the state as it is now.
+        console: Where to.
+        interval_s: Seconds from one look to the next.
+        sleep: Waits so many seconds.
+
+    Returns:
+        The state at the end.
+    """
+    state = read()
+    with Live(panel(state, diagnose(state)), console=console, refresh_per_second=2) as live:
+        while not state.status.is_over:
+            sleep(interval_s)
+            state = read()
+            live.update(panel(state, diagnose(state)), refresh=True)
+    return state
+
+
+def comparison_tables(states: Sequence[State]) -> list[RenderableType]:
+    """What runs reached, the best in bold, and in what their configs differ."""
+    runs = [state.run for state in states]
+    names, metric = names_of(runs), common_metric(runs)
+    header, rows = results(names, states, metric)
+    reached = Table(*header, title="runs", title_justify="left")
+    best = best_run(states, metric)
+    for index, row in enumerate(rows):
+        reached.add_row(*row, style="bold" if index == best else None)
+    differing = Table("setting", *names, title="differences of the configs", title_justify="left")
+    for column in differing.columns:
+        column.overflow = "fold"
+    for each in config_differences(runs):
+        differing.add_row(*map(escape, (each.title, *each.values)))
+    return [reached, differing]
+
+
+def sparkline(values: Sequence[float], cells: int = CURVE_CELLS) -> str:
+    """A curve in one line of text; a gap where there is no finite value.
+
+    Args:
+        values: (N,) in their order; of more than ``cells`` the means of neighbours are shown.
+        cells: Characters at most.
+    """
+    series = np.asarray(values, dtype=float)
+    series[~np.isfinite(series)] = np.nan
+    if np.isnan(series).all():
+        return ""
+    if np.nanmin(series) > 0 and np.nanmax(series) > LOG_RANGE * np.nanmin(series):
+        series = np.log(series)
+    parts = np.array_split(series, min(cells, len(series)))
+    means = np.array([part.mean() for part in parts])
+    low, high = np.nanmin(means), np.nanmax(means)
+    heights = (means - low) / max(high - low, 1e-12) * (len(BARS) - 1)
+    return "".join(BARS[round(float(h))] if np.isfinite(h) else " " for h in heights)
+
+
+def _curves(state: State) -> list[tuple[str, pd.Series]]:
+    """What is shown as a small curve, with its title."""
+    curves = []
+    if "loss" in state.run.train:
+        curves.append(("curve of training loss", state.run.train["loss"]))
+    if state.metric is not None and state.metric.name in state.run.val:
+        values = state.run.val[state.metric.name].dropna()
+        curves.append((f"curve of {state.metric.name}", values))
+    return curves
