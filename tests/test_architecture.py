@@ -23,19 +23,24 @@ TOOLS = sorted((REPO / "tools").glob("*.py"))
 # Rooms of the package from the bottom up: a module imports from its own room and from rows above
 # its own in this table, never from its own row's other rooms or from below.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
+    (
+        *("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
+        "html_page",
+    ),
     ("bootstrap",),
     ("mmcv_ops", "safe_load", "download"),
     ("stack",),
     ("metainfo",),
     ("codecs", "datasets", "visualize"),
-    ("models",),
+    ("models", "overlays"),
     ("evaluation", "data_tools", "box_predictor"),
-    ("report", "checkpoints", "export", "head_remap", "ruler_finder"),
+    ("apis",),
+    ("report", "checkpoints", "export", "head_remap", "ruler_finder", "video"),
+    ("predictions",),
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
     ("launch",),
-    ("train", "evaluate", "calibrate", "count", "browse", "doctor", "param_report"),
+    ("train", "evaluate", "calibrate", "count", "browse", "doctor", "param_report", "run_report"),
     ("__main__",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -9,10 +9,11 @@ from itertools import zip_longest
 from tqdm import tqdm
 
 from equikpt.data_tools.verify.checks import CHECKS, SEVERITIES, Fault
-from equikpt.data_tools.verify.page_template import PAGE
+from equikpt.data_tools.verify.page_template import BODY, SCRIPT, STYLE
 from equikpt.data_tools.verify.report import counts, plural
 from equikpt.data_tools.verify.run import Verdict
 from equikpt.data_tools.verify.thumbnails import Thumbnails
+from equikpt.html_page import document
 
 MOST_CARDS = 60
 """Of one check: the worst are shown, all are in the CSV and the JSON."""
@@ -32,8 +33,7 @@ def to_html(verdict: Verdict, most_picture_bytes: int = MOST_PICTURE_BYTES) -> s
     by_check = _by_check(verdict.faults)
     pictures = _pictures(verdict, by_check, most_picture_bytes)
     shown = [fault for faults in by_check.values() for fault in faults]
-    return PAGE.substitute(
-        title=escape("Labels checked: " + ", ".join(f.path.name for f in verdict.labels.files)),
+    body = BODY.substitute(
         head="\n".join([_sum(verdict), _table(verdict), *_figures(verdict)]),
         severities="\n".join(_box(verdict, level) for level in SEVERITIES),
         checks="".join(
@@ -42,6 +42,8 @@ def to_html(verdict: Verdict, most_picture_bytes: int = MOST_PICTURE_BYTES) -> s
         ),
         cards="\n".join(_card(fault, pictures.get(id(fault), "")) for fault in shown),
     )
+    title = "Labels checked: " + ", ".join(file.path.name for file in verdict.labels.files)
+    return document(title, body, STYLE, SCRIPT)
 
 
 def _by_check(faults: list[Fault]) -> dict[str, list[Fault]]:
@@ -84,7 +86,8 @@ def _table(verdict: Verdict) -> str:
         for name, count in counts(verdict).items()
     )
     most = f"<p class=where>Cards show the worst {MOST_CARDS} of each check.</p>"
-    return f"<details><summary>By check</summary><table>{rows}</table>{most}</details>"
+    table = f"<div class=wide><table>{rows}</table></div>"
+    return f"<details><summary>By check</summary>{table}{most}</details>"
 
 
 def _figures(verdict: Verdict) -> list[str]:

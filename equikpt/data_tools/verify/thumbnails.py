@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-
 import cv2
 import numpy as np
 
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.data_tools.verify.pictures import read_picture
+from equikpt.html_page import jpeg_uri
 from equikpt.visualize import draw_pose, zoom_in
 
 SIDE_PX = 256
-JPEG_QUALITY = 72
 MARK_RADIUS_PX = 8
 MARK_BGR = (60, 60, 255)
 BOX_BGR = (230, 230, 230)
@@ -38,10 +36,7 @@ class Thumbnails:
     def data_uri(self, fault: Fault) -> str:
         """The thumbnail as the ``src`` of an HTML image, empty where there is nothing to show."""
         cell = self.cell(fault)
-        if cell is None:
-            return ""
-        encoded = cv2.imencode(".jpg", cell, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+        return "" if cell is None else jpeg_uri(cell)
 
     def cell(self, fault: Fault) -> np.ndarray | None:
         """(``SIDE_PX``, ``SIDE_PX``, 3) uint8, BGR, or None without annotation and picture."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 
 import cv2
 import numpy as np
@@ -17,38 +15,23 @@ from equikpt.data_tools.verify.page import to_html
 from equikpt.data_tools.verify.report import to_csv, to_json
 from equikpt.data_tools.verify.run import Verdict, verify
 from equikpt.data_tools.verify.thumbnails import MARK_BGR, SIDE_PX, Thumbnails
+from tests.browser import open_page
 from tests.data_tools.verify.conftest import people, points_of, set_points
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
 PROBE = """
-<script>
-addEventListener("load", () => {
-  const cards = [...document.querySelectorAll("#faults article")];
-  const shown = () => cards.filter((card) => card.getBoundingClientRect().height > 0)
-    .map((card) => card.dataset.check);
-  const change = (control, set) => {
-    set(control);
-    control.dispatchEvent(new Event("change", {bubbles: true}));
-  };
-  const result = {all: shown()};
-  const errors = document.querySelector("input[value=error]");
-  change(errors, (box) => { box.checked = false; });
-  result.without_errors = shown();
-  result.told = document.getElementById("shown").textContent;
-  change(errors, (box) => { box.checked = true; });
-  const select = document.querySelector("select");
-  change(select, (box) => { box.value = "labelled_at_origin"; });
-  result.one_check = shown();
-  change(select, (box) => { box.value = ""; });
-  result.again = shown();
-  result.broken = [...document.images].filter((i) => !(i.complete && i.naturalWidth)).length;
-  result.pictures = document.images.length;
-  result.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  result.ground = getComputedStyle(document.body).backgroundColor;
-  document.documentElement.dataset.result = JSON.stringify(result);
-});
-</script>
+const cards = [...document.querySelectorAll("#faults article")];
+const shown = () => cards.filter(visible).map((card) => card.dataset.check);
+result.all = shown();
+const errors = document.querySelector("input[value=error]");
+change(errors, (box) => { box.checked = false; });
+result.without_errors = shown();
+result.told = document.getElementById("shown").textContent;
+change(errors, (box) => { box.checked = true; });
+const select = document.querySelector("select");
+change(select, (box) => { box.value = "labelled_at_origin"; });
+result.one_check = shown();
+change(select, (box) => { box.value = ""; });
+result.again = shown();
 """
 
 
@@ -148,34 +131,15 @@ def test_without_pictures_poses_are_drawn_on_gray(tmp_path, spoilt):
 
 @pytest.fixture
 def browse(tmp_path):
-    """Call ``browse(text, width, dark)``: what the probe saw, and what the console said."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"no browser to open the page in; install one of {', '.join(BROWSERS)}")
+    """Call ``browse(text, width_px, dark)``: what the probe saw, and what the console said."""
 
     def call(text: str, width_px: int, dark: bool = False):
-        path = tmp_path / "page.html"
-        path.write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")
-        options = ["--blink-settings=preferredColorScheme=0"] if dark else []
-        done = subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu"),
-                *(f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr"),
-                *(f"--window-size={width_px},900", *options, "--dump-dom", path.as_uri()),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        seen = re.search(r'data-result="([^"]*)"', done.stdout)
-        assert seen, done.stderr[-2000:]
-        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-        return json.loads(seen[1].replace("&quot;", '"')), console
+        return open_page(tmp_path, text, PROBE, width_px, dark)
 
     return call
 
 
-@pytest.mark.parametrize("width_px", [1200, 500], ids=["desk", "phone"])
+@pytest.mark.parametrize("width_px", [1200, 360], ids=["desk", "phone"])
 def test_the_page_works_in_a_browser(browse, spoilt, width_px):
     seen, console = browse(to_html(spoilt), width_px)
     assert console == []
@@ -186,6 +150,7 @@ def test_the_page_works_in_a_browser(browse, spoilt, width_px):
     assert seen["told"] == "1 of 3 shown"
     assert seen["one_check"] == ["labelled_at_origin"]
     assert seen["overflow"] == 0
+    assert seen["width"] == width_px
 
 
 def test_a_broken_page_would_be_seen(browse, spoilt):

@@ -1,0 +1,200 @@
+"""What a test of a run found, as a file beside its report: nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equikpt.bootstrap import RESAMPLES
+from equikpt.evaluation.keypoint_measures import EVERY_KEYPOINT, PosePredictions
+from equikpt.evaluation.keypoint_report import KeypointReport
+from equikpt.files import write_text
+
+FORMAT = 1
+DRAWN = (
+    "dataset_name",
+    "num_keypoints",
+    "keypoint_colors",
+    "skeleton_links",
+    "skeleton_link_colors",
+    "sigmas",
+    "flip_indices",
+)
+"""Of MMPose's parsed metainfo: what drawing and measuring need."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One tested instance, or one picture where the model finds any number in it.
+
+    Args:
+        picture: Path.
+        group: Of the pictures that belong together; the picture itself where none are known.
+        predicted: (M, K, 2) px of the original picture.
+        scores: (M, K)
+        truth: (N, K, 3) px and COCO visibility.
+        boxes: (N, 4) x, y, width, height in px; empty where there are none.
+        areas: (N,) px²; empty where there are none.
+        kinds: (M,) the keypoint of each prediction where single points are found (K = 1); else
+            empty.
+    """
+
+    picture: str
+    group: str
+    predicted: list
+    scores: list
+    truth: list
+    boxes: list
+    areas: list
+    kinds: list = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on a test set and what its metrics say.
+
+    Args:
+        key: Tells what was tested: two tests of the same checkpoint, settings and labels share it.
+        checkpoint: Path.
+        labels: Path of the annotation file.
+        metrics: By name, as the runner returns them.
+        tables: Of the metrics that make one, by the metric's class.
+        parts: Of :class:`KeypointReport`, with intervals; None where poses are not matched one by
+            one.
+        meta: ``DRAWN`` of the metainfo, and ``names``, those of the keypoints.
+        samples: In the order of the data set.
+        versions: Of the packages that tested.
+    """
+
+    key: str
+    checkpoint: str
+    labels: str
+    metrics: dict[str, float]
+    tables: dict[str, pd.DataFrame]
+    parts: pd.DataFrame | None
+    meta: dict[str, Any]
+    samples: tuple[Sample, ...]
+    versions: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the K keypoints."""
+        return self.meta["names"]
+
+    def poses(self) -> PosePredictions:
+        """All instances, where each sample is one."""
+        return poses_of(self.samples)
+
+
+def poses_of(samples: Sequence[Sample]) -> PosePredictions:
+    """Samples of one instance each as arrays."""
+    truth = np.array([sample.truth[0] for sample in samples], float)
+    return PosePredictions(
+        np.array([sample.predicted[0] for sample in samples], float),
+        np.array([sample.scores[0] for sample in samples], float),
+        truth[..., :2],
+        truth[..., 2],
+        np.array([sample.boxes[0] for sample in samples], float),
+        np.array([sample.areas[0] for sample in samples], float),
+    )
+
+
+def are_poses(samples: Sequence[Sample], num_keypoints: int) -> bool:
+    """Whether each sample is one instance with one prediction of all its keypoints.
+
+    A single mark of a film and things without names are not.
+    """
+    return num_keypoints > 2 and all(
+        len(sample.predicted) == len(sample.truth) == len(sample.areas) == 1
+        and len(sample.predicted[0]) == len(sample.truth[0]) == num_keypoints
+        for sample in samples
+    )
+
+
+def parts_of(
+    samples: Sequence[Sample],
+    meta: dict[str, Any],
+    thresholds: Sequence[float],
+    grouped: bool,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """:attr:`KeypointReport.parts` with intervals.
+
+    Args:
+        samples: One instance each.
+        meta: As :attr:`Evaluation.meta`.
+        thresholds: Of PCK.
+        grouped: Whether to measure each group by itself, too.
+        resamples: Of the bootstrap.
+    """
+    report = KeypointReport(
+        thresholds, group_key="group" if grouped else "", resamples=resamples, seed=0
+    )
+    report.dataset_meta = {**meta, "keypoint_id2name": dict(enumerate(meta["names"]))}
+    pose = poses_of(samples)
+    report.compute_metrics(
+        [
+            dict(
+                **{name: values[index] for name, values in vars(pose).items()},
+                picture=sample.picture,
+                group=sample.group,
+            )
+            for index, sample in enumerate(samples)
+        ]
+    )
+    if report.parts is None:
+        raise ValueError("expected KeypointReport to make a table of parts, it made none")
+    return report.parts
+
+
+def overall(parts: pd.DataFrame) -> pd.Series:
+    """The row over all keypoints of the whole set."""
+    return parts[(parts["part"] == "all") & (parts["keypoint"] == EVERY_KEYPOINT)].iloc[0]
+
+
+def save(evaluation: Evaluation, path: Path) -> None:
+    """Write as JSON; numbers that are not finite become null."""
+    content = {
+        **{name: value for name, value in vars(evaluation).items() if name != "samples"},
+        "format": FORMAT,
+        "tables": {name: _plain(table) for name, table in evaluation.tables.items()},
+        "parts": None if evaluation.parts is None else _plain(evaluation.parts),
+        "samples": [asdict(sample) for sample in evaluation.samples],
+    }
+    write_text(path, json.dumps(content, separators=(",", ":")))
+
+
+def load(path: Path, key: str) -> Evaluation | None:
+    """What :func:`save` wrote, or None where it is not there, of another test or not readable."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT or content["key"] != key:
+            return None
+        parts = content["parts"]
+        return Evaluation(
+            **{
+                **content,
+                "tables": {name: _table(table) for name, table in content["tables"].items()},
+                "parts": None if parts is None else _table(parts),
+                "samples": tuple(Sample(**sample) for sample in content["samples"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _plain(table: pd.DataFrame) -> dict[str, list]:
+    return json.loads(table.to_json(orient="split", index=False, double_precision=15))
+
+
+def _table(content: dict[str, list]) -> pd.DataFrame:
+    """The inverse of :func:`_plain`; a column without a single number is one of NaN."""
+    table = pd.DataFrame(content["data"], columns=content["columns"])
+    empty = [name for name in table if table[name].isna().all()]
+    return table.astype(dict.fromkeys(empty, float))

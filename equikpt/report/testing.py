@@ -1,0 +1,199 @@
+"""The test of a run's checkpoint through the stock runner, with every prediction kept."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmpose
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpose.structures import PoseDataSample
+from tqdm import tqdm
+
+import equikpt
+from equikpt.config_files import forget_pretrained
+from equikpt.datasets.picture_groups import GroupRule
+from equikpt.download import sha256_of
+from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
+
+THRESHOLDS = (0.05, 0.1, 0.2)
+"""Of PCK, where the config's metric has none."""
+WRITES = ("out_file", "parts_file", "outfile_prefix")
+"""Options of metrics that name a file."""
+
+
+class PredictionCollector(Hook):
+    """Keeps what a test predicts, and shows how far it is.
+
+    Args:
+        rule: Names the group of a picture.
+    """
+
+    def __init__(self, rule: GroupRule) -> None:
+        self.rule = rule
+        self.samples: list[Sample] = []
+        self._bar: tqdm | None = None
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Begin anew."""
+        self.samples = []
+        self._bar = tqdm(
+            total=len(runner.test_dataloader), desc="testing", unit="batch", disable=None
+        )
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
+        """Keep a batch."""
+        self.samples += [as_sample(each, self.rule) for each in outputs or () if _predicts(each)]
+        if self._bar is not None:
+            self._bar.update()
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def key_of(cfg: Config, checkpoint: Path) -> str:
+    """Hash of the checkpoint, the labels, and the settings that a test depends on."""
+    digest = hashlib.sha256(sha256_of(checkpoint).encode())
+    for name in ("model", "test_dataloader", "test_evaluator", "test_cfg"):
+        digest.update(repr(cfg.get(name)).encode())
+    labels = labels_of(cfg)
+    if labels.is_file():
+        digest.update(labels.read_bytes())
+    return digest.hexdigest()
+
+
+def labels_of(cfg: Config) -> Path:
+    """The annotation file of the test."""
+    dataset = cfg.test_dataloader.dataset
+    return Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+
+
+def run_test(cfg: Config, checkpoint: Path) -> Evaluation:
+    """Test a checkpoint as its config says; nothing is written into the run's folder.
+
+    Args:
+        cfg: With ``test_dataloader``, ``test_evaluator`` and ``test_cfg``.
+        checkpoint: File.
+    """
+    key = key_of(cfg, checkpoint)
+    rule, thresholds = _report_options(cfg)
+    with tempfile.TemporaryDirectory(prefix="equikpt_report_") as scratch:
+        runner = Runner.from_cfg(_aside(cfg, checkpoint, scratch))
+        collector = PredictionCollector(rule)
+        runner.register_hook(collector, priority="VERY_LOW")
+        with contextlib.redirect_stdout(io.StringIO()):  # COCO's evaluation prints
+            metrics = runner.test()
+    meta = _meta(runner.test_dataloader.dataset.metainfo)
+    samples = tuple(collector.samples)
+    matched = bool(samples) and are_poses(samples, len(meta["names"]))
+    return Evaluation(
+        key=key,
+        checkpoint=str(checkpoint),
+        labels=str(labels_of(cfg)),
+        metrics={name: float(value) for name, value in metrics.items()},
+        tables=_tables(runner),
+        parts=parts_of(samples, meta, thresholds, rule != GroupRule()) if matched else None,
+        meta=meta,
+        samples=samples,
+        versions={package.__name__: package.__version__ for package in (equikpt, mmpose, torch)},
+    )
+
+
+def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
+    """The config of a test that leaves no trace but its result: one process, quiet."""
+    cfg = copy.deepcopy(cfg)
+    cfg.work_dir = scratch
+    cfg.load_from = str(checkpoint)
+    cfg.resume = False
+    cfg.launcher = "none"
+    cfg.log_level = "WARNING"
+    cfg.pop("model_wrapper_cfg", None)
+    if cfg.get("visualizer"):
+        # MMEngine keeps visualizers by name: that of an earlier test has a folder that is gone
+        cfg.visualizer.update(name=scratch, vis_backends=[dict(type="LocalVisBackend")])
+    for name, hook in list(cfg.get("default_hooks", {}).items()):
+        if hook and hook.get("type") == "ProgressBarHook":  # the collector has its own
+            del cfg.default_hooks[name]
+    for evaluator in _evaluators(cfg):
+        for option in WRITES:
+            if evaluator.get(option):
+                evaluator[option] = None
+    forget_pretrained(cfg.model)
+    return cfg
+
+
+def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
+    """How the config's ``KeypointReport`` groups pictures, and its thresholds."""
+    for evaluator in _evaluators(cfg):
+        if evaluator.type == "KeypointReport":
+            rule = GroupRule(evaluator.get("group_key", ""), evaluator.get("group_regex", ""))
+            return rule, tuple(evaluator.get("pck_thresholds", THRESHOLDS))
+    return GroupRule(), THRESHOLDS
+
+
+def _evaluators(cfg: Config) -> Iterator[Config]:
+    evaluators = cfg.test_evaluator
+    yield from evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+
+
+def _tables(runner: Runner) -> dict[str, Any]:
+    """The tables of the metrics that make one, by class."""
+    metrics = runner.test_evaluator.metrics
+    found = ((type(each).__name__, getattr(each, "table", None)) for each in metrics)
+    return {name: table.reset_index(drop=True) for name, table in found if table is not None}
+
+
+def _meta(metainfo: dict[str, Any]) -> dict[str, Any]:
+    """What :attr:`Evaluation.meta` holds, as lists and numbers."""
+    meta = {name: _plain(metainfo[name]) for name in DRAWN if name in metainfo}
+    names = metainfo["keypoint_id2name"]
+    return {**meta, "names": [names[index] for index in range(metainfo["num_keypoints"])]}
+
+
+def _plain(value: Any) -> Any:
+    return np.asarray(value).tolist() if isinstance(value, (np.ndarray, list, tuple)) else value
+
+
+def _predicts(sample: Any) -> bool:
+    """Whether it is a sample; an estimator may append its loss as an element of its own."""
+    return "pred_instances" in sample and "img_path" in sample
+
+
+def as_sample(sample: PoseDataSample, rule: GroupRule) -> Sample:
+    """A data sample with predictions as numbers; annotations without a label are left out."""
+    rows = sample.get("raw_ann_info") or []
+    annotations = [rows] if isinstance(rows, dict) else list(rows)
+    truths = [np.reshape(row["keypoints"], (-1, 3)) for row in annotations]
+    labelled = [index for index, truth in enumerate(truths) if (truth[:, 2] > 0).any()]
+    predicted = sample.pred_instances
+    points = np.asarray(predicted.keypoints, float)[..., :2]
+    boxed = all("bbox" in row and "area" in row for row in annotations)
+    picture = Path(sample.img_path).as_posix()
+    return Sample(
+        picture=picture,
+        group=rule.group(picture, annotations[0] if annotations else {}),
+        predicted=points.round(3).tolist(),
+        scores=np.asarray(predicted.keypoint_scores, float).round(6).tolist(),
+        truth=[truths[index].astype(float).tolist() for index in labelled],
+        boxes=[list(annotations[index]["bbox"]) for index in labelled] if boxed else [],
+        areas=[float(annotations[index]["area"]) for index in labelled] if boxed else [],
+        kinds=np.asarray(predicted.labels).tolist() if "labels" in predicted else [],
+    )
