@@ -31,7 +31,7 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except USER_ERRORS as error:
-        mistake = next((link for link in _chain(error) if is_user_error(link)), None)
+        mistake = next((link for link in causes(error) if is_user_error(link)), None)
         if mistake is None or os.environ.get("EQUIKPT_TRACEBACK"):
             traceback.print_exc()
             sys.exit(1 if mistake is None else 2)
@@ -57,7 +57,7 @@ def sentence(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what it was raised from; MMEngine wraps what a constructor raises."""
     while error is not None:
         yield error

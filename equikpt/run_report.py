@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,12 @@ from equikpt import stack
 
 stack.ready()
 
-from equikpt.cli import USER_ERRORS, is_user_error, sentence  # noqa: E402 - the stack comes first
+from equikpt.cli import (  # noqa: E402 - the stack comes first
+    USER_ERRORS,
+    causes,
+    is_user_error,
+    sentence,
+)
 from equikpt.files import refuse_existing, write_text  # noqa: E402
 from equikpt.launch import (  # noqa: E402
     check_annotation_files,
@@ -146,7 +151,7 @@ def _evaluate(
             save(evaluation, kept)
         return evaluation, ""
     except USER_ERRORS as error:
-        reason = next(filter(_is_told, _causes(error)), None)
+        reason = next(filter(_is_told, causes(error)), None)
         if reason is None or options.changes_test:
             raise
         return None, f"Nothing was tested: {sentence(reason)}"
@@ -171,13 +176,6 @@ def _test_config(run: Run, options: ReportOptions) -> Config:
 def _is_told(error: BaseException) -> bool:
     """Whether its message is a sentence for a user; MMPose lets a missing file's through."""
     return is_user_error(error) or isinstance(error, FileNotFoundError)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from; MMEngine wraps what a constructor raises."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _config_path(run: Run) -> str:
