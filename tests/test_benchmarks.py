@@ -246,6 +246,14 @@ def test_the_chosen_threshold_counts_best(benchmarks):
     assert [counting.stopped(picture, chosen) for picture in pictures] == [1, 2]
 
 
+def test_recalls_of_done_are_those_of_last_and_of_other_steps(benchmarks):
+    import counting
+
+    pictures = [dict(forced_done=np.array(done)) for done in ([0.1, 0.6, 0.9], [0.4])]
+    assert counting.done_recalls(pictures, 0.5) == (0.5, 0.5)
+    assert counting.done_recalls(pictures, 0.3) == (1.0, 0.5)
+
+
 def test_a_true_point_is_taken_once(benchmarks):
     import counting
 
