@@ -32,10 +32,11 @@ from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.files import write_text
 from equikpt.launch import parse_options
 
-CONFIG = "benchmarks/configs/sequential_cells.py"
+TRAINING_BATCH = 4
+WARM_UP = 100
 RADIUS_PX = 20.0
 THRESHOLDS = np.round(np.arange(0.05, 1.0, 0.05), 2)
-BATCH = 8
+TEST_BATCH = 8
 
 # What each variant changes, as --cfg-options; `encoder.` stands for the codec wherever it is.
 VARIANTS: dict[str, list[str]] = {
@@ -52,7 +53,7 @@ VARIANTS: dict[str, list[str]] = {
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True, help="in FSC-147's layout")
-    parser.add_argument("--config", default=CONFIG, help="a name or a path")
+    parser.add_argument("--config", default="sequential_fsc147_384", help="a name or a path")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
@@ -77,6 +78,8 @@ def build_config(args, variant: str) -> Config:
     flat = args.epochs // 3
     cfg.randomness.seed = args.seed
     cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs)
+    cfg.train_dataloader.batch_size = TRAINING_BATCH
+    cfg.param_scheduler[0].end = WARM_UP
     cfg.param_scheduler[1].update(begin=flat, end=args.epochs, T_max=args.epochs - flat)
     cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1, save_best=None)
     cfg.default_hooks.pop("early_stopping", None)
@@ -143,8 +146,8 @@ def pictures_of(model, cfg: Config, split: str) -> list[dict]:
     dataset = DATASETS.build({**cfg.val_dataloader.dataset, "split": split})
     half = np.array(model.head.decoder.input_size) / 2
     pictures = []
-    for start in tqdm(range(0, len(dataset), BATCH), desc=split, disable=None):
-        items = [dataset[index] for index in range(start, min(start + BATCH, len(dataset)))]
+    for start in tqdm(range(0, len(dataset), TEST_BATCH), desc=split, disable=None):
+        items = [dataset[index] for index in range(start, min(start + TEST_BATCH, len(dataset)))]
         batch = model.data_preprocessor(pseudo_collate(items), False)
         feats = model.extract_feat(batch["inputs"])
         lesson = model.head.teach(feats, batch["data_samples"])

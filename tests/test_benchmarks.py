@@ -266,7 +266,7 @@ def test_a_true_point_is_taken_once(benchmarks):
 def test_a_variant_changes_every_place_that_it_names(benchmarks, option, tmp_path):
     import counting
 
-    args = SimpleNamespace(config=REPO / counting.CONFIG, data_root=tmp_path)
+    args = SimpleNamespace(config="sequential_fsc147_384", data_root=tmp_path)
     cfg = counting.base_config(args)
     counting.change(cfg, option)
     loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)

@@ -89,5 +89,5 @@ test_dataloader = dict(
 )
 
 # radius in px of the input; the threshold is that of the head
-val_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.75)
-test_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.75, log_table=True)
+val_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.7)
+test_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.7, log_table=True)

@@ -26,6 +26,6 @@ model = dict(
         done_balance="steps",
         # as in the metric (datasets/fsc147.py); to stop too soon loses all that is left, to go on
         # too long costs a point
-        done_threshold=0.75,
+        done_threshold=0.7,
     ),
 )
