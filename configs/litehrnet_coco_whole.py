@@ -2,7 +2,7 @@
 
 Command:   python tools/train.py configs/litehrnet_coco_whole.py --amp
 Hardware:  a GPU (not tried yet)
-Expected:  28 pictures learnt by heart: AP 0.94 of points within 2 and 4 px of the input, after 2,016
+Expected:  28 pictures learnt by heart: AP 0.94 of points within 2 and 4 px of the input after 2,016
            steps of 4 (benchmarks/README.md); COCO not measured
 """
 
