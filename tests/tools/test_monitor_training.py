@@ -56,7 +56,13 @@ def test_watching_in_a_terminal_ends_with_ctrl_c(tmp_path):
     write_start(tmp_path, [4.0, 3.0], cfg=config(90))
     terminal, process_side = pty.openpty()
     command = [sys.executable, str(REPO / "tools" / TOOL), "--work-dir", str(tmp_path), "--watch"]
-    process = subprocess.Popen(command, stdout=process_side, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=process_side,
+        stderr=subprocess.PIPE,
+        # a shell starts what goes to the background with Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         shown, asked, deadline = b"", False, time.monotonic() + 120
         # read on to the end: a terminal that nobody reads is full after a few screens
