@@ -115,7 +115,7 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
     threshold = model.head.done_threshold
     model.head.done_threshold = 2.0  # never stops: thresholds are tried on what it did
     learnt, found = (pictures_of(model, cfg, split) for split in ("train", "val"))
-    picked = count_at_best(learnt, model.head.max_points)
+    picked = count_at_best(learnt)
     mean_count = np.mean([len(each["truth"]) for each in learnt])
     away = [abs(len(each["truth"]) - mean_count) for each in found]
     forced, free = (np.concatenate([each[key] for each in found]) for key in ("forced", "free"))
@@ -205,11 +205,11 @@ def done_recalls(pictures: list[dict], threshold: float) -> tuple[float, float]:
     return float((last >= threshold).mean()), float((others < threshold).mean())
 
 
-def count_at_best(pictures: list[dict], most: int) -> float:
+def count_at_best(pictures: list[dict]) -> float:
     """The threshold at which the counts of these pictures are least off."""
 
     def off(threshold: float) -> float:
-        away = [min(stopped(p, threshold), most) - len(p["truth"]) for p in pictures]
+        away = [stopped(p, threshold) - len(p["truth"]) for p in pictures]
         return float(np.abs(away).mean())
 
     return float(min(THRESHOLDS, key=off))

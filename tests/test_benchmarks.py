@@ -241,7 +241,7 @@ def test_the_chosen_threshold_counts_best(benchmarks):
         dict(truth=np.zeros((true, 2)), points=np.zeros((4, 2)), done=np.array(done))
         for true, done in ((1, [0.1, 0.45, 0.9, 0.9, 0.9]), (2, [0.2, 0.3, 0.45, 0.9, 0.9]))
     ]
-    chosen = counting.count_at_best(pictures, most=4)
+    chosen = counting.count_at_best(pictures)
     assert 0.3 < chosen <= 0.45
     assert [counting.stopped(picture, chosen) for picture in pictures] == [1, 2]
 
