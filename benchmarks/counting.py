@@ -4,17 +4,19 @@
     python benchmarks/counting.py --data-root DIR --checkpoint RUN/best_val_loss_epoch_20.pth
 
 Each variant changes one thing of the config. Every finished run is kept under --out and not done
-again. Prints F1 and count at the config's threshold of done, then at the threshold that counts the
-training pictures best, beside always answering their mean; how often steps that are given the true
-points are right about done and about going on (at 0.5, and both at the threshold that suits both);
-and how far a step is from what it should have pointed at, given the true points and given its own.
---checkpoint measures a network that is trained already.
+again. Prints F1 and count of sequences that end as configured, beside always answering the mean of
+the training pictures and beside the sum of the first map; F1 of sequences that are told the true
+number; how often steps that are given the true points are right about done and about going on; how
+often sequences of N points and of fewer, given the true points and given their own, have rightly
+ended; and how far a step is from what it should have pointed at, given the true points and given
+its own. --checkpoint measures a network that is trained already.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,6 @@ from equikpt.launch import parse_options
 TRAINING_BATCH = 4
 WARM_UP = 100
 RADIUS_PX = 20.0
-THRESHOLDS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 TEST_BATCH = 8
 
 # What each variant changes, as --cfg-options; `encoder.` stands for the codec wherever it is.
@@ -43,8 +44,16 @@ VARIANTS: dict[str, list[str]] = {
     "as configured": [],
     "funnel as published": ["model.head.loss.outer=published"],
     "done weight 1": ["model.head.done_weight=1.0"],
-    "done balanced": ["model.head.done_balance=balanced"],
-    "next in reading order": ["model.head.target=next", "encoder.order=reading"],
+    "done by steps": ["model.head.done_balance=steps"],
+    "done by sampled steps": ["model.head.done_balance=sampled"],
+    "true points alone": ["model.head.own_share=0.0"],
+    "own points alone": ["model.head.own_share=1.0"],
+    "number untrained": ["model.head.number_weight=0.0"],
+    "next in reading order": [
+        "model.head.target=next",
+        "model.head.own_share=0.0",
+        "encoder.order=reading",
+    ],
     "backbone at a tenth": ["optim_wrapper.paramwise_cfg.tiers.backbone=0.1"],
     "true points without noise": ["noise=0.0"],
 }
@@ -114,22 +123,26 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
     load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
     threshold = model.head.done_threshold
     model.head.done_threshold = 2.0  # never stops: thresholds are tried on what it did
-    learnt, found = (pictures_of(model, cfg, split) for split in ("train", "val"))
-    picked = count_at_best(learnt)
-    mean_count = np.mean([len(each["truth"]) for each in learnt])
-    away = [abs(len(each["truth"]) - mean_count) for each in found]
+    found = pictures_of(model, cfg)
+    numbers = np.array([len(each["truth"]) for each in found])
+    totals = np.array([each["total"] for each in found])
     forced, free = (np.concatenate([each[key] for each in found]) for key in ("forced", "free"))
-    done, going = done_recalls(found, 0.5)
-    as_set, chosen = scores_at(found, threshold), scores_at(found, picked)
+    done, going = recalls(found, "forced_done", 0.5)
+    over, not_over = recalls(found, "forced_over", threshold)
+    free_over, free_not_over = recalls(found, "over", threshold)
+    scores = scores_of(found, [stopped(each, threshold) for each in found])
     names = ("F1", "precision", "recall", "count_MAE", "duplicates")
-    return {name: as_set[name] for name in names} | dict(
-        threshold=picked,
-        chosen_F1=chosen["F1"],
-        chosen_count_MAE=chosen["count_MAE"],
-        mean_count_MAE=float(np.mean(away)),
+    return {name: scores[name] for name in names} | dict(
+        count_bias=float(np.mean([stopped(each, threshold) for each in found] - numbers)),
+        mean_count_MAE=float(np.abs(numbers - mean_count(cfg)).mean()),
+        first_map_MAE=float(np.abs(totals - numbers).mean()),
+        told_F1=scores_of(found, numbers)["F1"],
         done=done,
         going=going,
-        both=max(min(done_recalls(found, at)) for at in THRESHOLDS),
+        forced_over=over,
+        forced_not_over=not_over,
+        free_over=free_over,
+        free_not_over=free_not_over,
         forced_px=float(np.median(forced)),
         free_px=float(np.median(free)),
         forced_within=float((forced <= RADIUS_PX).mean()),
@@ -137,23 +150,33 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
     )
 
 
+def mean_count(cfg: Config) -> float:
+    """Mean number of points of the training pictures."""
+    from mmpose.registry import DATASETS
+
+    dataset = DATASETS.build({**cfg.val_dataloader.dataset, "split": "train"})
+    records = (dataset.get_data_info(index) for index in range(len(dataset)))
+    return float(np.mean([record["keypoints"].shape[1] for record in records]))
+
+
 @torch.no_grad()
-def pictures_of(model, cfg: Config, split: str) -> list[dict]:
+def pictures_of(model, cfg: Config) -> list[dict]:
     """For each picture the truth, the sequence, and both kinds of error, in px of the input."""
     from mmpose.registry import DATASETS
 
     np.random.seed(0)  # noqa: NPY002 - from it codecs draw the order of the points
-    dataset = DATASETS.build({**cfg.val_dataloader.dataset, "split": split})
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
     half = np.array(model.head.decoder.input_size) / 2
     pictures = []
-    for start in tqdm(range(0, len(dataset), TEST_BATCH), desc=split, disable=None):
+    for start in tqdm(range(0, len(dataset), TEST_BATCH), desc="val", disable=None):
         items = [dataset[index] for index in range(start, min(start + TEST_BATCH, len(dataset)))]
         batch = model.data_preprocessor(pseudo_collate(items), False)
         feats = model.extract_feat(batch["inputs"])
         lesson = model.head.teach(feats, batch["data_samples"])
         away = ((lesson.steps.places - lesson.target).numpy() * half).astype(float)
-        done_forced = lesson.steps.done_logits.sigmoid().numpy()
-        places, _, done = (part.numpy() for part in model.head(feats))
+        logits, total = lesson.steps.done_logits, lesson.steps.number_left[:, :1]
+        forced_over = 1 - (1 - model.head.ending(logits, total)).cumprod(dim=1)
+        places, _, over = (part.numpy() for part in model.head(feats))
         for row in range(len(items)):
             number = int(lesson.has_target[row].sum())
             truth = (lesson.points[row, :number].numpy() + 1) * half
@@ -162,10 +185,12 @@ def pictures_of(model, cfg: Config, split: str) -> list[dict]:
                 dict(
                     truth=truth,
                     points=points,
-                    done=done[row],
+                    over=over[row],
+                    total=total[row].item(),
                     forced=np.linalg.norm(away[row, :number], axis=1),
                     free=free_running(truth, points[:number]),
-                    forced_done=done_forced[row, : number + 1],
+                    forced_done=logits[row, : number + 1].sigmoid().numpy(),
+                    forced_over=forced_over[row, : number + 1].numpy(),
                 )
             )
     return pictures
@@ -183,36 +208,27 @@ def free_running(truth: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def stopped(picture: dict, threshold: float) -> int:
     """How many points a sequence has that ends at the first step at or above the threshold."""
-    ends = np.flatnonzero(picture["done"] >= threshold)
+    ends = np.flatnonzero(picture["over"] >= threshold)
     return min(int(ends[0]) if len(ends) else len(picture["points"]), len(picture["points"]))
 
 
-def scores_at(pictures: list[dict], threshold: float) -> dict[str, float]:
+def scores_of(pictures: list[dict], numbers: Iterable[int]) -> dict[str, float]:
+    """What sequences of so many points each are worth."""
     rows = []
-    for picture in pictures:
-        number = stopped(picture, threshold)
-        said = picture["done"][: number + 1] >= threshold
-        row = compare(picture["truth"], picture["points"][:number], said, RADIUS_PX)
+    for picture, number in zip(pictures, numbers, strict=True):
+        unsaid = np.zeros(number + 1, bool)
+        row = compare(picture["truth"], picture["points"][:number], unsaid, RADIUS_PX)
         del row["distances_px"]
         rows.append(dict(row, picture="", path=""))
     return summarise(pd.DataFrame(rows))
 
 
-def done_recalls(pictures: list[dict], threshold: float) -> tuple[float, float]:
-    """Given true points, the share of last steps that say done, and of others that do not."""
-    last = np.array([picture["forced_done"][-1] for picture in pictures])
-    others = np.concatenate([picture["forced_done"][:-1] for picture in pictures])
-    return float((last >= threshold).mean()), float((others < threshold).mean())
-
-
-def count_at_best(pictures: list[dict]) -> float:
-    """The threshold at which the counts of these pictures are least off."""
-
-    def off(threshold: float) -> float:
-        away = [stopped(p, threshold) - len(p["truth"]) for p in pictures]
-        return float(np.abs(away).mean())
-
-    return float(min(THRESHOLDS, key=off))
+def recalls(pictures: list[dict], key: str, threshold: float) -> tuple[float, float]:
+    """Of the steps after N points the share at or above the threshold, of those before it below."""
+    said = [each[key][: len(each["truth"]) + 1] >= threshold for each in pictures]
+    return float(np.mean([each[-1] for each in said])), float(
+        1 - np.concatenate([each[:-1] for each in said]).mean()
+    )
 
 
 def run_one(args, variant: str) -> dict[str, float]:

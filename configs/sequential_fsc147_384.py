@@ -23,7 +23,13 @@ codec = dict(
     order="random",
 )
 model = dict(
-    head=dict(mode="points", target="nearest", max_points=codec["max_points"], decoder=codec)
+    head=dict(
+        mode="points",
+        target="nearest",
+        own_share=0.5,
+        max_points=codec["max_points"],
+        decoder=codec,
+    )
 )
 
 crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])

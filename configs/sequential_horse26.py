@@ -24,7 +24,6 @@ codec = dict(type="PointSequence", input_size=(256, 256), max_points=26, order="
 model = dict(
     head=dict(
         mode="keypoints",
-        done_balance="balanced",  # one step in 27 would be too few; nothing is ended by it here
         max_points=codec["max_points"],
         decoder=codec,
     )

@@ -227,31 +227,33 @@ def test_losses_are_compared_on_the_same_data_and_schedule(benchmarks, sample_pe
             assert configs[name][key] == ours[key]
 
 
-def test_a_sequence_ends_at_its_first_step_that_says_done(benchmarks):
+def test_a_sequence_ends_at_its_first_step_that_is_over(benchmarks):
     import counting
 
-    picture = dict(points=np.zeros((3, 2)), done=np.array([0.1, 0.6, 0.2, 0.9]))
+    picture = dict(points=np.zeros((3, 2)), over=np.array([0.1, 0.6, 0.7, 0.9]))
     assert [counting.stopped(picture, at) for at in (0.05, 0.5, 0.8, 2.0)] == [0, 1, 3, 3]
 
 
-def test_the_chosen_threshold_counts_best(benchmarks):
+def test_recalls_are_those_of_the_steps_after_all_points_and_of_those_before(benchmarks):
     import counting
 
     pictures = [
-        dict(truth=np.zeros((true, 2)), points=np.zeros((4, 2)), done=np.array(done))
-        for true, done in ((1, [0.1, 0.45, 0.9, 0.9, 0.9]), (2, [0.2, 0.3, 0.45, 0.9, 0.9]))
+        dict(truth=np.zeros((2, 2)), over=np.array([0.1, 0.6, 0.9, 1.0])),
+        dict(truth=np.zeros((0, 2)), over=np.array([0.4, 1.0])),
     ]
-    chosen = counting.count_at_best(pictures)
-    assert 0.3 < chosen <= 0.45
-    assert [counting.stopped(picture, chosen) for picture in pictures] == [1, 2]
+    assert counting.recalls(pictures, "over", 0.5) == (0.5, 0.5)
+    assert counting.recalls(pictures, "over", 0.3) == (1.0, 0.5)
 
 
-def test_recalls_of_done_are_those_of_last_and_of_other_steps(benchmarks):
+def test_more_points_than_there_are_cost_precision(benchmarks):
     import counting
 
-    pictures = [dict(forced_done=np.array(done)) for done in ([0.1, 0.6, 0.9], [0.4])]
-    assert counting.done_recalls(pictures, 0.5) == (0.5, 0.5)
-    assert counting.done_recalls(pictures, 0.3) == (1.0, 0.5)
+    truth = np.array([[0.0, 0.0], [100.0, 0.0]])
+    points = np.array([[1.0, 0.0], [99.0, 0.0], [200.0, 0.0], [300.0, 0.0]])
+    pictures = [dict(truth=truth, points=points)]
+    told, four = (counting.scores_of(pictures, [number]) for number in (2, 4))
+    assert (told["F1"], told["count_MAE"]) == (1.0, 0.0)
+    assert (four["precision"], four["recall"], four["count_MAE"]) == (0.5, 1.0, 2.0)
 
 
 def test_a_true_point_is_taken_once(benchmarks):

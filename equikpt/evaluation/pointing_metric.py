@@ -30,7 +30,7 @@ class PointingMetric(BaseMetric):
 
     Args:
         radius_px: In px of the model's input.
-        done_threshold: Probability from which a step says done, as the head's.
+        done_threshold: Probability of being over from which a step says done, as the head's.
         mean_count: Mean number of points a picture in training.
         log_table: Whether to log the summary.
         out_file: CSV file with a row for each picture; None writes none.

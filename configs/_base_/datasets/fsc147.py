@@ -88,6 +88,6 @@ test_dataloader = dict(
     ),
 )
 
-# radius in px of the input; the threshold is that of the head
-val_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.7)
-test_evaluator = dict(type="PointingMetric", radius_px=20, done_threshold=0.7, log_table=True)
+# radius in px of the input
+val_evaluator = dict(type="PointingMetric", radius_px=20)
+test_evaluator = dict(type="PointingMetric", radius_px=20, log_table=True)

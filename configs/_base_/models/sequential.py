@@ -22,10 +22,7 @@ model = dict(
         attention=dict(width=128, heads=4, memory_layers=2, num_glimpses=4),
         loss=dict(type="FunnelLoss", threshold=0.1, outer="tangent"),
         done_weight=3.0,
-        # one step in N + 1: what "balanced" learns says done too soon at a threshold of 0.5
-        done_balance="steps",
-        # as in the metric (datasets/fsc147.py); to stop too soon loses all that is left, to go on
-        # too long costs a point
-        done_threshold=0.7,
+        # one step in N + 1 says done
+        done_balance="balanced",
     ),
 )

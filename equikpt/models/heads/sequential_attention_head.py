@@ -11,13 +11,14 @@ from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot, poisson_nll_loss
 
 from equikpt.models.heads.step_targets import (
     DONE_BALANCES,
     done_target,
     done_weights,
     has_target,
+    marks,
     nearest_target,
     next_target,
     unmarked,
@@ -35,11 +36,11 @@ class Lesson(NamedTuple):
 
     steps: Steps
     given: Tensor
-    """(B, S - 1, 2): the points that were given; step n knows the first n."""
+    """(B, S − 1, 2): the points that were given; step n knows the first n."""
     points: Tensor
     """(B, N, 2): the true points."""
     wanted: Tensor
-    """(B, S, N) of 0 and 1: which of them each step's map should show."""
+    """(B, S, N) of 0 and 1: which of them each step's map should show; none where nothing is."""
     target: Tensor
     """(B, S, 2): where each step should have pointed; anywhere if it has no target."""
     has_target: Tensor
@@ -56,8 +57,14 @@ class SequentialAttentionHead(BaseHead):
 
     Training is by teacher forcing: from one pass of the backbone all N + 1 steps are computed at
     once, step n knowing the first n true points, to which noise is added (:attr:`given_noise`, set
-    by ``GivenPointNoiseHook``), since inference feeds back points that are a little off.
+    by ``GivenPointNoiseHook``), since inference feeds back points that are a little off. Some
+    pictures (``own_share``) are instead given what the head itself would point at, with what that
+    misses and what is not there; they are done after as many points as there are true ones.
     Inference takes one small step a point.
+
+    The first glimpse's map is the intensity of a Poisson process of the things that are not
+    marked: it says where they are and, by its sum, how many. Its loss is that process's likelihood
+    in two parts, which have their own weights.
 
     Mode ``"points"``: any number of unnamed things, until the head says done or ``max_points`` are
     found. Mode ``"keypoints"``: ``max_points`` named steps, of which each is always predicted; done
@@ -65,10 +72,12 @@ class SequentialAttentionHead(BaseHead):
 
     Losses: ``loss_x`` and ``loss_y``, the shares of the loss of places; ``loss_done``, binary
     cross-entropy; ``loss_attention``, cross-entropy between the first glimpse's map and Gaussians
-    around the target, or with ``target="nearest"`` around all points that are left. MMEngine adds
-    up all names that have "loss" in them, so what is only read has others: ``spatial`` (loss_x +
-    loss_y), ``error_px`` (mean Euclidean error in px of the input), ``done_accuracy`` and
-    ``going_accuracy`` (shares of steps at which nothing, something, is left that say so).
+    around the target, or with ``target="nearest"`` around all points that are left;
+    ``loss_number``, between the map's sum and their number, 0 where both are the same. MMEngine
+    adds up all names that have "loss" in them, so what is only read has others: ``spatial``
+    (loss_x + loss_y), ``error_px`` (mean Euclidean error in px of the input), ``number_error``
+    (mean error of the map's sum), ``done_accuracy`` and ``going_accuracy`` (shares of steps at
+    which nothing, something, is left that say so).
 
     Args:
         in_channels: C of the features.
@@ -83,7 +92,12 @@ class SequentialAttentionHead(BaseHead):
         done_balance: One of :data:`~equikpt.models.heads.step_targets.DONE_BALANCES`.
         attention_weight: Factor of the attention loss.
         attention_sigma: Of its Gaussian, in units of places (−1 to 1).
-        done_threshold: Probability from which a step ends the sequence.
+        number_weight: Factor of the loss of the number.
+        own_share: Share of the pictures, 0 to 1, that are given in training what the head itself
+            would point at (:meth:`SequentialAttention.winners`); for ``target="nearest"``.
+        own_radius: How near such a point must be to a true one to mark it, in units of places.
+        done_threshold: Probability of being over from which a sequence ends; at 0.5 it is as
+            likely too long as too short.
         init_cfg: As ``BaseHead``.
 
     Raises:
@@ -103,6 +117,9 @@ class SequentialAttentionHead(BaseHead):
         done_balance: str = "steps",
         attention_weight: float = 1.0,
         attention_sigma: float = 0.04,
+        number_weight: float = 0.3,
+        own_share: float = 0.0,
+        own_radius: float = 0.1,
         done_threshold: float = 0.5,
         init_cfg: dict | None = None,
     ) -> None:
@@ -118,6 +135,11 @@ class SequentialAttentionHead(BaseHead):
             raise ValueError(
                 "expected target='next' in mode 'keypoints', whose steps have names, got 'nearest'"
             )
+        if not 0 <= own_share <= 1 or (own_share and target != "nearest"):
+            raise ValueError(
+                "expected own_share from 0 to 1, and 0 unless target='nearest', got "
+                f"own_share={own_share}, target={target!r}"
+            )
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self.named = mode == "keypoints"
         self.max_points = max_points
@@ -129,34 +151,54 @@ class SequentialAttentionHead(BaseHead):
         self.done_balance = done_balance
         self.attention_weight = attention_weight
         self.attention_sigma = attention_sigma
+        self.number_weight = number_weight
+        self.own_share = own_share
+        self.own_radius = own_radius
         self.done_threshold = done_threshold
         self.given_noise = 0.0
         """Standard deviation, in units of places, of what is added to given points in training."""
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Free-running: places (B, M, 2), scores (B, M), done probabilities (B, M + 1).
+        """Free-running: places (B, M, 2), scores (B, M), probabilities of being over (B, M + 1).
 
         M is that of the picture with the most points. A picture's own points are those before its
-        first step with a done probability of at least ``done_threshold``; in mode "keypoints" they
-        are all of them. Scores are the share of the map near a named point, of others the
-        probability that something was left.
+        first step whose probability is at least ``done_threshold``; in mode "keypoints" they are
+        all of them. Scores say how many things the map has near a point, up to 1.
         """
         scene = self.attention.scene(feats[-1])
-        running = torch.ones(len(scene.keys), dtype=torch.bool, device=scene.keys.device)
         everything: list[Steps] = []
         steps, memory = self.attention.first(scene)
+        total, going = steps.number_left, torch.ones_like(steps.done_logits)
+        over: list[Tensor] = []
         while True:
             everything.append(steps)
-            running &= steps.done_logits[:, 0].sigmoid() < self.done_threshold
+            going = going * (1 - self.ending(steps.done_logits, total))
+            over.append(1 - going)
             full = len(everything) > self.max_points
-            if full or not (self.named or running.any()):
+            if full or not (self.named or (over[-1] < self.done_threshold).any()):
                 break
             valid = torch.ones_like(steps.done_logits)
             steps, memory = self.attention.next(scene, memory, steps.places, valid)
         run = Steps(*(torch.cat(parts, dim=1) for parts in zip(*everything, strict=True)))
-        done = run.done_logits.sigmoid()
-        scores = self.attention.share_near(scene, run) if self.named else 1 - done
-        return run.places[:, : self.max_points], scores[:, : self.max_points], done
+        scores = self.attention.number_near(scene, run).clamp_max(1)
+        most = self.max_points
+        return run.places[:, :most], scores[:, :most], torch.cat(over, dim=1)
+
+    def ending(self, done_logits: Tensor, total: Tensor) -> Tensor:
+        """Probability that a sequence ends at a step, if it has come so far, (B, S).
+
+        Where both classes of done are weighed alike in training, done gets as many times as likely
+        as there are things; dividing its odds by their number takes that back.
+
+        Args:
+            done_logits: (B, S).
+            total: (B, 1), ``number_left`` of the first step.
+
+        Source: Elkan, 2001, The Foundations of Cost-Sensitive Learning (odds and class weights).
+        """
+        if self.done_balance != "steps":
+            done_logits = done_logits - total.clamp_min(1).log()
+        return done_logits.sigmoid()
 
     def predict(
         self,
@@ -173,8 +215,8 @@ class SequentialAttentionHead(BaseHead):
 
         Returns:
             For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
-            as :meth:`forward`, and ``done_probability`` (1, M + 1), of every step and of the one
-            that ended it.
+            as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
+            every step and of the one that ended it.
 
         Raises:
             ValueError: A flip test.
@@ -223,20 +265,31 @@ class SequentialAttentionHead(BaseHead):
         if not self.named:  # the padding that all pictures have
             longest = max(1, int(valid.sum(dim=1).max()))
             points, valid = points[:, :longest], valid[:, :longest]
-        given = points
-        if self.training and self.given_noise:
-            given = points + self.given_noise * torch.randn_like(points)
+        given, marked = self._given(feats[-1], points, valid)
         steps = self.attention(feats[-1], given, valid)
         count = steps.places.shape[1]
+        aimed = has_target(valid, count, self.named)
         if self.target == "nearest":
-            index = nearest_target(steps.places.detach(), points, valid)
-            wanted = unmarked(valid, count)
+            wanted = unmarked(valid, marked)
+            index = nearest_target(steps.places.detach(), points, wanted)
         else:
             index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
-            wanted = one_hot(index, points.shape[1]).to(points)
+            wanted = one_hot(index, points.shape[1]) * aimed[..., None]
         target = points.gather(1, index[..., None].expand(-1, -1, 2))
-        aimed = has_target(valid, count, self.named)
         return Lesson(steps, given, points, wanted, target, aimed, *done_target(valid, count))
+
+    def _given(self, features: Tensor, points: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """The points that steps are given, (B, N, 2), and which true ones each marks, (B, N, N)."""
+        marked = torch.diag_embed(valid)
+        if not self.training:
+            return points, marked
+        given = points
+        if self.own_share:
+            own = self.attention.winners(features, points.shape[1])
+            drawn = torch.rand(len(points), 1, 1, device=points.device) < self.own_share
+            given = torch.where(drawn, own, points)
+            marked = torch.where(drawn, marks(own, points, valid, self.own_radius), marked)
+        return given + self.given_noise * torch.randn_like(points), marked
 
     def place_losses(self, lesson: Lesson, feats: Sequence[Tensor]) -> dict[str, Tensor]:
         """What is lost and read about places."""
@@ -246,16 +299,23 @@ class SequentialAttentionHead(BaseHead):
         near = -squared_distances(lesson.points, cells) / (2 * self.attention_sigma**2)
         with torch.autocast(target.device.type, enabled=False):
             share = lesson.wanted @ near.softmax(dim=-1)
-        share = share / lesson.wanted.sum(dim=-1, keepdim=True).clamp_min(1)
+        number = lesson.wanted.sum(dim=-1)
+        share = share / number.clamp_min(1)[..., None]
         entropy = -(share * steps.attention.log_softmax(dim=-1)).sum(dim=-1)
+        log_left = steps.attention.logsumexp(dim=-1)
+        best = number - torch.special.xlogy(number, number)
+        unlikely = poisson_nll_loss(log_left, number, reduction="none") - best
+        off = (log_left.detach().exp() - number).abs()
         half_size = target.new_tensor(self.decoder.input_size) / 2
         error_px = ((steps.places.detach() - target) * half_size).norm(dim=-1)
         return dict(
             loss_x=share_x,
             loss_y=share_y,
             loss_attention=self.attention_weight * weighted_mean(entropy, weights),
+            loss_number=self.number_weight * weighted_mean(unlikely, lesson.counted),
             spatial=(share_x + share_y).detach(),
             error_px=weighted_mean(error_px, weights),
+            number_error=weighted_mean(off, lesson.counted),
         )
 
     def done_losses(self, lesson: Lesson) -> dict[str, Tensor]:

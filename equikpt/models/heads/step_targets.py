@@ -16,7 +16,7 @@ def next_target(steps: int, points: int, device: torch.device) -> Tensor:
     return torch.arange(steps, device=device).clamp_max(points - 1)
 
 
-def nearest_target(predicted: Tensor, points: Tensor, valid: Tensor) -> Tensor:
+def nearest_target(predicted: Tensor, points: Tensor, left: Tensor) -> Tensor:
     """Index of the target of each step, (B, S): the unmarked point nearest to the prediction.
 
     Any order of the points that are not marked yet gives the same targets. Where nothing is left
@@ -25,17 +25,43 @@ def nearest_target(predicted: Tensor, points: Tensor, valid: Tensor) -> Tensor:
     Args:
         predicted: (B, S, 2).
         points: (B, N, 2).
-        valid: (B, N), 0 for padding.
+        left: (B, S, N), from :func:`unmarked`.
     """
     apart = (predicted[:, :, None] - points[:, None]).abs().sum(dim=-1)
-    left = unmarked(valid, predicted.shape[1])
     return apart.masked_fill(left <= 0, torch.inf).argmin(dim=-1)
 
 
-def unmarked(valid: Tensor, steps: int) -> Tensor:
-    """1 where a point is valid and a step does not know it yet, (B, S, N), from valid (B, N)."""
-    known = torch.ones(steps, valid.shape[1], device=valid.device).tril(-1)
-    return valid[:, None] * (1 - known)
+def marks(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor:
+    """Which true point each given one marks, (B, M, N) of 0 and 1.
+
+    In their order each given point marks the nearest that none before it has marked, if that is
+    within the radius; else none.
+
+    Args:
+        given: (B, M, 2).
+        points: (B, N, 2).
+        valid: (B, N), 0 for padding.
+        radius: In units of places.
+    """
+    apart = torch.cdist(given, points, compute_mode="donot_use_mm_for_euclid_dist")
+    free, rows = valid > 0, []
+    for distance in apart.unbind(dim=1):
+        near, index = distance.masked_fill(~free, torch.inf).min(dim=-1, keepdim=True)
+        row = torch.zeros_like(valid).scatter(1, index, (near <= radius).to(valid))
+        free = free & (row <= 0)
+        rows.append(row)
+    return torch.stack(rows, dim=1)
+
+
+def unmarked(valid: Tensor, marked: Tensor) -> Tensor:
+    """1 where a point is valid and nothing that a step knows marks it, (B, M + 1, N).
+
+    Args:
+        valid: (B, N).
+        marked: (B, M, N): which of them each given point marks; the identity for true points.
+    """
+    before = torch.cat([torch.zeros_like(marked[:, :1]), marked.cumsum(dim=1)], dim=1)
+    return valid[:, None] * (1 - before)
 
 
 def has_target(valid: Tensor, steps: int, named: bool) -> Tensor:

@@ -11,7 +11,7 @@ et al., 1998, https://doi.org/10.1109/34.730558).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,9 @@ from equikpt.models.layers.places import (
     squared_distances,
 )
 from equikpt.models.layers.working_memory import WorkingMemory, feed_forward, split_heads
+
+MOST_MORE = 10.0
+"""Things that are still expected, beyond which their number tells nothing about done."""
 
 
 class Scene(NamedTuple):
@@ -46,9 +49,9 @@ class Look(NamedTuple):
     state: Tensor
     """(B, S, D)."""
     attention: Tensor
-    """(B, S, T) logits of the pointing map, summed over heads."""
+    """(B, S, T) logits of the map, the mean of its heads."""
     guess: Tensor
-    """(B, S, 2): the place that the map points at."""
+    """(B, S, 2): the place that it points at."""
 
 
 class Glimpse(nn.Module):
@@ -88,7 +91,13 @@ class Steps(NamedTuple):
     done_logits: Tensor
     """(B, S)."""
     attention: Tensor
-    """(B, S, T) logits of the first glimpse's map, which sees the whole input."""
+    """(B, S, T): the first glimpse's map, which sees the whole input, as the log of how many things
+    that are not marked lie in each cell."""
+
+    @property
+    def number_left(self) -> Tensor:
+        """How many things are not marked, (B, S): the sum of the map."""
+        return self.attention.logsumexp(dim=-1).exp()
 
 
 @dataclass
@@ -100,6 +109,8 @@ class Memory:
     """(B, 1, T): the dents of all points so far."""
     number: int
     """Steps done."""
+    total: Tensor | None
+    """(B, 1): how many things the first step saw; None before it."""
 
 
 class SequentialAttention(nn.Module):
@@ -108,7 +119,9 @@ class SequentialAttention(nn.Module):
     A step starts from what the working memory knows. Its first glimpse sees the whole input, its
     guess is the highest cell; each further glimpse sees a narrower Gaussian around the guess before
     it, and moves the guess to the mean of what it attends to. What is already marked is inhibited
-    in all of them. Read-outs add an offset in x and in y, and tell whether nothing is left.
+    in all of them. Read-outs add an offset in x and in y, and tell whether nothing is left: from
+    the step's state, the height and the sum of its map, and how many things the first step's map
+    had more than are marked.
 
     Args:
         channels: C of the features.
@@ -153,8 +166,8 @@ class SequentialAttention(nn.Module):
         self.inhibition = InhibitionOfReturn(return_sigma, return_strength)
         self.glimpses = nn.ModuleList(Glimpse(width, heads) for _ in range(num_glimpses))
         self.offset_x, self.offset_y = _offset(width), _offset(width)
-        # beside the state, how far the map's peak and its sum rise above it: is anything left?
-        self.done = nn.Sequential(nn.Linear(width + 2, width), nn.GELU(), nn.Linear(width, 1))
+        self.level = nn.Parameter(torch.tensor(-5.0))
+        self.done = nn.Sequential(nn.Linear(width + 3, width), nn.GELU(), nn.Linear(width, 1))
 
     def scene(self, features: Tensor) -> Scene:
         """What all steps look at, computed once a picture."""
@@ -175,14 +188,16 @@ class SequentialAttention(nn.Module):
         """
         scene = self.scene(features)
         state = self.memory(features, points, valid)
-        return self.look(scene, state, self.inhibition(points, valid, scene.places))
+        looked = self.look(scene, state, self.inhibition(points, valid, scene.places))
+        marked = torch.arange(state.shape[1], device=state.device)
+        return self._read(looked, marked)
 
     def first(self, scene: Scene) -> tuple[Steps, Memory]:
         """The first step, which knows no points."""
         pictures = len(scene.keys)
         start = self.memory.start.expand(pictures, 1, -1)
         nothing = torch.zeros(pictures, 1, len(scene.places), device=start.device)
-        memory = Memory([None] * len(self.memory.layers), nothing, 0)
+        memory = Memory([None] * len(self.memory.layers), nothing, 0, None)
         return self._advance(scene, start, memory)
 
     def next(
@@ -191,34 +206,63 @@ class SequentialAttention(nn.Module):
         """The step after a further point (B, 1, 2), valid (B, 1)."""
         token = self.memory.tokens(scene.features, point, valid)
         dent = self.inhibition.dents(point, valid, scene.places)
-        memory = Memory(memory.caches, memory.inhibition + dent, memory.number)
-        return self._advance(scene, token, memory)
+        return self._advance(scene, token, replace(memory, inhibition=memory.inhibition + dent))
+
+    @torch.no_grad()
+    def winners(self, features: Tensor, number: int) -> Tensor:
+        """The highest cells of the first step's map, each inhibiting those after it, (B, number, 2).
+
+        Next to what inference would point at, for the price of one step.
+
+        Source: Koch and Ullman, 1985, https://doi.org/10.1007/978-94-009-3833-5_5 (winner takes
+        all).
+        """
+        scene = self.scene(features)
+        first, _ = self.first(scene)
+        left, valid = first.attention, torch.ones_like(first.done_logits)
+        places = []
+        for _ in range(number):
+            places.append(scene.places[left.argmax(dim=-1)])
+            left = left + self.inhibition.dents(places[-1], valid, scene.places)
+        return torch.cat(places, dim=1)
 
     def _advance(self, scene: Scene, token: Tensor, memory: Memory) -> tuple[Steps, Memory]:
         state, caches = self.memory.step(token, memory.number, memory.caches)
-        steps = self.look(scene, state, memory.inhibition)
-        return steps, Memory(caches, memory.inhibition, memory.number + 1)
+        looked = self.look(scene, state, memory.inhibition)
+        steps = self._read(looked, memory.number, memory.total)
+        total = steps.number_left if memory.total is None else memory.total
+        return steps, Memory(caches, memory.inhibition, memory.number + 1, total)
 
-    def look(self, scene: Scene, state: Tensor, inhibition: Tensor) -> Steps:
-        """All glimpses of steps that know ``state`` (B, S, D) and ``inhibition`` (B, S, T)."""
-        first = self.glimpses[0](state, scene, inhibition)
-        peak, cell = first.attention.max(dim=-1)
-        guess, state = scene.places[cell], first.state
+    def look(self, scene: Scene, state: Tensor, inhibition: Tensor) -> Look:
+        """All glimpses of steps that know ``state`` (B, S, D) and ``inhibition`` (B, S, T).
+
+        Of the result, the attention is that of the first glimpse, all else of the last.
+        """
+        first = self.glimpses[0](state, scene, inhibition + self.level)
+        guess, state = scene.places[first.attention.argmax(dim=-1)], first.state
         for number, glimpse in enumerate(self.glimpses[1:], start=1):
             bias = inhibition + self.foveation(guess.detach(), scene.places, number)
             state, _, guess = glimpse(state, scene, bias)
-        places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
-        # a softmax does not fix the level of its logits, so that of the map is taken off
-        level = first.attention.mean(dim=-1)
-        left = torch.stack([peak, first.attention.logsumexp(dim=-1)], dim=-1) - level[..., None]
-        done = self.done(torch.cat([state, left.to(state)], dim=-1))[..., 0]
-        return Steps(places, done.float(), first.attention)
+        return Look(state, first.attention, guess)
 
-    def share_near(self, scene: Scene, steps: Steps) -> Tensor:
-        """Share of each step's map within twice the narrowest sigma of its place, (B, S)."""
+    def _read(self, looked: Look, marked: Tensor | int, total: Tensor | None = None) -> Steps:
+        """What steps say that know ``marked`` points (S,); ``total`` is the first's sum of the map."""
+        state, attention, guess = looked
+        places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
+        # done only reads the map, which has a loss of its own
+        left = attention.detach().logsumexp(dim=-1)
+        if total is None:
+            total = left[:, :1].exp()
+        more = (total - marked).clamp(-MOST_MORE, MOST_MORE)
+        evidence = torch.stack([attention.detach().amax(dim=-1), left, more], dim=-1)
+        done = self.done(torch.cat([state, evidence.to(state)], dim=-1))[..., 0]
+        return Steps(places, done.float(), attention)
+
+    def number_near(self, scene: Scene, steps: Steps) -> Tensor:
+        """How many things lie within twice the narrowest sigma of each step's place, (B, S)."""
         radius = 2 * self.foveation.sigma(max(1, len(self.glimpses) - 1))
         near = squared_distances(steps.places, scene.places) <= radius**2
-        return (steps.attention.softmax(dim=-1) * near).sum(dim=-1)
+        return (steps.attention.exp() * near).sum(dim=-1)
 
 
 def _offset(width: int) -> nn.Sequential:

@@ -13,8 +13,8 @@ from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
+from equikpt.models.heads.step_targets import marks, unmarked  # noqa: E402
 from equikpt.models.layers.places import cell_places, squared_distances  # noqa: E402
-from equikpt.models.layers.sequential_attention import SequentialAttention  # noqa: E402
 
 SIZE = 64
 PLACES = torch.tensor(
@@ -49,8 +49,8 @@ def samples(points: torch.Tensor = PLACES, valid: torch.Tensor = VALID) -> list[
 def test_what_is_lost_and_what_is_read(feats):
     losses = make_head().loss(feats, samples())
     assert set(losses) == {
-        "loss_x", "loss_y", "loss_done", "loss_attention", "spatial", "error_px", "done_accuracy",
-        "going_accuracy",
+        "loss_x", "loss_y", "loss_done", "loss_attention", "loss_number", "spatial", "error_px",
+        "number_error", "done_accuracy", "going_accuracy",
     }  # fmt: skip
     assert all(value.ndim == 0 and torch.isfinite(value) for value in losses.values())
     torch.testing.assert_close(losses["spatial"], losses["loss_x"] + losses["loss_y"])
@@ -95,12 +95,12 @@ def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
 @pytest.mark.parametrize(
     ("target", "shown"),
     [
-        ("next", [[1, 0, 0], [0, 1, 0], [0, 0, 1]]),
-        ("nearest", [[1, 1, 1], [0, 1, 1], [0, 0, 1]]),
+        ("next", [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]),
+        ("nearest", [[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]]),
     ],
 )
 def test_the_map_shows_the_target_or_all_that_is_left(feats, target, shown):
-    assert make_head(target=target).teach(feats, samples()).wanted[0, :3].tolist() == shown
+    assert make_head(target=target).teach(feats, samples()).wanted[0].tolist() == shown
 
 
 @pytest.mark.parametrize("target", ["next", "nearest"])
@@ -185,29 +185,83 @@ def test_named_steps_are_all_predicted(feats):
     assert [each.keypoints.shape for each in head.predict(feats, samples())] == [(1, 3, 2)] * 2
 
 
-def test_scores_say_how_much_of_the_map_or_that_something_was_left(feats, monkeypatch):
-    looked: list[int] = []
-    measure = SequentialAttention.share_near
+@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
+def test_scores_say_how_many_things_are_near_up_to_one(feats, named):
+    head = make_head(**(dict(order="given", mode="keypoints") if named else {}), done_threshold=1.1)
+    for level, expected in ((-50.0, 0.0), (50.0, 1.0)):
+        torch.nn.init.constant_(head.attention.level, level)
+        with torch.no_grad():
+            instances = head.predict(feats, samples())
+        for instance in instances:
+            assert instance.keypoint_scores[0] == pytest.approx([expected] * 3, abs=1e-6)
 
-    def counted(attention, scene, steps):
-        looked.append(steps.places.shape[1])
-        return measure(attention, scene, steps)
 
-    monkeypatch.setattr(SequentialAttention, "share_near", counted)
-    unnamed, named = make_head(), make_head(order="given", mode="keypoints")
-    for head in (unnamed, named):
-        head.loss(feats, samples())
-    assert looked == []  # nothing that a training reads
-    for instance in unnamed.predict(feats, samples()):
-        left = 1 - instance.done_probability[0, : instance.keypoints.shape[1]]
-        np.testing.assert_array_equal(instance.keypoint_scores[0], left)
-    assert looked == []
-    (first, _) = named.predict(feats, samples())
-    assert looked == [4]  # all steps in one go
-    scene = named.attention.scene(feats[-1])
-    step, _ = named.attention.first(scene)
-    expected = measure(named.attention, scene, step)[0, 0].item()
-    assert first.keypoint_scores[0, 0] == pytest.approx(expected, rel=1e-5)
+def test_a_map_with_as_many_things_as_are_left_costs_nothing(feats):
+    """Whatever its shape; any other sum costs more, as the Poisson distribution has it."""
+    head = make_head(target="nearest", order="random", number_weight=1.0)
+    lesson = head.teach(feats, samples())
+    left = lesson.wanted.sum(dim=-1)
+
+    def loss(number: torch.Tensor) -> dict[str, torch.Tensor]:
+        attention = lesson.steps.attention.log_softmax(dim=-1) + number.log()[..., None]
+        steps = lesson.steps._replace(attention=attention)
+        return head.place_losses(lesson._replace(steps=steps), feats)
+
+    right = loss(left.clamp_min(1e-6))
+    assert right["loss_number"].item() == pytest.approx(0.0, abs=1e-4)
+    assert right["number_error"].item() == pytest.approx(0.0, abs=1e-4)
+    one_more = loss(left + 1)
+    assert one_more["number_error"].item() == pytest.approx(1.0, abs=1e-4)
+    counted = lesson.counted > 0
+    poisson = (
+        torch.distributions.Poisson(left[counted] + 1),
+        torch.distributions.Poisson(left[counted].clamp_min(1e-6)),
+    )
+    expected = (poisson[1].log_prob(left[counted]) - poisson[0].log_prob(left[counted])).mean()
+    torch.testing.assert_close(one_more["loss_number"], expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(one_more["loss_attention"], right["loss_attention"])
+
+
+def test_own_points_are_given_to_a_share_of_the_pictures_in_training(feats):
+    head = make_head(target="nearest", order="random", own_share=1.0, own_radius=0.3)
+    own = head.attention.winners(feats[-1], 3)
+    head.train()
+    lesson = head.teach(feats, samples())
+    torch.testing.assert_close(lesson.given, own)
+    marked = marks(own, PLACES, VALID, radius=0.3)
+    assert torch.equal(lesson.wanted, unmarked(VALID, marked))
+    assert lesson.done[0].tolist() == [0, 0, 0, 1]  # after as many points as there are true ones
+    assert lesson.done[1, 1].item() == 1
+    head.own_share = 0.5
+    torch.manual_seed(0)
+    drawn = [head.teach(feats, samples()).given for _ in range(60)]
+    shares = torch.stack([(given == own).all(dim=(1, 2)) for given in drawn]).float().mean(dim=0)
+    assert ((shares > 0.3) & (shares < 0.7)).all()
+    head.eval()
+    torch.testing.assert_close(head.teach(feats, samples()).given, PLACES)
+
+
+def test_what_balancing_did_to_the_odds_of_done_is_taken_back():
+    """Odds of 3 to 1 among 6 things are 1 to 2 a step; a sequence is over as soon as at any step."""
+    logits, total = torch.log(torch.tensor([[3.0, 3.0]])), torch.tensor([[6.0]])
+    balanced, plain = make_head(done_balance="balanced"), make_head(done_balance="steps")
+    torch.testing.assert_close(balanced.ending(logits, total), torch.full((1, 2), 1 / 3))
+    torch.testing.assert_close(plain.ending(logits, total), torch.full((1, 2), 3 / 4))
+    few = torch.tensor([[0.2]])  # less than one thing changes nothing
+    torch.testing.assert_close(balanced.ending(logits, few), plain.ending(logits, few))
+
+
+def test_a_sequence_is_over_once_it_has_ended(feats):
+    head = make_head(done_threshold=1.1)
+    with torch.no_grad():
+        _, _, over = head(feats)
+        scene = head.attention.scene(feats[-1])
+        steps, memory = head.attention.first(scene)
+        second, _ = head.attention.next(scene, memory, steps.places, torch.ones(2, 1))
+    ends = torch.cat([steps.done_logits, second.done_logits], dim=1).sigmoid()
+    torch.testing.assert_close(over[:, 0], ends[:, 0])
+    torch.testing.assert_close(over[:, 1], 1 - (1 - ends[:, 0]) * (1 - ends[:, 1]))
+    assert (over.diff(dim=1) > 0).all()
 
 
 def test_done_weight_and_attention_weight_are_factors(feats):
@@ -229,6 +283,8 @@ def test_done_weight_and_attention_weight_are_factors(feats):
         (dict(target="last"), "expected target to be one of next, nearest"),
         (dict(done_balance="half"), "expected done_balance to be one of steps, balanced, sampled"),
         (dict(mode="keypoints", target="nearest"), "whose steps have names"),
+        (dict(own_share=0.5), "0 unless target='nearest', got own_share=0.5, target='next'"),
+        (dict(own_share=1.5, target="nearest"), "expected own_share from 0 to 1"),
     ],
 )
 def test_wrong_options_say_what_is_right(options, message):

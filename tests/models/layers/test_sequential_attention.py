@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -105,20 +107,47 @@ def test_glimpses_stay_near_the_highest_cell(inputs):
 
 
 @torch.no_grad()
-def test_a_flat_map_has_the_share_of_the_cells_that_are_near(attention):
+def test_how_many_things_the_map_has_near_a_place(attention):
     scene = attention.scene(torch.zeros(2, 8, 48, 48))
     places = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
     flat = Steps(places, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
     radius = 2 * attention.foveation.sigma(3)
     for picture, step in ((0, 0), (0, 1), (1, 0)):
         near = (scene.places - places[picture, step]).norm(dim=-1) <= radius
-        share = attention.share_near(scene, flat)[picture, step]
-        assert share.item() == pytest.approx(near.float().mean().item())
-    sharp = flat._replace(attention=torch.zeros_like(flat.attention))
+        number = attention.number_near(scene, flat)[picture, step]
+        assert number.item() == pytest.approx(near.sum().item())  # one in each cell
+    sharp = flat._replace(attention=torch.full_like(flat.attention, -50.0))
     cell = int((scene.places - places[0, 1]).norm(dim=-1).argmin())
-    sharp.attention[:, 1, cell] = 50.0
+    sharp.attention[:, 1, cell] = math.log(0.7)
     at_cell = sharp._replace(places=scene.places[cell].expand(2, 2, 2))
-    assert attention.share_near(scene, at_cell)[:, 1].tolist() == pytest.approx([1.0, 1.0])
+    assert attention.number_near(scene, at_cell)[:, 1].tolist() == pytest.approx([0.7, 0.7])
+    assert sharp.number_left[:, 1].tolist() == pytest.approx([0.7, 0.7])
+
+
+@torch.no_grad()
+def test_winners_are_high_cells_apart_from_each_other(inputs):
+    torch.manual_seed(0)
+    attention = SequentialAttention(8, width=16, heads=2, return_strength=20.0)
+    features = inputs[0]
+    scene = attention.scene(features)
+    first = attention.first(scene)[0].attention[:, 0]
+    winners = attention.winners(features, 4)
+    torch.testing.assert_close(winners[:, 0], scene.places[first.argmax(dim=-1)])
+    cells = (winners[:, :, None] - scene.places).norm(dim=-1).argmin(dim=-1)
+    # dents are narrower than cells here, so that the winners are the highest cells, in that order
+    assert torch.equal(cells, first.topk(4).indices)
+
+
+@torch.no_grad()
+def test_a_point_lowers_the_number_that_is_left(attention, inputs):
+    steps = attention(*inputs)
+    scene = attention.scene(inputs[0])
+    state = torch.zeros(2, 6, 16)  # all else the same
+    inhibition = attention.inhibition(*inputs[1:], scene.places)
+    looked = attention.look(scene, state, inhibition)
+    left = steps._replace(attention=looked.attention).number_left
+    assert (left.diff(dim=1)[0] < 0).all()
+    assert left[1, 3] == left[1, 2]  # the point before it is missing
 
 
 def test_every_parameter_learns(attention, inputs):
