@@ -210,7 +210,7 @@ class SequentialAttention(nn.Module):
 
     @torch.no_grad()
     def winners(self, features: Tensor, number: int) -> Tensor:
-        """The highest cells of the first step's map, each inhibiting those after it, (B, number, 2).
+        """The highest cells of the first step's map, each inhibiting the next, (B, number, 2).
 
         Next to what inference would point at, for the price of one step.
 
@@ -246,7 +246,7 @@ class SequentialAttention(nn.Module):
         return Look(state, first.attention, guess)
 
     def _read(self, looked: Look, marked: Tensor | int, total: Tensor | None = None) -> Steps:
-        """What steps say that know ``marked`` points (S,); ``total`` is the first's sum of the map."""
+        """What steps say that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
         state, attention, guess = looked
         places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
         # done only reads the map, which has a loss of its own

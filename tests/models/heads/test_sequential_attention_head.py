@@ -242,7 +242,7 @@ def test_own_points_are_given_to_a_share_of_the_pictures_in_training(feats):
 
 
 def test_what_balancing_did_to_the_odds_of_done_is_taken_back():
-    """Odds of 3 to 1 among 6 things are 1 to 2 a step; a sequence is over as soon as at any step."""
+    """Odds of 3 to 1 among 6 things are 1 to 2."""
     logits, total = torch.log(torch.tensor([[3.0, 3.0]])), torch.tensor([[6.0]])
     balanced, plain = make_head(done_balance="balanced"), make_head(done_balance="steps")
     torch.testing.assert_close(balanced.ending(logits, total), torch.full((1, 2), 1 / 3))
