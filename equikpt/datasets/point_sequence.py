@@ -18,6 +18,9 @@ from equikpt.datasets.coco_checks import named
 from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.metainfo.points import METAINFO
 
+NO_PICTURE = "no picture"
+"""Why a record is broken whose picture is missing or none."""
+
 BORDER_PX = 2.0
 """Points so far outside the last px are moved onto it; farther ones make a record broken."""
 
@@ -56,7 +59,7 @@ class PointSequenceDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: If a file or too many pictures are missing.
-        ValueError: If an option or a file is wrong, or nothing is left.
+        ValueError: If an option, a file or too many records are wrong, or nothing is left.
 
     Source: Ranjan et al., 2021, https://arxiv.org/abs/2104.08391 (FSC-147).
     """
@@ -104,11 +107,11 @@ class PointSequenceDataset(BaseDataset):
             looked = pool.map(_size_px, paths)
             sizes = list(tqdm(looked, total=len(paths), unit="img", delay=5, disable=None))
         sound: list[dict] = []
-        broken: list[str] = []
+        broken: dict[str, str] = {}
         for name, path, size in zip(names, paths, sizes, strict=True):
             points, reason = _points(records.get(name), size)
             if points is None or size is None:
-                broken.append(f"{name}: {reason}")
+                broken[name] = reason
             else:
                 sound.append(_sample(len(sound), path, points, size))
         self._judge(broken, len(names), folder)
@@ -129,16 +132,20 @@ class PointSequenceDataset(BaseDataset):
             )
         return list(splits[self.split])
 
-    def _judge(self, broken: list[str], listed: int, folder: str) -> None:
+    def _judge(self, broken: dict[str, str], listed: int, folder: str) -> None:
         """Name broken records; stop at too many."""
         if not broken:
             return
-        told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({named(broken)})"
+        each = named([f"{name}: {reason}" for name, reason in broken.items()])
+        told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({each})"
         if len(broken) > self.max_missing_share * listed:
-            raise FileNotFoundError(
-                f"{told}; expected pictures under {folder or os.getcwd()}: correct data_root and "
-                f"data_prefix, or raise max_missing_share (now {self.max_missing_share})"
-            )
+            raised = f"raise max_missing_share (now {self.max_missing_share})"
+            if NO_PICTURE in broken.values():
+                raise FileNotFoundError(
+                    f"{told}; expected pictures under {folder or os.getcwd()}: correct data_root "
+                    f"and data_prefix, or {raised}"
+                )
+            raise ValueError(f"{told}; expected points inside their pictures: correct or {raised}")
         MMLogger.get_current_instance().warning(f"{told}; they are left out")
 
     def _examine(self, samples: list[dict]) -> None:
@@ -196,7 +203,7 @@ def _size_px(path: str) -> tuple[int, int] | None:
 def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | None, str]:
     """Points (N, 2) of a record, in its picture; or None and why."""
     if size is None:
-        return None, "no picture"
+        return None, NO_PICTURE
     if not isinstance(record, dict) or not isinstance(record.get("points"), list):
         return None, "no points"
     try:

@@ -129,7 +129,10 @@ def test_broken_records_are_named_and_left_out(root, fault, caplog, monkeypatch)
     with caplog.at_level(logging.WARNING, logger="broken_records"):
         assert counts(read(root, max_missing_share=0.5)) == [1, 4]
     assert told in caplog.text
-    with pytest.raises(FileNotFoundError, match="raise max_missing_share"):
+    missing = "no picture" in told
+    error = FileNotFoundError if missing else ValueError
+    wanted = "pictures under" if missing else "points inside their pictures"
+    with pytest.raises(error, match=f"expected {wanted}.* raise max_missing_share"):
         read(root, max_missing_share=0.1)
 
 

@@ -12,12 +12,17 @@ max_points = 64  # pictures with more are left out
 val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.0)]
 train_geometry = [
     *val_geometry,
-    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
+    # any way up: what is counted has no upright, and a few hundred pictures are soon known by heart
+    dict(
+        type="RandomFlipKeypoints",
+        prob=[0.25, 0.25, 0.25],
+        direction=["horizontal", "vertical", "diagonal"],
+    ),
     dict(
         type="FastRandomBBoxTransform",
-        rotate_factor=10,
-        rotate_prob=0.3,
-        scale_factor=(0.8, 1.2),
+        rotate_factor=45,
+        rotate_prob=0.6,
+        scale_factor=(0.7, 1.4),
         scale_prob=1.0,
         shift_factor=0.08,
         shift_prob=0.5,

@@ -166,7 +166,7 @@ class SequentialAttention(nn.Module):
         self.inhibition = InhibitionOfReturn(return_sigma, return_strength)
         self.glimpses = nn.ModuleList(Glimpse(width, heads) for _ in range(num_glimpses))
         self.offset_x, self.offset_y = _offset(width), _offset(width)
-        self.level = nn.Parameter(torch.tensor(-5.0))
+        self.level = nn.Parameter(torch.tensor(-5.0))  # a sum of 16 over 48 × 48 cells at first
         self.done = nn.Sequential(nn.Linear(width + 3, width), nn.GELU(), nn.Linear(width, 1))
 
     def scene(self, features: Tensor) -> Scene:
