@@ -87,6 +87,7 @@ def build_config(args, variant: str) -> Config:
     flat = args.epochs // 3
     cfg.randomness.seed = args.seed
     cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs)
+    cfg.optim_wrapper.optimizer.lr *= TRAINING_BATCH / cfg.train_dataloader.batch_size
     cfg.train_dataloader.batch_size = TRAINING_BATCH
     cfg.param_scheduler[0].end = WARM_UP
     cfg.param_scheduler[1].update(begin=flat, end=args.epochs, T_max=args.epochs - flat)

@@ -10,13 +10,14 @@ _base_ = [
     "_base_/runtime_pointing.py",
     "_base_/models/sequential.py",
     "_base_/datasets/horse26.py",
-    "_base_/schedules/pointing_60e.py",
+    "_base_/schedules/pointing_40e.py",
 ]
 
 default_hooks = dict(
     checkpoint=dict(save_best="coco/AP", rule="greater"),
     early_stopping=dict(monitor="coco/AP", rule="greater", patience=20),
 )
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 auto_scale_lr = dict(base_batch_size=16)
 
 # each point keeps the place of its name

@@ -1,10 +1,10 @@
-# Up to 60 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest, at one
+# Up to 40 epochs, early stopping permitting: warm-up, a flat fifth, a cosine for the rest, at one
 # rate for all.
-train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=1)
 
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
+    optimizer=dict(type="AdamW", lr=2.5e-4, weight_decay=0.05, fused=True),
     constructor="LayerwiseLrConstructor",
     paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
     clip_grad=dict(max_norm=1.0, norm_type=2),
@@ -14,9 +14,9 @@ param_scheduler = [
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,
-        begin=20,
-        end=60,
-        T_max=40,
+        begin=8,
+        end=40,
+        T_max=32,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
