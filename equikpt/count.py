@@ -24,6 +24,8 @@ class Count:
     Args:
         picture: Path as given.
         count: Number of points; None where the picture cannot be read.
+        interval: Least and most things that there may well be, inclusive; see
+            :data:`~equikpt.models.heads.sequential_attention_head.INTERVAL`.
         points: [x, y] each, in px of the picture, in the order of pointing.
         scores: One for each point, 0 to 1.
         complete: Whether the head said done; False where it was stopped at its most points.
@@ -32,6 +34,7 @@ class Count:
 
     picture: str
     count: int | None
+    interval: list[int] | None
     points: list[list[float]]
     scores: list[float]
     complete: bool
@@ -88,7 +91,7 @@ def count(
         try:
             picture = read_picture(path)
         except OSError as error:
-            yield Count(path, None, [], [], False, " ".join(str(error).split()))
+            yield Count(path, None, None, [], [], False, " ".join(str(error).split()))
             continue
         (found,) = predictor(picture, [whole_picture(picture)])
         points, scores = found.keypoints[0], found.keypoint_scores[0]
@@ -99,6 +102,7 @@ def count(
         yield Count(
             path,
             len(points),
+            found.number_interval[0].tolist(),
             np.round(points, 1).tolist(),
             np.round(scores, 3).tolist(),
             complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
@@ -109,8 +113,10 @@ def format_count(found: Count) -> str:
     """One line for a terminal."""
     if found.count is None:
         return f"{found.picture}: not counted, {found.problem}"
-    more = "" if found.complete else " or more: stopped at the most points of the config"
-    return f"{found.picture}: {found.count}{more}"
+    if not found.complete:
+        return f"{found.picture}: {found.count} or more: stopped at the most points of the config"
+    least, most = found.interval or (found.count, found.count)
+    return f"{found.picture}: {found.count} ({least} to {most})"
 
 
 def write_counts(counts: Sequence[Count], path: Path) -> None:

@@ -28,6 +28,7 @@ class Predictor:
                 keypoints=points[None],
                 keypoint_scores=np.full((1, len(points)), 0.75),
                 done_probability=np.array([done]),
+                number_interval=np.array([[len(points), len(points) + 3]]),
             )
         ]
 
@@ -56,6 +57,7 @@ def test_counts_are_the_points_of_each_picture(pictures):
     two, none, three, broken, absent = count(pictures, Predictor())
     assert (two.count, two.points, two.scores) == (2, [[3, 4], [7, 9]], [0.75, 0.75])
     assert (none.count, none.points, none.complete) == (0, [], True)
+    assert (two.interval, none.interval, broken.interval) == ([2, 5], [0, 3], None)
     assert two.complete
     assert not three.complete
     assert broken.count is None
@@ -66,7 +68,7 @@ def test_counts_are_the_points_of_each_picture(pictures):
 
 def test_one_line_each(pictures):
     lines = [format_count(found) for found in count(pictures, Predictor())]
-    assert lines[0].endswith("two.png: 2")
+    assert lines[0].endswith("two.png: 2 (2 to 5)")
     assert lines[2].endswith("three.png: 3 or more: stopped at the most points of the config")
     assert "broken.png: not counted, expected a picture" in lines[3]
 

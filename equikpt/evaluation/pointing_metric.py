@@ -21,9 +21,11 @@ class PointingMetric(BaseMetric):
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.point_matching`);
-    ``count_MAE`` and ``count_RMSE``; ``error_px`` and ``error_px_median``, of the distances of
-    matched points, in px of the input; ``duplicates``, the share of predicted points on a thing
-    that another has marked; ``done_recall`` and ``done_precision`` over the steps of all sequences:
+    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of pictures whose number lies
+    in the interval that the head gives, which is to hold 0.8; ``error_px`` and
+    ``error_px_median``, of the distances of matched points, in px of the input; ``duplicates``, the
+    share of predicted points on a thing that another has marked; ``done_recall`` and
+    ``done_precision`` over the steps of all sequences:
     a step should say done where the points before it match all true ones; ``going_recall``, the
     share of the other steps that went on. With ``mean_count``, ``count_MAE_of_mean`` is the control
     that always answers it.
@@ -75,6 +77,9 @@ class PointingMetric(BaseMetric):
                 np.asarray(found["done_probability"], float)[0] >= self.done_threshold,
                 self.radius_px,
             )
+            if "number_interval" in found:
+                least, most = np.asarray(found["number_interval"])[0]
+                row["in_interval"] = bool(least <= row["true"] <= most)
             path = sample["img_path"]
             self.results.append(dict(picture=Path(path).name, **row, path=path))
 
@@ -84,6 +89,8 @@ class PointingMetric(BaseMetric):
         metrics = summarise(self.table)
         distances = np.concatenate([result["distances_px"] for result in results])
         metrics["error_px_median"] = float(np.median(distances)) if len(distances) else 0.0
+        if "in_interval" in self.table:
+            metrics["count_in_interval"] = float(self.table["in_interval"].mean())
         if self.mean_count is not None:
             away = (self.table["true"] - self.mean_count).abs()
             metrics["count_MAE_of_mean"] = float(away.mean())

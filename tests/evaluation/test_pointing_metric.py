@@ -121,6 +121,14 @@ def test_two_pictures_by_hand():
     assert found["pointing/going_recall"] == pytest.approx(3 / 4)
 
 
+def test_share_of_pictures_whose_number_is_in_the_interval():
+    pictures = [sample(ROW, ROW, [0, 0, 0, 1]) for _ in range(4)]
+    assert "pointing/count_in_interval" not in metrics(*pictures)
+    for picture, interval in zip(pictures, ([3, 3], [0, 3], [4, 9], [0, 2]), strict=True):
+        picture["pred_instances"]["number_interval"] = np.array([interval])
+    assert metrics(*pictures)["pointing/count_in_interval"] == 1 / 2
+
+
 def test_mean_and_median_of_the_distances():
     found = metrics(
         sample(ROW, ROW + np.array([[1, 0], [2, 0], [9, 0]]), [0, 0, 0, 1]),

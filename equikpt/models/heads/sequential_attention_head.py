@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from mmpose.models.heads.base_head import BaseHead
@@ -29,6 +30,9 @@ from equikpt.models.losses.funnel_loss import FunnelLoss
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
+
+INTERVAL = (0.1, 0.9)
+"""Probabilities of being over at the ends of the interval that the number lies in."""
 
 
 class Lesson(NamedTuple):
@@ -161,21 +165,23 @@ class SequentialAttentionHead(BaseHead):
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Free-running: places (B, M, 2), scores (B, M), probabilities of being over (B, M + 1).
 
-        M is that of the picture with the most points. A picture's own points are those before its
-        first step whose probability is at least ``done_threshold``; in mode "keypoints" they are
-        all of them. Scores say how many things the map has near a point, up to 1.
+        A picture's own points are those before its first step whose probability is at least
+        ``done_threshold``; in mode "keypoints" they are all of them. It goes on after that until
+        the interval of the number has ended in all pictures (:data:`INTERVAL`), after M points.
+        Scores say how many things the map has near a point, up to 1.
         """
         scene = self.attention.scene(feats[-1])
         everything: list[Steps] = []
         steps, memory = self.attention.first(scene)
         total, going = steps.number_left, torch.ones_like(steps.done_logits)
+        enough = max(self.done_threshold, *INTERVAL)
         over: list[Tensor] = []
         while True:
             everything.append(steps)
             going = going * (1 - self.ending(steps.done_logits, total))
             over.append(1 - going)
             full = len(everything) > self.max_points
-            if full or not (self.named or (over[-1] < self.done_threshold).any()):
+            if full or not (self.named or (over[-1] < enough).any()):
                 break
             valid = torch.ones_like(steps.done_logits)
             steps, memory = self.attention.next(scene, memory, steps.places, valid)
@@ -216,7 +222,9 @@ class SequentialAttentionHead(BaseHead):
         Returns:
             For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
             as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
-            every step and of the one that ended it.
+            every step and of the one that ended it. In mode "points" also ``number_interval`` (1,
+            2), the least and the most things that there may well be, inclusive: the number of
+            points at the ends of :data:`INTERVAL`, at most ``max_points``.
 
         Raises:
             ValueError: A flip test.
@@ -228,16 +236,17 @@ class SequentialAttentionHead(BaseHead):
         places, scores, done = (part.detach().float().cpu().numpy() for part in self.forward(feats))
         instances = []
         for its_places, its_scores, its_done in zip(places, scores, done, strict=True):
-            ends = (its_done >= self.done_threshold).nonzero()[0]
-            count = len(its_places) if self.named or not len(ends) else int(ends[0])
+            count = len(its_places) if self.named else points_before(its_done, self.done_threshold)
             keypoints, _ = self.decoder.decode(its_places[None, :count])
-            instances.append(
-                InstanceData(
-                    keypoints=keypoints,
-                    keypoint_scores=its_scores[None, :count],
-                    done_probability=its_done[None, : count + 1],
-                )
+            instance = InstanceData(
+                keypoints=keypoints,
+                keypoint_scores=its_scores[None, :count],
+                done_probability=its_done[None, : count + 1],
             )
+            if not self.named:
+                ends = [points_before(its_done, probability) for probability in INTERVAL]
+                instance.number_interval = np.array([ends])
+            instances.append(instance)
         return instances
 
     def loss(
@@ -329,6 +338,12 @@ class SequentialAttentionHead(BaseHead):
             done_accuracy=weighted_mean(right, counted * done),
             going_accuracy=weighted_mean(right, counted * (1 - done)),
         )
+
+
+def points_before(over: np.ndarray, probability: float) -> int:
+    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
+    ends = (over >= probability).nonzero()[0]
+    return int(ends[0]) if len(ends) else len(over) - 1
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

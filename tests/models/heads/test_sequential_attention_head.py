@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -164,6 +166,23 @@ def test_learns_two_pictures_by_heart_and_runs_freely(feats, balance):
         or np.abs(first.keypoints - second.keypoints).max() > 4
         for first, second in zip(untrained, trained, strict=True)
     )
+
+
+def test_the_interval_goes_on_where_the_sequence_ends(feats):
+    """From the first step that may be its last to the first that most likely is, in 8 of 10."""
+    head = make_head(done_balance="steps")
+    torch.nn.init.zeros_(head.attention.done[-1].weight)
+    torch.nn.init.constant_(head.attention.done[-1].bias, math.log(0.5))  # 1/3 at each step
+    for instance in head.predict(feats, samples()):  # over: 0.33, 0.56, 0.70, 0.80
+        assert instance.number_interval.tolist() == [[0, 3]]  # 3 is max_points
+        assert instance.keypoints.shape == (1, 1, 2)
+        assert instance.done_probability[0] == pytest.approx([1 / 3, 5 / 9])
+    torch.nn.init.constant_(head.attention.done[-1].bias, math.log(2.0))  # 2/3, 8/9, 26/27
+    for instance in head.predict(feats, samples()):
+        assert instance.number_interval.tolist() == [[0, 2]]
+        assert instance.keypoints.shape == (1, 0, 2)
+    named = make_head(order="given", mode="keypoints")
+    assert "number_interval" not in named.predict(feats, samples())[0]
 
 
 def test_a_sequence_ends_at_the_most_points(feats):
