@@ -22,13 +22,12 @@ class PointingMetric(BaseMetric):
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.point_matching`);
     ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of pictures whose number lies
-    in the interval that the head gives, which is to hold 0.8; ``error_px`` and
-    ``error_px_median``, of the distances of matched points, in px of the input; ``duplicates``, the
-    share of predicted points on a thing that another has marked; ``done_recall`` and
-    ``done_precision`` over the steps of all sequences:
-    a step should say done where the points before it match all true ones; ``going_recall``, the
-    share of the other steps that went on. With ``mean_count``, ``count_MAE_of_mean`` is the control
-    that always answers it.
+    in the interval that the head gives, which is to hold 0.8; ``error_px`` and ``error_px_median``,
+    of the distances of matched points, in px of the input; ``duplicates``, the share of predicted
+    points on a thing that another has marked; ``done_recall`` and ``done_precision`` over the steps
+    of all sequences: a step should say done where the points before it match all true ones;
+    ``going_recall``, the share of the other steps that went on. With ``mean_count``,
+    ``count_MAE_of_mean`` is the control that always answers it.
 
     Args:
         radius_px: In px of the model's input.
