@@ -34,10 +34,8 @@ from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.files import write_text
 from equikpt.launch import parse_options
 
-TRAINING_BATCH = 4
-WARM_UP = 100
 RADIUS_PX = 20.0
-TEST_BATCH = 8
+BATCH_SIZE = 8
 
 # What each variant changes, as --cfg-options; `encoder.` stands for the codec wherever it is.
 VARIANTS: dict[str, list[str]] = {
@@ -86,10 +84,7 @@ def build_config(args, variant: str) -> Config:
         change(cfg, option)
     flat = args.epochs // 3
     cfg.randomness.seed = args.seed
-    cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs)
-    cfg.optim_wrapper.optimizer.lr *= TRAINING_BATCH / cfg.train_dataloader.batch_size
-    cfg.train_dataloader.batch_size = TRAINING_BATCH
-    cfg.param_scheduler[0].end = WARM_UP
+    cfg.train_cfg.update(max_epochs=args.epochs, val_begin=args.epochs)
     cfg.param_scheduler[1].update(begin=flat, end=args.epochs, T_max=args.epochs - flat)
     cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1, save_best=None)
     cfg.default_hooks.pop("early_stopping", None)
@@ -169,8 +164,8 @@ def pictures_of(model, cfg: Config) -> list[dict]:
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     half = np.array(model.head.decoder.input_size) / 2
     pictures = []
-    for start in tqdm(range(0, len(dataset), TEST_BATCH), desc="val", disable=None):
-        items = [dataset[index] for index in range(start, min(start + TEST_BATCH, len(dataset)))]
+    for start in tqdm(range(0, len(dataset), BATCH_SIZE), desc="val", disable=None):
+        items = [dataset[index] for index in range(start, min(start + BATCH_SIZE, len(dataset)))]
         batch = model.data_preprocessor(pseudo_collate(items), False)
         feats = model.extract_feat(batch["inputs"])
         lesson = model.head.teach(feats, batch["data_samples"])

@@ -11,7 +11,7 @@ _base_ = [
     "_base_/runtime_pointing.py",
     "_base_/models/sequential.py",
     "_base_/datasets/fsc147.py",
-    "_base_/schedules/pointing_40e.py",
+    "_base_/schedules/pointing_24e.py",
 ]
 
 # Places in -1 to 1 over the input. Points are given in random order, and the target is the nearest
@@ -23,9 +23,6 @@ codec = dict(
     order="random",
 )
 model = dict(
-    # no statistics of batches of 2: with them, counts rise and fall from epoch to epoch
-    backbone=dict(norm_eval=True),
-    neck=dict(norm_cfg=dict(type="GN", num_groups=16)),
     head=dict(
         mode="points",
         target="nearest",

@@ -10,14 +10,26 @@ _base_ = [
     "_base_/runtime_pointing.py",
     "_base_/models/sequential.py",
     "_base_/datasets/horse26.py",
-    "_base_/schedules/pointing_40e.py",
+    "_base_/schedules/pointing_24e.py",
 ]
 
 default_hooks = dict(
     checkpoint=dict(save_best="coco/AP", rule="greater"),
     early_stopping=dict(monitor="coco/AP", rule="greater", patience=20),
 )
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+train_cfg = dict(max_epochs=60, val_begin=1)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=200),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min_ratio=0.02,
+        begin=20,
+        end=60,
+        T_max=40,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
 auto_scale_lr = dict(base_batch_size=16)
 
 # each point keeps the place of its name

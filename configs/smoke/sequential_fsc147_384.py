@@ -7,7 +7,7 @@ Expected:  nothing yet in so few epochs: it is here to try the config out
 
 _base_ = "../sequential_fsc147_384.py"
 
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=10, val_begin=1)
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=20),
     dict(

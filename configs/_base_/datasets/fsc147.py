@@ -49,8 +49,8 @@ train_pixels = [
 
 train_dataloader = dict(
     _base_.train_loader,
-    batch_size=2,
-    sampler=dict(type="CappedSampler", max_samples=6000, shuffle=True),  # 3000 steps an epoch
+    batch_size=4,
+    sampler=dict(type="CappedSampler", max_samples=12000, shuffle=True),  # 3000 steps an epoch
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -16,14 +15,13 @@ class FinestLevelFPN(BaseModule):
     """Features of several strides merged, from the coarsest down, at the finest stride.
 
     Each level passes a 1 × 1 convolution to ``out_channels``; the coarser sum is enlarged
-    bilinearly and added; a 3 × 3 convolution with a norm and ReLU smooths the finest sum. MMPose's
+    bilinearly and added; a 3 × 3 convolution with BN and ReLU smooths the finest sum. MMPose's
     ``FPN`` keeps an output convolution for every level, of which a heatmap head reads one: the
     others would get no gradient, which DDP refuses.
 
     Args:
         in_channels: Channels of each level, finest first.
         out_channels: Channels of the output.
-        norm_cfg: Of the norm, as MMCV's ``build_norm_layer``.
         init_cfg: As ``BaseModule``.
 
     Raises:
@@ -33,11 +31,7 @@ class FinestLevelFPN(BaseModule):
     """
 
     def __init__(
-        self,
-        in_channels: Sequence[int],
-        out_channels: int,
-        norm_cfg: dict | None = None,
-        init_cfg: dict | None = None,
+        self, in_channels: Sequence[int], out_channels: int, init_cfg: dict | None = None
     ) -> None:
         super().__init__(
             init_cfg or dict(type="Kaiming", layer="Conv2d", nonlinearity="linear", mode="fan_in")
@@ -52,7 +46,7 @@ class FinestLevelFPN(BaseModule):
         )
         self.smooth = nn.Sequential(
             nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            build_norm_layer(norm_cfg or dict(type="BN"), out_channels)[1],
+            nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
 
