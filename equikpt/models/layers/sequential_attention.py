@@ -119,7 +119,8 @@ class SequentialAttention(nn.Module):
     A step starts from what the working memory knows. Its first glimpse sees the whole input, its
     guess is the highest cell; each further glimpse sees a narrower Gaussian around the guess before
     it, and moves the guess to the mean of what it attends to. What is already marked is inhibited
-    in all of them. Read-outs add an offset in x and in y, and tell whether nothing is left: from
+    in all of them. Read-outs add an offset in x and in y, in units of the narrowest sigma (so that
+    steps of the optimizer move it by little), and tell whether nothing is left: from
     the step's state, the height and the sum of its map, and how many things the first step's map
     had more than are marked.
 
@@ -168,6 +169,11 @@ class SequentialAttention(nn.Module):
         self.offset_x, self.offset_y = _offset(width), _offset(width)
         self.level = nn.Parameter(torch.tensor(-5.0))  # a sum of 16 over 48 × 48 cells at first
         self.done = nn.Sequential(nn.Linear(width + 3, width), nn.GELU(), nn.Linear(width, 1))
+
+    @property
+    def narrowest_sigma(self) -> float:
+        """Of the last glimpse, in units of places."""
+        return self.foveation.sigma(max(1, len(self.glimpses) - 1))
 
     def scene(self, features: Tensor) -> Scene:
         """What all steps look at, computed once a picture."""
@@ -248,7 +254,8 @@ class SequentialAttention(nn.Module):
     def _read(self, looked: Look, marked: Tensor | int, total: Tensor | None = None) -> Steps:
         """What steps say that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
         state, attention, guess = looked
-        places = guess + torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
+        offset = torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
+        places = guess + self.narrowest_sigma * offset
         # done only reads the map, which has a loss of its own
         left = attention.detach().logsumexp(dim=-1)
         if total is None:
@@ -260,7 +267,7 @@ class SequentialAttention(nn.Module):
 
     def number_near(self, scene: Scene, steps: Steps) -> Tensor:
         """How many things lie within twice the narrowest sigma of each step's place, (B, S)."""
-        radius = 2 * self.foveation.sigma(max(1, len(self.glimpses) - 1))
+        radius = 2 * self.narrowest_sigma
         near = squared_distances(steps.places, scene.places) <= radius**2
         return (steps.attention.exp() * near).sum(dim=-1)
 
@@ -268,6 +275,6 @@ class SequentialAttention(nn.Module):
 def _offset(width: int) -> nn.Sequential:
     """(..., D) to (..., 1), next to nothing at first, when the map alone points."""
     linear = nn.Linear(width, 1)
-    nn.init.normal_(linear.weight, std=1e-3)
+    nn.init.normal_(linear.weight, std=1e-2)
     nn.init.zeros_(linear.bias)
     return nn.Sequential(nn.LayerNorm(width), linear)
