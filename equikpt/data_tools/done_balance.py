@@ -21,7 +21,7 @@ from equikpt.models.heads.step_targets import DONE_BALANCES, done_target, done_w
 
 LEAST_SHARE = 0.05
 """Share of done in the loss below which a head is likely to learn never to say it: 3 % was too
-little in a published attempt, 8 % is enough (benchmarks/README.md)."""
+little in a published attempt, at 7 % half of the last steps said it (benchmarks/README.md)."""
 
 EVEN_BALANCE = "balanced"
 """What is advised where the share is too small."""
