@@ -2,7 +2,7 @@
 
 Command:   python tools/train.py configs/smoke/sequential_horse26.py --amp --data-root data/sample
 Hardware:  two CPU cores
-Expected:  AP 0.20, PCK@0.1 0.71 on 100 validation pictures after 8 epochs of 1,000 (5 minutes of a
+Expected:  AP 0.30, PCK@0.1 0.79 on 100 validation pictures after 8 epochs of 1,000 (5 minutes of a
            core, drawn horses); the RTMPose twin has AP 0.58 by then (benchmarks/README.md)
 """
 
