@@ -33,6 +33,7 @@ from equikpt.config_files import find_config, forget_pretrained
 from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.files import write_text
 from equikpt.launch import parse_options
+from equikpt.models.heads.sequence_end import ending
 
 RADIUS_PX = 20.0
 BATCH_SIZE = 8
@@ -171,7 +172,7 @@ def pictures_of(model, cfg: Config) -> list[dict]:
         lesson = model.head.teach(feats, batch["data_samples"])
         away = ((lesson.steps.places - lesson.target).numpy() * half).astype(float)
         logits, total = lesson.steps.done_logits, lesson.steps.number_left[:, :1]
-        forced_over = 1 - (1 - model.head.ending(logits, total)).cumprod(dim=1)
+        forced_over = 1 - (1 - ending(logits, total, model.head.done_balance)).cumprod(dim=1)
         places, _, over = (part.numpy() for part in model.head(feats))
         for row in range(len(items)):
             number = int(lesson.has_target[row].sum())

@@ -14,6 +14,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot, poisson_nll_loss
 
+from equikpt.models.heads.sequence_end import INTERVAL, ending, points_before
 from equikpt.models.heads.step_targets import (
     DONE_BALANCES,
     done_target,
@@ -30,9 +31,6 @@ from equikpt.models.losses.funnel_loss import FunnelLoss
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
-
-INTERVAL = (0.1, 0.9)
-"""Probabilities of being over at the ends of the interval that the number lies in."""
 
 
 class Lesson(NamedTuple):
@@ -167,7 +165,7 @@ class SequentialAttentionHead(BaseHead):
 
         A picture's own points are those before its first step whose probability is at least
         ``done_threshold``; in mode "keypoints" they are all of them. It goes on after that until
-        the interval of the number has ended in all pictures (:data:`INTERVAL`), after M points.
+        the interval of the number has ended in all pictures (``INTERVAL``), after M points.
         Scores say how many things the map has near a point, up to 1.
         """
         scene = self.attention.scene(feats[-1])
@@ -178,7 +176,7 @@ class SequentialAttentionHead(BaseHead):
         over: list[Tensor] = []
         while True:
             everything.append(steps)
-            going = going * (1 - self.ending(steps.done_logits, total))
+            going = going * (1 - ending(steps.done_logits, total, self.done_balance))
             over.append(1 - going)
             full = len(everything) > self.max_points
             if full or not (self.named or (over[-1] < enough).any()):
@@ -189,22 +187,6 @@ class SequentialAttentionHead(BaseHead):
         scores = self.attention.number_near(scene, run).clamp_max(1)
         most = self.max_points
         return run.places[:, :most], scores[:, :most], torch.cat(over, dim=1)
-
-    def ending(self, done_logits: Tensor, total: Tensor) -> Tensor:
-        """Probability that a sequence ends at a step, if it has come so far, (B, S).
-
-        Where both classes of done are weighed alike in training, done gets as many times as likely
-        as there are things; dividing its odds by their number takes that back.
-
-        Args:
-            done_logits: (B, S).
-            total: (B, 1), ``number_left`` of the first step.
-
-        Source: Elkan, 2001, The Foundations of Cost-Sensitive Learning (odds and class weights).
-        """
-        if self.done_balance != "steps":
-            done_logits = done_logits - total.clamp_min(1).log()
-        return done_logits.sigmoid()
 
     def predict(
         self,
@@ -224,7 +206,7 @@ class SequentialAttentionHead(BaseHead):
             as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
             every step and of the one that ended it. In mode "points" also ``number_interval`` (1,
             2), the least and the most things that there may well be, inclusive: the number of
-            points at the ends of :data:`INTERVAL`, at most ``max_points``.
+            points at the ends of ``INTERVAL``, at most ``max_points``.
 
         Raises:
             ValueError: A flip test.
@@ -338,12 +320,6 @@ class SequentialAttentionHead(BaseHead):
             done_accuracy=weighted_mean(right, counted * done),
             going_accuracy=weighted_mean(right, counted * (1 - done)),
         )
-
-
-def points_before(over: np.ndarray, probability: float) -> int:
-    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
-    ends = (over >= probability).nonzero()[0]
-    return int(ends[0]) if len(ends) else len(over) - 1
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

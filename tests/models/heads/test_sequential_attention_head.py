@@ -14,6 +14,7 @@ stack.ready()
 from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
+from equikpt.models.heads.sequence_end import ending  # noqa: E402
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
 from equikpt.models.heads.step_targets import marks, unmarked  # noqa: E402
 from equikpt.models.layers.places import cell_places, squared_distances  # noqa: E402
@@ -263,11 +264,10 @@ def test_own_points_are_given_to_a_share_of_the_pictures_in_training(feats):
 def test_what_balancing_did_to_the_odds_of_done_is_taken_back():
     """Odds of 3 to 1 among 6 things are 1 to 2."""
     logits, total = torch.log(torch.tensor([[3.0, 3.0]])), torch.tensor([[6.0]])
-    balanced, plain = make_head(done_balance="balanced"), make_head(done_balance="steps")
-    torch.testing.assert_close(balanced.ending(logits, total), torch.full((1, 2), 1 / 3))
-    torch.testing.assert_close(plain.ending(logits, total), torch.full((1, 2), 3 / 4))
+    torch.testing.assert_close(ending(logits, total, "balanced"), torch.full((1, 2), 1 / 3))
+    torch.testing.assert_close(ending(logits, total, "steps"), torch.full((1, 2), 3 / 4))
     few = torch.tensor([[0.2]])  # less than one thing changes nothing
-    torch.testing.assert_close(balanced.ending(logits, few), plain.ending(logits, few))
+    torch.testing.assert_close(ending(logits, few, "balanced"), ending(logits, few, "steps"))
 
 
 def test_a_sequence_is_over_once_it_has_ended(feats):
