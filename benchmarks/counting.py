@@ -33,7 +33,7 @@ from equikpt.config_files import find_config, forget_pretrained
 from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.files import write_text
 from equikpt.launch import parse_options
-from equikpt.models.heads.sequence_end import ending
+from equikpt.models.heads.sequence_end import ending, points_before
 
 RADIUS_PX = 20.0
 BATCH_SIZE = 8
@@ -119,7 +119,7 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
     model = MODELS.build(cfg.model).eval()
     load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
     threshold = model.head.done_threshold
-    model.head.done_threshold = 2.0  # never stops: thresholds are tried on what it did
+    model.head.done_threshold = 2.0  # never stops: its end is found afterwards
     found = pictures_of(model, cfg)
     numbers = np.array([len(each["truth"]) for each in found])
     totals = np.array([each["total"] for each in found])
@@ -205,8 +205,7 @@ def free_running(truth: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def stopped(picture: dict, threshold: float) -> int:
     """How many points a sequence has that ends at the first step at or above the threshold."""
-    ends = np.flatnonzero(picture["over"] >= threshold)
-    return min(int(ends[0]) if len(ends) else len(picture["points"]), len(picture["points"]))
+    return points_before(picture["over"], threshold)
 
 
 def scores_of(pictures: list[dict], numbers: Iterable[int]) -> dict[str, float]:

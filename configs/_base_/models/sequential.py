@@ -23,7 +23,7 @@ model = dict(
         # so much that the glimpses learn as much from places as from done
         loss=dict(type="FunnelLoss", threshold=0.1, outer="tangent", loss_weight=50.0),
         done_weight=3.0,
-        # one step in N + 1 says done
+        # the one step in N + 1 that says done weighs as much as all others
         done_balance="balanced",
     ),
 )
