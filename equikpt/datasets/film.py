@@ -8,16 +8,29 @@ from typing import Any
 import cv2
 import numpy as np
 
-DICOM_SUFFIXES = (".dcm", ".dicom")
+from equikpt.datasets.image_decoding import (
+    DICOM_SUFFIXES,
+    decode,
+    decode_dicom,
+    is_dicom,
+    read_dicom,
+    reading,
+)
+
+__all__ = [
+    "DICOM_SUFFIXES",
+    "dicom_size_px",
+    "dicom_spacing_mm",
+    "is_dicom",
+    "read_film",
+    "read_gray",
+    "window",
+]
+
 WINDOW_PERCENTILES = (0.1, 99.9)
 """Of deeper pictures, the gray values that become black and white."""
 SQUARE_TOLERANCE = 1e-3
 """Relative difference between the sides of a px from which they count as unequal."""
-
-
-def is_dicom(path: str | os.PathLike) -> bool:
-    """Whether the name is that of a DICOM file."""
-    return os.fspath(path).lower().endswith(DICOM_SUFFIXES)
 
 
 def read_film(path: str | os.PathLike) -> np.ndarray:
@@ -25,41 +38,49 @@ def read_film(path: str | os.PathLike) -> np.ndarray:
 
     8-bit pictures keep their values. Deeper ones use a part of their range that differs from
     scanner to scanner (a 12-bit film in 16 bits would be nearly black), so the percentiles
-    ``WINDOW_PERCENTILES`` of the film become 0 and 255.
+    ``WINDOW_PERCENTILES`` of the film become 0 and 255. What a DICOM file calls padding, which is
+    no part of the film, is black and stays out of them.
 
     Raises:
-        OSError: No file, or one that cannot be decoded.
+        ImageError: No file, or one that cannot be decoded; a DICOM file of several frames, of
+            colours, or without pixels.
         ImportError: A DICOM file without pydicom.
-        ValueError: A DICOM file of several frames, of colours, or without pixels.
     """
-    gray = read_gray(path)
+    gray, exposed = _gray_and_exposed(path)
     if gray.dtype != np.uint8:
-        gray = window(gray)
+        gray = window(gray, exposed)
     return cv2.merge([gray] * 3)
 
 
 def read_gray(path: str | os.PathLike) -> np.ndarray:
     """A film's own gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_film`."""
-    return _dicom_gray(path) if is_dicom(path) else _picture_gray(path)
+    return _gray_and_exposed(path)[0]
 
 
-def window(gray: np.ndarray) -> np.ndarray:
-    """Gray values of any range as uint8, by ``WINDOW_PERCENTILES``; a flat picture is black."""
-    low, high = np.percentile(gray, WINDOW_PERCENTILES)
+def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
+    """Gray values of any range as uint8, by ``WINDOW_PERCENTILES``; a flat picture is black.
+
+    Args:
+        gray: (H, W).
+        exposed: (H, W) bool, the px that belong to the film; all of them by default.
+    """
+    values = gray if exposed is None else gray[exposed]
+    low, high = np.percentile(values, WINDOW_PERCENTILES) if values.size else (0, 0)
     if not high > low:
         return np.zeros(gray.shape, np.uint8)
     scaled = (gray.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    scaled = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return scaled if exposed is None else np.where(exposed, scaled, np.uint8(0))
 
 
 def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:
     """Width and height of a DICOM film, from its header.
 
     Raises:
-        OSError: No file, or none that pydicom reads.
+        ImageError: No file, or none that pydicom reads.
         ImportError: pydicom is not installed.
     """
-    header = _read_dicom(path, stop_before_pixels=True)
+    header = read_dicom(path)
     return int(header.Columns), int(header.Rows)
 
 
@@ -71,15 +92,16 @@ def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
     skull appears enlarged by some ten percent.
 
     Raises:
-        OSError: No file, or none that pydicom reads.
+        ImageError: No file, or none that pydicom reads.
         ImportError: pydicom is not installed.
         ValueError: A px whose sides differ.
     """
-    header = _read_dicom(path, stop_before_pixels=True)
+    header = read_dicom(path)
     stated = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
     if not stated:
         return None
-    down, across = (float(value) for value in stated)
+    with reading(path):
+        down, across = (float(value) for value in stated)
     if abs(down - across) > SQUARE_TOLERANCE * across:
         raise ValueError(
             f"expected square px in {path}, its header says {across:g} × {down:g} mm; resample it"
@@ -87,41 +109,31 @@ def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
     return across if across > 0 else None
 
 
-def _picture_gray(path: str | os.PathLike) -> np.ndarray:
-    content = np.fromfile(path, np.uint8)  # imread would not tell a missing file from a broken one
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE
-    gray = cv2.imdecode(content, flags) if content.size else None
-    if gray is None:
-        raise OSError(f"expected a picture in {path}, OpenCV cannot decode it; export it again")
-    return gray
+def _gray_and_exposed(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
+    """The film's own gray values and, where some are padding, those that are not."""
+    if not is_dicom(path):
+        return decode(path, gray=True), None
+    header, stored, gray = decode_dicom(path)
+    with reading(path):
+        exposed = _exposed(header, stored)
+    inner = gray if exposed is None else gray[exposed]
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":  # its lowest value is white
+        gray, inner = inner.max() - gray, inner.max() - inner
+    if exposed is not None:
+        gray = np.where(exposed, gray, inner.min())
+    return (gray if gray.dtype == np.uint8 else gray.astype(np.float32)), exposed
 
 
-def _dicom_gray(path: str | os.PathLike) -> np.ndarray:
-    film = _read_dicom(path)
-    from pydicom.pixels import apply_modality_lut
+def _exposed(header: Any, stored: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool, the px that are no padding; None where all are, or none.
 
-    if "PixelData" not in film or film.get("SamplesPerPixel", 1) != 1:
-        raise ValueError(
-            f"expected a gray picture in {path}, it holds "
-            f"{'colours' if 'PixelData' in film else 'none'}; export the cephalogram itself"
-        )
-    gray = apply_modality_lut(film.pixel_array, film)
-    if gray.ndim != 2:
-        raise ValueError(f"expected one picture in {path}, got {len(gray)} frames; export one")
-    if film.PhotometricInterpretation == "MONOCHROME1":  # its lowest value is white
-        gray = gray.max() - gray
-    return gray if gray.dtype == np.uint8 else gray.astype(np.float32)
-
-
-def _read_dicom(path: str | os.PathLike, **options: Any) -> Any:
-    try:
-        import pydicom
-    except ImportError as error:
-        raise ImportError(
-            f"expected pydicom for {path}, it is not installed; pip install -r "
-            "requirements/dicom.txt"
-        ) from error
-    try:
-        return pydicom.dcmread(path, **options)
-    except pydicom.errors.InvalidDicomError as error:
-        raise OSError(f"expected DICOM in {path}, pydicom says: {error}") from error
+    ``PixelPaddingRangeLimit``, where there is one, is the other end of a range of such values.
+    """
+    padding = header.get("PixelPaddingValue")
+    if padding is None:
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    # Signed values are often stated as if they were unsigned.
+    ends = np.array([padding, padding if limit is None else limit], np.int64).astype(stored.dtype)
+    exposed = (stored < ends.min()) | (stored > ends.max())
+    return exposed if exposed.any() and not exposed.all() else None

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from equikpt.datasets.film import is_dicom, read_film
-from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.datasets.image_decoding import ImageError, MissingImageError, decode, decode_bytes
+
+__all__ = ["ImageError", "MissingImageError", "as_picture", "picture_of_bytes", "read_picture"]
 
 SAMPLE_BITS = (8, 10, 12, 14, 16)
 """Depths of cameras and scanners. A picture in 16 bits has the least of them that its brightest
@@ -16,30 +18,29 @@ value needs: one of 12 bits, of which only the upper 8 of 16 were kept, would be
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """A picture as (H, W, 3) uint8, BGR, upright: what MMPose's ``LoadImage`` makes of the file.
+    """A picture as (H, W, 3) uint8, BGR, upright, for training as for everything else.
 
     An EXIF orientation is applied, alpha is left out, gray and palettes become three channels. Of
-    deeper pictures the upper 8 of the bits that are used are kept (``SAMPLE_BITS``), which for a
-    picture that uses all 16 is what ``LoadImage`` does (to within 1). DICOM is read as a film.
+    deeper pictures the upper 8 of the bits that are used are kept (``SAMPLE_BITS``). Of those of 8
+    bits it is what MMPose's ``LoadImage`` makes of the file. DICOM is read as a film.
 
     Raises:
-        FileNotFoundError: No such file.
-        OSError: A file that is no picture, is cut, or cannot be decoded.
+        MissingImageError: No such file.
+        ImageError: A file that is no picture, is cut, cannot be decoded, or is larger than
+            ``EQUIKPT_MAX_MEGAPIXELS``.
+        ImportError: A DICOM file without pydicom.
     """
-    name = os.fspath(path)
-    if not os.path.isfile(name):
-        raise FileNotFoundError(f"expected a picture at {name}, found no such file")
-    if is_dicom(name):
-        return read_film(name)
-    _check_whole(name)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    pixels = cv2.imdecode(np.fromfile(name, np.uint8), flags)
-    if pixels is None:
-        raise OSError(f"expected a picture in {name}, OpenCV cannot decode it; export it as PNG")
-    try:
-        return as_picture(pixels)
-    except ValueError as error:
-        raise OSError(f"{name}: {error}") from error
+    return read_film(path) if is_dicom(path) else as_picture(decode(path))
+
+
+def picture_of_bytes(content: bytes, name: str) -> np.ndarray:
+    """As :func:`read_picture`, of what a file holds that is not on this disk, and no DICOM.
+
+    Args:
+        content: The file.
+        name: For messages.
+    """
+    return as_picture(decode_bytes(content, name))
 
 
 def as_picture(pixels: np.ndarray) -> np.ndarray:
@@ -74,24 +75,3 @@ def _upper_bits(pixels: np.ndarray) -> np.ndarray:
     used = int(pixels.max()).bit_length()
     bits = next(bits for bits in SAMPLE_BITS if bits >= used)
     return (pixels >> (bits - 8)).astype(np.uint8)
-
-
-def _check_whole(path: str) -> None:
-    """Refuse a file that is no picture, or is cut: OpenCV fills the rest with gray."""
-    try:
-        listed = ListedImage(path, *loaded_size_px(path))
-    except OSError as error:
-        raise OSError(
-            f"expected a picture in {path}, it is none or damaged ({_first_line(error)}); export "
-            "it again"
-        ) from error
-    for finding in check_images([listed]):  # of the size it has, it can only be damaged
-        reason = finding.offenders[0].removeprefix(f"{path}: ")
-        raise OSError(
-            f"expected a whole picture in {path}, it is damaged ({reason}); copy it again"
-        )
-
-
-def _first_line(error: OSError) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "not a picture" if "cannot identify image file" in text else text
