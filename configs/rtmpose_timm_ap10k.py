@@ -25,7 +25,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(frozen_stages=frozen_stages),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=100),
+    dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -19,7 +19,7 @@ default_hooks = dict(
 )
 train_cfg = dict(max_epochs=60, val_begin=1)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=200),
+    dict(type="WarmupLR", start_factor=1e-3, end=4, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -14,18 +14,22 @@ from mmengine.device import is_cuda_available
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
-from equikpt.config_files import find_config
+from equikpt.config_files import find_config, shipped_folder
+from equikpt.schedule import scale_schedule
 
 SPLITS = ("train", "val", "test")
 
 
-def load_config(name: str, options: dict | None = None) -> Config:
+def load_config(name: str, options: dict | None = None, epochs: int | None = None) -> Config:
     """A config by path or by name, with ``--cfg-options`` merged in.
+
+    ``epochs``, or the option ``train_cfg.max_epochs``, scales the whole schedule first; what other
+    options set holds for the scaled one.
 
     Raises:
         FileNotFoundError: No such config.
         ValueError: An option whose first key is neither in the config nor one of the runner's:
-            MMEngine would take it without a word.
+            MMEngine would take it without a word. No number of epochs.
     """
     cfg = Config.fromfile(find_config(name))
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, "auto_scale_lr"}
@@ -35,7 +39,16 @@ def load_config(name: str, options: dict | None = None) -> Config:
                 f"expected an option that starts with a key of the config, got {option!r}; the "
                 f"config has {', '.join(sorted(key for key in cfg if not key.startswith('_')))}"
             )
-    cfg.merge_from_dict(options or {})
+    options = dict(options or {})
+    if "train_cfg.max_epochs" in options:
+        if epochs is not None:
+            raise ValueError(
+                "expected --epochs or train_cfg.max_epochs, got both, which are one; leave one out"
+            )
+        epochs = options.pop("train_cfg.max_epochs")
+    if epochs is not None:
+        scale_schedule(cfg, epochs)
+    cfg.merge_from_dict(options)
     return cfg
 
 
@@ -57,11 +70,16 @@ def parse_options(pairs: Sequence[str] | None) -> dict:
 
 
 def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
-    """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``."""
+    """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``.
+
+    Shipped configs keep their folder: those of ``smoke/`` have the file names of others.
+    """
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename).stem)
+        file, shipped = Path(cfg.filename).resolve(), shipped_folder("configs").resolve()
+        name = file.relative_to(shipped) if shipped in file.parents else Path(file.name)
+        cfg.work_dir = str("work_dirs" / name.with_suffix(""))
     return Path(cfg.work_dir)
 
 

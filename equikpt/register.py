@@ -33,6 +33,7 @@ import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
 import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.hooks.top_k_checkpoint_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
+import equikpt.engine.param_schedulers  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402
 import equikpt.engine.val_log_processor  # noqa: E402
 import equikpt.engine.wandb_backend  # noqa: E402

@@ -39,6 +39,7 @@ class TrainOptions:
     config: str
     work_dir: str | None = None
     data_root: str | None = None
+    epochs: int | None = None
     resume: str | None = None
     overwrite: bool = False
     amp: bool = False
@@ -71,7 +72,7 @@ def train(options: TrainOptions) -> Runner:
 
 def build_config(options: TrainOptions) -> Config:
     """The config that ``options`` lead to, checked against what is on disk."""
-    cfg = load_config(options.config, parse_options(options.cfg_options))
+    cfg = load_config(options.config, parse_options(options.cfg_options), options.epochs)
     set_work_dir(cfg, options.work_dir)
     set_data_root(cfg, options.data_root)
     if not options.validate:

@@ -26,6 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     (
         *("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
         "html_page",
+        "schedule",
     ),
     ("bootstrap",),
     ("mmcv_ops", "safe_load", "download"),

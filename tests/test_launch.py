@@ -48,6 +48,32 @@ def test_work_dir(tmp_path, option, in_config, expected):
     assert cfg.work_dir == expected
 
 
+def test_a_twin_does_not_write_where_its_full_config_does():
+    folders = {
+        launch.set_work_dir(launch.load_config(name), None).as_posix()
+        for name in ("rtmpose_m_ap10k", "smoke/rtmpose_m_ap10k")
+    }
+    assert folders == {"work_dirs/rtmpose_m_ap10k", "work_dirs/smoke/rtmpose_m_ap10k"}
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [({}, 30), ({"train_cfg.max_epochs": 30}, None)],
+    ids=["epochs", "option"],
+)
+def test_a_number_of_epochs_scales_the_schedule(options, epochs):
+    cfg = launch.load_config("rtmpose_m_ap10k", options, epochs)
+    assert (cfg.train_cfg.max_epochs, cfg.train_cfg.val_interval) == (30, 1)
+    assert cfg.param_scheduler[1].T_max == 15
+
+
+def test_options_hold_for_the_scaled_schedule():
+    options = {"train_cfg.max_epochs": 30, "train_cfg.val_interval": 7}
+    assert launch.load_config("rtmpose_m_ap10k", options).train_cfg.val_interval == 7
+    with pytest.raises(ValueError, match="got both"):
+        launch.load_config("rtmpose_m_ap10k", options, 20)
+
+
 def test_data_root_reaches_every_split():
     cfg = launch.load_config("rtmpose_m_ap10k")
     launch.set_data_root(cfg, "elsewhere")

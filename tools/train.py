@@ -11,6 +11,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work-dir", help="where the run writes (default: work_dirs/<config>)")
     parser.add_argument("--data-root", help="folder with annotations/ and images/")
     parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="length of the training; warm-up, phases, rate, validations and patience scale along",
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const="auto",
@@ -59,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
             config=args.config,
             work_dir=args.work_dir,
             data_root=args.data_root,
+            epochs=args.epochs,
             resume=args.resume,
             overwrite=args.overwrite,
             amp=args.amp,

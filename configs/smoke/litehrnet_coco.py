@@ -9,11 +9,10 @@ _base_ = "../litehrnet_coco.py"
 
 train_cfg = dict(max_epochs=20, val_interval=10)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=50),
+    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
     dict(
-        type="CosineRestartLR",
+        type="ChainedCosineRestartLR",
         periods=[5, 15],
-        restart_weights=[1, 1],
         eta_min_ratio=0.01,
         by_epoch=True,
         begin=0,

@@ -9,7 +9,7 @@ _base_ = "../p1p2_timm_refine.py"
 
 train_cfg = dict(max_epochs=10)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=20),
+    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

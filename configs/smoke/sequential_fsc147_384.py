@@ -9,7 +9,7 @@ _base_ = "../sequential_fsc147_384.py"
 
 train_cfg = dict(max_epochs=10, val_begin=1)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-2, by_epoch=False, begin=0, end=20),
+    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

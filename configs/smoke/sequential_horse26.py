@@ -10,7 +10,7 @@ _base_ = "../sequential_horse26.py"
 
 train_cfg = dict(max_epochs=17, val_interval=4)
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=60),
+    dict(type="WarmupLR", start_factor=1e-3, end=1, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -13,7 +13,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-4, by_epoch=False, begin=0, end=500),
+    dict(type="WarmupLR", start_factor=1e-4, end=10, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.05,

@@ -5,7 +5,7 @@ _base_ = "adamw_300e.py"
 train_cfg = dict(max_epochs=60)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=60),
+    dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -10,7 +10,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=150),
+    dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(
         type="ReduceOnPlateauLR",
         monitor="landmark/error_px",

@@ -11,7 +11,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=100),
+    dict(type="WarmupLR", start_factor=1e-3, end=2, convert_to_iter_based=True),
     dict(
         type="CosineAnnealingLR",
         eta_min_ratio=0.02,

@@ -12,11 +12,10 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=200),
+    dict(type="WarmupLR", start_factor=1e-3, end=1, convert_to_iter_based=True),
     dict(
-        type="CosineRestartLR",
+        type="ChainedCosineRestartLR",
         periods=[25, 50, 125],
-        restart_weights=[1, 1, 1],
         eta_min_ratio=0.01,
         by_epoch=True,
         begin=0,
