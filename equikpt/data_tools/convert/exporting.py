@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -103,39 +102,20 @@ def _settled(options: writer.Options, to: str) -> writer.Options:
 def _write(
     output: Path, dataset: SourceDataset, row: Format, options: writer.Options, force: bool
 ) -> SourceDataset:
-    """Write and check in a hidden folder, then move file by file; the dataset as written."""
+    """Write and check in a hidden folder, then take all places at once; the dataset as written."""
+    writer.restore(output)
     for name in row.owns:
         writer.refuse_own_pictures(output / name, list(dataset.images()))
-    _refuse_existing([output / name for name in row.owns], force)
-    staging = output / writer.STAGING
-    writer.clear(staging)
-    staging.mkdir(parents=True)
-    try:
+    owned = [Path(name) for name in row.owns]
+    writer.refuse_existing(output, owned, force)
+    with writer.staged(output) as staging:
         written = find_function(row.write)(staging, dataset, options)
         _check(staging, written, row)
-        files = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
-        _refuse_existing([output / path for path in files], force)
-        # What describes a set goes first and comes last: without it, half a set is none.
-        files.sort(key=lambda path: len(path.parts), reverse=True)
-        for path in files:
-            if len(path.parts) == 1:
-                (output / path).unlink(missing_ok=True)
-        for name in row.owns:
-            writer.clear(output / name)
-        for path in files:
-            (output / path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staging / path, output / path)
-    finally:
-        writer.clear(staging)
+        paths = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
+        parts = [*(path for path in paths if path.parts[0] not in row.owns), *owned]
+        writer.refuse_existing(output, parts, force)
+        writer.take_places(output, parts)
     return written
-
-
-def _refuse_existing(paths: list[Path], force: bool) -> None:
-    for path in paths:
-        if path.exists() and not force:
-            raise FileExistsError(
-                f"{path} exists; choose another output or replace it with --force"
-            )
 
 
 def _check(folder: Path, written: SourceDataset, row: Format) -> None:

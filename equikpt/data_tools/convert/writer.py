@@ -1,7 +1,8 @@
 """Writing a converted dataset so that half of one is never taken for a whole.
 
-Everything is built in a hidden folder inside the output and checked there. Then the pictures move
-into place and the annotation files last: a split without its JSON is unfinished, one with it whole.
+Everything is built in a hidden folder inside the output and checked there. What stands in its place
+is set aside before the first part moves in, and comes back where one cannot: at once, or at the
+next run into that output if this one was killed.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
+from equikpt import files
 from equikpt.data_tools.convert.records import LabelledImage
 
 STAGING = ".converting"
+_NEW, _OLD, _JOURNAL = "new", "old", "parts.json"
 
 
 @dataclass(frozen=True)
@@ -52,20 +56,41 @@ def refuse_collisions(
     """Stop before anything is overwritten that was not meant to be.
 
     Raises:
-        FileExistsError: If a split is there already and ``force`` is not set.
+        FileExistsError: If a split is there already and ``force`` is not set, or is a link.
         ValueError: If the output holds the pictures to convert, or two of a split share a name.
     """
     refuse_repeated_names(splits)
+    restore(output)
     for split, images in splits.items():
-        written = [annotation_file(output, split)]
+        parts = [annotation_file(Path(), split)]
         if not labels_only:
             refuse_own_pictures(image_folder(output, split), images)
-            written.append(image_folder(output, split))
-        for path in written:
-            if path.exists() and not force:
+            parts.append(image_folder(Path(), split))
+        refuse_existing(output, parts, force)
+
+
+def refuse_existing(output: Path, parts: Iterable[Path], force: bool) -> None:
+    """Stop where a part is there already, and where it would not lie in the output.
+
+    Args:
+        output: Folder to write into.
+        parts: Files and folders of it, relative.
+        force: Replace what is there, but never what a link leads to.
+
+    Raises:
+        FileExistsError: If a part exists and ``force`` is not set, or one leads elsewhere.
+    """
+    for part in parts:
+        for place in (output / part, *map(output.joinpath, part.parents[:-1])):
+            if place.is_symlink():
                 raise FileExistsError(
-                    f"{path} exists; choose another output or replace it with --force"
+                    f"{place} is a link to {os.readlink(place)}, where nothing is replaced; remove "
+                    "the link or choose another output"
                 )
+        if (output / part).exists() and not force:
+            raise FileExistsError(
+                f"{output / part} exists; choose another output or replace it with --force"
+            )
 
 
 def refuse_repeated_names(splits: dict[str, list[LabelledImage]]) -> None:
@@ -118,28 +143,93 @@ def write(
     Raises:
         OSError: If a picture cannot be written or linked.
     """
-    staging = output / STAGING
-    clear(staging)
-    try:
-        for split, content in contents.items():
-            if not labels_only:
-                place_images(image_folder(staging, split), splits[split], split, link)
-            path = annotation_file(staging, split)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    with staged(output) as staging:
+        parts = build(staging, contents, splits, link, labels_only)
         check(staging)
-        for split in contents:
-            annotation_file(output, split).unlink(missing_ok=True)
-            if labels_only:
-                continue
-            clear(image_folder(output, split))
-            image_folder(output, split).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(image_folder(staging, split), image_folder(output, split))
-        for split in contents:
-            annotation_file(output, split).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(annotation_file(staging, split), annotation_file(output, split))
+        take_places(output, parts)
+
+
+def build(
+    root: Path,
+    contents: dict[str, dict],
+    splits: dict[str, list[LabelledImage]],
+    link: bool = False,
+    labels_only: bool = False,
+) -> list[Path]:
+    """Write pictures and annotation files under a new root; see :func:`write`.
+
+    Returns:
+        What it consists of, relative to ``root``: the pictures of each split as one folder, and its
+        annotation file.
+    """
+    parts = []
+    for split, content in contents.items():
+        path = annotation_file(root, split)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        parts.append(annotation_file(Path(), split))
+        if not labels_only:
+            place_images(image_folder(root, split), splits[split], split, link)
+            parts.append(image_folder(Path(), split))
+    return parts
+
+
+@contextmanager
+def staged(output: Path) -> Iterator[Path]:
+    """Make a hidden folder inside the output to build in; it is removed in the end."""
+    staging = output / STAGING
+    restore(output)
+    clear(staging)
+    (staging / _NEW).mkdir(parents=True)
+    try:
+        yield staging / _NEW
     finally:
-        clear(staging)
+        if not (staging / _JOURNAL).exists():
+            clear(staging)
+
+
+def take_places(output: Path, parts: Sequence[Path]) -> None:
+    """Move the finished parts from the hidden folder into the output, all of them or none.
+
+    Args:
+        output: Folder that :func:`staged` is for.
+        parts: Relative paths of files, or of folders that are replaced as a whole; what describes
+            the others first, which goes first and comes last.
+
+    Raises:
+        OSError: If one cannot be moved; the output is then as it was.
+    """
+    staging = output / STAGING
+    files.write_text(staging / _JOURNAL, json.dumps([part.as_posix() for part in parts]))
+    try:
+        for part in parts:
+            if (output / part).exists():
+                _move(output / part, staging / _OLD / part)
+        for part in reversed(parts):
+            _move(staging / _NEW / part, output / part)
+    except BaseException:
+        restore(output)
+        raise
+    (staging / _JOURNAL).unlink()  # from here on the new parts count
+
+
+def restore(output: Path) -> None:
+    """Bring back what a run set aside that ended between two moves."""
+    staging = output / STAGING
+    if not (staging / _JOURNAL).is_file():
+        return
+    for part in json.loads((staging / _JOURNAL).read_text(encoding="utf-8")):
+        if not (staging / _NEW / part).exists() and (output / part).exists():  # it had moved in
+            _move(output / part, staging / _NEW / part)
+        if (staging / _OLD / part).exists():
+            _move(staging / _OLD / part, output / part)
+    (staging / _JOURNAL).unlink()
+    clear(staging)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
 
 
 def place_images(folder: Path, images: list[LabelledImage], split: str, link: bool) -> None:

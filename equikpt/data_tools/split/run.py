@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -201,9 +200,15 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
     labels_only = options.pictures == "none"
     for root, _, pictures in jobs:
         writer.refuse_collisions(root, pictures, options.force, labels_only)
-    for root, contents, pictures in jobs:
-        check = partial(_check_parts, names=tuple(contents), source=content)
-        writer.write(root, contents, pictures, check, options.pictures == "link", labels_only)
+    with writer.staged(output) as staging:
+        written = []
+        for root, contents, pictures in jobs:
+            place = root.relative_to(output)
+            link = options.pictures == "link"
+            parts = writer.build(staging / place, contents, pictures, link, labels_only)
+            _check_parts(staging / place, tuple(contents), content)
+            written += [place / part for part in parts]
+        writer.take_places(output, written)
     return [
         f"written: {writer.annotation_file(root, name)}"
         for root, contents, _ in jobs

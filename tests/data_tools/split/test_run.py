@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,25 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path, content):
     two = SplitOptions(Division(ratios=(0.5, 0.5)), force=True)
     with pytest.raises(FileExistsError, match=r"another division \(test\)"):
         split(ann_file, out, two)  # test.json would overlap with the new train.json
+
+
+def test_folds_are_replaced_together_or_not_at_all(tmp_path, content, monkeypatch):
+    ann_file, out = write(tmp_path / "all.json", content), tmp_path / "out"
+    split(ann_file, out, SplitOptions(Division(folds=3)))
+    before, move, moves = read(out), os.replace, []
+
+    def stop(*arguments):
+        moves.append(arguments)
+        if len(moves) == 10:
+            raise KeyboardInterrupt
+        move(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
+        split(ann_file, out, SplitOptions(Division(folds=3), seed=1, force=True))
+    assert read(out) == before
+    split(ann_file, out, SplitOptions(Division(folds=3), seed=1, force=True))
+    assert read(out) != before
 
 
 def spoil(content: dict, part: str, row: int, **changes) -> dict:

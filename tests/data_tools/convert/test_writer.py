@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from equikpt.data_tools.convert import writer
+from equikpt.data_tools.convert.conversion import convert
+from equikpt.data_tools.convert.exporting import export
+
+PARTS = [Path("annotations/train.json"), Path("images/train"), Path("annotations/val.json")]
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+
+
+def fill(root: Path, text: str, parts=PARTS) -> None:
+    for part in parts:
+        path = root / part if part.suffix else root / part / "a.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    """An output with a part that stays, and without the last of the parts."""
+    root = tmp_path / "out"
+    fill(root, "old", [*PARTS[:2], Path("images/test")])
+    return root
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["error", "kill"])
+@pytest.mark.parametrize("last", range(1, 7))
+def test_an_end_between_any_two_moves_loses_nothing(old, monkeypatch, last, killed):
+    """The journal is written, two parts are set aside and three move in: six moves."""
+    before, move, moves = tree(old), os.replace, []
+
+    def stop(*arguments):
+        moves.append(arguments)
+        if len(moves) == last:
+            raise OSError("the end")
+        move(*arguments)
+
+    with writer.staged(old) as staging, monkeypatch.context() as patch:
+        fill(staging, "new")
+        patch.setattr(writer.os, "replace", stop)
+        if killed:
+            patch.setattr(writer, "restore", lambda output: None)
+        with pytest.raises(OSError, match="the end"):
+            writer.take_places(old, PARTS)
+    assert killed or tree(old) == before
+    with writer.staged(old):  # the next run
+        pass
+    assert tree(old) == before
+    assert len(moves) >= last
+
+
+def test_all_parts_are_new_in_the_end(old):
+    with writer.staged(old) as staging:
+        fill(staging, "new")
+        writer.take_places(old, PARTS)
+    expected = {"annotations/train.json": b"new", "images/train/a.png": b"new"}
+    expected |= {"annotations/val.json": b"new", "images/test/a.png": b"old"}
+    assert tree(old) == expected
+
+
+@pytest.mark.parametrize("place", ["images/train", "images", "annotations", "annotations/val.json"])
+@pytest.mark.parametrize("to", ["coco", "yolo-pose"])
+def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
+    """Pictures on another disk: refused before anything changes, with --force as well."""
+    source, output, disk = make_coco(), tmp_path / "out", tmp_path / "disk"
+    for kind in ("images", "labels", "annotations"):
+        (output / kind).mkdir(parents=True)
+        (output / kind / "mine.txt").write_text("mine")
+    if to == "yolo-pose" and place != "images":
+        place = {"images/train": "labels", "annotations": "data.yaml"}.get(place, "images")
+    if (output / place).is_dir():
+        (output / place).rename(disk)
+    else:
+        disk.mkdir()
+        (disk / "theirs.txt").write_text("theirs")
+    (output / place).symlink_to(disk)
+    before = tree(output), tree(disk)
+    with pytest.raises(FileExistsError, match=f"{place} is a link to {disk}"):
+        if to == "coco":
+            convert("coco", source, output, target_name="coco", force=True)
+        else:
+            export("coco", source, output, to, force=True)
+    assert (tree(output), tree(disk)) == before
+
+
+def test_an_output_that_is_a_link_itself_is_meant(make_coco, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    source = make_coco()
+    for force in (False, True):
+        convert("coco", source, tmp_path / "out", target_name="coco", force=force)
+    assert (tmp_path / "disk/annotations/train.json").is_file()
