@@ -119,6 +119,22 @@ def partner_name(name: str) -> str:
     return re.sub("^[lr](?=[fhb]?_)", _other_side, name, flags=re.IGNORECASE)
 
 
+def chosen_keypoints(scheme: KeypointScheme, there: Sequence[str], source: Path) -> tuple[str, ...]:
+    """The keypoints to read of a source that names its own: those of the scheme, or all.
+
+    Raises:
+        ValueError: If the scheme lists one that the source does not have.
+    """
+    names = tuple(dict.fromkeys(there))
+    strange = [name for name in scheme.keypoints if name not in names]
+    if strange:
+        raise ValueError(
+            f"the mapping lists '{strange[0]}' under keypoints, and {source} has "
+            f"{', '.join(names)}; list those to read, or leave keypoints out"
+        )
+    return scheme.keypoints or names
+
+
 def find_scheme(name_or_path: str) -> KeypointScheme:
     """A scheme that comes with the package, or that of a YAML file.
 

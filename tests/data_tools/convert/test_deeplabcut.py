@@ -63,17 +63,23 @@ def test_cells_become_points(project):
 
 
 def test_individuals_are_animals_and_the_path_may_have_three_columns(project):
+    """A unique body part is there once in a picture and belongs to none of them."""
     dataset = read(project(SEVERAL), NO_SCHEME)
-    assert dataset.keypoints == ("nose", "cage")
+    assert dataset.keypoints == ("nose",)
     first, second = dataset.splits[""]
     assert first.file_name == "labeled-data/film/a.png"
     points = [instance.keypoints.tolist() for instance in first.instances]
-    assert points == [
-        [[1, 2, 2], [0, 0, 0]],
-        [[3, 4, 2], [0, 0, 0]],
-        [[0, 0, 0], [5, 6, 2]],
-    ]
+    assert points == [[[1, 2, 2]], [[3, 4, 2]]]
     assert [instance.keypoints[0].tolist() for instance in second.instances] == [[7, 8, 2]]
+    (note,) = dataset.notes
+    assert note.endswith("which belong to no animal, are left out: cage")
+
+
+def test_unique_parts_alone_are_what_is_labelled(project):
+    text = SEVERAL.replace("m1", "single").replace("m2", "single").replace("nose", "lid", 2)
+    dataset = read(project(text), NO_SCHEME)
+    assert dataset.keypoints == ("lid", "nose", "cage")
+    assert [len(image.instances) for image in dataset.splits[""]] == [1, 1]
 
 
 def test_likelihoods_are_scores(project):
@@ -99,6 +105,7 @@ def test_without_pictures_the_sizes_are_not_known(project):
 @pytest.mark.parametrize("text", [SINGLE, SEVERAL], ids=["one animal", "several"])
 def test_h5_and_csv_are_read_alike(project, text):
     pytest.importorskip("tables")
+    pytest.importorskip("h5py")
     root = project(text)
     path = next(root.rglob("*.csv"))
     rows, columns = (4, 3) if text is SEVERAL else (3, 1)
@@ -115,13 +122,58 @@ def test_h5_and_csv_are_read_alike(project, text):
             np.testing.assert_array_equal(instance.keypoints, expected.keypoints)
 
 
-def test_an_h5_needs_pytables(project, monkeypatch):
+def test_an_h5_needs_h5py(project, monkeypatch):
     root = project()
     path = next(root.rglob("*.csv")).with_name("CollectedData_me.h5")
     path.write_bytes(b"")
-    monkeypatch.setitem(sys.modules, "tables", None)
-    with pytest.raises(ImportError, match=r"needs pytables, .* pip install 'equikpt\[formats\]'"):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"needs h5py, .* pip install 'equikpt\[formats\]'"):
         read(path, NO_SCHEME)
+
+
+def test_a_mapping_cannot_list_parts_that_are_not_there(project):
+    with pytest.raises(ValueError, match="lists 'tial' under keypoints, and .* has nose, tail"):
+        read(project(), KeypointScheme(("nose", "tial"), {}))
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
+def test_tables_are_read_as_spreadsheets_save_them(project, encoding, separator):
+    """With a decimal comma where the comma does not separate, and empty rows at the end."""
+    text = SINGLE.replace("a.png", "é.png").replace(",", separator) + 4 * separator + "\n"
+    if separator != ",":
+        text = text.replace(".5", ",5")
+    root = project()
+    path = root / "labeled-data/film/CollectedData_me.csv"
+    (path.parent / "a.png").rename(path.parent / "é.png")
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    first, _, third = read(root, NO_SCHEME).splits[""]
+    assert (first.file_name, first.width) == ("labeled-data/film/é.png", 20)
+    np.testing.assert_array_equal(first.instances[0].keypoints, [[1.5, 2.5, 2], [0, 0, 0]])
+    np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
+
+
+def test_only_the_tables_of_the_project_are_read(project):
+    """After a conversion to several animals: backups, copies for training, another's labels."""
+    root = project(SEVERAL)
+    for name in ("CollectedData_mesingleanimal.csv", "CollectedData_you.csv"):
+        project(SINGLE, name)
+    copies = root / "training-datasets/iteration-0/UnaugmentedDataSet/CollectedData_me.csv"
+    copies.parent.mkdir(parents=True)
+    copies.write_text(SEVERAL)
+    with pytest.raises(ValueError, match="CollectedData_me and CollectedData_you of the same"):
+        read(root, NO_SCHEME)
+    (root / "config.yaml").write_text("scorer: me\n")
+    for source in (root, root / "labeled-data"):
+        dataset = read(source, NO_SCHEME)
+        assert [len(image.instances) for image in dataset.splits[""]] == [2, 1]
+        assert dataset.notes[0].startswith("copies and backups of labels are left out (")
+    (root / "config.yaml").write_text("scorer: her\n")
+    with pytest.raises(FileNotFoundError, match="no labeled-data/.*/CollectedData_her csv or h5"):
+        read(root, NO_SCHEME)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +181,8 @@ def test_an_h5_needs_pytables(project, monkeypatch):
     [
         pytest.param("a,b\n1,2\n", "begins with rows a, 1; expected scorer", id="no header"),
         pytest.param(SINGLE.replace("1.5", "x"), "has a cell that is no number", id="a word"),
+        pytest.param(SINGLE.replace("1.5", "inf"), "infinite coordinates", id="infinite"),
+        pytest.param(SINGLE.replace("1.5,2.5,7,", "1"), "line 4, has 2 cells", id="a short row"),
         pytest.param(SINGLE.replace("x,y,x,y", "x,z,x,y"), "has coords z", id="coords"),
         pytest.param(SINGLE.replace("me,me\n", "me,you\n"), "of 2 scorers", id="two scorers"),
         pytest.param(SINGLE.replace("tail", "nose"), "column nose x twice", id="a part twice"),

@@ -85,11 +85,10 @@ def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
         (disk / "theirs.txt").write_text("theirs")
     (output / place).symlink_to(disk)
     before = tree(output), tree(disk)
+    options = {"target_name": "coco"} if to == "coco" else {"to": to}
+    function = convert if to == "coco" else export
     with pytest.raises(FileExistsError, match=f"{place} is a link to {disk}"):
-        if to == "coco":
-            convert("coco", source, output, target_name="coco", force=True)
-        else:
-            export("coco", source, output, to, force=True)
+        function("coco", source, output, force=True, **options)
     assert (tree(output), tree(disk)) == before
 
 

@@ -186,11 +186,12 @@ def test_folds_are_replaced_together_or_not_at_all(tmp_path, content, monkeypatc
             raise KeyboardInterrupt
         move(*arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(os, "replace", stop)
-        split(ann_file, out, SplitOptions(Division(folds=3), seed=1, force=True))
+    other = SplitOptions(Division(folds=3), seed=1, force=True)
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        split(ann_file, out, other)
     assert read(out) == before
-    split(ann_file, out, SplitOptions(Division(folds=3), seed=1, force=True))
+    split(ann_file, out, other)
     assert read(out) != before
 
 

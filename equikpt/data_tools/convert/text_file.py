@@ -1,0 +1,38 @@
+"""Reading text in the encodings that editors and spreadsheets save."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, with whose mark it begins
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, UTF-16 or UTF-32, or else in Windows-1252.
+
+    Spreadsheets save "Unicode text" as UTF-16 and a plain csv, in Western Europe and America, as
+    Windows-1252, of which Latin-1 is a part.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it is no text in any of them.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; give the path of a text file")
+    content = path.read_bytes()
+    marked = [name for mark, name in _MARKS.items() if content.startswith(mark)]
+    for encoding in marked[:1] or ["utf-8", "cp1252"]:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise ValueError(f"{path} is no text that can be read; save it as UTF-8")
