@@ -53,7 +53,7 @@ def metainfo_file(metainfo: dict, estimate: SigmaEstimate, made_by: str, path: P
     Args:
         metainfo: What :func:`equikpt.metainfo.schema.build_metainfo` made.
         estimate: Of its keypoints.
-        made_by: One line: from what.
+        made_by: From what; it may hold names of files, and so any character.
         path: Of the file.
     """
     names = [row["name"] for row in metainfo["keypoint_info"].values()]
@@ -66,12 +66,12 @@ def metainfo_file(metainfo: dict, estimate: SigmaEstimate, made_by: str, path: P
             reason = f"{low:.4g} to {high:.4g}, {count} distances"
         else:
             reason = f"{count} distances"
-        lines.append(f"    {sigma:g},  # {names[index]}: {reason}")
-    usage = f'dict(from_file="{path.as_posix()}")'
+        lines.append(f"    {sigma:g},  # {_as_data(names[index])}: {reason}")
+    usage = f"dict(from_file={_as_data(path.as_posix())})"
     rest = {key: value for key, value in metainfo.items() if key != "sigmas"}
     return "\n".join(
         [
-            f"# {made_by}",
+            f"# {_as_data(made_by)}",
             "# In a config, for each of train, val and test:",
             f"#   val_dataloader = dict(dataset=dict(metainfo={usage}))",
             "# AP with these sigmas does not compare with AP with others.",
@@ -84,3 +84,11 @@ def metainfo_file(metainfo: dict, estimate: SigmaEstimate, made_by: str, path: P
             "",
         ]
     )
+
+
+def _as_data(text: str) -> str:
+    """A text as a literal, which stays on its line and is no code whatever it holds.
+
+    MMEngine replaces ``{{ … }}`` in the text of a config before it runs it, hence no pairs.
+    """
+    return repr(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")

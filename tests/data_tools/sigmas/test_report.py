@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 
+from equikpt import files
 from equikpt.data_tools.sigmas.estimate import SigmaEstimate
 from equikpt.data_tools.sigmas.report import chosen_sigmas, metainfo_file, sigma_table
 from equikpt.metainfo.p1p2 import METAINFO
@@ -35,6 +37,22 @@ def test_the_file_is_the_metainfo_with_other_sigmas():
     scope: dict = {}
     exec(text, scope)
     assert scope["dataset_info"] == {**METAINFO, "sigmas": [0.002, METAINFO["sigmas"][1]]}
-    assert "0.002,  # p1: 0.001 to 0.003, 30 distances" in text
-    assert "# p2: as before: 5 distances" in text
-    assert 'from_file="deep/sigmas.py"' in text
+    assert "0.002,  # 'p1': 0.001 to 0.003, 30 distances" in text
+    assert "# 'p2': as before: 5 distances" in text
+    assert "from_file='deep/sigmas.py'" in text
+
+
+@pytest.mark.parametrize(
+    "cut", ["\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "'\n", '"\n', "\\\n"]
+)
+def test_a_file_name_never_becomes_code(tmp_path, cut):
+    """Names come from archives and shares; the file is one that configs run."""
+    name = f"labels{cut}raise SystemExit#{{{{ fileBasename }}}}\udce9.json"
+    path = tmp_path / f"out{cut}raise SystemExit" / "a.py"
+    sigma = np.array([0.002, 0.5])
+    estimate = SigmaEstimate(sigma, sigma, sigma, np.array([30, 5]))
+    text = metainfo_file(METAINFO, estimate, f"From {name}", path)
+    files.write_text(tmp_path / "sigmas.py", text)
+    read = Config.fromfile(str(tmp_path / "sigmas.py"))
+    assert read.sigmas == [0.002, METAINFO["sigmas"][1]]
+    assert all(line.startswith("#") for line in text.splitlines() if "SystemExit" in line)
