@@ -21,17 +21,27 @@ SPLITS = ("train", "val", "test")
 
 
 def load_config(name: str, options: dict | None = None, epochs: int | None = None) -> Config:
-    """A config by path or by name, with ``--cfg-options`` merged in.
+    """A config by path or by name, with ``--cfg-options`` merged in; the file is run.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: As :func:`merge_options`.
+    """
+    cfg = Config.fromfile(find_config(name))
+    merge_options(cfg, options, epochs)
+    return cfg
+
+
+def merge_options(cfg: Config, options: dict | None, epochs: int | None = None) -> None:
+    """Merge ``--cfg-options`` into a config.
 
     ``epochs``, or the option ``train_cfg.max_epochs``, scales the whole schedule first; what other
     options set holds for the scaled one.
 
     Raises:
-        FileNotFoundError: No such config.
         ValueError: An option whose first key is neither in the config nor one of the runner's:
             MMEngine would take it without a word. No number of epochs.
     """
-    cfg = Config.fromfile(find_config(name))
     known = {*cfg, *inspect.signature(Runner.__init__).parameters, "auto_scale_lr"}
     for option in options or {}:
         if option.split(".")[0] not in known:
@@ -49,7 +59,6 @@ def load_config(name: str, options: dict | None = None, epochs: int | None = Non
     if epochs is not None:
         scale_schedule(cfg, epochs)
     cfg.merge_from_dict(options)
-    return cfg
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict:

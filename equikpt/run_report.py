@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +15,13 @@ from equikpt import stack
 
 stack.ready()
 
-from equikpt.cli import (  # noqa: E402 - the stack comes first
-    USER_ERRORS,
-    causes,
-    is_user_error,
-    sentence,
-)
+import equikpt.register  # noqa: E402, F401 - the stack comes first; saved configs import nothing
+from equikpt.cli import USER_ERRORS, causes, sentence  # noqa: E402
 from equikpt.files import refuse_existing, write_text  # noqa: E402
 from equikpt.launch import (  # noqa: E402
     check_annotation_files,
     load_config,
+    merge_options,
     parse_options,
     set_data_root,
     set_test_split,
@@ -33,6 +31,7 @@ from equikpt.report.facts import config_name, environment  # noqa: E402
 from equikpt.report.page import Report, to_html  # noqa: E402
 from equikpt.report.run_folder import Run, read_run  # noqa: E402
 from equikpt.report.run_plan import setting  # noqa: E402
+from equikpt.report.saved_config import code_in  # noqa: E402
 from equikpt.report.testing import key_of, run_test  # noqa: E402
 
 REPORT = "report.html"
@@ -52,6 +51,7 @@ class ReportOptions:
     split: str | None = None
     device: str | None = None
     cfg_options: Sequence[str] | None = None
+    trust_config: bool = False
 
     @property
     def target(self) -> Path:
@@ -79,23 +79,27 @@ class ReportResult:
         page: The report.
         predictions: What it was made of; None where nothing was tested.
         notes: Sentences on what is left out.
+        untested: Whether the run has a checkpoint that could not be tested.
     """
 
     page: Path
     predictions: Path | None
     notes: tuple[str, ...]
+    untested: bool = False
 
 
 def write_report(options: ReportOptions) -> ReportResult:
     """Test the run's checkpoint, unless that is done, and write the page.
 
     A run without config, checkpoint or data gets a page of what there is. Only what the options
-    name must exist.
+    name must exist. The saved config is read as data; where it names code that is not the
+    package's, nothing is tested unless ``trust_config`` says that it may run.
 
     Raises:
         FileNotFoundError: No such run, or something that an option names is missing.
         FileExistsError: The page exists and ``force`` is not set.
-        ValueError: An option that does not fit the run or the machine.
+        ValueError: An option that does not fit the run or the machine, or a checkpoint that cannot
+            be read or is of another model.
     """
     page = options.target
     refuse_existing(page, options.force)
@@ -108,7 +112,7 @@ def write_report(options: ReportOptions) -> ReportResult:
     report = Report(run, evaluation, _commands(run, checkpoint, options), notes)
     write_text(page, to_html(report))
     kept = _predictions(page) if evaluation is not None else None
-    return ReportResult(page, kept, tuple(notes))
+    return ReportResult(page, kept, tuple(notes), checkpoint is not None and evaluation is None)
 
 
 def _predictions(page: Path) -> Path:
@@ -140,8 +144,9 @@ def _evaluate(
     """The test's result, from the file beside the page where that is of the same test."""
     if checkpoint is None:
         return None, ""
-    if run.config is None:
-        return None, f"Nothing was tested: no config was found in {run.folder}."
+    reason = _untestable(run, options)
+    if reason:
+        return None, f"Nothing was tested: {reason}"
     try:
         cfg = _test_config(run, options)
         kept = _predictions(options.target)
@@ -151,31 +156,47 @@ def _evaluate(
             save(evaluation, kept)
         return evaluation, ""
     except USER_ERRORS as error:
-        reason = next(filter(_is_told, causes(error)), None)
-        if reason is None or options.changes_test:
+        missing = next((e for e in causes(error) if isinstance(e, FileNotFoundError)), None)
+        if missing is None or options.changes_test:
             raise
-        return None, f"Nothing was tested: {sentence(reason)}"
+        return None, f"Nothing was tested: {sentence(missing)}"
+
+
+def _untestable(run: Run, options: ReportOptions) -> str:
+    """Why the run's config does not serve for a test; empty where it does."""
+    if run.config is None:
+        return f"no config was found in {run.folder}."
+    if not options.trust_config:
+        code = [*run.config_gaps, *code_in(run.config)]
+        if code:
+            return (
+                f"the config that {run.folder} holds is a program ({'; '.join(code)}), which a "
+                "report does not run; if it is your own, or you have read it, give --trust-config"
+            )
+    given = {key.split(".")[0] for key in parse_options(options.cfg_options)}
+    needed = {"test_dataloader", "test_evaluator"} - given
+    lacking = sorted(key for key in needed if run.config.get(key) is None)
+    if lacking:
+        return f"expected {' and '.join(lacking)} in the run's config, there is none"
+    return ""
 
 
 def _test_config(run: Run, options: ReportOptions) -> Config:
     """The run's own config with the options in, checked against what is on disk."""
-    cfg = load_config(_config_path(run), parse_options(options.cfg_options))
+    changes = parse_options(options.cfg_options)
+    if options.trust_config:
+        cfg = load_config(_config_path(run), changes)
+    else:
+        cfg = copy.deepcopy(run.config)
+        merge_options(cfg, changes)
     if options.split is not None and cfg.get(f"{options.split}_dataloader") is None:
         raise ValueError(
             f"expected {options.split}_dataloader in the config for --split, it is None"
         )
-    lacking = [key for key in ("test_dataloader", "test_evaluator") if cfg.get(key) is None]
-    if lacking:
-        raise ValueError(f"expected {' and '.join(lacking)} in the run's config, there is none")
     set_data_root(cfg, options.data_root)
     set_test_split(cfg, options.split)
     check_annotation_files(cfg, ("test",))
     return cfg
-
-
-def _is_told(error: BaseException) -> bool:
-    """Whether its message is a sentence for a user; MMPose lets a missing file's through."""
-    return is_user_error(error) or isinstance(error, FileNotFoundError)
 
 
 def _config_path(run: Run) -> str:

@@ -89,6 +89,7 @@ def test_what_is_missing_is_told(run, lacking, told):
         (run / lacking).unlink()
     result = write_report(options(run))
     assert result.predictions is None
+    assert result.untested == (lacking != "best_coco_AP_epoch_1.pth")
     assert [told in note for note in result.notes] == [True]
     page = result.page.read_text()
     assert told in page
@@ -127,6 +128,31 @@ def test_a_split_that_the_config_lacks(run):
         path.write_text(path.read_text() + "\nval_dataloader = None\n")
     with pytest.raises(ValueError, match="val_dataloader"):
         write_report(options(run, split="val"))
+
+
+def test_a_checkpoint_that_cannot_be_read_is_an_error(run):
+    (run / "best_coco_AP_epoch_1.pth").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="expected a checkpoint in"):
+        write_report(options(run))
+    assert not (run / "report.html").exists()
+
+
+def test_a_config_that_names_code_is_tested_only_on_trust(run, tmp_path, monkeypatch):
+    mark = tmp_path / "ran"
+    for path in run.rglob("*.py"):
+        path.write_text(f"{path.read_text()}\nopen({str(mark)!r}, 'w').close()\n")
+    result = write_report(options(run))
+    assert result.untested
+    assert "--trust-config" in result.notes[0]
+    assert not mark.exists()
+
+    def enough(*_):
+        raise ValueError("enough")
+
+    monkeypatch.setattr(run_report, "run_test", enough)
+    with pytest.raises(ValueError, match="enough"):
+        write_report(options(run, trust_config=True))
+    assert mark.exists()
 
 
 @pytest.mark.parametrize("wanted", ["best", "newest"])

@@ -2,6 +2,9 @@
 
 The run's best checkpoint is tested as its config says, and its predictions are kept beside the
 page: a second call does not test again unless the checkpoint, the labels or the settings changed.
+
+Exit code 0: done; 1: the run has a checkpoint that was not tested, for the reason on the page;
+2: wrong call, or a checkpoint that cannot be read.
 """
 
 from __future__ import annotations
@@ -37,6 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="override keys of the config, such as test_dataloader.batch_size=8",
     )
     parser.add_argument(
+        "--trust-config",
+        action="store_true",
+        help="run the work dir's config, which is a program, where it names code of its own",
+    )
+    parser.add_argument(
         "--device", choices=["cpu", "cuda"], help="default: a GPU where there is one"
     )
     parser.add_argument(
@@ -57,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"written: {result.page}")
     if result.predictions is not None:
         print(f"kept: {result.predictions}")
-    return 0
+    return int(result.untested)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mmengine.config import Config
 
 from equikpt.report.run_log import RunLog
 from equikpt.report.run_session import Row, Session, read_session
+from equikpt.report.saved_config import read_saved_config
 from equikpt.report.validation_losses import undo_mean
 
 START = re.compile(r"\d{8}_\d{6}")
@@ -53,7 +54,8 @@ class Run:
     Args:
         folder: The work dir.
         name: Its last part.
-        config: The config of the newest start; None where none is left.
+        config: The config of the newest start, read as data (:mod:`.saved_config`); None where none
+            is left.
         train: One row a logged step: ``step``, ``epoch`` (NaN in a run by steps), ``iter``,
             ``at``, ``wall_s``, then what was logged: ``lr``, ``loss``, ``loss_*``, ``time``,
             ``data_time``, ``grad_norm``, …
@@ -66,6 +68,7 @@ class Run:
         steps_per_epoch: None in a run by steps, and before the first row.
         active_s: When a file of the newest start was last written, in seconds since 1970.
         unreadable_rows: Lines of the scalars that are no JSON, beside a half-written last one.
+        config_gaps: Keys of the config that are left out, since their values are no plain ones.
     """
 
     folder: Path
@@ -79,6 +82,7 @@ class Run:
     steps_per_epoch: int | None
     active_s: float
     unreadable_rows: int = 0
+    config_gaps: tuple[str, ...] = ()
 
 
 def read_run(folder: Path | str) -> Run:
@@ -93,7 +97,7 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     sessions = _sessions(folder)
     per_epoch = _steps_per_epoch(sessions)
-    config = _config(folder, sessions)
+    config, config_gaps = _config(folder, sessions)
     train, val = _joined(sessions, per_epoch, config)
     newest = sessions[-1]
     return Run(
@@ -111,6 +115,7 @@ def read_run(folder: Path | str) -> Run:
         steps_per_epoch=per_epoch,
         active_s=max(_modified_s(path) for path in (newest.folder, *newest.files())),
         unreadable_rows=sum(session.unreadable for session in sessions),
+        config_gaps=config_gaps,
     )
 
 
@@ -202,15 +207,15 @@ def _frame(rows: list[Row], columns: tuple[str, ...]) -> pd.DataFrame:
     return frame.astype({"step": int, "epoch": float, "wall_s": float})
 
 
-def _config(folder: Path, sessions: list[Session]) -> Config | None:
+def _config(folder: Path, sessions: list[Session]) -> tuple[Config | None, tuple[str, ...]]:
     """The config that the newest start dumped, else the newest one in the work dir."""
     dumped = [session.folder / "vis_data" / "config.py" for session in reversed(sessions)]
     for path in (*dumped, *_newest_first(folder.glob("*.py"))):
         try:
-            return Config.fromfile(path, import_custom_modules=False)
-        except (FileNotFoundError, SyntaxError):  # no dump, or half of one
+            return read_saved_config(path)
+        except (FileNotFoundError, ValueError):  # no dump, or half of one
             continue
-    return None
+    return None, ()
 
 
 def _checkpoints(folder: Path) -> Checkpoints:

@@ -148,4 +148,8 @@ def reproduction(commands: Sequence[tuple[str, str]]) -> Section:
         f"<h3>{escape(title)}</h3><pre><code>{escape(command)}</code></pre>"
         for title, command in commands
     )
-    return Section("reproduce", "How to reproduce it", lines)
+    warning = tell(
+        "A config is a Python program, which training and testing run: read a config that is not "
+        "your own first."
+    )
+    return Section("reproduce", "How to reproduce it", lines + warning)

@@ -157,4 +157,7 @@ def _files(state: State) -> list[StateLine]:
         lines.append(("starts", f"{len(run.sessions)}, of which {resumed} resumed"))
     if run.unreadable_rows:
         lines.append(("left out", f"unreadable lines of scalars.json: {run.unreadable_rows}"))
+    if run.config_gaps:
+        words = f"of the config, which is read and not run: {', '.join(run.config_gaps)}"
+        lines.append(("left out", words))
     return lines

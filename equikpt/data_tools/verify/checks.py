@@ -69,6 +69,8 @@ ROWS: tuple[tuple[str, str, str, str, str], ...] = (
      "remove one of the two annotations"),
     ("copied_labels", "repeats", "warning", "the same labels on another picture",
      "label the picture anew; a copied label fits one of them at most"),
+    ("outside_picture", "pictures", "error", "picture outside --img-dir",
+     "give with --img-dir the folder that holds all pictures, or correct file_name"),
     ("missing_picture", "pictures", "error", "picture not on disk",
      "bring the picture, or correct --img-dir or file_name"),
     ("damaged_picture", "pictures", "error", "damaged picture", COCO),

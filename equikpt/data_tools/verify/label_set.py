@@ -41,6 +41,14 @@ class LabelFile:
         """Where a picture is, or would be relative to where the tool runs."""
         return Path(os.path.join(self.img_dir or "", file_name))
 
+    def holds(self, file_name: str) -> bool:
+        """Whether a name leads into the folder of pictures, and not out of it by ``..`` or ``/``.
+
+        Links inside the folder are its owner's and may lead anywhere.
+        """
+        folder = os.path.abspath(self.img_dir or "")
+        return os.path.commonpath([folder, os.path.abspath(self.picture(file_name))]) == folder
+
 
 @dataclass(frozen=True)
 class LabelSet:

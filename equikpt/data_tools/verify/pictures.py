@@ -64,7 +64,9 @@ def check_pictures(labels: LabelSet) -> Iterator[Fault]:
             _Picture(file, row, str(file.picture(row["file_name"])))
             for row in file.content["images"]
         ]
-        faults, present = _present(listed)
+        faults, inside = _inside(listed)
+        yield from faults
+        faults, present = _present(inside)
         yield from faults
         faults, readable = _headers(present)
         yield from faults
@@ -88,6 +90,17 @@ def _fault(check: str, picture: _Picture, sentence: str, fix: str = "", score: f
 
 def _listed(pictures: Sequence[_Picture]) -> list[ListedImage]:
     return [ListedImage(p.path, p.row["width"], p.row["height"]) for p in pictures]
+
+
+def _inside(pictures: list[_Picture]) -> tuple[list[Fault], list[_Picture]]:
+    """The pictures in the folder: a report must not show what its reader did not give."""
+    outside = [p for p in pictures if not p.file.holds(p.row["file_name"])]
+    faults = [
+        _fault("outside_picture", p, f"{p.path} lies outside {p.file.img_dir}; it was not opened")
+        for p in outside
+    ]
+    left_out = {id(picture) for picture in outside}
+    return faults, [picture for picture in pictures if id(picture) not in left_out]
 
 
 def _present(pictures: list[_Picture]) -> tuple[list[Fault], list[_Picture]]:

@@ -57,6 +57,8 @@ class Thumbnails:
         file = self._files.get(fault.file)
         if file is None or file.img_dir is None or not fault.image:
             return None
+        if not file.holds(fault.image):
+            return None
         try:
             return read_picture(str(file.picture(fault.image)))
         except (OSError, ValueError, cv2.error):  # missing, damaged or empty

@@ -7,6 +7,7 @@ from PIL import Image
 
 from equikpt.data_tools.verify import pictures as pictures_module
 from equikpt.data_tools.verify.pictures import check_pictures
+from equikpt.data_tools.verify.thumbnails import Thumbnails
 from tests.data_tools.test_near_duplicates import picture as gray_blobs
 from tests.data_tools.verify.conftest import people
 
@@ -55,6 +56,26 @@ def test_missing_damaged_and_resized_pictures_are_named(read, pictures):
         ("damaged_picture", "0", 3),
         ("picture_size", "1", 4),
     ]
+
+
+def test_pictures_outside_their_folder_are_told_and_not_opened(read, pictures, monkeypatch):
+    content = people(COUNT)
+    inside, outside, absolute, back = content["images"][:4]
+    inside["file_name"] = "../train/1.png"
+    outside["file_name"] = "../val/2.png"
+    absolute["file_name"] = str(pictures[1] / "3.png")
+    back["file_name"] = str(pictures[0] / "4.png")
+    labels = read(content, img_dirs=pictures[:1])
+    opened = []
+    whole = pictures_module._look
+    monkeypatch.setattr(pictures_module, "_look", lambda path: opened.append(path) or whole(path))
+    faults = list(check_pictures(labels))
+    assert [(f.check, f.image_id) for f in faults] == [
+        ("outside_picture", 2),
+        ("outside_picture", 3),
+    ]
+    assert not [path for path in opened if "val" in path]
+    assert [Thumbnails(labels)._picture(fault) for fault in faults] == [None, None]
 
 
 def test_a_name_in_another_case_is_told(read, pictures):

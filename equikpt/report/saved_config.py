@@ -1,0 +1,151 @@
+"""Read the config that a run saved as data: nothing in the file is run.
+
+A config is a Python program, and a work dir may be somebody else's. What MMEngine saves of a config
+is assignments of plain values, so they can be read without running them.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mmengine.registry
+from mmengine.config import Config
+from mmengine.config.config import RESERVED_KEYS
+from mmengine.registry import Registry
+
+NAMED_VALUES = {"inf": math.inf, "nan": math.nan}
+"""As MMEngine writes these numbers."""
+OWN_PACKAGES = ("equikpt", "mmpose")
+"""Packages whose modules a config may import without being a program."""
+CODE_SUFFIXES = (".py", ".pkl", ".pickle", ".npy", ".npz")
+"""Of files that MMPose runs or unpickles where a config names them."""
+
+
+def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
+    """Read a config that MMEngine saved.
+
+    Returns:
+        The config, and the top-level keys that were left out, since their values are no plain ones.
+        What is no assignment at all is left out as ``line 3``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: It is not Python, or only half of a file.
+    """
+    try:
+        body = ast.parse(path.read_bytes(), filename=str(path)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"expected a config in {path}, it cannot be parsed ({error})") from error
+    values: dict[str, Any] = {}
+    left_out: dict[str, None] = {}
+    for statement in body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue  # a docstring
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                pass
+            case _:
+                left_out[f"line {statement.lineno}"] = None
+                continue
+        try:
+            if name in (*RESERVED_KEYS, "_base_"):
+                raise ValueError(f"{name} is no setting")
+            values[name] = plain_value(node)
+            left_out.pop(name, None)
+        except (ValueError, TypeError, RecursionError):  # TypeError: a list as a key
+            values.pop(name, None)
+            left_out[name] = None
+    return Config(values, filename=str(path)), tuple(left_out)
+
+
+def plain_value(node: ast.expr) -> Any:
+    """The value of an expression of numbers, text, lists, tuples, sets and dicts.
+
+    Raises:
+        ValueError: It is anything else.
+        TypeError: A key that is none.
+    """
+    match node:
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
+            pairs = [(keyword.arg, plain_value(keyword.value)) for keyword in keywords]
+            if any(key is None for key, _ in pairs):
+                raise ValueError("expected keys by name")
+            return dict(pairs)
+        case ast.Call(func=ast.Name(id="dict"), args=[ast.Dict() as inner], keywords=[]):
+            return plain_value(inner)  # how MMEngine writes keys that are no names
+        case ast.Dict(keys=keys, values=values):
+            if any(key is None for key in keys):
+                raise ValueError("expected keys by name")
+            named = zip(keys, values, strict=True)
+            return {plain_value(key): plain_value(value) for key, value in named if key}
+        case ast.List(elts=parts):
+            return [plain_value(part) for part in parts]
+        case ast.Tuple(elts=parts):
+            return tuple(plain_value(part) for part in parts)
+        case ast.Name(id=name) if name in NAMED_VALUES:
+            return NAMED_VALUES[name]
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+            return -math.inf
+    return ast.literal_eval(node)
+
+
+def code_in(config: Config) -> list[str]:
+    """The settings of a config that would run code which is neither MMPose's nor the package's.
+
+    A config that was read as data still names what is built of it: a type may be any function on
+    this machine (MMEngine imports ``os.system``), and some values are files that are run or
+    unpickled. Types that are registered when this is called are taken as MMPose's own.
+
+    Returns:
+        ``key: value`` each.
+    """
+    scopes = {registry.scope for registry in _registries()}
+    known = {f"{each.scope}.{name}" for each in _registries() for name in each.module_dict}
+    found = []
+    for path, value in _settings((), config.to_dict()):
+        key = str(path[-1])
+        if not isinstance(value, str):
+            continue
+        if key == "type" or key.endswith("_type") or key == "constructor":
+            is_code = value not in known if "." in value else _is_module(value)
+        elif key in ("_scope_", "default_scope"):
+            is_code = value not in scopes
+        elif path[0] == "custom_imports":
+            is_code = value.split(".")[0] not in OWN_PACKAGES
+        else:
+            is_code = value.lower().endswith(CODE_SUFFIXES)
+        if is_code:
+            found.append(f"{'.'.join(map(str, path))}: {value!r}")
+    return found
+
+
+def _settings(path: tuple, value: Any) -> Iterator[tuple[tuple, Any]]:
+    """Each plain value with the keys and places that lead to it."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _settings((*path, key), part)
+    elif isinstance(value, (list, tuple)):
+        for place, part in enumerate(value):  # a plain element is a value of the list's own key
+            nested = isinstance(part, (Mapping, list, tuple))
+            yield from _settings((*path, place) if nested else path, part)
+    else:
+        yield path, value
+
+
+def _registries() -> Iterator[Registry]:
+    """Every registry of MMEngine with its children."""
+    left = [each for each in vars(mmengine.registry).values() if isinstance(each, Registry)]
+    while left:
+        registry = left.pop()
+        yield registry
+        left += registry.children.values()
+
+
+def _is_module(name: str) -> bool:
+    """Whether a type without a dot would be imported, where it is not registered."""
+    return name.isidentifier() and importlib.util.find_spec(name) is not None
