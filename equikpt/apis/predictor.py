@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from equikpt.apis.instance import Instance
@@ -19,6 +20,7 @@ from equikpt.box_predictor import BoxPredictor, whole_picture
 from equikpt.config_files import find_config
 from equikpt.datasets.film import read_film
 from equikpt.datasets.picture import as_picture, read_picture
+from equikpt.datasets.transforms import LoadFilm
 
 Picture = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
@@ -63,8 +65,8 @@ class Predictor:
         self.batch_size = batch_size
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
-        loading = cfg.test_dataloader.dataset.pipeline[0]["type"]
-        self._read = read_film if loading == "LoadFilm" else read_picture
+        loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
+        self._read = read_film if loading is LoadFilm else read_picture
 
     @property
     def metainfo(self) -> dict:

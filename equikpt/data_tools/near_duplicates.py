@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import imagehash
@@ -20,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from equikpt.datasets.film import read_film
+from equikpt.datasets.picture import read_picture
 
 MOST_BITS = 12
 """Of the 64 bits of two hashes, how many may differ. Of copies that were compressed anew, resized,
@@ -109,9 +108,7 @@ def read_fingerprints(paths: Iterable[str | os.PathLike]) -> list[Fingerprint]:
 
 
 def _read(path: str) -> Fingerprint:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"expected a picture at {path}, found no such file")
-    return fingerprint(read_film(path)[..., 0])
+    return fingerprint(cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2GRAY))
 
 
 def near_pairs(

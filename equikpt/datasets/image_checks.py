@@ -8,19 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from equikpt.datasets.coco_checks import Finding
-from equikpt.datasets.film import dicom_size_px, is_dicom, read_film
+from equikpt.datasets.film import dicom_size_px, is_dicom, read_gray
+from equikpt.datasets.image_decoding import (
+    ImageError,
+    decode,
+    decode_strictly,
+    is_whole_at_end,
+    read_header,
+)
 
 MODES = ("none", "header", "full")
-
-JPEG_END = b"\xff\xd9"
-PNG_END = b"IEND\xaeB`\x82"
-_EXIF_ORIENTATION = 0x0112
 
 
 class ListedImage(NamedTuple):
@@ -53,18 +53,20 @@ def name_in_other_case(path: str) -> str | None:
 
 
 def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Finding]:
-    """Open every picture, in threads, and report those that training would trip over.
+    """Open every picture, in threads, as training does, and report those it would trip over.
 
     Args:
         images: Pictures that exist on disk.
-        mode: ``"header"`` reads size and end of each file, which finds most broken downloads;
-            ``"full"`` decodes every pixel; ``"none"`` opens nothing.
+        mode: ``"header"`` reads size and end of each JPEG and PNG, which finds most broken
+            downloads, and decodes all others; ``"full"`` decodes every pixel, and strictly;
+            ``"none"`` opens nothing.
 
     Returns:
         At most two findings: damaged pictures, and pictures of another size than listed.
 
     Raises:
         ValueError: If ``mode`` is unknown.
+        ImportError: There is a DICOM file and no pydicom.
     """
     if mode not in MODES:
         raise ValueError(f"check_images is {mode!r}; expected one of {', '.join(MODES)}")
@@ -106,16 +108,13 @@ def loaded_size_px(path: str) -> tuple[int, int]:
     """Width and height with which training sees the picture, after its EXIF orientation.
 
     Raises:
-        OSError: If the file is no picture.
+        ImageError: If the file is no picture.
     """
     if is_dicom(path):
         return dicom_size_px(path)
-    with Image.open(path) as image:
-        # The base method: that of PNG decodes the whole picture to look for a late EXIF chunk.
-        turned = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) >= 5
-        size_px = image.size
+    header = read_header(path)
     # Which formats are turned depends on OpenCV's version; such pictures are few, so ask it.
-    return _decoded_size_px(path) if turned else size_px
+    return _decoded_size_px(path) if header.orientation >= 5 else header.size_px
 
 
 def _size_finding(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> Finding:
@@ -136,57 +135,23 @@ def _size_finding(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> Fin
 
 def _examine_header(path: str) -> _Verdict:
     try:
-        if os.path.getsize(path) == 0:
-            return _Verdict("the file is empty")
-        size_px = loaded_size_px(path)
-        if not is_dicom(path) and not _ends_well(path):
-            # Bytes after the end are harmless and not rare: only decoding tells them from a cut.
-            _decode_strictly(path)
-    except Exception as error:  # decoders raise almost anything; each means the same here
-        return _Verdict(_reason(error))
-    return _Verdict(size_px=size_px)
+        if is_dicom(path) or not is_whole_at_end(path):
+            # Only decoding tells a cut file, or one of a kind that is not read, from a good one.
+            return _Verdict(size_px=_decoded_size_px(path))
+        return _Verdict(size_px=loaded_size_px(path))
+    except ImageError as error:
+        return _Verdict(error.reason)
 
 
 def _examine_full(path: str) -> _Verdict:
     try:
-        if os.path.getsize(path) == 0:
-            return _Verdict("the file is empty")
-        if is_dicom(path):
-            height, width = read_film(path).shape[:2]
-            return _Verdict(size_px=(width, height))
-        _decode_strictly(path)
+        if not is_dicom(path):
+            decode_strictly(path)
         return _Verdict(size_px=_decoded_size_px(path))
-    except Exception as error:  # as above
-        return _Verdict(_reason(error))
-
-
-def _ends_well(path: str) -> bool:
-    with open(path, "rb") as file:
-        start = file.read(8)
-        file.seek(max(-64, -os.path.getsize(path)), os.SEEK_END)
-        end = file.read().rstrip(b"\0")
-    if start.startswith(b"\xff\xd8"):
-        return end.endswith(JPEG_END)
-    if start.startswith(b"\x89PNG"):
-        return end.endswith(PNG_END)
-    return False
-
-
-def _decode_strictly(path: str) -> None:
-    """Pillow refuses a cut picture, where OpenCV fills the rest with gray."""
-    with Image.open(path) as image:
-        image.load()
+    except ImageError as error:
+        return _Verdict(error.reason)
 
 
 def _decoded_size_px(path: str) -> tuple[int, int]:
-    """Size after decoding with OpenCV and the flags of MMPose's ``LoadImage``."""
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise OSError("OpenCV, which training loads pictures with, cannot decode it")
-    height, width = pixels.shape[:2]
+    height, width = (read_gray(path) if is_dicom(path) else decode(path)).shape[:2]
     return width, height
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return "not a picture" if "cannot identify image file" in text else text or type(error).__name__

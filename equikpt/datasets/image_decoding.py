@@ -56,7 +56,19 @@ _LOG_LEVEL = cv2.utils.logging.getLogLevel()
 
 
 class ImageError(OSError):
-    """A file that is no image, is damaged, larger than the limit, or of a kind not read."""
+    """A file that is no image, is damaged, larger than the limit, or of a kind not read.
+
+    Its message is a sentence with the file's name; ``reason`` is the part that says what is wrong.
+    """
+
+    reason: str = ""
+
+    @classmethod
+    def of(cls, name: str, reason: str, fix: str) -> ImageError:
+        """Make the error about the file ``name``: what is wrong with it, and what to do."""
+        error = cls(f"expected an image in {name}, {reason}; {fix}")
+        error.reason = reason
+        return error
 
 
 class MissingImageError(ImageError, FileNotFoundError):
@@ -192,9 +204,7 @@ def decode_dicom(path: str | os.PathLike) -> tuple[Any, np.ndarray, np.ndarray]:
     samples, frames = dataset.get("SamplesPerPixel", 1), dataset.get("NumberOfFrames") or 1
     if samples != 1 or frames != 1:
         held = "colours" if samples != 1 else f"{frames} frames"
-        raise ImageError(
-            f"expected one gray image in {path}, got {held}; export the radiograph itself"
-        )
+        raise ImageError.of(os.fspath(path), f"it holds {held}", "export one gray image")
     with reading(path):
         from pydicom.pixels import apply_modality_lut
 
@@ -210,10 +220,8 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
     except (ImageError, ImportError):
         raise
     except Exception as error:  # decoders raise almost anything; each means the same here
-        raise ImageError(
-            f"expected an image in {os.fspath(path)}, it is none or damaged ({_reason(error)}); "
-            "copy or export it again"
-        ) from error
+        reason = f"it is damaged or cannot be decoded ({_reason(error)})"
+        raise ImageError.of(os.fspath(path), reason, "copy or export it again") from error
 
 
 @contextmanager
@@ -224,12 +232,12 @@ def _opened(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         try:
             status = os.stat(name)
         except (FileNotFoundError, NotADirectoryError):
-            raise MissingImageError(f"expected an image at {name}, found no such file") from None
+            raise MissingImageError.of(name, "found no such file", "correct the name") from None
         for is_kind, kind in _FILE_KINDS:
             if is_kind(status.st_mode):  # opening a pipe would wait for its writer
-                raise ImageError(f"expected an image at {name}, found {kind}; give a file")
+                raise ImageError.of(name, f"it is {kind}", "give a file")
         if not status.st_size:
-            raise ImageError(f"expected an image in {name}, the file is empty; copy it again")
+            raise ImageError.of(name, "the file is empty", "copy it again")
         file = open(name, "rb")  # noqa: SIM115 - closed below; what the caller raises is its own
     with file:
         yield file
@@ -241,10 +249,8 @@ def _header(file: IO[bytes], name: str) -> tuple[Image.Image, ImageHeader]:
         Image.init()
         image = _identified(file, name)
     if image is None:
-        raise ImageError(
-            f"expected an image in {name}, it is none of {', '.join(PILLOW_FORMATS)} or DICOM; "
-            "export it again, as PNG"
-        )
+        kinds = ", ".join(PILLOW_FORMATS)
+        raise ImageError.of(name, f"it is none of {kinds} or DICOM", "export it as PNG")
     _refuse_large(name, *image.size)
     with reading(name):
         # The base method: that of PNG decodes the whole image to look for a late EXIF chunk.
@@ -273,14 +279,12 @@ def _decode(content: bytes, name: str, image: Image.Image, gray: bool) -> np.nda
         finally:
             cv2.utils.logging.setLogLevel(_LOG_LEVEL)
     if pixels is None:
-        raise ImageError(
-            f"expected an image in {name}, it is damaged or of a kind that OpenCV cannot decode; "
-            "export it again, as PNG"
+        raise ImageError.of(
+            name, "it is damaged or of a kind that OpenCV cannot decode", "export it as PNG"
         )
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f"expected an image of 8 or 16 bits a channel in {name}, got {pixels.dtype}; export it "
-            "with 16 bits"
+        raise ImageError.of(
+            name, f"its values are {pixels.dtype}", "export it with 8 or 16 bits a channel"
         )
     return pixels
 
@@ -299,7 +303,7 @@ def _dicom(path: str | os.PathLike, **options: Any) -> Any:
         height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
         frames = int(dataset.get("NumberOfFrames") or 1)
     if not (height and width):
-        raise ImageError(f"expected an image in {name}, its DICOM header has no size; export it")
+        raise ImageError.of(name, "its DICOM header states no size", "export it again")
     _refuse_large(name, width, height, frames)
     return dataset
 
@@ -307,9 +311,10 @@ def _dicom(path: str | os.PathLike, **options: Any) -> Any:
 def _refuse_large(name: str, width: int, height: int, frames: int = 1) -> None:
     megapixels, most = width * height * frames / 1e6, max_pixels() / 1e6
     if megapixels > most:
-        raise ImageError(
-            f"expected an image of at most {most:g} megapixels in {name}, its header says {width} "
-            f"x {height} px; to read it, set {MAX_MEGAPIXELS_VARIABLE}={math.ceil(megapixels)}"
+        raise ImageError.of(
+            name,
+            f"the {width} x {height} px of its header are above the limit of {most:g} megapixels",
+            f"set {MAX_MEGAPIXELS_VARIABLE}={math.ceil(megapixels)} to read it",
         )
 
 

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from equikpt.datasets.film import is_dicom, read_film
 from equikpt.datasets.image_decoding import ImageError, MissingImageError, decode, decode_bytes
+from equikpt.metainfo.p1p2 import METAINFO as FILM_MARKS
 
-__all__ = ["ImageError", "MissingImageError", "as_picture", "picture_of_bytes", "read_picture"]
+__all__ = [
+    "Depth",
+    "ImageError",
+    "MissingImageError",
+    "as_picture",
+    "picture_of_bytes",
+    "read_picture",
+    "read_with_depth",
+    "reader_of",
+]
 
 SAMPLE_BITS = (8, 10, 12, 14, 16)
 """Depths of cameras and scanners. A picture in 16 bits has the least of them that its brightest
 value needs: one of 12 bits, of which only the upper 8 of 16 were kept, would be nearly black."""
+
+
+class Depth(NamedTuple):
+    """Bits a channel of a picture."""
+
+    stored: int
+    """That the file has, 8 or 16."""
+    used: int
+    """That are read, one of ``SAMPLE_BITS``: the least that hold the brightest value."""
+
+
+def reader_of(dataset_name: str) -> Callable[[str | os.PathLike], np.ndarray]:
+    """The function that reads the pictures of a data set, by the name in its metainfo.
+
+    Ruler marks are found on films, which :func:`equikpt.datasets.film.read_film` reads; all other
+    data sets have pictures for :func:`read_picture`.
+    """
+    return read_film if dataset_name == FILM_MARKS["dataset_name"] else read_picture
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -30,7 +60,16 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
             ``EQUIKPT_MAX_MEGAPIXELS``.
         ImportError: A DICOM file without pydicom.
     """
-    return read_film(path) if is_dicom(path) else as_picture(decode(path))
+    return read_with_depth(path)[0]
+
+
+def read_with_depth(path: str | os.PathLike) -> tuple[np.ndarray, Depth | None]:
+    """As :func:`read_picture`, with the bits of the file; None for DICOM, which has a window."""
+    if is_dicom(path):
+        return read_film(path), None
+    pixels = decode(path)
+    used = 8 if pixels.dtype == np.uint8 else _used_bits(pixels)
+    return as_picture(pixels), Depth(8 * pixels.itemsize, used)
 
 
 def picture_of_bytes(content: bytes, name: str) -> np.ndarray:
@@ -72,6 +111,9 @@ def as_picture(pixels: np.ndarray) -> np.ndarray:
 
 def _upper_bits(pixels: np.ndarray) -> np.ndarray:
     """The upper 8 of the bits that a uint16 picture uses, as uint8."""
-    used = int(pixels.max()).bit_length()
-    bits = next(bits for bits in SAMPLE_BITS if bits >= used)
-    return (pixels >> (bits - 8)).astype(np.uint8)
+    return (pixels >> (_used_bits(pixels) - 8)).astype(np.uint8)
+
+
+def _used_bits(pixels: np.ndarray) -> int:
+    needed = int(pixels.max()).bit_length()
+    return next(bits for bits in SAMPLE_BITS if bits >= needed)

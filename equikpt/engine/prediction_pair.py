@@ -11,12 +11,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from mmcv import imfrombytes
-from mmengine.fileio import get
 from mmpose.structures import PoseDataSample
 
-from equikpt.datasets.film import read_film
-from equikpt.metainfo.p1p2 import METAINFO as FILM_MARKS
+from equikpt.datasets.picture import reader_of
 from equikpt.visualize import draw_instance, has_names
 
 CELL_PX = 240
@@ -55,7 +52,7 @@ def draw_pair(
     Returns:
         (H, 2 · W, 3) uint8, BGR, H and W at most ``CELL_PX``.
     """
-    image = _read(sample.img_path, metainfo)
+    image = reader_of(metainfo["dataset_name"])(sample.img_path)
     truth = [Pose(pose[:, :2], pose[:, 2], None) for pose in true_poses(sample, metainfo)]
     predicted = _predicted_poses(sample, metainfo, labelled, threshold)
     area = _area(sample, image.shape[:2], [*truth, *predicted], has_names(metainfo))
@@ -143,10 +140,3 @@ def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     height, width = (max(1, round(side * scale)) for side in part.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(part, (width, height), interpolation=how), origin, scale
-
-
-def _read(path: str, metainfo: dict) -> np.ndarray:
-    """(H, W, 3) uint8, BGR, as the data set's pipeline reads it."""
-    if metainfo["dataset_name"] == FILM_MARKS["dataset_name"]:
-        return read_film(path)
-    return imfrombytes(get(path))

@@ -129,7 +129,7 @@ def test_files_are_read_whatever_their_format(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "no such file"), (b"text", "cannot decode")], ids=["gone", "text"]
+    ("content", "words"), [(None, "no such file"), (b"text", "none of JPEG")], ids=["gone", "text"]
 )
 def test_what_is_no_picture_is_named(tmp_path, content, words):
     path = tmp_path / "a.png"

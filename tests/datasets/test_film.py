@@ -82,7 +82,7 @@ def test_files_that_are_no_films_say_so(tmp_path):
             read_film(tmp_path / name)
     frames = np.stack([RAMP, RAMP])
     several = write_dicom(tmp_path / "several.dcm", frames, NumberOfFrames=2)
-    with pytest.raises(OSError, match="got 2 frames"):
+    with pytest.raises(OSError, match="it holds 2 frames"):
         read_film(several)
 
 

@@ -63,7 +63,7 @@ def test_a_cut_picture_is_found(tmp_path, suffix, share, mode):
     ("content", "said"),
     [
         pytest.param(b"", "the file is empty", id="empty"),
-        pytest.param(b"<html>not found</html>", "not a picture", id="a web page"),
+        pytest.param(b"<html>not found</html>", "it is none of JPEG", id="a web page"),
     ],
 )
 def test_what_is_no_picture_is_found(tmp_path, content, said, mode):

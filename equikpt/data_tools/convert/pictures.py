@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
 from equikpt.datasets.coco_checks import named
 from equikpt.datasets.film import DICOM_SUFFIXES, is_dicom
 from equikpt.datasets.image_checks import loaded_size_px, name_in_other_case
+from equikpt.datasets.image_decoding import ImageError, read_header
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 
@@ -81,8 +81,8 @@ def size_px(path: Path) -> tuple[int, int]:
     """
     try:
         return loaded_size_px(str(path))
-    except OSError as error:
-        raise ValueError(f"{path} is damaged ({error}); replace or remove it") from error
+    except ImageError as error:
+        raise ValueError(f"{path} is damaged ({error.reason}); replace or remove it") from error
 
 
 def sizes_px(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
@@ -160,10 +160,7 @@ class SizeLedger:
 
 def _unturned_size_px(path: Path) -> tuple[int, int] | None:
     """Width and height in the file, before its EXIF tag turns it; None for DICOM."""
-    if is_dicom(path):
-        return None
-    with Image.open(path) as picture:
-        return picture.size
+    return None if is_dicom(path) else read_header(path).size_px
 
 
 def drop_missing(dataset: SourceDataset, advice: str = "") -> None:

@@ -77,6 +77,8 @@ ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("picture_size", "pictures", "error", "picture of another size", COCO),
     ("exif_turned", "pictures", "warning", "picture turned by EXIF",
      "turn the pixels and remove the EXIF orientation, so that no reader can differ"),
+    ("narrow_range", "pictures", "warning", "values fill a small part of their range",
+     "export them over the full range; programs that keep the upper 8 of 16 bits see them black"),
     ("duplicate_across_files", "pictures", "error", "the same picture in two files",
      "keep it in one of the files: a test on what was trained on tells nothing"),
     ("near_duplicate_across_files", "pictures", "warning", "nearly the same picture in two files",

@@ -7,7 +7,7 @@ import numpy as np
 
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelSet
-from equikpt.data_tools.verify.pictures import read_picture
+from equikpt.datasets.picture import reader_of
 from equikpt.html_page import jpeg_uri
 from equikpt.visualize import draw_pose, zoom_in
 
@@ -26,6 +26,7 @@ class Thumbnails:
 
     def __init__(self, labels: LabelSet) -> None:
         self._labels = labels
+        self._read = reader_of(labels.scheme.name)
         self._drawing = labels.scheme.drawing()
         self._files = {file.name: file for file in labels.files}
         self._index = {
@@ -60,8 +61,8 @@ class Thumbnails:
         if not file.holds(fault.image):
             return None
         try:
-            return read_picture(str(file.picture(fault.image)))
-        except (OSError, ValueError, cv2.error):  # missing, damaged or empty
+            return self._read(file.picture(fault.image))
+        except OSError:  # missing or damaged
             return None
 
     def _annotation(self, index: int, picture: np.ndarray | None, fault: Fault) -> np.ndarray:

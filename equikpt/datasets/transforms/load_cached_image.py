@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import mmcv
 import numpy as np
+from mmengine import fileio
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
+from equikpt.datasets.picture import as_picture, picture_of_bytes, read_picture
 
 
 @TRANSFORMS.register_module()
 class LoadCachedImage(LoadImage):
-    """MMPose's ``LoadImage`` with a store of decoded pictures.
+    """MMPose's ``LoadImage`` by :func:`equikpt.datasets.picture.read_picture`, with a store.
 
-    The store is shared by the main process and all of its forked workers, by all data sets, and
+    Of pictures of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
+    where ``LoadImage`` keeps the upper 8 of 16, in which a picture of 12 bits is nearly black.
+
+    The store of decoded pictures is shared by the main process and all of its forked workers, by all data sets, and
     from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A file whose time of
     change, size or inode differs is decoded again. Without a store, with pictures that are not
-    local files, and under spawned workers it does what ``LoadImage`` does.
+    local files, and under spawned workers every picture is decoded each time.
 
     ``results["img"]`` may be a read-only view of the store: a transform that writes into it raises
     instead of spoiling the picture for all later epochs. ``to_float32`` makes a copy.
@@ -28,11 +32,12 @@ class LoadCachedImage(LoadImage):
             every time.
         folder: Keep the decoded pictures in a nameless file there instead of in memory; needs
             ``max_bytes``.
-        **kwargs: See ``LoadImage``.
+        **kwargs: ``to_float32``, ``backend_args`` and ``ignore_empty`` of ``LoadImage``.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: ``max_bytes`` is below 0, or there is a folder and no bound.
+        ValueError: ``max_bytes`` is below 0, there is a folder and no bound, or another option of
+            ``LoadImage``.
     """
 
     def __init__(self, max_bytes: int | None = None, folder: str | None = None, **kwargs) -> None:
@@ -42,48 +47,57 @@ class LoadCachedImage(LoadImage):
                 f"expected LoadCachedImage(max_bytes=...) beside folder={folder!r}, got none; say "
                 "how large the file may become"
             )
+        if (self.color_type, self.imdecode_backend) != ("color", "cv2") or self.file_client_args:
+            raise ValueError(
+                "expected LoadCachedImage(...) without color_type, imdecode_backend and "
+                "file_client_args, since it reads as prediction does; leave them out, take "
+                "backend_args, or LoadImage"
+            )
         self.cache = default_cache() if max_bytes is None else ImageCache(max_bytes, folder)
 
     def transform(self, results: dict) -> dict | None:
-        """Set ``img``, ``img_shape`` and ``ori_shape`` from the store or from the file."""
-        picture = None if "img" in results else self._picture(results["img_path"])
-        if picture is None:  # and the stock transform says what is wrong with the file, if anything
-            return super().transform(results)
-        return self._handed_over(results, picture)
+        """Set ``img``, ``img_shape`` and ``ori_shape`` from the store or from the file.
 
-    def _handed_over(self, results: dict, picture: np.ndarray) -> dict:
-        """The sample with a decoded picture (H, W, C) and its size."""
+        Raises:
+            ImageError: The file is missing, damaged or no picture.
+        """
+        if "img" in results:
+            if results["img"].dtype == np.uint16:
+                results["img"] = as_picture(results["img"])
+            return super().transform(results)
+        try:
+            picture = self._picture(results["img_path"])
+        except OSError:
+            if self.ignore_empty:
+                return None
+            raise
         results["img"] = picture.astype(np.float32) if self.to_float32 else picture
         results["img_shape"] = results["ori_shape"] = picture.shape[:2]
         return results
 
-    def _picture(self, path: str) -> np.ndarray | None:
-        """The picture as the stock transform would decode it; None where that has to."""
+    def _picture(self, path: str) -> np.ndarray:
+        """The picture (H, W, 3), of the store where that has it."""
         if not self.cache.max_bytes or not self._is_local():
-            return None
+            return self._read(path)
         try:
             stamp = FileStamp.of(path)
-        except (OSError, TypeError):
-            return None
-        name = f"{self.color_type} {self.imdecode_backend} {path}"
+        except OSError:
+            return self._read(path)  # which says what is wrong with it
+        name = f"{type(self).__name__} {path}"  # what reads in another way has another entry
         picture = self.cache.get(name, stamp)
         if picture is None:
-            picture = self._decode(path)
-            if picture is not None:
-                self.cache.put(name, stamp, picture)
+            picture = self._read(path)
+            self.cache.put(name, stamp, picture)
         return picture
 
-    def _decode(self, path: str) -> np.ndarray | None:
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-            return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        except Exception:  # decoders raise almost anything; the stock transform names the file
-            return None
+    def _read(self, path: str) -> np.ndarray:
+        if self._is_local():
+            return read_picture(path)
+        return picture_of_bytes(fileio.get(path, backend_args=self.backend_args), path)
 
     def _is_local(self) -> bool:
         backend = (self.backend_args or {}).get("backend", "local")
-        return self.file_client_args is None and backend in ("local", "LocalBackend")
+        return backend in ("local", "LocalBackend")
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, cache={self.cache})"

@@ -50,7 +50,8 @@ def test_missing_damaged_and_resized_pictures_are_named(read, pictures):
     (pictures[0] / "2.png").unlink()
     content = (pictures[0] / "3.png").read_bytes()
     (pictures[0] / "3.png").write_bytes(content[: len(content) // 2])
-    Image.new("RGB", (50, 60)).save(pictures[1] / "4.png")
+    with Image.open(pictures[1] / "4.png") as image:
+        image.resize((50, 60)).save(pictures[1] / "4.png")
     assert found(read, pictures) == [
         ("missing_picture", "0", 2),
         ("damaged_picture", "0", 3),
@@ -191,10 +192,10 @@ def test_a_picture_of_two_files_is_read_once(read, pictures, monkeypatch):
 
     def read_and_note(path):
         paths.append(path)
-        return read_picture(path)
+        return read_with_depth(path)
 
-    read_picture = pictures_module.read_picture
-    monkeypatch.setattr(pictures_module, "read_picture", read_and_note)
+    read_with_depth = pictures_module.read_with_depth
+    monkeypatch.setattr(pictures_module, "read_with_depth", read_and_note)
     labels = read(people(COUNT), people(COUNT, seed=1), img_dirs=pictures[:1])
     checks = [fault.check for fault in check_pictures(labels)]
     assert checks == ["duplicate_across_files"] * COUNT
