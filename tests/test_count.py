@@ -61,7 +61,7 @@ def test_counts_are_the_points_of_each_picture(pictures):
     assert two.complete
     assert not three.complete
     assert broken.count is None
-    assert "it is none or damaged (not a picture)" in broken.problem
+    assert "it is none of JPEG" in broken.problem
     assert absent.count is None
     assert "found no such file" in absent.problem
 
@@ -70,7 +70,7 @@ def test_one_line_each(pictures):
     lines = [format_count(found) for found in count(pictures, Predictor())]
     assert lines[0].endswith("two.png: 2 (2 to 5)")
     assert lines[2].endswith("three.png: 3 or more: stopped at the most points of the config")
-    assert "broken.png: not counted, expected a picture" in lines[3]
+    assert "broken.png: not counted, expected an image" in lines[3]
 
 
 def test_pictures_are_written_with_their_points(pictures, tmp_path):

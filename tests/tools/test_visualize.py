@@ -75,7 +75,7 @@ def test_a_folder_with_a_damaged_picture(tool, pictures, tmp_path, capsys):
     out = tmp_path / "out"
     assert tool("--img-dir", folder, "--out-dir", out, "--csv", out / "points.csv") == 1
     printed = capsys.readouterr().out
-    assert "text.jpg, it is none or damaged" in printed
+    assert "text.jpg, it is none of JPEG" in printed
     assert f"written: {out}: 3 pictures" in printed
     drawn = sorted(path.name for path in out.glob("*.jpg"))
     assert drawn == [f"{picture.stem}_pose.jpg" for picture in pictures]

@@ -18,10 +18,10 @@ class LoadCachedImage(LoadImage):
     Of pictures of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
     where ``LoadImage`` keeps the upper 8 of 16, in which a picture of 12 bits is nearly black.
 
-    The store of decoded pictures is shared by the main process and all of its forked workers, by all data sets, and
-    from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A file whose time of
-    change, size or inode differs is decoded again. Without a store, with pictures that are not
-    local files, and under spawned workers every picture is decoded each time.
+    The store of decoded pictures is shared by the main process and all of its forked workers, by
+    all data sets, and from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A
+    file whose time of change, size or inode differs is decoded again. Without a store, with
+    pictures that are not local files, and under spawned workers each is decoded every time.
 
     ``results["img"]`` may be a read-only view of the store: a transform that writes into it raises
     instead of spoiling the picture for all later epochs. ``to_float32`` makes a copy.

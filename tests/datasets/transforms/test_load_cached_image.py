@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from pathlib import Path
 
 import cv2
 import mmcv
@@ -146,7 +147,7 @@ def test_an_ignored_file_is_none(tmp_path):
 
 def test_files_that_are_not_local_are_read_alike_and_not_stored(path, monkeypatch):
     load = LoadCachedImage(max_bytes=BOUND, backend_args=dict(backend="http"))
-    content = open(path, "rb").read()
+    content = Path(path).read_bytes()
     monkeypatch.setattr("mmengine.fileio.get", lambda name, backend_args: content)
     found = load(dict(img_path="http://host/a.jpg"))["img"]
     assert np.array_equal(found, mmcv.imread(path))
