@@ -24,7 +24,6 @@ class Format:
         animals: Whether a picture may have several.
         splits: Whether it knows train, val and test.
         scores: Whether it holds the scores of predictions.
-        images: Whether the user may say where the pictures lie (``--images``).
         owns: Folders of its output that hold pictures and are its alone: with ``--force`` they are
             replaced as a whole.
         prefix: What its tool puts before a picture's name to find it; the user may say otherwise.
@@ -41,7 +40,6 @@ class Format:
     animals: bool = True
     splits: bool = False
     scores: bool = False
-    images: bool = True
     owns: tuple[str, ...] = ()
     prefix: str = ""
     read_scored: str = ""
@@ -68,7 +66,6 @@ FORMATS: dict[str, Format] = {
         hidden=True,
         boxes=True,
         splits=True,
-        images=False,
         owns=("images", "labels"),
         remark="names only where data.yaml has kpt_names, which is written",
     ),
@@ -100,7 +97,6 @@ FORMATS: dict[str, Format] = {
     "sleap": Format(
         "SLEAP .slp (needs sleap-io)",
         read=f"{_HERE}.sleap:read",
-        images=False,
         remark="labelled instances; predicted ones and tracks go",
     ),
     "ap10k": Format(

@@ -50,7 +50,21 @@ def map_keypoints(
             for key, text in _NOTES.items()
             if changed[key] and (boxes or key != "around")
         ]
-    return SourceDataset(splits, dataset.notes, target.names), notes
+    flip_idx = _target_flip(scheme.flip_idx or dataset.flip_idx, scheme, target)
+    return SourceDataset(splits, dataset.notes, target.names, flip_idx), notes
+
+
+def _target_flip(
+    flip_idx: tuple[int, ...], scheme: KeypointScheme, target: Target
+) -> tuple[int, ...]:
+    """The flip of the source's S keypoints as one of the target's K; empty without one."""
+    if not flip_idx:
+        return ()
+    partner = {
+        scheme.mapping.get(name): scheme.mapping.get(scheme.keypoints[index])
+        for name, index in zip(scheme.keypoints, flip_idx, strict=True)
+    }
+    return tuple(target.names.index(partner.get(name) or name) for name in target.names)
 
 
 def _instances(

@@ -10,6 +10,8 @@ from equikpt.data_tools.convert.schemes import (
     check_scheme,
     corresponding,
     find_scheme,
+    flip_by_name,
+    refuse_no_flip,
     swapping_flip,
 )
 from equikpt.data_tools.convert.targets import Target
@@ -53,8 +55,9 @@ def settle_scheme(
 def _renaming(given: KeypointScheme, names: tuple[str, ...]) -> KeypointScheme:
     """The source's own names, or those that the user gives them instead."""
     if not given.mapping:
-        return KeypointScheme(names, {name: name for name in names})
-    scheme = replace(_over(given, names), flip_idx=())
+        given = replace(given, mapping={name: name for name in names})
+    scheme = _over(given, names)
+    refuse_no_flip(scheme.flip_idx, len(names))
     unknown = [name for name in scheme.mapping if name not in names]
     if unknown:
         raise ValueError(
@@ -76,10 +79,11 @@ def _over(given: KeypointScheme, names: tuple[str, ...]) -> KeypointScheme:
             f"the mapping names other keypoints than the source: {', '.join(differing)} are not in "
             f"both; the source has {', '.join(names)}"
         )
-    flip = tuple(
-        names.index(given.keypoints[given.right_flip_idx()[given.keypoints.index(name)]])
-        for name in names
-    )
+    refuse_no_flip(given.flip_idx, len(given.keypoints))
+    if not given.flip_idx:
+        return replace(given, keypoints=names)
+    place = {name: index for index, name in enumerate(given.keypoints)}
+    flip = tuple(names.index(given.keypoints[given.flip_idx[place[name]]]) for name in names)
     return replace(given, keypoints=names, flip_idx=flip)
 
 
@@ -110,7 +114,7 @@ def flip_of(names: tuple[str, ...]) -> tuple[int, ...]:
     """
     if set(names) == set(correspondence.HORSE10):
         return _over(find_scheme("horse10"), names).flip_idx
-    return KeypointScheme(names, {}).right_flip_idx()
+    return flip_by_name(names)
 
 
 def mapping_lines(scheme: KeypointScheme, target: Target) -> list[str]:

@@ -101,13 +101,7 @@ def _read(
         )
     if reading.least_score is not None:
         raise ValueError("--score is for --predictions: labels have no scores")
-    if row.images:
-        return find_function(row.read)(source, scheme, reading.images)
-    if reading.images is not None:
-        raise ValueError(
-            f"--images does not go with {format_name}, whose files say where the pictures are"
-        )
-    return find_function(row.read)(source, scheme)
+    return find_function(row.read)(source, scheme, reading.images)
 
 
 def _name_splits(dataset: SourceDataset, split: str | None) -> None:

@@ -91,11 +91,14 @@ class SourceDataset:
         splits: Pictures by split; :data:`UNSPLIT` where the source knows none.
         notes: One sentence each.
         keypoints: Names of the S keypoints; empty where the source only numbers them.
+        flip_idx: For each keypoint the index of its partner under a flip, where that is stated and
+            not to be told from the names.
     """
 
     splits: dict[str, list[LabelledImage]]
     notes: list[str] = field(default_factory=list)
     keypoints: tuple[str, ...] = ()
+    flip_idx: tuple[int, ...] = ()
 
     def images(self) -> Iterator[LabelledImage]:
         """The pictures of all splits."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 
@@ -42,22 +43,46 @@ class KeypointScheme:
 
     def right_flip_idx(self) -> tuple[int, ...]:
         """The flip that the scheme or, without one, the names imply."""
-        if self.flip_idx:
-            return self.flip_idx
-        place = {name: index for index, name in enumerate(self.keypoints)}
-        return tuple(
-            place.get(partner_name(name), index) for index, name in enumerate(self.keypoints)
-        )
+        return self.flip_idx or flip_by_name(self.keypoints)
 
 
 NO_SCHEME = KeypointScheme((), {})
 """Where no mapping is given: the names of the source decide."""
 
 
+def flip_by_name(names: Sequence[str]) -> tuple[int, ...]:
+    """For each keypoint the index of its partner under a flip, as far as its name tells a side."""
+    place = {name: index for index, name in enumerate(names)}
+    return tuple(place.get(partner_name(name), index) for index, name in enumerate(names))
+
+
+def is_flip(flip_idx: object, num_keypoints: int) -> TypeGuard[list[int]]:
+    """Whether it is a list that exchanges keypoints in pairs: twice gives the first order back."""
+    return (
+        isinstance(flip_idx, list)
+        and all(type(index) is int for index in flip_idx)
+        and sorted(flip_idx) == list(range(num_keypoints))
+        and all(flip_idx[partner] == index for index, partner in enumerate(flip_idx))
+    )
+
+
+def refuse_no_flip(flip_idx: Sequence[int], num_keypoints: int) -> None:
+    """Stop at a ``flip_idx``, where there is one, that does not exchange keypoints in pairs.
+
+    Raises:
+        ValueError: If flipping twice does not give the first order back.
+    """
+    if flip_idx and not is_flip(list(flip_idx), num_keypoints):
+        raise ValueError(
+            f"flip_idx {list(flip_idx)} does not exchange {num_keypoints} keypoints in pairs; "
+            "flipping twice must give the first order back"
+        )
+
+
 def swapping_flip(
     keypoints: Sequence[str], mapping: dict[str, str], targets: Sequence[Keypoint]
 ) -> tuple[int, ...]:
-    """The flip of a source whose names do not tell it: that of the targets its points go to."""
+    """The flip of a source: that of the targets its points go to."""
     source_of = {target: source for source, target in mapping.items()}
     swap_of = {keypoint.name: keypoint.swap for keypoint in targets}
     partner = {
@@ -222,21 +247,24 @@ def check_scheme(scheme: KeypointScheme, targets: Sequence[Keypoint]) -> None:
 
 
 def _check_flip(scheme: KeypointScheme, by_name: dict[str, Keypoint]) -> None:
-    """The flip is an involution and goes with the target's swaps."""
+    """The flip goes with the target's swaps, as far as ``flip_idx`` or the names tell one.
+
+    Points whose names tell no side (``A6``, ``A6_1``) flip as their targets do.
+    """
+    refuse_no_flip(scheme.flip_idx, len(scheme.keypoints))
     names, flip = scheme.keypoints, scheme.right_flip_idx()
-    if sorted(flip) != list(range(len(names))) or any(
-        flip[partner] != index for index, partner in enumerate(flip)
-    ):
-        raise ValueError(
-            f"flip_idx {list(flip)} does not exchange {len(names)} keypoints in pairs; "
-            "flipping twice must give the first order back"
-        )
+    has_source = set(scheme.mapping.values())
     for index, partner in enumerate(flip):
-        here = scheme.mapping.get(names[index])
-        there = scheme.mapping.get(names[partner])
-        # A point whose other side the source does not have, and whose name says so.
-        alone = here and partner == index and side_of(names[index]) == by_name[here].side
-        if here and there and not alone and (by_name[here].swap or here) != there:
+        here, there = (scheme.mapping.get(names[place]) for place in (index, partner))
+        swap = by_name[here].swap if here else None
+        paired = partner != index or swap in has_source
+        if here and partner == index and swap and not scheme.flip_idx:
+            if not side_of(names[index]) and swap not in has_source:
+                raise ValueError(
+                    f"'{names[index]}' is mapped to '{here}' and nothing to '{swap}', and its name "
+                    "tells no side; map the other side too, or state flip_idx"
+                )
+        elif here and there and there != (swap or here) and paired:
             raise ValueError(
                 f"'{names[index]}' flips to '{names[partner]}', but their targets '{here}' and "
                 f"'{there}' are no pair; correct mapping or flip_idx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -11,11 +12,14 @@ import yaml
 from equikpt.data_tools.convert.coco import NO_CATEGORY
 from equikpt.data_tools.convert.naming import flip_of
 from equikpt.data_tools.convert.pictures import with_instances
-from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import SPLITS, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options, place_images, refuse_repeated_names
 
 DECIMALS = 8
 """Of fractions of the picture: below a thousandth of a pixel of any picture."""
+
+READ_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+"""Of those that this package reads, the ones in ``IMG_FORMATS`` of Ultralytics."""
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
@@ -29,17 +33,21 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     Returns:
         The dataset as written: pictures without folders in their names, boxes inside the picture.
     """
-    flip = flip_of(dataset.keypoints)
+    flip = dataset.flip_idx or flip_of(dataset.keypoints)
     notes = [*dataset.notes]
     if flip == tuple(range(len(flip))) and len(flip) > 1:
-        notes.append("no keypoint's name tells its side: flip_idx changes nothing under a flip")
+        notes.append(
+            "no keypoint's name tells its side: flip_idx changes nothing under a flip; state it in "
+            "a --mapping"
+        )
     classes = [name or NO_CATEGORY for name in dataset.categories()] or [NO_CATEGORY]
     written = SourceDataset(
         {split: [_flat(image) for image in images] for split, images in dataset.splits.items()},
         notes,
         dataset.keypoints,
+        flip,
     )
-    refuse_repeated_names(written.splits)
+    _refuse_names(written.splits)
     for split, images in written.splits.items():
         place_images(folder / "images" / split, images, split, options.link)
         labels = folder / "labels" / split
@@ -47,9 +55,9 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
         for image in images:
             lines = [_line(instance, image, classes) for instance in image.instances]
             text = "".join(f"{line}\n" for line in lines)
-            (labels / PurePosixPath(image.file_name).with_suffix(".txt")).write_text(text)
+            (labels / _label_name(image)).write_text(text)
     description = {
-        **{split: f"images/{split}" for split in written.splits},
+        **_entries(written),
         "names": dict(enumerate(classes)),
         "kpt_shape": [len(dataset.keypoints), 3],
         "flip_idx": list(flip),
@@ -57,6 +65,52 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     }
     (folder / "data.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
     return written
+
+
+def _entries(written: SourceDataset) -> dict[str, str]:
+    """The folder of each split; Ultralytics refuses a file without train or val."""
+    there = list(written.splits)
+    entries = {split: f"images/{split}" for split in there}
+    for split in ("train", "val"):
+        if split not in entries and there:
+            instead = "val" if "val" in there else there[0]
+            entries[split] = f"images/{instead}"
+            written.notes.append(
+                f"there is no {split} split, which Ultralytics asks for: data.yaml names the "
+                f"pictures of {instead} for it, on which no score says anything"
+            )
+    return {split: entries[split] for split in SPLITS if split in entries}
+
+
+def _refuse_names(splits: dict[str, list[LabelledImage]]) -> None:
+    """Stop where two pictures would share a label file, or Ultralytics would pass over one.
+
+    Raises:
+        ValueError: If names repeat, up to their suffix, or a picture is of another kind.
+    """
+    refuse_repeated_names(splits)
+    for split, images in splits.items():
+        stems = Counter(_label_name(image) for image in images)
+        twice = [image.file_name for image in images if stems[_label_name(image)] > 1]
+        if twice:
+            raise ValueError(
+                f"the pictures {' and '.join(twice[:2])} of split '{split}' would have one label "
+                "file; rename one of them"
+            )
+        unread = [image.file_name for image in images if _suffix(image) not in READ_SUFFIXES]
+        if unread:
+            raise ValueError(
+                f"Ultralytics does not read {unread[0]} ({len(unread)} pictures of split "
+                f"'{split}'); save them as PNG or JPEG"
+            )
+
+
+def _suffix(image: LabelledImage) -> str:
+    return PurePosixPath(image.file_name).suffix.lower()
+
+
+def _label_name(image: LabelledImage) -> str:
+    return str(PurePosixPath(image.file_name).with_suffix(".txt"))
 
 
 def _flat(image: LabelledImage) -> LabelledImage:

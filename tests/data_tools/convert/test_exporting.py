@@ -223,6 +223,57 @@ def test_yolo_trains_with_the_right_flip(make_coco, tmp_path):
     assert (tmp_path / "out/labels/train/train_2.txt").read_text() == ""
 
 
+@pytest.mark.parametrize("only", ["train", "val", "test"])
+def test_ultralytics_accepts_the_description_of_one_split(make_coco, tmp_path, only):
+    """It asks for train and val (``check_det_dataset``); read back, there is still one."""
+    output = tmp_path / "out"
+    source = make_coco(names=NAMES) / "annotations/train.json"
+    lines = export("coco", source, output, "yolo-pose", reading=Reading(split=only))
+    description = yaml.safe_load((output / "data.yaml").read_text())
+    assert {"train", "val"} <= description.keys()
+    for split in {"train", "val", "test"} & description.keys():
+        assert (output / description[split]).is_dir()
+    assert sum("which Ultralytics asks for" in line for line in lines) == (
+        2 if only == "test" else 1
+    )
+    read = read_source("yolo-pose", output, NO_SCHEME, Reading())
+    assert list(read.splits) == [only]
+
+
+def test_a_stated_flip_goes_into_the_description(make_coco, tmp_path):
+    """Given by the user, and kept by a second way through the format."""
+    mapping = tmp_path / "flip.yaml"
+    names = ("A1", "A6", "A6_1", "A7")
+    mapping.write_text(
+        "mapping: {A6: A6, A1: A1, A6_1: A6_1}\nflip_idx: [0, 2, 1, 3]\n"
+        f"keypoints: [{', '.join(names)}]\n"
+    )
+    first, second = tmp_path / "first", tmp_path / "second"
+    export("coco", make_coco(names=names), first, "yolo-pose", mapping=str(mapping))
+    export("yolo-pose", first, second, "yolo-pose")
+    for folder in (first, second):
+        description = yaml.safe_load((folder / "data.yaml").read_text())
+        place = description["kpt_names"][0].index
+        assert description["flip_idx"][place("A6")] == place("A6_1")
+        assert description["flip_idx"][place("A1")] == place("A1")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("train_1.bmp", "would have one label file"), ("train_2.tga", "Ultralytics does not read")],
+)
+def test_pictures_that_ultralytics_would_mix_up_are_refused(make_coco, tmp_path, name, said):
+    root = make_coco(names=NAMES)
+    path = root / "annotations/train.json"
+    content = json.loads(path.read_text())
+    content["images"][1]["file_name"] = name
+    (root / "images/train/train_2.png").rename(root / "images/train" / name)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=said):
+        export("coco", root, tmp_path / "out", "yolo-pose")
+    assert tree(tmp_path / "out") == {}
+
+
 def test_names_may_be_given(make_coco, tmp_path):
     mapping = tmp_path / "names.yaml"
     mapping.write_text("mapping: {nose: muzzle, l_ear: left ear}\n")
@@ -325,12 +376,10 @@ def test_options_that_have_no_use_are_refused(make_coco, tmp_path, to, options, 
         export("coco", make_coco(), tmp_path / "out", to, **options)
 
 
-def test_predictions_and_pictures_belong_to_some_formats(make_yolo, tmp_path):
+def test_predictions_belong_to_one_format_and_pictures_to_a_folder(make_yolo, tmp_path):
     scheme = KeypointScheme(tuple("abcde"), {})
     with pytest.raises(ValueError, match="--predictions goes with --from coco, not yolo-pose"):
         read_source("yolo-pose", make_yolo(), scheme, Reading(predictions=Path("a.json")))
-    with pytest.raises(ValueError, match="--images does not go with yolo-pose"):
-        read_source("yolo-pose", make_yolo(name="b"), scheme, Reading(images=tmp_path))
     with pytest.raises(FileNotFoundError, match="no folder"):
         read_source("coco", make_yolo(name="c"), NO_SCHEME, Reading(images=tmp_path / "none"))
 

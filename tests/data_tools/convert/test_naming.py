@@ -80,7 +80,7 @@ def test_a_source_may_have_one_side_only():
     given = KeypointScheme((), {"left front knee": "l_knee"})
     assert settle_scheme(given, ("left front knee",), HORSE26).mapping == given.mapping
     # A name without a side may be either.
-    with pytest.raises(ValueError, match="are no pair"):
+    with pytest.raises(ValueError, match="nothing to 'r_knee'"):
         settle_scheme(KeypointScheme((), {"knee": "l_knee"}), ("knee",), HORSE26)
 
 

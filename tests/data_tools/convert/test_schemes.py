@@ -137,8 +137,16 @@ def test_a_missing_file_lists_what_there_is():
             id="no pair",
         ),
         pytest.param(
-            "near off", {"near": "l_knee", "off": "r_knee"}, (), "are no pair", id="side unsaid"
+            "near off",
+            {"near": "l_knee"},
+            (),
+            "nothing to 'r_knee'",
+            id="side unsaid",
         ),
+        pytest.param(
+            "a b", {"a": "l_knee", "b": "r_knee"}, (0, 1), "no pair", id="flip without a partner"
+        ),
+        pytest.param("a b", {"a": "l_knee", "b": "nose"}, (1, 0), "no pair", id="two kinds"),
         pytest.param("a b", {"a": "nose"}, (1, 1), "does not exchange 2", id="flip no pairs"),
         pytest.param("a b c", {"a": "nose"}, (1, 2, 0), "does not exchange 3", id="flip in a ring"),
         pytest.param("a b", {"a": "nose"}, (0,), "does not exchange 2", id="flip too short"),
@@ -148,3 +156,22 @@ def test_schemes_that_mix_points_up_are_refused(keypoints, mapping, flip_idx, sa
     scheme = KeypointScheme(tuple(keypoints.split()), mapping, flip_idx)
     with pytest.raises(ValueError, match=said):
         check_scheme(scheme, KEYPOINTS)
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "mapping", "flip_idx"),
+    [
+        pytest.param("A6 A6_1", {"A6": "l_knee", "A6_1": "r_knee"}, (), id="both targets"),
+        pytest.param("A6 A6_1", {"A6": "l_knee", "A6_1": "r_knee"}, (1, 0), id="and a flip"),
+        pytest.param("A6 b", {"A6": "l_knee"}, (0, 1), id="one side, as stated"),
+        pytest.param("l_a b", {"l_a": "l_knee", "b": "nose"}, (), id="one side, as named"),
+        pytest.param(
+            "r_knee l_knee x",
+            {"r_knee": "r_knee", "x": "l_knee"},
+            (),
+            id="not its namesake",
+        ),
+    ],
+)
+def test_a_mapping_onto_sided_targets_defines_the_flip(keypoints, mapping, flip_idx):
+    check_scheme(KeypointScheme(tuple(keypoints.split()), mapping, flip_idx), KEYPOINTS)

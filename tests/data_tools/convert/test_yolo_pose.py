@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from equikpt.data_tools.convert.yolo_pose import read
 
@@ -157,6 +158,7 @@ def test_a_damaged_picture_is_named(make_yolo, scheme):
     ("changes", "error", "said"),
     [
         pytest.param({"kpt_shape": None}, ValueError, "kpt_shape None", id="detection dataset"),
+        pytest.param({"kpt_shape": ["5", 3]}, ValueError, "this is no YOLO-pose", id="a word"),
         pytest.param({"kpt_shape": [5, 4]}, ValueError, "this is no YOLO-pose", id="shape"),
         pytest.param(
             {"kpt_shape": [17, 3]}, ValueError, "17 keypoints and the mapping names 5", id="K"
@@ -171,9 +173,159 @@ def test_a_wrong_description_is_refused(make_yolo, scheme, changes, error, said)
         read(make_yolo(**changes), scheme)
 
 
-def test_a_folder_without_description_is_refused(tmp_path, scheme):
-    with pytest.raises(FileNotFoundError, match=r"no .*data.yaml; give the folder"):
+def test_a_folder_without_description_is_told_what_to_write(make_yolo, tmp_path, scheme):
+    """The advice, written down, reads the folder."""
+    with pytest.raises(FileNotFoundError, match=r"no .*data.yaml; give the folder of a YOLO-pose"):
         read(tmp_path, scheme)
+    root = make_yolo()
+    (root / "data.yaml").unlink()
+    first_label(root).write_text(f"2{LINE[1:]}\n")
+    with pytest.raises(FileNotFoundError, match="write that file, such as {train") as told:
+        read(root, scheme)
+    (example,) = re.findall("{.*}", str(told.value))
+    described = yaml.safe_load(example)
+    assert described["kpt_shape"] == [5, 3]
+    assert described["names"] == ["class0", "class1", "class2"]
+    (root / "data.yaml").write_text(example)
+    splits = read(root, replace(scheme, classes=("class0", "class2"))).splits
+    assert {split: len(images) for split, images in splits.items()} == {"train": 3, "val": 2}
+
+
+@pytest.mark.parametrize(
+    ("points", "shape"),
+    [("0.1 0.2 0.3 0.4 0.5 0.6", [3, 2]), ("0.1 0.2 2 0.3 0.4 1", [2, 3]), ("0.1 0.2", [1, 2])],
+)
+def test_the_shape_is_guessed_from_the_labels(make_yolo, scheme, points, shape):
+    root = make_yolo()
+    (root / "data.yaml").unlink()
+    for path in root.rglob("*.txt"):
+        path.write_text(f"0 0.5 0.5 0.8 0.6 {points}\n")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"kpt_shape: {shape}")):
+        read(root, scheme)
+
+
+def test_another_yaml_is_taken_where_it_is_the_only_one(make_yolo, scheme):
+    root = make_yolo()
+    (root / "data.yaml").rename(root / "horses.yaml")
+    assert read(root, scheme).splits.keys() == {"train", "val"}
+    (root / "more.yml").write_text("a: 1")
+    with pytest.raises(FileNotFoundError, match="give one of horses.yaml, more.yml instead"):
+        read(root, scheme)
+
+
+def ultralytics(root, lists=None, **changes):
+    """A folder as Ultralytics has it, ``images/train/…`` and ``labels/train/…``, or as CVAT."""
+    (root / "images").mkdir()
+    (root / "labels").mkdir()
+    for split, old in (("train", "train"), ("val", "valid")):
+        for kind in ("images", "labels"):
+            (root / old / kind).rename(root / kind / split)
+    content = {"path": ".", "train": "images/train", "val": "images/val", **changes}
+    description = yaml.safe_load((root / "data.yaml").read_text()) | content
+    del description["test"]
+    (root / "data.yaml").write_text(yaml.safe_dump(description))
+    return root
+
+
+def files_of(root, split, prefix=""):
+    return [
+        prefix + str(path.relative_to(root))
+        for path in sorted((root / "images" / split).rglob("*.jpg"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "beside"),
+    [
+        pytest.param("train.txt", "", id="from the list, as CVAT writes"),
+        pytest.param("train.txt", "./", id="from the list, as Ultralytics writes"),
+        pytest.param("train.txt", "data/", id="from a folder above, as older CVAT writes"),
+        pytest.param("train.txt", "/content/drive/horses/", id="of another machine"),
+        pytest.param("train.txt", "C:\\horses\\", id="of Windows"),
+        pytest.param(["train.txt"], "", id="a list of lists"),
+        pytest.param(None, "", id="a list of images"),
+    ],
+)
+def test_entries_may_be_lists_of_images(make_yolo, scheme, entry, beside):
+    root = ultralytics(make_yolo())
+    names = files_of(root, "train", beside)
+    (root / "train.txt").write_text("\n".join(names) + "\n")
+    ultra = yaml.safe_load((root / "data.yaml").read_text()) | {"train": entry or names}
+    (root / "data.yaml").write_text(yaml.safe_dump(ultra))
+    images = read(root, scheme).splits["train"]
+    assert [image.file_name for image in images] == [
+        f"train{number}_jpg.rf.000{number}.jpg" for number in range(3)
+    ]
+    assert [len(image.instances) for image in images] == [1, 1, 1]
+
+
+def test_labels_without_their_images_find_them_elsewhere(make_yolo, scheme, tmp_path):
+    """CVAT exports without images unless asked."""
+    root = ultralytics(make_yolo(), train="train.txt", val="val.txt")
+    for split in ("train", "val"):
+        (root / f"{split}.txt").write_text("\n".join(files_of(root, split)))
+    (root / "images").rename(tmp_path / "elsewhere")
+    missing = read(root, scheme)
+    assert not any(image.exists for image in missing.images())
+    dataset = read(root, scheme, tmp_path / "elsewhere")
+    assert [len(image.instances) for image in dataset.splits["train"]] == [1, 1, 1]
+    assert all(image.exists for image in dataset.images())
+
+
+def test_folders_are_walked_whole(make_yolo, scheme, tmp_path):
+    """With links and without hidden files, as Ultralytics globs; names keep their folders."""
+    root = ultralytics(make_yolo())
+    for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+        deep = root / kind / "train/a/b"
+        deep.mkdir(parents=True)
+        moved = root / kind / f"train/train0_jpg.rf.0000.{suffix}"
+        moved.rename(deep / f"train0_jpg.rf.0000.{suffix}")
+    disk = tmp_path / "disk"
+    (root / "images/train/a/b").rename(disk)
+    (root / "images/train/a/b").symlink_to(disk)
+    (root / "images/train/a/up").symlink_to(root / "images/train")
+    (root / "images/train/._train1.jpg").write_bytes(b"not a picture")
+    images = read(root, scheme).splits["train"]
+    assert [image.file_name for image in images] == [
+        "a/b/train0_jpg.rf.0000.jpg",
+        "train1_jpg.rf.0001.jpg",
+        "train2_jpg.rf.0002.jpg",
+    ]
+    assert [len(image.instances) for image in images] == [1, 1, 1]
+
+
+def test_the_same_folder_for_two_splits_is_one(make_yolo, scheme):
+    """Ultralytics asks for a val, and whoever has none names train again."""
+    dataset = read(ultralytics(make_yolo(), val="images/train"), scheme)
+    assert {split: len(images) for split, images in dataset.splits.items()} == {"train": 3}
+    assert "train and val have the same pictures, read as train" in dataset.notes
+
+
+def test_splits_without_a_single_label_file_are_refused(make_yolo, scheme):
+    root = ultralytics(make_yolo())
+    (root / "labels/train").rename(root / "labels/training")
+    with pytest.raises(FileNotFoundError, match="none of the 3 pictures .*looked for .*labels/tr"):
+        read(root, scheme)
+
+
+def test_entries_that_are_no_paths_are_refused(make_yolo, scheme):
+    with pytest.raises(ValueError, match="has 'train: 3'; expected a folder"):
+        read(make_yolo(train=3), scheme)
+
+
+def test_labels_are_read_in_the_encodings_of_editors(make_yolo, scheme):
+    root = make_yolo()
+    first_label(root).write_text(LINE, encoding="utf-16")
+    assert len(read(root, scheme).splits["train"][0].instances) == 1
+
+
+def test_a_flip_that_names_do_not_tell_is_kept(make_yolo, scheme):
+    unsaid = replace(scheme, keypoints=tuple("abcde"), mapping={})
+    assert read(make_yolo(flip_idx=[1, 0, 2, 4, 3]), unsaid).flip_idx == (1, 0, 2, 4, 3)
+    for index, wrong in enumerate(([1, 2, 0, 3, 4], [1, 0], "off", {"a": 1}, [0, 1, 2, 3, 9])):
+        dataset = read(make_yolo(flip_idx=wrong, name=f"w{index}"), unsaid)
+        assert dataset.flip_idx == ()
+        assert any("flip_idx of data.yaml is wrong" in note for note in dataset.notes)
 
 
 def test_an_empty_split_is_refused(make_yolo, scheme):
