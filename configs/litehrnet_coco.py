@@ -30,7 +30,8 @@ train_pipeline = [
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
     pack,
 ]
-val_pipeline = [*_base_.val_geometry, crop, pack]
+val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
+val_pipeline = [*_base_.val_geometry, crop, val_target, pack]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

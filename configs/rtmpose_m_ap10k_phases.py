@@ -33,7 +33,8 @@ target = [
 affine = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
 train_pipeline = [*_base_.train_geometry, affine, *_base_.train_pixels, *target]
 balanced_pipeline = [*_base_.balanced_geometry, affine, *_base_.balanced_pixels, *target]
-val_pipeline = [*_base_.val_geometry, affine, dict(type="FastPackPoseInputs")]
+val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
+val_pipeline = [*_base_.val_geometry, affine, val_target, target[-1]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -51,6 +51,7 @@ train_pipeline = [
 val_pipeline = [
     *_base_.val_geometry,
     dict(type="TopdownAffineCrop", input_size=codec["input_size"], use_udp=True),
+    dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True),
     dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -42,6 +42,7 @@ import equikpt.evaluation.keypoint_report  # noqa: E402
 import equikpt.evaluation.landmark_error  # noqa: E402
 import equikpt.evaluation.pointing_metric  # noqa: E402
 import equikpt.models.backbones.freezing_cspnext  # noqa: E402
+import equikpt.models.backbones.recomputing_litehrnet  # noqa: E402
 import equikpt.models.backbones.timm_backbone  # noqa: E402
 import equikpt.models.estimators.val_loss_estimator  # noqa: E402
 import equikpt.models.heads.logit_heatmap_head  # noqa: E402

@@ -134,7 +134,8 @@ def test_a_scaled_schedule_fits_its_length(leaf, epochs):
     for hook in cfg.default_hooks.values():
         for parts in (hook.get("phases"), hook.get("switches")):
             begins = [part["begin"] for part in parts or []]
-            assert begins == sorted(set(begins)) and all(begin < epochs for begin in begins)
+            assert begins == sorted(set(begins))
+            assert all(begin < epochs for begin in begins)
             assert not parts or "frozen_stages" not in parts[0] or begins[0] == 0
 
 
@@ -150,7 +151,8 @@ def test_what_counts_epochs_is_scaled():
     assert [phase["begin"] for phase in cfg.default_hooks.phases.phases] == [0, 10, 15, 20]
     assert cfg.default_hooks.augmentation.switches[0]["begin"] == 10
     assert cfg.param_scheduler[1].milestones == [20]
-    assert cfg.param_scheduler[2].begin == 20 and cfg.param_scheduler[2].T_max == 10
+    assert cfg.param_scheduler[2].begin == 20
+    assert cfg.param_scheduler[2].T_max == 10
     assert cfg.train_cfg.val_interval == 1  # of 5, halves upwards
     assert cfg.default_hooks.early_stopping.patience == 10  # 20 × 5 epochs of 300, 10 × 1 of 30
     plateau = load("hrnet_w18_p1p2_768.py", 40)  # of 200

@@ -17,6 +17,7 @@ default_hooks = dict(
     pictures=dict(type="PredictionSheetHook", interval=5, num_instances=6),
     progress_bar=dict(type="ProgressBarHook"),
     group_rates=dict(type="GroupRatesHook"),
+    gradients=dict(type="GradientMonitorHook", interval=50),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(
         type="EarlyStoppingHook", monitor="coco/AP", rule="greater", min_delta=1e-3, patience=20

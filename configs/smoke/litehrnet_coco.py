@@ -36,7 +36,8 @@ train_pipeline = [
     dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
     pack,
 ]
-val_pipeline = [*_base_.val_geometry, crop, pack]
+val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
+val_pipeline = [*_base_.val_geometry, crop, val_target, pack]
 train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))

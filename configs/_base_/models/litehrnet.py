@@ -1,7 +1,7 @@
 # Lite-HRNet (https://arxiv.org/abs/2104.06403) of 4 branches, 48 channels in the finest, and a head
 # of logits. A leaf gives it its decoder; `model.backbone.with_cp=True` trades time for memory.
 model = dict(
-    type="TopdownPoseEstimator",
+    type="ValLossTopdownEstimator",
     data_preprocessor=dict(
         type="PoseDataPreprocessor",
         mean=[123.675, 116.28, 103.53],
@@ -9,7 +9,7 @@ model = dict(
         bgr_to_rgb=True,
     ),
     backbone=dict(
-        type="LiteHRNet",
+        type="RecomputingLiteHRNet",
         in_channels=3,
         with_cp=False,
         extra=dict(

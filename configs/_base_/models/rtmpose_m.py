@@ -1,7 +1,7 @@
 # RTMPose-m (https://arxiv.org/abs/2303.07399) as MMPose ships it. A leaf gives the head its
 # decoder and, where the input is not 256 × 256, its sizes.
 model = dict(
-    type="TopdownPoseEstimator",
+    type="ValLossTopdownEstimator",
     data_preprocessor=dict(
         type="PoseDataPreprocessor",
         mean=[123.675, 116.28, 103.53],

@@ -4,6 +4,7 @@ from equikpt.datasets.transforms.albumentation import AlbumentationsV2
 from equikpt.datasets.transforms.drop_outside import DropOutsideKeypoints
 from equikpt.datasets.transforms.fast_bbox_transform import FastRandomBBoxTransform
 from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
+from equikpt.datasets.transforms.generate_val_target import GenerateValTarget
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
 from equikpt.datasets.transforms.load_film import LoadFilm
 from equikpt.datasets.transforms.mask_unlabelled import MaskUnlabelled
@@ -19,6 +20,7 @@ __all__ = [
     "DropOutsideKeypoints",
     "FastPackPoseInputs",
     "FastRandomBBoxTransform",
+    "GenerateValTarget",
     "LoadCachedImage",
     "LoadFilm",
     "MaskUnlabelled",

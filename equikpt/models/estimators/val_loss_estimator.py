@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mmengine.structures import BaseDataElement
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import MODELS
@@ -20,19 +18,9 @@ class ValLossTopdownEstimator(TopdownPoseEstimator):
     the validation pipeline holds ``GenerateTarget``, as the training pipeline does. Samples without
     targets give predictions alone.
 
-    Arguments are those of ``TopdownPoseEstimator``.
-
-    Raises:
-        ValueError: ``test_cfg`` asks for flip tests.
+    With a flip test the loss is that of the plain pass alone. Arguments are those of
+    ``TopdownPoseEstimator``.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.test_cfg.get("flip_test"):
-            raise ValueError(
-                "expected test_cfg without flip_test for ValLossTopdownEstimator, whose loss is "
-                "that of one pass; leave it out, or take TopdownPoseEstimator"
-            )
 
     def predict(
         self, inputs: Tensor, data_samples: list[PoseDataSample]
@@ -43,13 +31,15 @@ class ValLossTopdownEstimator(TopdownPoseEstimator):
             inputs: (B, C, H, W).
             data_samples: B samples.
         """
-        features = self.extract_feat(inputs)
-        predictions = self.head.predict(features, data_samples, test_cfg=self.test_cfg)
+        plain = feats = self.extract_feat(inputs)
+        if self.test_cfg.get("flip_test", False):
+            feats = [plain, self.extract_feat(inputs.flip(-1))]
+        predictions = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
         fields = None
         if isinstance(predictions, tuple):
             predictions, fields = predictions
         samples = self.add_pred_to_datasample(predictions, fields, data_samples)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
-        losses = self.head.loss(features, samples, train_cfg=self.train_cfg)
+        losses = self.head.loss(plain, samples, train_cfg=self.train_cfg)
         return [*samples, BaseDataElement(loss=losses)]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import torch
 from mmengine.runner import Runner
-from mmpose.registry import MODELS
 
 from equikpt import launch
 from equikpt.config_files import find_config
@@ -45,8 +44,18 @@ def test_samples_without_targets_give_predictions_alone(runner):
     assert all("pred_instances" in sample for sample in predictions)
 
 
-def test_flip_tests_are_refused(runner):
-    model = runner.cfg.model.copy()
-    model.test_cfg = dict(flip_test=True)
-    with pytest.raises(ValueError, match="flip_test"):
-        MODELS.build(model)
+def test_with_a_flip_test_the_loss_is_that_of_the_plain_pass(sample_data, tmp_path):
+    cfg = launch.load_config("smoke/rtmpose_m_ap10k")
+    cfg.work_dir = str(tmp_path)
+    launch.set_data_root(cfg, str(sample_data))
+    cfg.val_dataloader.update(batch_size=6, num_workers=0)
+    cfg.visualizer.vis_backends = []
+    runner = Runner.from_cfg(cfg)
+    model = runner.model.eval()
+    assert model.test_cfg.flip_test
+    batch = next(iter(runner.val_dataloader))
+    *samples, losses = model.test_step(batch)
+    assert len(samples) == 6
+    with torch.no_grad():
+        plain = model.loss(**model.data_preprocessor(batch, False))
+    assert losses.loss["loss_kpt"].item() == pytest.approx(plain["loss_kpt"].item(), rel=1e-5)

@@ -1,0 +1,37 @@
+"""Lite-HRNet whose activations can be computed again instead of kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmpose.models.backbones import LiteHRNet
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class RecomputedSequential(nn.Sequential):
+    """``nn.Sequential`` that keeps what goes into each of its modules and nothing in between."""
+
+    def forward(self, x: list[Tensor]) -> list[Tensor]:
+        """Compute all modules; in training, each once more in the backward pass."""
+        for module in self:
+            x = checkpoint(module, x, use_reentrant=False) if self.training else module(x)
+        return x
+
+
+@MODELS.register_module()
+class RecomputingLiteHRNet(LiteHRNet):
+    """MMPose's Lite-HRNet with a ``with_cp`` that works: less memory for more time.
+
+    MMPose's own ``with_cp=True`` asks a list of tensors for its ``requires_grad`` and fails.
+    Arguments, names of weights and gradients are the same. BN statistics move twice a step, as with
+    every activation checkpointing of a BN.
+    """
+
+    def __init__(self, *args: Any, with_cp: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, with_cp=False, **kwargs)
+        if with_cp:
+            for index in range(self.num_stages):
+                stage = getattr(self, f"stage{index}")
+                setattr(self, f"stage{index}", RecomputedSequential(*stage))
