@@ -21,6 +21,7 @@ from equikpt.data_tools.verify.run import first_errors, verify_quickly  # noqa: 
 from equikpt.datasets.checked_coco import CheckedCocoDataset  # noqa: E402
 from equikpt.datasets.label_studio import is_list  # noqa: E402
 from equikpt.engine.amp import enable_amp  # noqa: E402
+from equikpt.engine.freezing import refuse_frozen_random_weights  # noqa: E402
 from equikpt.launch import (  # noqa: E402
     check_annotation_files,
     init_distributed,
@@ -95,6 +96,8 @@ def build_config(options: TrainOptions) -> Config:
         cfg.randomness.seed = options.seed
     if options.deterministic:
         cfg.randomness.deterministic = True
+    if not any(hook.get("random_weights") for hook in cfg.default_hooks.values() if hook):
+        refuse_frozen_random_weights(cfg)
     splits = ("train", "val") if options.validate else ("train",)
     check_annotation_files(cfg, splits)
     if options.verify:

@@ -23,7 +23,7 @@ balanced_pipeline = [
     step for step in _base_.train_pipeline if step["type"] != "FastRandomBBoxTransform"
 ]
 default_hooks = dict(
-    phases=dict(type="StageUnfreezeHook", phases=phases),
+    phases=dict(type="StageUnfreezeHook", phases=phases, random_weights=True),
     augmentation=dict(
         type="PipelineSwitchHook", switches=[dict(begin=8, pipeline=balanced_pipeline)]
     ),

@@ -68,6 +68,39 @@ def set_frozen_stages(model: nn.Module, value: int) -> None:
     backbone.train(backbone.training)  # freezes, and sets BN to eval where frozen
 
 
+def starts_from_weights(cfg: Any) -> bool:
+    """Tell whether a run's backbone begins with trained weights.
+
+    Args:
+        cfg: The run's config: ``load_from``, ``resume``, and ``weights`` or ``init_cfg`` of the
+            backbone.
+    """
+    backbone = cfg.get("model", {}).get("backbone", {})
+    init = backbone.get("init_cfg") or {}
+    inits = [init] if isinstance(init, dict) else init
+    pretrained = any(each.get("type") == "Pretrained" for each in inits)
+    return bool(cfg.get("load_from") or cfg.get("resume") or backbone.get("weights") or pretrained)
+
+
+def refuse_frozen_random_weights(cfg: Any) -> None:
+    """Refuse to freeze what was never trained: random features stay random.
+
+    Args:
+        cfg: As for :func:`starts_from_weights`.
+
+    Raises:
+        ValueError: Stages of the backbone are frozen, and it begins with random weights.
+    """
+    frozen = cfg.get("model", {}).get("backbone", {}).get("frozen_stages", -1)
+    if frozen is not None and frozen >= 0 and not starts_from_weights(cfg):
+        raise ValueError(
+            f"expected weights for the backbone, whose stages up to {frozen} are frozen, found "
+            "random ones: fetch some with tools/download_checkpoints.py and name them by "
+            "--cfg-options load_from=…, or train all stages with model.backbone.frozen_stages=-1 "
+            "and a config without phases"
+        )
+
+
 def moving_statistics(model: nn.Module, stages: Stages, up_to: int) -> Iterable[str]:
     """Names of BN layers in stages 0 to ``up_to`` whose statistics still move."""
     backbone: Any = model.backbone

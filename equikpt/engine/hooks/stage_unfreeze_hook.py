@@ -8,7 +8,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from equikpt.engine.freezing import frozen_stages, set_frozen_stages
+from equikpt.engine.freezing import (
+    frozen_stages,
+    refuse_frozen_random_weights,
+    set_frozen_stages,
+)
 from equikpt.engine.layer_depth import stages_of
 from equikpt.engine.wrapping import unwrap, wrap_again
 
@@ -26,15 +30,18 @@ class StageUnfreezeHook(Hook):
         phases: ``dict(name=…, begin=…, frozen_stages=…)`` in order; ``begin`` is the first epoch
             of the phase, counted from 0, the first phase begins at 0. ``frozen_stages`` as the
             backbone takes it (-1: nothing), never more than in the phase before.
+        random_weights: Freeze random weights too, to try phases out.
 
     Raises:
-        ValueError: Phases out of order, or ones that disagree with the model or the optimizer.
+        ValueError: Phases out of order, or ones that disagree with the model or the optimizer;
+            random weights that would be frozen.
     """
 
     priority = "HIGH"  # before hooks that act on what trains
 
-    def __init__(self, phases: Sequence[dict]) -> None:
+    def __init__(self, phases: Sequence[dict], random_weights: bool = False) -> None:
         _check_phases(phases)
+        self.random_weights = random_weights
         self.phases = [dict(phase) for phase in phases]
 
     def phase_at(self, epoch: int) -> int:
@@ -43,6 +50,8 @@ class StageUnfreezeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check what the hook will do before the first step, not in the hundredth epoch."""
+        if not self.random_weights:
+            refuse_frozen_random_weights(runner.cfg)
         model = unwrap(runner.model)
         found, first = frozen_stages(model), self.phases[0]["frozen_stages"]
         if found != first:

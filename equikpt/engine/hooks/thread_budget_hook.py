@@ -58,6 +58,7 @@ class ThreadBudgetHook(Hook):
     def __init__(self, enabled: bool = True, wait_warning: float = 0.2) -> None:
         self.enabled = enabled
         self.wait_warning = wait_warning
+        self._capped = False
 
     def before_train(self, runner: Runner) -> None:
         """Split the cores; the loader starts its workers only after this."""
@@ -66,7 +67,8 @@ class ThreadBudgetHook(Hook):
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         cores = max(1, usable_cores() // processes)
         loader = runner.train_dataloader
-        threads, workers = split_cores(cores, loader.num_workers, is_cuda_available())
+        asked = loader.num_workers
+        threads, workers = split_cores(cores, asked, is_cuda_available())
         if "OMP_NUM_THREADS" in os.environ:
             threads = torch.get_num_threads()
         torch.set_num_threads(threads)
@@ -74,9 +76,14 @@ class ThreadBudgetHook(Hook):
         _limit_workers(loader, workers)
         if runner.val_loop is not None:
             _limit_workers(runner.val_dataloader, workers)
-        runner.logger.info(
-            f"Threads: of {cores} cores {threads} compute and {workers} load; OpenCV adds none"
-        )
+        self._capped = workers < asked
+        line = f"Threads: of {cores} cores {threads} compute and {workers} load; OpenCV adds none"
+        if self._capped:
+            line += (
+                f". The config asks for {asked} loader workers, which would slow the computing "
+                "down; default_hooks.thread_budget.enabled=False takes them all the same"
+            )
+        runner.logger.info(line)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Say how much of the epoch's steps was waiting."""
@@ -87,9 +94,10 @@ class ThreadBudgetHook(Hook):
         waited = scalars["train/data_time"].mean(steps)
         share = waited / max(scalars["train/time"].mean(steps), 1e-9)
         if share > self.wait_warning:
+            more = "" if self._capped else "raise train_dataloader.num_workers, "
             runner.logger.warning(
-                f"{share:.0%} of the training time was waiting for data; raise "
-                "train_dataloader.num_workers, or keep the data on a faster disk"
+                f"{share:.0%} of the training time was waiting for data; {more}keep the data on a "
+                "faster disk, or make the images smaller"
             )
         else:
             runner.logger.info(f"{share:.0%} of the training time was waiting for data")

@@ -45,6 +45,7 @@ def runner():
     lines: list[str] = []
     return SimpleNamespace(
         model=model,
+        cfg=dict(load_from="weights.pth"),
         epoch=0,
         optim_wrapper=wrapper,
         lines=lines,
@@ -105,6 +106,29 @@ def test_one_rate_for_all_is_not_logged_twice(runner):
     runner.message_hub.log_scalars.clear()
     GroupRatesHook().before_train_iter(runner, 0)
     assert not runner.message_hub.log_scalars
+
+
+@pytest.mark.parametrize(
+    ("start", "refused"),
+    [
+        (dict(), True),
+        (dict(load_from="weights.pth"), False),
+        (dict(resume=True), False),
+        (dict(backbone=dict(weights="package")), False),
+        (dict(backbone=dict(init_cfg=dict(type="Pretrained", checkpoint="x.pth"))), False),
+        (dict(backbone=dict(init_cfg=[dict(type="Kaiming")])), True),
+    ],
+    ids=["random", "load_from", "resume", "weights", "pretrained", "other init"],
+)
+def test_refuses_to_freeze_random_weights(runner, start, refused):
+    backbone = dict(frozen_stages=3) | start.pop("backbone", {})
+    runner.cfg = dict(start, model=dict(backbone=backbone))
+    StageUnfreezeHook(PHASES, random_weights=True).before_train(runner)
+    if refused:
+        with pytest.raises(ValueError, match=r"up to 3 are frozen.*load_from"):
+            StageUnfreezeHook(PHASES).before_train(runner)
+    else:
+        StageUnfreezeHook(PHASES).before_train(runner)
 
 
 def test_refuses_a_model_in_another_state(runner):

@@ -53,6 +53,17 @@ def test_the_loader_starts_no_more_workers_than_it_may(runner):
     assert runner.train_dataloader.num_workers == 0
     assert [batch.item() for batch in runner.train_dataloader] == [0, 1, 2, 3]
     assert "of 2 cores 2 compute and 0 load" in runner.lines[0]
+    assert "asks for 2 loader workers" in runner.lines[0]
+
+
+def test_what_it_took_away_it_does_not_ask_for(runner):
+    hook = ThreadBudgetHook()
+    hook.before_train(runner)
+    runner.message_hub.update_scalar("train/data_time", 0.5)
+    runner.message_hub.update_scalar("train/time", 1.0)
+    hook.after_train_epoch(runner)
+    assert "50%" in runner.lines[-1]
+    assert "raise train_dataloader.num_workers" not in runner.lines[-1]
 
 
 def test_processes_on_one_machine_share_the_cores(runner, monkeypatch):
