@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.datasets.coco_file import load_coco
+from equikpt.data_tools.sound_rows import load_sound_rows
+from equikpt.datasets.coco_checks import is_number, named
 from equikpt.datasets.film import DICOM_SUFFIXES, read_gray
 from equikpt.datasets.image_checks import loaded_size_px
 from equikpt.datasets.label_studio import Percent, Task, is_list, read_tasks
@@ -86,10 +87,20 @@ def read_labels(path: str | Path) -> list[Task]:
         FileNotFoundError: There is no such file.
         ValueError: It is neither.
     """
-    return read_tasks(path) if is_list(path) else _tasks_of_coco(load_coco(path))
+    return read_tasks(path) if is_list(path) else _tasks_of_coco(path)
 
 
-def _tasks_of_coco(content: dict) -> list[Task]:
+def _tasks_of_coco(path: str | Path) -> list[Task]:
+    content = load_sound_rows(Path(path))
+    sizeless = [
+        row["file_name"]
+        for row in content["images"]
+        if not all(is_number(row.get(side)) and row[side] > 0 for side in ("width", "height"))
+    ]
+    if sizeless:
+        raise ValueError(
+            f"{path} has pictures without width or height ({named(sizeless)}); write them in px"
+        )
     labels: dict[int, list[dict]] = defaultdict(list)
     for annotation in content["annotations"]:
         labels[annotation["image_id"]].append(annotation)

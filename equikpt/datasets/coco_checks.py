@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from equikpt.datasets.coco_rows import PARTS, wrong_rows
+
 SHOWN_OFFENDERS = 5
 
 BOX_AREA_SHARE = 0.53
@@ -59,7 +61,7 @@ def check_coco(
     """Every mistake in the content of a COCO keypoint file.
 
     Args:
-        content: What :func:`equikpt.datasets.coco_file.load_coco` returned.
+        content: What :func:`equikpt.datasets.coco_file.load_coco` returned, typed or not.
         keypoint_names: The K names that the dataset expects, in order.
         needs_area: Whether each labelled annotation must bring its own area (px²).
 
@@ -68,6 +70,7 @@ def check_coco(
         once ids and fields are sound.
     """
     checks: tuple[Callable[[], Iterable[Finding]], ...] = (
+        lambda: _types(content),
         lambda: (*_fields(content), *_unique_ids(content)),
         lambda: _references(content),
         lambda: _keypoints(content["annotations"], len(keypoint_names)),
@@ -139,6 +142,21 @@ _REQUIRED: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
     ("categories", "id", _is_id, "an integer"),
     ("categories", "name", _is_name, "a text"),
 )
+
+
+def _types(content: dict) -> list[Finding]:
+    """The first value of each row that is of another type than a COCO file has."""
+    told = wrong_rows(content)
+    points = {row for row in told if told[row].startswith(f"annotations[{row[1]}].keypoints[")}
+    findings = _finding(
+        "keypoints that are not numbers",
+        (told[row] for row in told if row in points),
+        "write 0, 0, 0 for a point that is not labelled",
+    )
+    for part in PARTS:
+        others = [told[row] for row in told if row[0] == part and row not in points]
+        findings += _finding(f"{part} with a field of another type", others, "write what it says")
+    return findings
 
 
 def _fields(content: dict) -> list[Finding]:

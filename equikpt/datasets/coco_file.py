@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from equikpt.datasets.coco_rows import PARTS, Coco
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
-def load_coco(path: str | Path) -> dict:
+A_COCO_FILE = "a COCO keypoint JSON"
+
+
+def load_coco(path: str | Path, parts: Sequence[str] = PARTS, typed: bool = True) -> dict:
     """Read a COCO file and make sure that it has the parts that every check relies on.
+
+    Args:
+        path: The file.
+        parts: Which lists it must have, and not empty.
+        typed: Stop at values of another type than :class:`~equikpt.datasets.coco_rows.Coco` has;
+            otherwise :func:`~equikpt.datasets.coco_checks.check_coco` names them.
 
     Returns:
         The content, with non-empty lists of dicts ``images``, ``annotations``, ``categories``.
@@ -19,31 +30,22 @@ def load_coco(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"no annotation file at {path}; set data_root and ann_file to a COCO keypoint JSON"
+            f"no annotation file at {path}; set data_root and ann_file to {A_COCO_FILE}"
         )
-    try:
-        # Not by way of bytes: of 100,000 annotations one copy of the text is enough.
-        text = path.read_text(encoding="utf-8-sig")
-        blank = not text or text.isspace()
-        content = None if blank else json.loads(text)
-    except ValueError as error:
-        raise ValueError(
-            f"annotation file {path} is not JSON ({error}); give a COCO keypoint JSON"
-        ) from error
-    if blank:
-        raise ValueError(f"annotation file {path} is empty; export it again")
+    content = read_json(path, A_COCO_FILE)
+    expected = "a COCO object with images, annotations and categories"
     if not isinstance(content, dict):
         raise ValueError(
-            f"annotation file {path} holds a {type(content).__name__}; expected a COCO object with "
-            "images, annotations and categories"
+            f"annotation file {path} holds a {type(content).__name__}; expected {expected}"
         )
-    for part in ("images", "annotations", "categories"):
+    for part in parts:
         rows = content.get(part)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError(
-                f"annotation file {path} has no list of objects '{part}'; expected a COCO object "
-                "with images, annotations and categories"
+                f"annotation file {path} has no list of objects '{part}'; expected {expected}"
             )
         if not rows:
             raise ValueError(f"annotation file {path} has no {part}; export it with at least one")
+    if typed:
+        refuse_wrong_types(content, Coco, f"annotation file {path}", A_COCO_FILE)
     return content

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
 from equikpt.datasets.coco_checks import is_box, is_number, named
+from equikpt.datasets.coco_rows import AnnotationRow
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 USED_CATEGORY = 1
 """MMPose reads only boxes of this category from a detection file."""
@@ -26,15 +27,13 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> None:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no detection file at {path}; set bbox_file to a detector's JSON")
-    try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"detection file {path} is not JSON ({error})") from error
+    rows = read_json(path, "a detector's results")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(
             f"detection file {path} is not a list of objects; expected COCO results with image_id, "
             "category_id, bbox and score"
         )
+    refuse_wrong_types(rows, list[AnnotationRow], f"detection file {path}", "a detector's results")
     wrong = [f"number {index}" for index, row in enumerate(rows) if not _is_detection(row)]
     if wrong:
         raise ValueError(

@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree
+
+import msgspec
+
+from equikpt.datasets.coco_checks import is_number, named
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 Percent = tuple[float, float]
 """x and y as percentages of the picture's width and height, from its upper left corner."""
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
+
+INTERFACE_FILE = "labeling_interface.xml"
+"""The code of a project's labelling interface, where it lies beside the export: all labels, in
+order, and the key of the picture."""
+
+_PICTURE = re.compile(r"\.(bmp|dcm|dicom|jpe?g|png|tiff?|webp)$", re.IGNORECASE)
+
+
+class Value(msgspec.Struct):
+    """Where a region is, in percent, and its labels."""
+
+    x: float | None = None
+    y: float | None = None
+    width: float | None = None
+    height: float | None = None
+    rotation: float | None = None
+    keypointlabels: list[str] | None = None
+    rectanglelabels: list[str] | None = None
+
+
+class Region(msgspec.Struct):
+    """A point, a rectangle, another shape, or a relation of two."""
+
+    id: str | int | None = None
+    type: str | None = None
+    value: Value | None = None
+    parentID: str | int | None = None
+    from_id: str | int | None = None
+    to_id: str | int | None = None
+    original_width: float | None = None
+    original_height: float | None = None
+    image_rotation: float | None = None
+    score: float | None = None
+
+
+class Entry(msgspec.Struct):
+    """An annotation or a prediction."""
+
+    result: list[Region] | None = None
+    was_cancelled: bool | None = None
+
+
+class Row(msgspec.Struct):
+    """A task of an export; some name their predictions by id alone."""
+
+    id: str | int | None = None
+    file_upload: str | None = None
+    data: dict[str, Any] | None = None
+    annotations: list[Entry] | None = None
+    predictions: list[Entry | int | str] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,23 +110,17 @@ def is_list(path: str | Path) -> bool:
         return file.read(1024).lstrip().startswith("[")
 
 
-def read_tasks(path: str | Path) -> list[Task]:
-    """Read an export of the format "JSON".
-
-    Returns:
-        A task for each picture, in the order of the file; unlabelled ones have no points.
+def read_rows(path: str | Path) -> list[dict]:
+    """Read an export of the format "JSON" as it is.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such export, or a task names no picture or has a broken point.
+        ValueError: It is no such export.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no annotation file at {path}; export it from Label Studio")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}); export it again") from error
+    content = read_json(path, "an export of Label Studio")
     if not (
         isinstance(content, list)
         and content
@@ -82,59 +132,133 @@ def read_tasks(path: str | Path) -> list[Task]:
             f"{path} is not a list of Label Studio tasks with 'annotations'; export it as JSON, "
             "not as JSON-MIN or CSV"
         )
-    return [_task(row, f"{path}, task {row.get('id', index)}") for index, row in enumerate(content)]
+    refuse_wrong_types(content, list[Row], str(path), "an export of the format JSON")
+    return content
 
 
-def _task(row: dict, where: str) -> Task:
-    valid = [a for a in row["annotations"] if isinstance(a, dict) and not a.get("was_cancelled")]
-    # Exports list annotations in no fixed order; the times are ISO 8601, which sorts as text.
-    newest = max(
+def read_tasks(path: str | Path) -> list[Task]:
+    """Read an export of the format "JSON".
+
+    Returns:
+        A task for each picture, in the order of the file; unlabelled ones have no points.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such export, or a task names no picture or has a broken point.
+    """
+    return tasks_of(read_rows(path), Path(path))
+
+
+def tasks_of(rows: Sequence[dict], path: Path) -> list[Task]:
+    """The tasks of the rows that :func:`read_rows` returned."""
+    interface = read_interface(path)
+    images = [] if interface is None else [str(tag.get("value")) for tag in interface.iter("Image")]
+    keys = [name.removeprefix("$") for name in images if name.startswith("$")]
+    return [
+        _task(row, f"{path}, task {row.get('id', index)}", keys) for index, row in enumerate(rows)
+    ]
+
+
+def read_interface(path: Path) -> ElementTree.Element | None:
+    """The labelling interface beside an export, None without one.
+
+    Raises:
+        ValueError: It is no XML.
+    """
+    interface = path.with_name(INTERFACE_FILE)
+    if not interface.is_file():
+        return None
+    try:
+        return ElementTree.parse(interface).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ValueError(f"{interface} is no labelling interface ({error})") from error
+
+
+def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
+    """The regions of the newest entry that was not cancelled, and how many were not.
+
+    Exports list entries in no fixed order; the times are ISO 8601, which sorts as text.
+    """
+    valid = [entry for entry in entries if isinstance(entry, dict)]
+    valid = [entry for entry in valid if not entry.get("was_cancelled")]
+    chosen: dict = max(
         valid, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""), default={}
     )
+    return chosen.get("result") or [], len(valid)
+
+
+def stated_size(region: dict) -> tuple[int, int] | None:
+    """Width and height in px that a region states of its picture, None where it does not."""
+    size = region.get("original_width"), region.get("original_height")
+    if not all(is_number(length) and length >= 1 for length in size):
+        return None
+    return round(size[0]), round(size[1])
+
+
+def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
+    regions, count = newest(row["annotations"])
     points: dict[str, list[Percent]] = {}
     size_px, rotation = None, 0.0
-    for result in newest.get("result", ()):
-        if result.get("type") != "keypointlabels":
+    for region in regions:
+        if region.get("type") != "keypointlabels":
             continue
-        value = result.get("value", {})
+        value = region.get("value") or {}
         for label in value.get("keypointlabels") or ():
             points.setdefault(label, []).append(_percent(value, f"{where}, {label}"))
-        if result.get("original_width") and result.get("original_height"):
-            size_px = int(result["original_width"]), int(result["original_height"])
-        rotation = float(result.get("image_rotation") or 0) or rotation
+        size_px = stated_size(region) or size_px
+        rotation = float(region.get("image_rotation") or 0) or rotation
     return Task(
         number=row.get("id", "?"),
-        file_name=_file_name(row, where),
+        file_name=_file_name(row, where, keys),
         points={label: tuple(found) for label, found in points.items()},
         size_px=size_px,
-        annotations=len(valid),
+        annotations=count,
         rotation=rotation,
     )
 
 
 def _percent(value: dict, where: str) -> Percent:
-    try:
-        return float(value["x"]), float(value["y"])
-    except (KeyError, TypeError, ValueError):
+    x, y = value.get("x"), value.get("y")
+    if not (is_number(x) and is_number(y)):
         raise ValueError(
-            f"{where} has x {value.get('x')!r} and y {value.get('y')!r}; expected percentages of "
-            "the picture's size"
-        ) from None
+            f"{where} has x {x!r} and y {y!r}; expected percentages of the picture's size"
+        )
+    return float(value["x"]), float(value["y"])
 
 
-def _file_name(row: dict, where: str) -> str:
-    for candidate in _locations(row):
-        name = unquote(candidate).replace("\\", "/").rsplit("/", 1)[-1]
-        if name:
-            return name
-    raise ValueError(f"{where} names no picture under 'file_upload' or 'data.image'")
+def _file_name(row: dict, where: str, keys: Sequence[str]) -> str:
+    """The name of a task's picture, without folders.
+
+    ``file_upload`` counts where it is a picture (it may be the list that was imported), then the
+    key of the interface, then ``image``, then the one path in ``data``.
+    """
+    upload, data = row.get("file_upload"), row.get("data") or {}
+    located = {key: _name(value) for key, value in data.items() if isinstance(value, str)}
+    pictures = {key: name for key, name in located.items() if _PICTURE.search(name)}
+    chosen = [
+        *([_bare(upload)] if upload and _PICTURE.search(_bare(upload)) else ()),
+        *(located[key] for key in (*keys, "image") if located.get(key)),
+    ]
+    if not chosen and len(pictures) > 1:
+        raise ValueError(
+            f"{where} names several pictures ({named([f'data.{key}' for key in pictures])}); put "
+            f"the labelling interface beside the export as {INTERFACE_FILE}"
+        )
+    chosen += [*pictures.values(), *([_bare(upload)] if upload else ())]
+    if not chosen or not chosen[0]:
+        raise ValueError(f"{where} names no picture under 'file_upload' or 'data'")
+    return chosen[0]
 
 
-def _locations(row: dict) -> Iterator[str]:
-    """Where a task says that its picture is: an upload, a path, a URL, a local file (?d=…)."""
-    if isinstance(row.get("file_upload"), str):
-        yield row["file_upload"]
-    data = row.get("data")
-    if isinstance(data, dict) and isinstance(data.get("image"), str):
-        parts = urlsplit(data["image"])
-        yield parse_qs(parts.query).get("d", [parts.path])[0]
+def _name(location: str) -> str:
+    """The file that a path, a URL or a local file (?d=…) is."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:  # such as an open bracket
+        return _bare(location)
+    served = parse_qs(parts.query).get("d")
+    return _bare(served[0] if served else parts.path if parts.netloc or parts.query else location)
+
+
+def _bare(path: str) -> str:
+    return unquote(path).replace("\\", "/").rsplit("/", 1)[-1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from equikpt.datasets.coco_checks import named
 from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
 
 NO_PICTURE = "no picture"
@@ -23,6 +24,12 @@ NO_PICTURE = "no picture"
 
 BORDER_PX = 2.0
 """Points so far outside the last px are moved onto it; farther ones make a record broken."""
+
+
+class Record(msgspec.Struct):
+    """What ``ann_file`` has of a picture."""
+
+    points: list[list[float]]
 
 
 @DATASETS.register_module()
@@ -130,6 +137,7 @@ class PointSequenceDataset(BaseDataset):
             raise ValueError(
                 f"expected split to be one of {', '.join(splits)} of {path}, got {self.split!r}"
             )
+        refuse_wrong_types(splits, dict[str, list[str]], path, "lists of file names by split")
         return list(splits[self.split])
 
     def _judge(self, broken: dict[str, str], listed: int, folder: str) -> None:
@@ -181,10 +189,7 @@ def _read_object(path: str) -> dict:
         raise FileNotFoundError(
             f"expected FSC-147's JSON at {path}, found no such file; set data_root"
         )
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no JSON ({error}); download it again") from error
+    content = read_json(Path(path), "FSC-147's JSON")
     if not isinstance(content, dict):
         raise ValueError(
             f"expected an object by file name or split in {path}, got a {type(content).__name__}"
@@ -206,10 +211,12 @@ def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | 
         return None, NO_PICTURE
     if not isinstance(record, dict) or not isinstance(record.get("points"), list):
         return None, "no points"
-    try:
-        points = np.array([(x, y) for x, y in record["points"]], np.float32).reshape(-1, 2)
-    except (TypeError, ValueError):
+    wrong = next(wrong_types(record, Record), None)
+    if wrong:
+        return None, wrong
+    if any(len(point) != 2 for point in record["points"]):
         return None, "points that are no pairs of numbers"
+    points = np.array(record["points"], np.float32).reshape(-1, 2)
     if not np.isfinite(points).all():
         return None, "points that are no numbers"
     last = np.array(size, np.float32) - 1

@@ -94,7 +94,12 @@ def test_names_under_which_the_picture_may_lie(read, row, names):
     [
         pytest.param(
             task(dict(type="keypointlabels", value=dict(x="a", y=1, keypointlabels=["p1"]))),
-            "task 7, p1 has x 'a' and y 1; expected percentages",
+            r"\[0\].annotations\[0\].result\[0\].value.x: expected a number, found 'a'",
+            id="a text",
+        ),
+        pytest.param(
+            task(dict(type="keypointlabels", value=dict(y=1, keypointlabels=["p1"]))),
+            "task 7, p1 has x None and y 1; expected percentages",
             id="no number",
         ),
         pytest.param(dict(id=3, annotations=[]), "task 3 names no picture", id="no picture"),

@@ -162,7 +162,7 @@ def test_wrong_options_say_what_is_right(root, options, error, message):
 @pytest.mark.parametrize("content", ["[1]", "no JSON"])
 def test_another_file_is_refused(root, content):
     (root / "points.json").write_text(content)
-    with pytest.raises(ValueError, match="expected an object|is no JSON"):
+    with pytest.raises(ValueError, match="expected an object|is not JSON"):
         read(root)
 
 

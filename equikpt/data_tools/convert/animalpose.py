@@ -7,12 +7,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from equikpt.data_tools.convert.coco_files import annotation_files, picture_folders
 from equikpt.data_tools.convert.coco_json import from_contents
-from equikpt.data_tools.convert.json_file import read_json
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.datasets.coco_rows import AnnotationRow, CategoryRow, Coco, ImageRow
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 from equikpt.metainfo.correspondence import ANIMALPOSE
+
+ANNOTATION_FILE = "AnimalPose's keypoints.json or MMPose's file"
+
+
+class NestedAnnotation(AnnotationRow):
+    """An annotation whose keypoints may be a list each."""
+
+    keypoints: list[float | list[float] | None] | None = None
+
+
+class AnimalPoseFile(msgspec.Struct):
+    """AnimalPose's own file, or COCO."""
+
+    images: dict[str, str] | list[ImageRow]
+    annotations: list[NestedAnnotation]
+    categories: list[CategoryRow]
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
@@ -37,18 +56,18 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
 
 
 def _as_coco(path: Path) -> dict:
-    content = read_json(path, "AnimalPose's keypoints.json or MMPose's file")
+    content = read_json(path, ANNOTATION_FILE)
     parts = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(content.get(part) for part in parts):
         raise ValueError(f"{path} lacks one of {', '.join(parts)}; give an annotation file")
+    refuse_wrong_types(content, AnimalPoseFile, str(path), ANNOTATION_FILE)
     images = content["images"]
     if isinstance(images, dict):
-        images = [{"id": int(id_), "file_name": name} for id_, name in images.items()]
-    return {
-        "images": images,
-        "annotations": [_flat(row, number) for number, row in enumerate(content["annotations"], 1)],
-        "categories": content["categories"],
-    }
+        images = [{"id": id_, "file_name": name} for id_, name in images.items()]
+    rows = [_flat(row, number) for number, row in enumerate(content["annotations"], 1)]
+    coco = {"images": images, "annotations": rows, "categories": content["categories"]}
+    refuse_wrong_types(coco, Coco, str(path), ANNOTATION_FILE)
+    return coco
 
 
 def _flat(row: dict, number: int) -> dict:
@@ -57,7 +76,7 @@ def _flat(row: dict, number: int) -> dict:
     Its own file knows visibility 0 and 1, of which 1 is a labelled point.
     """
     keypoints = row.get("keypoints") or []
-    if keypoints and isinstance(keypoints[0], list):
+    if keypoints and all(isinstance(point, list) and len(point) == 3 for point in keypoints):
         nested = [[x, y, 2 if visible else 0] for x, y, visible in keypoints]
         keypoints = [value if point[2] else 0 for point in nested for value in point]
     return {"id": number, **row, "keypoints": keypoints}

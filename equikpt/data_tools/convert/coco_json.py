@@ -25,6 +25,7 @@ from equikpt.data_tools.convert.records import (
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.datasets.coco_checks import has_area, is_number, named
 from equikpt.datasets.coco_file import load_coco
+from equikpt.datasets.coco_rows import as_number
 
 
 @dataclass
@@ -101,8 +102,8 @@ def from_contents(
 
 def _categories(
     rows: list[dict], where: str, names: tuple[str, ...], notes: list[str]
-) -> dict[int, _Category]:
-    table: dict[int, _Category] = {}
+) -> dict[object, _Category]:
+    table: dict[object, _Category] = {}
     repeated: list[str] = []
     for row in rows:
         if "id" not in row or "name" not in row:
@@ -113,14 +114,15 @@ def _categories(
                 f"{where}: category '{category.name}' names a keypoint twice; each needs its own "
                 "name"
             )
-        if row["id"] in table:
-            if table[row["id"]] != category:
+        id_ = as_number(row["id"])
+        if id_ in table:
+            if table[id_] != category:
                 raise ValueError(
-                    f"{where}: the categories '{table[row['id']].name}' and '{category.name}' "
-                    f"share the id {row['id']}; give each its own"
+                    f"{where}: the categories '{table[id_].name}' and '{category.name}' "
+                    f"share the id {id_}; give each its own"
                 )
             repeated.append(category.name)
-        table[row["id"]] = category
+        table[id_] = category
     for name, count in Counter(repeated).items():
         notes.append(f"category '{name}' stands {count + 1} times in the file, taken once")
     return table
@@ -133,7 +135,7 @@ class _File:
         self,
         content: dict,
         where: str,
-        categories: dict[int, _Category],
+        categories: dict[object, _Category],
         num_keypoints: int,
         notes: list[str],
     ) -> None:
@@ -191,14 +193,15 @@ class _File:
             size = row.get("width"), row.get("height")
             stated = (round(size[0]), round(size[1])) if all(map(is_number, size)) else None
             entry = safe_name(row["file_name"]), stated
-            if row["id"] in rows:
-                if rows[row["id"]] != entry:
+            id_ = as_number(row["id"])
+            if id_ in rows:
+                if rows[id_] != entry:
                     raise ValueError(
-                        f"{self._where}: the pictures {rows[row['id']][0]} and {entry[0]} share "
-                        f"the id {row['id']}; give each its own"
+                        f"{self._where}: the pictures {rows[id_][0]} and {entry[0]} share "
+                        f"the id {id_}; give each its own"
                     )
                 repeated.append(entry[0])
-            rows[row["id"]] = entry
+            rows[id_] = entry
         if repeated:
             self._notes.append(f"pictures listed several times, taken once ({named(repeated)})")
         return rows
@@ -206,7 +209,9 @@ class _File:
     def _annotation_rows(self, images: dict) -> list[dict]:
         """Annotations of listed pictures and categories."""
         rows, astray, numbers = [], [], []
-        for row in self._content["annotations"]:
+        for given in self._content["annotations"]:
+            references = {key: as_number(given.get(key)) for key in ("image_id", "category_id")}
+            row = {**given, **references}
             if row.get("category_id") not in self._categories:
                 raise ValueError(
                     f"{self._where}: annotation {row.get('id')} is of category "

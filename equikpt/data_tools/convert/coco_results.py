@@ -9,9 +9,11 @@ import numpy as np
 
 from equikpt.data_tools.convert.coco_files import picture_folders, split_named
 from equikpt.data_tools.convert.coco_json import from_contents
-from equikpt.data_tools.convert.json_file import read_json
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.datasets.coco_checks import is_number
+from equikpt.datasets.coco_file import load_coco
+from equikpt.datasets.coco_rows import AnnotationRow, as_number
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 
 def read_predictions(
@@ -35,14 +37,13 @@ def read_predictions(
         FileNotFoundError: If a file is missing.
         ValueError: If a file is not of that form, or the results are of other pictures.
     """
-    content = read_json(annotations, "the COCO file whose pictures were predicted on")
-    if not isinstance(content, dict) or not (content.get("images") and content.get("categories")):
-        raise ValueError(f"{annotations} lists no pictures or no categories; give a COCO file")
+    content = load_coco(annotations, parts=("images", "categories"))
     rows = read_json(results, "the results that tools/test.py --out writes")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{results} is not a list of COCO results; write it with test.py --out")
-    known = {row.get("id") for row in content["images"]}
-    strangers = {row.get("image_id") for row in rows} - known
+    refuse_wrong_types(rows, list[AnnotationRow], str(results), "what test.py --out wrote")
+    known = {as_number(row.get("id")) for row in content["images"]}
+    strangers = {as_number(row.get("image_id")) for row in rows} - known
     if strangers:
         raise ValueError(
             f"{results} is of {len(strangers)} pictures that {annotations} does not list, such as "

@@ -7,9 +7,11 @@ labelled, an occluded one is hidden.
 from __future__ import annotations
 
 import atexit
+import math
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +19,7 @@ import numpy as np
 
 from equikpt.data_tools.convert import cvat_backup
 from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.cvat_shapes import PictureShapes, dataset_of
+from equikpt.data_tools.convert.cvat_shapes import PictureShapes, box_around_rectangle, dataset_of
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
@@ -69,14 +71,21 @@ def _unpacked(path: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="equikpt_cvat_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with archive:
-        archive.extractall(folder)
+        try:
+            archive.extractall(folder)
+        # Damage ends in zlib.error, EOFError or NotImplementedError, a password in RuntimeError.
+        except (
+            *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
+            *(zipfile.BadZipFile, zlib.error),
+        ) as error:
+            raise ValueError(f"{path} cannot be unpacked ({error}); export it again") from error
     return folder
 
 
 def _parse(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(f"{path} is not XML ({error}); export it again") from error
 
 
@@ -94,7 +103,7 @@ def _keypoint_names(tree: ElementTree.Element) -> tuple[str, ...]:
 def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> PictureShapes:
     where = f"{path}, {row.get('name')}"
     try:
-        size = round(float(row.attrib["width"])), round(float(row.attrib["height"]))
+        size = round(_number(row.attrib["width"])), round(_number(row.attrib["height"]))
         shapes = PictureShapes(
             safe_name(row.attrib["name"]), size, split_named(row.get("subset") or "")
         )
@@ -107,10 +116,8 @@ def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> Pic
                 if label in places:
                     shapes.points.append(LoosePoint(label, x, y, _visibility(shape), group))
             elif shape.tag == "box":
-                left, top, right, bottom = (
-                    float(shape.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")
-                )
-                box = left, top, right - left, bottom - top
+                edges = [_number(shape.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")]
+                box = box_around_rectangle(*edges, _number(shape.get("rotation") or "0"))
                 shapes.boxes.append(LooseBox(box, shape.attrib["label"], _group(shape)))
             else:
                 shapes.others.append(shape.tag)
@@ -129,13 +136,20 @@ def _skeleton(shape: ElementTree.Element, places: dict[str, int]) -> Instance:
 
 
 def _xy(shape: ElementTree.Element) -> tuple[float, float]:
-    pairs = [tuple(map(float, pair.split(","))) for pair in shape.attrib["points"].split(";")]
+    pairs = [tuple(map(_number, pair.split(","))) for pair in shape.attrib["points"].split(";")]
     if len(pairs) != 1 or len(pairs[0]) != 2:
         raise ValueError(
             f"'{shape.get('label')}' has {len(pairs)} points in one shape; expected a skeleton, or "
             "one point for each label"
         )
     return pairs[0][0], pairs[0][1]
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"'{text}' is no finite number")
+    return number
 
 
 def _visibility(shape: ElementTree.Element) -> int:

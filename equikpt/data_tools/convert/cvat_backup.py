@@ -6,19 +6,111 @@ shapes by frame number, and ``task_N/data/manifest.jsonl`` the pictures in the o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.cvat_shapes import PictureShapes, dataset_of
+from equikpt.data_tools.convert.cvat_shapes import (
+    PictureShapes,
+    box_around_rectangle,
+    dataset_of,
+)
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
-from equikpt.data_tools.convert.json_file import read_json
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.datasets.typed_json import Whole, parse_json, read_json, refuse_wrong_types
+
+A_BACKUP = "a backup of CVAT"
+KINDS = {"rectangle": 4, "points": 2}
+"""Shapes that are read, beside skeletons, and how many numbers each has."""
+
+
+class Label(msgspec.Struct):
+    """A label of a project or task."""
+
+    name: str
+    type: str | None = None
+    sublabels: list[Label] | None = None
+
+
+class Data(msgspec.Struct):
+    """What a task says of its pictures."""
+
+    deleted_frames: list[Whole] | None = None
+
+
+class Described(msgspec.Struct):
+    """``project.json`` or ``task.json``."""
+
+    labels: list[Label] | None = None
+    data: Data | None = None
+    subset: str | None = None
+
+
+class Picture(msgspec.Struct):
+    """A line of ``manifest.jsonl``."""
+
+    name: str | None = None
+    extension: str | None = None
+    width: Whole | None = None
+    height: Whole | None = None
+    type: str | None = None
+
+
+class KeyFrame(msgspec.Struct):
+    """A shape of a track."""
+
+    frame: Whole
+    type: str | None = None
+    points: list[float] | None = None
+    rotation: float | None = None
+    occluded: bool | None = None
+    outside: bool | None = None
+
+
+class Element(msgspec.Struct):
+    """A point of a skeleton."""
+
+    label: str
+    points: list[float] | None = None
+    occluded: bool | None = None
+    outside: bool | None = None
+
+
+class ElementTrack(msgspec.Struct):
+    """A point of a tracked skeleton."""
+
+    label: str
+    shapes: list[KeyFrame]
+
+
+class Shape(KeyFrame, kw_only=True):
+    """A shape on one picture."""
+
+    label: str
+    type: str
+    group: Whole | None = None
+    elements: list[Element] | None = None
+
+
+class Track(msgspec.Struct):
+    """A shape over several pictures."""
+
+    label: str
+    shapes: list[KeyFrame]
+    group: Whole | None = None
+    elements: list[ElementTrack] | None = None
+
+
+class Job(msgspec.Struct):
+    """A job of ``annotations.json``."""
+
+    shapes: list[Shape] | None = None
+    tracks: list[Track] | None = None
 
 
 def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
@@ -36,11 +128,11 @@ def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> Sour
     tasks = [root] if (root / "task.json").is_file() else sorted(root.glob("task_*"))
     if not tasks:
         raise FileNotFoundError(f"no task in {root}; make the backup again, with tasks")
-    contents = [(task, read_json(task / "task.json", "a backup of CVAT")) for task in tasks]
+    contents = [(task, _described(task / "task.json")) for task in tasks]
     project = root / "project.json"
     described = [content for _, content in contents]
     if project.is_file():
-        described.insert(0, read_json(project, "a backup of CVAT"))
+        described.insert(0, _described(project))
     names = scheme.keypoints or _keypoint_names(described)
     pictures: list[PictureShapes] = []
     tracked = 0
@@ -57,12 +149,18 @@ def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> Sour
     return dataset
 
 
+def _described(path: Path) -> dict:
+    content = read_json(path, A_BACKUP)
+    refuse_wrong_types(content, Described, str(path), A_BACKUP)
+    return content
+
+
 def _keypoint_names(contents: list[dict]) -> tuple[str, ...]:
     names = []
     for content in contents:
         for label in content.get("labels") or ():
-            names += [str(sub["name"]) for sub in label.get("sublabels") or ()]
-            names += [str(label["name"])] if label.get("type") == "points" else []
+            names += [sub["name"] for sub in label.get("sublabels") or ()]
+            names += [label["name"]] if label.get("type") == "points" else []
     return tuple(dict.fromkeys(names))
 
 
@@ -71,79 +169,101 @@ def _frames(root: Path, task: Path, content: dict, several: bool) -> dict[int, P
     manifest = task / "data" / "manifest.jsonl"
     if not manifest.is_file():
         raise FileNotFoundError(f"no {manifest}; make the backup again, with its data")
-    try:
-        lines = [json.loads(line) for line in manifest.read_text().splitlines() if line.strip()]
-    except ValueError as error:
-        raise ValueError(
-            f"{manifest} is not JSON lines ({error}); make the backup again"
-        ) from error
-    if any(line.get("type") == "video" for line in lines):
-        raise ValueError(
-            f"{task.name} is a film; export it as 'CVAT for images 1.1' with its pictures"
-        )
-    pictures = [line for line in lines if "name" in line and "width" in line]
+    pictures = [line for line in _lines(manifest) if line.get("name") and line.get("width")]
+    if not pictures:
+        raise ValueError(f"{manifest} lists no pictures; make the backup again, with its data")
     deleted = set((content.get("data") or {}).get("deleted_frames") or ())
     split = split_named(content.get("subset") or "")
     place = (task / "data").relative_to(root).as_posix()
     frames = {}
     for number, line in enumerate(pictures):
         if number not in deleted:
-            name = safe_name(line["name"] + line.get("extension", ""))
+            name = safe_name(line["name"] + (line.get("extension") or ""))
             # Two tasks of a project may each have a picture of that name.
             frames[number] = PictureShapes(
                 f"{task.name}/{name}" if several else name,
-                (line["width"], line["height"]),
+                (line["width"], line.get("height") or 0),
                 split,
                 location=f"{place}/{name}",
             )
     return frames
 
 
+def _lines(manifest: Path) -> list[dict]:
+    try:
+        texts = manifest.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{manifest} is no text ({error}); make the backup again") from error
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        if text.strip():
+            where = f"{manifest}, line {number}"
+            lines.append(parse_json(text, where, A_BACKUP))
+            refuse_wrong_types(lines[-1], Picture, where, A_BACKUP)
+    if any(line.get("type") == "video" for line in lines):
+        raise ValueError(
+            f"{manifest} is of a film; export it as 'CVAT for images 1.1' with its pictures"
+        )
+    return lines
+
+
 def _add_shapes(task: Path, frames: dict[int, PictureShapes], places: dict[str, int]) -> int:
     """Draw the shapes of a task onto its frames; the number of tracks."""
     path = task / "annotations.json"
-    jobs = read_json(path, "a backup of CVAT")
-    try:
-        for job in jobs:
-            for shape in (*job.get("shapes", ()), *_key_frames(job)):
-                if shape["frame"] in frames:
-                    _add_shape(frames[shape["frame"]], shape, places)
-        return sum(len(job.get("tracks", ())) for job in jobs)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no list of jobs with shapes ({error!r})") from error
+    jobs = read_json(path, A_BACKUP)
+    refuse_wrong_types(jobs, list[Job], str(path), A_BACKUP)
+    tracks = [track for job in jobs for track in job.get("tracks") or ()]
+    shapes = [shape for job in jobs for shape in job.get("shapes") or ()]
+    for shape in (*shapes, *_key_frames(tracks)):
+        if shape["frame"] in frames:
+            _add_shape(frames[shape["frame"]], shape, places, path)
+    return len(tracks)
 
 
-def _key_frames(job: dict) -> Iterator[dict]:
+def _key_frames(tracks: list[dict]) -> Iterator[dict]:
     """The key frames of tracks as shapes; a skeleton's elements are tracks themselves."""
-    for track in job.get("tracks", ()):
+    for track in tracks:
         for shape in track["shapes"]:
             if not shape.get("outside"):
                 elements = [
                     {**key_frame, "label": element["label"]}
-                    for element in track.get("elements", ())
+                    for element in track.get("elements") or ()
                     for key_frame in element["shapes"]
                     if key_frame["frame"] == shape["frame"]
                 ]
-                yield {**shape, "label": track["label"], "elements": elements}
+                own = {"label": track["label"], "group": track.get("group"), "elements": elements}
+                yield {**shape, **own}
 
 
-def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int]) -> None:
-    label, kind, group = shape["label"], shape["type"], str(shape.get("group") or "")
+def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int], path: Path) -> None:
+    label, kind, group = shape["label"], shape.get("type"), str(shape.get("group") or "")
     if kind == "skeleton":
         keypoints = np.zeros((len(places), 3))
-        for element in shape.get("elements", ()):
+        for element in shape.get("elements") or ():
             if not element.get("outside") and element["label"] in places:
-                keypoints[places[element["label"]]] = (*element["points"], _visibility(element))
+                xy = _coordinates(element, "points", path)
+                keypoints[places[element["label"]]] = (*xy, _visibility(element))
         picture.instances.append(Instance(None, keypoints, label))
     elif kind == "rectangle":
-        left, top, right, bottom = map(float, shape["points"])
-        picture.boxes.append(LooseBox((left, top, right - left, bottom - top), label, group))
+        edges = _coordinates(shape, kind, path)
+        box = box_around_rectangle(*edges, shape.get("rotation") or 0.0)
+        picture.boxes.append(LooseBox(box, label, group))
     elif kind == "points":
-        x, y = map(float, shape["points"])
+        x, y = _coordinates(shape, kind, path)
         if label in places:
             picture.points.append(LoosePoint(label, x, y, _visibility(shape), group))
     else:
-        picture.others.append(kind)
+        picture.others.append(str(kind))
+
+
+def _coordinates(shape: dict, kind: str, path: Path) -> list[float]:
+    points = shape.get("points") or []
+    if len(points) != KINDS[kind] or not np.isfinite(points).all():
+        raise ValueError(
+            f"{path}: a shape of '{shape['label']}' has the coordinates {points[:8]}; expected "
+            f"{KINDS[kind]} numbers"
+        )
+    return list(map(float, points))
 
 
 def _visibility(shape: dict) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,23 @@ import numpy as np
 
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
 from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, sizes_px
-from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
+
+
+def box_around_rectangle(
+    left: float, top: float, right: float, bottom: float, rotation_deg: float = 0.0
+) -> BoxPx:
+    """The upright box around a rectangle that is turned clockwise about its centre, in px."""
+    cosine, sine = (abs(f(math.radians(rotation_deg))) for f in (math.cos, math.sin))
+    width, height = abs(right - left), abs(bottom - top)
+    turned_width = width * cosine + height * sine
+    turned_height = width * sine + height * cosine
+    return (
+        (left + right - turned_width) / 2,
+        (top + bottom - turned_height) / 2,
+        turned_width,
+        turned_height,
+    )
 
 
 @dataclass

@@ -11,23 +11,27 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
-from equikpt.data_tools.convert.json_file import read_json
 from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
 from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.datasets.coco_checks import is_number, named
-from equikpt.datasets.label_studio import Task, read_tasks
+from equikpt.datasets.label_studio import (
+    INTERFACE_FILE,
+    Task,
+    newest,
+    read_interface,
+    read_rows,
+    stated_size,
+    tasks_of,
+)
 
-POINTS, RECTANGLES = "keypointlabels", "rectanglelabels"
+__all__ = ["INTERFACE_FILE", "POINTS", "RECTANGLES", "read", "read_predictions"]
 
-INTERFACE_FILE = "labeling_interface.xml"
-"""The code of a project's labelling interface, where it lies beside the export: all labels, in
-order."""
+POINTS, RECTANGLES, RELATION = "keypointlabels", "rectanglelabels", "relation"
 
 _TURN_BACK: dict[int, Callable[[float, float], tuple[float, float]]] = {
     0: lambda x, y: (x, y),
@@ -64,8 +68,9 @@ def read_predictions(
 
 
 def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) -> SourceDataset:
-    tasks = read_tasks(path)
-    regions = [_newest(row.get(kind) or ()) for row in read_json(path, "an export")]
+    rows = read_rows(path)
+    tasks = tasks_of(rows, path)
+    regions = [newest(row.get(kind) or ())[0] for row in rows]
     dataset = SourceDataset(splits={}, keypoints=scheme.keypoints or _labels(path, regions))
     folders = PictureFolders(
         [images] if images else [path.parent, path.parent / "images"], root=images
@@ -74,7 +79,8 @@ def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) ->
     measured = sizes_px(found)
     listed = []
     for task, own, picture in zip(tasks, regions, found, strict=True):
-        size = measured.get(picture) or task.size_px or _stated_size(own)
+        stated = next(filter(None, map(stated_size, own)), None)
+        size = measured.get(picture) or task.size_px or stated
         if size is None and own:
             raise FileNotFoundError(
                 f"task {task.number} of {path} does not state the size of {task.file_name}, and "
@@ -95,25 +101,6 @@ def _export_file(source: Path) -> Path:
     return found[0]
 
 
-def _newest(entries: Sequence[dict]) -> list[dict]:
-    """The regions of the newest entry that was not cancelled, as :func:`read_tasks` chooses."""
-    valid = [entry for entry in entries if not entry.get("was_cancelled")]
-    newest: dict = max(
-        valid,
-        key=lambda entry: str(entry.get("updated_at") or entry.get("created_at") or ""),
-        default={},
-    )
-    return list(newest.get("result") or ())
-
-
-def _stated_size(regions: list[dict]) -> tuple[int, int] | None:
-    """What a region says of its picture, where :func:`read_tasks`, which reads points, has none."""
-    for region in regions:
-        if region.get("original_width") and region.get("original_height"):
-            return int(region["original_width"]), int(region["original_height"])
-    return None
-
-
 def _labels(path: Path, regions: list[list[dict]]) -> tuple[str, ...]:
     """Labels of points in the order of the interface, then of their first occurrence."""
     occurring = [
@@ -121,17 +108,34 @@ def _labels(path: Path, regions: list[list[dict]]) -> tuple[str, ...]:
         for own in regions
         for region in own
         if region.get("type") == POINTS
-        for label in region.get("value", {}).get(POINTS) or ()
+        for label in (region.get("value") or {}).get(POINTS) or ()
     ]
-    interface = path.with_name(INTERFACE_FILE)
-    if not interface.is_file():
-        return tuple(dict.fromkeys(occurring))
-    try:
-        controls = ElementTree.parse(interface).iter("KeyPointLabels")
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{interface} is no labelling interface ({error})") from error
+    interface = read_interface(path)
+    controls = [] if interface is None else interface.iter("KeyPointLabels")
     listed = [str(label.get("value")) for control in controls for label in control.iter("Label")]
     return tuple(dict.fromkeys([*listed, *occurring]))
+
+
+def _groups(regions: Sequence[dict]) -> list[str]:
+    """What each region is tied to, empty where that is nothing.
+
+    ``parentID`` ties, and so does a relation, unless it is one of two rectangles, such as a mare
+    and her foal.
+    """
+    names = [str(row.get("id") or f"region {index}") for index, row in enumerate(regions)]
+    rectangles = {
+        name for name, row in zip(names, regions, strict=True) if row.get("type") == RECTANGLES
+    }
+    ties = [(name, row.get("parentID")) for name, row in zip(names, regions, strict=True)]
+    for row in regions:
+        if row.get("type") == RELATION and not {row.get("from_id"), row.get("to_id")} <= rectangles:
+            ties.append((str(row.get("from_id") or ""), row.get("to_id")))
+    group_of: dict[str, str] = {}
+    for first, second in ((first, str(second)) for first, second in ties if first and second):
+        joined = {group_of.get(first, first), group_of.get(second, second)}
+        group_of |= {first: first, second: first}
+        group_of |= {name: first for name, group in group_of.items() if group in joined}
+    return [group_of.get(name, "") for name in names]
 
 
 class _Picture:
@@ -139,24 +143,21 @@ class _Picture:
 
     def __init__(self, task: Task, regions: list[dict], size: tuple[int, int]) -> None:
         self._task, self._regions, self._size = task, regions, size
-        rotation = int(task.rotation) % 360
-        if rotation != task.rotation % 360 or rotation not in _TURN_BACK:
+        rotation = task.rotation % 360
+        if rotation not in _TURN_BACK:
             raise ValueError(
                 f"task {task.number} was labelled turned by {task.rotation:g}°; expected a "
                 "multiple of 90°: turn the file itself and label it again"
             )
-        self._turn_back = _TURN_BACK[rotation]
+        self._turn_back = _TURN_BACK[int(rotation)]
         # Extents of rectangles are percentages of the turned picture's width and height.
         self._turned_size = size if rotation in (0, 180) else size[::-1]
 
     def labelled(self, path: Path, dataset: SourceDataset) -> LabelledImage:
         """The picture with its animals; what cannot be told goes to the notes."""
-        parents = {region.get("parentID") for region in self._regions} - {None}
         points, boxes = [], []
-        for region in self._regions:
-            own = region.get("id") if region.get("id") in parents else None
-            group = str(region.get("parentID") or own or "")
-            value = region.get("value", {})
+        for region, group in zip(self._regions, _groups(self._regions), strict=True):
+            value = region.get("value") or {}
             if region.get("type") == POINTS:
                 x, y = self._px(*self._numbers(value, "x", "y"))
                 labels = value.get(POINTS) or ()
@@ -214,7 +215,7 @@ def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
         str(region.get("type"))
         for own in regions
         for region in own
-        if region.get("type") not in (POINTS, RECTANGLES, "relation")
+        if region.get("type") not in (POINTS, RECTANGLES, RELATION)
     )
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.items())

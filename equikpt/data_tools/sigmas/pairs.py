@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from equikpt.data_tools.convert.json_file import read_json
 from equikpt.data_tools.sound_rows import load_sound_rows
 from equikpt.datasets.coco_checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used, named
+from equikpt.datasets.coco_rows import AnnotationRow
+from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 LEAST_IOU = 0.5
 """Of the boxes of two annotations that are taken for one instance."""
@@ -107,9 +108,10 @@ def _used(content: dict) -> list[dict]:
 
 def _results(path: Path) -> list[dict]:
     rows = read_json(path, "predictions as tools/test.py --out writes them")
+    if isinstance(rows, list):
+        refuse_wrong_types(rows, list[AnnotationRow], str(path), "what tools/test.py --out wrote")
     sound = isinstance(rows, list) and all(
-        isinstance(row, dict) and "image_id" in row and _are_points(row.get("keypoints"))
-        for row in rows
+        "image_id" in row and _are_points(row.get("keypoints")) for row in rows
     )
     if not sound:
         raise ValueError(

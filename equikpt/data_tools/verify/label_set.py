@@ -176,7 +176,7 @@ def _load(path: Path) -> dict:
             f"{path} is a list, as Label Studio exports it; expected a COCO keypoint JSON, and for "
             "ruler marks take tools/check_annotations_quality.py"
         )
-    return load_coco(path)
+    return load_coco(path, typed=False)
 
 
 def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], faults: tuple[Fault, ...]) -> LabelSet:

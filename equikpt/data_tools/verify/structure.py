@@ -36,6 +36,8 @@ class _Row:
 
 
 _TABLE = (
+    _Row(r"(images|annotations|categories) with a field of another type", "field"),
+    _Row(r"keypoints that are not numbers", "keypoint_value"),
     _Row(r"(images|annotations|categories) whose '\w+' is absent or not", "field"),
     _Row(r"ids that several (images|annotations|categories) share", "repeated_id"),
     _Row(r"(annotations) whose '\w+' is not among", "dangling_reference"),
@@ -125,8 +127,8 @@ def _places(finding: Finding, row: _Row, content: dict) -> list[int | None]:
     place = {str(item.get(field)): index for index, item in enumerate(rows)}
     places: list[int | None] = []
     for offender in finding.offenders:
-        if row.check == "field":
-            places.append(int(offender.split()[1]))  # number 7 has …
+        if match := re.match(r"number (\d+) has|\w+\[(\d+)\]", offender):
+            places.append(int(match[1] or match[2]))  # number 7 has …, images[7].id: …
         elif row.check in ("repeated_id", "repeated_file"):
             places.append(place.get(offender.rpartition(" (")[0]))  # … (2 times)
         else:

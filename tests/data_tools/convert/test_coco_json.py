@@ -185,7 +185,9 @@ def share_id(part, **values):
         pytest.param(
             set_first("annotations", keypoints=[1, 2, 0.7] * 5), "--predictions", id="scores"
         ),
-        pytest.param(set_first("annotations", keypoints=["a"] * 15), "not finite", id="words"),
+        pytest.param(
+            set_first("annotations", keypoints=["a"] * 15), "expected a number", id="words"
+        ),
         pytest.param(set_first("annotations", category_id=9), "does not list", id="category"),
         pytest.param(set_first("annotations", bbox=[1, 2]), "has the box", id="box"),
         pytest.param(set_first("images", file_name=None), "without id or file_name", id="no name"),

@@ -123,7 +123,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path, change, words):
         (results(horses(2))[1:] + [dict(image_id=1)], "expected COCO results"),
         (
             results(horses(2))[1:] + [dict(image_id=1, keypoints=["a"] * 78)],
-            "expected COCO results",
+            r"\[1\].keypoints\[0\]: expected a number, found 'a'",
         ),
         (dict(images=[]), "expected COCO results"),
         (results(seventeen(horses(3))), "got 17 and 26 a row"),
