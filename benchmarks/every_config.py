@@ -1,0 +1,280 @@
+"""Every shipped config, trained as it is on real images, against a control that sees no image.
+
+    python benchmarks/every_config.py --horses DIR --films DIR --people DIR --cells DIR
+
+Each is trained by ``tools/train.py NAME --amp --epochs N`` and nothing else, so that its own
+schedule is what is measured, shortened to at most 15 minutes of two cores: ``EPOCHS`` holds N.
+``tools/test.py`` then tests its best checkpoint on the validation images. The table says how much
+computing both took, in minutes of one core. Finished runs are kept under --out and not done again.
+
+Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
+image (ruler marks), the middle of the crop (close-ups of marks), an untrained network (whole images
+of people), and always the mean number of training points (counting).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mean_pose import labelled_annotations, mean_pose, predict
+from runs import run_tool, threads_each
+from tqdm import tqdm
+
+from equikpt.config_files import list_configs
+from equikpt.files import write_text
+from equikpt.launch import load_config
+
+EPOCHS: dict[str, int] = {
+    "rtmpose_m_ap10k": 24,
+    "rtmpose_m_ap10k_phases": 24,
+    "hrnet_w32_ap10k": 14,
+    "hrnet_w32_animalpose": 14,
+    "rtmpose_timm_ap10k": 60,
+    "sequential_horse26": 30,
+    "litehrnet_coco": 36,
+    "litehrnet_coco_whole": 60,
+    "p1p2_timm_512": 36,
+    "p1p2_timm_refine": 60,
+    "hrnet_w18_p1p2_512": 8,
+    "hrnet_w18_p1p2_768": 5,
+    "hrnet_w18_p1p2_refine": 36,
+    "sequential_fsc147_384": 24,
+}
+"""Those of at most 30 minutes of one core; small twins are trained for as long as they say."""
+
+STARTS_FROM: dict[str, str] = {"rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
+"""Configs that freeze early stages and so need weights: those of another row, trained before."""
+
+
+class Kind(NamedTuple):
+    """What a config's score is, and whether more of it is better."""
+
+    data: str
+    metric: str
+    more_is_better: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "refine": Kind("films", "landmark/error_px", more_is_better=False),
+    "p1p2": Kind("films", "landmark/error_px", more_is_better=False),
+    "coco_whole": Kind("people", "pixel/AP"),
+    "coco": Kind("people", "keypoint/PCK@0.1"),
+    "fsc147": Kind("cells", "pointing/count_MAE", more_is_better=False),
+    "": Kind("horses", "keypoint/PCK@0.1"),
+}
+"""By a word of the config's name; the first that fits."""
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--horses", type=Path, help="data of horse26, as tools/train.py takes it")
+    parser.add_argument("--films", type=Path, help="data of p1p2")
+    parser.add_argument("--people", type=Path, help="COCO's layout")
+    parser.add_argument("--cells", type=Path, help="FSC-147's layout")
+    parser.add_argument(
+        "--configs", nargs="+", choices=list_configs(), help="some of them (default: all)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/every_config"))
+    parser.add_argument(
+        "--table", action="store_true", help="print what is finished, train nothing"
+    )
+    return parser.parse_args(argv)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a config by its name."""
+    return next(kind for word, kind in KINDS.items() if word in name)
+
+
+def epochs_of(name: str) -> int:
+    """Epochs to train for: of ``EPOCHS``, or the config's own."""
+    return EPOCHS.get(name) or load_config(name).train_cfg.max_epochs
+
+
+def run_one(args, name: str) -> dict:
+    """Train and test one config, or read what an earlier call found."""
+    folder = args.out / name.replace("/", "_")
+    done = folder / "result.json"
+    if done.is_file():
+        return json.loads(done.read_text())
+    data = getattr(args, kind_of(name).data)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = minutes_of_children()
+    arguments = ["--amp", "--data-root", data, "--epochs", str(epochs_of(name)), "--overwrite"]
+    if name in STARTS_FROM:
+        weights = best_of(args.out / STARTS_FROM[name] / "run")
+        arguments += ["--cfg-options", f"load_from={weights}"]
+    threads = threads_each(1)
+    run_tool(
+        "train.py", name, "--work-dir", folder / "run", *arguments,
+        threads=threads, log=folder / "train.log",
+    )  # fmt: skip
+    minutes = minutes_of_children() - before
+    metrics = test(name, best_of(folder / "run"), data, folder, threads)
+    result = dict(
+        epochs=epochs_of(name), minutes=minutes, metrics=metrics, control=control(args, name)
+    )
+    write_text(done, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def test(name: str, checkpoint: Path, data: Path, folder: Path, threads: int) -> dict[str, float]:
+    """Metrics of a checkpoint on the validation images, by ``tools/test.py``."""
+    run_tool(
+        "test.py", name, checkpoint, "--data-root", data, "--split", "val",
+        "--work-dir", folder / "test", threads=threads, log=folder / "test.log",
+    )  # fmt: skip
+    newest = max((folder / "test").glob("*/*.json"), key=lambda path: path.stat().st_mtime)
+    return json.loads(newest.read_text().splitlines()[-1])
+
+
+def best_of(work_dir: Path) -> Path:
+    """The best checkpoint of a run; the newest where no validation was better than none."""
+    found = list(work_dir.glob("best_*.pth")) or list(work_dir.glob("epoch_*.pth"))
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def minutes_of_children() -> float:
+    """CPU time of all processes that have ended so far, in minutes of one core."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) / 60
+
+
+# --- controls ---
+
+
+def control(args, name: str) -> float:
+    """Score of what looks at no image."""
+    kind = kind_of(name)
+    data = getattr(args, kind.data)
+    cfg = load_config(name)
+    if kind.metric == "keypoint/PCK@0.1":
+        train, val = (data / cfg[f"{s}_dataloader"].dataset.ann_file for s in ("train", "val"))
+        return mean_pose_pck(labelled_annotations(train), labelled_annotations(val))
+    if kind.metric == "pixel/AP":
+        return untrained(args, name)[kind.metric]
+    if kind.metric == "pointing/count_MAE":
+        return mean_count_mae(data, cfg.data_prefix, cfg.max_points)
+    if "refine" in name:  # marks lie evenly within this radius around the crop's middle
+        from equikpt.datasets.ruler_marks import RulerMarkDataset
+
+        radius = RulerMarkDataset.__init__.__kwdefaults__["offset_fraction"]
+        return 2 / 3 * radius * cfg.crop_fraction * film_height_px(data)
+    return mean_place_px(data)
+
+
+def mean_pose_pck(train: list[dict], val: list[dict], threshold: float = 0.1) -> float:
+    """PCK, of the labelled points, of the mean pose of ``train`` in the boxes of ``val``."""
+    from equikpt.evaluation.keypoint_errors import box_side_px, distances_px
+
+    pose = mean_pose(train)
+    found = np.array([predict(pose, each)["keypoints"] for each in val]).reshape(len(val), -1, 3)
+    truth = np.array([each["keypoints"] for each in val], float).reshape(found.shape)
+    distance = distances_px(found[..., :2], truth[..., :2], truth[..., 2])
+    side = box_side_px(np.array([each["bbox"] for each in val]))
+    return float((distance <= threshold * side[:, None])[np.isfinite(distance)].mean())
+
+
+def mean_place_px(films: Path) -> float:
+    """Mean error, px of the film, of the mean place (fraction of the film) of each mark."""
+    from ruler_robustness import labelled_films
+
+    from equikpt.datasets.film import read_film
+
+    def places(split: str) -> tuple[np.ndarray, np.ndarray]:
+        rows = labelled_films(films, split)
+        sizes = np.array([read_film(path).shape[1::-1] for path, _ in rows], float)
+        return np.array([marks for _, marks in rows]), sizes[:, None]
+
+    train, train_size = places("train")
+    val, val_size = places("val")
+    guess = (train / train_size).mean(0) * val_size
+    return float(np.linalg.norm(guess - val, axis=-1).mean())
+
+
+def film_height_px(films: Path) -> float:
+    """Mean height of the validation films."""
+    from ruler_robustness import labelled_films
+
+    from equikpt.datasets.film import read_film
+
+    return float(np.mean([len(read_film(path)) for path, _ in labelled_films(films, "val")]))
+
+
+def mean_count_mae(cells: Path, images: dict, max_points: int) -> float:
+    """Error of always answering the mean number of the training images."""
+    records = json.loads((cells / "annotation_FSC147_384.json").read_text())
+    splits = json.loads((cells / "Train_Test_Val_FSC_147.json").read_text())
+
+    def numbers(split: str) -> np.ndarray:
+        counts = [len(records[name]["points"]) for name in splits[split]]
+        return np.array([count for count in counts if count <= max_points])
+
+    return float(np.abs(numbers("val") - numbers("train").mean()).mean())
+
+
+def untrained(args, name: str) -> dict[str, float]:
+    """Metrics of the network as it is built."""
+    import torch
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    import equikpt.register  # noqa: F401 - what the config names
+
+    init_default_scope("mmpose")
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(name).model)
+    model.init_weights()
+    folder = args.out / f"{name.replace('/', '_')}_untrained"
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict=model.state_dict()), folder / "untrained.pth")
+    data = getattr(args, kind_of(name).data)
+    return test(name, folder / "untrained.pth", data, folder, threads_each(1))
+
+
+def format_row(name: str, result: dict) -> str:
+    """One row of the table."""
+    kind = kind_of(name)
+    score = result["metrics"][kind.metric]
+    sign = 1 if kind.more_is_better else -1
+    better = "yes" if sign * (score - result["control"]) > 0 else "**no**"
+    ap = result["metrics"].get("coco/AP")
+    shown = f"{kind.metric.split('/')[-1]} {score:.3g}" + (f", AP {ap:.3f}" if ap else "")
+    cells = (name, kind.data, result["epochs"], f"{result['minutes']:.1f}", shown)
+    return "| " + " | ".join(map(str, (*cells, f"{result['control']:.3g}", better))) + " |"
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    names = args.configs or sorted(list_configs(), key=lambda name: name in STARTS_FROM)
+    lacking = {kind_of(name).data for name in names if getattr(args, kind_of(name).data) is None}
+    if lacking and not args.table:
+        raise ValueError(
+            f"expected folders of data for these configs, {', '.join(sorted(lacking))} not given; "
+            + " ".join(f"--{data} DIR" for data in sorted(lacking))
+        )
+    rows = {}
+    for name in tqdm(names, unit="config", disable=None):
+        if not args.table or (args.out / name.replace("/", "_") / "result.json").is_file():
+            rows[name] = run_one(args, name)
+            tqdm.write(format_row(name, rows[name]))
+    print("| config | data | epochs | minutes of one core | score | control | better |")
+    print("| --- " * 7 + "|")
+    for name in names:
+        if name in rows:
+            print(format_row(name, rows[name]))
+    return 0
+
+
+if __name__ == "__main__":
+    from equikpt import stack
+
+    stack.ready()
+    from equikpt.cli import run
+
+    run(main)
