@@ -34,6 +34,7 @@ from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.files import write_text
 from equikpt.launch import parse_options
 from equikpt.models.heads.sequence_end import ending, points_before
+from equikpt.schedule import scale_schedule
 
 RADIUS_PX = 20.0
 BATCH_SIZE = 8
@@ -79,14 +80,13 @@ def base_config(args) -> Config:
 
 
 def build_config(args, variant: str) -> Config:
-    """The config of one run: a third of the epochs at the full rate, then a cosine."""
+    """The config of one run: its schedule, scaled to so many epochs, validated at the end alone."""
     cfg = base_config(args)
     for option in VARIANTS[variant]:
         change(cfg, option)
-    flat = args.epochs // 3
+    scale_schedule(cfg, args.epochs)
     cfg.randomness.seed = args.seed
-    cfg.train_cfg.update(max_epochs=args.epochs, val_begin=args.epochs)
-    cfg.param_scheduler[1].update(begin=flat, end=args.epochs, T_max=args.epochs - flat)
+    cfg.train_cfg.val_begin = args.epochs
     cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1, save_best=None)
     cfg.default_hooks.pop("early_stopping", None)
     cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]

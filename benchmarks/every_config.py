@@ -159,7 +159,7 @@ def control(args, name: str) -> float:
     if kind.metric == "pixel/AP":
         return untrained(args, name)[kind.metric]
     if kind.metric == "pointing/count_MAE":
-        return mean_count_mae(data, cfg.data_prefix, cfg.max_points)
+        return mean_count_mae(data, cfg.max_points)
     if "refine" in name:  # marks lie evenly within this radius around the crop's middle
         from equikpt.datasets.ruler_marks import RulerMarkDataset
 
@@ -206,7 +206,7 @@ def film_height_px(films: Path) -> float:
     return float(np.mean([len(read_film(path)) for path, _ in labelled_films(films, "val")]))
 
 
-def mean_count_mae(cells: Path, images: dict, max_points: int) -> float:
+def mean_count_mae(cells: Path, max_points: int) -> float:
     """Error of always answering the mean number of the training images."""
     records = json.loads((cells / "annotation_FSC147_384.json").read_text())
     splits = json.loads((cells / "Train_Test_Val_FSC_147.json").read_text())

@@ -1,5 +1,7 @@
 """Which heatmap loss learns a small set faster? The same steps, rate and seeds for each.
 
+The schedule is one of its own, warm-up, flat half, cosine half, and not the config's.
+
     python benchmarks/heatmap_losses.py --data-root DIR --by-heart --steps 360 --seeds 0 1
     python benchmarks/heatmap_losses.py --config benchmarks/configs/litehrnet_horse26.py \
         --data-root DIR --minutes 20
@@ -96,6 +98,7 @@ def learn_by_heart(cfg: Config) -> None:
     """Train without augmentation, test on the training pictures without their mirror images."""
     train_set = cfg.train_dataloader.dataset
     *geometry, pack = cfg.val_dataloader.dataset.pipeline
+    geometry = [step for step in geometry if step.type != "GenerateValTarget"]
     targets = [t for t in train_set.pipeline if t.type in ("GenerateTarget", "MaskUnlabelled")]
     for target in targets:
         if target.type == "GenerateTarget":

@@ -277,3 +277,48 @@ def test_a_variant_changes_every_place_that_it_names(benchmarks, option, tmp_pat
     sigmas = {hook.sigma for hook in cfg.custom_hooks if "sigma" in hook}
     assert (orders | {cfg.model.head.decoder.order} == {"reading"}) == ("order" in option)
     assert (sigmas == {0.0}) == ("noise" in option)
+
+
+def test_every_config_has_data_a_score_and_a_length(benchmarks):
+    import every_config
+
+    from equikpt.config_files import list_configs
+
+    names = list_configs()
+    assert set(every_config.EPOCHS) == {name for name in names if "/" not in name}
+    assert {every_config.kind_of(name).data for name in names} == {
+        *("horses", "films", "people", "cells")
+    }
+    assert every_config.kind_of("smoke/litehrnet_coco_whole").metric == "pixel/AP"
+    assert every_config.kind_of("p1p2_timm_refine").more_is_better is False
+    assert every_config.epochs_of("smoke/rtmpose_m_ap10k") == 17
+
+
+def test_a_config_that_does_not_beat_its_control_says_so(benchmarks):
+    import every_config
+
+    def row(pck: float) -> str:
+        result = dict(epochs=3, minutes=1.0, control=0.24, metrics={"keypoint/PCK@0.1": pck})
+        return every_config.format_row("rtmpose_m_ap10k", result)
+
+    assert row(0.3).endswith("| 0.24 | yes |")
+    assert row(0.2).endswith("| 0.24 | **no** |")
+    film = dict(epochs=3, minutes=1.0, control=39.4, metrics={"landmark/error_px": 50.0})
+    assert every_config.format_row("p1p2_timm_512", film).endswith("**no** |")
+
+
+def test_controls_are_those_of_the_labels_alone(benchmarks, tmp_path):
+    import every_config
+
+    def annotation(x: float, width: float = 100.0) -> dict:
+        points = dict(keypoints=[x, 50.0, 2], bbox=[0.0, 0.0, width, width])
+        return dict(points, image_id=1, category_id=1)
+
+    train, val = [annotation(50.0), annotation(70.0)], [annotation(60.0), annotation(90.0)]
+    assert every_config.mean_pose_pck(train, val) == 0.5  # at 60: 0 and 30 px of 100 off
+    records = {name: dict(points=[[0, 0]] * count) for name, count in dict(a=2, b=4, c=8).items()}
+    (tmp_path / "annotation_FSC147_384.json").write_text(json.dumps(records))
+    splits = dict(train=["a", "b"], val=["c", "a"])
+    (tmp_path / "Train_Test_Val_FSC_147.json").write_text(json.dumps(splits))
+    assert every_config.mean_count_mae(tmp_path, max_points=64) == (5 + 1) / 2
+    assert every_config.mean_count_mae(tmp_path, max_points=6) == 1

@@ -48,7 +48,7 @@ def after_warm_up(state: State) -> pd.DataFrame:
     ends = [
         each.get("end", 0) * (per_epoch if each.get("by_epoch", True) else 1)
         for each in schedules
-        if each["type"] in ("LinearLR", "ConstantLR") and each.get("begin", 0) == 0
+        if each["type"] in ("WarmupLR", "LinearLR", "ConstantLR") and each.get("begin", 0) == 0
     ]
     return train[train["step"] > max(ends, default=0)]
 

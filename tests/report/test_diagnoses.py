@@ -68,8 +68,16 @@ def test_too_few_rows_say_nothing(rows):
     assert rules(made_state(np.linspace(1, 2, rows), np.linspace(1, 2, rows // 2))) == set()
 
 
-def test_a_warm_up_may_raise_loss_and_gradient():
-    schedule = [dict(type="LinearLR", begin=0, end=300, by_epoch=False)]
+@pytest.mark.parametrize(
+    "warm_up",
+    [
+        dict(type="LinearLR", begin=0, end=300, by_epoch=False),
+        dict(type="WarmupLR", end=15, convert_to_iter_based=True),
+    ],
+    ids=["steps", "epochs"],
+)
+def test_a_warm_up_may_raise_loss_and_gradient(warm_up):
+    schedule = [warm_up]
     losses = np.concatenate([np.linspace(10, 14, 30), falling(14.0)])
     norms = np.concatenate([np.geomspace(1, 300, 30), np.full(120, 5.0)])
     for rows in (30, 150):
