@@ -149,7 +149,8 @@ def main(argv: list[str] | None = None) -> int:
         **given,
     )
     outcome = visualize(options)
-    print("\n".join([*outcome.problems, *(f"written: {line}" for line in outcome.written)]))
+    told = [*outcome.problems, *outcome.notes]
+    print("\n".join([*told, *(f"written: {line}" for line in outcome.written)]))
     return int(bool(outcome.problems))
 
 

@@ -71,9 +71,11 @@ class Outcome:
     Args:
         written: A line a file or folder.
         problems: A line a picture that could not be read.
+        notes: What else is to be known.
     """
 
     written: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -231,23 +233,33 @@ def _video(
 ) -> Outcome:
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     found = predict_frames(frames, predictor, boxes, clip.path)
-    followed = follow(found, clip.fps, predictor.metainfo, options.track, options.smooth)
+    followed = follow(found, predictor.metainfo, options.track, options.smooth)
     outcome, count, writer = Outcome(), 0, None
+    last_s = longest_s = 0.0
     if options.out:
-        writer = ClipWriter(options.out, clip.fps, clip.size_px, options.overwrite)
+        fps = clip.constant_fps()
+        writer = ClipWriter(options.out, fps, clip.size_px, options.overwrite)
     with writer or nullcontext():
         for count, (frame, instances) in enumerate(followed, start=1):
+            longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
             if table:
-                table.add(count - 1, instances, (count - 1) / clip.fps)
+                table.add(count - 1, instances, frame.time_s)
             if writer:
-                writer.write(draw(frame, instances, predictor.metainfo, options.look))
+                drawn = draw(frame.pixels, instances, predictor.metainfo, options.look)
+                writer.write(drawn, frame.time_s)
     if writer:
         width, height = writer.written_px
         outcome.written.append(
             f"{writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
-            f"{clip.fps:g} a second)"
+            f"{fps:g} a second"
+            + (")" if fps == clip.fps else ", repeated for their time: the rate is variable)")
         )
-    if clip.count > count:
+    if clip.untimed:
+        outcome.notes.append(
+            f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"
+        )
+    # of a variable rate the header's number is a guess: what counts is that the end is there
+    if clip.count > count and clip.count / clip.fps - last_s > longest_s + 0.5 / clip.fps:
         outcome.problems.append(
             f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
         )

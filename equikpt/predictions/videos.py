@@ -11,43 +11,42 @@ import numpy as np
 from equikpt.apis.instance import Instance
 from equikpt.apis.predictor import Predictor
 from equikpt.predictions.boxes import BoxSource
+from equikpt.video.clips import Frame
 from equikpt.video.one_euro import OneEuroOptions, PoseSmoother
 from equikpt.video.tracking import Tracker, TrackOptions
 from equikpt.visualize import has_names
 
-Frame = tuple[np.ndarray, list[Instance]]
-"""A frame (H, W, 3) uint8, BGR, and the animals in it."""
+Found = tuple[Frame, list[Instance]]
+"""A frame and the animals in it."""
 
 
 def predict_frames(
-    frames: Iterable[np.ndarray], predictor: Predictor, boxes: BoxSource, path: Path
-) -> Iterator[Frame]:
+    frames: Iterable[Frame], predictor: Predictor, boxes: BoxSource, path: Path
+) -> Iterator[Found]:
     """Each frame with what is found in it; at most ``predictor.batch_size`` are in memory.
 
     Args:
-        frames: (H, W, 3) uint8, BGR, each.
+        frames: Of :meth:`.Clip.frames`.
         predictor: The model.
         boxes: Where to look.
         path: Of the video, for ``boxes``.
     """
     remaining = iter(frames)
     while chunk := list(islice(remaining, predictor.batch_size)):
-        pairs = [(frame, boxes(path, frame)) for frame in chunk]
+        pairs = [(frame.pixels, boxes(path, frame.pixels)) for frame in chunk]
         yield from zip(chunk, predictor.stream(pairs), strict=True)
 
 
 def follow(
-    frames: Iterable[Frame],
-    fps: float,
+    frames: Iterable[Found],
     metainfo: dict,
     track: TrackOptions | None,
     smooth: OneEuroOptions | None,
-) -> Iterator[Frame]:
+) -> Iterator[Found]:
     """The same frames with numbered animals and steady keypoints.
 
     Args:
         frames: From :func:`predict_frames`.
-        fps: Frames a second.
         metainfo: MMPose's parsed metainfo.
         track: None numbers nobody, as with points that have no names.
         smooth: None leaves keypoints as they are. What is smoothed has a track.
@@ -63,6 +62,6 @@ def follow(
         )
     tracker = Tracker(np.asarray(metainfo["sigmas"]), track) if track and named else None
     smoother = PoseSmoother(smooth) if smooth else None
-    for number, (frame, instances) in enumerate(frames):
-        known: Sequence[Instance] = tracker(instances) if tracker else instances
-        yield frame, smoother(list(known), number / fps) if smoother else list(known)
+    for frame, instances in frames:
+        known: Sequence[Instance] = tracker(instances, frame.time_s) if tracker else instances
+        yield frame, smoother(list(known), frame.time_s) if smoother else list(known)

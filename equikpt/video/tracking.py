@@ -48,13 +48,14 @@ class TrackOptions:
 class _Track:
     number: int
     last: Instance
-    velocity_px: np.ndarray
-    """(2,) of the animal, a frame."""
+    last_s: float
+    velocity_px_s: np.ndarray
+    """(2,) of the animal, px a second."""
     missed: int = 0
 
-    def expected(self) -> Instance:
-        """The last instance, moved on."""
-        shift = self.velocity_px * (self.missed + 1)
+    def expected(self, time_s: float) -> Instance:
+        """The last instance, moved on to a time."""
+        shift = self.velocity_px_s * (time_s - self.last_s)
         return replace(
             self.last, keypoints=self.last.keypoints + shift, box=self.last.box + np.tile(shift, 2)
         )
@@ -77,9 +78,14 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._count = 0
 
-    def __call__(self, instances: Sequence[Instance]) -> list[Instance]:
-        """The instances of the next frame with their ``track``, in their order."""
-        expected = [track.expected() for track in self._tracks]
+    def __call__(self, instances: Sequence[Instance], time_s: float) -> list[Instance]:
+        """The instances of the next frame with their ``track``, in their order.
+
+        Args:
+            instances: Of the frame.
+            time_s: Of the frame, in seconds; it rises from call to call.
+        """
+        expected = [track.expected(time_s) for track in self._tracks]
         alike = similarities(expected, instances, self.sigmas, self.options.least_score)
         pairs = dict((j, i) for i, j in best_pairs(alike, self.options.least_similarity))
         for track in self._tracks:
@@ -88,22 +94,22 @@ class Tracker:
         for index, instance in enumerate(instances):
             if index in pairs:
                 track = self._tracks[pairs[index]]
-                self._follow(track, instance)
+                self._follow(track, instance, time_s)
             else:
                 self._count += 1
-                track = _Track(self._count, instance, np.zeros(2))
+                track = _Track(self._count, instance, time_s, np.zeros(2))
                 self._tracks.append(track)
             numbered.append(replace(instance, track=track.number))
         waiting = self.options.most_missed
         self._tracks = [track for track in self._tracks if track.missed <= waiting]
         return numbered
 
-    def _follow(self, track: _Track, instance: Instance) -> None:
+    def _follow(self, track: _Track, instance: Instance, time_s: float) -> None:
         """Move a track to where its animal is now."""
-        moved = self._displacement(track.last, instance) / track.missed
+        moved_px_s = self._displacement(track.last, instance) / (time_s - track.last_s)
         # half of the new: a keypoint's jitter is no motion
-        track.velocity_px = (track.velocity_px + moved) / 2
-        track.last = instance
+        track.velocity_px_s = (track.velocity_px_s + moved_px_s) / 2
+        track.last, track.last_s = instance, time_s
         track.missed = 0
 
     def _displacement(self, before: Instance, now: Instance) -> np.ndarray:

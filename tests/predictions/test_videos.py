@@ -11,6 +11,7 @@ from equikpt.metainfo.horse26 import METAINFO
 from equikpt.metainfo.points import METAINFO as POINTS
 from equikpt.predictions.boxes import box_source
 from equikpt.predictions.videos import follow, predict_frames
+from equikpt.video.clips import Frame
 from equikpt.video.one_euro import OneEuroOptions
 from equikpt.video.tracking import TrackOptions
 
@@ -32,12 +33,12 @@ def test_frames_keep_their_order_and_no_more_than_a_batch_is_held():
     def endless():
         while True:
             taken.append(1)
-            yield np.full((2, 2, 3), len(taken), np.uint8)
+            yield Frame(np.full((2, 2, 3), len(taken), np.uint8), len(taken) / 25)
 
     found = predict_frames(endless(), Finder(), box_source([[0, 0, 1, 1]]), Path("clip.mp4"))
     for number in range(1, 7):
         frame, ((seen, boxes),) = next(found)
-        assert frame[0, 0, 0] == seen == number
+        assert frame.pixels[0, 0, 0] == seen == number
         assert boxes.tolist() == [[0, 0, 1, 1]]
         assert len(taken) == 4 * ((number + 3) // 4)
 
@@ -49,12 +50,13 @@ def horse(x: float, rng: np.random.Generator) -> Instance:
 
 def frames(count: int = 30) -> list:
     rng = np.random.default_rng(0)
-    return [(FRAME, [horse(300, rng), horse(100, rng)][:: (-1) ** t]) for t in range(count)]
+    pairs = ([horse(300, rng), horse(100, rng)][:: (-1) ** t] for t in range(count))
+    return [(Frame(FRAME, t / 25), pair) for t, pair in enumerate(pairs)]
 
 
 def test_animals_are_numbered_and_steady():
     raw = frames()
-    followed = list(follow(raw, 25.0, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0)))
+    followed = list(follow(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0)))
     for number, x in ((1, 300), (2, 100)):
         path = [each.keypoints for _, found in followed for each in found if each.track == number]
         assert len(path) == 30
@@ -65,17 +67,31 @@ def test_animals_are_numbered_and_steady():
 
 def test_smoothing_and_tracking_can_be_left_out():
     raw = frames(3)
-    tracked = list(follow(raw, 25.0, HORSE, TrackOptions(), None))
+    tracked = list(follow(raw, HORSE, TrackOptions(), None))
     np.testing.assert_array_equal(tracked[2][1][0].keypoints, raw[2][1][0].keypoints)
-    untouched = list(follow(raw, 25.0, HORSE, None, None))
+    untouched = list(follow(raw, HORSE, None, None))
     assert untouched[0][1][0].track is None
 
 
 def test_points_without_names_are_nobody():
     metainfo = parse_pose_metainfo(POINTS)
     found = Instance(np.zeros((7, 2)), np.ones(7), np.zeros(4))
-    ((_, (same,)),) = follow([(FRAME, [found])], 25.0, metainfo, TrackOptions(), None)
+    ((_, (same,)),) = follow([(Frame(FRAME, 0.0), [found])], metainfo, TrackOptions(), None)
     assert same is found
     for track, info in ((TrackOptions(), metainfo), (None, HORSE)):
         with pytest.raises(ValueError, match="tracked animals of named keypoints for smoothing"):
-            next(follow([(FRAME, [found])], 25.0, info, track, OneEuroOptions()))
+            next(follow([(Frame(FRAME, 0.0), [found])], info, track, OneEuroOptions()))
+
+
+def test_smoothing_goes_by_the_time_of_each_frame():
+    """A longer time between two frames lets the filter follow further."""
+    moved = []
+    for gap_s in (0.04, 0.4):
+        raw = [
+            (Frame(FRAME, time_s), [Instance(np.full((26, 2), x), np.ones(26), np.arange(4.0))])
+            for time_s, x in ((0.0, 0.0), (gap_s, 1.0))
+        ]
+        _, (_, (last,)) = follow(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0))
+        moved.append(float(last.keypoints[0, 0]))
+    alphas = [1 / (1 + 1 / (2 * np.pi * gap_s)) for gap_s in (0.04, 0.4)]  # the paper's, at 1 Hz
+    np.testing.assert_allclose(moved, alphas, rtol=1e-5)

@@ -25,13 +25,16 @@ def animal(x: float, y: float, facing: int = 1, sure: bool = True) -> Instance:
     return Instance(keypoints, scores, BOX + np.tile([x, y], 2))
 
 
-def tracks_of(frames: list[list[Instance]], seed: int = 0, **options) -> list[list[int | None]]:
+def tracks_of(
+    frames: list[list[Instance]], seed: int = 0, times_s=None, **options
+) -> list[list[int | None]]:
     """Numbers that a tracker gives in each frame, whose animals it sees in any order."""
+    times_s = np.arange(len(frames)) / 25 if times_s is None else times_s
     tracker, rng = Tracker(SIGMAS, TrackOptions(**options)), np.random.default_rng(seed)
     numbers = []
-    for frame in frames:
+    for number, frame in enumerate(frames):
         order = rng.permutation(len(frame))
-        tracked = tracker([frame[index] for index in order])
+        tracked = tracker([frame[index] for index in order], times_s[number])
         numbers.append([tracked[place].track for place in np.argsort(order)])
     return numbers
 
@@ -64,6 +67,14 @@ def test_an_animal_that_is_missed_keeps_its_number():
     assert gone[30][0] == 3
 
 
+def test_motion_is_measured_in_time():
+    """Two animals cross while no frame was taken: at their speed they have passed each other."""
+    times_s = np.array([0, 0.04, 0.08, 0.12, 0.16, 0.56])
+    frames = [[animal(100 + 500 * t, 100), animal(380 - 500 * t, 100)] for t in times_s]
+    assert tracks_of(frames, times_s=times_s) == [[1, 2]] * 6
+    assert tracks_of(frames)[-1] != [1, 2]
+
+
 def test_a_new_animal_gets_a_new_number():
     frames = [[animal(100, 100)], [animal(100, 100), animal(600, 300)], [animal(600, 300)]]
     assert tracks_of(frames) == [[1], [1, 2], [2]]
@@ -72,7 +83,7 @@ def test_a_new_animal_gets_a_new_number():
 
 def test_the_instances_stay_what_they_are():
     tracker, one = Tracker(SIGMAS), animal(100, 100)
-    (tracked,) = tracker([one])
+    (tracked,) = tracker([one], 0.0)
     assert tracked.keypoints is one.keypoints
     assert one.track is None
 
