@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ from equikpt.data_tools.convert.records import (
     Instance,
     LabelledImage,
     SourceDataset,
-    safe_name,
 )
-from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 
 
-def read(source: Path, scheme: KeypointScheme) -> SourceDataset:
+def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
     """Read the labels of a SLEAP project.
 
     Frames of a film, or of pictures embedded in the file, become PNG files in the output.
@@ -27,29 +27,32 @@ def read(source: Path, scheme: KeypointScheme) -> SourceDataset:
     Args:
         source: An ``.slp`` or ``.pkg.slp`` file.
         scheme: Its keypoints, if any, are the nodes to take; by default all.
+        images: Folder of the films and pictures, by default that of the file.
 
     Raises:
         ImportError: If sleap-io is not installed.
-        ValueError: If it is no such file.
+        ValueError: If it is no such file, or a film does not open.
     """
     labels = _load(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
-    dataset = SourceDataset(splits={}, keypoints=scheme.keypoints or tuple(dict.fromkeys(nodes)))
-    films = {id(video): index for index, video in enumerate(labels.videos)}
-    listed, predicted = [], 0
-    for frame in labels.labeled_frames:
-        instances = tuple(_instance(item, dataset.keypoints) for item in frame.user_instances)
-        predicted += len(frame.predicted_instances)
-        if not instances:
-            continue
-        number = films[id(frame.video)]
-        if isinstance(frame.video.filename, list):
-            listed.append(_picture(source, frame, instances))
-        else:
-            listed.append(_film_frame(frame, number, instances))
-    if not listed:
+    dataset = SourceDataset(splits={}, keypoints=chosen_keypoints(scheme, nodes, source))
+    frames = [frame for frame in labels.labeled_frames if frame.user_instances]
+    if not frames:
         raise ValueError(f"{source} has no labelled instance; label some, or accept predictions")
-    dataset.splits[UNSPLIT] = _measured(listed)
+    paths = _pictures([frame for frame in frames if _has_pictures(frame.video)], source, images)
+    sizes = sizes_px(path for path, _ in paths.values())
+    films = {id(video): _Film(video, number, source, images)
+             for number, video in enumerate(labels.videos)}  # fmt: skip
+    listed = []
+    for frame in frames:
+        instances = tuple(_instance(item, dataset.keypoints) for item in frame.user_instances)
+        if id(frame) in paths:
+            path, name = paths[id(frame)]
+            listed.append(LabelledImage(path, *sizes.get(path, (0, 0)), instances, name))
+        else:
+            listed.append(films[id(frame.video)].image(frame.frame_idx, instances))
+    dataset.splits[UNSPLIT] = listed
+    predicted = sum(len(frame.predicted_instances) for frame in labels.labeled_frames)
     if predicted:
         dataset.notes.append(f"{predicted} predicted instances are not read: they are no labels")
     return dataset
@@ -63,7 +66,7 @@ def _load(source: Path) -> Any:
             f"{source} needs sleap-io, which is not installed; run pip install 'equikpt[formats]'"
         ) from error
     try:
-        return sleap_io.load_slp(str(source))
+        return sleap_io.load_slp(str(source), open_videos=False)  # they may be addresses
     except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"{source} is no SLEAP file ({error}); save it again in SLEAP") from error
 
@@ -76,41 +79,91 @@ def _instance(item: Any, names: tuple[str, ...]) -> Instance:
     return Instance(None, keypoints)
 
 
-def _picture(source: Path, frame: Any, instances: tuple[Instance, ...]) -> LabelledImage:
-    """A frame of a "film" that is a list of pictures."""
-    stated = Path(frame.video.filename[frame.frame_idx])
-    path = stated if stated.is_file() else PictureFolders([source.parent]).find_all(
-        [[safe_name(str(stated))]]
-    )[0]  # fmt: skip
-    return LabelledImage(path, 0, 0, instances, safe_name(path.name))
+def _has_pictures(film: Any) -> bool:
+    """Whether the "film" is a list of pictures."""
+    return isinstance(film.filename, list)
 
 
-def _film_frame(frame: Any, number: int, instances: tuple[Instance, ...]) -> LabelledImage:
-    """A frame of a film, which is read when it is written."""
-    film = Path(frame.video.filename)
-    name = f"film{number}_{film.stem}_{frame.frame_idx:06d}.png"
-    shape = frame.video.shape  # frames, height, width, channels; None without the film
-    if shape is None:
-        return LabelledImage(film.with_name(name), 0, 0, instances, name)
-    return LabelledImage(
-        film.with_name(name), shape[2], shape[1], instances, name, pixels=_reader(frame)
+def _pictures(
+    frames: Sequence[Any], source: Path, images: Path | None
+) -> dict[int, tuple[Path, str]]:
+    """File and name in the output of each frame, by its id, where films are lists of pictures."""
+    try:
+        stated = [str(frame.video.filename[frame.frame_idx]) for frame in frames]
+    except IndexError as error:
+        raise ValueError(
+            f"{source} labels more pictures than it lists; save it again in SLEAP"
+        ) from error
+    parts = [_parts(path) for path in stated]
+    absolute = any(path != "/".join(own) for path, own in zip(stated, parts, strict=True))
+    # An absolute path names a place on somebody's machine: what all share of it is left out.
+    shared = len(os.path.commonprefix([own[:-1] for own in parts])) if absolute else 0
+    names = ["/".join(own[shared:]) for own in parts]
+    root = images or source.parent
+    found = PictureFolders([root], root=root).find_all(
+        [["/".join(own), name] for own, name in zip(parts, names, strict=True)]
     )
+    return {
+        id(frame): (Path(path) if Path(path).is_file() else other, name)
+        for frame, path, other, name in zip(frames, stated, found, names, strict=True)
+    }
 
 
-def _reader(frame: Any) -> Callable[[], np.ndarray]:
-    def read_pixels() -> np.ndarray:
-        pixels = np.asarray(frame.image)
+def _parts(path: str) -> list[str]:
+    """Folders and name of a path of any system, without what leads out of a folder."""
+    parts = path.replace("\\", "/").split("/")
+    return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
+
+
+class _Film:
+    """A film, opened with its first labelled frame, or with none where it is not there.
+
+    Args:
+        video: Of sleap-io.
+        number: In the project.
+        source: The project.
+        images: Folder of the films, if not that of the project.
+    """
+
+    def __init__(self, video: Any, number: int, source: Path, images: Path | None) -> None:
+        self._video, self._number, self._source = video, number, source
+        self._path = Path() if _has_pictures(video) else self._find(Path(video.filename), images)
+        self._shape: tuple[int, ...] | None = None
+
+    def image(self, index: int, instances: tuple[Instance, ...]) -> LabelledImage:
+        """A frame, which is read again when it is written.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        name = f"film{self._number}_{self._path.stem}_{index:06d}.png"
+        if not self._path.is_file():
+            stated = self._video.shape or (0, 0, 0, 0)  # frames, height, width, channels
+            return LabelledImage(self._path, stated[2], stated[1], instances, name)
+        if self._shape is None:
+            self._shape = self.read(index).shape
+        height, width = self._shape[:2]
+        place = self._path.with_name(name)
+        return LabelledImage(place, width, height, instances, name, pixels=lambda: self.read(index))
+
+    def read(self, index: int) -> np.ndarray:
+        """(H, W, 3) RGB or (H, W) pixels of a frame."""
+        try:
+            if not self._video.is_open:
+                self._video.replace_filename(self._path)
+                self._video.open_backend = True
+            pixels = np.asarray(self._video[index])
+        except Exception as error:  # sleap-io hands on whatever its plugins raise
+            raise ValueError(
+                f"frame {index} of {self._path}, which {self._source} labels, cannot be read "
+                f"({error}); is it the film that was labelled?"
+            ) from error
         return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
-    return read_pixels
-
-
-def _measured(images: list[LabelledImage]) -> list[LabelledImage]:
-    """The pictures with the sizes of their files."""
-    sizes = sizes_px(image.path for image in images if image.pixels is None)
-    return [
-        image
-        if image.path not in sizes
-        else LabelledImage(image.path, *sizes[image.path], image.instances, image.name)
-        for image in images
-    ]
+    def _find(self, stated: Path, images: Path | None) -> Path:
+        """The file, here or under the folder of films, by the longest tail of its path."""
+        if stated.is_file():
+            return stated
+        parts, root = _parts(str(stated)), images or self._source.parent
+        tails = [root.joinpath(*parts[start:]) for start in range(len(parts))]
+        return next((path for path in tails if path.is_file()), root / parts[-1])

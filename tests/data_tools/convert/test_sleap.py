@@ -3,11 +3,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from equikpt.data_tools.convert.conversion import convert
+from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.data_tools.convert.sleap import read
 
@@ -80,3 +82,96 @@ def test_what_is_no_project_is_refused(tmp_path):
     (tmp_path / "a.slp").write_bytes(b"no hdf5")
     with pytest.raises(ValueError, match="is no SLEAP file"):
         read(tmp_path / "a.slp", NO_SCHEME)
+
+
+def save(path: Path, *videos, nodes=("nose",)) -> Path:
+    """A project with a labelled point on the given frames: (video, frames), …"""
+    import sleap_io as sio
+
+    skeleton = sio.Skeleton(list(nodes))
+    frames = [
+        sio.LabeledFrame(
+            video=video,
+            frame_idx=index,
+            instances=[sio.Instance.from_numpy(np.array([[3.0, 4.0]]), skeleton=skeleton)],
+        )
+        for video, indices in videos
+        for index in indices
+    ]
+    sio.Labels(frames, videos=[video for video, _ in videos], skeletons=[skeleton]).save(str(path))
+    return path
+
+
+def write_pictures(root: Path, names) -> list[str]:
+    for index, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 20), 10 * index).save(root / name)
+    return [str(root / name) for name in names]
+
+
+@pytest.fixture
+def film(tmp_path) -> Path:
+    path = tmp_path / "films/trot.avi"
+    path.parent.mkdir()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for value in (0, 50, 100, 150):
+        writer.write(np.full((48, 64, 3), value, np.uint8))
+    writer.release()
+    return path
+
+
+NAMES = [["m1/img0.png", "m1/img1.png"], ["m2/img0.png", "m2/img1.png"]]
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["as stated", "moved"])
+def test_names_keep_their_folder(tmp_path, moved):
+    """Films are often called alike, as frames of DeepLabCut are, which SLEAP imports."""
+    sio = pytest.importorskip("sleap_io")
+    videos = [
+        sio.Video.from_filename(write_pictures(tmp_path / "labeled-data", names)) for names in NAMES
+    ]
+    path = save(tmp_path / "a.slp", *((video, (0, 1)) for video in videos))
+    images = None
+    if moved:
+        images = tmp_path / "elsewhere"
+        (tmp_path / "labeled-data").rename(images)
+    dataset = read(path, NO_SCHEME, images)
+    found = dataset.splits[""]
+    assert [image.file_name for image in found] == [name for names in NAMES for name in names]
+    root = images or tmp_path / "labeled-data"
+    assert [image.path for image in found] == [root / image.file_name for image in found]
+    assert {(image.width, image.height) for image in found} == {(30, 20)}
+
+
+def test_frames_of_films_are_found_where_the_user_says(tmp_path, film):
+    sio = pytest.importorskip("sleap_io")
+    path = save(tmp_path / "a.slp", (sio.Video.from_filename(str(film)), (1, 3)))
+    moved = film.rename(tmp_path / "moved.avi").parent / "new"
+    moved.mkdir()
+    (tmp_path / "moved.avi").rename(moved / "trot.avi")
+    missing = read(path, NO_SCHEME).splits[""]
+    assert [(image.exists, image.width) for image in missing] == [(False, 64), (False, 64)]
+    with pytest.raises(FileNotFoundError, match="say with --images where .*trot.avi"):
+        convert("sleap", path, tmp_path / "out", target_name="coco")
+    reading = Reading(images=moved)
+    convert("sleap", path, tmp_path / "out", target_name="coco", reading=reading)
+    written = sorted((tmp_path / "out/images/train").iterdir())
+    assert [file.name for file in written] == [f"film0_trot_00000{n}.png" for n in (1, 3)]
+    values = [float(np.asarray(Image.open(file)).mean()) for file in written]
+    np.testing.assert_allclose(values, [50, 150], atol=3)
+
+
+@pytest.mark.parametrize("damage", ["not a film", "too short"])
+def test_every_film_opens_before_anything_is_written(tmp_path, film, damage):
+    sio = pytest.importorskip("sleap_io")
+    good = sio.Video.from_filename(str(film))
+    bad = tmp_path / "films/bad.avi"
+    bad.write_bytes(film.read_bytes())
+    path = save(tmp_path / "a.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 3)))
+    if damage == "not a film":
+        bad.write_bytes(b"no film")
+    else:
+        path = save(tmp_path / "b.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (99,)))
+    with pytest.raises(ValueError, match=r"frame \d+ of .*bad.avi, which .* cannot be read"):
+        convert("sleap", path, tmp_path / "out", target_name="coco")
+    assert not (tmp_path / "out").exists()
