@@ -6,18 +6,14 @@ labelled, an occluded one is hidden.
 
 from __future__ import annotations
 
-import atexit
 import math
-import shutil
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from equikpt.data_tools.convert import cvat_backup
+from equikpt.data_tools.convert.archive import unpack
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.cvat_shapes import PictureShapes, box_around_rectangle, dataset_of
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
@@ -41,7 +37,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         FileNotFoundError: If there is neither an export nor a backup.
         ValueError: If it is of another kind, such as a film's.
     """
-    root = _unpacked(source) if source.suffix == ".zip" else source
+    root = unpack(source) if source.suffix.lower() == ".zip" else source
     if root.is_dir() and ((root / "project.json").is_file() or (root / "task.json").is_file()):
         return cvat_backup.read(root, scheme, images)
     path = root / "annotations.xml" if root.is_dir() else root
@@ -60,26 +56,6 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         )
     folder = images or path.parent
     return dataset_of(pictures, names, PictureFolders([folder, folder / "images"], root=folder))
-
-
-def _unpacked(path: Path) -> Path:
-    """The content of a zip in a temporary folder, which goes when the program ends."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no zip file ({error}); export it again") from error
-    folder = Path(tempfile.mkdtemp(prefix="equikpt_cvat_"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with archive:
-        try:
-            archive.extractall(folder)
-        # Damage ends in zlib.error, EOFError or NotImplementedError, a password in RuntimeError.
-        except (
-            *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
-            *(zipfile.BadZipFile, zlib.error),
-        ) as error:
-            raise ValueError(f"{path} cannot be unpacked ({error}); export it again") from error
-    return folder
 
 
 def _parse(path: Path) -> ElementTree.Element:

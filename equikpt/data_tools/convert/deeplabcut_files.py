@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from equikpt.data_tools.convert.text_file import read_text
+from equikpt.data_tools.convert.text_file import read_text, read_yaml
 from equikpt.datasets.coco_checks import named
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
@@ -74,10 +73,7 @@ def _configs(source: Path) -> list[Path]:
 
 
 def _scorer(config: Path) -> str:
-    try:
-        content = yaml.safe_load(read_text(config))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config} is not YAML ({error}); correct it") from error
+    content = read_yaml(config)
     scorer = content.get("scorer") if isinstance(content, dict) else None
     return str(scorer) if scorer is not None else ""
 

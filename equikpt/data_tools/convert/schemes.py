@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-import yaml
-
+from equikpt.data_tools.convert.text_file import read_yaml
 from equikpt.metainfo import correspondence, horse26
 from equikpt.metainfo.schema import Keypoint
 
@@ -178,10 +177,7 @@ def find_scheme(name_or_path: str) -> KeypointScheme:
             f"no keypoint mapping '{name_or_path}'; give a YAML file with keypoints and mapping, "
             f"or one of {', '.join(_BUILT_IN)}"
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"mapping {path} is not YAML ({error})") from error
+    content = read_yaml(path)
     required, optional = {"mapping"}, {"keypoints", "flip_idx", "classes"}
     keys = set(content) if isinstance(content, dict) else set()
     if not required <= keys <= required | optional:

@@ -1,9 +1,12 @@
-"""Reading text in the encodings that editors and spreadsheets save."""
+"""Reading text and YAML in the encodings that editors and spreadsheets save."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -36,3 +39,17 @@ def read_text(path: Path) -> str:
         if "\0" not in text:
             return text
     raise ValueError(f"{path} is no text that can be read; save it as UTF-8")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it is not YAML.
+    """
+    text = read_text(path)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date of month 13
+        raise ValueError(f"{path} is not YAML ({error}); correct it") from error

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from reprlib import Repr
 
 import yaml
 
@@ -15,7 +16,7 @@ from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.naming import flip_of
 from equikpt.data_tools.convert.records import SPLITS
 from equikpt.data_tools.convert.schemes import KeypointScheme, is_flip
-from equikpt.data_tools.convert.text_file import read_text
+from equikpt.data_tools.convert.text_file import read_text, read_yaml
 
 FILE_NAME = "data.yaml"
 
@@ -23,6 +24,16 @@ _OTHER_KEYS = {"val": ("valid", "validation")}
 
 MAX_GUESSED = 200
 """Label files that are looked at to guess what a missing ``data.yaml`` would say."""
+
+
+_SHORT = Repr()
+_SHORT.maxlist = _SHORT.maxother = 100
+_SHORT.maxlevel = 2
+
+
+def shown(value: object) -> str:
+    """A value of a YAML file for messages, cut short: references may make it endless."""
+    return _SHORT.repr(value)
 
 
 @dataclass(frozen=True)
@@ -60,10 +71,7 @@ def describe(folder: Path, scheme: KeypointScheme) -> Description:
         ValueError: If it does not describe a YOLO-pose dataset.
     """
     path = folder if folder.is_file() else _find(folder)
-    try:
-        content = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path} is not YAML ({error}); correct it") from error
+    content = read_yaml(path)
     content = content if isinstance(content, dict) else {}
     shape = content.get("kpt_shape")
     if not (
@@ -74,8 +82,8 @@ def describe(folder: Path, scheme: KeypointScheme) -> Description:
         and shape[1] in (2, 3)
     ):
         raise ValueError(
-            f"{path} has kpt_shape {shape}; expected [number of keypoints, 2 or 3], so this is no "
-            "YOLO-pose dataset"
+            f"{path} has kpt_shape {shown(shape)}; expected [number of keypoints, 2 or 3], so "
+            "this is no YOLO-pose dataset"
         )
     scheme = replace(scheme, keypoints=scheme.keypoints or _keypoint_names(content, path))
     if shape[0] != len(scheme.keypoints):
@@ -150,7 +158,9 @@ def _keypoint_names(content: dict, path: Path) -> tuple[str, ...]:
     """Ultralytics' ``kpt_names``: a list of names, for each class or for all."""
     names = content.get("kpt_names")
     lists: list = list(names.values()) if isinstance(names, dict) else [names]
-    if not lists or not all(isinstance(row, list) and row == lists[0] for row in lists):
+    if not lists or not all(
+        isinstance(row, list) and row == lists[0] and all(map(_is_name, row)) for row in lists
+    ):
         raise ValueError(
             f"{path} does not name its keypoints under 'kpt_names', the same for every class; list "
             "them under 'keypoints' in a --mapping"
@@ -164,7 +174,7 @@ def _classes(
     """All classes, and the indices of those to convert."""
     if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
+    if not isinstance(names, list) or not names or not all(map(_is_name, names)):
         raise ValueError(
             f"{path} has no class names; expected a list under 'names', or one numbered from 0"
         )
@@ -183,6 +193,11 @@ def _classes(
     return tuple(names), frozenset(index for index, name in enumerate(names) if name in kept)
 
 
+def _is_name(value: object) -> bool:
+    """Whether YAML took it for a text, or for a number or ``on`` and ``off``."""
+    return isinstance(value, str | int | float)
+
+
 def _entries(content: dict, path: Path) -> dict[str, list[str]]:
     """What each split names, as a list."""
     entries: dict[str, list[str]] = {}
@@ -194,8 +209,8 @@ def _entries(content: dict, path: Path) -> dict[str, list[str]]:
             continue
         if not all(isinstance(entry, str) for entry in listed):
             raise ValueError(
-                f"{path} has '{split}: {given}'; expected a folder, a text file that lists images, "
-                "or a list of them"
+                f"{path} has '{split}: {shown(given)}'; expected a folder, a text file that lists "
+                "images, or a list of them"
             )
         entries[split] = listed
     if not entries:
@@ -216,6 +231,6 @@ def _flip(
     ):
         return tuple(flip_idx), []
     return (), [
-        f"the flip_idx of {path.name} is wrong and is ignored: it is {flip_idx}, and the names of "
-        f"the keypoints ask for {list(told)}. Training on the output flips by name"
+        f"the flip_idx of {path.name} is wrong and is ignored: it is {shown(flip_idx)}, and the "
+        f"names of the keypoints ask for {list(told)}. Training on the output flips by name"
     ]

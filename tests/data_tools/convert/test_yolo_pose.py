@@ -313,6 +313,23 @@ def test_entries_that_are_no_paths_are_refused(make_yolo, scheme):
         read(make_yolo(train=3), scheme)
 
 
+@pytest.mark.parametrize("key", ["kpt_shape", "train", "flip_idx", "names", "kpt_names"])
+def test_references_that_multiply_are_one_short_sentence(make_yolo, scheme, key):
+    """Nine lists of nine, thirty deep, are no more memory than a page; written out, all of it."""
+    root = make_yolo()
+    lists = "\n".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 30))
+    text = (root / "data.yaml").read_text()
+    content = re.sub(rf"^{key}:.*\n(- .*\n)*", "", text, flags=re.MULTILINE)
+    (root / "data.yaml").write_text(f"x0: &x0 [1]\n{lists}\n{content}{key}: *x29\n")
+    unnamed = replace(scheme, keypoints=()) if key == "kpt_names" else scheme
+    if key == "flip_idx":
+        assert max(map(len, read(root, unnamed).notes)) < 5000
+        return
+    with pytest.raises(ValueError, match=r"data\.yaml") as told:
+        read(root, unnamed)
+    assert len(str(told.value)) < 5000
+
+
 def test_labels_are_read_in_the_encodings_of_editors(make_yolo, scheme):
     root = make_yolo()
     first_label(root).write_text(LINE, encoding="utf-16")
