@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from equikpt.data_tools.convert.records import is_text
 from equikpt.data_tools.convert.schemes import (
     KeypointScheme,
     check_scheme,
@@ -45,11 +46,22 @@ def settle_scheme(
             "the source does not name its keypoints; list them in order under 'keypoints' in a "
             "--mapping"
         )
+    _refuse_unwritable((*names, *given.mapping.values()))
     if target.keeps_source:
         return _renaming(given, names)
     scheme = _over(given, names) if given.mapping else _by_names(names, target)
     check_scheme(scheme, target.keypoints)
     return scheme
+
+
+def _refuse_unwritable(names: tuple[str, ...]) -> None:
+    """Stop at names that break lines, or that XML cannot hold."""
+    wrong = [name for name in names if not name.strip() or not is_text(name)]
+    if wrong:
+        raise ValueError(
+            f"a keypoint is named {wrong[0]!r}; expected a text without line breaks: correct "
+            "the name in the source"
+        )
 
 
 def _renaming(given: KeypointScheme, names: tuple[str, ...]) -> KeypointScheme:

@@ -11,7 +11,7 @@ from typing import Any
 from equikpt.data_tools.convert import FORMATS
 from equikpt.data_tools.convert.coco_results import read_predictions
 from equikpt.data_tools.convert.pictures import with_instances
-from equikpt.data_tools.convert.records import SPLITS, UNSPLIT, SourceDataset
+from equikpt.data_tools.convert.records import SPLITS, UNSPLIT, SourceDataset, is_text
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
 DEFAULT_SPLIT = "train"
@@ -65,6 +65,11 @@ def read_source(
     if reading.classes:
         scheme = replace(scheme, classes=reading.classes)
     dataset = _read(format_name, source, scheme, reading)
+    broken = [image.file_name for image in dataset.images() if not is_text(image.file_name)]
+    if broken:
+        raise ValueError(
+            f"a picture is named {broken[0]!r}, which label files cannot hold; rename it"
+        )
     _name_splits(dataset, reading.split)
     if scheme.classes:
         _keep_classes(dataset, scheme.classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -110,6 +111,11 @@ class SourceDataset:
         return tuple(sorted({item.category for image in self.images() for item in image.instances}))
 
 
+def is_text(name: str) -> bool:
+    """Whether every file can hold a name: no control characters, no halves of characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
 def safe_name(name: str) -> str:
     """A picture's name from a label file as a relative path with ``/``, never out of its folder.
 
@@ -122,6 +128,6 @@ def safe_name(name: str) -> str:
     if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
         parts = parts[-1:]
     parts = [part for part in parts if part not in ("", ".")]
-    if not parts or parts == [".."]:
-        raise ValueError(f"the labels name a picture '{name}'; expected a file name")
+    if not parts or parts == [".."] or not is_text(name):
+        raise ValueError(f"the labels name a picture {name!r}; expected a file name")
     return "/".join(parts)

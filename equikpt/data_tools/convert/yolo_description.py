@@ -204,9 +204,9 @@ def _entries(content: dict, path: Path) -> dict[str, list[str]]:
     for split in SPLITS:
         keys = (split, *_OTHER_KEYS.get(split, ()))
         given = next((content[key] for key in keys if content.get(key)), None)
-        listed = given if isinstance(given, list) else [given]
         if given is None:
             continue
+        listed: list = given if isinstance(given, list) else [given]
         if not all(isinstance(entry, str) for entry in listed):
             raise ValueError(
                 f"{path} has '{split}: {shown(given)}'; expected a folder, a text file that lists "

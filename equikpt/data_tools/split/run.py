@@ -75,6 +75,7 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
     _refuse_contradictions(options)
     content = load_sound_rows(ann_file)
     names = options.division.names()
+    writer.restore(output)
     _refuse_leftovers(output, names)
     images = content["images"]
     pairs, notes = _compare(images, options.img_dir)
@@ -201,14 +202,13 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
     for root, _, pictures in jobs:
         writer.refuse_collisions(root, pictures, options.force, labels_only)
     with writer.staged(output) as staging:
-        written = []
+        made: list[Path] = []
         for root, contents, pictures in jobs:
-            place = root.relative_to(output)
-            link = options.pictures == "link"
-            parts = writer.build(staging / place, contents, pictures, link, labels_only)
+            place, link = root.relative_to(output), options.pictures == "link"
+            built = writer.build(staging / place, contents, pictures, link, labels_only)
             _check_parts(staging / place, tuple(contents), content)
-            written += [place / part for part in parts]
-        writer.take_places(output, written)
+            made += [place / part for part in built]
+        writer.take_places(output, made)
     return [
         f"written: {writer.annotation_file(root, name)}"
         for root, contents, _ in jobs

@@ -84,6 +84,17 @@ def test_a_source_may_have_one_side_only():
         settle_scheme(KeypointScheme((), {"knee": "l_knee"}), ("knee",), HORSE26)
 
 
+@pytest.mark.parametrize("name", ["a\nraise", "a\x00", " ", "", "a\udce9"], ids=ascii)
+@pytest.mark.parametrize("target", ["horse26", "coco"])
+def test_names_that_no_file_can_hold_are_refused(name, target):
+    with pytest.raises(ValueError, match="a keypoint is named "):
+        settle_scheme(NO_SCHEME, ("nose", name), find_target(target))
+    if target == "coco":
+        renamed = KeypointScheme((), {"nose": name})
+        with pytest.raises(ValueError, match="a keypoint is named "):
+            settle_scheme(renamed, ("nose",), find_target(target))
+
+
 def test_flips_of_names():
     assert flip_of(("nose", "l_eye", "r_eye")) == (0, 2, 1)
     flip = flip_of(correspondence.HORSE10)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from equikpt.data_tools.convert.reading import Reading, read_source
 from equikpt.data_tools.convert.yolo_pose import read
 
 WIDTH, HEIGHT = 50, 40
@@ -348,3 +350,12 @@ def test_a_flip_that_names_do_not_tell_is_kept(make_yolo, scheme):
 def test_an_empty_split_is_refused(make_yolo, scheme):
     with pytest.raises(FileNotFoundError, match="no pictures for split 'val'"):
         read(make_yolo(num_valid=0), scheme)
+
+
+def test_a_picture_whose_name_is_no_text_is_said(make_yolo, scheme):
+    """Latin-1 on a disk of UTF-8, as after a move from another system."""
+    root = make_yolo()
+    path = next((root / "train/images").iterdir())
+    os.rename(path, os.fsencode(path.parent) + b"/\xe9.jpg")
+    with pytest.raises(ValueError, match=r"named '\\udce9.jpg', which label files cannot hold"):
+        read_source("yolo-pose", root, scheme, Reading())
