@@ -22,7 +22,7 @@ codec = dict(
     min_peak_distance=2,
 )
 model = dict(
-    type="BottomupPoseEstimator",
+    type="ValLossBottomupEstimator",
     head=dict(type="MultiPeakHead", decoder=codec),
     train_cfg=dict(compute_acc=False),  # of one point a heatmap
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=False),
@@ -38,7 +38,9 @@ train_pipeline = [
 ]
 val_pipeline = [
     *_base_.whole_val_geometry,
-    dict(type="BottomupResize", input_size=codec["input_size"]),
+    dict(type="WholeImageResize", input_size=codec["input_size"]),
+    dict(type="GenerateValTarget", encoder=codec),
+    dict(type="MaskUnlabelled"),
     pack,
 ]
 train_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=train_pipeline))

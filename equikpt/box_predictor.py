@@ -26,6 +26,8 @@ from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.config_files import forget_pretrained  # noqa: E402
 
+TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
+"""Transforms of a pipeline that only losses need."""
 View = tuple[np.ndarray, np.ndarray]
 """A picture (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
 
@@ -63,9 +65,7 @@ class BoxPredictor:
         self.model = _loaded(cfg, checkpoint, maps).to(device).eval()
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
-        self.pipeline = Compose(
-            [step for step in dataset.pipeline if step["type"] != "GenerateTarget"]
-        )
+        self.pipeline = Compose([step for step in dataset.pipeline if step["type"] not in TARGETS])
 
     def __call__(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
         """``keypoints`` (1, K, 2) in px of the picture and ``keypoint_scores`` (1, K) in each box.

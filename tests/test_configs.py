@@ -143,6 +143,7 @@ def lowest_and_peak_rate(runner: Runner) -> list[float]:
 @pytest.mark.parametrize("leaf", SMOKE)
 def test_an_untrained_model_finds_next_to_nothing(make_runner, leaf):
     metrics = make_runner(leaf).test()
+    assert 0 < metrics["test_loss"] < float("inf"), "validation has a loss"
     if is_ruler(leaf):
         assert metrics["landmark/failures"] == metrics["landmark/films"]
     elif "pixel/AP" in metrics:

@@ -14,6 +14,7 @@ from equikpt.datasets.transforms.random_flip import RandomFlipKeypoints
 from equikpt.datasets.transforms.random_half_body import RandomHalfBodyCrop
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
 from equikpt.datasets.transforms.topdown_affine_crop import TopdownAffineCrop
+from equikpt.datasets.transforms.whole_image_resize import WholeImageResize
 
 __all__ = [
     "AlbumentationsV2",
@@ -30,4 +31,5 @@ __all__ = [
     "RandomHalfBodyCrop",
     "RandomOcclusion",
     "TopdownAffineCrop",
+    "WholeImageResize",
 ]

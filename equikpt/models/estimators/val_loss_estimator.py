@@ -1,25 +1,21 @@
-"""A top-down estimator whose validation has a loss."""
+"""Estimators whose validation has a loss."""
 
 from __future__ import annotations
 
 from mmengine.structures import BaseDataElement
-from mmpose.models import TopdownPoseEstimator
+from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 
-@MODELS.register_module()
-class ValLossTopdownEstimator(TopdownPoseEstimator):
-    """:class:`TopdownPoseEstimator` that reports its loss where the samples carry targets.
+class ValLoss:
+    """Report the loss of a validation where the samples carry targets.
 
     MMEngine's validation loop averages the losses that a model appends to its predictions, and logs
     them with their sum, ``val_loss``: a value for plateau schedules and early stopping. For it
-    the validation pipeline holds ``GenerateTarget``, as the training pipeline does. Samples without
-    targets give predictions alone.
-
-    With a flip test the loss is that of the plain pass alone. Arguments are those of
-    ``TopdownPoseEstimator``.
+    the validation pipeline holds ``GenerateTarget`` or ``GenerateValTarget``. Samples without
+    targets give predictions alone. With a flip test the loss is that of the plain pass alone.
     """
 
     def predict(
@@ -43,3 +39,16 @@ class ValLossTopdownEstimator(TopdownPoseEstimator):
             return samples
         losses = self.head.loss(plain, samples, train_cfg=self.train_cfg)
         return [*samples, BaseDataElement(loss=losses)]
+
+
+@MODELS.register_module()
+class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
+    """:class:`TopdownPoseEstimator` with the loss of :class:`ValLoss`; the same arguments."""
+
+
+@MODELS.register_module()
+class ValLossBottomupEstimator(ValLoss, BottomupPoseEstimator):
+    """:class:`BottomupPoseEstimator` with the loss of :class:`ValLoss`, at one scale.
+
+    The same arguments.
+    """
