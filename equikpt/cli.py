@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+
+MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
+"""Environment variable with the size of the largest image that is read."""
 
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 """What a user's mistake raises in this package; see :func:`is_user_error`."""
@@ -37,6 +41,28 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
             sys.exit(1 if mistake is None else 2)
         print(f"error: {sentence(mistake)}", file=sys.stderr)
         sys.exit(2)
+
+
+def add_max_megapixels(parser: argparse.ArgumentParser) -> None:
+    """Give a tool that reads images ``--max-megapixels``, which its workers inherit."""
+    parser.add_argument(
+        "--max-megapixels",
+        action=_SetVariable,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help=f"largest image that is read (default: 250; the same as {MAX_MEGAPIXELS_VARIABLE}=N)",
+    )
+
+
+class _SetVariable(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            valid = float(str(values)) > 0
+        except ValueError:
+            valid = False
+        if not valid:
+            parser.error(f"expected {option_string} to be a number above 0, got {values!r}")
+        os.environ[MAX_MEGAPIXELS_VARIABLE] = str(values)
 
 
 def is_user_error(error: BaseException) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -35,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="robust z of distance and angle from which a film is suspect (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier report")
+    add_max_megapixels(parser)
     return parser
 
 

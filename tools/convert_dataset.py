@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
 from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, writable
 
 
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     pictures.add_argument("--copy", action="store_true", help="copy the pictures (default)")
     pictures.add_argument("--link", action="store_true", help="hard-link the pictures")
     pictures.add_argument("--labels-only", action="store_true", help="write no pictures")
+    add_max_megapixels(parser)
     return parser
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -28,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-pictures", action="store_true", help="write counts.json alone")
     parser.add_argument("--device", default="cpu", help="such as cuda:0 (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result")
+    add_max_megapixels(parser)
     return parser
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from equikpt.cli import add_max_megapixels
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -50,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", "--overwrite", action="store_true", help="replace a page that exists"
     )
+    add_max_megapixels(parser)
     return parser
 
 

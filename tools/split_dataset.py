@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -75,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     pictures.add_argument("--link", action="store_true", help="hard-link the pictures")
     pictures.add_argument("--copy", action="store_true", help="copy them (default: neither)")
     parser.add_argument("--force", action="store_true", help="replace parts that exist")
+    add_max_megapixels(parser)
     return parser
 
 

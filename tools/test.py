@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from equikpt.cli import add_max_megapixels
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Test a keypoint model: AP, PCK, error in px.")
@@ -31,6 +33,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
+    add_max_megapixels(parser)
     return parser.parse_args(argv)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", "--overwrite", action="store_true", help="replace files that exist"
     )
+    add_max_megapixels(parser)
     return parser
 
 

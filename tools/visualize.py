@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import add_max_megapixels
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -29,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_boxes(parser)
     add_look(parser)
     add_video(parser)
+    add_max_megapixels(parser)
     return parser
 
 

@@ -49,6 +49,8 @@ def read_film(path: str | os.PathLike) -> np.ndarray:
     gray, exposed = _gray_and_exposed(path)
     if gray.dtype != np.uint8:
         gray = window(gray, exposed)
+    elif exposed is not None:
+        gray = np.where(exposed, gray, np.uint8(0))
     return cv2.merge([gray] * 3)
 
 

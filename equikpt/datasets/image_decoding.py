@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from equikpt.cli import MAX_MEGAPIXELS_VARIABLE
+
 DICOM_SUFFIXES = (".dcm", ".dicom")
 RASTER_SUFFIXES = (
     ".avif",
@@ -39,7 +41,6 @@ PILLOW_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000"
 
 MAX_MEGAPIXELS = 250.0
 """Largest image that is read; ``EQUIKPT_MAX_MEGAPIXELS`` sets another limit."""
-MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
@@ -62,6 +63,11 @@ class ImageError(OSError):
     """
 
     reason: str = ""
+
+    def __init__(self, message: str = "") -> None:
+        if message.startswith("Caught "):  # torch's, of a loader's worker
+            message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
+        super().__init__(message)
 
     @classmethod
     def of(cls, name: str, reason: str, fix: str) -> ImageError:
@@ -314,7 +320,7 @@ def _refuse_large(name: str, width: int, height: int, frames: int = 1) -> None:
         raise ImageError.of(
             name,
             f"the {width} x {height} px of its header are above the limit of {most:g} megapixels",
-            f"set {MAX_MEGAPIXELS_VARIABLE}={math.ceil(megapixels)} to read it",
+            f"raise it by --max-megapixels {math.ceil(megapixels)} or {MAX_MEGAPIXELS_VARIABLE}",
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from equikpt.apis.instance import Instance
 from equikpt.apis.predictor import Predictor
 from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES
+from equikpt.datasets.image_decoding import is_dicom
 from equikpt.files import write_bytes
 from equikpt.predictions.boxes import BoxSource
 from equikpt.predictions.drawing import Look, draw
@@ -99,7 +100,7 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
 
     Args:
         patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
-        folder: Pictures directly in it, by suffix.
+        folder: Pictures directly in it, by suffix; DICOM files of any name.
 
     Raises:
         FileNotFoundError: No such folder, or nothing in it or under a glob.
@@ -107,7 +108,11 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
     if folder is not None:
         if not folder.is_dir():
             raise FileNotFoundError(f"expected a folder of pictures at {folder}, found none")
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES or is_dicom(path)
+        )
         if not found:
             raise FileNotFoundError(
                 f"expected pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"

@@ -96,3 +96,39 @@ def test_the_check_of_pictures_knows_dicom(tmp_path, mode):
     assert "damaged" in damaged.sentence()
     (resized,) = check_images([ListedImage(path, 41, 60)], mode)
     assert "another size" in resized.sentence()
+
+
+PADDING = {
+    "one value": dict(PixelPaddingValue=0),
+    "a range": dict(PixelPaddingValue=60_000, PixelPaddingRangeLimit=65_000),
+    "a range from its upper end": dict(PixelPaddingValue=65_000, PixelPaddingRangeLimit=60_000),
+}
+
+
+@pytest.mark.parametrize("meaning", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("kind", PADDING)
+def test_padding_is_black_and_no_part_of_the_window(tmp_path, kind, meaning):
+    header = dict(PADDING[kind], PhotometricInterpretation=meaning)
+    bare = read_film(
+        write_dicom(tmp_path / "bare.dcm", RAMP + 1, PhotometricInterpretation=meaning)
+    )
+    padded = np.pad(RAMP + 1, 30, constant_values=header["PixelPaddingValue"])
+    read = read_film(write_dicom(tmp_path / "padded.dcm", padded, **header))
+    np.testing.assert_array_equal(read[30:-30, 30:-30], bare)
+    read[30:-30, 30:-30] = 0
+    assert not read.any()
+
+
+def test_padding_of_signed_values_is_found(tmp_path):
+    signed = np.pad(RAMP.astype(np.int16), 30, constant_values=-2000)
+    path = write_dicom(tmp_path / "a.dcm", signed, PixelRepresentation=1, PixelPaddingValue=-2000)
+    assert read_film(path)[30:-30, 30:-30, 0].min() == 0
+    assert not read_film(path)[:30].any()
+    assert abs(read_film(path)[30:-30, 30:-30, 0].astype(float) - RAMP / 4095 * 255).max() < 2
+
+
+def test_8_bits_keep_their_values_beside_padding(tmp_path):
+    film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
+    padded = np.pad(film, 9, constant_values=255)
+    read = read_film(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]
+    np.testing.assert_array_equal(read, np.pad(film, 9))

@@ -201,22 +201,27 @@ def _turned(pictures: list[_Picture], looks: dict[str, _Look]) -> Iterator[Fault
 
 def _narrow(pictures: list[_Picture], looks: dict[str, _Look]) -> Iterator[Fault]:
     """Pictures whose values fill a small part of their range."""
-    usual = Counter(look.depth for look in looks.values() if look.depth).most_common(1)
+    deep = Counter(
+        look.depth.used for look in looks.values() if look.depth and look.depth.stored > 8
+    )
+    usual_bits = deep.most_common(1)[0][0] if deep else None
     for picture in pictures:
         look = looks[picture.path]
-        told = []
-        if look.depth is not None and look.depth.used < look.depth.stored:
-            told.append(
-                f"its brightest value takes {look.depth.used} of {look.depth.stored} bits, and it "
-                "is read as of so many"
-            )
-            if look.depth != usual[0][0]:
-                most = usual[0][0]
-                told.append(f"most others are read as of {most.used} of {most.stored} bits")
-        if look.span < MIN_SPAN:
-            told.append(f"999 in 1,000 of its values lie within {look.span} of 255")
+        told = list(_narrow_of(look, usual_bits))
         if told:
             yield _fault("narrow_range", picture, "; ".join(told), score=-look.span)
+
+
+def _narrow_of(look: _Look, usual_bits: int | None) -> Iterator[str]:
+    if look.depth and look.depth.used < look.depth.stored:
+        yield (
+            f"its brightest value takes {look.depth.used} of {look.depth.stored} bits, as which "
+            "it is read"
+        )
+        if usual_bits not in (None, look.depth.used):  # and it is brighter or darker than they
+            yield f"most others of {look.depth.stored} bits are read as of {usual_bits}"
+    if look.span < MIN_SPAN:
+        yield f"998 in 1,000 of its values lie within {look.span} of 255"
 
 
 def _repeated(pictures: list[_Picture], looks: dict[str, _Look]) -> Iterator[Fault]:

@@ -69,7 +69,8 @@ def test_pictures_outside_their_folder_are_told_and_not_opened(read, pictures, m
     labels = read(content, img_dirs=pictures[:1])
     opened = []
     whole = pictures_module._look
-    monkeypatch.setattr(pictures_module, "_look", lambda path: opened.append(path) or whole(path))
+    note = lambda path, **how: opened.append(path) or whole(path, **how)  # noqa: E731
+    monkeypatch.setattr(pictures_module, "_look", note)
     faults = list(check_pictures(labels))
     assert [(f.check, f.image_id) for f in faults] == [
         ("outside_picture", 2),
@@ -200,3 +201,52 @@ def test_a_picture_of_two_files_is_read_once(read, pictures, monkeypatch):
     checks = [fault.check for fault in check_pictures(labels)]
     assert checks == ["duplicate_across_files"] * COUNT
     assert len(paths) == len(set(paths)) == COUNT
+
+
+def deepen(path, bits: int) -> None:
+    """The picture in so many of 16 bits."""
+    cv2.imwrite(str(path), cv2.imread(str(path)).astype(np.uint16) << (bits - 8))
+
+
+def test_values_that_fill_a_small_part_of_their_range_are_told(read, pictures):
+    for number in (1, 2, 3):
+        deepen(pictures[0] / f"{number}.png", 12)
+    deepen(pictures[1] / "1.png", 10)
+    deepen(pictures[1] / "2.png", 16)
+    flat = cv2.imread(str(pictures[1] / "3.png")) // 9 + 100
+    cv2.imwrite(str(pictures[1] / "3.png"), flat)
+    labels = read(people(COUNT), people(COUNT, seed=1), img_dirs=pictures)
+    faults = list(check_pictures(labels))
+    assert [(f.check, f.file[-6:-5], f.image_id) for f in faults] == [
+        *(("narrow_range", "0", number) for number in (1, 2, 3)),
+        *(("narrow_range", "1", number) for number in (1, 3)),
+    ]
+    assert "takes 12 of 16 bits" in faults[0].sentence
+    assert "most others" not in faults[0].sentence
+    assert "takes 10 of 16 bits" in faults[3].sentence
+    assert "most others of 16 bits are read as of 12" in faults[3].sentence
+    assert "lie within 2" in faults[4].sentence
+
+
+def test_films_have_a_window_and_may_fill_any_part_of_their_range(read, pictures):
+    deepen(pictures[0] / "1.png", 12)
+    path = str(pictures[0] / "1.png")
+    assert not [*pictures_module._narrow_of(pictures_module._look(path, film=True), None)]
+    assert [*pictures_module._narrow_of(pictures_module._look(path, film=False), None)]
+
+
+def test_pictures_that_only_decoding_refuses_end_nothing(read, pictures):
+    """Each is told, and what is wrong with the others as well."""
+    Image.fromarray(np.ones((260, 300), np.float32)).save(pictures[0] / "1.tif")
+    (pictures[0] / "1.tif").rename(pictures[0] / "1.png")
+    content = bytearray((pictures[0] / "3.png").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)  # behind a whole header and end
+    (pictures[0] / "3.png").write_bytes(bytes(content))
+    again(pictures[0] / "2.png", pictures[0] / "4.png")
+    labels = read(people(COUNT), img_dirs=pictures[:1])
+    assert [(f.check, f.image_id) for f in check_pictures(labels)] == [
+        ("damaged_picture", 1),
+        ("damaged_picture", 3),
+        ("near_duplicate", 4),
+    ]
