@@ -23,17 +23,8 @@ from equikpt.cli import MAX_MEGAPIXELS_VARIABLE
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 RASTER_SUFFIXES = (
-    ".avif",
-    ".bmp",
-    ".gif",
-    ".jp2",
-    ".jpeg",
-    ".jpg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
+    ".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 """What is no DICOM by its name; a file of any other name is looked into."""
 
 PILLOW_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -131,7 +122,11 @@ def read_header(path: str | os.PathLike) -> ImageHeader:
         ImageError: No file, none that is an image, or one above the limit of size.
     """
     with _opened(path) as file:
-        return _header(file, os.fspath(path))[1]
+        image = _identified(file, os.fspath(path))
+        with reading(path):
+            # The base method: that of PNG decodes the whole image to look for a late EXIF chunk.
+            turn = Image.Image.getexif(image).get(_EXIF_ORIENTATION)
+        return ImageHeader(image.size, turn if isinstance(turn, int) else 1)
 
 
 def is_whole_at_end(path: str | os.PathLike) -> bool:
@@ -160,7 +155,7 @@ def decode(path: str | os.PathLike, gray: bool = False) -> np.ndarray:
     """
     name = os.fspath(path)
     with _opened(name) as file:
-        image, _ = _header(file, name)
+        image = _identified(file, name)
         with reading(name):
             file.seek(0)
             content = file.read()
@@ -169,8 +164,7 @@ def decode(path: str | os.PathLike, gray: bool = False) -> np.ndarray:
 
 def decode_bytes(content: bytes, name: str, gray: bool = False) -> np.ndarray:
     """Decode what an image file holds; ``name`` is for messages, the rest as :func:`decode`."""
-    image, _ = _header(io.BytesIO(content), name)
-    return _decode(content, name, image, gray)
+    return _decode(content, name, _identified(io.BytesIO(content), name), gray)
 
 
 def decode_strictly(path: str | os.PathLike) -> None:
@@ -180,7 +174,7 @@ def decode_strictly(path: str | os.PathLike) -> None:
         ImageError: As :func:`decode`.
     """
     with _opened(path) as file:
-        image, _ = _header(file, os.fspath(path))
+        image = _identified(file, os.fspath(path))
         with reading(os.fspath(path)):
             image.load()
 
@@ -249,29 +243,22 @@ def _opened(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _header(file: IO[bytes], name: str) -> tuple[Image.Image, ImageHeader]:
-    """Open an image with Pillow, as ``Image.open`` without its own limit of size."""
+def _identified(file: IO[bytes], name: str) -> Image.Image:
+    """Open an image with Pillow, as ``Image.open``, whose limit of size is another, and fixed."""
     with reading(name):
         Image.init()
-        image = _identified(file, name)
-    if image is None:
-        kinds = ", ".join(PILLOW_FORMATS)
-        raise ImageError.of(name, f"it is none of {kinds} or DICOM", "export it as PNG")
+        prefix = file.read(16)
+        for kind in PILLOW_FORMATS:
+            factory, accepts = Image.OPEN.get(kind, (None, None))
+            if factory is not None and accepts is not None and accepts(prefix) is True:
+                file.seek(0)
+                image = factory(file, name)
+                break
+        else:
+            kinds = ", ".join(PILLOW_FORMATS)
+            raise ImageError.of(name, f"it is none of {kinds} or DICOM", "export it as PNG")
     _refuse_large(name, *image.size)
-    with reading(name):
-        # The base method: that of PNG decodes the whole image to look for a late EXIF chunk.
-        orientation = int(Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1))
-    return image, ImageHeader(image.size, orientation)
-
-
-def _identified(file: IO[bytes], name: str) -> Image.Image | None:
-    prefix = file.read(16)
-    for kind in PILLOW_FORMATS:
-        factory, accepts = Image.OPEN.get(kind, (None, None))
-        if factory is not None and accepts is not None and accepts(prefix) is True:
-            file.seek(0)
-            return factory(file, name)
-    return None
+    return image
 
 
 def _decode(content: bytes, name: str, image: Image.Image, gray: bool) -> np.ndarray:
