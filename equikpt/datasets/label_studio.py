@@ -85,6 +85,7 @@ class Task:
         annotations: How many people (or how often somebody) labelled the picture. ``points`` are
             those of the newest one that was not cancelled.
         rotation: Degrees by which the picture was turned in Label Studio while it was labelled.
+        location: ``file_name`` with its folders, as far as the task tells them.
     """
 
     number: int | str
@@ -93,6 +94,7 @@ class Task:
     size_px: tuple[int, int] | None = None
     annotations: int = 1
     rotation: float = 0.0
+    location: str = ""
 
     @property
     def names_on_disk(self) -> tuple[str, ...]:
@@ -207,13 +209,15 @@ def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
             points.setdefault(label, []).append(_percent(value, f"{where}, {label}"))
         size_px = stated_size(region) or size_px
         rotation = float(region.get("image_rotation") or 0) or rotation
+    location = _location(row, where, keys)
     return Task(
         number=row.get("id", "?"),
-        file_name=_file_name(row, where, keys),
+        file_name=location.rsplit("/", 1)[-1],
         points={label: tuple(found) for label, found in points.items()},
         size_px=size_px,
         annotations=count,
         rotation=rotation,
+        location=location,
     )
 
 
@@ -226,17 +230,17 @@ def _percent(value: dict, where: str) -> Percent:
     return float(value["x"]), float(value["y"])
 
 
-def _file_name(row: dict, where: str, keys: Sequence[str]) -> str:
-    """The name of a task's picture, without folders.
+def _location(row: dict, where: str, keys: Sequence[str]) -> str:
+    """Where a task's picture is, as a path with ``/``.
 
     ``file_upload`` counts where it is a picture (it may be the list that was imported), then the
     key of the interface, then ``image``, then the one path in ``data``.
     """
     upload, data = row.get("file_upload"), row.get("data") or {}
-    located = {key: _name(value) for key, value in data.items() if isinstance(value, str)}
+    located = {key: _path(value) for key, value in data.items() if isinstance(value, str)}
     pictures = {key: name for key, name in located.items() if _PICTURE.search(name)}
     chosen = [
-        *([_bare(upload)] if upload and _PICTURE.search(_bare(upload)) else ()),
+        *([_clean(upload)] if upload and _PICTURE.search(_clean(upload)) else ()),
         *(located[key] for key in (*keys, "image") if located.get(key)),
     ]
     if not chosen and len(pictures) > 1:
@@ -244,21 +248,21 @@ def _file_name(row: dict, where: str, keys: Sequence[str]) -> str:
             f"{where} names several pictures ({named([f'data.{key}' for key in pictures])}); put "
             f"the labelling interface beside the export as {INTERFACE_FILE}"
         )
-    chosen += [*pictures.values(), *([_bare(upload)] if upload else ())]
-    if not chosen or not chosen[0]:
+    chosen += [*pictures.values(), *([_clean(upload)] if upload else ())]
+    if not chosen or not chosen[0].rsplit("/", 1)[-1]:
         raise ValueError(f"{where} names no picture under 'file_upload' or 'data'")
     return chosen[0]
 
 
-def _name(location: str) -> str:
-    """The file that a path, a URL or a local file (?d=…) is."""
+def _path(location: str) -> str:
+    """The path that a path, a URL or a local file (?d=…) has."""
     try:
         parts = urlsplit(location)
     except ValueError:  # such as an open bracket
-        return _bare(location)
+        return _clean(location)
     served = parse_qs(parts.query).get("d")
-    return _bare(served[0] if served else parts.path if parts.netloc or parts.query else location)
+    return _clean(served[0] if served else parts.path if parts.netloc or parts.query else location)
 
 
-def _bare(path: str) -> str:
-    return unquote(path).replace("\\", "/").rsplit("/", 1)[-1]
+def _clean(path: str) -> str:
+    return unquote(path).replace("\\", "/")

@@ -81,12 +81,29 @@ def test_the_newest_annotation_counts_and_cancelled_ones_do_not(read):
             id="URL",
         ),
         pytest.param(dict(file_upload="deadbeef.png"), ("deadbeef.png",), id="no prefix"),
+        pytest.param(
+            dict(data=dict(img="s3://bucket/x/film.png", who="me")), ("film.png",), id="other key"
+        ),
+        pytest.param(
+            dict(file_upload="0123abcd-list.json", data=dict(photo="x/film.png")),
+            ("film.png",),
+            id="an imported list",
+        ),
     ],
 )
 def test_names_under_which_the_picture_may_lie(read, row, names):
     (found,) = read(dict(id=1, annotations=[]) | row)
     assert found.names_on_disk == names
     assert found.points == {}
+
+
+def test_of_several_pictures_the_interface_chooses(read, tmp_path):
+    row = dict(id=1, annotations=[], data=dict(left="a.png", right="b.png"))
+    with pytest.raises(ValueError, match="several pictures .data.left, data.right.; put the lab"):
+        read(row)
+    interface = '<View><Image name="x" value="$right"/></View>'
+    (tmp_path / "labeling_interface.xml").write_text(interface)
+    assert read(row)[0].file_name == "b.png"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from equikpt.data_tools.convert.boxes import MARGIN
 from equikpt.data_tools.convert.mapping import map_keypoints
-from equikpt.data_tools.convert.records import SPLITS, Instance, SourceDataset
+from equikpt.data_tools.convert.records import Instance, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
 from equikpt.datasets.coco_checks import BOX_AREA_SHARE
@@ -13,30 +13,6 @@ NO_CATEGORY = "object"
 """Name of the category of instances whose source has none."""
 
 DECIMALS_PX = 3
-
-
-def drop_repeated_sources(dataset: SourceDataset) -> None:
-    """Remove from val and test the pictures of which an earlier split has a version.
-
-    A score on pictures that were trained on says nothing. Train keeps its pictures.
-    """
-    seen: dict[str, str] = {}
-    for split in SPLITS:
-        images = dataset.splits.get(split, [])
-        removed = [image for image in images if seen.get(image.source_name, split) != split]
-        if removed:
-            dataset.splits[split] = [
-                image for image in images if seen.get(image.source_name, split) == split
-            ]
-            names = ", ".join(
-                f"{image.path.name} (in {seen[image.source_name]})" for image in removed
-            )
-            dataset.notes.append(
-                f"{split}: {len(removed)} pictures removed, since an earlier split has a version "
-                f"of them: {names}; rename those that only share a name"
-            )
-        for image in dataset.splits.get(split, []):
-            seen.setdefault(image.source_name, split)
 
 
 def to_coco(

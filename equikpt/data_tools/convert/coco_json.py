@@ -15,12 +15,11 @@ import numpy as np
 
 from equikpt.data_tools.convert.boxes import read_boxes
 from equikpt.data_tools.convert.coco_files import annotation_files, picture_folders
-from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, sizes_px
+from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, output_names, sizes_px
 from equikpt.data_tools.convert.records import (
     Instance,
     LabelledImage,
     SourceDataset,
-    safe_name,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.datasets.coco_checks import has_area, is_number, named
@@ -152,6 +151,7 @@ class _File:
         for index, row in enumerate(annotations):
             of_image.setdefault(row["image_id"], []).append(index)
         found = folders.find_all([[name] for name, _ in rows.values()])
+        names = dict(zip(rows, output_names([name for name, _ in rows.values()]), strict=True))
         paths = dict(zip(rows, found, strict=True))
         ledger = SizeLedger(sizes_px(found))
         sizes = {
@@ -178,9 +178,9 @@ class _File:
                     self._instance(annotations[index], points[index], boxes[index])
                     for index in of_image.get(id_, ())
                 ),
-                name,
+                names[id_],
             )
-            for id_, (name, _) in rows.items()
+            for id_ in rows
         ]
 
     def _image_rows(self) -> dict[object, tuple[str, tuple[int, int] | None]]:
@@ -188,11 +188,11 @@ class _File:
         rows: dict[object, tuple[str, tuple[int, int] | None]] = {}
         repeated = []
         for row in self._content["images"]:
-            if "id" not in row or not isinstance(row.get("file_name"), str):
+            if row.get("id") is None or not isinstance(row.get("file_name"), str):
                 raise ValueError(f"{self._where} has a picture without id or file_name: {row}")
             size = row.get("width"), row.get("height")
             stated = (round(size[0]), round(size[1])) if all(map(is_number, size)) else None
-            entry = safe_name(row["file_name"]), stated
+            entry = row["file_name"], stated
             id_ = as_number(row["id"])
             if id_ in rows:
                 if rows[id_] != entry:

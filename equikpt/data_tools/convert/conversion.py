@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.data_tools.convert import writer
-from equikpt.data_tools.convert.coco import drop_repeated_sources, to_coco
+from equikpt.data_tools.convert.coco import to_coco
 from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
 from equikpt.data_tools.convert.pictures import drop_missing, refuse_unknown_sizes
 from equikpt.data_tools.convert.reading import Reading, read_source, refuse_mixed_classes
+from equikpt.data_tools.convert.repeated_images import drop_repeated_sources
 from equikpt.data_tools.convert.schemes import NO_SCHEME, find_scheme
 from equikpt.data_tools.convert.targets import Target, find_target, with_source_names
 from equikpt.datasets.coco_checks import check_coco, is_used
@@ -59,12 +60,13 @@ def convert(
     target = with_source_names(target, tuple(scheme.mapping.values()))
     if target.category:
         refuse_mixed_classes(dataset)
+    splits = [split for split, images in dataset.splits.items() if images]
     if not labels_only:
         drop_missing(dataset, advice=", or take the labels alone with --labels-only")
     refuse_unknown_sizes(dataset)
     drop_repeated_sources(dataset)
-    dataset.splits = {split: images for split, images in dataset.splits.items() if images}
     contents, notes = to_coco(dataset, scheme, target)
+    _refuse_empty(contents, splits, [*dataset.notes, *notes])
     if not dry_run:
         writer.refuse_collisions(output, dataset.splits, force, labels_only)
         writer.write(
@@ -81,6 +83,18 @@ def convert(
         *_count_lines(contents),
         f"nothing written (dry run); it would go to {output}" if dry_run else f"written: {output}",
     ]
+
+
+def _refuse_empty(contents: dict[str, dict], splits: list[str], notes: list[str]) -> None:
+    """Stop where a split of the source would not be written, or without an animal."""
+    for split in splits:
+        content = contents.get(split, {"images": [], "annotations": []})
+        if not content["annotations"]:
+            told = f" ({' - '.join(notes)})" if notes else ""
+            raise ValueError(
+                f"split '{split}' has {len(content['images'])} images left and no animal on them"
+                f"{told}; label some, or give the other splits alone"
+            )
 
 
 def check_output(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
-from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
-from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset, safe_name
+from equikpt.data_tools.convert.pictures import PictureFolders, output_names, sizes_px
+from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.datasets.coco_checks import is_number, named
 from equikpt.datasets.label_studio import (
@@ -75,10 +76,11 @@ def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) ->
     folders = PictureFolders(
         [images] if images else [path.parent, path.parent / "images"], root=images
     )
-    found = folders.find_all([[*map(safe_name, task.names_on_disk)] for task in tasks])
+    found = folders.find_all([[task.location, *task.names_on_disk] for task in tasks])
+    names = names_without_folders([task.location for task in tasks])
     measured = sizes_px(found)
     listed = []
-    for task, own, picture in zip(tasks, regions, found, strict=True):
+    for task, own, picture, name in zip(tasks, regions, found, names, strict=True):
         stated = next(filter(None, map(stated_size, own)), None)
         size = measured.get(picture) or task.size_px or stated
         if size is None and own:
@@ -86,10 +88,18 @@ def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) ->
                 f"task {task.number} of {path} does not state the size of {task.file_name}, and "
                 f"the picture is not at {picture}; say with --images where it is"
             )
-        listed.append(_Picture(task, own, size or (0, 0)).labelled(picture, dataset))
+        if picture.is_file():
+            name = str(PurePosixPath(name).with_name(picture.name))
+        image = _Picture(task, own, size or (0, 0)).labelled(picture, dataset)
+        listed.append(replace(image, name=name))
     dataset.splits[UNSPLIT] = listed
     dataset.notes += _notes(tasks, regions)
     return dataset
+
+
+def names_without_folders(locations: Sequence[str]) -> list[str]:
+    """Names in the output: those of the files or, where two are called alike, with folders."""
+    return output_names([f"/{location}" for location in locations])
 
 
 def _export_file(source: Path) -> Path:
@@ -171,8 +181,7 @@ class _Picture:
                 boxes.append(LooseBox(self._box(value), str(labels[0]), group))
         instances, remarks = animals(points, boxes, dataset.keypoints)
         dataset.notes += [f"{self._task.file_name}: {remark}" for remark in remarks]
-        name = safe_name(path.name if path.is_file() else self._task.file_name)
-        return LabelledImage(path, *self._size, tuple(instances), name)
+        return LabelledImage(path, *self._size, tuple(instances))
 
     def _box(self, value: dict) -> tuple[float, float, float, float]:
         """The upright box around a rectangle, which may be turned about its upper left corner."""

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 from equikpt.data_tools.convert.coco import NO_CATEGORY
-from equikpt.data_tools.convert.label_studio import INTERFACE_FILE, POINTS, RECTANGLES
+from equikpt.data_tools.convert.label_studio import (
+    INTERFACE_FILE,
+    POINTS,
+    RECTANGLES,
+    names_without_folders,
+)
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import (
     UNSPLIT,
@@ -37,8 +42,8 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
         options: What to put before a picture's name.
 
     Returns:
-        The dataset as written: without splits, and names without folders, which Label Studio does
-        not tell from the rest of an address.
+        The dataset as written: without splits, and names without folders where those do not tell
+        two pictures apart, since Label Studio does not tell folders from the rest of an address.
     """
     tasks = [
         _task(image, dataset.keypoints, options.image_prefix or "")
@@ -50,17 +55,22 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     interface = _interface(dataset.keypoints, classes)
     (folder / INTERFACE_FILE).write_text(interface, encoding="utf-8")
     return SourceDataset(
-        {UNSPLIT: [_as_read(image) for image in dataset.images()]},
+        {UNSPLIT: _as_read(list(dataset.images()))},
         [*dataset.notes, f"{INTERFACE_FILE} is the labelling interface that the tasks belong to"],
         dataset.keypoints,
     )
 
 
-def _as_read(image: LabelledImage) -> LabelledImage:
-    instances = [
-        replace(instance, category=instance.category or NO_CATEGORY) for instance in image.instances
-    ]
-    return replace(with_instances(image, instances), name=PurePosixPath(image.file_name).name)
+def _as_read(images: list[LabelledImage]) -> list[LabelledImage]:
+    read = []
+    names = names_without_folders([image.file_name for image in images])
+    for image, name in zip(images, names, strict=True):
+        instances = [
+            replace(instance, category=instance.category or NO_CATEGORY)
+            for instance in image.instances
+        ]
+        read.append(replace(with_instances(image, instances), name=name))
+    return read
 
 
 def _task(image: LabelledImage, keypoints: tuple[str, ...], prefix: str) -> dict[str, object]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, safe_name
 from equikpt.datasets.coco_checks import named
 from equikpt.datasets.film import DICOM_SUFFIXES, is_dicom
 from equikpt.datasets.image_checks import loaded_size_px, name_in_other_case
@@ -29,48 +30,117 @@ class PictureFolders:
 
     Args:
         folders: Looked through in this order.
-        root: Searched through and through for the bare name where that did not help; None if not.
+        root: Searched through and through where that did not help; None if not.
     """
 
     def __init__(self, folders: Sequence[Path], root: Path | None = None) -> None:
         self._folders = [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
         self._root = root
-        self._index: dict[str, list[Path]] | None = None
+        self._index: dict[tuple[str, ...], list[Path]] | None = None
 
     def find_all(self, pictures: Sequence[Sequence[str]]) -> list[Path]:
         """The file of each picture, or where it was expected.
 
-        Args:
-            pictures: For each the names it may have, with ``/`` between folders. It is looked for
-                without folders too, unless another picture has the same name there.
-        """
-        times = Counter(bare for names in pictures for bare in {_bare(name) for name in names})
-        found = []
-        for names in pictures:
-            bare_names = [bare for bare in map(_bare, names) if times[bare] == 1]
-            candidates = [folder / name for name in names for folder in self._folders]
-            candidates += [folder / bare for bare in bare_names for folder in self._folders]
-            path = next((path for path in candidates if path.is_file()), None)
-            expected = (self._folders[0] if self._folders else Path()) / names[0]
-            found.append(path or self._deeper(bare_names) or expected)
-        return found
+        The file is the one whose path has the longest common tail with one of the picture's names.
+        Where several have, or another picture has as long a one with it, it is none.
 
-    def _deeper(self, bare_names: Sequence[str]) -> Path | None:
-        """The one picture under the root that has one of the names."""
+        Args:
+            pictures: For each the names it may have, which may be absolute, lead upwards with
+                ``..``, or be those of Windows.
+        """
+        keys = [tuple(names) for names in pictures]
+        found = {names: self._longest([_parts(name) for name in names]) for names in set(keys)}
+        ranks_of: dict[Path | None, list[tuple[bool, int]]] = defaultdict(list)
+        for path, rank in found.values():
+            ranks_of[path].append(rank)
+        settled = []
+        for names in keys:
+            path, rank = found[names]
+            owned = rank == max(ranks_of[path]) and ranks_of[path].count(rank) == 1
+            expected = (self._folders[0] if self._folders else Path()) / safe_name(names[0])
+            settled.append(path if path is not None and owned else expected)
+        return settled
+
+    def _longest(self, names: Sequence[tuple[str, ...]]) -> tuple[Path | None, tuple[bool, int]]:
+        """The file with the longest tail, whether that is the whole name, and its length."""
+        best: tuple[Path | None, tuple[bool, int]] = (None, (False, 0))
+        for parts in names:
+            for path, length in (self._direct(parts), self._deeper(parts)):
+                rank = (length == len(parts), length)
+                if path is not None and rank[1] > best[1][1]:
+                    best = (path, rank)
+                if best[1][0]:
+                    return best
+        return best
+
+    def _direct(self, parts: tuple[str, ...]) -> tuple[Path | None, int]:
+        """The file in one of the folders that has the longest tail of the name."""
+        for length in range(len(parts), 0, -1):
+            for folder in self._folders:
+                path = folder.joinpath(*parts[-length:])
+                if path.is_file():
+                    return path, length
+        return None, 0
+
+    def _deeper(self, parts: tuple[str, ...]) -> tuple[Path | None, int]:
+        """The one file under the root that has the longest tail of the name."""
         if self._index is None:
-            self._index = {}
+            self._index = defaultdict(list)
             for path in sorted(self._root.rglob("*")) if self._root else ():
                 if path.suffix.lower() in IMAGE_SUFFIXES:
-                    self._index.setdefault(path.name, []).append(path)
-        for bare in bare_names:
-            paths = self._index.get(bare, [])
-            if len(paths) == 1:
-                return paths[0]
-        return None
+                    self._index[path.parts[-1:]].append(path)
+                    self._index[path.parts[-2:]].append(path)
+        paths = self._index.get(parts[-2:]) or self._index.get(parts[-1:]) or []
+        lengths = [_common_tail(path.parts, parts) for path in paths]
+        most = max(lengths, default=0)
+        return (paths[lengths.index(most)], most) if lengths.count(most) == 1 else (None, 0)
 
 
-def _bare(name: str) -> str:
-    return PurePosixPath(name).name
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders and file of a name, without the drive and what leads upwards.
+
+    Raises:
+        ValueError: It names no file.
+    """
+    parts: list[str] = []
+    for part in name.replace("\\", "/").split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", ".") and not part.endswith(":"):
+            parts.append(part)
+    if not parts or name.rstrip("/\\").endswith(".."):
+        raise ValueError(f"the labels name a picture '{name}'; expected a file name")
+    return tuple(parts)
+
+
+def _common_tail(path: Sequence[str], other: Sequence[str]) -> int:
+    pairs = zip(reversed(path), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def output_names(names: Sequence[str]) -> list[str]:
+    """Names in the output of the pictures of one file, each below its folder.
+
+    A name that is below a folder stays. Others name a place on somebody's machine: of them the file
+    stays or, where two of them are called alike, what comes after their common folders.
+
+    Raises:
+        ValueError: One names no file.
+    """
+    rooted = {name: _parts(name) for name in names if safe_name(name) != _plain(name)}
+    bare = Counter(parts[-1] for parts in set(rooted.values()))
+    if not rooted or max(bare.values()) == 1:
+        return [safe_name(name) for name in names]
+    folders = [parts[:-1] for parts in rooted.values()]
+    common = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))))
+    return [
+        "/".join(rooted[name][common:]) if name in rooted else safe_name(name) for name in names
+    ]
+
+
+def _plain(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def size_px(path: Path) -> tuple[int, int]:

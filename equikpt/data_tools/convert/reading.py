@@ -70,6 +70,8 @@ def read_source(
         raise ValueError(
             f"a picture is named {broken[0]!r}, which label files cannot hold; rename it"
         )
+    if not any(True for _ in dataset.images()):
+        raise ValueError(f"{source} lists no images; export it again, with its images")
     _name_splits(dataset, reading.split)
     if scheme.classes:
         _keep_classes(dataset, scheme.classes)

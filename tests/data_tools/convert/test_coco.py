@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equikpt.data_tools.convert.coco import drop_repeated_sources, to_coco
+from equikpt.data_tools.convert.coco import to_coco
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.targets import find_target
 
@@ -61,26 +61,6 @@ def test_the_category_names_points_and_links(scheme):
     assert tuple(category["keypoints"]) == TARGET.names
     names = [(TARGET.names[a - 1], TARGET.names[b - 1]) for a, b in category["skeleton"]]
     assert names == [(link.start, link.end) for link in TARGET.links]
-
-
-def test_versions_of_one_picture_stay_in_the_first_split_only():
-    dataset = SourceDataset(
-        {
-            "train": [image("x.rf.1.jpg"), image("x.rf.2.jpg"), image("y.jpg")],
-            "val": [image("x.rf.3.jpg"), image("z.rf.1.jpg")],
-            "test": [image("y.png"), image("z.rf.9.jpg"), image("w.jpg")],
-        }
-    )
-    drop_repeated_sources(dataset)
-    names = {split: [item.path.name for item in items] for split, items in dataset.splits.items()}
-    assert names == {
-        "train": ["x.rf.1.jpg", "x.rf.2.jpg", "y.jpg"],
-        "val": ["z.rf.1.jpg"],
-        "test": ["w.jpg"],
-    }
-    assert dataset.notes[0].startswith("val: 1 pictures removed")
-    assert "x.rf.3.jpg (in train)" in dataset.notes[0]
-    assert "y.png (in train), z.rf.9.jpg (in val)" in dataset.notes[1]
 
 
 def test_an_unknown_target_is_refused():

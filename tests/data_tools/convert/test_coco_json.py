@@ -84,6 +84,12 @@ def float_visibilities(content):
         row["keypoints"] = list(map(float, row["keypoints"]))
 
 
+def ids_as_text(content):
+    """Of the pictures alone: annotations name them by numbers."""
+    for row in (*content["images"], *content["categories"]):
+        row["id"] = str(row["id"])
+
+
 def folders_on_a_disk(content):
     for row in content["images"]:
         row["file_name"] = f"C:\\labels\\{row['file_name']}"
@@ -94,6 +100,7 @@ def folders_on_a_disk(content):
     [
         pytest.param(without("area", "iscrowd", "num_keypoints"), "", id="counts absent"),
         pytest.param(without("id"), "numbered anew", id="no ids"),
+        pytest.param(ids_as_text, "", id="ids as text"),
         pytest.param(ids_from_zero, "begin at 0", id="ids from 0"),
         pytest.param(repeat_category, "'horse' stands 3 times", id="category repeated"),
         pytest.param(swap_sizes, "width and height were swapped", id="sizes swapped"),

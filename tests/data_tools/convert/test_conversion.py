@@ -229,6 +229,18 @@ def test_what_the_source_knows_more_of_reaches_the_output(make_coco, tmp_path):
     assert (first["iscrowd"], second["iscrowd"]) == (0, 1)
 
 
+def test_a_split_without_animals_is_said_before_anything_is_written(make_coco, tmp_path):
+    root = make_coco()
+    path = root / "annotations/val.json"
+    content = json.loads(path.read_text())
+    for row in content["annotations"]:
+        row["image_id"] = "frame 7"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="split 'val' has 2 images left and no animal"):
+        convert("coco", root, tmp_path / "out", target_name="coco")
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_classes_are_not_made_one(make_coco, tmp_path):
     root = make_coco(names=("nose", "withers"))
     path = root / "annotations/train.json"

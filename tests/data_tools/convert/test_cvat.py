@@ -74,6 +74,17 @@ def test_points_and_rectangles_are_animals_by_group(export):
     ]
 
 
+@pytest.mark.parametrize(
+    ("rotation", "box"), [(0, (10, 10, 20, 8)), (90, (16, 4, 8, 20)), (180, (10, 10, 20, 8))]
+)
+def test_a_turned_rectangle_gives_the_box_around_it(export, rotation, box):
+    """20 x 8 px, turned about its centre 20, 14."""
+    edges = 'xtl="10" ytl="10" xbr="30" ybr="18"'
+    shapes = f'<box label="horse" {edges} rotation="{rotation}"/>'
+    (instance,) = only(read(export(shapes), NO_SCHEME)).instances
+    assert instance.box_px == pytest.approx(box)
+
+
 def test_the_mapping_gives_the_order(export):
     dataset = read(export(), KeypointScheme(("ear", "nose"), {}))
     assert dataset.keypoints == ("ear", "nose")

@@ -106,6 +106,20 @@ def test_rectangles_and_points_are_read(backup):
     np.testing.assert_array_equal(instance.keypoints, [[3, 4, 2], [0, 0, 0]])
 
 
+def test_a_turned_rectangle_gives_the_box_around_it(backup):
+    box = {"type": "rectangle", "label": "horse", "frame": 0, "points": [2, 3, 12, 7]}
+    jobs = [{"shapes": [{**box, "rotation": 90.0}], "tracks": []}]
+    first, _ = read(backup(jobs), NO_SCHEME).splits["train"]
+    assert first.instances[0].box_px == pytest.approx((5, 0, 4, 10))
+
+
+def test_a_manifest_without_pictures_is_no_success(backup):
+    root = backup()
+    (root / "task_0/data/manifest.jsonl").write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="manifest.jsonl lists no pictures"):
+        read(root, NO_SCHEME)
+
+
 def test_key_frames_of_tracks_are_read_and_told(backup):
     track = {
         "label": "horse",

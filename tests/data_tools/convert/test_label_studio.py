@@ -101,6 +101,42 @@ def test_a_point_may_be_the_parent(export):
     assert (second.keypoints[:, 2] > 0).tolist() == [True, False]
 
 
+def relation(first, second) -> dict:
+    return {"type": "relation", "from_id": first, "to_id": second, "direction": "right"}
+
+
+def test_relations_tie_points_to_their_rectangle(export):
+    """Both rectangles hold all points; the relations tell, also where one point ties another."""
+    regions = [
+        rectangle("mare", 0, 0, 90, 90, id="a"),
+        rectangle("foal", 5, 5, 80, 80, id="b"),
+        point("nose", 10, 10, id="c"),
+        point("tail", 20, 10, id="d"),
+        point("nose", 30, 10, id="e"),
+        relation("c", "a"),
+        relation("d", "c"),
+        relation("b", "e"),
+        relation("a", "b"),
+    ]
+    mare, foal = only(read(export(*regions), NO_SCHEME)).instances
+    np.testing.assert_allclose(mare.keypoints, [[20, 10, 2], [40, 10, 2]])
+    np.testing.assert_allclose(foal.keypoints, [[60, 10, 2], [0, 0, 0]])
+
+
+def test_pictures_of_one_name_keep_their_folders(tmp_path):
+    (tmp_path / "clips").mkdir()
+    tasks = []
+    for clip in ("a", "b"):
+        (tmp_path / "clips" / clip).mkdir()
+        cv2.imwrite(str(tmp_path / "clips" / clip / "1.png"), np.zeros((30, 60, 3), np.uint8))
+        data = {"image": f"/data/local-files/?d=clips/{clip}/1.png"}
+        tasks.append({"id": clip, "data": data, "annotations": [{"result": [point("p", 1, 1)]}]})
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    images = list(read(tmp_path / "export.json", NO_SCHEME, tmp_path).images())
+    assert [image.file_name for image in images] == ["a/1.png", "b/1.png"]
+    assert [image.path for image in images] == [tmp_path / f"clips/{clip}/1.png" for clip in "ab"]
+
+
 def turned(x, y, degrees):
     """A point of the picture, in percent, as it lies in the picture turned clockwise."""
     for _ in range(degrees // 90):

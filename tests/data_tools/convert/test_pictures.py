@@ -10,6 +10,7 @@ from equikpt.data_tools.convert.pictures import (
     PictureFolders,
     SizeLedger,
     drop_missing,
+    output_names,
     refuse_unknown_sizes,
     sizes_px,
 )
@@ -44,6 +45,38 @@ def test_a_film_is_never_taken_for_another(tmp_path):
         [["film1/img1.png"], ["film2/img1.png"]]
     )
     assert found == [there, tmp_path / "film2/img1.png"]
+
+
+FRAMES = [f"clip{clip}/{frame}.png" for clip in (0, 1) for frame in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["C:\\labels\\deer\\", "/data/me/labels/", "../../labels/", "D:/x/deer/"],
+    ids=["windows", "absolute", "upwards", "windows slashes"],
+)
+def test_the_longest_common_tail_finds_a_picture(tmp_path, prefix):
+    files = [picture(tmp_path / "images/deer" / name) for name in FRAMES]
+    picture(tmp_path / "images/other/clip0/3.png")
+    labels = [f"{prefix}{name}".replace("/", "\\" if "\\" in prefix else "/") for name in FRAMES]
+    folders = PictureFolders([tmp_path / "images"], root=tmp_path / "images")
+    assert folders.find_all([[name] for name in labels]) == files
+    assert folders.find_all([[name] for name in labels[:1] * 2]) == files[:1] * 2
+    assert output_names(labels) == FRAMES
+    assert output_names(labels[:2]) == ["1.png", "2.png"]
+
+
+def test_a_tail_that_two_files_have_tells_nothing(tmp_path):
+    for name in ("a/x/1.png", "b/x/1.png"):
+        picture(tmp_path / name)
+    (found,) = PictureFolders([tmp_path], root=tmp_path).find_all([["/else/x/1.png"]])
+    assert not found.exists()
+
+
+def test_two_uploads_of_one_name_are_not_one_picture(tmp_path):
+    picture(tmp_path / "a.png")
+    pictures = [["01234567-a.png", "a.png"], ["89abcdef-a.png", "a.png"]]
+    assert not any(path.exists() for path in PictureFolders([tmp_path]).find_all(pictures))
 
 
 def test_sizes_are_read_and_damage_is_named(tmp_path):
