@@ -13,7 +13,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 
 from equikpt import stack
@@ -25,6 +24,7 @@ from mmpose.registry import DATASETS, MODELS  # noqa: E402 - the stack comes fir
 from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.config_files import forget_pretrained  # noqa: E402
+from equikpt.strict_load import load_weights  # noqa: E402
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
 """Transforms of a pipeline that only losses need."""
@@ -117,14 +117,7 @@ def _loaded(cfg: Config, checkpoint: str | Path, maps: bool) -> Any:
     if maps:
         model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
     model = MODELS.build(model_cfg)
-    try:
-        load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"expected in {checkpoint} the weights of the model in {cfg.filename}, got others "
-            f"({reason}…); give the config that it was trained with"
-        ) from error
+    load_weights(model, str(checkpoint))
     return model
 
 

@@ -1,7 +1,8 @@
 """Every rough edge of the OpenMMLab stack, in one place, each with its reason.
 
 :func:`ready` smooths them, in the official packages and in their maintained forks alike. What is
-in order is left as it is. How checkpoints are read is in :mod:`equikpt.safe_load`.
+in order is left as it is. How checkpoints are read is in :mod:`equikpt.safe_load`, how weights get
+into a model in :mod:`equikpt.strict_load`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from equikpt import safe_load
+from equikpt import safe_load, strict_load
 
 SETUP = "./setup.sh"
 """The command that makes or repairs the environment."""
@@ -64,8 +65,9 @@ def ready() -> None:
     _restore_find_loader()
     provide_mmcv_ext()
     _silence_old_autocast()
-    _import_mmpose_models()
     safe_load.install()
+    strict_load.install()
+    _import_mmpose_models()
     _is_ready = True
 
 

@@ -15,7 +15,7 @@ stack.ready()
 
 from mmpose.utils import adapt_mmdet_pipeline  # noqa: E402 - the stack comes first
 
-from equikpt.safe_load import load_from_local  # noqa: E402
+from equikpt.strict_load import load_weights  # noqa: E402
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """Of a picture (H, W, 3) uint8, BGR, the boxes (N, 5): left, top, right and bottom in px and the
@@ -78,13 +78,7 @@ class TorchvisionDetector:
         self.model = get_model(
             model, weights=None, weights_backbone=None, num_classes=len(weights.meta["categories"])
         )
-        try:
-            self.model.load_state_dict(load_from_local(str(path), map_location="cpu"))
-        except RuntimeError as error:
-            raise ValueError(
-                f"expected in {path} the weights of torchvision's {model}, got others; give the "
-                "file that belongs to it"
-            ) from error
+        load_weights(self.model, str(path))
         self.model.to(device).eval()
         self.device = device
         self.least_score = least_score

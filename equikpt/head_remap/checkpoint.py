@@ -8,16 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equikpt.checkpoint_weights import fit_names, versions_of, weights_of
 from equikpt.head_remap.heads import head_family
 from equikpt.head_remap.rows import TensorRow
 from equikpt.head_remap.state import remap_state_dict
 from equikpt.metainfo.correspondence import AP10K_FILE_NAMES, KEYPOINT_NAMES
-
-WRAPPINGS = ("state_dict", "ema_state_dict")
-"""Keys that hold the weights, the better ones first.
-
-Beside an ``ema_state_dict``, MMEngine's ``state_dict`` is the average and the other the last step.
-"""
 
 
 def remap_checkpoint(
@@ -27,11 +22,14 @@ def remap_checkpoint(
     target: str = "horse26",
     allow_missing: Iterable[str] = (),
 ) -> tuple[dict[str, Tensor], list[TensorRow]]:
-    """What ``model`` is to load of ``checkpoint``, by :func:`.state.remap_state_dict`.
+    """Fit ``checkpoint`` to ``model``: all tensors of the model, and a row for each.
+
+    Which is which is decided by :func:`.state.remap_state_dict`; what keeps the values that it
+    starts with has those of ``model``.
 
     Args:
-        checkpoint: A state dict, or a dict that holds one (:data:`WRAPPINGS`), with the names of
-            MMPose 1.x or 0.x, with or without the ``module.`` of a parallel training.
+        checkpoint: A state dict, or a dict that holds one, with the names of MMPose 1.x or 0.x and
+            with whatever :func:`equikpt.checkpoint_weights.fit_names` takes off.
         model: Pose estimator with a ``head``.
         source: The checkpoint's keypoint set.
         target: The model's.
@@ -50,40 +48,21 @@ def remap_checkpoint(
         )
     family = head_family(head)
     _check_point_names(checkpoint, source, target)
-    weights, versions = weights_of(checkpoint)
     model_state = model.state_dict()
+    weights = fit_names(weights_of(checkpoint), model_state)
     state, rows = remap_state_dict(
-        in_present_names(weights, versions, model),
+        in_present_names(weights, versions_of(weights), model),
         model_state,
         family,
         source,
         target,
         allow_missing,
     )
-    result = type(model_state)(state)
+    # the rest as the model has it, so that what is loaded is whole
+    result = type(model_state)((name, state.get(name, v)) for name, v in model_state.items())
     # the versions of the classes: without them, MMPose takes the names for old ones
     vars(result)["_metadata"] = vars(model_state)["_metadata"]
     return result, rows
-
-
-def weights_of(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, dict]]:
-    """The tensors of a checkpoint without ``module.``, and the versions of the saved classes.
-
-    Raises:
-        ValueError: There is no tensor in it.
-    """
-    wrapped = [checkpoint.get(key) for key in WRAPPINGS]
-    state = next((inner for inner in wrapped if isinstance(inner, Mapping)), checkpoint)
-    weights = {
-        _unwrapped(name): value for name, value in state.items() if isinstance(value, Tensor)
-    }
-    if not weights:
-        raise ValueError(
-            f"expected a checkpoint with weights, found no tensor under {', '.join(WRAPPINGS)} or "
-            f"beside; it has {', '.join(map(str, checkpoint)) or 'nothing'}, so choose another file"
-        )
-    versions = getattr(state, "_metadata", {})
-    return weights, {_unwrapped(name): value for name, value in versions.items()}
 
 
 def in_present_names(
@@ -142,10 +121,6 @@ def _plain(names: Iterable[str]) -> list[str]:
 def _shown(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:4]) + (f", … ({len(names)})" if len(names) > 4 else "")
-
-
-def _unwrapped(name: str) -> str:
-    return re.sub(r"^module(\.|$)", "", name)
 
 
 def _with_prefixes(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -11,7 +11,7 @@ from torch import nn
 
 import equikpt
 from equikpt import stack
-from equikpt.config_files import find_config
+from equikpt.config_files import find_config, forget_pretrained
 from equikpt.files import refuse_existing, write_bytes
 from equikpt.head_remap.checkpoint import remap_checkpoint
 from equikpt.head_remap.rows import TensorRow
@@ -30,7 +30,7 @@ def remap_file(
 ) -> list[TensorRow]:
     """Write the fitted checkpoint to a file, for ``load_from`` of any MMPose config.
 
-    Tensors that keep the values they start with are not in it: the model that loads it makes them.
+    It is whole: tensors that the checkpoint does not give have the values that a model starts with.
 
     Raises:
         FileExistsError: ``out`` exists and ``overwrite`` is not set.
@@ -63,4 +63,7 @@ def _build_model(config: str) -> nn.Module:
 
     cfg = Config.fromfile(find_config(config))
     init_default_scope(cfg.get("default_scope", "mmpose"))
-    return MODELS.build(cfg.model)
+    forget_pretrained(cfg.model)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model

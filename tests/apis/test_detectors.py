@@ -78,7 +78,7 @@ def test_mistakes_are_sentences(weights, tmp_path):
     with pytest.raises(ValueError, match="score of 0 to 1, got 30"):
         load_detector(SMALL, weights, least_score=30)
     torch.save(dict(other=torch.zeros(3)), tmp_path / "other.pth")
-    with pytest.raises(ValueError, match=f"the weights of torchvision's {SMALL}, got others"):
+    with pytest.raises(ValueError, match=r"other\.pth all \d+ tensors .* another network"):
         load_detector(SMALL, tmp_path / "other.pth")
 
 

@@ -80,7 +80,8 @@ def test_missing_tensors_are_allowed_by_name(files):
     assert out.read_bytes() == b"old"
     rows = remap_file(files / "ap10k.pth", out, **options, allow_missing=["backbone.conv1.*"])
     assert {row.name for row in rows if row.outcome == "initialised"} == {"backbone.conv1.weight"}
-    assert "backbone.conv1.weight" not in torch.load(out, weights_only=True)["state_dict"]
+    written = torch.load(out, weights_only=True)["state_dict"]  # whole: what loads it is strict
+    assert written["backbone.conv1.weight"].abs().sum() > 0
 
 
 def test_a_checkpoint_that_is_not_there_is_named(files):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
 from equikpt.engine.wrapping import unwrap
@@ -25,8 +25,7 @@ class RemapCheckpointHook(Hook):
         custom_hooks = [dict(type="RemapCheckpointHook", source="ap10k"), ...]
 
     How points without an equal start is in :mod:`equikpt.head_remap`. A checkpoint of the target's
-    own set, such as the one that is tested after training, loads as it is. A resumed run is left
-    alone.
+    own set loads as it is. A resumed run and a test are left alone: they need the very weights.
 
     Args:
         source: Keypoint set of the checkpoint: ap10k, animalpose, horse10 or horse26.
@@ -51,7 +50,7 @@ class RemapCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Replace ``checkpoint["state_dict"]``, which the runner loads next."""
-        if runner._resume:
+        if runner._resume or _is_testing(runner):
             return
         model = unwrap(runner.model)
         state, rows = remap_checkpoint(
@@ -64,3 +63,10 @@ class RemapCheckpointHook(Hook):
         runner.logger.info(f"Checkpoint of {self.source} for a model of {self.target}:")
         for line in format_rows(rows):
             runner.logger.info(line)
+
+
+def _is_testing(runner: Runner) -> bool:
+    """Whether the runner was started by ``test`` or ``val``: these build their loop first."""
+    if isinstance(runner._test_loop, BaseLoop):
+        return True
+    return isinstance(runner._val_loop, BaseLoop) and not isinstance(runner._train_loop, BaseLoop)

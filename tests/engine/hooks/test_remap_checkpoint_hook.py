@@ -77,10 +77,24 @@ def test_load_from_takes_a_checkpoint_of_other_points(theirs, checkpoint, tmp_pa
     assert "do not match" not in capfd.readouterr().out  # MMEngine's complaint about the rest
 
 
-def test_without_the_hook_the_head_is_lost(theirs, checkpoint, tmp_path, capfd):
-    runner = start(make_runner(tmp_path / "run", EMA, load_from=checkpoint))
-    assert not is_remapped(runner.model, theirs)
-    assert "do not match" in capfd.readouterr().out
+def test_without_the_hook_the_head_is_not_lost_in_silence(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=r"17 channels for 26 keypoints.*RemapCheckpointHook"):
+        start(make_runner(tmp_path / "run", EMA, load_from=checkpoint))
+
+
+@pytest.mark.parametrize("loop", ["_test_loop", "_val_loop"])
+def test_what_is_tested_is_not_remapped(checkpoint, tmp_path, loop):
+    from mmengine.runner import BaseLoop
+
+    class Loop(BaseLoop):
+        def run(self):
+            """Only its being there counts."""
+
+    hook = dict(type="RemapCheckpointHook", source="ap10k")
+    runner = make_runner(tmp_path / "run", hook, load_from=checkpoint)
+    setattr(runner, loop, Loop.__new__(Loop))
+    with pytest.raises(ValueError, match="17 channels for 26 keypoints"):
+        runner.load_or_resume()
 
 
 def test_a_checkpoint_of_the_same_points_loads_as_it_is(tmp_path):
