@@ -58,6 +58,7 @@ def remap_file(
 def _build_model(config: str) -> nn.Module:
     stack.ready()
     from mmengine.config import Config
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
@@ -65,5 +66,6 @@ def _build_model(config: str) -> nn.Module:
     init_default_scope(cfg.get("default_scope", "mmpose"))
     forget_pretrained(cfg.model)
     model = MODELS.build(cfg.model)
+    MMLogger.get_current_instance().setLevel("WARNING")  # it would say how each tensor starts
     model.init_weights()
     return model
