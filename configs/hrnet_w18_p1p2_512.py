@@ -1,7 +1,7 @@
 """Ruler marks on cephalograms, HRNet-W18 at 512 × 512: a third of the time of 768 px.
 
 Command:   python tools/train.py configs/hrnet_w18_p1p2_512.py --amp --data-root DIR
-Weights:   `load_from` takes HRNet-W18 of ImageNet (tools/download_checkpoints.py --list)
+Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or a CPU for hours
 Expected:  from random weights, after 11 epochs of 150 films (39 minutes of one core) 1.20 px of the
            input, scale error 2.3 % (5.2 %) on 150 others, 4 failed; whole runs not measured. At

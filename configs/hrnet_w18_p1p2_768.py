@@ -1,7 +1,7 @@
 """Ruler marks on cephalograms, HRNet-W18 at 768 × 768, batch 2: the rate falls on plateaus.
 
 Command:   python tools/train.py configs/hrnet_w18_p1p2_768.py --amp --data-root DIR
-Weights:   `load_from` takes HRNet-W18 of ImageNet (tools/download_checkpoints.py --list)
+Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or days of a CPU
 Expected:  two epochs of 150 films, with validation, took 9 to 10 minutes each on one core; 200
            would take 32 hours. After the two, which are warm-up, it was 331 px off; for how it goes
