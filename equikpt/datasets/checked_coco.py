@@ -16,6 +16,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from equikpt.datasets import coco_checks, image_checks
+from equikpt.datasets.box_checks import check_boxes
 from equikpt.datasets.coco_checks import Finding, named
 from equikpt.datasets.coco_file import load_coco
 from equikpt.datasets.detections import check_detections
@@ -138,6 +139,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         content = self._read_content()
         names = list(self.metainfo["keypoint_name2id"])
         self._settle(coco_checks.check_coco(content, names, needs_area=self.area_from_bbox is None))
+        self._settle(check_boxes(content))
         if self.bbox_file:
             check_detections(self.bbox_file, {row["id"] for row in content["images"]})
         self._complete(content)

@@ -1,37 +1,22 @@
-"""Boxes that a file gives in another reading than x, y, width, height, and boxes it does not give.
-
-A box goes around its labelled points and lies in its picture. Where many boxes of a file do not,
-and nearly all do in one other reading, that reading is what the file means.
-"""
+"""Boxes that a file gives in another form than x, y, width, height, and boxes it does not give."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from equikpt.data_tools.convert.records import BoxPx
+from equikpt.datasets.box_checks import FORMS, STATED, fits, likely_form
 from equikpt.datasets.coco_checks import named
 
 MARGIN = 0.1
 """Of a box around points on each side, as a share of the points' longer extent."""
 
-TOLERANCE = 0.02
-"""By how much of its extent a point may pass a box that still counts as going around it."""
-
-STATED_ENOUGH = 0.75
-"""Share of boxes that fit from which on a file is taken at its word."""
-
-REPAIR_ENOUGH = 0.9
-"""Share that another reading must reach to be taken instead."""
-
-READINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "x, y, width, height": lambda box: box,
-    "y is the bottom edge": lambda box: box - (0, box[3], 0, 0),
-    "two corners": lambda box: box - (0, 0, box[0], box[1]),
-    "width and height swapped": lambda box: box[[0, 1, 3, 2]],
-}
-"""What four numbers may mean, as the way to x, y, width, height. The first is COCO's."""
+SLACK = 0.05
+SLACK_PX = 2.0
+"""How far outside its box the middle of an animal's points may be, as in verification: a share of
+the longer side, and px."""
 
 
 def read_boxes(
@@ -52,31 +37,31 @@ def read_boxes(
         The boxes, and notes on what was repaired and on what does not fit.
     """
     judged = [
-        (index, box)
+        index
         for index, (box, xy) in enumerate(zip(boxes, points, strict=True))
         if box is not None and len(xy) > 1
     ]
-    fits = {
-        name: [_fits(reading(box), points[index], sizes[index]) for index, box in judged]
-        for name, reading in READINGS.items()
-    }
-    shares = {name: float(np.mean(found)) if found else 1.0 for name, found in fits.items()}
-    stated, best = next(iter(READINGS)), max(shares, key=lambda name: shares[name])
-    repaired = shares[stated] < STATED_ENOUGH and shares[best] >= REPAIR_ENOUGH
-    chosen = best if repaired else stated
+    evidence = (
+        np.array([boxes[index] for index in judged], float).reshape(-1, 4),
+        np.array([points[index].min(axis=0) for index in judged], float).reshape(-1, 2),
+        np.array([points[index].max(axis=0) for index in judged], float).reshape(-1, 2),
+        np.array([sizes[index] for index in judged], float).reshape(-1, 2),
+    )
+    form = likely_form(*evidence)
     notes = []
-    if repaired:
+    if form.name != STATED:
         notes.append(
-            f"boxes are not x, y, width, height; {best}, which fits points and picture of "
-            f"{shares[best]:.0%} of the animals ({shares[stated]:.0%} as stated): put right"
+            f"boxes are not {STATED}; {form.name}, which fits points and picture of "
+            f"{form.share:.0%} of the animals ({form.stated_share:.0%} as stated): put right"
         )
-    astray = [where[index] for (index, _), fit in zip(judged, fits[chosen], strict=True) if not fit]
+    fit = fits(FORMS[form.name](evidence[0], evidence[3]), *evidence[1:])
+    astray = [where[index] for index, fine in zip(judged, fit, strict=True) if not fine]
     if astray:
-        notes.append(
-            "boxes that leave a labelled point outside, or the picture, kept as they are "
-            f"({named(astray)})"
-        )
-    read = [None if box is None else READINGS[chosen](box) for box in boxes]
+        notes.append(f"boxes that leave a labelled point outside, or the picture ({named(astray)})")
+    read = [
+        None if box is None else FORMS[form.name](box[None], np.array([size], float))[0]
+        for box, size in zip(boxes, sizes, strict=True)
+    ]
     flat = [where[index] for index, box in enumerate(read) if box is not None and min(box[2:]) <= 0]
     if flat:
         notes.append(f"boxes without area, taken anew around the points ({named(flat)})")
@@ -101,13 +86,19 @@ def box_around(points: np.ndarray, width: int, height: int) -> BoxPx | None:
     return _as_tuple(np.concatenate([low, high - low])) if (high > low).all() else None
 
 
-def _fits(box: np.ndarray, points: np.ndarray, size: tuple[int, int]) -> bool:
-    """Whether the box goes around the points and, where its size is known, lies in the picture."""
-    slack = 1 + TOLERANCE * np.abs(box[2:])
-    low, high = box[:2], box[:2] + box[2:]
-    around = (points >= low - slack).all() and (points <= high + slack).all()
-    inside = min(size) <= 0 or ((low >= -slack).all() and (high <= size + slack).all())
-    return bool(min(box[2:]) > 0 and around and inside)
+def misses_points(box_px: BoxPx, points: np.ndarray) -> bool:
+    """Whether the middle of the labelled points lies outside a box, farther than by rounding.
+
+    Args:
+        box_px: x, y, width, height, px.
+        points: (N, 2) labelled points, px.
+    """
+    if not len(points):
+        return False
+    low, sides = np.array(box_px[:2]), np.array(box_px[2:])
+    slack = max(SLACK_PX, SLACK * float(sides.max()))
+    middle = np.median(points, axis=0)
+    return bool((middle < low - slack).any() or (middle > low + sides + slack).any())
 
 
 def _as_tuple(box: np.ndarray) -> BoxPx:

@@ -14,6 +14,7 @@ from equikpt.data_tools.convert.reading import Reading, read_source, refuse_mixe
 from equikpt.data_tools.convert.repeated_images import drop_repeated_sources
 from equikpt.data_tools.convert.schemes import NO_SCHEME, find_scheme
 from equikpt.data_tools.convert.targets import Target, find_target, with_source_names
+from equikpt.datasets.box_checks import check_boxes
 from equikpt.datasets.coco_checks import check_coco, is_used
 from equikpt.datasets.coco_file import load_coco
 
@@ -67,6 +68,8 @@ def convert(
     drop_repeated_sources(dataset)
     contents, notes = to_coco(dataset, scheme, target)
     _refuse_empty(contents, splits, [*dataset.notes, *notes])
+    for split, content in contents.items():
+        notes += [f"{split}: {found.sentence()}" for found in check_boxes(content)]
     if not dry_run:
         writer.refuse_collisions(output, dataset.splits, force, labels_only)
         writer.write(
@@ -115,6 +118,8 @@ def check_output(
             for finding in check_coco(written, target.names)
             if finding.fatal or not labels_only
         ]
+        if not problems:
+            problems = [found.sentence() for found in check_boxes(written) if found.fatal]
         if problems:
             raise ValueError(f"split '{split}' would be wrong: {' - '.join(problems)}")
         if not labels_only:

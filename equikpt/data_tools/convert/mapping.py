@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from equikpt.data_tools.convert.boxes import MARGIN, box_around
+from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
@@ -17,6 +17,7 @@ from equikpt.datasets.coco_checks import named
 _NOTES = {
     "outside": "labelled points outside their picture dropped",
     "around": f"animals without a box, taken around their points with a margin of {MARGIN:.0%}",
+    "away": "animals whose box is away from their points, taken around these instead",
     "bare": "animals with neither a box nor a point left out",
 }
 
@@ -94,12 +95,13 @@ def _box(
 ) -> BoxPx | None:
     if target.whole_picture:
         return 0.0, 0.0, float(image.width), float(image.height)
-    if instance.box_px is not None:
+    away = instance.box_px is not None and misses_points(instance.box_px, instance.labelled)
+    if instance.box_px is not None and not away:
         return instance.box_px
     # All of the source's points: those without a target tell where the animal is, too.
     box_px = box_around(instance.labelled, image.width, image.height)
     if box_px is not None:
-        changed["around"].append(image.file_name)
+        changed["away" if away else "around"].append(image.file_name)
     return box_px
 
 

@@ -73,9 +73,18 @@ def _equal_files(placed: Sequence[Placed]) -> Iterator[tuple[Placed, Placed]]:
     with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
         digests = pool.map(_digest, [image.path for _, image in alike])
         bar = tqdm(digests, total=len(alike), desc="comparing files", delay=5, disable=None)
-        first_with: dict[bytes, Placed] = {}
+        of_digest: dict[bytes, list[Placed]] = defaultdict(list)
         for row, digest in zip(alike, bar, strict=True):
-            yield first_with.setdefault(digest, row), row
+            of_digest[digest].append(row)
+    for rows in of_digest.values():
+        if len({split for split, _ in rows}) > 1 and _shows_something(rows[0][1].path):
+            yield from ((rows[0], row) for row in rows)
+
+
+def _shows_something(path: Path) -> bool:
+    """Whether an image is not plain; a plain one is like no other."""
+    found = _fingerprints([path])
+    return path in found and bool(found[path].fine.any())
 
 
 def _digest(path: Path) -> bytes:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelSet
+from equikpt.datasets.box_checks import (
+    FORMS,
+    FRACTION_LIMIT,
+    STATED,
+    Form,
+    areas_far_below,
+    crowds_with_points,
+    form_of,
+)
+from equikpt.datasets.coco_checks import named
 
 OUTSIDE_SHARE = 0.05
 """Of the box's longer side, how far outside a point may be: hidden ends are clicked by guess."""
@@ -21,42 +31,35 @@ HELD_SHARE = 0.9
 """Of the labelled points of a file, how many must fit for a reading of it to be the right one."""
 MISREAD_SHARE = 0.5
 """How many fit at most where a file is in another form."""
-FRACTION_LIMIT = 1.5
-"""Largest coordinate of a file that seems to hold fractions; points may lie a little outside."""
 
-READINGS: tuple[tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]], ...] = (
-    (
-        "[left, top, right, bottom]",
-        lambda box, size: np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1),
-    ),
-    ("[x, y, width, height] with y the bottom", lambda box, size: box - box[:, [3]] * (0, 1, 0, 0)),
-    (
-        "[x, y, width, height] with x, y the centre",
-        lambda box, size: box - box[:, [2, 3, 2, 3]] * (0.5, 0.5, 0, 0),
-    ),
-    (
-        "[y, x, height, width]",
-        lambda box, size: box[:, [1, 0, 3, 2]],
-    ),
-    ("fractions of the picture", lambda box, size: box * size[:, [0, 1, 0, 1]]),
+READINGS: tuple[tuple[str, Form], ...] = tuple(
+    (name, form) for name, form in FORMS.items() if name != STATED
 )
 """What boxes are taken for by exporters: name, and function to [x, y, width, height] in px."""
 
 
 def check_geometry(labels: LabelSet) -> Iterator[Fault]:
     """Everything that numbers alone tell; what ``check_coco`` finds is among the structure."""
-    if not len(labels):
-        return
     explained = np.zeros(len(labels), bool)
-    for index in range(len(labels.files)):
-        mine = labels.file == index
-        for fault, explains_boxes in _forms(labels, mine, labels.files[index].name):
+    for index, file in enumerate(labels.files):
+        forms = list(_forms(labels, index))
+        for fault, explains_boxes in forms:
             yield fault
-            explained |= mine & explains_boxes
-    yield from _points_and_box(labels, ~explained)
-    yield from _box_and_picture(labels, ~explained)
-    yield from _areas(labels)
-    yield from _places(labels)
+            explained |= (labels.file == index) & explains_boxes
+        if not any(explains_boxes for _, explains_boxes in forms):
+            yield from _shares(file.content, file.name)
+    if len(labels):
+        yield from _points_and_box(labels, ~explained)
+        yield from _box_and_picture(labels, ~explained)
+        yield from _areas(labels, ~explained)
+        yield from _places(labels)
+
+
+def _shares(content: dict, file: str) -> Iterator[Fault]:
+    """What is wrong with many animals of a file, as one fault with their share."""
+    for check, find in (("crowd", crowds_with_points), ("area_far_below_box", areas_far_below)):
+        for finding in find(content):
+            yield Fault(check, f"{finding.what} ({named(finding.offenders)})", file=file)
 
 
 def box_excess_px(xy: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -72,8 +75,9 @@ def held(xy: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return box_excess_px(xy, boxes) <= allowed
 
 
-def _forms(labels: LabelSet, mine: np.ndarray, file: str) -> Iterator[tuple[Fault, bool]]:
+def _forms(labels: LabelSet, index: int) -> Iterator[tuple[Fault, bool]]:
     """Mistakes of an exporter that all rows of a file share, and whether they explain the boxes."""
+    mine, file = labels.file == index, labels.files[index].name
     labelled = labels.labelled[mine]
     xy, sizes, boxes = labels.xy[mine], labels.sizes[mine], labels.boxes[mine]
     if not labelled.any():
@@ -94,21 +98,21 @@ def _forms(labels: LabelSet, mine: np.ndarray, file: str) -> Iterator[tuple[Faul
             ),
             False,
         )
+    form = form_of(labels.files[index].content)
     as_written = _share(held(xy, boxes), labelled)
-    if as_written > MISREAD_SHARE or not np.isfinite(boxes).all():
-        return
-    shares = [(_share(held(xy, read(boxes, sizes)), labelled), name) for name, read in READINGS]
-    share, name = max(shares)
-    if share >= HELD_SHARE:
-        yield (
-            Fault(
-                "box_form",
-                f"boxes hold {as_written:.0%} of the labelled points as written, {share:.0%} if "
-                f"read as {name}",
-                file=file,
-            ),
-            True,
+    told = ""
+    if form.name != STATED:
+        told = f"inside their pictures, {form.stated_share:.0%} of the boxes go around their points"
+        told += f" as written, {form.share:.0%} if read as {form.name}"
+    elif as_written <= MISREAD_SHARE and np.isfinite(boxes).all():
+        share, name = max(
+            (_share(held(xy, read(boxes, sizes)), labelled), name) for name, read in READINGS
         )
+        if share >= HELD_SHARE:
+            told = f"boxes hold {as_written:.0%} of the labelled points as written, {share:.0%} if "
+            told += f"read as {name}"
+    if told:
+        yield Fault("box_form", told, file=file), True
 
 
 def _share(which: np.ndarray, of: np.ndarray) -> float:
@@ -167,9 +171,10 @@ def _box_and_picture(labels: LabelSet, judged: np.ndarray) -> Iterator[Fault]:
         )
 
 
-def _areas(labels: LabelSet) -> Iterator[Fault]:
+def _areas(labels: LabelSet, judged: np.ndarray) -> Iterator[Fault]:
     of_box = labels.boxes[:, 2] * labels.boxes[:, 3]
-    for index in np.flatnonzero((labels.areas > AREA_SHARE * of_box + 1) & (of_box > 0)):
+    over = (labels.areas > AREA_SHARE * of_box + 1) & (of_box > 0) & judged
+    for index in np.flatnonzero(over):
         yield labels.fault(
             "area_over_box",
             index,

@@ -104,7 +104,7 @@ def folders_on_a_disk(content):
         pytest.param(ids_from_zero, "begin at 0", id="ids from 0"),
         pytest.param(repeat_category, "'horse' stands 3 times", id="category repeated"),
         pytest.param(swap_sizes, "width and height were swapped", id="sizes swapped"),
-        pytest.param(bottom_edges, "y is the bottom edge", id="bottom edges"),
+        pytest.param(bottom_edges, "y the bottom", id="bottom edges"),
         pytest.param(list_twice, "listed several times", id="pictures repeated"),
         pytest.param(float_visibilities, "", id="visibility 2.0"),
         pytest.param(folders_on_a_disk, "", id="paths of another machine"),

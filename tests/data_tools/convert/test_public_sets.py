@@ -108,7 +108,7 @@ def test_a_real_clip_of_horse10_is_put_right(real_data, tmp_path):
     for told in (
         "'horse' stands 143 times",
         "annotation ids repeat, begin at 0",
-        "y is the bottom edge",
+        "y the bottom",
         "width and height were swapped in the file, put right (142 in all",
         "1 of 142 pictures are missing on disk and left out with their labels "
         "(labeled-data/Sample20/0112.png)",

@@ -74,6 +74,15 @@ def test_versions_within_a_split_stay(image):
     assert names(dataset) == {"train": ["a.rf.1.png", "a.rf.2.png"]}
 
 
+def test_plain_images_are_like_no_other(tmp_path):
+    images = [LabelledImage(tmp_path / f"{split}.png", 9, 9) for split in ("train", "val")]
+    for image in images:
+        cv2.imwrite(str(image.path), np.zeros((9, 9), np.uint8))
+    dataset = SourceDataset({"train": images[:1], "val": images[1:]})
+    drop_repeated_sources(dataset)
+    assert names(dataset) == {"train": ["train.png"], "val": ["val.png"]}
+
+
 def test_a_split_is_never_dropped_whole(image):
     dataset = SourceDataset({"train": [image("train/a.png", 1)], "val": [image("val/b.png", 1)]})
     with pytest.raises(ValueError, match=r"all 1 images of val are in an earlier split.*b.png"):

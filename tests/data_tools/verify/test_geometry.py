@@ -58,7 +58,14 @@ WRITE = {
     "[x, y, width, height] with y the bottom": lambda x, y, w, h: [x, y + h, w, h],
     "[x, y, width, height] with x, y the centre": lambda x, y, w, h: [x + w / 2, y + h / 2, w, h],
     "[y, x, height, width]": lambda x, y, w, h: [y, x, h, w],
+    "[x, y, height, width]": lambda x, y, w, h: [x, y, h, w],
     "fractions of the picture": lambda x, y, w, h: [x / 300, y / 260, w / 300, h / 260],
+    "[left, top, right, bottom] in fractions of the picture": lambda x, y, w, h: [
+        *(x / 300, y / 260, (x + w) / 300, (y + h) / 260),
+    ],
+    "centre and size in fractions of the picture": lambda x, y, w, h: [
+        *((x + w / 2) / 300, (y + h / 2) / 260, w / 300, h / 260),
+    ],
 }
 
 
@@ -70,9 +77,7 @@ def test_every_reading_undoes_its_way_of_writing(name):
     np.testing.assert_allclose(read_boxes, boxes)
 
 
-@pytest.mark.parametrize(
-    "name", ["[x, y, width, height] with y the bottom", "[y, x, height, width]"]
-)
+@pytest.mark.parametrize("name", WRITE)
 def test_boxes_in_another_form_are_one_fault_of_the_file(read, name):
     content = people(20)
     for annotation in content["annotations"]:
@@ -82,6 +87,22 @@ def test_boxes_in_another_form_are_one_fault_of_the_file(read, name):
     assert fault.check == "box_form"
     assert f"read as {name}" in fault.sentence
     assert fault.annotation_id is None
+
+
+def test_crowds_with_points_and_small_areas_are_told_with_their_share(read):
+    content = people(20)
+    for annotation in content["annotations"][:5]:
+        annotation["iscrowd"] = 1
+    for annotation in content["annotations"][10:16]:
+        annotation["area"] *= 0.1
+    crowd, area = check_geometry(read(content))
+    assert (crowd.check, area.check) == ("crowd", "area_far_below_box")
+    assert "5 of 20 (25%)" in crowd.sentence
+    assert "6 of 15 (40%)" in area.sentence
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+    (crowd,) = check_geometry(read(content))
+    assert "20 of 20 (100%)" in crowd.sentence
 
 
 def test_exchanged_width_and_height_are_one_fault_of_the_file(read):
