@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equikpt.data_tools.convert.records import cut
 from equikpt.data_tools.convert.text_file import read_text, read_yaml
 from equikpt.datasets.coco_checks import named
 
@@ -68,8 +69,10 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
 
 
 def _configs(source: Path) -> list[Path]:
-    """Where the config of a project may lie that the folder is, or is in."""
-    return [folder / "config.yaml" for folder in (source.resolve(), *source.resolve().parents[:2])]
+    """Where the config lies of the project that the folder is, or is ``labeled-data/`` of."""
+    source = source.resolve()
+    inside = [folder.parent for folder in (source, source.parent) if folder.name == FOLDER]
+    return [folder / "config.yaml" for folder in (source, *inside)]
 
 
 def _scorer(config: Path) -> str:
@@ -115,7 +118,7 @@ def read_csv_table(path: Path) -> pd.DataFrame:
     head = [row for row in rows[: len(HEADERS)] if row and row[0] in HEADERS]
     levels = [row[0] for row in head]
     if levels not in ([*HEADERS], [name for name in HEADERS if name != "individuals"]):
-        begin = ", ".join(row[0] if row else "-" for row in rows[: len(HEADERS)])
+        begin = ", ".join(cut(row[0]) if row else "-" for row in rows[: len(HEADERS)])
         raise ValueError(
             f"{path} begins with rows {begin}; expected {', '.join(HEADERS)}, of which individuals "
             "may be absent"
@@ -143,4 +146,6 @@ def _number(cell: str, separator: str, where: str) -> float:
     try:
         return float(cell) if cell else math.nan
     except ValueError as error:
-        raise ValueError(f"{where} has a cell that is no number ('{cell}'); correct it") from error
+        raise ValueError(
+            f"{where} has a cell that is no number ('{cut(cell)}'); correct it"
+        ) from error

@@ -14,6 +14,11 @@ SPLITS = ("train", "val", "test")
 UNSPLIT = ""
 """Key of the pictures of a format, or a file, that knows no splits."""
 
+MAX_NAME = 255
+"""Bytes of the name of a file or folder, on nearly any disk."""
+
+SHOWN_CHARACTERS = 80
+
 BoxPx = tuple[float, float, float, float]
 """x, y of the upper left corner, width, height, in px."""
 
@@ -111,9 +116,18 @@ class SourceDataset:
         return tuple(sorted({item.category for image in self.images() for item in image.instances}))
 
 
+def cut(text: str) -> str:
+    """What a file holds where a word belongs, for messages."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
 def is_text(name: str) -> bool:
     """Whether every file can hold a name: no control characters, no halves of characters."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
+def _is_long(parts: list[str]) -> bool:
+    return max(len(part.encode()) for part in parts) > MAX_NAME
 
 
 def safe_name(name: str) -> str:
@@ -128,6 +142,6 @@ def safe_name(name: str) -> str:
     if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
         parts = parts[-1:]
     parts = [part for part in parts if part not in ("", ".")]
-    if not parts or parts == [".."] or not is_text(name):
-        raise ValueError(f"the labels name a picture {name!r}; expected a file name")
+    if not parts or parts == [".."] or not is_text(name) or _is_long(parts):
+        raise ValueError(f"the labels name a picture {cut(repr(name))}; expected a file name")
     return "/".join(parts)

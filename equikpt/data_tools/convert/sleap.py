@@ -15,6 +15,7 @@ from equikpt.data_tools.convert.records import (
     Instance,
     LabelledImage,
     SourceDataset,
+    cut,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 
@@ -67,8 +68,10 @@ def _load(source: Path) -> Any:
         ) from error
     try:
         return sleap_io.load_slp(str(source), open_videos=False)  # they may be addresses
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{source} is no SLEAP file ({error}); save it again in SLEAP") from error
+    except Exception as error:  # sleap-io hands on whatever HDF5 and JSON raise at damage
+        raise ValueError(
+            f"{source} is no SLEAP file ({cut(str(error))}); save it again in SLEAP"
+        ) from error
 
 
 def _instance(item: Any, names: tuple[str, ...]) -> Instance:

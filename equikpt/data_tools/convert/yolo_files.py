@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES, PictureFolders
+from equikpt.data_tools.convert.records import cut, safe_name
 from equikpt.data_tools.convert.text_file import read_text
 from equikpt.datasets.coco_checks import named
 
@@ -72,13 +73,13 @@ class YoloFiles:
                 found += self._listed([entry], self._description.parent)
             else:
                 raise FileNotFoundError(
-                    f"{self._description} names '{entry}' for split '{split}', and there is no "
-                    f"such folder or list from {self._description.parent}; correct the path"
+                    f"{self._description} names '{cut(entry)}' for split '{split}', and there "
+                    f"is no such folder or list from {self._description.parent}; correct the path"
                 )
         if not found:
             raise FileNotFoundError(
-                f"no pictures for split '{split}' in {', '.join(entries)}; correct '{split}' in "
-                f"{self._description}"
+                f"no pictures for split '{split}' in {cut(', '.join(entries))}; correct "
+                f"'{split}' in {self._description}"
             )
         once = {image.picture: image for image in found}
         notes = []
@@ -95,7 +96,7 @@ class YoloFiles:
         """
         for number, (tail, place) in enumerate(self._candidates(entry)):
             told = number < len(self._bases) or "/" in tail or split_named(tail)
-            if told and place.exists():
+            if told and os.path.exists(place):  # unlike pathlib's, of any text
                 return place.resolve()
         return None
 
@@ -110,6 +111,8 @@ class YoloFiles:
     def _listed(self, lines: Sequence[str], beside: Path) -> list[ListedImage]:
         """The images that a list names, from its own folder, the dataset's or the images'."""
         names = [line.strip() for line in lines if line.strip()]
+        for name in names:
+            safe_name(name)
         places = [self._place(name, beside) for name in names]
         pictures = places
         if self._images is not None:
@@ -123,7 +126,7 @@ class YoloFiles:
 
     def _place(self, name: str, beside: Path) -> Path:
         candidates = [beside / name, *(place for _, place in self._candidates(name))]
-        tests = (Path.is_file, lambda place: label_path(place).is_file())
+        tests = (os.path.isfile, lambda place: os.path.isfile(label_path(place)))
         found = (place for test in tests for place in candidates if test(place))
         return Path(os.path.abspath(next(found, candidates[0])))
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.pictures import size_px
-from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset, cut
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.text_file import read_text
 from equikpt.data_tools.convert.yolo_description import Description, describe
@@ -110,7 +110,9 @@ def _instances(
     try:
         values = [float(value) for value in line.split()]
     except ValueError as error:
-        raise ValueError(f"{where} has a value that is no number ({error}); correct it") from error
+        raise ValueError(
+            f"{where} has a value that is no number ({cut(str(error))}); correct it"
+        ) from error
     if len(values) != num_values or not all(map(math.isfinite, values)):
         raise ValueError(
             f"{where} has {len(values)} values; expected {num_values} finite ones: a class, a box "

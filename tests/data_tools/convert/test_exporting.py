@@ -317,6 +317,8 @@ def test_nothing_is_overwritten_without_force(make_coco, tmp_path, format_name):
 
 def test_pictures_of_a_project_are_never_removed(make_coco, tmp_path):
     output = tmp_path / "project"
+    output.mkdir()
+    (output / "config.yaml").write_text("scorer: somebody\n")
     picture = output / "labeled-data/train/train_1.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"mine")
