@@ -80,7 +80,8 @@ def write_unlike_pictures(root: Path) -> None:
         images, annotations = [], []
         for image_id in range(1, count + 1):
             name = f"{split}{image_id}.png"
-            Image.new("RGB", (90, 60), (10 * image_id, 0, 0)).save(root / "images" / split / name)
+            colour = (10 * image_id, 10 * count, 0)
+            Image.new("RGB", (90, 60), colour).save(root / "images" / split / name)
             images.append({"id": image_id, "file_name": name, "width": 90, "height": 60})
             for animal in range(0 if image_id == 3 else image_id):
                 number += 1
