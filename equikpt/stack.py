@@ -7,7 +7,9 @@ into a model in :mod:`equikpt.strict_load`.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import pickle
@@ -67,7 +69,9 @@ def ready() -> None:
     _silence_old_autocast()
     safe_load.install()
     strict_load.install()
+    _import_mmdet()
     _import_mmpose_models()
+    _draw_circles_by_number()
     _is_ready = True
 
 
@@ -197,18 +201,74 @@ def provide_mmcv_ext() -> None:
 
 
 def _silence_old_autocast() -> None:
-    """Mmpose's CSP layers use a spelling of autocast that torch deprecates, and it still works."""
+    """CSP layers of mmpose and mmdet use a spelling of autocast that torch deprecates; it works."""
     warnings.filterwarnings(
-        "ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, module=r"mmpose\."
+        "ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, module=r"mm(pose|det)\."
     )
+
+
+def _import_mmdet() -> None:
+    """Make an installed mmdet importable, the official one and its fork; it is optional.
+
+    mmdet 3.3.0 asserts an mmcv below 2.2 and works with later ones: for the length of its import it
+    is shown a version that it takes (https://github.com/open-mmlab/mmdetection/issues/12312). The
+    fork imports imgaug at the top, for lines alone, and no imgaug comes without a second OpenCV.
+    """
+    if importlib.util.find_spec("mmdet") is None:
+        return
+    import mmcv
+    from mmengine.utils import digit_version
+
+    version = mmcv.__version__
+    if digit_version(version) >= digit_version("2.2.0"):
+        mmcv.__version__ = "2.1.0"
+    try:
+        is_there = _imports("mmdet.utils")
+    finally:
+        mmcv.__version__ = version
+    if is_there and importlib.util.find_spec("imgaug") is None:
+        lines = Path(sys.modules["mmdet"].__path__[0], "datasets/transforms/generate_line.py")
+        if lines.is_file():
+            _stand_in_for_imgaug()
+
+
+def _stand_in_for_imgaug() -> None:
+    """Modules under imgaug's names, whose classes raise where they are used."""
+
+    def missing(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def use(*_: Any, **__: Any) -> None:
+            raise ImportError(
+                f"expected imgaug for {name}, which mmdet's augmentation of lines uses, found none:"
+                " leave that transform out, or install imgaug",
+                name="imgaug",
+            )
+
+        return use
+
+    for name in (
+        "",
+        ".augmenters",
+        ".augmentables",
+        ".augmentables.lines",
+        ".augmentables.segmaps",
+    ):
+        module = types.ModuleType(f"imgaug{name}")
+        vars(module).update(__getattr__=missing, __path__=[])
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        sys.modules[name] = module
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, module)
 
 
 def _import_mmpose_models() -> None:
     """``mmpose.models`` imports mmdet for two names that mmpose has as well (its RTMO head).
 
-    mmdet is neither in mmpose's requirements nor of use in training, and mmdet 3.3.0 refuses
-    mmcv 2.2 and later, so no pair of official releases is complete. The names are lent under
-    mmdet's name for the length of the import; afterwards ``import mmdet`` tells the truth again.
+    mmdet is neither in mmpose's requirements nor of use in training. Without it, the names are lent
+    under mmdet's name for the length of the import; afterwards ``import mmdet`` tells the truth.
     """
     if "mmpose.models" in sys.modules or _imports("mmdet.utils"):
         return
@@ -225,6 +285,25 @@ def _import_mmpose_models() -> None:
         for name in lent:
             del sys.modules[name]
         sys.modules.update(before)
+
+
+def _draw_circles_by_number() -> None:
+    """MMPose's visualizer takes ``int()`` of a radius in an array of one, which numpy 2.4 refuses.
+
+    https://numpy.org/doc/stable/release/2.4.0-notes.html; mmpose 1.3.2 is the last release.
+    """
+    import numpy as np
+    from mmpose.visualization.opencv_backend_visualizer import OpencvBackendVisualizer
+
+    original = OpencvBackendVisualizer.draw_circles
+
+    @functools.wraps(original)
+    def draw_circles(self: Any, center: Any, radius: Any, *args: Any, **options: Any) -> Any:
+        if self.backend == "opencv":
+            radius = np.asarray(radius).item()
+        return original(self, center, radius, *args, **options)
+
+    OpencvBackendVisualizer.draw_circles = draw_circles
 
 
 def _imports(module: str) -> bool:

@@ -41,7 +41,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("predictions",),
     ("engine",),  # acts on training: only what starts a run knows it
     ("register",),
-    ("launch",),
+    ("launch", "openmmlab_scripts"),
     ("train", "evaluate", "calibrate", "count", "browse", "doctor", "param_report", "run_report"),
     ("__main__",),
 )

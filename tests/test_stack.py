@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pkgutil
 import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 
 from equikpt import mmcv_ops, safe_load, stack
@@ -31,7 +33,7 @@ def run_python(code: str, *search_path) -> subprocess.CompletedProcess:
 
 
 def write_package(folder, name: str, source: str) -> None:
-    (folder / name).mkdir(parents=True)
+    (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / name / "__init__.py").write_text(source)
 
 
@@ -59,13 +61,87 @@ def test_fresh_process_imports_mmpose_and_still_knows_that_mmdet_is_missing():
     assert done.stdout.strip() == "mmdet is missing"
 
 
-def test_mmdet_that_refuses_this_mmcv_counts_as_missing(monkeypatch, tmp_path):
-    # so mmdet 3.3.0 does with any mmcv from 2.2 on
-    write_package(tmp_path, "mmdet_of_old", "assert False, 'MMCV==2.3.6 is incompatible'")
+@pytest.fixture
+def fake_mmdet(monkeypatch, tmp_path):
+    """A writer of a package mmdet, in place of one that may be installed."""
+
+    def loaded() -> list[str]:
+        return [name for name in sys.modules if name.split(".")[0] in ("mmdet", "imgaug")]
+
+    for name in loaded():
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    assert not stack._imports("mmdet_of_old.utils")
+
+    def write(source: str) -> None:
+        write_package(tmp_path, "mmdet", source)
+        (tmp_path / "mmdet/utils.py").write_text("")
+        stack._import_mmdet()
+
+    yield write
+    for name in loaded():
+        del sys.modules[name]
+
+
+OLD_MMCV_ALONE = (
+    "import mmcv\n"
+    "from mmengine.utils import digit_version\n"
+    "assert digit_version(mmcv.__version__) < digit_version('2.2.0')\n"  # as mmdet 3.3.0
+)
+
+
+def test_mmdet_that_refuses_this_mmcv_is_imported(fake_mmdet, monkeypatch):
+    monkeypatch.setattr(mmcv, "__version__", "2.3.6")
+    fake_mmdet(OLD_MMCV_ALONE)
+    assert "mmdet.utils" in sys.modules
+    assert mmcv.__version__ == "2.3.6"
+
+
+def test_mmdet_that_does_not_load_counts_as_missing(fake_mmdet, monkeypatch):
+    monkeypatch.setattr(mmcv, "__version__", "2.3.6")
+    fake_mmdet("assert False")
+    assert not stack._imports("mmdet.utils")
     assert not stack._imports("no_such_package.utils")
     assert stack._imports("mmengine.utils")
+    assert mmcv.__version__ == "2.3.6"
+
+
+def test_mmdet_fork_does_not_need_imgaug_until_it_uses_it(fake_mmdet, monkeypatch, tmp_path):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "imgaug" else found(name)
+    )
+    lines = tmp_path / "mmdet/datasets/transforms/generate_line.py"
+    lines.parent.mkdir(parents=True)
+    lines.write_text(
+        "import imgaug.augmenters as iaa\n"
+        "from imgaug.augmentables.lines import LineString\n"
+        "from imgaug.augmentables.segmaps import SegmentationMapsOnImage\n"
+    )
+    fake_mmdet("")
+    generate_line = importlib.import_module("mmdet.datasets.transforms.generate_line")
+    with pytest.raises(ImportError, match=r"imgaug for Sometimes.*found none: leave"):
+        generate_line.iaa.Sometimes(p=0.5)
+    assert not hasattr(sys.modules["imgaug"], "__version__")
+
+
+@pytest.mark.parametrize("style", ["mmpose", "openpose"])
+def test_the_visualizer_of_mmpose_draws(style, tmp_path):
+    """It takes ``int`` of an array of one number, an error from numpy 2.4 on."""
+    from mmengine.structures import InstanceData
+    from mmpose.structures import PoseDataSample
+    from mmpose.visualization import PoseLocalVisualizer
+
+    points = np.full((1, 17, 2), 10.0)
+    points[0, 0] = 40, 20
+    visualizer = PoseLocalVisualizer(radius=2, kpt_color="red")
+    sample = PoseDataSample(
+        pred_instances=InstanceData(keypoints=points, keypoint_scores=np.ones((1, 17)))
+    )
+    picture = np.zeros((50, 60, 3), np.uint8)
+    visualizer.set_dataset_meta({"num_keypoints": 17})
+    shown = visualizer.add_datasample("", picture, sample, draw_gt=False, skeleton_style=style)
+    assert shown[20, 40].any()
+    assert not shown[40, 20].any()
 
 
 @pytest.mark.parametrize("package", sorted(stack.PACKAGES))

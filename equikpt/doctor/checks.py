@@ -19,6 +19,7 @@ from equikpt import machine
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SETUP = "./setup.sh"
+INSTALL_MMDET = "pip install -r requirements/mmdet.txt"
 ROOT = Path(__file__).resolve().parents[2]
 
 Result = tuple[str, str, str]
@@ -147,10 +148,13 @@ def check_mmdet() -> Result:
     """Only for detectors: its absence is no fault."""
     if util.find_spec("mmdet") is None:
         return OK, "not installed; only needed to find horses before their pose", ""
+    from equikpt import stack
+
+    stack.ready()
     try:
         import mmdet
     except (ImportError, AssertionError) as error:
-        return WARN, f"installed, does not load ({error})", "pip uninstall mmdet"
+        return WARN, f"installed, does not load ({error})", INSTALL_MMDET
     return OK, mmdet.__version__, ""
 
 
@@ -263,7 +267,7 @@ CHECKS: dict[str, tuple[Callable[[], Result], str]] = {
     "mmengine": (check_mmengine, SETUP),
     "mmcv": (check_mmcv, SETUP),
     "mmpose": (check_mmpose, SETUP),
-    "mmdet": (check_mmdet, "pip uninstall mmdet"),
+    "mmdet": (check_mmdet, INSTALL_MMDET),
     "equikpt": (check_equikpt, SETUP),
     "device": (check_device, "nvidia-smi; or train without a GPU: CUDA_VISIBLE_DEVICES= …"),
     "--amp": (check_mixed_precision, ""),

@@ -1,0 +1,91 @@
+"""RTMDet-tiny of mmdet for one class, from random weights: boxes for new pictures and videos.
+
+Command:  python tools/run_openmmlab.py mmdet/tools/train.py \\
+              benchmarks/configs/rtmdet_tiny_horse.py --work-dir work_dirs/rtmdet_tiny_horse
+Hardware: one core of a CPU
+"""
+
+_base_ = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"
+custom_imports = dict(imports=["equikpt.register"])  # mmcv's operators, safe checkpoints
+
+data_root = "data/sample/"
+metainfo = dict(classes=("horse",))
+size = (160, 160)
+epochs = 10
+
+model = dict(
+    # SyncBN is for several GPUs; the published weights of the backbone are not downloaded
+    backbone=dict(norm_cfg=dict(type="BN"), init_cfg=None),
+    neck=dict(norm_cfg=dict(type="BN")),
+    bbox_head=dict(num_classes=1, norm_cfg=dict(type="BN")),
+)
+
+# lists replace: the pipelines without mosaic and mix-up, which pay in hundreds of epochs
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="RandomResize", scale=size, ratio_range=(0.7, 1.3), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=size),
+    dict(type="YOLOXHSVRandomAug"),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="Pad", size=size, pad_val=dict(img=(114, 114, 114))),
+    dict(type="PackDetInputs"),
+]
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="Resize", scale=size, keep_ratio=True),
+    dict(type="Pad", size=size, pad_val=dict(img=(114, 114, 114))),
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(
+        type="PackDetInputs",
+        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
+    ),
+]
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    pin_memory=False,
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file="annotations/train.json",
+        data_prefix=dict(img="images/train/"),
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file="annotations/val.json",
+        data_prefix=dict(img="images/val/"),
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + "annotations/val.json")
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=epochs, val_interval=5, dynamic_intervals=None)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(
+        type="CosineAnnealingLR",
+        eta_min=5e-5,
+        begin=epochs // 2,
+        end=epochs,
+        T_max=epochs // 2,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best="coco/bbox_mAP_50"),
+)
+# without the average of weights: at 0.0002 a step it needs thousands of steps
+custom_hooks = [dict(type="mmpose.ChannelsLastHook"), dict(type="mmpose.DepthwiseGradHook")]
