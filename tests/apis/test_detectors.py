@@ -10,6 +10,7 @@ import torch
 from torchvision.models import get_model
 
 from equikpt.apis.detectors import load_detector
+from tests.conftest import REPO
 
 SMALL = "ssdlite320_mobilenet_v3_large"
 HORSE, PERSON = 19, 1
@@ -90,7 +91,7 @@ def config(tmp_path):
 
 
 def test_a_detector_of_mmdet(config, weights, monkeypatch):
-    """Against the three calls that mmdet has for it; mmdet itself is not installed."""
+    """Against the three calls that mmdet has for it, where mmdet is not installed."""
     boxes = np.array([[1.0, 2, 30, 40], [3, 4, 50, 60], [5, 6, 7, 8]])
     instances = SimpleNamespace(
         bboxes=boxes, scores=np.array([0.6, 0.8, 0.9]), labels=np.array([1, 1, 0])
@@ -121,3 +122,22 @@ def test_without_mmdet_there_is_a_way(config, weights, monkeypatch):
         load_detector(str(config))
     with pytest.raises(FileNotFoundError, match=r"an mmdet config at gone\.py"):
         load_detector("gone.py", weights)
+
+
+def test_mmdet_itself_takes_a_picture(tmp_path):
+    pytest.importorskip("mmdet")
+    from mmdet.apis import init_detector
+
+    config = str(REPO / "benchmarks/configs/rtmdet_tiny_horse.py")
+    torch.manual_seed(0)
+    state = init_detector(config, device="cpu").state_dict()
+    weights = tmp_path / "random.pth"
+    torch.save(dict(state_dict=state, meta=dict(dataset_meta=dict(classes=("horse",)))), weights)
+    detector = load_detector(config, weights, least_score=0.0, device="cpu")
+    boxes = detector(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    assert len(boxes) > 0
+    assert (boxes[:, :4] >= 0).all()
+    assert (boxes[:, :4] <= [64, 48, 64, 48]).all()
+    assert (np.diff(boxes[:, 4]) <= 0).all()
+    with pytest.raises(ValueError, match=r"classes, horse, got 'cow'"):
+        load_detector(config, weights, "cow", device="cpu")
