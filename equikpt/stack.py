@@ -248,14 +248,9 @@ def _stand_in_for_imgaug() -> None:
 
         return use
 
-    for name in (
-        "",
-        ".augmenters",
-        ".augmentables",
-        ".augmentables.lines",
-        ".augmentables.segmaps",
-    ):
-        module = types.ModuleType(f"imgaug{name}")
+    parts = ("augmenters", "augmentables", "augmentables.lines", "augmentables.segmaps")
+    for name in ("imgaug", *(f"imgaug.{part}" for part in parts)):
+        module = types.ModuleType(name)
         vars(module).update(__getattr__=missing, __path__=[])
         module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
         sys.modules[name] = module

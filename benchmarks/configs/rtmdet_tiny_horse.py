@@ -1,6 +1,6 @@
-"""RTMDet-tiny of mmdet for one class, from random weights: boxes for new pictures and videos.
+r"""RTMDet-tiny of mmdet for one class, from random weights: boxes for new pictures and videos.
 
-Command:  python tools/run_openmmlab.py mmdet/tools/train.py \\
+Command:  python tools/run_openmmlab.py mmdet/tools/train.py \
               benchmarks/configs/rtmdet_tiny_horse.py --work-dir work_dirs/rtmdet_tiny_horse
 Hardware: one core of a CPU
 """

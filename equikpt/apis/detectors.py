@@ -116,15 +116,15 @@ class MmdetDetector:
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """See :data:`Detector`."""
         found = self._inference(self.model, picture).pred_instances.cpu().numpy()
-        return _chosen(found.bboxes, found.scores, found.labels == self.label, self.least_score)
+        height, width = picture.shape[:2]
+        # mmdet keeps boxes inside of the padded input, which is larger than the picture
+        boxes = found.bboxes.clip(0, [width, height, width, height])
+        wanted = (found.labels == self.label) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return _chosen(boxes, found.scores, wanted, self.least_score)
 
 
 def _mmdet_apis() -> Any:
-    """The module ``mmdet.apis``.
-
-    Official mmdet asserts that it likes the version of mmcv; what the fork imports (imgaug 0.4)
-    asks numpy 2 for a name that is gone.
-    """
+    """The module ``mmdet.apis``, which :mod:`equikpt.stack` made importable where it can."""
     try:
         from mmdet import apis
     except (ImportError, AssertionError, AttributeError) as error:

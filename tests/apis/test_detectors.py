@@ -92,9 +92,9 @@ def config(tmp_path):
 
 def test_a_detector_of_mmdet(config, weights, monkeypatch):
     """Against the three calls that mmdet has for it, where mmdet is not installed."""
-    boxes = np.array([[1.0, 2, 30, 40], [3, 4, 50, 60], [5, 6, 7, 8]])
+    boxes = np.array([[1.0, 2, 30, 40], [3, 4, 50, 60], [5, 6, 7, 8], [3, 56, 9, 60]])
     instances = SimpleNamespace(
-        bboxes=boxes, scores=np.array([0.6, 0.8, 0.9]), labels=np.array([1, 1, 0])
+        bboxes=boxes, scores=np.array([0.6, 0.8, 0.9, 0.9]), labels=np.array([1, 1, 0, 1])
     )
     instances.cpu = instances.numpy = lambda: instances
     model = SimpleNamespace(cfg={}, dataset_meta=dict(classes=("dog", "horse")))
@@ -110,7 +110,7 @@ def test_a_detector_of_mmdet(config, weights, monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     detector = load_detector(str(config), weights, device="cpu")
     np.testing.assert_allclose(
-        detector(np.zeros((9, 9, 3), np.uint8)), [[3, 4, 50, 60, 0.8], [1, 2, 30, 40, 0.6]]
+        detector(np.zeros((55, 99, 3), np.uint8)), [[3, 4, 50, 55, 0.8], [1, 2, 30, 40, 0.6]]
     )
 
 
