@@ -175,7 +175,7 @@ def _look(path: str, film: bool) -> _Look | str:
     except ImageError as error:
         return error.reason
     gray = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    digest = hashlib.sha256(pixels)
+    digest = hashlib.sha256(pixels.data)
     digest.update(str(pixels.shape).encode())
     return _Look(orientation, depth, _span(pixels), digest.hexdigest(), fingerprint(gray))
 
