@@ -37,8 +37,8 @@ class _Verdict(NamedTuple):
 
 
 def missing_images(images: Iterable[ListedImage]) -> list[ListedImage]:
-    """The pictures that are not files on this disk."""
-    return [image for image in images if not os.path.isfile(image.path)]
+    """The pictures that are not on this disk; a folder or a pipe of such a name is no picture."""
+    return [image for image in images if not os.path.exists(image.path)]
 
 
 def name_in_other_case(path: str) -> str | None:

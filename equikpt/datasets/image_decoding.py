@@ -44,7 +44,8 @@ _FILE_KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_LOG_LEVEL = cv2.utils.logging.getLogLevel()
+if "OPENCV_LOG_LEVEL" not in os.environ:
+    cv2.utils.logging.setLogLevel(0)  # what it prints of a damaged file becomes one sentence here
 
 
 class ImageError(OSError):
@@ -266,19 +267,14 @@ def _decode(content: bytes, name: str, image: Image.Image, gray: bool) -> np.nda
         if content.startswith((_JPEG_START, _PNG_START)) and not _ends_well(content, content):
             image.load()  # refuses a cut image, where older OpenCV fills it with gray
         kind = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
-        cv2.utils.logging.setLogLevel(0)  # its lines become one sentence
-        try:
-            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), kind | cv2.IMREAD_ANYDEPTH)
-        finally:
-            cv2.utils.logging.setLogLevel(_LOG_LEVEL)
-    if pixels is None:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), kind | cv2.IMREAD_ANYDEPTH)
+    if pixels is None and image.mode not in ("F", "I"):
         raise ImageError.of(
             name, "it is damaged or of a kind that OpenCV cannot decode", "export it as PNG"
         )
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError.of(
-            name, f"its values are {pixels.dtype}", "export it with 8 or 16 bits a channel"
-        )
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        depth = "32 bits" if pixels is None else str(pixels.dtype)
+        raise ImageError.of(name, f"its values are of {depth}", "export it with 8 or 16 bits")
     return pixels
 
 

@@ -136,9 +136,11 @@ def test_missing_pictures_are_told_from_present_ones(tmp_path):
     write(tmp_path / "here.png")
     (tmp_path / "folder.png").mkdir()
     images = [
-        ListedImage(str(tmp_path / name), 1, 1) for name in ("here.png", "gone.png", "folder.png")
+        ListedImage(str(tmp_path / name), 1, 1) for name in ("here.png", "folder.png", "gone.png")
     ]
-    assert missing_images(images) == images[1:]
+    assert missing_images(images) == images[2:]
+    (damaged, _) = check_images(images[:2])
+    assert "folder.png: it is a folder" in damaged.sentence()
 
 
 def test_a_name_in_other_case_is_seen(tmp_path):

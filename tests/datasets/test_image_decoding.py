@@ -171,7 +171,9 @@ def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
     path = str(tmp_path / "a.tif")
     Image.fromarray(np.ones((9, 9), dtype)).save(path)
     for read in (read_picture, read_film):
-        with pytest.raises(ImageError, match=r"32; export it with 8 or 16 bits|OpenCV cannot"):
+        with pytest.raises(
+            ImageError, match=r"its values are of .*32.*; export it with 8 or 16 bits"
+        ):
             read(path)
     for mode in ("header", "full"):
         (finding,) = check_images([ListedImage(path, 9, 9)], mode)
