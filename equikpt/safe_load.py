@@ -17,6 +17,8 @@ import pickle
 import re
 import struct
 import urllib.error
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
             " such as epoch_10.pth in the work directory of a training"
         )
     allow_mmengine_classes()
+    check_whole(path)
     with _only_weights_allowed(), _errors_as_sentences(str(path)):
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     if not isinstance(checkpoint, dict):
@@ -61,6 +64,58 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
             " save model.state_dict() instead"
         )
     return checkpoint
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a checkpoint file was written to its end, by a look at its first and last bytes."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == _ZIP:
+        return zipfile.is_zipfile(path)
+    return start.startswith(b"\x80")  # a pickle, torch's format before 1.6, without an end mark
+
+
+def check_whole(path: Path) -> None:
+    """Compare a checkpoint with the checksums in it, which torch writes and does not read.
+
+    The format before torch 1.6 holds none, nor do files written after
+    ``torch.serialization.set_crc32_options(False)``; a cut is found in them as well.
+
+    Raises:
+        ValueError: The file is cut off or was changed.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != _ZIP:
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+            damaged = [record.filename for record in records if not _fits(archive, record)]
+    except _UNREADABLE as error:
+        raise _damaged(str(path), error) from error
+    if damaged and len(damaged) < len(records):
+        raise _damaged(str(path), ValueError(f"the checksum of {damaged[0]} does not fit"))
+
+
+_ZIP = b"PK\x03\x04"
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, LookupError, RuntimeError),  # NotImplementedError among the last
+)
+"""What ``zipfile`` raises at an archive that was changed."""
+
+
+def _fits(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> bool:
+    """Whether a record of an archive has its checksum, and torch will see its content."""
+    if record.external_attr & 0x10:  # marked as a folder: torch reads it as empty memory
+        return False
+    try:
+        with archive.open(record) as content:
+            while content.read(2**22):
+                pass
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _only_weights(loader: Callable) -> Callable:

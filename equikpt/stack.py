@@ -2,7 +2,7 @@
 
 :func:`ready` smooths them, in the official packages and in their maintained forks alike. What is
 in order is left as it is. How checkpoints are read is in :mod:`equikpt.safe_load`, how weights get
-into a model in :mod:`equikpt.strict_load`.
+into a model in :mod:`equikpt.strict_load`, how files are written in :mod:`equikpt.safe_save`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from equikpt import safe_load, strict_load
+from equikpt import safe_load, safe_save, strict_load
 
 SETUP = "./setup.sh"
 """The command that makes or repairs the environment."""
@@ -68,6 +68,7 @@ def ready() -> None:
     provide_mmcv_ext()
     _silence_old_autocast()
     safe_load.install()
+    safe_save.install()
     strict_load.install()
     _import_mmdet()
     _import_mmpose_models()
