@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+
+from equikpt.stopping import ending_on_signals
 
 MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
 """Environment variable with the size of the largest image that is read."""
@@ -23,14 +24,11 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     An error that equikpt raised on purpose is printed as one line. Any other error is a bug, here
     or below, and keeps its traceback. ``EQUIKPT_TRACEBACK=1`` shows the traceback of both.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        code = main(None)
+        with ending_on_signals():
+            code = main(None)
         sys.stdout.flush()  # a reader that left is met here, not in the interpreter's shutdown
         sys.exit(code)
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # `tool | head`: the reader left, nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

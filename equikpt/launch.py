@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import is_cuda_available
+from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import find_latest_checkpoint
 
 from equikpt.config_files import find_config, shipped_folder
 from equikpt.schedule import scale_schedule
+from equikpt.work_dir import check_resumable, newest_whole
 
 SPLITS = ("train", "val", "test")
 
@@ -129,29 +131,44 @@ def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
 
 
 def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
-    """Resume from the newest checkpoint (``"auto"``) or a given one; else refuse a used folder.
+    """Resume from the newest whole checkpoint (``"auto"``) or a given one; refuse a used folder.
+
+    In a folder without checkpoints ``"auto"`` starts at the beginning: so did the run that was
+    stopped before its first one.
 
     Args:
         cfg: Config with ``work_dir`` set.
         resume: None, ``"auto"``, or a checkpoint's path.
-        overwrite: Start anew in a folder that holds a run; its files are replaced as they come.
+        overwrite: Start anew in a folder that holds a run; see
+            :func:`equikpt.work_dir.clear`.
 
     Raises:
-        FileNotFoundError: The given checkpoint does not exist.
+        FileNotFoundError: The given checkpoint does not exist, or none of the folder is whole.
         FileExistsError: The folder holds checkpoints and neither option was given.
+        ValueError: The given checkpoint is damaged, or holds weights alone.
     """
     work_dir = Path(cfg.work_dir)
+    if resume is not None and overwrite:
+        raise ValueError(
+            "expected either --resume, which goes on with a run, or --overwrite, which replaces "
+            "it, got both"
+        )
     if resume == "auto":
-        cfg.resume = True
-        if (work_dir / "last_checkpoint").is_file():
-            cfg.load_from = None
-            _point_to_own_folder(work_dir)
+        newest, passed_over = newest_whole(work_dir)
+        for reason in passed_over:
+            print_log(f"Passed over: {reason}", "current", logging.WARNING)
+        where = newest or f"the beginning, since {work_dir} holds no checkpoint"
+        print_log(f"Resuming from {where}", "current")
+        cfg.resume = newest is not None
+        if newest is not None:
+            cfg.load_from = str(newest)
     elif resume is not None:
         if not Path(resume).is_file():
             raise FileNotFoundError(
                 f"expected a checkpoint to resume from at {resume}, found no such file; give "
                 "--resume alone to go on from the newest checkpoint of the work dir"
             )
+        check_resumable(Path(resume))
         cfg.resume = True
         cfg.load_from = resume
     elif not overwrite and any(work_dir.glob("*.pth")):
@@ -159,14 +176,6 @@ def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
             f"expected a new folder for a new run, but {work_dir} holds checkpoints; go on with "
             "--resume, choose another --work-dir, or replace them with --overwrite"
         )
-
-
-def _point_to_own_folder(work_dir: Path) -> None:
-    """Mend ``last_checkpoint``, an absolute path, in a work dir that was moved or copied."""
-    newest = find_latest_checkpoint(str(work_dir))
-    if newest and not Path(newest).exists() and (work_dir / Path(newest).name).is_file():
-        moved = (work_dir / Path(newest).name).resolve()
-        (work_dir / "last_checkpoint").write_text(str(moved))
 
 
 def init_distributed(cfg: Config, launcher: str) -> None:

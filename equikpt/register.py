@@ -18,6 +18,7 @@ import equikpt.datasets.ruler_marks  # noqa: E402
 import equikpt.datasets.transforms  # noqa: E402
 import equikpt.engine.amp  # noqa: E402
 import equikpt.engine.hooks.allocator_hook  # noqa: E402
+import equikpt.engine.hooks.atomic_checkpoint_hook  # noqa: E402
 import equikpt.engine.hooks.channels_last_hook  # noqa: E402
 import equikpt.engine.hooks.depthwise_grad_hook  # noqa: E402
 import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
@@ -32,6 +33,7 @@ import equikpt.engine.hooks.sequence_visualization_hook  # noqa: E402
 import equikpt.engine.hooks.stage_unfreeze_hook  # noqa: E402
 import equikpt.engine.hooks.thread_budget_hook  # noqa: E402
 import equikpt.engine.hooks.top_k_checkpoint_hook  # noqa: E402
+import equikpt.engine.hooks.validation_state_hook  # noqa: E402
 import equikpt.engine.layerwise_lr  # noqa: E402
 import equikpt.engine.param_schedulers  # noqa: E402
 import equikpt.engine.seeding  # noqa: E402

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 EPOCH_KEYS = ("begin", "end", "T_max", "step_size")
 """Options of a scheduler that are epochs, or steps in one that does not go by epochs."""
+CHECKPOINT_HOOKS = ("CheckpointHook", "AtomicCheckpointHook")
 MIN_EARLY_STOPPING_PATIENCE = 2
 """Of one validation that is worse than the best nothing follows."""
 
@@ -85,7 +86,7 @@ def _scale_hook(hook: Any, ratio: float, validations: float, epochs: int) -> Non
             hook[key] = _scale_parts(hook[key], ratio, epochs)
     if "EarlyStopping" in str(hook.get("type")) and "patience" in hook:
         hook["patience"] = _whole(hook["patience"] * validations, MIN_EARLY_STOPPING_PATIENCE)
-    if hook.get("type") == "CheckpointHook" and hook.get("by_epoch", True):
+    if hook.get("type") in CHECKPOINT_HOOKS and hook.get("by_epoch", True):
         hook["interval"] = _whole(hook.get("interval", 1) * ratio, least=1)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from equikpt import stack
+from equikpt import stack, stopping, work_dir
 
 stack.ready()
 
@@ -31,6 +36,9 @@ from equikpt.launch import (  # noqa: E402
     set_resume,
     set_work_dir,
 )
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full disk, a quota, a limit of file sizes, a read-only disk, no permission."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,57 @@ def train(options: TrainOptions) -> Runner:
         os.environ.setdefault("LOCAL_RANK", str(options.local_rank))
     cfg = build_config(options)
     init_distributed(cfg, options.launcher)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
+    stopping.advise(f"go on with: {resume_command(sys.argv, options.resume)}")
+    if options.launcher == "none" or (is_distributed() and is_main_process()):
+        work_dir.lock(Path(cfg.work_dir))  # where ranks are not known yet, the checkpoint hook does
+    with disk_errors_as_sentences(cfg.work_dir):
+        runner = Runner.from_cfg(cfg)
+        if options.overwrite and is_main_process():
+            _ = runner.train_loop  # nothing is deleted for a run that does not begin
+            gone = work_dir.clear(Path(cfg.work_dir), keep=cfg.load_from)
+            runner.logger.info(f"Deleted of the run that was here: {', '.join(gone) or 'nothing'}")
+        runner.train()
     return runner
+
+
+def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
+    """The command line that goes on with a run.
+
+    Args:
+        arguments: ``sys.argv`` of the tool that started it.
+        resumed: What it was resumed from, as in its ``--resume``.
+    """
+    again: list[str] = []
+    for word in arguments:
+        is_value = again[-1:] == ["--resume"] and word == resumed
+        if word != "--overwrite" and not word.startswith("--resume=") and not is_value:
+            again.append(word)
+    again = [word for word in again if word != "--resume"]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return f"the command that started it and --resume ({shlex.join([*again, '--resume'])})"
+    return shlex.join(["python", *again, "--resume"])
+
+
+@contextlib.contextmanager
+def disk_errors_as_sentences(folder: str) -> Iterator[None]:
+    """What a full disk, or one that may not be written, is to a run, wherever it shows.
+
+    Raises:
+        OSError: As the name says.
+    """
+    try:
+        yield
+    except OSError as error:
+        elsewhere = (
+            error.filename
+            and Path(folder).resolve() not in Path(os.fsdecode(error.filename)).resolve().parents
+        )
+        if error.errno not in DISK_ERRORS or elsewhere:
+            raise
+        raise type(error)(
+            f"the run cannot write to its work dir {folder}: {error.strerror}; checkpoints are "
+            "whole: make room, then go on with --resume"
+        ) from error
 
 
 def build_config(options: TrainOptions) -> Config:

@@ -23,14 +23,15 @@ TOOLS = sorted((REPO / "tools").glob("*.py"))
 # Rooms of the package from the bottom up: a module imports from its own room and from rows above
 # its own in this table, never from its own row's other rooms or from below.
 LEVELS: tuple[tuple[str, ...], ...] = (
+    ("stopping",),
     (
         *("allocator", "files", "http_transfer", "machine", "mmcv_ext", "config_files", "cli"),
         "html_page",
         "schedule",
     ),
     ("bootstrap",),
-    ("mmcv_ops", "safe_load", "download", "checkpoint_weights"),
-    ("strict_load",),
+    ("mmcv_ops", "safe_load", "safe_save", "download", "checkpoint_weights"),
+    ("strict_load", "work_dir"),
     ("stack",),
     ("metainfo",),
     ("codecs", "datasets", "visualize"),

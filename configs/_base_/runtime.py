@@ -7,10 +7,15 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=10),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    # Two are kept: an older one must survive a kill while the newer is being written.
+    # Two are kept: where the newest is damaged, a run is resumed from the one before.
     checkpoint=dict(
-        type="CheckpointHook", interval=5, save_best="coco/AP", rule="greater", max_keep_ckpts=2
+        type="AtomicCheckpointHook",
+        interval=5,
+        save_best="coco/AP",
+        rule="greater",
+        max_keep_ckpts=2,
     ),
+    validation_state=dict(type="ValidationStateHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),
     # Truth and prediction side by side, each few epochs; off by `interval=None`.

@@ -33,8 +33,7 @@ class Patience:
 def replay(run: Run) -> Patience | None:
     """What MMEngine's hook has counted; None without the hook.
 
-    The hook keeps nothing across starts: a resumed run counts from zero, so only validations of
-    the newest start are looked at.
+    A resumed run counts on (``ValidationStateHook``).
     """
     options = hook_options(run, "EarlyStoppingHook")
     if options is None:
@@ -44,10 +43,8 @@ def replay(run: Run) -> Patience | None:
     sign = 1.0 if rule == "greater" else -1.0
     patience, min_delta = options.get("patience", 5), options.get("min_delta", 0.1)
     threshold = options.get("stopping_threshold")
-    newest = run.sessions.iloc[-1]
-    rows = run.val[run.val["step"] > newest["last_step"] - newest["steps"]]
     waited, best, stopped = 0, -math.inf, False
-    for value in sign * rows[name] if name in rows else ():
+    for value in sign * run.val[name] if name in run.val else ():
         is_broken = options.get("check_finite", True) and not math.isfinite(value)
         is_reached = threshold is not None and value > sign * threshold
         if is_broken or is_reached:

@@ -6,13 +6,11 @@ JSON a line. A resumed run has several; their rows are joined here into one cour
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mmengine.config import Config
@@ -21,6 +19,7 @@ from equikpt.report.run_log import RunLog
 from equikpt.report.run_session import Row, Session, read_session
 from equikpt.report.saved_config import read_saved_config
 from equikpt.report.validation_losses import undo_mean
+from equikpt.work_dir import complete, newest_complete, top_rows
 
 START = re.compile(r"\d{8}_\d{6}")
 TRAIN_COLUMNS = ("step", "epoch", "iter", "at", "wall_s")
@@ -30,10 +29,10 @@ SESSION_COLUMNS = ("folder", "begin", "end", "last_step", "steps", "resumed")
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Checkpoint files of a run that are there.
+    """Checkpoint files of a run that are there, those that are cut off left out.
 
     Args:
-        newest: What ``last_checkpoint`` names: where a resumed run goes on.
+        newest: Where a resumed run goes on.
         best: ``best_*`` files, newest first.
         top: Files of ``top_checkpoints.json``, best first.
     """
@@ -167,7 +166,11 @@ def _joined(
         # a checkpoint is written before the validation of its step
         undo_mean(session.val, [r for r in val if r["step"] < session.steps_before], config)
         train = [row for row in train if row["step"] <= session.steps_before] + session.train
-        val = [row for row in val if row["step"] <= session.steps_before] + session.val
+        again = {
+            row["step"] for row in session.val
+        }  # the last one, if that start was cut off in it
+        val = [r for r in val if r["step"] <= session.steps_before and r["step"] not in again]
+        val += session.val
         before += session.end - session.begin
     return train, val
 
@@ -219,15 +222,11 @@ def _config(folder: Path, sessions: list[Session]) -> tuple[Config | None, tuple
 
 
 def _checkpoints(folder: Path) -> Checkpoints:
-    pointer, listed = folder / "last_checkpoint", folder / "top_checkpoints.json"
-    # the pointer is a path on the machine that trained
-    newest = folder / Path(pointer.read_text().strip()).name if pointer.is_file() else None
-    rows: list[dict[str, Any]] = json.loads(listed.read_text()) if listed.is_file() else []
-    best = _newest_first(folder.glob("best_*.pth"))
+    top = [folder / row["file"] for row in top_rows(folder) or ()]
     return Checkpoints(
-        newest if newest is not None and newest.is_file() else None,
-        tuple(best),
-        tuple(path for row in rows if (path := folder / row["file"]).is_file()),
+        newest_complete(folder),
+        tuple(complete(_newest_first(folder.glob("best_*.pth")))),
+        tuple(complete(top)),
     )
 
 

@@ -76,8 +76,9 @@ def plan_of(run: Run) -> Plan:
 
 
 def hook_options(run: Run, hook: str) -> dict[str, Any] | None:
-    """The options of a hook by its type; None where the config has none of it."""
-    return next((dict(options) for options in _hooks(run) if options.get("type") == hook), None)
+    """The options of a hook by its type, ours or MMEngine's; None where the config has none."""
+    types = (hook, f"Atomic{hook}")
+    return next((dict(options) for options in _hooks(run) if options.get("type") in types), None)
 
 
 def _hooks(run: Run) -> Iterator[dict]:

@@ -12,8 +12,10 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
 from equikpt.files import write_text
+from equikpt.work_dir import TOP_LIST, top_rows
 
-LIST_NAME = "top_checkpoints.json"
+HUB_NAME = "top_checkpoints"
+"""Of the list in a checkpoint's message hub."""
 
 
 class Kept(NamedTuple):
@@ -28,10 +30,10 @@ class Kept(NamedTuple):
 class TopKCheckpointHook(Hook):
     """Keep the ``k`` checkpoints with the best validation metric, best first in a list on disk.
 
-    ``top_checkpoints.json`` in the work dir names them with score and epoch; it is all that the
-    hook remembers, so a resumed run goes on with it. Only files on that list are ever deleted, and
-    only after the better one is whole. Weights alone are kept, those of the average where there is
-    one; ``CheckpointHook`` keeps what a run resumes from.
+    ``top_checkpoints.json`` in the work dir names them with score and epoch, and a resumed run goes
+    on with it; where it was lost, with the list that the checkpoint holds. Only files on that list
+    are ever deleted, and only after the better one is whole and listed. Weights alone are kept,
+    those of the average where there is one; ``AtomicCheckpointHook`` keeps what a run resumes from.
 
     Args:
         k: How many.
@@ -53,6 +55,17 @@ class TopKCheckpointHook(Hook):
         self.monitor = monitor
         self.rule = rule
 
+    def before_train(self, runner: Runner) -> None:
+        """Begin with an empty list, or that of the run that goes on."""
+        folder = Path(runner.work_dir)
+        rows = top_rows(folder) if runner._resume else []
+        if rows is None:
+            rows = runner.message_hub.get_info(HUB_NAME, [])
+            if rows:
+                runner.logger.warning(f"{TOP_LIST} is missing or damaged: as in the checkpoint")
+        if is_main_process() and (rows or (folder / TOP_LIST).is_file()):
+            write_list(folder, [Kept(**row) for row in rows])
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the checkpoint if it is among the best, and delete the one that it displaces."""
         metrics = metrics or {}
@@ -65,25 +78,31 @@ class TopKCheckpointHook(Hook):
         score, epoch = float(metrics[self.monitor]), int(runner.epoch)
         file = f"top_{self.monitor.replace('/', '_')}_epoch_{epoch}.pth"
         known = read_list(folder)
-        others = [kept for kept in known if kept.file != file]
-        ranked = self._ranked([*others, Kept(file, score, epoch)])[: self.k]
-        if all(kept.file != file for kept in ranked):  # also where the score is no number
-            return
-        runner.save_checkpoint(
-            str(folder),
-            filename=file,
-            save_optimizer=False,
-            save_param_scheduler=False,
-            meta=dict(epoch=runner.epoch, iter=runner.iter),
-            by_epoch=False,
-        )
-        if is_main_process():
-            write_list(folder, ranked)
-            for gone in set(known) - set(ranked):
-                if gone.file != file:
-                    (folder / gone.file).unlink(missing_ok=True)
-        place = [kept.file for kept in ranked].index(file) + 1
-        runner.logger.info(f"{file} with {self.monitor} {score:.4f} is number {place} of the best")
+        # an epoch that is validated again has one score, the new one
+        ranked = self._ranked([*(k for k in known if k.file != file), Kept(file, score, epoch)])
+        kept = ranked[: self.k]
+        is_kept = any(each.file == file for each in kept)  # never where the score is no number
+        if is_kept:
+            runner.save_checkpoint(
+                str(folder),
+                filename=file,
+                save_optimizer=False,
+                save_param_scheduler=False,
+                meta=dict(epoch=runner.epoch, iter=runner.iter),
+                by_epoch=False,
+            )
+        runner.message_hub.update_info(HUB_NAME, [each._asdict() for each in kept])
+        displaced = {each.file for each in known} - {each.file for each in kept}
+        if is_main_process() and (is_kept or displaced):
+            write_list(folder, [*kept, *(each for each in known if each.file in displaced)])
+            for gone in displaced:
+                (folder / gone).unlink(missing_ok=True)
+            write_list(folder, kept)
+        if is_kept:
+            place = [each.file for each in kept].index(file) + 1
+            runner.logger.info(
+                f"{file} with {self.monitor} {score:.4f} is number {place} of the best"
+            )
 
     def _ranked(self, checkpoints: list[Kept]) -> list[Kept]:
         """Best first, of equal ones the earlier; a score that is no number is none."""
@@ -94,14 +113,11 @@ class TopKCheckpointHook(Hook):
 
 def read_list(folder: Path) -> list[Kept]:
     """What the list in a work dir names and what is still there, best first."""
-    path = folder / LIST_NAME
-    if not path.is_file():
-        return []
-    rows = [Kept(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
-    return [kept for kept in rows if (folder / kept.file).is_file()]
+    listed = [Kept(**row) for row in top_rows(folder) or ()]
+    return [kept for kept in listed if (folder / kept.file).is_file()]
 
 
 def write_list(folder: Path, checkpoints: list[Kept]) -> None:
     """Write the list, all at once."""
     rows = [kept._asdict() for kept in checkpoints]
-    write_text(folder / LIST_NAME, json.dumps(rows, indent=1) + "\n")
+    write_text(folder / TOP_LIST, json.dumps(rows, indent=1) + "\n")
