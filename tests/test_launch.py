@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from mmengine.config import Config
 
 from equikpt import stack
@@ -8,6 +11,12 @@ from equikpt import stack
 stack.ready()
 
 from equikpt import launch  # noqa: E402
+
+
+def save_checkpoint(path: Path) -> Path:
+    """A file with the parts that a run needs to go on."""
+    torch.save({"state_dict": {}, "meta": {}, "message_hub": {}, "optimizer": {}}, path)
+    return path
 
 
 def config(work_dir) -> Config:
@@ -115,29 +124,42 @@ def test_a_used_folder_needs_a_word(tmp_path):
 
 
 def test_resume_from_a_named_checkpoint(tmp_path):
-    (tmp_path / "epoch_1.pth").touch()
+    named = save_checkpoint(tmp_path / "epoch_1.pth")
     cfg = config(tmp_path)
-    launch.set_resume(cfg, str(tmp_path / "epoch_1.pth"), overwrite=False)
+    launch.set_resume(cfg, str(named), overwrite=False)
     assert cfg.resume
-    assert cfg.load_from == str(tmp_path / "epoch_1.pth")
+    assert cfg.load_from == str(named)
     with pytest.raises(FileNotFoundError, match="epoch_2.pth"):
         launch.set_resume(cfg, str(tmp_path / "epoch_2.pth"), overwrite=False)
 
 
+def test_weights_alone_are_not_resumed_from(tmp_path):
+    torch.save({"state_dict": {}, "meta": {}}, tmp_path / "best_a_epoch_1.pth")
+    with pytest.raises(ValueError, match="has no message_hub, optimizer"):
+        launch.set_resume(config(tmp_path), str(tmp_path / "best_a_epoch_1.pth"), overwrite=False)
+
+
 def test_resume_follows_a_folder_that_was_moved(tmp_path):
-    (tmp_path / "epoch_1.pth").touch()
+    save_checkpoint(tmp_path / "epoch_1.pth")
     (tmp_path / "last_checkpoint").write_text("/gone/epoch_1.pth")
     cfg = config(tmp_path)
     launch.set_resume(cfg, "auto", overwrite=False)
     assert cfg.resume
-    assert (tmp_path / "last_checkpoint").read_text() == str(tmp_path / "epoch_1.pth")
+    assert cfg.load_from == str(tmp_path / "epoch_1.pth")
 
 
 def test_resume_without_a_checkpoint_starts_at_the_beginning(tmp_path):
+    """With the weights that the config names, which are not a run to go on with."""
     cfg = config(tmp_path)
+    cfg.load_from = "pretrained.pth"
     launch.set_resume(cfg, "auto", overwrite=False)
-    assert cfg.resume
-    assert cfg.get("load_from") is None
+    assert not cfg.resume
+    assert cfg.load_from == "pretrained.pth"
+
+
+def test_resume_and_overwrite_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match="got both"):
+        launch.set_resume(config(tmp_path), "auto", overwrite=True)
 
 
 @pytest.mark.parametrize(

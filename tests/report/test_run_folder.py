@@ -232,12 +232,23 @@ def test_checkpoints_are_those_that_are_there(tmp_path):
     listed = [dict(file=name, score=1.0, epoch=1) for name in ("top_b.pth", "gone.pth")]
     (tmp_path / "top_checkpoints.json").write_text(json.dumps(listed))
     for name in ("best_a_epoch_1.pth", "top_b.pth"):
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
+    (tmp_path / "best_a_epoch_2.pth").write_bytes(b"PK\x03\x04")  # the disk was full
     found = read_run(tmp_path).checkpoints
     assert found.newest is None
     assert [path.name for path in (*found.best, *found.top)] == ["best_a_epoch_1.pth", "top_b.pth"]
-    (tmp_path / "epoch_2.pth").touch()
+    torch.save({}, tmp_path / "epoch_2.pth")
     assert read_run(tmp_path).checkpoints.newest == tmp_path / "epoch_2.pth"
+
+
+@pytest.mark.parametrize("name", ["last_checkpoint", "top_checkpoints.json"])
+@pytest.mark.parametrize("content", ["", "\0", "{"])
+def test_a_list_that_is_damaged_does_not_keep_a_run_from_being_read(tmp_path, name, content):
+    write_start(tmp_path, [1.0])
+    (tmp_path / name).write_text(content)
+    torch.save({}, tmp_path / "epoch_2.pth")
+    found = read_run(tmp_path).checkpoints
+    assert (found.newest, found.top) == (tmp_path / "epoch_2.pth", ())
 
 
 def test_a_folder_without_a_training_is_refused_with_a_hint(tmp_path):

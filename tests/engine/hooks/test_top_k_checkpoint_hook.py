@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mmengine.logging import MessageHub
 
 from equikpt.engine.hooks.top_k_checkpoint_hook import TopKCheckpointHook, read_list
 
@@ -13,7 +14,12 @@ from equikpt.engine.hooks.top_k_checkpoint_hook import TopKCheckpointHook, read_
 def runner(tmp_path):
     """A runner whose checkpoints are files that say which epoch they are of."""
     made = SimpleNamespace(
-        work_dir=str(tmp_path), epoch=0, iter=0, logger=SimpleNamespace(info=lambda line: None)
+        work_dir=str(tmp_path),
+        epoch=0,
+        iter=0,
+        _resume=False,
+        message_hub=MessageHub("top_k"),
+        logger=SimpleNamespace(info=lambda line: None, warning=lambda line: None),
     )
 
     def save(folder: str, filename: str, **options) -> None:
@@ -67,6 +73,35 @@ def test_an_epoch_that_is_run_again_replaces_its_checkpoint(runner):
     validate(TopKCheckpointHook(k=2), runner, 0.1)
     assert listed(runner) == [2, 1]
     assert files(runner) == [1, 2]
+
+
+def test_an_epoch_that_is_run_again_and_is_no_longer_among_the_best_goes(runner):
+    validate(TopKCheckpointHook(k=2), runner, 0.5, 0.4)
+    runner.epoch = 0
+    validate(TopKCheckpointHook(k=2), runner, math.nan)
+    assert (listed(runner), files(runner)) == ([2], [2])
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[1]", '[{"file": "a.pth"}]'])
+def test_a_list_that_was_lost_is_the_one_of_the_checkpoint(runner, content):
+    validate(TopKCheckpointHook(k=2), runner, 0.2, 0.5)
+    path = Path(runner.work_dir) / "top_checkpoints.json"
+    path.unlink() if content is None else path.write_text(content)
+    runner._resume = True
+    hook = TopKCheckpointHook(k=2)
+    hook.before_train(runner)
+    assert listed(runner) == [2, 1]
+    validate(hook, runner, 0.4)
+    assert (listed(runner), files(runner)) == ([2, 3], [2, 3])
+
+
+def test_a_new_run_does_not_go_on_with_the_list_of_another(runner):
+    validate(TopKCheckpointHook(k=1), runner, 0.9)
+    hook = TopKCheckpointHook(k=1)
+    hook.before_train(runner)
+    runner.epoch = 1
+    validate(hook, runner, 0.1)
+    assert listed(runner) == [2]
 
 
 def test_foreign_files_are_never_deleted(runner):
