@@ -79,8 +79,9 @@ def train(options: TrainOptions) -> Runner:
         work_dir.lock(Path(cfg.work_dir))  # where ranks are not known yet, the checkpoint hook does
     with disk_errors_as_sentences(cfg.work_dir):
         runner = Runner.from_cfg(cfg)
-        if options.overwrite and is_main_process():
+        if options.overwrite:
             _ = runner.train_loop  # nothing is deleted for a run that does not begin
+        if options.overwrite and is_main_process():
             gone = work_dir.clear(Path(cfg.work_dir), keep=cfg.load_from)
             runner.logger.info(f"Deleted of the run that was here: {', '.join(gone) or 'nothing'}")
         runner.train()

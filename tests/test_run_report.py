@@ -8,6 +8,7 @@ import shlex
 import shutil
 
 import pytest
+import torch
 
 from equikpt import run_report
 from equikpt.launch import load_config
@@ -64,7 +65,7 @@ def test_a_run_is_tested_once(trained, run, monkeypatch):
 
     monkeypatch.setattr(run_report, "run_test", test_again)
     assert write_report(options(run)).page.read_text() == page
-    (run / "best_coco_AP_epoch_1.pth").write_bytes(b"another")
+    torch.save({}, run / "best_coco_AP_epoch_1.pth")
     with pytest.raises(AssertionError, match="tested again"):
         write_report(options(run))
 

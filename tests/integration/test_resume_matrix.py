@@ -22,7 +22,7 @@ from tests.integration.resumable import (  # noqa: E402
 )
 
 PLATEAU = [
-    dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=3),
+    dict(type="WarmupLR", start_factor=0.1, by_epoch=False, end=3),
     dict(
         type="ReduceOnPlateauLR", monitor="score", rule="greater", factor=0.1, patience=1, begin=1
     ),
@@ -36,15 +36,15 @@ SCHEDULES = {
         dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=5),
         dict(type="MultiStepLR", milestones=[3, 5], gamma=0.3, by_epoch=True),
     ],
-    "restarts": [
+    "warm-up and restarts": [
+        dict(type="WarmupLR", start_factor=0.1, by_epoch=False, end=3),
         dict(
-            type="CosineRestartLR",
-            periods=[2, 6],
-            restart_weights=[1, 1],
-            eta_min=0.001,
+            type="ChainedCosineRestartLR",
+            periods=[2.5, 5.5],
+            eta_min_ratio=0.01,
             by_epoch=True,
             convert_to_iter_based=True,
-        )
+        ),
     ],
 }
 EVENTS = ("step", "epoch saved", "validation batch", "validated", "validation saved")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from equikpt.report.run_folder import read_run
 from equikpt.report.run_state import state_of
@@ -56,7 +57,7 @@ def test_what_a_killed_run_left(tmp_path):
     scalars = start / "vis_data" / "scalars.json"
     scalars.write_text("{broken\n" + scalars.read_text())
     for name in ("best_val_loss_epoch_1.pth", "epoch_1.pth"):
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
     (tmp_path / "last_checkpoint").write_text("epoch_1.pth")
     run = read_run(tmp_path)
     lines = dict(state_lines(state_of(run, now_s=run.active_s + 7200)))
