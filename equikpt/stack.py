@@ -70,7 +70,7 @@ def ready() -> None:
     safe_load.install()
     safe_save.install()
     strict_load.install()
-    _resume_from_whole_checkpoints()
+    work_dir.install()
     _import_mmdet()
     _import_mmpose_models()
     _draw_circles_by_number()
@@ -301,23 +301,6 @@ def _draw_circles_by_number() -> None:
         return original(self, center, radius, *args, **options)
 
     OpencvBackendVisualizer.draw_circles = draw_circles
-
-
-def _resume_from_whole_checkpoints() -> None:
-    """MMEngine resumes from what ``last_checkpoint`` names, and without it starts over in silence.
-
-    Which is what MMPose's ``tools/train.py --resume`` does; our own asks the same function.
-    """
-    from mmengine.logging import print_log
-    from mmengine.runner import runner
-
-    def find_latest_checkpoint(path: str) -> str | None:
-        newest, passed_over = work_dir.newest_whole(Path(path))
-        for reason in passed_over:
-            print_log(f"Passed over: {reason}", "current")
-        return None if newest is None else str(newest)
-
-    runner.find_latest_checkpoint = find_latest_checkpoint
 
 
 def _imports(module: str) -> bool:

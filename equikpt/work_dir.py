@@ -31,6 +31,23 @@ RESUMABLE = ("state_dict", "meta", "message_hub", "optimizer")
 _locks: dict[Path, int] = {}
 
 
+def install() -> None:
+    """Have MMEngine resume from :func:`newest_whole`, as MMPose's ``tools/train.py --resume`` asks.
+
+    Its own function takes what ``last_checkpoint`` names, and without that file starts over.
+    """
+    from mmengine.logging import print_log
+    from mmengine.runner import runner
+
+    def find_latest_checkpoint(path: str) -> str | None:
+        newest, passed_over = newest_whole(Path(path))
+        for reason in passed_over:
+            print_log(f"Passed over: {reason}", "current")
+        return None if newest is None else str(newest)
+
+    runner.find_latest_checkpoint = find_latest_checkpoint
+
+
 def lock(folder: Path) -> None:
     """Keep other trainings out of a folder for as long as this process lives.
 
