@@ -24,6 +24,7 @@ from mmpose.registry import DATASETS, MODELS  # noqa: E402 - the stack comes fir
 from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.config_files import forget_pretrained  # noqa: E402
+from equikpt.models.heads.keypoint_channels import check_keypoint_channels  # noqa: E402
 from equikpt.strict_load import load_weights  # noqa: E402
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
@@ -47,7 +48,7 @@ class BoxPredictor:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model.
+        ValueError: It is of another model, or the model of other keypoints than the data set.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class BoxPredictor:
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
         self.model = _loaded(cfg, checkpoint, maps).to(device).eval()
+        check_keypoint_channels(self.model, self.metainfo)
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         self.pipeline = Compose([step for step in dataset.pipeline if step["type"] not in TARGETS])

@@ -25,6 +25,7 @@ import equikpt.engine.hooks.epoch_seed_hook  # noqa: E402
 import equikpt.engine.hooks.given_point_noise_hook  # noqa: E402
 import equikpt.engine.hooks.gradient_monitor_hook  # noqa: E402
 import equikpt.engine.hooks.group_rates_hook  # noqa: E402
+import equikpt.engine.hooks.keypoint_channels_hook  # noqa: E402
 import equikpt.engine.hooks.pipeline_switch_hook  # noqa: E402
 import equikpt.engine.hooks.prediction_sheet_hook  # noqa: E402
 import equikpt.engine.hooks.progress_bar_hook  # noqa: E402

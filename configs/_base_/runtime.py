@@ -22,6 +22,7 @@ default_hooks = dict(
     pictures=dict(type="PredictionSheetHook", interval=5, num_instances=6),
     progress_bar=dict(type="ProgressBarHook"),
     group_rates=dict(type="GroupRatesHook"),
+    keypoint_channels=dict(type="KeypointChannelsHook"),
     gradients=dict(type="GradientMonitorHook", interval=50),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(
