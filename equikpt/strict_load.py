@@ -84,7 +84,7 @@ def load_checkpoint(
     with loading(filename):
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
         if runner._resume:
-            _check_training_state(checkpoint)
+            _check_training_state(checkpoint, runner.optim_wrapper)
         checkpoint = _under_names(checkpoint, model)
         if runner._resume:
             _check_average(checkpoint)
@@ -244,13 +244,24 @@ def _under_names(checkpoint: dict, model: nn.Module) -> dict:
     return result
 
 
-def _check_training_state(checkpoint: Mapping[str, Any]) -> None:
+def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> None:
+    """See that a training can go on from a checkpoint, with the optimizer that it has now."""
     lacks = [key for key in TRAINING_STATE if not isinstance(checkpoint.get(key), Mapping)]
     if lacks:
         raise ValueError(
             f"expected in {source.get()} a checkpoint that a training can go on from, it lacks "
             f"{', '.join(lacks)}: it holds weights alone, from which a new training starts by "
-            f"load_from"
+            "load_from"
+        )
+    groups = checkpoint["optimizer"].get("param_groups"), getattr(optim_wrapper, "param_groups", 0)
+    if not all(isinstance(each, list) for each in groups):
+        return  # several optimizers, or none yet
+    theirs, ours = ([len(group["params"]) for group in each] for each in groups)
+    if theirs != ours:
+        raise ValueError(
+            f"expected in {source.get()} an optimizer of {sum(ours)} tensors in {len(ours)} param "
+            f"groups as this config has it, found {sum(theirs)} in {len(theirs)}: resume with the "
+            "config of that training, or start a new one by load_from"
         )
 
 
@@ -268,7 +279,7 @@ def _check_average(checkpoint: Mapping[str, Any]) -> None:
     if unequal:
         raise ValueError(
             f"expected in {source.get()} the running average of each of {len(state)} tensors, "
-            f"{len(unequal)} have none or one of another shape ({', '.join(unequal[:SHOWN])}); "
+            f"not for {len(unequal)} or in another shape ({', '.join(unequal[:SHOWN])}); "
             "resume from another checkpoint of the same training"
         )
 

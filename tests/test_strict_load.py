@@ -259,8 +259,24 @@ def test_a_training_goes_on_from_no_half_checkpoint(trained, tmp_path):
     with pytest.raises(ValueError, match="lacks meta, message_hub, optimizer: .*load_from"):
         resumed(state, tmp_path)
     average = prefixed(without(state, "backbone.conv1"), "module.")
-    with pytest.raises(ValueError, match=r"1 have none .*backbone\.conv1\.weight"):
+    with pytest.raises(ValueError, match=r"not for 1 .*backbone\.conv1\.weight"):
         resumed(training_state(state, average), tmp_path)
+
+
+def test_a_training_goes_on_with_the_optimizer_it_had(trained, tmp_path):
+    parameters = list(trained.parameters())
+    saved = torch.optim.SGD(parameters[1:], lr=0.1).state_dict()
+    checkpoint = training_state(trained.state_dict(), None, optimizer=saved)
+    torch.save(checkpoint, tmp_path / "epoch_1.pth")
+    runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
+    runner.optim_wrapper = torch.optim.SGD(parameters, lr=0.1)
+    count = len(parameters)
+    with pytest.raises(
+        ValueError, match=rf"{count} tensors in 1 .* found {count - 1} in 1: resume"
+    ):
+        runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+    runner.optim_wrapper = torch.optim.SGD(parameters[1:], lr=0.1)
+    runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
 
 
 # --- pretrained initialisation ---
