@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equikpt.checkpoint_weights import fit_names
 from equikpt.safe_load import load_from_local
 
 PACKAGED = {
@@ -82,6 +83,7 @@ def fitting_weights(path: str, model: nn.Module, model_name: str) -> dict[str, T
         if isinstance(state.get(key), Mapping):
             state = state[key]
             break
+    state = fit_names(state, model.state_dict())
     if "_conv_stem.weight" in state:
         state = from_efficientnet_pytorch(state, model)
     wanted = model.state_dict()
