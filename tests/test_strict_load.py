@@ -271,9 +271,7 @@ def test_a_training_goes_on_with_the_optimizer_it_had(trained, tmp_path):
     runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
     runner.optim_wrapper = torch.optim.SGD(parameters, lr=0.1)
     count = len(parameters)
-    with pytest.raises(
-        ValueError, match=rf"{count} tensors in 1 .* found {count - 1} in 1:"
-    ):
+    with pytest.raises(ValueError, match=rf"{count} tensors in 1 .* found {count - 1} in 1:"):
         runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
     runner.optim_wrapper = torch.optim.SGD(parameters[1:], lr=0.1)
     runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
