@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
             "need no mapping.\nThe mapping is a YAML file:\n"
             "  mapping: {nose: nose, l_knee: l_knee, r_knee: r_knee}   # source: target\n"
             "  keypoints: [poll, nose, l_knee, r_knee]   # in file order, where it has no names\n"
-            "  flip_idx: [0, 1, 3, 2]   # only where names do not tell left from right\n"
+            "  flip_idx: [0, 1, 3, 2]   # where neither names nor targets tell the sides\n"
             "  classes: [horse]   # only where the source has several\n"
             f"or one of these:\n{schemes}\n\n"
             "Output of --to horse26, p1p2, coco17 and coco (the source's own keypoints):\n"

@@ -23,10 +23,11 @@ MAPPING = (
 def yolo(tmp_path: Path) -> Path:
     """Two pictures with three points each."""
     root = tmp_path / "yolo"
+    rng = np.random.default_rng(0)
     for split in ("train", "valid"):
         (root / split / "images").mkdir(parents=True)
         (root / split / "labels").mkdir()
-        pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
         cv2.imwrite(str(root / split / "images" / f"{split}.jpg"), pixels)
         label = root / split / "labels" / f"{split}.txt"
         label.write_text("0 0.5 0.5 0.8 0.8 0.2 0.2 2 0.4 0.8 2 0.6 0.8 1\n")

@@ -92,7 +92,7 @@ FORMATS: dict[str, Format] = {
         read=f"{_HERE}.deeplabcut:read",
         write=f"{_HERE}.deeplabcut_writer:write",
         scores=True,
-        remark="the labeller's name goes",
+        remark="the labeller's name and unique body parts go",
     ),
     "sleap": Format(
         "SLEAP .slp (needs sleap-io)",

@@ -60,6 +60,9 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
             width, height = measured.get(picture, (0, 0))
             listed.append(LabelledImage(picture, width, height, tuple(instances), name))
     dataset.splits[UNSPLIT] = listed
+    halves = sum(_num_halves(table, dataset.keypoints) for table in tables.values())
+    if halves:
+        notes.append(f"{halves} points with one coordinate of the two are read as not labelled")
     bare = [image.file_name for image in listed if not image.instances]
     if bare:
         notes.append(f"pictures without a labelled point ({named(bare)})")
@@ -108,6 +111,14 @@ def _without_unique_parts(table: pd.DataFrame, path: Path, notes: list[str]) -> 
     kept = table.loc[:, ~unique]
     kept.columns = kept.columns.remove_unused_levels()
     return kept
+
+
+def _num_halves(table: pd.DataFrame, names: tuple[str, ...]) -> int:
+    """Points of the named parts that have an x without a y, or a y without an x."""
+    coords = table.columns.get_level_values("coords")
+    chosen = table.columns.get_level_values("bodyparts").isin(names)
+    x, y = (table.loc[:, chosen & (coords == coord)].droplevel("coords", axis=1) for coord in "xy")
+    return int((x.notna() != y.reindex(columns=x.columns).notna()).to_numpy().sum())
 
 
 def _joined(index: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,13 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         raise ValueError(f"{source} has no labelled instance; label some, or accept predictions")
     paths = _pictures([frame for frame in frames if _has_pictures(frame.video)], source, images)
     sizes = sizes_px(path for path, _ in paths.values())
-    films = {id(video): _Film(video, number, source, images)
-             for number, video in enumerate(labels.videos)}  # fmt: skip
+    labelled: dict[int, list[int]] = defaultdict(list)
+    for frame in frames:
+        labelled[id(frame.video)].append(frame.frame_idx)
+    films = {
+        id(video): _Film(video, number, labelled[id(video)], source, images)
+        for number, video in enumerate(labels.videos)
+    }
     listed = []
     for frame in frames:
         instances = tuple(_instance(item, dataset.keypoints) for item in frame.user_instances)
@@ -119,17 +125,21 @@ def _parts(path: str) -> list[str]:
 
 
 class _Film:
-    """A film, opened with its first labelled frame, or with none where it is not there.
+    """A film, which may not be there.
 
     Args:
         video: Of sleap-io.
         number: In the project.
+        labelled: Its frames that are read: the first and the last before anything is written.
         source: The project.
         images: Folder of the films, if not that of the project.
     """
 
-    def __init__(self, video: Any, number: int, source: Path, images: Path | None) -> None:
+    def __init__(
+        self, video: Any, number: int, labelled: Sequence[int], source: Path, images: Path | None
+    ) -> None:
         self._video, self._number, self._source = video, number, source
+        self._labelled = labelled
         self._path = Path() if _has_pictures(video) else self._find(Path(video.filename), images)
         self._shape: tuple[int, ...] | None = None
 
@@ -144,6 +154,7 @@ class _Film:
             stated = self._video.shape or (0, 0, 0, 0)  # frames, height, width, channels
             return LabelledImage(self._path, stated[2], stated[1], instances, name)
         if self._shape is None:
+            self.read(max(self._labelled))
             self._shape = self.read(index).shape
         height, width = self._shape[:2]
         place = self._path.with_name(name)

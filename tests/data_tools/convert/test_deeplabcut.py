@@ -59,7 +59,10 @@ def test_cells_become_points(project):
     assert (instance.box_px, instance.scores) == (None, None)
     assert second.instances == ()
     np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
-    assert dataset.notes == ["pictures without a labelled point (labeled-data/film/b.png)"]
+    assert dataset.notes == [
+        "1 points with one coordinate of the two are read as not labelled",
+        "pictures without a labelled point (labeled-data/film/b.png)",
+    ]
 
 
 def test_individuals_are_animals_and_the_path_may_have_three_columns(project):

@@ -171,7 +171,7 @@ def test_every_film_opens_before_anything_is_written(tmp_path, film, damage):
     if damage == "not a film":
         bad.write_bytes(b"no film")
     else:
-        path = save(tmp_path / "b.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (99,)))
+        path = save(tmp_path / "b.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 99)))
     with pytest.raises(ValueError, match=r"frame \d+ of .*bad.avi, which .* cannot be read"):
         convert("sleap", path, tmp_path / "out", target_name="coco")
     assert not (tmp_path / "out").exists()
