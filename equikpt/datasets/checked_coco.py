@@ -19,7 +19,7 @@ from equikpt.datasets import coco_checks, image_checks
 from equikpt.datasets.box_checks import check_boxes
 from equikpt.datasets.coco_checks import Finding, named
 from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.detections import check_detections
+from equikpt.datasets.detections import USED_CATEGORY, check_detections
 
 LISTED_MISSING = 10
 
@@ -141,7 +141,8 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         self._settle(coco_checks.check_coco(content, names, needs_area=self.area_from_bbox is None))
         self._settle(check_boxes(content))
         if self.bbox_file:
-            check_detections(self.bbox_file, {row["id"] for row in content["images"]})
+            ids = {row["id"] for row in content["images"]}
+            self._detections = check_detections(self.bbox_file, ids)
         self._complete(content)
         content = self._without_missing(content)
         self._settle(image_checks.check_images(self._listed(content), self.check_images))
@@ -149,6 +150,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         data_list = super().load_data_list()
         if self.bbox_file:
             self._write_ground_truth()
+            del self._detections
         del self._content
         if not data_list:
             raise ValueError(
@@ -195,15 +197,34 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         return instances, images
 
     def _load_detection_results(self) -> list[dict]:
-        """Detected boxes on the pictures that exist."""
-        present = {image["id"] for image in self._content["images"]}
-        detections = [
-            info for info in super()._load_detection_results() if info["img_id"] in present
-        ]
-        for info in detections:
-            # A detection has no labels; MMPose calls its dummy points visible, so this says seen.
-            info["keypoints_visibility"] = np.full(info["keypoints_visible"].shape, 2, np.uint8)
-        return detections
+        """Detected boxes on the pictures that exist; the base class would read both files anew.
+
+        They have no labels. MMPose calls their dummy points visible, so this says seen.
+        """
+        self._metainfo["CLASSES"] = self._content["categories"]
+        images = {image["id"]: image for image in self._content["images"]}
+        num_keypoints = self.metainfo["num_keypoints"]
+        infos = []
+        used = [row for row in self._detections if row["category_id"] == USED_CATEGORY]
+        for number, row in enumerate(used):
+            image = images.get(row["image_id"])
+            if image is None:
+                continue
+            x, y, width, height = row["bbox"]
+            infos.append(
+                dict(
+                    img_id=image["id"],
+                    img_path=os.path.join(self.data_prefix["img"], image["file_name"]),
+                    img_shape=(image["height"], image["width"]),
+                    bbox=np.array([[x, y, x + width, y + height]], np.float32),
+                    bbox_score=np.array([row["score"]], np.float32),
+                    keypoints=np.zeros((1, num_keypoints, 2), np.float32),
+                    keypoints_visible=np.ones((1, num_keypoints), np.float32),
+                    keypoints_visibility=np.full((1, num_keypoints), 2, np.uint8),
+                    id=number,
+                )
+            )
+        return infos
 
     def _settle(self, findings: list[Finding]) -> None:
         """Stop at fatal findings, all in one message, and log the others."""

@@ -10,11 +10,11 @@ from equikpt.datasets.coco_rows import AnnotationRow
 from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 USED_CATEGORY = 1
-"""MMPose reads only boxes of this category from a detection file."""
+"""As in MMPose, only boxes of this category are used from a detection file."""
 
 
-def check_detections(path: str | Path, image_ids: Collection[int]) -> None:
-    """Refuse a detection file that MMPose could not read or would read as empty.
+def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]:
+    """Read a detection file, unless its boxes could not be used.
 
     Args:
         path: JSON list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``.
@@ -51,6 +51,7 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> None:
             f"none of the {len(rows)} rows of detection file {path} has category_id "
             f"{USED_CATEGORY}, the only one that MMPose reads; write the horses as that category"
         )
+    return rows
 
 
 def _is_detection(row: dict) -> bool:
