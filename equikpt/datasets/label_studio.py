@@ -191,7 +191,7 @@ def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
 
 def stated_size(region: dict) -> tuple[int, int] | None:
     """Width and height in px that a region states of its picture, None where it does not."""
-    size = region.get("original_width"), region.get("original_height")
+    size = [region.get(side) or 0 for side in ("original_width", "original_height")]
     if not all(is_number(length) and length >= 1 for length in size):
         return None
     return round(size[0]), round(size[1])
