@@ -38,6 +38,9 @@ A network of another width shares its stem, a few tensors in a hundred.
 TRAINING_STATE = ("meta", "message_hub", "optimizer")
 """What a checkpoint must have beside weights for a training to go on from it."""
 
+SCHEDULE_KEYS = ("begin", "end", "T_max", "periods", "milestones", "step_size", "patience")
+"""Options of a scheduler, which a checkpoint's state would put back without a word."""
+
 
 def install() -> None:
     """Make every loader of MMEngine and MMPose a strict one."""
@@ -85,6 +88,7 @@ def load_checkpoint(
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
         if runner._resume:
             _check_training_state(checkpoint, runner.optim_wrapper)
+            _check_schedule(checkpoint, runner.param_schedulers)
         checkpoint = _under_names(checkpoint, model)
         if runner._resume:
             _check_average(checkpoint)
@@ -262,6 +266,29 @@ def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> 
             f"expected in {source.get()} an optimizer of {sum(ours)} tensors in {len(ours)} param "
             f"groups as this config has it, found {sum(theirs)} in {len(theirs)}: resume with the "
             "config of that training, or start a new one by load_from"
+        )
+
+
+def _check_schedule(checkpoint: Mapping[str, Any], schedulers: Any) -> None:
+    """See that a training goes on by the schedule that it began with."""
+    states = checkpoint.get("param_schedulers")
+    is_built = isinstance(schedulers, list) and all(hasattr(s, "last_step") for s in schedulers)
+    if not isinstance(states, list) or not is_built:
+        return  # of several optimizers, or a test
+    kinds = ", ".join(type(each).__name__ for each in schedulers)
+    unequal = [] if len(states) == len(schedulers) else [f"{len(states)} schedulers for {kinds}"]
+    for scheduler, state in zip(schedulers, states, strict=False):
+        ours = {key: vars(scheduler)[key] for key in SCHEDULE_KEYS if key in vars(scheduler)}
+        unequal += [
+            f"{type(scheduler).__name__}.{key} {state.get(key)} instead of {value}"
+            for key, value in ours.items()
+            if state.get(key) != value
+        ]
+    if unequal:
+        raise ValueError(
+            f"expected in {source.get()} the schedule of this config, found another "
+            f"({'; '.join(unequal[:SHOWN])}): epochs, batch size and number of images belong to a "
+            "training; resume with those that it began with, or start a new one by load_from"
         )
 
 

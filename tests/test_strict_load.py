@@ -277,6 +277,28 @@ def test_a_training_goes_on_with_the_optimizer_it_had(trained, tmp_path):
     runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
 
 
+@pytest.mark.parametrize(
+    ("length", "told"), [(10, None), (20, r"CosineAnnealingLR\.end 10 instead of 20")], ids=str
+)
+def test_a_training_goes_on_by_the_schedule_it_had(trained, tmp_path, length, told):
+    from mmengine.optim import CosineAnnealingLR
+
+    def schedule(end: int) -> list:
+        optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
+        return [CosineAnnealingLR(optimizer, T_max=end, begin=0, end=end)]
+
+    states = [each.state_dict() for each in schedule(10)]
+    checkpoint = training_state(trained.state_dict(), None, param_schedulers=states)
+    torch.save(checkpoint, tmp_path / "epoch_1.pth")
+    runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
+    runner.param_schedulers = schedule(length)
+    if told is None:
+        runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+    else:
+        with pytest.raises(ValueError, match=told):
+            runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+
+
 # --- pretrained initialisation ---
 
 
