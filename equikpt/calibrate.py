@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from equikpt import stack
 
 stack.ready()
 
 from equikpt.datasets.film import dicom_spacing_mm, is_dicom, read_film  # noqa: E402
+from equikpt.datasets.image_batch import each_image  # noqa: E402
 from equikpt.datasets.image_checks import loaded_size_px  # noqa: E402
+from equikpt.datasets.image_decoding import ImageError  # noqa: E402
 from equikpt.datasets.p1p2 import P1P2Dataset  # noqa: E402
-from equikpt.files import write_text  # noqa: E402
 from equikpt.ruler_finder import RulerFinder  # noqa: E402
 
 SPACING_TOLERANCE = 0.2
@@ -47,7 +46,7 @@ class Scale:
 
     Args:
         film: Path as given.
-        mm_per_px: Of the film; None where it is refused.
+        mm_per_px: Of the film; None where it is refused or could not be read.
         confidence: Lower score of the two marks, 0 to 1.
         refused: Why there is no scale; empty where there is one.
         distance_px: Between the marks.
@@ -56,6 +55,7 @@ class Scale:
         p1_y: See ``p1_x``.
         p2_x: Upper mark.
         p2_y: See ``p2_x``.
+        is_read: False for a file that is no film, with the reason in ``refused``.
     """
 
     film: str
@@ -68,6 +68,7 @@ class Scale:
     p1_y: float
     p2_x: float
     p2_y: float
+    is_read: bool = True
 
 
 def plausible_from(
@@ -156,16 +157,19 @@ def calibrate(
         ruler_mm: Distance of the marks in mm.
         plausible: Limits.
     """
-    for film in films:
+
+    def measure(film: str) -> Scale:
+        picture = read_film(film)
         try:
-            picture = read_film(film)
             spacing = dicom_spacing_mm(film) if is_dicom(film) else None
-        except (OSError, ValueError) as error:
-            nothing = (math.nan,) * 6
-            yield Scale(film, None, 0.0, " ".join(str(error).split()), *nothing)
-            continue
+        except ValueError as error:  # a px that is no square
+            raise ImageError(str(error)) from error
         marks, scores = finder(picture)
-        yield judge(film, marks, scores, picture.shape[0], ruler_mm, plausible, spacing)
+        return judge(film, marks, scores, picture.shape[0], ruler_mm, plausible, spacing)
+
+    for film, scale, problem in each_image(films, measure):
+        nothing = (math.nan,) * 6
+        yield scale or Scale(film, None, 0.0, problem, *nothing, is_read=False)
 
 
 def check_options(ruler_mm: float, labels: Path | None, images: Path | None) -> None:
@@ -185,20 +189,6 @@ def format_scale(scale: Scale) -> str:
     if scale.mm_per_px is None:
         return f"{scale.film}: refused, {scale.refused}"
     return f"{scale.film}: {scale.mm_per_px:.5f} mm/px, confidence {scale.confidence:.2f}"
-
-
-def write_scales(scales: Sequence[Scale], as_json: Path, as_csv: Path) -> None:
-    """Write the results twice; numbers that are not finite are null in JSON, empty in CSV."""
-    rows = [
-        {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(scale).items()
-        }
-        for scale in scales
-    ]
-    write_text(as_json, json.dumps(rows, indent=1) + "\n")
-    names = [field.name for field in fields(Scale)]
-    write_text(as_csv, pd.DataFrame(rows, columns=names).to_csv(index=False, float_format="%.6g"))
 
 
 def _angle_deg(p1: np.ndarray, p2: np.ndarray) -> float:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.config import Config
 
 from equikpt.box_predictor import BoxPredictor, whole_picture
+from equikpt.datasets.image_batch import each_image
 from equikpt.datasets.picture import read_picture
-from equikpt.files import write_bytes, write_text
+from equikpt.predictions.pictures import write_picture
 from equikpt.visualize import draw_sequence
 
 
@@ -87,26 +86,24 @@ def count(
         predictor: From :func:`load`.
         folder: Where each picture is written again with its points; None writes none.
     """
-    for path in pictures:
-        try:
-            picture = read_picture(path)
-        except OSError as error:
-            yield Count(path, None, None, [], [], False, " ".join(str(error).split()))
-            continue
-        (found,) = predictor(picture, [whole_picture(picture)])
-        points, scores = found.keypoints[0], found.keypoint_scores[0]
-        if folder is not None:
-            drawn = draw_sequence(picture, points, scores)
-            encoded = cv2.imencode(".jpg", drawn)[1]
-            write_bytes(drawn_path(path, folder), encoded.tobytes())
-        yield Count(
-            path,
-            len(points),
-            found.number_interval[0].tolist(),
-            np.round(points, 1).tolist(),
-            np.round(scores, 3).tolist(),
-            complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
-        )
+    for path, found, problem in each_image(pictures, lambda path: _count(path, predictor, folder)):
+        yield Count(path, None, None, [], [], False, problem) if found is None else found
+
+
+def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
+    picture = read_picture(path)
+    (found,) = predictor(picture, [whole_picture(picture)])
+    points, scores = found.keypoints[0], found.keypoint_scores[0]
+    if folder is not None:
+        write_picture(drawn_path(path, folder), draw_sequence(picture, points, scores))
+    return Count(
+        path,
+        len(points),
+        found.number_interval[0].tolist(),
+        np.round(points, 1).tolist(),
+        np.round(scores, 3).tolist(),
+        complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
+    )
 
 
 def format_count(found: Count) -> str:
@@ -117,8 +114,3 @@ def format_count(found: Count) -> str:
         return f"{found.picture}: {found.count} or more: stopped at the most points of the config"
     least, most = found.interval or (found.count, found.count)
     return f"{found.picture}: {found.count} ({least} to {most})"
-
-
-def write_counts(counts: Sequence[Count], path: Path) -> None:
-    """Write all as JSON."""
-    write_text(path, json.dumps([asdict(each) for each in counts], indent=1) + "\n")

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 import math
 
+import cv2
 import numpy as np
-import pandas as pd
 import pytest
 
-from equikpt.calibrate import Plausible, judge, plausible_from, write_scales
+from equikpt.calibrate import Plausible, calibrate, judge, plausible_from
 
 UPRIGHT = np.array([[100.0, 200.0], [100.0, 160.0]])  # 40 px
 LIMITS = Plausible(distance=(0.05, 0.2), angle_deg=(60, 120), score=0.5)
@@ -55,14 +54,13 @@ def test_a_labelled_set_says_what_is_plausible(sample_films):
     assert limits.score == 0.4
 
 
-def test_a_refused_film_is_null_in_json_and_empty_in_csv(tmp_path):
-    lost = judged(marks=np.full((2, 2), math.nan))
-    write_scales([judged(), lost], tmp_path / "s.json", tmp_path / "s.csv")
-    first, second = json.loads((tmp_path / "s.json").read_text())
-    assert first["mm_per_px"] == 0.25
-    assert second["mm_per_px"] is None
-    assert second["p1_x"] is None
-    assert second["refused"]
-    table = pd.read_csv(tmp_path / "s.csv")
-    assert table["mm_per_px"].tolist()[0] == 0.25
-    assert table["mm_per_px"].isna().tolist() == [False, True]
+def test_a_film_that_cannot_be_read_ends_no_batch(tmp_path):
+    good, broken = tmp_path / "good.png", tmp_path / "broken.png"
+    cv2.imwrite(str(good), np.zeros((400, 300), np.uint8))
+    broken.write_text("no picture")
+    films = [str(path) for path in (broken, tmp_path / "absent.dcm", good)]
+    lost, absent, scale = calibrate(films, lambda film: (UPRIGHT, np.ones(2)), 10.0, LIMITS)
+    assert (lost.is_read, absent.is_read, scale.is_read) == (False, False, True)
+    assert "none of JPEG" in lost.refused
+    assert math.isnan(lost.p1_x)
+    assert scale.mm_per_px == pytest.approx(0.25)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import cv2
@@ -9,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from equikpt.count import count, drawn_paths, format_count, load, write_counts
+from equikpt.count import count, drawn_paths, format_count, load
 
 
 class Predictor:
@@ -80,14 +79,6 @@ def test_pictures_are_written_with_their_points(pictures, tmp_path):
     assert [picture.shape for picture in drawn] == [(40, 30, 3)] * 2
     assert (drawn[0] != drawn[1]).any()
     assert cv2.imread(pictures[0]).max() == 255  # the picture itself is as it was
-
-
-def test_the_json_reads_back(pictures, tmp_path):
-    found = list(count(pictures, Predictor()))
-    write_counts(found, tmp_path / "counts.json")
-    rows = json.loads((tmp_path / "counts.json").read_text())
-    assert [row["count"] for row in rows] == [2, 0, 3, None, None]
-    assert rows[0]["points"] == [[3, 4], [7, 9]]
 
 
 def test_pictures_of_one_name_are_refused(tmp_path):

@@ -1,12 +1,13 @@
 """Find the scale of films: mm per px with a confidence, or the reason why there is none.
 
-Exit code 0: every film has a scale; 1: some were refused; 2: wrong input.
+Each result is written as it comes. Exit code 0: every film has a scale; 1: some were refused or
+could not be read, which are named at the end; 2: wrong input.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from equikpt.cli import add_max_megapixels
@@ -78,27 +79,22 @@ def main(argv: list[str] | None = None) -> int:
 
     from equikpt.calibrate import (
         Plausible,
+        Scale,
         calibrate,
         check_options,
         format_scale,
         plausible_from,
-        write_scales,
     )
+    from equikpt.datasets.image_batch import failures
     from equikpt.files import refuse_existing
     from equikpt.launch import load_config
     from equikpt.ruler_finder import RulerFinder
+    from equikpt.table_files import CsvTable, JsonTable
 
     targets = [args.out / "scales.json", args.out / "scales.csv"]
     for target in targets:
         refuse_existing(target, args.overwrite)
     check_options(args.ruler_mm, args.labels, args.images)
-    finder = RulerFinder.load(
-        load_config(args.config),
-        args.checkpoint,
-        load_config(args.refine_config) if args.refine else None,
-        args.refine,
-        args.device,
-    )
     plausible = Plausible(score=args.score)
     if args.labels:
         plausible = plausible_from(args.labels, args.images, args.score)
@@ -106,12 +102,28 @@ def main(argv: list[str] | None = None) -> int:
         plausible = replace(plausible, distance=tuple(part / 100 for part in args.distance))
     if args.angle:
         plausible = replace(plausible, angle_deg=tuple(args.angle))
-    found = calibrate(args.films, finder, args.ruler_mm, plausible)
-    scales = list(tqdm(found, total=len(args.films), unit="film", disable=None))
-    write_scales(scales, *targets)
-    print("\n".join(map(format_scale, scales)))
-    print(f"written: {targets[0]}, {targets[1]}")
-    return int(any(scale.refused for scale in scales))
+    columns = [field.name for field in fields(Scale)]
+    problems, refused = [], 0
+    with JsonTable(targets[0]) as as_json, CsvTable(targets[1], columns) as as_csv:
+        finder = RulerFinder.load(
+            load_config(args.config),
+            args.checkpoint,
+            load_config(args.refine_config) if args.refine else None,
+            args.refine,
+            args.device,
+        )
+        found = calibrate(args.films, finder, args.ruler_mm, plausible)
+        for scale in tqdm(found, total=len(args.films), unit="film", disable=None):
+            as_json.add(asdict(scale))
+            as_csv.add(asdict(scale))
+            refused += bool(scale.refused)
+            if scale.is_read:
+                tqdm.write(format_scale(scale))
+            else:
+                problems.append(f"{scale.film}: {scale.refused}")
+    written = f"written: {targets[0]}, {targets[1]}"
+    print("\n".join([*failures(problems, len(args.films)), written]))
+    return int(refused > 0)
 
 
 if __name__ == "__main__":

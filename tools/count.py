@@ -1,6 +1,7 @@
 """Count the things in pictures by pointing at one after another.
 
-Exit code 0: every picture has a count; 1: some could not be read; 2: wrong input.
+Each result is written as it comes. Exit code 0: every picture has a count; 1: some could not be
+read, which are named at the end; 2: wrong input.
 """
 
 from __future__ import annotations
@@ -36,23 +37,32 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    from dataclasses import asdict
+
     from tqdm import tqdm
 
-    from equikpt.count import count, drawn_paths, format_count, load, write_counts
+    from equikpt.count import count, drawn_paths, format_count, load
+    from equikpt.datasets.image_batch import failures
     from equikpt.files import refuse_existing
     from equikpt.launch import load_config
+    from equikpt.table_files import JsonTable
 
     folder = None if args.no_pictures else args.out
     result = args.out / "counts.json"
     for target in (result, *(drawn_paths(args.images, folder) if folder else ())):
         refuse_existing(target, args.overwrite)
-    predictor = load(load_config(args.config), args.checkpoint, args.device)
-    found = count(args.images, predictor, folder)
-    counts = list(tqdm(found, total=len(args.images), unit="picture", disable=None))
-    write_counts(counts, result)
-    print("\n".join(map(format_count, counts)))
-    print(f"written: {result}")
-    return int(any(each.count is None for each in counts))
+    problems = []
+    with JsonTable(result) as table:
+        predictor = load(load_config(args.config), args.checkpoint, args.device)
+        found = count(args.images, predictor, folder)
+        for each in tqdm(found, total=len(args.images), unit="picture", disable=None):
+            table.add(asdict(each))
+            if each.problem:
+                problems.append(f"{each.picture}: {each.problem}")
+            else:
+                tqdm.write(format_count(each))
+    print("\n".join([*failures(problems, len(args.images), "counted"), f"written: {result}"]))
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

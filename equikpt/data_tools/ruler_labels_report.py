@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from equikpt.data_tools.ruler_labels import Film
 from equikpt.datasets.film import read_film
 from equikpt.files import write_bytes, write_text
 from equikpt.metainfo.p1p2 import MARKS
+from equikpt.table_files import csv_text
 from equikpt.visualize import contact_sheet, zoom_in
 
 COLUMNS = (
@@ -49,13 +48,11 @@ def summary(films: Sequence[Film]) -> list[str]:
 
 def to_csv(suspects: Sequence[Film]) -> str:
     """The suspects as CSV, in their order."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    rows: list[Sequence] = [COLUMNS]
     for film in suspects:
         points = film.task.points if film.task else {}
         firsts = [points[name][0] if points.get(name) else ("", "") for name in MARKS]
-        writer.writerow(
+        rows.append(
             [
                 film.name,
                 film.task.number if film.task else "",
@@ -66,7 +63,7 @@ def to_csv(suspects: Sequence[Film]) -> str:
                 *(value for point in firsts for value in point),
             ]
         )
-    return text.getvalue()
+    return csv_text(rows)
 
 
 def write_report(suspects: Sequence[Film], folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from mmpose.registry import DATASETS
 from equikpt.datasets.coco_checks import named
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.metainfo.p1p2 import MARKS
+from equikpt.table_files import text_of_cell
 
 
 def square_around(place: np.ndarray, side_px: float) -> np.ndarray:
@@ -129,4 +130,4 @@ def _read_marks(path: Path) -> dict[str, np.ndarray]:
             "are not there; give the CSV of tools/test.py --report"
         )
     places = table[columns].to_numpy(float).reshape(-1, len(MARKS), 2)
-    return dict(zip(table["film"].astype(str), places, strict=True))
+    return dict(zip(table["film"].astype(str).map(text_of_cell), places, strict=True))

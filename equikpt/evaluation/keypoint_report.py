@@ -24,6 +24,7 @@ from equikpt.evaluation.keypoint_measures import (
     without_intervals,
 )
 from equikpt.files import write_text
+from equikpt.table_files import frame_text
 
 VISIBILITIES = {"hidden": 1, "seen": 2}
 SUFFIXES = (".csv", ".json")
@@ -187,8 +188,8 @@ class KeypointReport(BaseMetric):
                 f"keypoint report\n{format_table(whole)}\n\n{format_table(summary)}"
             )
         if self.out_file:
-            write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
+            write_text(Path(self.out_file), frame_text(self.table))
         if self.parts_file and self.parts_file.endswith(".json"):
             write_text(Path(self.parts_file), self.parts.to_json(orient="records", indent=1))
         elif self.parts_file:
-            write_text(Path(self.parts_file), self.parts.to_csv(index=False, float_format="%.6g"))
+            write_text(Path(self.parts_file), frame_text(self.parts))

@@ -20,6 +20,7 @@ from equikpt.evaluation.ruler_errors import (
 )
 from equikpt.files import write_text
 from equikpt.metainfo.p1p2 import MARKS
+from equikpt.table_files import frame_text
 
 WITHIN_PX = (2.0, 5.0, 10.0)
 WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
@@ -192,7 +193,7 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
 
 def films_csv(table: pd.DataFrame) -> str:
     """The table of :class:`LandmarkError` as CSV, six digits a number."""
-    return table.to_csv(index=False, float_format="%.6g")
+    return frame_text(table)
 
 
 def format_summary(metrics: dict[str, float]) -> str:

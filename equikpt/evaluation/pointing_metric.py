@@ -13,6 +13,7 @@ from mmpose.registry import METRICS
 
 from equikpt.evaluation.point_matching import duplicates, everything_found, match
 from equikpt.files import write_text
+from equikpt.table_files import frame_text
 
 
 @METRICS.register_module()
@@ -96,7 +97,7 @@ class PointingMetric(BaseMetric):
         if self.log_table:
             MMLogger.get_current_instance().info(f"pointing\n{format_summary(metrics)}")
         if self.out_file:
-            write_text(Path(self.out_file), self.table.to_csv(index=False, float_format="%.6g"))
+            write_text(Path(self.out_file), frame_text(self.table))
         return metrics
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from equikpt.apis.instance import Instance
 from equikpt.apis.predictor import Predictor
 from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES
-from equikpt.datasets.image_decoding import is_dicom
+from equikpt.datasets.image_batch import each_image
+from equikpt.datasets.image_decoding import ImageError, is_dicom
 from equikpt.files import write_bytes
 from equikpt.predictions.boxes import BoxSource
 from equikpt.predictions.drawing import Look, draw
@@ -35,7 +36,7 @@ class Shown:
         path: Of the picture.
         instances: Found in it.
         drawn: (H, W, 3) uint8, BGR; None where the picture cannot be read.
-        problem: Why; empty where there is none.
+        problem: Why, with the path; empty where there is none.
     """
 
     path: Path
@@ -63,36 +64,34 @@ def show(
         labels: For ``look.truth``.
     """
     remaining = iter(pictures)
+    truths = labels if look.truth else None
     while chunk := list(islice(remaining, predictor.batch_size)):
-        read = [_read(path, predictor, boxes, labels if look.truth else None) for path in chunk]
-        sound = [each for each in read if not isinstance(each, Shown)]
-        found = predictor.stream((each.picture, each.boxes) for each in sound)
-        for each in read:
-            if isinstance(each, Shown):
-                yield each
+        read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, truths)))
+        whole = [each for _, each, _ in read if each is not None]
+        found = predictor.stream((each.picture, each.boxes) for each in whole)
+        for path, each, problem in read:
+            if each is None:
+                yield Shown(path, [], None, f"{path}: {problem}")
                 continue
             instances = next(found)
             drawn = draw(each.picture, instances, predictor.metainfo, look, each.truth)
-            yield Shown(each.path, instances, drawn)
+            yield Shown(path, instances, drawn)
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    path: Path
     picture: np.ndarray
     boxes: np.ndarray | None
     truth: Truth | None
 
 
-def _read(
-    path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None
-) -> _Read | Shown:
+def _read(path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None) -> _Read:
+    picture = predictor.read(path)
     try:
-        picture = predictor.read(path)
         truth = None if labels is None else labels.of(path)
-        return _Read(path, picture, boxes(path, picture), truth)
-    except (OSError, ValueError) as error:
-        return Shown(path, [], None, " ".join(str(error).split()))
+        return _Read(picture, boxes(path, picture), truth)
+    except ValueError as error:  # the labels do not know the picture
+        raise ImageError(str(error)) from error
 
 
 def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
@@ -151,8 +150,19 @@ def drawn_paths(pictures: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture in the format of the path's suffix."""
-    write_bytes(path, cv2.imencode(path.suffix, picture)[1].tobytes())
+    """Write a picture in the format of the path's suffix.
+
+    Raises:
+        ImageError: The format does not hold pictures of this size.
+    """
+    try:
+        is_encoded, content = cv2.imencode(path.suffix, picture)
+    except cv2.error:
+        is_encoded = False
+    if not is_encoded:
+        height, width = picture.shape[:2]
+        raise ImageError(f"{width} x {height} px cannot be written to {path}; JPEG holds 65,500")
+    write_bytes(path, content.tobytes())
 
 
 def sheet_cell(picture: np.ndarray, panels: int = 1) -> np.ndarray:

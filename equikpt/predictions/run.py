@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from equikpt.apis.detectors import load_detector
 from equikpt.apis.predictor import Predictor
+from equikpt.datasets.image_batch import failures
+from equikpt.datasets.image_decoding import ImageError
 from equikpt.files import refuse_existing
 from equikpt.predictions.boxes import BoxSource, box_source
 from equikpt.predictions.drawing import Look, draw
@@ -27,10 +29,10 @@ from equikpt.predictions.videos import follow, predict_frames
 from equikpt.video.clips import Clip, ClipWriter, check_clip_name
 from equikpt.video.one_euro import OneEuroOptions
 from equikpt.video.tables import (
+    DeepLabCutTable,
     KeypointTable,
+    PlainTable,
     check_deeplabcut_name,
-    write_deeplabcut,
-    write_plain,
 )
 from equikpt.video.tracking import TrackOptions
 from equikpt.visualize import check_picture_name, has_names
@@ -70,7 +72,7 @@ class Outcome:
 
     Args:
         written: A line a file or folder.
-        problems: A line a picture that could not be read.
+        problems: How many pictures could not be read, and a line each; or what a video lacks.
         notes: What else is to be known.
     """
 
@@ -117,17 +119,18 @@ def visualize(options: VisualizeOptions) -> Outcome:
     named = has_names(predictor.metainfo)
     if options.dlc and not named:
         raise ValueError("expected a model of named keypoints for --dlc; write --csv instead")
-    table = None  # a long video's rows are gathered only where somebody wants them
-    if options.csv or options.dlc:
-        table = KeypointTable(predictor.names if named else None)
-    if clip:
-        outcome = _video(options, clip, predictor, boxes, table)
-    else:
-        outcome = _pictures(options, pictures, predictor, boxes, labels, table)
-    for path, write in ((options.csv, write_plain), (options.dlc, write_deeplabcut)):
-        if path and table:
-            write(table, path)
-            outcome.written.append(str(path))
+    with ExitStack() as stack:
+        tables: list[KeypointTable] = []
+        if options.csv:
+            plain = PlainTable(options.csv, predictor.names if named else None)
+            tables.append(stack.enter_context(plain))
+        if options.dlc:
+            tables.append(stack.enter_context(DeepLabCutTable(options.dlc, predictor.names)))
+        if clip:
+            outcome = _video(options, clip, predictor, boxes, tables)
+        else:
+            outcome = _pictures(options, pictures, predictor, boxes, labels, tables)
+    outcome.written += [str(path) for path in (options.csv, options.dlc) if path]
     return outcome
 
 
@@ -191,7 +194,7 @@ def _pictures(
     predictor: Predictor,
     boxes: BoxSource,
     labels: Labels | None,
-    table: KeypointTable | None,
+    tables: Sequence[KeypointTable],
 ) -> Outcome:
     outcome, cells = Outcome(), []
     panels = 2 if options.look.truth == "beside" else 1
@@ -204,13 +207,15 @@ def _pictures(
         if each.drawn is None:
             outcome.problems.append(each.problem)
             continue
-        if table:
+        for table in tables:
             table.add(str(each.path), each.instances)
-        if target:
-            write_picture(target, each.drawn)
-        if options.out_file and len(pictures) == 1:
-            write_picture(options.out_file, each.drawn)
-        elif options.out_file:
+        alone = options.out_file if len(pictures) == 1 else None
+        try:
+            for path in filter(None, (target, alone)):
+                write_picture(path, each.drawn)
+        except ImageError as error:
+            outcome.problems.append(f"{each.path}: {error}")
+        if options.out_file and not alone:
             cells.append((sheet_cell(each.drawn, panels), each.path.name))
     if len(outcome.problems) == len(pictures):
         raise OSError(f"none of {len(pictures)} pictures can be shown: {outcome.problems[0]}")
@@ -221,6 +226,7 @@ def _pictures(
     if options.out_dir:
         count = len(pictures) - len(outcome.problems)
         outcome.written.append(f"{options.out_dir}: {count} pictures")
+    outcome.problems = failures(outcome.problems, len(pictures), "shown")
     return outcome
 
 
@@ -229,7 +235,7 @@ def _video(
     clip: Clip,
     predictor: Predictor,
     boxes: BoxSource,
-    table: KeypointTable | None,
+    tables: Sequence[KeypointTable],
 ) -> Outcome:
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     found = predict_frames(frames, predictor, boxes, clip.path)
@@ -242,7 +248,7 @@ def _video(
     with writer or nullcontext():
         for count, (frame, instances) in enumerate(followed, start=1):
             longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
-            if table:
+            for table in tables:
                 table.add(count - 1, instances, frame.time_s)
             if writer:
                 drawn = draw(frame.pixels, instances, predictor.metainfo, options.look)

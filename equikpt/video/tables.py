@@ -1,4 +1,8 @@
-"""Keypoints of many pictures or frames as tables: a plain csv, and those of DeepLabCut."""
+"""Keypoints of many pictures or frames as tables: a plain csv, and those of DeepLabCut.
+
+Rows go to disk as they come: what is small and stays, among pictures that are large and go, would
+keep the memory of those pictures from being used again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,21 +19,17 @@ import pandas as pd
 from equikpt.apis.instance import Instance
 from equikpt.data_tools.convert.deeplabcut_writer import columns as deeplabcut_columns
 from equikpt.files import write_bytes, write_text
+from equikpt.table_files import CsvTable, frame_text
 
 DEEPLABCUT_SUFFIXES = (".csv", ".h5")
+PLAIN_COLUMNS = (
+    *("picture", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
+    *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
+)
 
 
 class KeypointTable:
-    """Gathers what was found, some hundred bytes an animal and picture.
-
-    Args:
-        names: Of the K keypoints; None for models that point at unnamed things.
-    """
-
-    def __init__(self, names: Sequence[str] | None) -> None:
-        self.names = None if names is None else tuple(names)
-        self._rows: list[tuple[str | int, float | None, int, Instance]] = []
-        self._pictures: dict[str | int, None] = {}
+    """A table that is written in a ``with`` block, picture by picture."""
 
     def add(
         self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
@@ -36,91 +38,132 @@ class KeypointTable:
 
         An animal's number is that of its track, or its place in the list, from 1.
         """
-        self._pictures[picture] = None
-        for place, instance in enumerate(instances, start=1):
-            number = place if instance.track is None else instance.track
-            light = Instance(instance.keypoints, instance.scores, instance.box, instance.box_score)
-            self._rows.append((picture, time_s, number, light))
+        raise NotImplementedError
 
-    def plain(self) -> pd.DataFrame:
-        """A row a keypoint.
+    def __enter__(self) -> Self:
+        return self
 
-        Columns: ``picture`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
-        (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
-        ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
-        give have no row.
-        """
-        parts = []
-        for picture, time_s, number, instance in self._rows:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        raise NotImplementedError
+
+
+class PlainTable(KeypointTable):
+    """A csv with a row a keypoint, which is on disk when its picture was added.
+
+    Columns: ``picture`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
+    (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
+    ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
+    give have no row.
+
+    Args:
+        path: File.
+        names: Of the K keypoints; None for models that point at unnamed things.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str] | None) -> None:
+        self._names = names
+        self._table = CsvTable(path, PLAIN_COLUMNS)
+
+    def add(
+        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+    ) -> None:
+        """Append a picture; as :meth:`KeypointTable.add`."""
+        rows = []
+        for number, instance in _numbered(instances):
             given = np.isfinite(instance.keypoints).all(axis=1)
-            labels: Sequence = self.names or range(1, len(given) + 1)
-            part = pd.DataFrame(instance.keypoints[given], columns=["x_px", "y_px"])
-            part["score"] = instance.scores[given]
-            part.insert(0, "keypoint", np.asarray(labels, object)[given])
-            part.insert(0, "animal", number)
-            part.insert(0, "time_s", np.nan if time_s is None else time_s)
-            part.insert(0, "picture", picture)
-            part[["left_px", "top_px", "right_px", "bottom_px"]] = instance.box
-            part["box_score"] = instance.box_score
-            parts.append(part)
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PLAIN_COLUMNS)
+            names = self._names or range(1, len(given) + 1)
+            points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
+            box = [*np.asarray(instance.box, float).tolist(), float(instance.box_score)]
+            for index in np.flatnonzero(given):
+                values = (picture, time_s, number, names[index], *points[index].tolist(), *box)
+                rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
+        self._table.add(*rows)
 
-    def deeplabcut(self) -> pd.DataFrame:
-        """As DeepLabCut writes what it found in a video: a row a picture, x, y and likelihood.
-
-        The columns are scorer, individuals (where there are several animals), bodyparts and coords;
-        what was not found is NaN.
-
-        Raises:
-            ValueError: Points without names.
-        """
-        if self.names is None:
-            raise ValueError(
-                "expected a model of named keypoints for DeepLabCut's table, this one points at "
-                "any number of things; write --csv instead"
-            )
-        numbers = sorted({number for _, _, number, _ in self._rows})
-        column_of = {number: place for place, number in enumerate(numbers)}
-        row_of = {picture: place for place, picture in enumerate(self._pictures)}
-        animals = [f"animal{number}" for number in numbers] if len(numbers) > 1 else [""]
-        cells = np.full((len(row_of), len(animals), len(self.names), 3), np.nan)
-        for picture, _, number, instance in self._rows:
-            own = cells[row_of[picture], column_of[number]]
-            given = np.isfinite(instance.keypoints).all(axis=1)
-            own[given, :2] = instance.keypoints[given]
-            own[given, 2] = instance.scores[given]
-        columns = deeplabcut_columns(animals, self.names, scored=True)
-        return pd.DataFrame(cells.reshape(len(row_of), -1), list(row_of), columns)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._table.__exit__(kind, error, trace)
 
 
-PLAIN_COLUMNS = (
-    *("picture", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
-    *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
-)
+class DeepLabCutTable(KeypointTable):
+    """The csv or h5 that DeepLabCut writes of a video: a row a picture, x, y and likelihood.
 
+    The columns are scorer, individuals (where there are several animals), bodyparts and coords;
+    what was not found is NaN. How many animals there are is known at the end: until then the
+    points lie in a temporary file. A block that fails leaves the table of what was done.
 
-def write_plain(table: KeypointTable, path: Path) -> None:
-    """Write :meth:`KeypointTable.plain` as csv."""
-    write_text(path, table.plain().to_csv(index=False, float_format="%.6g"))
-
-
-def write_deeplabcut(table: KeypointTable, path: Path) -> None:
-    """Write :meth:`KeypointTable.deeplabcut` as csv or h5.
+    Args:
+        path: File.
+        names: Of the K keypoints.
 
     Raises:
         ValueError: As :func:`check_deeplabcut_name`.
         ImportError: An h5 file without pytables.
     """
-    check_deeplabcut_name(path)
-    content = table.deeplabcut()
-    if path.suffix == ".csv":
-        # pandas, which reads these files, takes a first row of empty cells for part of the header
-        write_text(path, content.to_csv(na_rep="NaN"))
-        return
-    with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
-        part = Path(scratch) / "tracks.h5"
-        content.to_hdf(part, key="df_with_missing", mode="w")
-        write_bytes(path, part.read_bytes())
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        check_deeplabcut_name(path)
+        self.path = path
+        self.names = tuple(names)
+        self._pictures: list[str | int] = []
+        self._spool = tempfile.TemporaryFile(prefix="equikpt_")  # noqa: SIM115 - closed by __exit__
+
+    def add(
+        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+    ) -> None:
+        """Append a picture; as :meth:`KeypointTable.add`."""
+        for number, instance in _numbered(instances):
+            points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
+            self._spool.write(np.array([len(self._pictures), number, *points.ravel()]).tobytes())
+        self._pictures.append(picture)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table so far."""
+        self._spool.seek(0)
+        content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
+        numbers = np.unique(content[:, 1])
+        animals = [f"animal{n:.0f}" for n in numbers] if len(numbers) > 1 else [""]
+        cells = np.full((len(self._pictures), len(animals), len(self.names), 3), np.nan)
+        points = content[:, 2:].reshape(len(content), len(self.names), 3)
+        found = np.isfinite(points[..., :2]).all(axis=-1, keepdims=True)
+        places = np.searchsorted(numbers, content[:, 1])
+        cells[content[:, 0].astype(int), places] = np.where(found, points, np.nan)
+        columns = deeplabcut_columns(animals, self.names, scored=True)
+        return pd.DataFrame(cells.reshape(len(cells), -1), self._pictures, columns)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._spool:
+            if kind is not None and not self._pictures:
+                return
+            content = self.frame()
+        if self.path.suffix == ".csv":
+            # pandas, which reads these files, takes a row of empty cells for a part of the header
+            write_text(self.path, frame_text(content, na_rep="NaN"))
+            return
+        with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
+            part = Path(scratch) / "tracks.h5"
+            content.to_hdf(part, key="df_with_missing", mode="w")
+            write_bytes(self.path, part.read_bytes())
+
+
+def _numbered(instances: Sequence[Instance]) -> list[tuple[int, Instance]]:
+    return [
+        (place if instance.track is None else instance.track, instance)
+        for place, instance in enumerate(instances, start=1)
+    ]
 
 
 def check_deeplabcut_name(path: Path) -> None:

@@ -9,12 +9,7 @@ import pytest
 from equikpt.apis import Instance
 from equikpt.data_tools.convert import deeplabcut
 from equikpt.data_tools.convert.schemes import NO_SCHEME
-from equikpt.video.tables import (
-    KeypointTable,
-    check_deeplabcut_name,
-    write_deeplabcut,
-    write_plain,
-)
+from equikpt.video.tables import DeepLabCutTable, PlainTable, check_deeplabcut_name
 
 NAMES = ("nose", "withers", "lf_hoof")
 
@@ -27,26 +22,19 @@ def instance(start: float, track: int | None = None, missing: int | None = None)
                     0.75, track)  # fmt: skip
 
 
-@pytest.fixture
-def alone() -> KeypointTable:
-    """One horse in frames 0 and 2, with a point missing in the latter; frame 1 is empty."""
-    table = KeypointTable(NAMES)
-    table.add(0, [instance(10, track=4)], 0.0)
-    table.add(1, [], 0.04)
-    table.add(2, [instance(20, track=4, missing=1)], 0.08)
-    return table
+ALONE = [(0, [instance(10, track=4)]), (1, []), (2, [instance(20, track=4, missing=1)])]
+"""One horse in frames 0 and 2, with a point missing in the latter; frame 1 is empty."""
+SEVERAL = [(0, [instance(10, track=2), instance(100, track=1)]), (1, [instance(11, track=2)])]
 
 
-@pytest.fixture
-def several() -> KeypointTable:
-    table = KeypointTable(NAMES)
-    table.add(0, [instance(10, track=2), instance(100, track=1)], 0.0)
-    table.add(1, [instance(11, track=2)], 0.04)
-    return table
+def write(table: PlainTable | DeepLabCutTable, frames: list) -> None:
+    with table:
+        for number, instances in frames:
+            table.add(number, instances, 0.04 * number)
 
 
-def test_one_horse_reads_back_with_pandas(alone, tmp_path):
-    write_deeplabcut(alone, tmp_path / "tracks.csv")
+def test_one_horse_reads_back_with_pandas(tmp_path):
+    write(DeepLabCutTable(tmp_path / "tracks.csv", NAMES), ALONE)
     table = pd.read_csv(tmp_path / "tracks.csv", header=[0, 1, 2], index_col=0)
     assert table.columns.names == ["scorer", "bodyparts", "coords"]
     assert table.index.tolist() == [0, 1, 2]
@@ -57,8 +45,8 @@ def test_one_horse_reads_back_with_pandas(alone, tmp_path):
     assert own["withers"].iloc[2].isna().all()
 
 
-def test_several_horses_have_individuals(several, tmp_path):
-    write_deeplabcut(several, tmp_path / "tracks.csv")
+def test_several_horses_have_individuals(tmp_path):
+    write(DeepLabCutTable(tmp_path / "tracks.csv", NAMES), SEVERAL)
     table = pd.read_csv(tmp_path / "tracks.csv", header=[0, 1, 2, 3], index_col=0)
     assert table.columns.names == ["scorer", "individuals", "bodyparts", "coords"]
     own = table["equikpt"]
@@ -68,26 +56,26 @@ def test_several_horses_have_individuals(several, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".h5"])
-@pytest.mark.parametrize("which", ["alone", "several"])
-def test_the_package_reads_what_it_writes(request, tmp_path, which, suffix):
+@pytest.mark.parametrize("frames", [ALONE, SEVERAL], ids=["alone", "several"])
+def test_the_package_reads_what_it_writes(tmp_path, frames, suffix):
     if suffix == ".h5":
         pytest.importorskip("tables")
     path = tmp_path / f"tracks{suffix}"
-    write_deeplabcut(request.getfixturevalue(which), path)
+    write(DeepLabCutTable(path, NAMES), frames)
     read = deeplabcut.read(path, NO_SCHEME)
     assert read.keypoints == NAMES
     counts = [len(image.instances) for image in read.splits[""]]
-    assert counts == ([1, 0, 1] if which == "alone" else [2, 1])
+    assert counts == ([1, 0, 1] if frames is ALONE else [2, 1])
     last = read.splits[""][-1].instances[0]
-    if which == "alone":
+    if frames is ALONE:
         np.testing.assert_array_equal(last.keypoints, [[20, 21, 2], [0, 0, 0], [24, 25, 2]])
         np.testing.assert_allclose(last.scores, [0.9, 0, 0.1])
     else:
         np.testing.assert_array_equal(last.keypoints[:, 0], [11, 13, 15])
 
 
-def test_the_plain_table_has_a_row_a_point(alone, tmp_path):
-    write_plain(alone, tmp_path / "points.csv")
+def test_the_plain_table_has_a_row_a_point(tmp_path):
+    write(PlainTable(tmp_path / "points.csv", NAMES), ALONE)
     table = pd.read_csv(tmp_path / "points.csv")
     assert table["picture"].tolist() == [0, 0, 0, 2, 2]
     assert table["keypoint"].tolist() == [*NAMES, "nose", "lf_hoof"]
@@ -99,37 +87,55 @@ def test_the_plain_table_has_a_row_a_point(alone, tmp_path):
     ]
 
 
-def test_animals_without_a_track_are_counted_in_their_picture():
-    table = KeypointTable(NAMES)
-    table.add("a.jpg", [instance(0), instance(9)])
-    plain = table.plain()
+def test_animals_without_a_track_are_counted_in_their_picture(tmp_path):
+    with PlainTable(tmp_path / "points.csv", NAMES) as table:
+        table.add("a.jpg", [instance(0), instance(9)])
+    plain = pd.read_csv(tmp_path / "points.csv")
     assert plain["animal"].tolist() == [1, 1, 1, 2, 2, 2]
     assert plain["time_s"].isna().all()
 
 
-def test_points_without_names_have_numbers():
-    table = KeypointTable(None)
-    table.add("a.jpg", [instance(0)])
-    assert table.plain()["keypoint"].tolist() == [1, 2, 3]
-    with pytest.raises(ValueError, match="a model of named keypoints for DeepLabCut's table"):
-        table.deeplabcut()
+def test_points_without_names_have_numbers(tmp_path):
+    with PlainTable(tmp_path / "points.csv", None) as table:
+        table.add("a.jpg", [instance(0)])
+    assert pd.read_csv(tmp_path / "points.csv")["keypoint"].tolist() == [1, 2, 3]
 
 
 def test_nothing_found_is_an_empty_table(tmp_path):
-    table = KeypointTable(NAMES)
-    table.add("a.jpg", [])
-    write_plain(table, tmp_path / "points.csv")
+    for table in (
+        PlainTable(tmp_path / "points.csv", NAMES),
+        DeepLabCutTable(tmp_path / "tracks.csv", NAMES),
+    ):
+        with table:
+            table.add("a.jpg", [])
     assert (tmp_path / "points.csv").read_text().startswith("picture,time_s,animal,keypoint,x_px")
-    write_deeplabcut(table, tmp_path / "tracks.csv")
     assert len(pd.read_csv(tmp_path / "tracks.csv", header=[0, 1, 2], index_col=0)) == 1
 
 
-def test_rows_hold_no_maps():
-    """A table of a long video must not keep what a frame was drawn from."""
-    table = KeypointTable(NAMES)
-    found = Instance(np.zeros((3, 2)), np.ones(3), np.zeros(4), maps=object())
-    table.add(0, [found])
-    assert table._rows[0][3].maps is None
+def test_what_was_done_is_on_disk_when_the_next_fails(tmp_path):
+    plain, tracks = tmp_path / "points.csv", tmp_path / "tracks.csv"
+    for table in (PlainTable(plain, NAMES), DeepLabCutTable(tracks, NAMES)):
+        table.add("a.jpg", [instance(0)])
+        assert plain.exists()  # before the end
+        table.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert len(pd.read_csv(plain)) == 3
+    assert len(pd.read_csv(tracks, header=[0, 1, 2], index_col=0)) == 1
+
+
+def test_names_that_spreadsheets_would_run_are_text(tmp_path):
+    names = ("=1+1", "withers", "-x")
+    with (
+        PlainTable(tmp_path / "points.csv", names) as plain,
+        DeepLabCutTable(tmp_path / "tracks.csv", names) as tracks,
+    ):
+        for table in (plain, tracks):
+            table.add("=HYPERLINK(0).jpg", [instance(-5)])
+    for path in (tmp_path / "points.csv", tmp_path / "tracks.csv"):
+        cells = [cell for line in path.read_text().splitlines() for cell in line.split(",")]
+        assert "'=HYPERLINK(0).jpg" in cells
+        assert "'=1+1" in cells
+        risky = [cell for cell in cells if cell.startswith(("=", "+", "@", "-"))]
+        assert all(float(cell) < 0 for cell in risky)
 
 
 def test_names_are_looked_at_first(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pandas as pd
 from equikpt.data_tools.convert.records import cut
 from equikpt.data_tools.convert.text_file import read_text, read_yaml
 from equikpt.datasets.coco_checks import named
+from equikpt.table_files import text_of_cell
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 
@@ -112,7 +113,8 @@ def read_csv_table(path: Path) -> pd.DataFrame:
     text = read_text(path)
     separator = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        cells = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        rows = [list(map(text_of_cell, row)) for row in cells]
     except csv.Error as error:
         raise ValueError(f"{path} is no csv ({error}); export it again") from error
     head = [row for row in rows[: len(HEADERS)] if row and row[0] in HEADERS]

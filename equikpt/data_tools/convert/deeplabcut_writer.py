@@ -16,6 +16,7 @@ import pandas as pd
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options
+from equikpt.table_files import frame_text
 
 SCORER = "equikpt"
 
@@ -50,7 +51,8 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
             np.array(rows), index=[image.file_name for image in own], columns=header
         )
         (folder / place).mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / place / f"{stem}.csv")
+        text = frame_text(table, index=True)
+        (folder / place / f"{stem}.csv").write_text(text, encoding="utf-8")
         if find_spec("tables"):
             table.to_hdf(folder / place / f"{stem}.h5", key="df_with_missing", mode="w")
     if not find_spec("tables"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 from equikpt.data_tools.verify.checks import CHECKS, SEVERITIES, Fault
 from equikpt.data_tools.verify.run import Verdict
 from equikpt.data_tools.verify.scheme import Scheme
+from equikpt.table_files import csv_text
 
 COLUMNS = (
     "severity", "check", "file", "picture", "image_id", "annotation_id", "points", "sentence",
@@ -98,10 +98,8 @@ def to_json(verdict: Verdict) -> str:
 
 def to_csv(verdict: Verdict) -> str:
     """One line a fault, worst first; points are separated by spaces."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
+    rows: list[Sequence] = [COLUMNS]
     for fault in verdict.faults:
         row = as_row(fault, verdict.labels.scheme)
-        writer.writerow({**row, "points": " ".join(row["points"])})
-    return text.getvalue()
+        rows.append(list({**row, "points": " ".join(row["points"])}.values()))
+    return csv_text(rows)

@@ -1,0 +1,123 @@
+"""Measure the memory of a long `tools/visualize.py --csv`, with and without its table.
+
+Pictures of many sizes are predicted one after another with a small network of random weights. Each
+line is a process of its own: without any table but one of no rows, with the table, and with glibc's
+threshold of mapped blocks held where blocks of pictures are always given back. The growth between a
+quarter and the whole of the pictures is what a longer run goes on with.
+
+    python benchmarks/prediction_memory.py                  # 3,000 pictures, 10 minutes of one core
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from equikpt import stack
+
+stack.ready()
+
+CONFIG = "smoke/rtmpose_m_ap10k"
+DISTINCT = 100
+"""Pictures; the others are links to them."""
+LARGEST_PX, SMALLEST_PX = 1600, 300
+MEASURES = 8
+MODES = {
+    "drawn, no table": ("draw", {}),
+    "--csv": ("csv", {}),
+    "--csv, --dlc": ("dlc", {}),
+    "--csv, MALLOC_MMAP_THRESHOLD_=65536": ("csv", {"MALLOC_MMAP_THRESHOLD_": "65536"}),
+}
+
+
+def write_pictures(folder: Path, count: int) -> None:
+    import cv2
+
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"{number:06d}.jpg"
+        if number < DISTINCT:
+            width, height = rng.integers(SMALLEST_PX, LARGEST_PX, 2)
+            coarse = rng.integers(0, 256, (9, 9, 3)).astype(np.uint8)
+            cv2.imwrite(str(path), cv2.resize(coarse, (int(width), int(height))))
+        else:
+            os.link(folder / f"{rng.integers(DISTINCT):06d}.jpg", path)
+
+
+def write_checkpoint(path: Path) -> None:
+    import torch
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    import equikpt.register  # noqa: F401
+    from equikpt.launch import load_config
+
+    init_default_scope("mmpose")
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(CONFIG).model)
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, path)
+
+
+def measure(folder: Path, mode: str, count: int) -> None:
+    """Predict in this process, and print resident MiB by number of pictures."""
+    import equikpt.predictions.run as room
+    from equikpt.machine import resident_bytes
+
+    measured, whole = {}, room.show
+
+    def show(*args, **kwargs):
+        for number, each in enumerate(whole(*args, **kwargs), start=1):
+            yield each
+            if number % (count // MEASURES) == 0:
+                measured[number] = round(resident_bytes() / 2**20)
+
+    room.show = show
+    outputs = dict(csv=folder / "out.csv")
+    if mode == "dlc":
+        outputs["dlc"] = folder / "dlc.csv"
+    if mode == "draw":
+        outputs = dict(out_dir=folder / "drawn")
+    options = room.VisualizeOptions(
+        CONFIG, folder / "weights.pth", img_dir=folder / "pictures", device="cpu", overwrite=True,
+        **outputs,
+    )  # fmt: skip
+    room.visualize(options)
+    print(json.dumps(measured))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--measure", nargs=2, metavar=("DIR", "MODE"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        measure(Path(args.measure[0]), args.measure[1], args.count)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pictures").mkdir()
+        write_pictures(folder / "pictures", args.count)
+        write_checkpoint(folder / "weights.pth")
+        for title, (mode, env) in MODES.items():
+            command = [sys.executable, __file__, "--measure", name, mode, "--count"]
+            done = subprocess.run(
+                [*command, str(args.count)], env=os.environ | env, capture_output=True, text=True
+            )
+            if done.returncode:
+                sys.exit(done.stderr)
+            mib = list(json.loads(done.stdout.splitlines()[-1]).items())
+            (first, low), (last, high) = mib[1], mib[-1]
+            growth = (high - low) / (int(last) - int(first)) * 1000
+            course = ", ".join(f"{value}" for _, value in mib)
+            print(f"{title}: {course} MiB; {growth:+.0f} MiB for each 1,000 pictures", flush=True)
+
+
+if __name__ == "__main__":
+    main()
