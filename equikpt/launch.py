@@ -2,88 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
-import inspect
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
-from equikpt.config_files import find_config, shipped_folder
-from equikpt.schedule import scale_schedule
+from equikpt.config_checks.load import load_config
+from equikpt.config_checks.options import merge_options, parse_options
+from equikpt.config_files import shipped_folder
+from equikpt.files import require_writable
 from equikpt.work_dir import check_resumable, newest_whole
 
+__all__ = ["load_config", "merge_options", "parse_options"]  # which every tool takes from here
+
 SPLITS = ("train", "val", "test")
-
-
-def load_config(name: str, options: dict | None = None, epochs: int | None = None) -> Config:
-    """A config by path or by name, with ``--cfg-options`` merged in; the file is run.
-
-    Raises:
-        FileNotFoundError: No such config.
-        ValueError: As :func:`merge_options`.
-    """
-    cfg = Config.fromfile(find_config(name))
-    merge_options(cfg, options, epochs)
-    return cfg
-
-
-def merge_options(cfg: Config, options: dict | None, epochs: int | None = None) -> None:
-    """Merge ``--cfg-options`` into a config.
-
-    ``epochs``, or the option ``train_cfg.max_epochs``, scales the whole schedule first; what other
-    options set holds for the scaled one.
-
-    Raises:
-        ValueError: An option whose first key is neither in the config nor one of the runner's:
-            MMEngine would take it without a word. No number of epochs.
-    """
-    known = {*cfg, *inspect.signature(Runner.__init__).parameters, "auto_scale_lr"}
-    for option in options or {}:
-        if option.split(".")[0] not in known:
-            raise ValueError(
-                f"expected an option that starts with a key of the config, got {option!r}; the "
-                f"config has {', '.join(sorted(key for key in cfg if not key.startswith('_')))}"
-            )
-    options = dict(options or {})
-    if "train_cfg.max_epochs" in options:
-        if epochs is not None:
-            raise ValueError(
-                "expected --epochs or train_cfg.max_epochs, got both, which are one; leave one out"
-            )
-        epochs = options.pop("train_cfg.max_epochs")
-    if epochs is not None:
-        scale_schedule(cfg, epochs)
-    cfg.merge_from_dict(options)
-
-
-def parse_options(pairs: Sequence[str] | None) -> dict:
-    """``KEY=VALUE`` strings as ``--cfg-options`` takes them, as a flat dict.
-
-    Raises:
-        ValueError: A string without ``=``.
-    """
-    for pair in pairs or ():
-        if not pair.partition("=")[0] or "=" not in pair:
-            raise ValueError(
-                f"expected --cfg-options as KEY=VALUE, got {pair!r}; write for example "
-                "train_dataloader.batch_size=8"
-            )
-    parsed = argparse.Namespace()
-    DictAction([], "options")(argparse.ArgumentParser(), parsed, list(pairs or ()))
-    return parsed.options
 
 
 def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
     """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``.
 
     Shipped configs keep their folder: those of ``smoke/`` have the file names of others.
+
+    Raises:
+        OSError: The folder cannot be written.
     """
     if work_dir is not None:
         cfg.work_dir = work_dir
@@ -91,6 +37,7 @@ def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
         file, shipped = Path(cfg.filename).resolve(), shipped_folder("configs").resolve()
         name = file.relative_to(shipped) if shipped in file.parents else Path(file.name)
         cfg.work_dir = str("work_dirs" / name.with_suffix(""))
+    require_writable(Path(cfg.work_dir))
     return Path(cfg.work_dir)
 
 
@@ -119,14 +66,19 @@ def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
 
     Raises:
         FileNotFoundError: One is missing.
+        ValueError: The config has no data of a split.
     """
     for split in splits:
+        if cfg.get(f"{split}_dataloader") is None:
+            raise ValueError(f"expected {split}_dataloader in the config, found none; add it")
         dataset = cfg[f"{split}_dataloader"].dataset
         path = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
         if dataset.get("ann_file") and not path.is_file():
             raise FileNotFoundError(
                 f"expected {split} annotations at {path}, found no such file; put them there, name "
-                "the folder with --data-root, or make sample data with tools/make_sample_data.py"
+                "the folder with --data-root, "
+                + ("test on those of validation with --split val, " if split == "test" else "")
+                + "or make sample data with tools/make_sample_data.py"
             )
 
 

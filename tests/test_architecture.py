@@ -33,6 +33,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mmcv_ops", "safe_load", "safe_save", "download", "checkpoint_weights"),
     ("strict_load", "work_dir"),
     ("stack",),
+    ("config_checks",),
     ("metainfo",),
     ("codecs", "datasets", "visualize"),
     ("models", "overlays"),

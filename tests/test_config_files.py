@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from equikpt import config_files
 from equikpt.config_files import (
     find_config,
     forget_pretrained,
+    import_modules,
     list_configs,
     nearest,
+    read_config,
     shipped_folder,
 )
 
@@ -68,7 +71,7 @@ def test_a_file_that_exists_wins(configs):
 
 def test_a_folder_is_not_a_config(configs):
     Path("smoke").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"got 'smoke'"):
+    with pytest.raises(FileNotFoundError, match=r"got the folder .smoke."):
         find_config("smoke")
 
 
@@ -132,3 +135,60 @@ def test_first_weights_are_forgotten_and_nothing_else():
     forget_pretrained(drawn)
     assert drawn == dict(backbone=dict(init_cfg=dict(type="Kaiming")))
     forget_pretrained(dict(head=dict()))
+
+
+SMOKE = find_config("smoke/rtmpose_m_ap10k")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"_base_ = {str(SMOKE)!r}\nmodel = dict(head=dict(", "was never closed"),
+        (f"_base_ = {str(SMOKE)!r}\nx = nothing", "NameError: name 'nothing' is not defined"),
+        (f"_base_ = {str(SMOKE)!r}\nx = 1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("_base_ = 'gone.py'", "mine.py at"),
+        ("_base_ = 'mine.py'", "inherits from itself"),
+        ("_base_ = 5", "TypeError"),
+        (b"\xff\xfe_\x00b\x00", "UnicodeDecodeError"),
+    ],
+    ids=["open bracket", "name", "division", "exit", "missing base", "circle", "base", "bytes"],
+)
+def test_a_config_that_cannot_be_read_is_one_sentence(tmp_path, content, words):
+    path = tmp_path / "mine.py"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        read_config(path)
+    assert words in str(caught.value)
+    assert "mine.py" in str(caught.value)
+
+
+def test_a_longer_circle(tmp_path):
+    (tmp_path / "a.py").write_text("_base_ = ['b.py']")
+    (tmp_path / "b.py").write_text("_base_ = ['a.py']")
+    with pytest.raises(ValueError, match="without a circle"):
+        read_config(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.json", "[1, 2]"), ("x.json", '{"a": '), ("x.yaml", "a: [1"), ("x.pth", "\x80\x02}")],
+)
+def test_other_files_that_are_no_config(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match="expected a config file that can be read"):
+        read_config(tmp_path / name)
+
+
+def test_a_config_may_be_json(tmp_path):
+    path = tmp_path / "mine.json"
+    content = dict(_base_=str(SMOKE), train_dataloader=dict(batch_size=3))
+    path.write_text(json.dumps(content))
+    assert read_config(path).train_dataloader.batch_size == 3
+
+
+def test_a_module_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(f"_base_ = {str(SMOKE)!r}\ncustom_imports = dict(imports=['nothing.there'])")
+    with pytest.raises(ImportError, match=r"nothing\.there"):
+        import_modules(read_config(path))

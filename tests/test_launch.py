@@ -23,23 +23,6 @@ def config(work_dir) -> Config:
     return Config(dict(work_dir=str(work_dir), env_cfg=dict(dist_cfg=dict(backend="nccl"))))
 
 
-def test_options_take_numbers_lists_and_texts():
-    options = launch.parse_options(["a.b=8", "c=[1,2]", "d.e=text=with=equals", "f=None"])
-    assert options == {"a.b": 8, "c": [1, 2], "d.e": "text=with=equals", "f": None}
-    assert launch.parse_options(None) == {}
-
-
-@pytest.mark.parametrize("pair", ["novalue", "=3"])
-def test_refuses_an_option_without_key_or_value(pair):
-    with pytest.raises(ValueError, match="as KEY=VALUE"):
-        launch.parse_options([pair])
-
-
-def test_refuses_an_option_that_nothing_reads():
-    with pytest.raises(ValueError, match="got 'train_dataloder.batch_size'"):
-        launch.load_config("rtmpose_m_ap10k", {"train_dataloder.batch_size": 8})
-
-
 def test_merges_options():
     cfg = launch.load_config("rtmpose_m_ap10k", {"train_dataloader.batch_size": 3})
     assert cfg.train_dataloader.batch_size == 3

@@ -17,7 +17,7 @@ from mmpose.structures import PoseDataSample
 from equikpt.apis.instance import Instance
 from equikpt.apis.maps import Maps, maps_of
 from equikpt.box_predictor import BoxPredictor, whole_picture
-from equikpt.config_files import find_config
+from equikpt.config_checks.load import load_config
 from equikpt.datasets.film import read_film
 from equikpt.datasets.picture import as_picture, read_picture
 from equikpt.datasets.transforms import LoadFilm
@@ -60,7 +60,7 @@ class Predictor:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
-        cfg = config if isinstance(config, Config) else Config.fromfile(find_config(config))
+        cfg = config if isinstance(config, Config) else load_config(config)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_size = batch_size
         self.maps = maps

@@ -11,7 +11,8 @@ from torch import nn
 
 import equikpt
 from equikpt import stack
-from equikpt.config_files import find_config, forget_pretrained
+from equikpt.config_checks.load import load_config
+from equikpt.config_files import forget_pretrained
 from equikpt.files import refuse_existing, write_bytes
 from equikpt.head_remap.checkpoint import remap_checkpoint
 from equikpt.head_remap.rows import TensorRow
@@ -57,12 +58,11 @@ def remap_file(
 
 def _build_model(config: str) -> nn.Module:
     stack.ready()
-    from mmengine.config import Config
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
-    cfg = Config.fromfile(find_config(config))
+    cfg = load_config(config)
     init_default_scope(cfg.get("default_scope", "mmpose"))
     forget_pretrained(cfg.model)
     model = MODELS.build(cfg.model)

@@ -37,11 +37,11 @@ def test_a_mistake_is_one_sentence(run_tool, sample_data, tmp_path, arguments, w
 
 
 def test_a_bug_keeps_its_traceback(run_tool, sample_data, tmp_path):
-    """A wrong type deep inside MMPose is not dressed up as the user's mistake."""
+    """A size that does not fit, deep inside MMPose, is not dressed up as the user's mistake."""
     done = run_tool(
         "train.py",
         *("smoke/rtmpose_m_ap10k", "--work-dir", tmp_path, "--data-root", sample_data),
-        *("--cfg-options", "model.head.in_channels=text"),
+        *("--cfg-options", "model.head.in_channels=7"),
     )
     assert done.returncode == 1
     assert "Traceback" in done.stderr

@@ -1,0 +1,1 @@
+"""Check a config, and the options that change it, before anything is built from it."""

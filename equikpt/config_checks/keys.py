@@ -1,0 +1,274 @@
+"""Check the keys of a config against what takes them.
+
+What may stand in a dict with a ``type`` is read from the signature of the registered class, so a
+new hook, transform or head is known here as soon as it is registered. A class that takes any name
+is left to check its arguments itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader
+
+from equikpt import stack
+from equikpt.config_checks.signatures import Argument, arguments_of
+from equikpt.config_checks.values import check_value, kind_of, shown
+from equikpt.config_files import nearest
+
+stack.ready()
+
+from mmpose import registry as rooms  # noqa: E402 - the stack comes first
+
+REGISTRIES: dict[str, Registry] = dict(
+    model=rooms.MODELS,
+    data_preprocessor=rooms.MODELS,
+    decoder=rooms.KEYPOINT_CODECS,
+    encoder=rooms.KEYPOINT_CODECS,
+    init_cfg=rooms.WEIGHT_INITIALIZERS,
+    dataset=rooms.DATASETS,
+    datasets=rooms.DATASETS,
+    pipeline=rooms.TRANSFORMS,
+    switch_pipeline=rooms.TRANSFORMS,
+    sampler=rooms.DATA_SAMPLERS,
+    batch_sampler=rooms.DATA_SAMPLERS,
+    optim_wrapper=rooms.OPTIM_WRAPPERS,
+    optimizer=rooms.OPTIMIZERS,
+    param_scheduler=rooms.PARAM_SCHEDULERS,
+    custom_hooks=rooms.HOOKS,
+    visualizer=rooms.VISUALIZERS,
+    vis_backends=rooms.VISBACKENDS,
+    log_processor=rooms.LOG_PROCESSORS,
+    val_evaluator=rooms.METRICS,
+    test_evaluator=rooms.METRICS,
+    metrics=rooms.METRICS,
+)
+"""Where the ``type`` of a dict under a key is registered. Below ``model``, whatever is not named
+here is a part of the model; elsewhere it is not looked at."""
+
+BUILT = (
+    *("model", "optim_wrapper", "param_scheduler", "custom_hooks", "visualizer", "log_processor"),
+    *("val_evaluator", "test_evaluator"),
+)
+"""Keys of a config that are built as they stand."""
+
+OF_THE_BUILDER: dict[str, set[str]] = {
+    "hook": {"priority"},
+    "parameter scheduler": {"optimizer", "convert_to_iter_based"},
+    "optim_wrapper": {"optimizer", "constructor", "paramwise_cfg"},
+    "optimizer": {"params", "optimizer"},
+    "data sampler": {"dataset", "seed"},
+    "visualizer": {"name"},
+    "loop": {"runner", "dataloader"},
+}
+"""By a registry's name: arguments that its builder adds, or takes away before the class sees it."""
+
+COMPLETE = {"hook", "transform", "metric", "KEYPOINT_CODECS", "data sampler"}
+"""Registries whose builders add no more than that: what is required must stand in the config."""
+
+FIXED_KEYS: dict[str, tuple[str, ...]] = dict(
+    auto_scale_lr=("enable", "base_batch_size"),
+    env_cfg=("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"),
+)
+"""Keys of dicts that the runner takes apart by itself."""
+
+
+def check_config(cfg: Config) -> None:
+    """Refuse keys that nothing takes, unknown types, and values of a wrong kind.
+
+    Args:
+        cfg: A config in its final state, with all options merged.
+
+    Raises:
+        ValueError: A key, a type or a value that does not fit; the message has its dotted path.
+    """
+    if cfg.get("model") is None:
+        raise ValueError(
+            f"expected a config with a model, found the keys {', '.join(cfg) or 'none'}"
+        )
+    _typed("", cfg, "model")
+    for key, argument in arguments_of(Runner).named.items():
+        if key in cfg:
+            check_value(key, cfg[key], argument)
+    for split in ("train", "val", "test"):
+        _check_split(cfg, split)
+    for name, hook in (cfg.get("default_hooks") or {}).items():
+        if isinstance(hook, Mapping) and "type" not in hook:
+            known = [key for key in cfg["default_hooks"] if key != name]
+            raise ValueError(
+                f"expected default_hooks.{name} to have a type; the config has no hook of that "
+                f"name, {nearest(name, known)}"
+            )
+        _walk(f"default_hooks.{name}", hook, rooms.HOOKS)
+    for key in BUILT:
+        _walk(key, cfg.get(key), REGISTRIES[key])
+    for key, known in FIXED_KEYS.items():
+        check_keys(key, cfg.get(key), "the runner", known)
+    _check_call("randomness", cfg.get("randomness") or {}, Runner.set_randomness)
+    level = cfg.get("log_level", "INFO")
+    if not isinstance(logging.getLevelName(level), int):
+        raise ValueError(f"expected log_level such as INFO or WARNING, got {level!r}")
+
+
+def check_keys(path: str, value: Mapping | None, taker: str, known: Iterable[str]) -> None:
+    """Refuse a key of a dict that is not ``known``.
+
+    Raises:
+        ValueError: Such a key; the message has the nearest names.
+    """
+    names = [name for name in known if not name.startswith("_")]
+    for key in value or ():
+        if key not in names and key not in ("type", "_scope_"):
+            raise ValueError(
+                f"expected a key that {taker} takes at {path}, got {key!r}; {nearest(key, names)}"
+            )
+
+
+def _check_split(cfg: Config, split: str) -> None:
+    """Check the loader and the loop of a split, which go together with what it is for."""
+    parts = [f"{split}_dataloader", f"{split}_cfg"]
+    parts += ["optim_wrapper"] if split == "train" else [f"{split}_evaluator"]
+    given = [part for part in parts if cfg.get(part) is not None]
+    if given and len(given) < len(parts):
+        raise ValueError(
+            f"expected all of {', '.join(parts)} or none of them, found {', '.join(given)}; "
+            "set the others too, or all to None"
+        )
+    if not given:
+        return
+    loader, loop = cfg[parts[0]], cfg[parts[1]]
+    if kind_of(loader) != "other":  # an object that was built already
+        extra = ("dataset", "num_batch_per_epoch", "disable_subprocess_warning")
+        _check_call(parts[0], loader, DataLoader, extra)
+        for key in ("dataset", "sampler", "batch_sampler"):
+            if key in loader or key != "batch_sampler":
+                _walk(f"{parts[0]}.{key}", _typed(parts[0], loader, key), REGISTRIES[key])
+    if kind_of(loop) == "other" or "type" in loop:
+        _walk(parts[1], loop, rooms.LOOPS)
+        return
+    if split == "train" and "by_epoch" not in loop:
+        raise ValueError("expected train_cfg.by_epoch or train_cfg.type, found neither")
+    check_value(f"{parts[1]}.by_epoch", loop.get("by_epoch", True), Argument(bool, True))
+    by_epoch = EpochBasedTrainLoop if loop.get("by_epoch") else IterBasedTrainLoop
+    target = dict(train=by_epoch, val=ValLoop, test=TestLoop)[split]
+    _check_call(parts[1], loop, target, ("by_epoch",) if split == "train" else ())
+
+
+def _typed(path: str, parent: Mapping | Config, key: str) -> Mapping:
+    value = parent.get(key)
+    if not isinstance(value, Mapping) or "type" not in value:
+        path = f"{path}.{key}".lstrip(".")
+        raise ValueError(f"expected {path} as a dict with a type, got {shown(value)}")
+    return value
+
+
+def _walk(path: str, value: Any, registry: Registry | None) -> None:
+    """Check a value of a config and all below it, whose types are in ``registry``."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _walk(f"{path}.{index}", item, registry)
+    elif isinstance(value, Mapping):
+        if registry is not None and "type" in value:
+            _check_typed(path, value, registry)
+        elif registry is rooms.OPTIM_WRAPPERS:
+            _check_typed(path, {"type": "OptimWrapper", **value}, registry)
+        elif registry is rooms.HOOKS:
+            raise ValueError(f"expected {path} as a dict with a type, got {shown(value)}")
+        of_model = rooms.MODELS if registry is rooms.MODELS else None
+        for key, item in value.items():
+            _walk(f"{path}.{key}", item, REGISTRIES.get(key, of_model))
+
+
+def _check_typed(path: str, value: Mapping, registry: Registry) -> None:
+    """Check a dict with a ``type``: that it is registered, and what it is given."""
+    name = value["type"]
+    if not isinstance(name, str):
+        if not callable(name):
+            raise ValueError(f"expected {path}.type as a name, got {shown(name)}")
+        return
+    room = _root(registry).name
+    target = _target(registry, name)
+    if target is None and room == "model":
+        target = _target(rooms.TASK_UTILS, name)  # assigners and the like
+    if target is None:
+        if "." in name:
+            return  # of another package, or a module's path: its own build says what is missing
+        known = sorted({key for each in _family(registry) for key in each.module_dict})
+        raise ValueError(
+            f"expected the name of a registered {room.replace('_', ' ')} at {path}.type, "
+            f"got {name!r}; {nearest(name, known)}"
+        )
+    if path.rsplit(".", 1)[-1].endswith(("_cfg", "_cfgs")):
+        return  # norm_cfg and the like: the function that builds it takes more
+    _check_call(path, value, target, OF_THE_BUILDER.get(room, ()), room in COMPLETE)
+    if room == "optim_wrapper":
+        _check_call(f"{path}.clip_grad", value.get("clip_grad") or {}, clip_grad_norm_)
+        _constructor(path, value.get("constructor", "DefaultOptimWrapperConstructor"))
+
+
+def _constructor(path: str, name: Any) -> None:
+    registry = rooms.OPTIM_WRAPPER_CONSTRUCTORS
+    if isinstance(name, str) and _target(registry, name) is None:
+        known = sorted({key for each in _family(registry) for key in each.module_dict})
+        raise ValueError(
+            f"expected the name of a registered constructor at {path}.constructor, got {name!r}; "
+            f"{nearest(name, known)}"
+        )
+
+
+def _check_call(
+    path: str,
+    value: Mapping,
+    target: Callable,
+    extra: Iterable[str] = (),
+    complete: bool = False,
+) -> None:
+    """Check the arguments that a config gives to a class or a function.
+
+    Args:
+        path: Of the dict.
+        value: The dict.
+        target: What it is given to.
+        extra: Arguments beside its own.
+        complete: Whether what is required must be there.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected {path} as a dict, got {shown(value)}")
+    arguments, others = arguments_of(target)
+    if not others:
+        check_keys(path, value, target.__name__, (*arguments, *extra))
+    for key, item in value.items():
+        check_value(f"{path}.{key}", item, arguments.get(key))
+    own = "__init__" in vars(target)  # an inherited one may be given arguments by this class
+    missing = [key for key, each in arguments.items() if each.required and key not in value]
+    missing = [key for key in missing if key not in extra]
+    if complete and own and missing and not others:
+        raise ValueError(
+            f"expected {path} to have what {target.__name__} needs, found no "
+            f"{' and no '.join(missing)}"
+        )
+
+
+def _target(registry: Registry, name: str) -> Callable | None:
+    try:
+        return registry.get(name)
+    except (ImportError, KeyError, AttributeError):  # a scope whose package is not installed
+        return None
+
+
+def _root(registry: Registry) -> Registry:
+    return _family(registry)[-1]
+
+
+def _family(registry: Registry) -> list[Registry]:
+    """The registry and those that it falls back on."""
+    family = [registry]
+    while (parent := family[-1].parent) is not None:
+        family.append(parent)
+    return family

@@ -1,0 +1,235 @@
+"""Merge ``--cfg-options`` into a config, and refuse those that would change nothing.
+
+A config file is a program: ``codec`` or ``data_root`` exist while it runs and are copied to where
+they are needed. An option is merged afterwards, when nobody looks at them any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from equikpt.config_checks.values import kind_of, shown
+from equikpt.config_files import nearest
+from equikpt.schedule import scale_schedule
+
+FLAGS = dict(
+    data_root="--data-root sets them all",
+    launcher="give --launcher",
+)
+"""By a key of the config: what the tools have for it."""
+
+STOCK_HOOKS = ["runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint"]
+"""Which the runner adds by itself, and leaves out where a config says None."""
+
+
+def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """``KEY=VALUE`` strings as ``--cfg-options`` takes them, as a flat dict.
+
+    Raises:
+        ValueError: A string without ``=``, brackets that do not match, or two options for one key.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs or ():
+        key = pair.partition("=")[0].strip()
+        if not all(key.split(".")) or "=" not in pair:
+            raise ValueError(
+                f"expected --cfg-options as KEY=VALUE, got {pair!r}; write for example "
+                "train_dataloader.batch_size=8"
+            )
+        for bracket, end in ("()", "[]", "{}"):
+            if pair.count(bracket) != pair.count(end):
+                raise ValueError(f"expected brackets that match, got {pair!r}")
+        for other in options:
+            if key == other or f"{key}.".startswith(f"{other}.") or other.startswith(f"{key}."):
+                raise ValueError(f"expected one option for {key}, got {other} and {key}; drop one")
+        parsed = argparse.Namespace()
+        DictAction([], "options")(argparse.ArgumentParser(), parsed, [pair])
+        options[key] = parsed.options[pair.partition("=")[0]]
+    return options
+
+
+def merge_options(
+    cfg: Config, options: Mapping[str, Any] | None, epochs: int | None = None
+) -> None:
+    """Merge options into a config in place; a default hook that is None is taken out.
+
+    ``epochs``, or the option ``train_cfg.max_epochs``, scales the whole schedule first; what other
+    options set holds for the scaled one.
+
+    Raises:
+        ValueError: An option whose key leads nowhere, or only builds other keys of the file. No
+            number of epochs.
+    """
+    options = dict(options or {})
+    content = cfg.to_dict()
+    for option, value in options.items():
+        first, *rest = option.split(".")
+        if first == "launcher":
+            raise ValueError(f"expected no option launcher; {FLAGS['launcher']}")
+        if first not in cfg and first not in read_keys():
+            known = sorted(key for key in {*cfg, *read_keys()} if not key.startswith("_"))
+            raise ValueError(
+                f"expected an option that starts with a key of the config, got {option!r}; "
+                f"{nearest(first, known)}"
+            )
+        if first not in read_keys():
+            _refuse_building_key(content, option)
+        _check_path(content, option)
+        if first == "model" and rest[:1] and rest[0] in ("train_cfg", "test_cfg"):
+            _check_model_option(content["model"], option, rest)
+        if first == "default_hooks" and len(rest) == 1 and value is None:
+            hooks = [*content["default_hooks"], *STOCK_HOOKS]
+            if rest[0] not in hooks:
+                raise ValueError(
+                    f"expected a hook of default_hooks, got {option!r}; {nearest(rest[0], hooks)}"
+                )
+    if "train_cfg.max_epochs" in options:
+        if epochs is not None:
+            raise ValueError(
+                "expected --epochs or train_cfg.max_epochs, got both, which are one; leave one out"
+            )
+        epochs = options.pop("train_cfg.max_epochs")
+    if epochs is not None:
+        scale_schedule(cfg, epochs)
+    cfg.merge_from_dict(options)
+    for name, hook in dict(cfg.get("default_hooks") or {}).items():
+        if hook is None and name not in STOCK_HOOKS:
+            del cfg.default_hooks[name]
+
+
+@cache
+def read_keys() -> frozenset[str]:
+    """Keys that somebody reads from a config when it is built: the runner, by its own source."""
+    found = re.findall(r"(?<![\w.])(?:self\.)?cfg\.get\(\s*['\"](\w+)", inspect.getsource(Runner))
+    parameters = {*inspect.signature(Runner.__init__).parameters} - {"self", "cfg"}
+    return frozenset({*found, *parameters, "custom_imports"})
+
+
+def _refuse_building_key(cfg: Mapping, option: str) -> None:
+    places = sorted(places_of(cfg, option), key=_natural)
+    if not places:
+        raise ValueError(
+            f"expected an option that changes something, got {option!r}; nothing reads "
+            f"{option.split('.')[0]} once the config file is read, and no other key is made of it"
+        )
+    flag = FLAGS.get(option)
+    raise ValueError(
+        f"expected an option that changes something, but {option} only builds other keys while "
+        f"the config file is read; set {_listed(places)}" + (f" ({flag})" if flag else "")
+    )
+
+
+def places_of(cfg: Mapping, option: str) -> set[str]:
+    """Find where in the final config a key went that only builds others.
+
+    The outermost list or dict on the option's path that stands as it is under a key that is read
+    tells where. Where none does, keys of the option's last name with its value do, which count for
+    lists in any case (``input_size`` is taken out of ``codec``), and, for text, any key with it.
+    """
+    read = [(key, value) for key, value in cfg.items() if key in read_keys()]
+    parts = option.split(".")
+    same = {place for place, item in _below(read) if _same(item, _at(cfg, parts))}
+    named = {place for place in same if place.rsplit(".", 1)[-1] == parts[-1]}
+    for depth in range(1, len(parts) + 1):
+        value = _at(cfg, parts[:depth])
+        if kind_of(value) in ("dict", "list") and value:
+            found = {place for place, item in _below(read) if _same(item, value)}
+            if found:
+                whole = {".".join((place, *parts[depth:])) for place in found}
+                return whole | (named if kind_of(_at(cfg, parts)) == "list" else set())
+    return named or (same if kind_of(_at(cfg, parts)) == "text" else set())
+
+
+def _at(cfg: Mapping, parts: Sequence[str]) -> Any:
+    """The value under a path; None where it leads nowhere."""
+    value: Any = cfg
+    for part in parts:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list | tuple) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _below(items: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for path, value in items:
+        yield path, value
+        if isinstance(value, Mapping):
+            yield from _below([(f"{path}.{key}", item) for key, item in value.items()])
+        elif isinstance(value, list | tuple):
+            yield from _below([(f"{path}.{index}", item) for index, item in enumerate(value)])
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _natural(path: str) -> list[tuple[bool, int, str]]:
+    """Sort numbers in a path by value."""
+    return [
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
+        for part in path.split(".")
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _check_path(cfg: Mapping, option: str) -> None:
+    """Refuse a path through something that is neither a dict nor a list, or past a list's end."""
+    parts, value = option.split("."), cfg
+    for depth, part in enumerate(parts):
+        before = ".".join(parts[:depth])
+        if isinstance(value, list | tuple):
+            if not part.isdecimal() or int(part) >= len(value):
+                ends = f"0 to {len(value) - 1}" if value else "none, for it is empty"
+                raise ValueError(
+                    f"expected an index of {before} ({ends}), got {part!r} in {option}"
+                )
+            if isinstance(value, tuple):
+                raise ValueError(f"expected {before} as a whole, got {option}; give all its values")
+            value = value[int(part)]
+        elif isinstance(value, Mapping):
+            if part not in value:
+                return  # a new key, which check_config looks at
+            value = value[part]
+        else:
+            raise ValueError(
+                f"expected a key of the config, got {option}; {before} is {shown(value)}"
+            )
+
+
+def _check_model_option(model: Mapping, option: str, parts: Sequence[str]) -> None:
+    """Refuse an option of ``model.test_cfg`` or ``train_cfg``, which have no signature.
+
+    An option that counts is named in the source of the model or of one of its parts, as
+    ``test_cfg.get("flip_test")`` is.
+    """
+    from mmpose.registry import MODELS
+
+    options = model.get(parts[0]) or {}
+    if len(parts) < 2 or parts[1] in options:
+        return
+    members = [model, *(part for part in model.values() if isinstance(part, Mapping))]
+    names = [part["type"] for part in members if isinstance(part.get("type"), str)]
+    classes = [target for target in map(MODELS.get, names) if inspect.isclass(target)]
+    modules = {sys.modules[step.__module__] for each in classes for step in each.__mro__[:-1]}
+    sources = "\n".join(inspect.getsource(module) for module in modules if module.__file__)
+    if not re.search(rf"\b{re.escape(parts[1])}\b", sources):
+        known = sorted(set(re.findall(r"(?:test|train)_cfg\.get\(\s*['\"](\w+)", sources)))
+        raise ValueError(
+            f"expected an option that {names[0]} or a part of it reads, got {option}; "
+            f"{nearest(parts[1], [*options, *known])}"
+        )
