@@ -113,12 +113,15 @@ def build_config(options: EvaluateOptions) -> Config:
             f"expected a checkpoint at {options.checkpoint}, found no such file; train one with "
             "tools/train.py, or see the work dir for best_coco_AP_epoch_*.pth"
         )
-    cfg = load_config(options.config, parse_options(options.cfg_options))
+    changes = parse_options(options.cfg_options)
+    if "load_from" in changes:
+        raise ValueError("expected the checkpoint after the config, got the option load_from")
+    cfg = load_config(options.config, changes)
     set_work_dir(cfg, options.work_dir)
     set_data_root(cfg, options.data_root)
     set_test_split(cfg, options.split)
     check_annotation_files(cfg, ("test",))
-    cfg.load_from = options.checkpoint
+    cfg.load_from, cfg.resume = options.checkpoint, False
     forget_pretrained(cfg.model)
     if options.draw:
         check_picture_name(options.draw)

@@ -74,6 +74,7 @@ def ready() -> None:
     _import_mmdet()
     _import_mmpose_models()
     _draw_circles_by_number()
+    _look_for_the_training_loop_in_training()
     _is_ready = True
 
 
@@ -301,6 +302,18 @@ def _draw_circles_by_number() -> None:
         return original(self, center, radius, *args, **options)
 
     OpencvBackendVisualizer.draw_circles = draw_circles
+
+
+def _look_for_the_training_loop_in_training() -> None:
+    """MMEngine's early stopping asks for the training loop before a test too, which builds it.
+
+    A test would need, read and check the training set: a folder with a test set alone is refused.
+    """
+    from mmengine.hooks import EarlyStoppingHook, Hook
+
+    if EarlyStoppingHook.before_run is not Hook.before_run:
+        EarlyStoppingHook.before_train = EarlyStoppingHook.before_run
+        EarlyStoppingHook.before_run = Hook.before_run
 
 
 def _imports(module: str) -> bool:

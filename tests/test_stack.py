@@ -275,3 +275,18 @@ def test_a_cache_that_stays_damaged_is_named(yapf_cache):
     done = run_python("from equikpt import stack; stack._import_yapf(attempts=2, wait_s=0.01)")
     assert "ImportError" in done.stderr
     assert "delete its folder YAPF" in done.stderr
+
+
+def test_early_stopping_asks_for_the_training_loop_in_training_alone():
+    from mmengine.hooks import EarlyStoppingHook
+
+    class Runner:
+        @property
+        def train_loop(self):
+            raise RuntimeError("built")
+
+    hook = EarlyStoppingHook(monitor="coco/AP", rule="greater")
+    hook.before_run(Runner())
+    hook.before_test(Runner())
+    with pytest.raises(RuntimeError, match="built"):
+        hook.before_train(Runner())
