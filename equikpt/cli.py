@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import math
 import os
+import platform
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from equikpt import __version__
 from equikpt.stopping import ending_on_signals
 
 MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
@@ -17,12 +22,37 @@ MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 """What a user's mistake raises in this package; see :func:`is_user_error`."""
 
+PLACES = {
+    errno.ENOENT: "there is no such file or folder; correct the name",
+    errno.EACCES: "this user may not; change its permissions or name another place",
+    errno.EPERM: "this user may not; change its permissions or name another place",
+    errno.EROFS: "its disk is read-only; name another place",
+    errno.ENOSPC: "the disk is full; free some space or name another disk",
+    errno.EDQUOT: "the quota of this user is used up; free some space or name another disk",
+    errno.EFBIG: "the file is larger than the system allows; name another disk or raise the limit",
+    errno.EIO: "the disk does not answer as it should; name another disk",
+    errno.ENOTDIR: "a file stands where a folder should be; name another place",
+    errno.EEXIST: "something stands there already; name another place",
+    errno.EISDIR: "a folder stands where a file should be; name another place",
+    errno.ENAMETOOLONG: "the name is longer than the system allows; give a shorter one",
+    errno.ELOOP: "its links lead in a circle; correct them",
+    errno.EBUSY: "another program uses it; end that, or name another place",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+}
+"""What the system may report of a file, a folder or a disk, and what to do."""
+
+BUG = (
+    "This is a bug, in equikpt or below it: please report it, with the traceback above and the "
+    "command, to the maintainers of equikpt ({system})."
+)
+
 
 def run(main: Callable[[list[str] | None], int]) -> NoReturn:
     """Run a tool's ``main`` and exit: 0 done, 1 found something wrong, 2 wrong input, 130 stopped.
 
-    An error that equikpt raised on purpose is printed as one line. Any other error is a bug, here
-    or below, and keeps its traceback. ``EQUIKPT_TRACEBACK=1`` shows the traceback of both.
+    An error that equikpt raised on purpose, or that the system reports of a place, is printed as
+    one line. Any other error is a bug, here or below, and keeps its traceback, with a line that
+    says where to report it. ``EQUIKPT_TRACEBACK=1`` shows the traceback of both.
     """
     try:
         with ending_on_signals():
@@ -30,15 +60,61 @@ def run(main: Callable[[list[str] | None], int]) -> NoReturn:
         sys.stdout.flush()  # a reader that left is met here, not in the interpreter's shutdown
         sys.exit(code)
     except BrokenPipeError:  # `tool | head`: the reader left, nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
-    except USER_ERRORS as error:
+    except Exception as error:
         mistake = next((link for link in causes(error) if is_user_error(link)), None)
         if mistake is None or os.environ.get("EQUIKPT_TRACEBACK"):
             traceback.print_exc()
-            sys.exit(1 if mistake is None else 2)
-        print(f"error: {sentence(mistake)}", file=sys.stderr)
+        if mistake is None:
+            print(BUG.format(system=system()), file=sys.stderr)
+            sys.exit(1)
+        if not os.environ.get("EQUIKPT_TRACEBACK"):
+            print(f"error: {sentence(mistake)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # the output is a file on a full disk
+            _drop_output()
         sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's shutdown find nothing that it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def whole(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """Make a ``type`` of argparse: a whole number within bounds."""
+    return _bounded(int, "a whole number", least, most)
+
+
+def number(least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
+    """Make a ``type`` of argparse: a finite number within bounds."""
+    return _bounded(float, "a number", least, most)
+
+
+MAX_SEED = 2**32 - 1
+"""Of numpy's generators."""
+
+SMALLEST = sys.float_info.min
+"""As the least value of :func:`number`: above 0."""
+
+
+def _bounded(kind: Callable[[str], Any], name: str, least: float, most: float) -> Callable:
+    bounds = "above 0" if least == SMALLEST else f"of at least {least}"
+    bounds = f"from {least} to {most}" if most < math.inf else bounds
+    wanted = f"{name} {bounds}" if least > -math.inf else name
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (least <= value <= most and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
+        return value
+
+    return parse
 
 
 def add_max_megapixels(parser: argparse.ArgumentParser) -> None:
@@ -63,21 +139,69 @@ class _SetVariable(argparse.Action):
         os.environ[MAX_MEGAPIXELS_VARIABLE] = str(values)
 
 
+def system() -> str:
+    """Versions that a report of a bug needs."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"equikpt {__version__}, Python {python}, {platform.platform(terse=True)}"
+
+
 def is_user_error(error: BaseException) -> bool:
-    """Whether the line that raised ``error`` stands in equikpt or in one of its tools."""
-    if not isinstance(error, USER_ERRORS):
+    """Whether an error is a mistake of the user, or a state of the user's files or disk.
+
+    That is one that a line of equikpt or of one of its tools raised; and, wherever it was raised,
+    one that the system reports of a place that is no part of the installation.
+    """
+    return is_of_a_place(error) or (
+        isinstance(error, USER_ERRORS) and _module_of(error) in ("__main__", "equikpt")
+    )
+
+
+def is_of_a_place(error: BaseException) -> bool:
+    """Whether the system reports that a file, a folder or a disk cannot be used.
+
+    ``ENOENT`` counts where the command line named the place: a file that is missing elsewhere may
+    as well have been deleted, or never written, by a bug.
+    """
+    if not isinstance(error, OSError) or error.errno not in PLACES:
         return False
+    if not isinstance(error.filename, str | bytes | os.PathLike):  # of an open file, or none
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    name = os.path.abspath(os.fsdecode(error.filename))
+    paths = sysconfig.get_paths()
+    installed = (paths["stdlib"], paths["purelib"], os.path.dirname(os.path.abspath(__file__)))
+    if any(_is_within(name, folder) for folder in installed):
+        return False
+    return error.errno != errno.ENOENT or any(_is_within(name, given) for given in _given_places())
+
+
+def _given_places() -> Iterator[str]:
+    for word in sys.argv[1:]:
+        for text in {word, word.partition("=")[2]} - {""}:
+            if not text.startswith("-"):
+                yield os.path.abspath(text)
+
+
+def _is_within(name: str, folder: str) -> bool:
+    return name == folder or name.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _module_of(error: BaseException) -> str:
+    """The package whose line raised an error, empty if none did."""
     frame = error.__traceback__
     if frame is None:
-        return False
+        return ""
     while frame.tb_next is not None:
         frame = frame.tb_next
-    module = frame.tb_frame.f_globals.get("__name__", "")
-    return module == "__main__" or module.split(".")[0] == "equikpt"
+    return frame.tb_frame.f_globals.get("__name__", "").split(".")[0]
 
 
 def sentence(error: BaseException) -> str:
     """The message of an error as one line."""
+    if isinstance(error, OSError) and error.errno in PLACES and error.strerror:
+        if error.filename is None:
+            return f"{error.strerror}: {PLACES[error.errno]}"
+        name = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+        return f"{name} cannot be used ({error.strerror}): {PLACES[error.errno]}"
     return " ".join(str(error).split())
 
 

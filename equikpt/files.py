@@ -71,12 +71,46 @@ def write_text(path: Path, content: str) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Stop before a file that exists would be replaced.
+    """Stop before a file that exists would be replaced, or one could not be written.
 
     Raises:
         FileExistsError: ``path`` exists and ``overwrite`` is not set.
+        OSError: It is a folder, or its folder cannot be written.
     """
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"expected {path} not to exist yet; choose another name or replace it with --overwrite"
         )
+    if path.is_dir():
+        raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
+    require_writable(path.parent)
+
+
+def require_writable(folder: Path) -> None:
+    """Stop before work whose results could not be written; a folder that is missing may be made.
+
+    Raises:
+        NotADirectoryError: A file stands where the folder, or one above it, should be.
+        PermissionError: This user may not write there, or the disk is read-only.
+        OSError: A name is too long, or links lead in a circle.
+    """
+    nearest = folder.absolute()
+    while not _is_there(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NotADirectoryError(
+            f"expected a folder to write to at {folder}, found the file {nearest}; name another"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"expected a folder that can be written at {folder}, but this user may not write in "
+            f"{nearest}, or its disk is read-only; change its permissions or name another"
+        )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path.is_symlink()  # one that leads nowhere
+    return True

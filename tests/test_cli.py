@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -12,8 +15,8 @@ import time
 
 import pytest
 
-from equikpt import cli
-from equikpt.cli import is_user_error, sentence
+from equikpt import __version__, cli
+from equikpt.cli import MAX_SEED, SMALLEST, is_user_error, number, sentence, whole
 
 
 @pytest.fixture
@@ -80,6 +83,92 @@ def test_any_other_error_keeps_its_traceback(script, body):
     done = finish(script(body))
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "please report it" in last
+    assert __version__ in last
+    assert platform.python_version() in last
+
+
+def test_a_full_disk_is_one_line(script):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            script("print('x')\nreturn 0"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No space left on device: the disk is full")
+    assert done.stderr.count("\n") == 1
+
+
+PLACE_ERRORS = {
+    "permission": (errno.EACCES, "change its permissions"),
+    "read-only": (errno.EROFS, "read-only"),
+    "full": (errno.ENOSPC, "the disk is full"),
+    "quota": (errno.EDQUOT, "quota"),
+    "no folder": (errno.ENOTDIR, "a file stands where a folder should be"),
+    "folder": (errno.EISDIR, "a folder stands where a file should be"),
+    "long name": (errno.ENAMETOOLONG, "a shorter one"),
+}
+
+
+@pytest.mark.parametrize(("number", "words"), PLACE_ERRORS.values(), ids=PLACE_ERRORS)
+def test_what_the_system_says_of_a_place_is_a_users(number, words):
+    """Raised anywhere, for what a library opened."""
+    error = OSError(number, os.strerror(number), "data/labels.json")
+    assert is_user_error(error)
+    assert sentence(error).startswith("data/labels.json cannot be used")
+    assert words in sentence(error)
+
+
+def test_a_full_disk_has_no_name():
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert is_user_error(error)
+    assert "the disk is full" in sentence(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EBADF, "Bad file descriptor"),
+        OSError(errno.EACCES, "Permission denied", json.__file__),
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError("an image that is none"),
+        KeyError("data/labels.json"),
+    ],
+    ids=["descriptor", "of the installation", "no name", "no number", "no OSError"],
+)
+def test_other_errors_of_libraries_are_bugs(error):
+    assert not is_user_error(error)
+
+
+def test_a_missing_file_is_a_users_where_the_command_named_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tool.py", "--data-root=data", "films/1.png"])
+    for name, named in (("data/x.json", True), ("films/1.png", True), ("database/x", False)):
+        assert is_user_error(FileNotFoundError(errno.ENOENT, "No such file", name)) is named
+
+
+@pytest.mark.parametrize(
+    ("parse", "good", "bad"),
+    [
+        (whole(1), "1", "0"),
+        (whole(), "0", "-1"),
+        (whole(), "7", "7.5"),
+        (whole(0, MAX_SEED), str(MAX_SEED), str(MAX_SEED + 1)),
+        (number(SMALLEST), "0.1", "0"),
+        (number(0, 1), "1", "1.1"),
+        (number(), "-3", "nan"),
+        (number(), "1e9", "inf"),
+        (number(), "2", "two"),
+    ],
+)
+def test_numbers_of_the_command_line(parse, good, bad):
+    assert parse(good) == float(good)
+    with pytest.raises(argparse.ArgumentTypeError, match=f"expected a .*got '{bad}'"):
+        parse(bad)
 
 
 def test_traceback_of_a_mistake_on_demand(script):

@@ -35,3 +35,17 @@ def test_refuses_what_exists(tmp_path):
     files.refuse_existing(target, overwrite=True)
     with pytest.raises(FileExistsError, match="--overwrite"):
         files.refuse_existing(target, overwrite=False)
+
+
+def test_refuses_what_could_not_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="found the file"):
+        files.refuse_existing(tmp_path / "file" / "deep" / "x.json", overwrite=True)
+    with pytest.raises(IsADirectoryError, match="got the folder"):
+        files.refuse_existing(tmp_path, overwrite=True)
+    with pytest.raises(OSError, match="too long"):
+        files.require_writable(tmp_path / ("a" * 300) / "folder")
+    monkeypatch.setattr(files.os, "access", lambda *_: False)  # as for another user's folder
+    with pytest.raises(PermissionError, match="change its permissions"):
+        files.require_writable(tmp_path / "new" / "folder")
+    assert os.listdir(tmp_path) == ["file"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import MAX_SEED, add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -13,19 +13,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("config", metavar="CONFIG", help="a config file, or its name")
     parser.add_argument("--data-root", help="folder of the data (default: the config's)")
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
-    parser.add_argument("--count", type=int, default=12, help="samples drawn (default: 12)")
+    parser.add_argument("--count", type=whole(1), default=12, help="samples drawn (default: 12)")
     parser.add_argument(
         "--each",
         action="store_true",
         help="one training sample instead, after each augmentation alone",
     )
-    parser.add_argument("--index", type=int, default=0, help="which sample --each takes")
-    parser.add_argument("--seed", type=int, default=0, help="of the augmentation")
+    parser.add_argument("--index", type=whole(), default=0, help="which sample --each takes")
+    parser.add_argument("--seed", type=whole(0, MAX_SEED), default=0, help="of the augmentation")
     parser.add_argument(
         "--out", type=Path, metavar="FILE.jpg", help="(default: work_dirs/browse_CONFIG.jpg)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
-    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help="change the config"
+    )
     add_max_megapixels(parser)
     return parser
 
@@ -42,8 +44,6 @@ def main(argv: list[str] | None = None) -> int:
     out = args.out or Path("work_dirs") / f"browse_{Path(args.config).stem}.jpg"
     check_picture_name(str(out))
     refuse_existing(out, args.overwrite)
-    if args.count < 1:
-        raise ValueError(f"expected --count of at least 1, got {args.count}")
     cfg = load_config(args.config, parse_options(args.cfg_options))
     set_data_root(cfg, args.data_root)
     check_annotation_files(cfg, (args.split,))

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import SMALLEST, add_max_megapixels, number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="of that checkpoint (default: %(default)s)",
     )
     parser.add_argument(
-        "--ruler-mm", type=float, default=10.0, help="distance of the marks (default: %(default)s)"
+        "--ruler-mm",
+        type=number(SMALLEST),
+        default=10.0,
+        help="distance of the marks (default: %(default)s)",
     )
     parser.add_argument(
         "--labels",
@@ -58,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="plausible direction from p1 to p2 in degrees, 90 is straight up",
     )
     parser.add_argument(
-        "--score", type=float, default=0.3, help="least score of a mark (default: %(default)s)"
+        "--score", type=number(0), default=0.3, help="least score of a mark (default: %(default)s)"
     )
     parser.add_argument(
         "--out",

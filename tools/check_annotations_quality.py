@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import SMALLEST, add_max_megapixels, number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--largest-z",
-        type=float,
+        type=number(SMALLEST),
         default=5.0,
         help="robust z of distance and angle from which a film is suspect (default: %(default)s)",
     )

@@ -17,7 +17,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", help="folder of the data (default: the config's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
-    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help="change the config"
+    )
     return parser
 
 

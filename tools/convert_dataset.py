@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import add_max_megapixels, number
 from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, writable
 
 
@@ -36,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--mapping", metavar="FILE|NAME", help="see below")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the pictures")
     parser.add_argument("--split", help="split of a source with one or none")
-    parser.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="animals to take")
+    parser.add_argument(
+        "--classes", nargs="+", action="extend", default=[], metavar="NAME", help="animals to take"
+    )
     parser.add_argument(
         "--predictions",
         type=Path,
@@ -44,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="COCO results, as test.py --out writes them, instead of the labels of a COCO file",
     )
     parser.add_argument(
-        "--score", type=float, help="least score of a predicted keypoint (default: 0.3)"
+        "--score", type=number(0, 1), help="least score of a predicted keypoint (default: 0.3)"
     )
     parser.add_argument(
         "--image-prefix",
@@ -67,7 +69,10 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.data_tools.convert.exporting import export
     from equikpt.data_tools.convert.reading import Reading
     from equikpt.data_tools.convert.writer import Options
+    from equikpt.files import require_writable
 
+    if not args.dry_run:
+        require_writable(args.output)
     reading = Reading(args.images, args.split, tuple(args.classes), args.predictions, args.score)
     common = {"mapping": args.mapping, "reading": reading}
     common |= {"dry_run": args.dry_run, "force": args.force}

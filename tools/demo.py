@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from equikpt.cli import whole
+
 TOOLS = Path(__file__).resolve().parent
 CONFIG = "smoke/rtmpose_m_ap10k"
 BATCH_SIZE = 16
@@ -21,9 +23,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", default="data/sample", help="folder for the sample data")
     parser.add_argument("--work-dir", default="work_dirs/demo", help="folder for the run")
-    parser.add_argument("--train", type=int, default=1000, help="training pictures")
-    parser.add_argument("--val", type=int, default=100, help="validation pictures")
-    parser.add_argument("--epochs", type=int, help="epochs (default: the config's)")
+    parser.add_argument("--train", type=whole(1), default=1000, help="training pictures")
+    parser.add_argument("--val", type=whole(1), default=100, help="validation pictures")
+    parser.add_argument("--epochs", type=whole(1), help="epochs (default: the config's)")
     return parser.parse_args(argv)
 
 

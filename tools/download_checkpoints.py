@@ -42,12 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     from equikpt.checkpoints import FOLDER, fetch, format_list, select, state, usage
+    from equikpt.files import require_writable
 
     folder = args.dest or FOLDER
     if args.list:
         width = shutil.get_terminal_size((140, 24)).columns
         print(format_list(folder, width, select(args.names or ["all"])))
         return 0
+    require_writable(folder)
     for row in select(args.names):
         path, fetched = fetch(
             row,

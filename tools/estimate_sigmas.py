@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import MAX_SEED, whole
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -53,8 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="searched in the file name, the group in parentheses; intervals are over groups "
         "(default: over pictures)",
     )
-    parser.add_argument("--resamples", type=int, default=1000, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--resamples", type=whole(1), default=1000, help="default: %(default)s")
+    parser.add_argument("--seed", type=whole(0, MAX_SEED), default=0, help="default: %(default)s")
     parser.add_argument("--out", type=Path, metavar="FILE.py", help="write a metainfo for configs")
     parser.add_argument("--force", action="store_true", help="replace that file")
     return parser

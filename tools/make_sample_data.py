@@ -7,17 +7,23 @@ import os
 import time
 from pathlib import Path
 
+from equikpt.cli import MAX_SEED, whole
+
 LINE_EVERY_S = 5.0
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--train", type=int, required=True, help="number of training pictures")
-    parser.add_argument("--val", type=int, required=True, help="number of validation pictures")
-    parser.add_argument("--test", type=int, default=0, help="number of test pictures (default: 0)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures (default: 0)")
-    parser.add_argument("--jobs", type=int, help="processes (default: one a core)")
+    parser.add_argument("--train", type=whole(), required=True, help="number of training pictures")
+    parser.add_argument("--val", type=whole(), required=True, help="number of validation pictures")
+    parser.add_argument(
+        "--test", type=whole(), default=0, help="number of test pictures (default: 0)"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0, MAX_SEED), default=0, help="same seed, same pictures (default: 0)"
+    )
+    parser.add_argument("--jobs", type=whole(1), help="processes (default: one a core)")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace sample data of other parameters"
     )
@@ -33,8 +39,10 @@ def main(argv: list[str] | None = None) -> int:
 
     from equikpt.datasets.samples.coco import Parameters
     from equikpt.datasets.samples.writer import write_samples
+    from equikpt.files import require_writable
     from equikpt.machine import usable_cores
 
+    require_writable(args.out)
     jobs = usable_cores() if args.jobs is None else args.jobs
     parameters = Parameters(args.train, args.val, args.test, args.seed)
     total = sum(parameters.splits.values())

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from equikpt.cli import SMALLEST, number
+
 PLAIN_COLUMNS = 140
 """Width of the tables in a file or a pipe."""
 
@@ -21,7 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--work-dir", type=Path, metavar="DIR", help="the work dir of a run")
     what.add_argument(
-        "--compare", type=Path, nargs="+", metavar="DIR", help="work dirs of two or more runs"
+        "--compare",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="DIR",
+        help="work dirs of two or more runs",
     )
     parser.add_argument(
         "--watch",
@@ -31,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--interval",
-        type=float,
+        type=number(SMALLEST),
         default=3.0,
         metavar="SECONDS",
         help="from one look to the next with --watch (default: %(default)g)",
@@ -49,8 +56,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.compare and (len(args.compare) < 2 or args.watch):
         parser.error("expected two or more work dirs after --compare, without --watch")
-    if args.interval <= 0:
-        parser.error(f"expected --interval of more than 0 seconds, got {args.interval:g}")
     from equikpt.files import refuse_existing
 
     for path in filter(None, (args.png, args.html)):

@@ -9,7 +9,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", metavar="CONFIG", help="a config file, or its name")
     parser.add_argument("--names", action="store_true", help="list every parameter too")
-    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change the config")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE", help="change the config"
+    )
     return parser
 
 

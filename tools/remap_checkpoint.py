@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-missing",
         nargs="+",
+        action="extend",
         default=[],
         metavar="PATTERN",
         help="tensors that may keep the values that the model starts with, such as 'head.cls_*'",

@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
+        action="extend",
         metavar="KEY=VALUE",
         help="override keys of the config, such as test_dataloader.batch_size=8",
     )

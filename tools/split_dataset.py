@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import MAX_SEED, add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--ratios",
         type=float,
         nargs="+",
+        action="extend",
         metavar="R",
         help="of train, val and perhaps test (default: 0.8 0.1 0.1)",
     )
@@ -42,10 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--counts",
         type=_count,
         nargs="+",
+        action="extend",
         metavar="N",
         help="pictures of train, val and perhaps test; one may be 'rest'",
     )
-    sizes.add_argument("--folds", type=int, metavar="K", help="for K-fold cross-validation")
+    sizes.add_argument("--folds", type=whole(2), metavar="K", help="for K-fold cross-validation")
     parser.add_argument(
         "--by",
         choices=("picture", "group"),
@@ -72,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="balance labelled points by keypoint, shares of labelled points and sizes",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=whole(0, MAX_SEED), default=0, help="default: %(default)s")
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument("--link", action="store_true", help="hard-link the pictures")
     pictures.add_argument("--copy", action="store_true", help="copy them (default: neither)")
@@ -92,7 +94,9 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.data_tools.split.division import Division
     from equikpt.data_tools.split.run import SplitOptions, split
     from equikpt.datasets.picture_groups import GroupRule
+    from equikpt.files import require_writable
 
+    require_writable(args.output)
     grouped = bool(args.group_key or args.group_regex or args.near_duplicates)
     if args.by == "group" and not grouped:
         raise ValueError("--by group needs --group-key, --group-regex or --near-duplicates")

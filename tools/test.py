@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import add_max_megapixels, whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -23,11 +23,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--report", metavar="FILE.csv", help="write the table of keypoints or films"
     )
     parser.add_argument("--draw", metavar="FILE.jpg", help="draw predictions; of films the worst")
-    parser.add_argument("--draw-count", type=int, default=12, help="instances drawn (default: 12)")
+    parser.add_argument(
+        "--draw-count", type=whole(1), default=12, help="instances drawn (default: 12)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
+        action="extend",
         metavar="KEY=VALUE",
         help="override keys of the config, such as test_dataloader.batch_size=8",
     )

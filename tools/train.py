@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import MAX_SEED, add_max_megapixels, whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -14,7 +14,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data-root", help="folder with annotations/ and images/")
     parser.add_argument(
         "--epochs",
-        type=int,
+        type=whole(1),
         metavar="N",
         help="length of the training; warm-up, phases, rate, validations and patience scale along",
     )
@@ -42,13 +42,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-verify", action="store_true", help="do not look for mistakes in the labels first"
     )
-    parser.add_argument("--seed", type=int, help="seed of everything random (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole(0, MAX_SEED), help="seed of everything random (default: 0)"
+    )
     parser.add_argument(
         "--deterministic", action="store_true", help="same result on the same machine, slower"
     )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
+        action="extend",
         metavar="KEY=VALUE",
         help="override keys of the config, such as train_dataloader.batch_size=8",
     )

@@ -21,6 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--ann-file",
         type=Path,
         nargs="+",
+        action="extend",
         required=True,
         metavar="FILE",
         help="COCO keypoint JSON; several, such as training and validation, are examined as one "
@@ -30,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--img-dir",
         type=Path,
         nargs="+",
+        action="extend",
         default=[],
         metavar="DIR",
         help="folder of the pictures: one for all files, or one for each (default: pictures are "

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli import add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE.pth")
     parser.add_argument("--device", help="such as cuda:0 (default: a GPU if there is one)")
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="boxes at once (default: 8)"
+        "--batch-size", type=whole(1), default=8, metavar="N", help="boxes at once (default: 8)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     add_files(parser)
@@ -38,7 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_files(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to look at, and where to write")
     source = group.add_mutually_exclusive_group(required=True)
-    source.add_argument("--img", nargs="+", metavar="IMAGE", help="pictures, or globs in quotes")
+    source.add_argument(
+        "--img", nargs="+", action="extend", metavar="IMAGE", help="pictures, or globs in quotes"
+    )
     source.add_argument("--img-dir", type=Path, metavar="DIR", help="folder of pictures")
     source.add_argument("--video", type=Path, metavar="FILE")
     group.add_argument(

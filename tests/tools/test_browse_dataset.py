@@ -49,7 +49,7 @@ def test_each_augmentation_is_shown_alone(run_tool, sample_films, tmp_path):
     ("more", "words"),
     [
         (["--out", "sheet.txt"], "a picture file that OpenCV writes"),
-        (["--count", "0"], "--count of at least 1"),
+        (["--count", "0"], "argument --count: expected a whole number of at least 1"),
         (["--data-root", "gone"], "expected train annotations at gone"),
     ],
 )

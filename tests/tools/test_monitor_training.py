@@ -97,7 +97,10 @@ def test_runs_side_by_side(run_tool, run, tmp_path):
     [
         (["--work-dir", "missing"], "error: expected the work dir of a run, found no folder"),
         (["--compare", "missing"], "expected two or more work dirs after --compare"),
-        (["--work-dir", ".", "--watch", "--interval", "0"], "expected --interval of more than 0"),
+        (
+            ["--work-dir", ".", "--watch", "--interval", "0"],
+            "--interval: expected a number above 0",
+        ),
         ([], "one of the arguments --work-dir --compare is required"),
     ],
     ids=["no folder", "one run", "no interval", "nothing"],

@@ -72,6 +72,8 @@ def _load(source: Path) -> Any:
         raise ImportError(
             f"{source} needs sleap-io, which is not installed; run pip install 'equikpt[formats]'"
         ) from error
+    if not source.is_file():
+        raise FileNotFoundError(f"expected a file that SLEAP saved (.slp) at {source}, found none")
     try:
         return sleap_io.load_slp(str(source), open_videos=False)  # they may be addresses
     except Exception as error:  # sleap-io hands on whatever HDF5 and JSON raise at damage
