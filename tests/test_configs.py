@@ -159,3 +159,13 @@ def test_an_untrained_model_finds_next_to_nothing(make_runner, leaf):
     else:
         assert metrics["coco/AP"] < 0.05
         assert metrics["keypoint/PCK@0.05"] < 0.3
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_what_the_readme_says_of_first_weights(leaf):
+    """Those of EfficientNet-Lite0 alone take their weights by themselves."""
+    cfg = load(leaf)
+    lite0 = "efficientnet_lite0" in str(cfg.model.backbone.get("model_name"))
+    own = bool(cfg.model.backbone.get("weights") or cfg.model.backbone.get("init_cfg"))
+    assert own is lite0
+    assert cfg.get("load_from") is None
