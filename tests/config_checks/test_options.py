@@ -41,7 +41,11 @@ def test_refuses_what_is_no_option(pairs, words):
         (
             "rtmpose_m_ap10k",
             "codec.sigma",
-            {"model.head.decoder.sigma", f"{PIPELINE}.9.encoder.sigma"},
+            {
+                "model.head.decoder.sigma",
+                f"{PIPELINE}.9.encoder.sigma",
+                "val_dataloader.dataset.pipeline.3.encoder.sigma",
+            },
         ),
         ("rtmpose_m_ap10k", "train_pipeline.2.prob", {f"{PIPELINE}.2.prob"}),
         ("rtmpose_m_ap10k", "train_geometry.2.prob", {f"{PIPELINE}.2.prob"}),
@@ -80,7 +84,7 @@ def test_a_size_is_found_wherever_it_was_copied_to():
     [
         ("data_root=/elsewhere", "train_dataloader.dataset.data_root"),
         ("data_root=/elsewhere", "--data-root sets them all"),
-        ("codec.sigma=3", "set model.head.decoder.sigma and train_dataloader.dataset.pipeline.9"),
+        ("codec.sigma=3", "set model.head.decoder.sigma, train_dataloader.dataset.pipeline.9"),
         ("backend_args.backend=x", "nothing reads backend_args"),
         ("train_dataloder.batch_size=8", "did you mean train_dataloader"),
         ("default_hooks.early_stoping=None", "did you mean early_stopping"),
