@@ -45,6 +45,7 @@ def test_refuses_what_is_no_option(pairs, words):
                 "model.head.decoder.sigma",
                 f"{PIPELINE}.9.encoder.sigma",
                 "val_dataloader.dataset.pipeline.3.encoder.sigma",
+                "test_dataloader.dataset.pipeline.3.encoder.sigma",
             },
         ),
         ("rtmpose_m_ap10k", "train_pipeline.2.prob", {f"{PIPELINE}.2.prob"}),
@@ -84,7 +85,7 @@ def test_a_size_is_found_wherever_it_was_copied_to():
     [
         ("data_root=/elsewhere", "train_dataloader.dataset.data_root"),
         ("data_root=/elsewhere", "--data-root sets them all"),
-        ("codec.sigma=3", "set model.head.decoder.sigma, train_dataloader.dataset.pipeline.9"),
+        ("codec.sigma=3", "set model.head.decoder.sigma, test_dataloader.dataset"),
         ("backend_args.backend=x", "nothing reads backend_args"),
         ("train_dataloder.batch_size=8", "did you mean train_dataloader"),
         ("default_hooks.early_stoping=None", "did you mean early_stopping"),
