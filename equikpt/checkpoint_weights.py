@@ -45,15 +45,18 @@ def loading(path: str) -> Iterator[None]:
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> OrderedDict[str, Any]:
-    """The state dict of a checkpoint, bare or under one of :data:`STATE_KEYS`.
+    """The state dict of a checkpoint: bare, under one of :data:`STATE_KEYS`, or the only one.
 
     The versions of the saved classes stay with it.
 
     Raises:
         ValueError: There is no tensor in it.
     """
-    inner = (checkpoint.get(key) for key in STATE_KEYS)
-    state = next((each for each in inner if isinstance(each, Mapping)), checkpoint)
+    inner = {key: value for key, value in checkpoint.items() if _has_tensors(value)}
+    known = [key for key in STATE_KEYS if key in inner]
+    state = checkpoint
+    if known or (len(inner) == 1 and not _has_tensors(checkpoint)):
+        state = inner[known[0]] if known else next(iter(inner.values()))
     weights: OrderedDict[str, Any] = OrderedDict(
         (name, value)
         for name, value in state.items()
@@ -61,11 +64,16 @@ def weights_of(checkpoint: Mapping[str, Any]) -> OrderedDict[str, Any]:
     )
     if not weights:
         raise ValueError(
-            f"expected weights in {source.get()}, found no tensor under {', '.join(STATE_KEYS)} or "
-            f"beside; it has {', '.join(map(str, checkpoint)) or 'nothing'}, so choose another file"
+            f"expected one set of weights in {source.get()}, bare or as {', '.join(STATE_KEYS)}, "
+            f"found {', '.join(map(str, checkpoint)) or 'nothing'}: save model.state_dict() alone, "
+            "or choose another file"
         )
     _set_versions(weights, versions_of(state))
     return weights
+
+
+def _has_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values())
 
 
 def fit_names(

@@ -18,7 +18,6 @@ from torch.nn.modules.module import _IncompatibleKeys
 
 from equikpt.checkpoint_weights import (
     SHOWN,
-    STATE_KEYS,
     Misfit,
     Shape,
     fit_names,
@@ -237,8 +236,8 @@ def _under_names(checkpoint: dict, model: nn.Module) -> dict:
     """The checkpoint with its weights, and their average, under the names of the model."""
     names = _state_of(model)
     state = _fitted(weights_of(checkpoint), names)
-    is_bare = not any(isinstance(checkpoint.get(key), Mapping) for key in STATE_KEYS)
-    result = {"state_dict": state} if is_bare else {**checkpoint, "state_dict": state}
+    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
+    result = {**others, "state_dict": state}
     average = checkpoint.get("ema_state_dict")
     if isinstance(average, Mapping):
         result["ema_state_dict"] = {
@@ -257,10 +256,11 @@ def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> 
             f"{', '.join(lacks)}: it holds weights alone, from which a new training starts by "
             "load_from"
         )
-    groups = checkpoint["optimizer"].get("param_groups"), getattr(optim_wrapper, "param_groups", 0)
-    if not all(isinstance(each, list) for each in groups):
+    saved = checkpoint["optimizer"].get("param_groups")
+    now = getattr(optim_wrapper, "param_groups", None)
+    if not isinstance(saved, list) or not isinstance(now, list):
         return  # several optimizers, or none yet
-    theirs, ours = ([len(group["params"]) for group in each] for each in groups)
+    theirs, ours = ([len(group["params"]) for group in groups] for groups in (saved, now))
     if theirs != ours:
         raise ValueError(
             f"expected in {source.get()} an optimizer of {sum(ours)} tensors in {len(ours)} param "

@@ -114,6 +114,8 @@ WRAPPINGS = {
     "bare DataParallel": lambda state: prefixed(state, "module."),
     "model": lambda state: {"model": state, "epoch": 3},
     "model_state_dict": lambda state: {"model_state_dict": dict(state), "loss": 0.5},
+    "with a score": lambda state: {"state_dict": state, "best": torch.tensor(0.9)},
+    "another key": lambda state: {"module": state, "optimizer": {"state": {}}},
     "average only": lambda state: {"ema_state_dict": prefixed(state, "module.")},
     "no counters": lambda state: {"state_dict": without(state, "num_batches_tracked")},
     "normalisation": lambda state: {
@@ -153,7 +155,8 @@ MISFITS = {
         lambda state: {"state_dict": state | prefixed(state, "module.")},
         "is there twice",
     ),
-    "nothing": (lambda state: {"meta": {}}, r"found no tensor under .*; it has meta"),
+    "nothing": (lambda state: {"meta": {}}, r"one set of weights .*, found meta: save"),
+    "two unknown keys": (lambda state: {"a": state, "b": state}, "one set of .*, found a, b"),
 }
 
 
