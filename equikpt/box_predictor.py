@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
@@ -24,7 +26,10 @@ from mmpose.registry import DATASETS, MODELS  # noqa: E402 - the stack comes fir
 from mmpose.structures import PoseDataSample  # noqa: E402
 
 from equikpt.config_files import forget_pretrained  # noqa: E402
-from equikpt.models.heads.keypoint_channels import check_keypoint_channels  # noqa: E402
+from equikpt.models.heads.keypoint_channels import (  # noqa: E402
+    check_keypoint_channels,
+    describe_other_keypoints,
+)
 from equikpt.strict_load import load_weights  # noqa: E402
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
@@ -63,8 +68,7 @@ class BoxPredictor:
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
-        self.model = _loaded(cfg, checkpoint, maps).to(device).eval()
-        check_keypoint_channels(self.model, self.metainfo)
+        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(device).eval()
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         self.pipeline = Compose([step for step in dataset.pipeline if step["type"] not in TARGETS])
@@ -112,14 +116,17 @@ def metainfo_of(cfg: Config) -> dict:
     return parse_pose_metainfo(copy.deepcopy(dict(stated)))
 
 
-def _loaded(cfg: Config, checkpoint: str | Path, maps: bool) -> Any:
+def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
     """The model of a config with the weights of a checkpoint; errors as :class:`BoxPredictor`."""
     model_cfg = copy.deepcopy(cfg.model)
     forget_pretrained(model_cfg)
     if maps:
         model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
     model = MODELS.build(model_cfg)
-    load_weights(model, str(checkpoint))
+    check_keypoint_channels(model, metainfo)
+    others = describe_other_keypoints(load_weights(model, str(checkpoint)), metainfo)
+    if others:
+        print_log(others, "current", logging.WARNING)
     return model
 
 

@@ -51,8 +51,8 @@ def install() -> None:
     Runner.load_checkpoint = load_checkpoint
 
 
-def load_weights(model: nn.Module, path: str) -> None:
-    """Load a checkpoint file into a whole model.
+def load_weights(model: nn.Module, path: str) -> dict:
+    """Load a checkpoint file into a whole model, and return the checkpoint.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -61,8 +61,9 @@ def load_weights(model: nn.Module, path: str) -> None:
     from mmengine.runner.checkpoint import CheckpointLoader
 
     with loading(path):
-        state = weights_of(CheckpointLoader.load_checkpoint(path, map_location="cpu"))
-        _load_whole(model, state)
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+        _load_whole(model, weights_of(checkpoint))
+    return checkpoint
 
 
 def load_checkpoint(

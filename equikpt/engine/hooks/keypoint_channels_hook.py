@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
 from equikpt.engine.wrapping import unwrap
-from equikpt.models.heads.keypoint_channels import check_keypoint_channels
+from equikpt.models.heads.keypoint_channels import (
+    check_keypoint_channels,
+    describe_other_keypoints,
+)
 
 
 @HOOKS.register_module()
@@ -26,7 +31,18 @@ class KeypointChannelsHook(Hook):
         Raises:
             ValueError: The numbers differ.
         """
-        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
-            if isinstance(loop, BaseLoop):
-                metainfo = getattr(loop.dataloader.dataset, "metainfo", {})
-                check_keypoint_channels(unwrap(runner.model), metainfo)
+        for metainfo in _metainfos(runner):
+            check_keypoint_channels(unwrap(runner.model), metainfo)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Warn of weights that were trained on as many other keypoints."""
+        for sentence in {describe_other_keypoints(checkpoint, m) for m in _metainfos(runner)}:
+            if sentence:
+                runner.logger.warning(sentence)
+
+
+def _metainfos(runner: Runner) -> list[Mapping]:
+    """Metainfo of the data set of each loop that the run has built."""
+    loops = (runner._train_loop, runner._val_loop, runner._test_loop)
+    datasets = [loop.dataloader.dataset for loop in loops if isinstance(loop, BaseLoop)]
+    return [dataset.metainfo for dataset in datasets if hasattr(dataset, "metainfo")]

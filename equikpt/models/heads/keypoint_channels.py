@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -52,3 +53,37 @@ def check_keypoint_channels(model: Any, metainfo: Mapping[str, Any]) -> None:
             f"{type(head).__name__} has {name}={count}: set model.head.{name}={expected}, or the "
             "data set's metainfo to that of the model's keypoints"
         )
+
+
+def describe_other_keypoints(checkpoint: Mapping[str, Any], metainfo: Mapping[str, Any]) -> str:
+    """Say where a checkpoint was trained on as many keypoints of other names; mostly nothing.
+
+    COCO's people and AP-10K's animals both have 17, so the weights of one fit a model of the other.
+
+    Args:
+        checkpoint: As MMEngine wrote it, with the metainfo of its data set, or any other.
+        metainfo: MMPose's parsed metainfo of the data set.
+    """
+    meta = checkpoint.get("meta")
+    trained = meta.get("dataset_meta") if isinstance(meta, Mapping) else None
+    theirs, ours = (_names(each) for each in (trained, metainfo))
+    if len(theirs) != len(ours):
+        return ""
+    pairs = zip(theirs, ours, strict=True)
+    differing = [
+        f"{index} was {was} and is {now}"
+        for index, (was, now) in enumerate(pairs)
+        if re.sub(r"[\W_]+", "_", was).casefold() != re.sub(r"[\W_]+", "_", now).casefold()
+    ]
+    if not differing:
+        return ""
+    first = ", ".join(differing[:3]) + (", …" if len(differing) > 3 else "")
+    return (
+        f"The checkpoint was trained on keypoints of other names or order ({first}): unless they "
+        "were only renamed, give the config of its own keypoints"
+    )
+
+
+def _names(metainfo: Any) -> list[str]:
+    names = metainfo.get("keypoint_id2name") if isinstance(metainfo, Mapping) else None
+    return [str(names[index]) for index in sorted(names)] if isinstance(names, Mapping) else []

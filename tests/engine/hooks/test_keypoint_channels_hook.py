@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop
 
 from equikpt.config_files import find_config
 from equikpt.engine.hooks.keypoint_channels_hook import KeypointChannelsHook
-from tests.engine.hooks.test_remap_checkpoint_hook import make_runner
+from tests.engine.hooks.test_remap_checkpoint_hook import log_of, make_runner
 
 
 class Loop(BaseLoop):
@@ -32,6 +32,15 @@ def test_a_run_on_other_keypoints_stops_before_its_first_step(tmp_path, loop):
     setattr(runner, loop, Loop(16))
     with pytest.raises(ValueError, match=r"the 16 keypoints.*out_channels=26"):
         runner.call_hook("before_run")
+
+
+def test_it_warns_of_weights_of_other_keypoints(tmp_path):
+    runner = make_runner(tmp_path / "run", dict(type="KeypointChannelsHook"))
+    runner._test_loop = Loop(26)
+    runner._test_loop.dataloader.dataset.metainfo["keypoint_id2name"] = {0: "nose"}
+    meta = {"dataset_meta": {"keypoint_id2name": {0: "tail"}}}
+    runner.call_hook("after_load_checkpoint", checkpoint={"meta": meta})
+    assert "0 was tail and is nose" in log_of(runner)
 
 
 def test_each_config_has_it():

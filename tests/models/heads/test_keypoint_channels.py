@@ -17,7 +17,10 @@ from mmpose.registry import MODELS  # noqa: E402
 import equikpt.register  # noqa: E402, F401
 from equikpt.box_predictor import metainfo_of  # noqa: E402
 from equikpt.config_files import find_config, list_configs  # noqa: E402
-from equikpt.models.heads.keypoint_channels import check_keypoint_channels  # noqa: E402
+from equikpt.models.heads.keypoint_channels import (  # noqa: E402
+    check_keypoint_channels,
+    describe_other_keypoints,
+)
 
 
 def model_of(head: dict) -> SimpleNamespace:
@@ -80,3 +83,22 @@ def test_the_keypoints_are_named_and_so_is_the_option():
 def test_models_without_a_number_pass():
     check_keypoint_channels(SimpleNamespace(), dict(num_keypoints=5))
     check_keypoint_channels(SimpleNamespace(head=SimpleNamespace()), dict(num_keypoints=5))
+
+
+def trained_on(*names: str) -> dict:
+    return {"meta": {"dataset_meta": {"keypoint_id2name": dict(enumerate(names))}}}
+
+
+def test_weights_of_other_keypoints_of_the_same_number_are_named():
+    metainfo = dict(keypoint_id2name={0: "l_eye", 1: "r_eye"})
+    said = describe_other_keypoints(trained_on("r_eye", "l_eye"), metainfo)
+    assert "(0 was r_eye and is l_eye, 1 was l_eye and is r_eye)" in said
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [trained_on("L Eye", "r-eye"), trained_on("nose"), {"meta": {}}, {"l_eye": 3}],
+    ids=["spelling", "another number", "no names", "bare"],
+)
+def test_nothing_is_said_of_the_same_or_unknown_keypoints(checkpoint):
+    assert not describe_other_keypoints(checkpoint, dict(keypoint_id2name={0: "l_eye", 1: "r_eye"}))
