@@ -137,7 +137,7 @@ class YoloFiles:
         if len(bare) == len(listed):
             raise FileNotFoundError(
                 f"none of the {len(listed)} pictures of split '{split}' has a label file (looked "
-                f"for {listed[0].label}); put the labels there"
+                f"for {listed[0].label}); put the labels there, or leave the split out"
             )
         labels = {image.label for image in listed}
         places = {label_path(folder / "a.jpg").parent for folder in folders}
