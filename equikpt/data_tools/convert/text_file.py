@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,24 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: If it is not there.
-        ValueError: If it is not YAML.
+        ValueError: If it is not YAML, or has a key twice in one place.
     """
     text = read_text(path)
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)  # a safe one
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date of month 13
         raise ValueError(f"{path} is not YAML ({error}); correct it") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML of plain values, in which no key replaces another of its name without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = [key for key, times in Counter(keys).items() if times > 1]
+        if twice:
+            raise yaml.composer.ComposerError(
+                None, None, f"the key '{twice[0]}' occurs twice", node.start_mark
+            )
+        return node
