@@ -7,6 +7,7 @@ or its bytes. Seeded: the same cases in every run.
 from __future__ import annotations
 
 import json
+import linecache
 import random
 import re
 import shutil
@@ -392,6 +393,17 @@ def sound(tmp_path_factory) -> Callable[[str], Path]:
 numbers = count()
 
 
+def was_meant(error: BaseException) -> bool:
+    """Whether a ``raise`` raised the error, not Python, whose words tell a user nothing."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return False
+    line = linecache.getline(frame.tb_frame.f_code.co_filename, frame.tb_lineno)
+    return line.strip().startswith("raise")
+
+
 def run_case(case: str, seed: int, sound: Callable[[str], Path], tmp_path: Path) -> None:
     rng = random.Random(seed)
     folder = tmp_path / str(next(numbers))
@@ -402,7 +414,7 @@ def run_case(case: str, seed: int, sound: Callable[[str], Path], tmp_path: Path)
         CASES[case][1](folder / "input", folder / "output")
     except Exception as error:
         links = [link for link in cli.causes(error) if cli.is_user_error(link)]
-        if not links:
+        if not links or not was_meant(links[0]):
             raise AssertionError(f"{case}, seed {seed}: {what} is a traceback") from error
         told = cli.sentence(links[0])
         assert 10 < len(told) < LONGEST_SENTENCE, told

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from equikpt.data_tools.convert.coco_files import annotation_files, picture_folders
+from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
 from equikpt.data_tools.convert.coco_json import from_contents
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
@@ -47,12 +47,14 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         ValueError: If it is of neither form.
     """
     files = annotation_files(source)
-    return from_contents(
+    dataset = from_contents(
         {split: _as_coco(path) for split, path in files.items()},
         {split: str(path) for split, path in files.items()},
         {split: picture_folders(path, split, images) for split, path in files.items()},
         scheme.keypoints or ANIMALPOSE,
     )
+    dataset.notes += left_out(source, files)
+    return dataset
 
 
 def _as_coco(path: Path) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import UNSPLIT
+from equikpt.datasets.coco_checks import named
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -64,6 +65,17 @@ def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
     raise FileNotFoundError(
         f"no {pattern} with train, val or test in its name under {source}; give the annotation file"
     )
+
+
+def left_out(source: Path, files: dict[str, Path]) -> list[str]:
+    """A note on the JSON files beside those that are read, none without any."""
+    if source.is_file():
+        return []
+    beside = {path for file in files.values() for path in file.parent.glob("*.json")}
+    others = sorted(path.name for path in beside - set(files.values()))
+    if not others:
+        return []
+    return [f"JSON files whose names say no split are not read ({named(others)})"]
 
 
 def picture_folders(annotations: Path, split: str, images: Path | None) -> PictureFolders:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.data_tools.convert.boxes import read_boxes
-from equikpt.data_tools.convert.coco_files import annotation_files, picture_folders
+from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
 from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, output_names, sizes_px
 from equikpt.data_tools.convert.records import (
     Instance,
@@ -46,7 +46,10 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         FileNotFoundError: If there is no annotation file.
         ValueError: If it is no COCO keypoint JSON.
     """
-    return read_files(annotation_files(source), scheme.keypoints, images)
+    files = annotation_files(source)
+    dataset = read_files(files, scheme.keypoints, images)
+    dataset.notes += left_out(source, files)
+    return dataset
 
 
 def read_files(

@@ -22,6 +22,7 @@ from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.datasets.coco_checks import is_number
 from equikpt.datasets.typed_json import Whole, parse_json, read_json, refuse_wrong_types
 
 A_BACKUP = "a backup of CVAT"
@@ -258,7 +259,7 @@ def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int], path
 
 def _coordinates(shape: dict, kind: str, path: Path) -> list[float]:
     points = shape.get("points") or []
-    if len(points) != KINDS[kind] or not np.isfinite(points).all():
+    if len(points) != KINDS[kind] or not all(map(is_number, points)):
         raise ValueError(
             f"{path}: a shape of '{shape['label']}' has the coordinates {points[:8]}; expected "
             f"{KINDS[kind]} numbers"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equikpt.data_tools.convert.coco_files import annotation_files
+from equikpt.data_tools.convert.coco_files import annotation_files, left_out
 from equikpt.data_tools.convert.coco_json import read_files
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
@@ -28,4 +28,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         FileNotFoundError: If there is no annotation file.
         ValueError: If it is no COCO keypoint JSON.
     """
-    return read_files(annotation_files(source), scheme.keypoints or HORSE10, images)
+    files = annotation_files(source)
+    dataset = read_files(files, scheme.keypoints or HORSE10, images)
+    dataset.notes += left_out(source, files)
+    return dataset

@@ -84,6 +84,14 @@ def float_visibilities(content):
         row["keypoints"] = list(map(float, row["keypoints"]))
 
 
+def test_files_that_are_not_read_are_named(make_coco):
+    root = make_coco()
+    (root / "annotations/more_horses.json").write_text("{}")
+    assert read(root, NO_SCHEME).notes == [
+        "JSON files whose names say no split are not read (more_horses.json)"
+    ]
+
+
 def ids_as_text(content):
     """Of the pictures alone: annotations name them by numbers."""
     for row in (*content["images"], *content["categories"]):
