@@ -18,11 +18,12 @@ STATED = "[x, y, width, height]"
 TOLERANCE = 0.02
 """By how much of its extent a point may pass a box that still counts as going around it."""
 
-STATED_ENOUGH = 0.75
-"""Share of boxes that fit from which on a file is taken at its word."""
+FORM_ENOUGH = 0.65
+"""Share of boxes that must fit in another form for it to be what the file means. Of people of COCO,
+whose boxes are tight, 0.73 and 0.84 fit in two samples, and at most 0.25 in a wrong form."""
 
-FORM_ENOUGH = 0.9
-"""Share that another reading must reach to be what the file means."""
+FORM_AHEAD = 0.3
+"""By how much that share must exceed the one of the boxes as they are written."""
 
 MIN_JUDGED = 3
 """Boxes with at least two labelled points, of which fewer tell nothing."""
@@ -100,7 +101,7 @@ def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.
         for name, form in FORMS.items()
     }
     best = max(shares, key=lambda name: shares[name])
-    certain = shares[STATED] < STATED_ENOUGH and shares[best] >= FORM_ENOUGH
+    certain = shares[best] >= FORM_ENOUGH and shares[best] - shares[STATED] >= FORM_AHEAD
     chosen = best if certain else STATED
     return BoxForm(chosen, shares[chosen], shares[STATED])
 
