@@ -1,11 +1,11 @@
 """Measure the memory of a long `tools/visualize.py --csv`, with and without its table.
 
-Pictures of many sizes are predicted one after another with a small network of random weights. Each
-line is a process of its own: without any table but one of no rows, with the table, and with glibc's
-threshold of mapped blocks held where blocks of pictures are always given back. The growth between a
-quarter and the whole of the pictures is what a longer run goes on with.
+Pictures of many sizes are predicted one after another with a small network of random weights.
+Each line is a process of its own: drawn without a table, with the table, with DeepLabCut's beside
+it, and with ``MALLOC_MMAP_THRESHOLD_=65536``, with which glibc gives the memory of pictures back at
+once. The growth between a quarter and the whole of the pictures is what a longer run goes on with.
 
-    python benchmarks/prediction_memory.py                  # 3,000 pictures, 10 minutes of one core
+    python benchmarks/prediction_memory.py [--count 3000] [--only csv]
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ DISTINCT = 100
 LARGEST_PX, SMALLEST_PX = 1600, 300
 MEASURES = 8
 MODES = {
-    "drawn, no table": ("draw", {}),
-    "--csv": ("csv", {}),
-    "--csv, --dlc": ("dlc", {}),
-    "--csv, MALLOC_MMAP_THRESHOLD_=65536": ("csv", {"MALLOC_MMAP_THRESHOLD_": "65536"}),
+    "drawn": ("draw", {}),
+    "csv": ("csv", {}),
+    "csv-dlc": ("dlc", {}),
+    "csv-malloc": ("csv", {"MALLOC_MMAP_THRESHOLD_": "65536"}),
 }
 
 
@@ -95,6 +95,7 @@ def measure(folder: Path, mode: str, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--only", nargs="+", choices=list(MODES), default=list(MODES))
     parser.add_argument("--measure", nargs=2, metavar=("DIR", "MODE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -105,7 +106,8 @@ def main() -> None:
         (folder / "pictures").mkdir()
         write_pictures(folder / "pictures", args.count)
         write_checkpoint(folder / "weights.pth")
-        for title, (mode, env) in MODES.items():
+        for title in args.only:
+            mode, env = MODES[title]
             command = [sys.executable, __file__, "--measure", name, mode, "--count"]
             done = subprocess.run(
                 [*command, str(args.count)], env=os.environ | env, capture_output=True, text=True

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equikpt.download import download, part_of, sha256_of
+from equikpt.files import write_text
 
 FOLDER = Path("data/checkpoints")
 """Where the files go unless told otherwise; git ignores ``data/``."""
@@ -183,6 +184,7 @@ def fetch(
     *,
     overwrite: bool = False,
     check: bool = True,
+    accept: Callable[[str, str], bool] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[Path, bool]:
     """Bring a released file into ``folder``: its path, and whether anything was fetched.
@@ -192,22 +194,70 @@ def fetch(
         folder: Where it shall stand.
         overwrite: Replace a file that is not the right one.
         check: Compare SHA-256 sums. A published file whose name tells another sum is of use only
-            without; the name of each row without a whole sum is all that is known of it.
+            without.
+        accept: Asked for a file of which no whole sum is known: gets its name and its SHA-256, and
+            says whether to take it. What was taken is written to ``NAME.sha256`` beside the file
+            and compared from then on. None takes no such file.
         tell: As in :func:`equikpt.download.download`, which also says what is raised.
+
+    Raises:
+        ValueError: A file that nobody accepts; it is kept as a part.
     """
     path = folder / row.file_name
-    prefix = row.sha256_prefix if check else ""
-    return path, download(row.url, path, prefix, overwrite=overwrite, tell=tell)
+    if not check:
+        return path, download(row.url, path, "", overwrite=overwrite, tell=tell)
+    known = row.sha256 or accepted_sha256(path)
+    if known:
+        return path, download(row.url, path, known, overwrite=overwrite, tell=tell)
+    taken = ""
+
+    def confirm(found: str) -> None:
+        nonlocal taken
+        if accept is None or not accept(row.file_name, found):
+            raise ValueError(
+                f"expected somebody to accept {row.file_name}, of which no whole SHA-256 is known: "
+                f"it is {found}; compare it with a source that you trust and call again with "
+                f"--accept-sha256 {found}"
+            )
+        taken = found
+
+    fetched = download(
+        row.url, path, row.sha256_prefix, overwrite=overwrite, tell=tell, confirm=confirm
+    )
+    if not fetched:
+        confirm(sha256_of(path))
+    write_text(sum_file(path), f"{taken}  {path.name}\n")
+    return path, fetched
+
+
+def sum_file(path: Path) -> Path:
+    """Return where the accepted SHA-256 of a file stands, as ``sha256sum -c`` reads it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def accepted_sha256(path: Path) -> str:
+    """Return the SHA-256 that was accepted for a file, empty where none was.
+
+    Raises:
+        ValueError: The file with the sum is damaged.
+    """
+    place = sum_file(path)
+    if not place.is_file():
+        return ""
+    found = place.read_text(encoding="utf-8", errors="replace").split()
+    if not found or not re.fullmatch(r"[0-9a-f]{64}", found[0]):
+        raise ValueError(f"expected a SHA-256 in {place}, found none; delete it to accept anew")
+    return found[0]
 
 
 def state(row: Checkpoint, folder: Path) -> str:
     """What ``folder`` has of a file, in words."""
     path = folder / row.file_name
     if path.is_file():
-        if not row.sha256_prefix:
-            return "there, SHA-256 unknown"
-        right = sha256_of(path).startswith(row.sha256_prefix)
-        return "there, valid" if right else "there, wrong SHA-256"
+        known = row.sha256 or accepted_sha256(path)
+        if not sha256_of(path).startswith(known or row.sha256_prefix):
+            return "there, wrong SHA-256"
+        return "there, valid" if known else "there, SHA-256 not accepted"
     part = part_of(path)
     return f"a part, {_size(part)}" if part.is_file() else "-"
 

@@ -11,17 +11,19 @@ later process could continue them, and a stopped one would leave its own behind 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
-from equikpt.http_transfer import CHUNK_BYTES, Patience, Transfer
+from equikpt.http_transfer import CHUNK_BYTES, Patience, Transfer, is_secure
 
 
 def download(
@@ -32,19 +34,22 @@ def download(
     overwrite: bool = False,
     patience: Patience = Patience(),  # noqa: B008  # frozen
     tell: Callable[[str], None] | None = None,
+    confirm: Callable[[str], None] | None = None,
 ) -> bool:
     """Fetch ``url`` to ``path`` unless the right file is there already.
 
     Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy``.
 
     Args:
-        url: Address, http or https.
+        url: Address, https; http for this machine alone. Redirects must be to the same.
         path: Where the file shall stand; missing folders are made.
         sha256_prefix: Hexadecimal digits that the file's SHA-256 begins with. Empty where none are
             known: then any complete file is accepted, and one that stands there is kept.
         overwrite: Replace a file that is not the right one, or cannot be checked.
         patience: Tries and waits.
         tell: Gets a line for everything a person who waits should know; the log by default.
+        confirm: Gets the SHA-256 of what came, before it stands under its name; what it raises
+            keeps the part, of which the next call needs no byte again.
 
     Returns:
         Whether anything was fetched.
@@ -54,11 +59,11 @@ def download(
         FileExistsError: Another file, or a folder, stands at ``path``.
         FileNotFoundError: The server does not have the file.
         ConnectionError: The server cannot be reached, refuses, or went away too often.
-        OSError: The disk is full or may not be written to.
+        OSError: The disk is full or may not be written to, or a link stands at the part's name.
     """
     path = Path(path)
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"expected an address that begins with http:// or https://, got {url!r}")
+    if not is_secure(url):
+        raise ValueError(f"expected an address that begins with https://, got {url!r}")
     if not re.fullmatch(r"[0-9a-f]{0,64}", sha256_prefix):
         raise ValueError(f"expected the hexadecimal digits of a SHA-256, got {sha256_prefix!r}")
     tell = tell or _log
@@ -69,7 +74,9 @@ def download(
             return False
         with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
             Transfer(url, path, part, bar, patience, tell).run()
-        _check(part, url, sha256_prefix)
+        found = _check(part, url, sha256_prefix)
+        if confirm is not None:
+            confirm(found)
         os.fsync(part.fileno())
         os.replace(part_of(path), path)
     return True
@@ -115,7 +122,7 @@ def _is_there(path: Path, sha256_prefix: str, overwrite: bool) -> bool:
     )
 
 
-def _check(part: io.FileIO, url: str, sha256_prefix: str) -> None:
+def _check(part: io.FileIO, url: str, sha256_prefix: str) -> str:
     found = _sha256(part)
     if not found.startswith(sha256_prefix):
         size_bytes = part.seek(0, os.SEEK_END)
@@ -125,6 +132,7 @@ def _check(part: io.FileIO, url: str, sha256_prefix: str) -> None:
             f" {size_bytes} bytes with {found}, which were deleted: try again; if the same come"
             " again, a proxy gives another file or the expected sum is wrong (--no-check takes it)"
         )
+    return found
 
 
 def part_of(path: Path) -> Path:
@@ -151,10 +159,30 @@ def _locked_part(path: Path, tell: Callable[[str], None]) -> Iterator[io.FileIO]
                 part.unlink(missing_ok=True)
 
 
+def _open_own(part: Path) -> int:
+    """Open the part without following a link, which would write into another file.
+
+    Raises:
+        OSError: A link, or no ordinary file, stands there.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        handle = os.open(part, flags, 0o666)
+    except OSError as error:
+        if not part.is_symlink():
+            raise
+        raise OSError(error.errno, "it is a link, and writing would change another file") from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(handle)
+        raise OSError(errno.EEXIST, "it is a link or no ordinary file; move it away")
+    return handle
+
+
 def _open_locked(part: Path, tell: Callable[[str], None]) -> io.FileIO:
     while True:
         # unbuffered, so that what was written is on file when the process is stopped
-        file = io.FileIO(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+        file = io.FileIO(_open_own(part), "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

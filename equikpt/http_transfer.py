@@ -14,6 +14,7 @@ import shutil
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from tqdm import tqdm
 from equikpt import __version__
 
 CHUNK_BYTES = 2**18
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine, which may be asked over plain http."""
 MB = 1e6
 
 
@@ -46,6 +49,24 @@ class Patience:
 
 class _Interrupted(Exception):
     """Something that may be better at the next try."""
+
+
+class _PlainHttp(Exception):
+    """A redirect to an address that anybody on the way could answer."""
+
+
+def is_secure(url: str) -> bool:
+    """Return True for an https address, and for an http address of this machine."""
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        from_https = req.full_url.startswith("https://")
+        if not is_secure(newurl) or (from_https and not newurl.startswith("https://")):
+            raise _PlainHttp(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @dataclass
@@ -114,9 +135,14 @@ class Transfer:
             headers["Range"] = f"bytes={start}-"
         request = urllib.request.Request(self.url, headers=headers)
         # a new opener each time: the shared one keeps the proxies of its first use
-        opener = urllib.request.build_opener()
+        opener = urllib.request.build_opener(_SecureRedirects)
         try:
             response = opener.open(request, timeout=self.patience.timeout_s)
+        except _PlainHttp as error:
+            raise ConnectionError(
+                f"{self.url} is redirected to {error}, which is not https, so that anybody on the "
+                "way could answer; fetch the file elsewhere and compare its SHA-256"
+            ) from error
         except urllib.error.HTTPError:
             self.answered = True
             raise

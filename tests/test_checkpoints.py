@@ -21,6 +21,7 @@ from equikpt.checkpoints import (
     format_list,
     select,
     state,
+    sum_file,
     usage,
 )
 from equikpt.metainfo.correspondence import KEYPOINT_NAMES
@@ -145,10 +146,17 @@ def test_states(row, tmp_path):
     path.with_name(f"{path.name}.part").write_bytes(bytes(1_234_000))
     assert state(row, tmp_path) == "a part, 1.2 MB"
     path.write_bytes(b"weights")
+    assert state(row, tmp_path) == "there, SHA-256 not accepted"
+    assert state(replace(row, name_tells=False), tmp_path) == "there, SHA-256 not accepted"
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert state(replace(row, sha256=digest), tmp_path) == "there, valid"
+    sum_file(path).write_text(f"{digest}  {path.name}\n")
     assert state(row, tmp_path) == "there, valid"
-    assert state(replace(row, name_tells=False), tmp_path) == "there, SHA-256 unknown"
     path.write_bytes(b"Weights")
     assert state(row, tmp_path) == "there, wrong SHA-256"
+    sum_file(path).write_text("")
+    with pytest.raises(ValueError, match="delete it to accept anew"):
+        state(row, tmp_path)
 
 
 def test_list(row, tmp_path):
@@ -157,7 +165,7 @@ def test_list(row, tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("│")]
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
     terms = f"{row.licence}; no data"
-    assert cells[0] == ["net", "a network", "ap10k", terms, "there, valid", "0.0 MB"]
+    assert cells[0] == ["net", "a network", "ap10k", terms, "there, SHA-256 not accepted", "0.0 MB"]
     assert cells[1][0] == "hrnet_w32_ap10k"
     assert cells[1][4:] == ["-", "-"]
     assert str(tmp_path) in text
@@ -173,14 +181,33 @@ def test_fetch(content, row, tmp_path, monkeypatch):
     with serving(content) as server:
         here = replace(row, url=row.url.replace("http://127.0.0.1", server.origin))
         if content == b"weights":
-            assert fetch(here, tmp_path) == (tmp_path / row.file_name, True)
+            with pytest.raises(ValueError, match="--accept-sha256 9a129038"):
+                fetch(here, tmp_path)
+            assert not (tmp_path / row.file_name).exists()
+            asked = []
+            options = dict(accept=lambda *seen: asked.append(seen) or True)
+            assert fetch(here, tmp_path, **options) == (tmp_path / row.file_name, True)
             assert fetch(here, tmp_path) == (tmp_path / row.file_name, False)
+            assert asked == [(row.file_name, hashlib.sha256(content).hexdigest())]
             assert state(here, tmp_path) == "there, valid"
+            (tmp_path / row.file_name).write_bytes(b"Weights")
+            with pytest.raises(FileExistsError, match="SHA-256 that begins with 9a129038"):
+                fetch(here, tmp_path)
         else:
             with pytest.raises(ValueError, match=f"SHA-256 begins with {row.name_digits}"):
                 fetch(here, tmp_path)
             assert fetch(here, tmp_path, check=False)[1]
             assert state(here, tmp_path) == "there, wrong SHA-256"
+
+
+def test_a_file_from_elsewhere_is_accepted_once(row, tmp_path):
+    path = tmp_path / row.file_name
+    path.write_bytes(b"weights")
+    with pytest.raises(ValueError, match="expected somebody to accept"):
+        fetch(row, tmp_path, accept=lambda *_: False)
+    assert fetch(row, tmp_path, accept=lambda *_: True) == (path, False)
+    assert fetch(row, tmp_path) == (path, False)
+    assert path.read_bytes() == b"weights"
 
 
 # --- using it ---

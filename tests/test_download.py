@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import threading
+import urllib.request
 from collections import namedtuple
 from pathlib import Path
 
@@ -371,7 +372,7 @@ def test_no_such_host(get, monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    message = fails(ConnectionError, get, url="http://nowhere.invalid/model.pth")
+    message = fails(ConnectionError, get, url="https://nowhere.invalid/model.pth")
     assert "cannot be reached (Name or service not known)" in message
 
 
@@ -393,9 +394,9 @@ def test_a_network_lost_on_the_way_is_waited_for(get, server, path, monkeypatch)
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
 def test_the_proxy_is_asked(variable, get, server, path, monkeypatch):
     monkeypatch.setenv(variable, server.origin)
-    get(url="http://weights.invalid/model.pth")
+    get(url="http://localhost/model.pth")
     assert path.read_bytes() == CONTENT
-    assert server.requests == [("http://weights.invalid/model.pth", None)]
+    assert server.requests == [("http://localhost/model.pth", None)]
 
 
 def test_a_host_without_proxy(get, server, monkeypatch):
@@ -408,6 +409,71 @@ def test_an_https_proxy_that_refuses(get, server, monkeypatch):
     monkeypatch.setenv("https_proxy", server.origin)  # knows no CONNECT
     message = fails(ConnectionError, get, url="https://weights.invalid/model.pth")
     assert "cannot be reached (Tunnel connection failed: 501" in message
+
+
+# --- who could answer ---
+
+
+@pytest.mark.parametrize(
+    "url", ["http://weights.example/m.pth", "ftp://localhost/m.pth", "file:///etc/passwd"]
+)
+def test_plain_http_is_for_this_machine_alone(url, get, server):
+    assert "begins with https://" in fails(ValueError, get, url=url)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("target", ["http://weights.example/m.pth", "ftp://localhost/m.pth"])
+def test_a_redirect_to_plain_http_is_not_followed(target, get, server, path):
+    server.script = [status(302, Location=target)]
+    message = fails(ConnectionError, get)
+    assert f"is redirected to {target}, which is not https" in message
+    assert len(server.requests) == 1
+    assert files(path) == []
+
+
+def test_a_redirect_within_this_machine_is_followed(get, server, path):
+    server.script = [status(302, Location=f"{server.origin}/other.pth")]
+    assert get() is True
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("start", "allowed"), [("https", False), ("http", True)])
+def test_https_is_never_left(start, allowed):
+    request = urllib.request.Request(f"{start}://localhost/m.pth")
+    handler = http_transfer._SecureRedirects()
+    redirect = (request, None, 302, "", {}, "http://localhost/m.pth")
+    if allowed:
+        assert handler.redirect_request(*redirect).full_url == "http://localhost/m.pth"
+    else:
+        with pytest.raises(http_transfer._PlainHttp):
+            handler.redirect_request(*redirect)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_a_link_at_the_parts_name_costs_no_other_file(link, get, server, path, left):
+    other = path.with_name("mine")
+    other.write_bytes(b"mine")
+    link(other, left)
+    assert "it is a link" in fails(OSError, get)
+    assert (other.read_bytes(), server.requests) == (b"mine", [])
+
+
+def test_what_is_not_confirmed_is_kept_as_a_part(get, server, path):
+    def refuse(found):
+        raise ValueError(f"not {found}")
+
+    assert fails_with(get, refuse) == f"not {SHA256}"
+    assert files(path) == ["model.pth.part"]
+    accepted = []
+    assert get(confirm=accepted.append) is True
+    assert accepted == [SHA256]
+    assert server.ranges[1:] == [f"bytes={len(CONTENT)}-"]
+
+
+def fails_with(get, confirm) -> str:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        get(confirm=confirm)
+    return str(caught.value)
 
 
 # --- disk ---
@@ -516,7 +582,7 @@ def test_a_second_process_goes_on_when_the_first_fails(get, server, path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"url": "file:///etc/passwd"}, "begins with http:// or https://, got 'file:"),
+        ({"url": "file:///etc/passwd"}, "begins with https://, got 'file:"),
         ({"sha256": "7A041AA1"}, "hexadecimal digits of a SHA-256, got '7A041AA1'"),
         ({"sha256": "0" * 65}, "hexadecimal digits"),
     ],

@@ -32,7 +32,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="take the file whatever its SHA-256, for one whose name tells a wrong sum",
     )
+    parser.add_argument(
+        "--accept-sha256",
+        nargs="+",
+        default=[],
+        metavar="HEX",
+        help="take files with these sums, where the package knows no whole sum; without it you are "
+        "shown the sum and asked, once",
+    )
     return parser.parse_args(argv)
+
+
+def ask(name: str, found: str) -> bool:
+    """Show a person the sum of a file, and ask whether to take it."""
+    import sys
+
+    if not sys.stdin.isatty():
+        return False
+    print(f"{name}: no whole SHA-256 is known of it; it is\n  {found}")
+    return input("take it, and compare with this sum from now on? [y/N] ").lower() in ("y", "yes")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             folder,
             overwrite=args.overwrite,
             check=not args.no_check,
+            accept=lambda name, found: found in args.accept_sha256 or ask(name, found),
             tell=tqdm.write,  # beside the bar, not into it
         )
         print(f"{path} ({'fetched' if fetched else 'kept'}; {state(row, folder)})")

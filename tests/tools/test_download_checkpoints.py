@@ -104,10 +104,13 @@ def test_offline(run, tmp_path):
 def test_a_file_that_cannot_be_checked_is_kept(run, tmp_path):
     path = tmp_path / find("cspnext_m_coco_aic").file_name
     path.write_bytes(b"from elsewhere")
-    done = run("cspnext_m_coco_aic", "--dest", tmp_path)
+    message = error_of(run("cspnext_m_coco_aic", "--dest", tmp_path))
+    digest = hashlib.sha256(b"from elsewhere").hexdigest()
+    assert f"--accept-sha256 {digest}" in message
+    done = run("cspnext_m_coco_aic", "--dest", tmp_path, "--accept-sha256", digest)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"{path} (kept; there, SHA-256 unknown)",
+        f"{path} (kept; there, valid)",
         "  --cfg-options model.backbone.init_cfg.type=Pretrained"
         f" model.backbone.init_cfg.checkpoint={path} model.backbone.init_cfg.prefix=backbone.",
     ]
@@ -115,7 +118,8 @@ def test_a_file_that_cannot_be_checked_is_kept(run, tmp_path):
 
 def test_fetched_then_kept(run_with_row, server, tmp_path):
     server.script = [cut(100_000)]
-    done = run_with_row("net", "--dest", tmp_path / "new")
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    done = run_with_row("net", "--dest", tmp_path / "new", "--accept-sha256", digest)
     assert done.returncode == 0, done.stderr
     path = tmp_path / "new" / FILE
     assert path.read_bytes() == CONTENT
