@@ -225,6 +225,12 @@ def test_a_model_with_a_wrapper_inside_keeps_its_names():
         assert set(fit_names(given, model.state_dict())) == set(model.state_dict())
 
 
+def test_a_model_in_its_parallel_wrapper_is_loaded(trained):
+    ours = build(heatmap_head(26), seed=2)
+    load_state_dict(nn.DataParallel(ours), trained.state_dict())
+    assert torch.equal(ours.state_dict()["head.final_layer.bias"], trained.head.final_layer.bias)
+
+
 # --- a training that goes on ---
 
 
