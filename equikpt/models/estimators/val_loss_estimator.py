@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.structures import BaseDataElement
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.registry import MODELS
@@ -17,6 +19,13 @@ class ValLoss:
     the validation pipeline holds ``GenerateTarget`` or ``GenerateValTarget``. Samples without
     targets give predictions alone. With a flip test the loss is that of the plain pass alone.
     """
+
+    # of the pose estimator that it is mixed into
+    extract_feat: Any
+    head: Any
+    train_cfg: Any
+    test_cfg: Any
+    add_pred_to_datasample: Any
 
     def predict(
         self, inputs: Tensor, data_samples: list[PoseDataSample]
