@@ -72,6 +72,37 @@ def test_labels_come_through_unchanged(build, make_coco):
         assert Path(info["img_path"]).is_file()
 
 
+def test_boxes_as_two_corners_stop_and_crowds_with_points_are_a_warning(build, make_coco, log):
+    content = make_coco()
+    for row in content["annotations"][:2]:
+        row["iscrowd"] = 1
+    assert len(build(content)) == 4
+    assert sum("iscrowd=1 keeps out of training and tests, 2 of 6" in line for line in log) == 1
+    for row in content["annotations"]:
+        x, y, width, height = row["bbox"]
+        row["bbox"], row["iscrowd"] = [x, y, x + width, y + height], 0
+    with pytest.raises(ValueError, match=r"boxes that seem to be \[left, top, right, bottom\]"):
+        build(content)
+
+
+def test_a_value_of_another_type_is_named_by_its_path(build, make_coco):
+    content = make_coco()
+    content["annotations"][4]["keypoints"][3] = "a"
+    with pytest.raises(ValueError, match=r"annotations\[4\].keypoints\[3\]: expected a number"):
+        build(content)
+
+
+def test_detections_and_labels_may_be_of_any_encoding(build, make_coco, tmp_path):
+    content = make_coco()
+    boxes = [dict(image_id=1, category_id=1, bbox=[1, 2, 20, 10], score=0.5)]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes), encoding="utf-8-sig")
+    dataset = build(content, bbox_file=str(tmp_path / "boxes.json"), test_mode=True)
+    assert len(dataset) == 1
+    info = dataset.get_data_info(0)
+    assert info["bbox"].tolist() == [[1, 2, 21, 12]]
+    assert (info["id"], info["img_id"], info["bbox_score"].tolist()) == (0, 1, [0.5])
+
+
 def test_the_number_of_labelled_points_is_counted_not_trusted(build, make_coco):
     content = make_coco()
     content["annotations"][0]["num_keypoints"] = 0
