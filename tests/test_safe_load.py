@@ -95,8 +95,8 @@ def build_runner(folder: Path, max_epochs: int = 2, **options) -> Runner:
         },
         param_scheduler=[
             {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 2},
-            {"type": "CosineAnnealingLR", "T_max": 4, "convert_to_iter_based": True},
-            {"type": "ReduceOnPlateauLR", "monitor": "toy/mean"},
+            {"type": "CosineAnnealingLR", "T_max": 3, "end": 3, "convert_to_iter_based": True},
+            {"type": "ReduceOnPlateauLR", "monitor": "toy/mean", "end": 3},
         ],
         custom_hooks=[{"type": "EMAHook"}],
         default_hooks={
