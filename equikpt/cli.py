@@ -148,11 +148,14 @@ def system() -> str:
 def is_user_error(error: BaseException) -> bool:
     """Whether an error is a mistake of the user, or a state of the user's files or disk.
 
-    That is one that a line of equikpt or of one of its tools raised; and, wherever it was raised,
-    one that the system reports of a place that is no part of the installation.
+    That is one that a line of equikpt or of one of its tools raised; one of a type of equikpt,
+    which torch raises anew where a loader's worker met it; and, wherever it was raised, one that
+    the system reports of a place that is no part of the installation.
     """
+    own = ("__main__", "equikpt")
     return is_of_a_place(error) or (
-        isinstance(error, USER_ERRORS) and _module_of(error) in ("__main__", "equikpt")
+        isinstance(error, USER_ERRORS)
+        and (_module_of(error) in own or type(error).__module__.split(".")[0] == "equikpt")
     )
 
 

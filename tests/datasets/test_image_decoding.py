@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from equikpt.cli import is_user_error
 from equikpt.datasets import image_decoding
 from equikpt.datasets.film import read_film
 from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
@@ -226,5 +227,6 @@ def test_an_error_of_a_loaders_worker_is_the_same_sentence(tmp_path):
     with pytest.raises(MissingImageError) as caught:
         next(iter(loader))
     assert str(caught.value) == f"expected an image in {path}, found no such file; correct the name"
+    assert is_user_error(caught.value)
     again = pickle.loads(pickle.dumps(ImageError.of("a", "it is b", "c")))
     assert (str(again), again.reason) == ("expected an image in a, it is b; c", "it is b")
