@@ -62,7 +62,7 @@ def is_secure(url: str) -> bool:
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
         from_https = req.full_url.startswith("https://")
         if not is_secure(newurl) or (from_https and not newurl.startswith("https://")):
             raise _PlainHttp(newurl)

@@ -15,10 +15,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Self  # typing's from Python 3.11 on
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 DIGITS = "%.6g"

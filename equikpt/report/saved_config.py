@@ -22,6 +22,11 @@ NAMED_VALUES = {"inf": math.inf, "nan": math.nan}
 """As MMEngine writes these numbers."""
 OWN_PACKAGES = ("equikpt", "mmpose")
 """Packages whose modules a config may import without being a program."""
+SECTIONS = (
+    *("model", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg"),
+    *("test_cfg", "optim_wrapper", "default_hooks", "env_cfg", "log_processor", "randomness"),
+)
+"""Keys whose value is a dict or None in every config that MMEngine runs."""
 CODE_SUFFIXES = (".py", ".pkl", ".pickle", ".npy", ".npz")
 """Of files that MMPose runs or unpickles where a config names them."""
 
@@ -30,7 +35,8 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     """Read a config that MMEngine saved.
 
     Returns:
-        The config, and the top-level keys that were left out, since their values are no plain ones.
+        The config, and the top-level keys that were left out, since their values are no plain ones,
+        or none that MMEngine takes.
         What is no assignment at all is left out as ``line 3``.
 
     Raises:
@@ -55,7 +61,10 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
         try:
             if name in (*RESERVED_KEYS, "_base_"):
                 raise ValueError(f"{name} is no setting")
-            values[name] = plain_value(node)
+            value = plain_value(node)
+            if name in SECTIONS and not isinstance(value, (dict, type(None))):
+                raise ValueError(f"expected a dict for {name}")
+            values[name] = value
             left_out.pop(name, None)
         except (ValueError, TypeError, RecursionError):  # TypeError: a list as a key
             values.pop(name, None)

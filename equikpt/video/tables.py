@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from equikpt.apis.instance import Instance
 from equikpt.data_tools.convert.deeplabcut_writer import columns as deeplabcut_columns
 from equikpt.files import write_bytes, write_text
 from equikpt.table_files import CsvTable, frame_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing's from Python 3.11 on
 
 DEEPLABCUT_SUFFIXES = (".csv", ".h5")
 PLAIN_COLUMNS = (

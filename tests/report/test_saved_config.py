@@ -43,6 +43,7 @@ PROGRAMS = [
     pytest.param("b = [x for x in (1,)]", "b", id="comprehension"),
     pytest.param("b = dict(type=int)", "b", id="class"),
     pytest.param("b = {{[]: 1}}", "b", id="key"),
+    pytest.param("train_cfg = 5", "train_cfg", id="section"),
     pytest.param("_base_ = {mark!r}", "_base_", id="base"),
     pytest.param("def f():\n    open({mark!r}, 'w')", "line 2", id="function"),
 ]
