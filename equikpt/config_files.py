@@ -166,7 +166,7 @@ def _check_bases(path: Path, above: tuple[Path, ...]) -> None:
         _check_bases(file, (*above, path.resolve()))
 
 
-def _told(error: Exception, path: Path) -> str:
+def _told(error: BaseException, path: Path) -> str:
     """An error of a config file's own code, with its line where it has one."""
     lines = [
         frame.lineno
