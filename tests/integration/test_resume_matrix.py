@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -182,3 +185,29 @@ def test_stopped_at_any_write(tmp_path, expected, monkeypatch, number, after):
     else:
         assert writes.count < number
     assert_same(outcome(runner, course), wanted)
+
+
+def test_killed_processes(tmp_path, expected):
+    """By SIGKILL, some moments after an event: nothing is cleaned up, the next start does it."""
+    wanted, rng = expected("plateau"), random.Random(0)
+    cfg = config(tmp_path, PLATEAU)
+    fork = multiprocessing.get_context("fork")
+    for _ in range(6):
+        reached, tell = fork.Pipe(duplex=False)
+
+        def tell_event(event: str, count: int, tell=tell) -> bool:
+            tell.send(event)
+            return False
+
+        child = fork.Process(target=resume, args=(cfg, Course(), tell_event))
+        child.start()
+        for _ in range(rng.randint(3, 12)):
+            assert reached.poll(120)
+            reached.recv()
+        time.sleep(rng.uniform(0, 0.02))
+        child.kill()
+        child.join()
+    course = Course()
+    found = outcome(resume(cfg, course, never), course)
+    for key in ("steps", "newest", "files", "top", "infos", "states"):
+        assert found[key] == wanted[key], key
