@@ -396,3 +396,51 @@ class TestUnreadableFile:
             safe_load._errors_as_sentences("m.pth"),
         ):
             raise RuntimeError("CUDA out of memory")
+
+
+class TestDamage:
+    """A checkpoint is refused if any byte of its content is not what was written."""
+
+    @pytest.fixture
+    def small(self, tmp_path) -> Path:
+        torch.manual_seed(0)
+        weights = {name: torch.randn(20) for name in "ab"}
+        torch.save({"state_dict": weights, "meta": {"epoch": 1}}, tmp_path / "small.pth")
+        return tmp_path / "small.pth"
+
+    def test_no_flipped_bit_gets_through(self, small):
+        whole, expected = small.read_bytes(), safe_load.load_from_local(str(small))
+        refused = 0
+        for place in range(0, len(whole), 3):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << place % 8
+            small.write_bytes(changed)
+            try:
+                found = safe_load.load_from_local(str(small))
+            except ValueError:
+                refused += 1
+            else:  # padding and times
+                torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert refused > len(whole) / 6
+
+    def test_no_cut_gets_through(self, small):
+        whole = small.read_bytes()
+        assert safe_load.is_complete(small)
+        for length in range(0, len(whole), 7):
+            small.write_bytes(whole[:length])
+            assert not safe_load.is_complete(small)
+            with pytest.raises(ValueError, match="cut off or no PyTorch checkpoint"):
+                safe_load.load_from_local(str(small))
+
+    def test_files_without_checksums_load(self, small):
+        content = torch.load(small)
+        torch.save(content, small, _use_new_zipfile_serialization=False)
+        assert safe_load.is_complete(small)
+        torch.testing.assert_close(safe_load.load_from_local(str(small)), content)
+        before = torch.serialization.get_crc32_options()
+        torch.serialization.set_crc32_options(False)
+        try:
+            torch.save(content, small)
+        finally:
+            torch.serialization.set_crc32_options(before)
+        torch.testing.assert_close(safe_load.load_from_local(str(small)), content)

@@ -23,10 +23,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="go on from the work dir's newest checkpoint, or from the one named",
+        help="go on from the work dir's newest whole checkpoint, or from the one named",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="start anew in a work dir that holds a run"
+        "--overwrite",
+        action="store_true",
+        help="start anew in a work dir that holds a run, whose checkpoints are deleted",
     )
     parser.add_argument(
         "--amp",
