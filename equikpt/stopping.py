@@ -9,6 +9,7 @@ the signal is remembered, and decides about the end whatever comes out.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -28,8 +29,8 @@ _advice = ""
 def advise(text: str) -> None:
     """Set how to go on after a stop, as the end of a sentence.
 
-    For work that a stop at any moment leaves whole: what has not ended :data:`GRACE_S` after the
-    signal is ended by force.
+    For work that a stop at any moment leaves whole: it ends without clean-up, and by force where
+    the signal was swallowed, after :data:`GRACE_S`.
     """
     global _advice
     _advice = text
@@ -51,6 +52,8 @@ def ending_on_signals() -> Iterator[None]:
     except BaseException:
         if _received is None:
             raise
+        if _advice:
+            _end_by_force()
         _say(_received)
         raise SystemExit(128 + _received) from None
 
@@ -80,7 +83,10 @@ def _say(number: int) -> None:
 
 
 def _end_by_force() -> None:
-    """End without the clean-up that hangs; files are whole at any moment."""
+    """End without the interpreter's clean-up, which takes long after a training, or hangs."""
     number = _received or signal.SIGTERM
     _say(number)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    sys.stdout.flush()
     os._exit(128 + number)

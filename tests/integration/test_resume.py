@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -9,22 +11,25 @@ from equikpt.safe_load import load_from_local
 from tests.integration.conftest import SMALL
 
 
-def train(run_tool, sample_data, work_dir, epochs: int, *arguments) -> dict:
+def train(run_tool, sample_data, work_dir, *arguments) -> None:
     done = run_tool(
         "train.py",
-        *("smoke/rtmpose_m_ap10k", "--work-dir", work_dir, "--data-root", sample_data, *arguments),
-        *("--cfg-options", f"train_cfg.max_epochs={epochs}", *SMALL),
+        *("smoke/rtmpose_m_ap10k", "--work-dir", work_dir, "--data-root", sample_data),
+        *("--epochs", 2, *arguments, "--cfg-options", *SMALL),
     )
     assert done.returncode == 0, done.stderr
-    return load_from_local(work_dir / f"epoch_{epochs}.pth")
 
 
 @pytest.mark.parametrize("precision", [[], ["--amp"]], ids=["float32", "amp"])
 def test_resumed_run_is_the_uninterrupted_run(run_tool, sample_data, tmp_path, precision):
     """With all augmentation, two loader workers, EMA and the schedule in the middle of warm-up."""
-    whole = train(run_tool, sample_data, tmp_path / "whole", 2, *precision)
-    first = train(run_tool, sample_data, tmp_path / "halves", 1, *precision)
-    second = train(run_tool, sample_data, tmp_path / "halves", 2, "--resume", *precision)
+    whole_dir, halves_dir = tmp_path / "whole", tmp_path / "halves"
+    train(run_tool, sample_data, whole_dir, *precision)
+    halves_dir.mkdir()
+    shutil.copy(whole_dir / "epoch_1.pth", halves_dir)
+    train(run_tool, sample_data, halves_dir, "--resume", *precision)
+    first, whole = (load_from_local(whole_dir / f"epoch_{epoch}.pth") for epoch in (1, 2))
+    second = load_from_local(halves_dir / "epoch_2.pth")
     for part in ("state_dict", "ema_state_dict"):
         for name, expected in whole[part].items():
             torch.testing.assert_close(second[part][name], expected, rtol=0, atol=1e-6, msg=name)
