@@ -135,20 +135,23 @@ def _check_split(cfg: Config, split: str) -> None:
     parts = [f"{split}_dataloader", f"{split}_cfg"]
     parts += ["optim_wrapper"] if split == "train" else [f"{split}_evaluator"]
     given = [part for part in parts if cfg.get(part) is not None]
-    if given and len(given) < len(parts):
+    # a part that is not there at all is no mistake: Predictor needs a loader alone
+    if given and any(part in cfg and part not in given for part in parts):
         raise ValueError(
             f"expected all of {', '.join(parts)} or none of them, found {', '.join(given)}; "
             "set the others too, or all to None"
         )
     if not given:
         return
-    loader, loop = cfg[parts[0]], cfg[parts[1]]
-    if kind_of(loader) != "other":  # an object that was built already
+    loader, loop = cfg.get(parts[0]), cfg.get(parts[1])
+    if kind_of(loader) not in ("other", "none"):  # an object that was built already
         extra = ("dataset", "num_batch_per_epoch", "disable_subprocess_warning")
         _check_call(parts[0], loader, DataLoader, extra)
         for key in ("dataset", "sampler", "batch_sampler"):
             if key in loader or key != "batch_sampler":
                 _walk(f"{parts[0]}.{key}", _typed(parts[0], loader, key), REGISTRIES[key])
+    if loop is None:
+        return
     if kind_of(loop) == "other" or "type" in loop:
         _walk(parts[1], loop, rooms.LOOPS)
         return

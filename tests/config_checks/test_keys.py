@@ -120,6 +120,14 @@ def test_what_fits_is_taken(pairs):
     load_config("rtmpose_m_ap10k", parse_options(pairs))
 
 
+def test_a_config_for_predictions_alone_is_taken():
+    cfg = read_config("rtmpose_m_ap10k")
+    for key in [*cfg]:
+        if key not in ("model", "test_dataloader", "default_scope"):
+            cfg.pop(key)
+    check_config(cfg)
+
+
 def test_names_that_a_class_passes_on_are_taken():
     load_config("p1p2_timm_512", {"model.backbone.drop_path_rate": 0.1})
 
