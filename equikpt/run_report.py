@@ -33,6 +33,7 @@ from equikpt.report.run_folder import Run, read_run  # noqa: E402
 from equikpt.report.run_plan import setting  # noqa: E402
 from equikpt.report.saved_config import code_in  # noqa: E402
 from equikpt.report.testing import key_of, run_test  # noqa: E402
+from equikpt.safe_load import is_complete  # noqa: E402
 
 REPORT = "report.html"
 PREDICTIONS = ".predictions.json"
@@ -129,6 +130,7 @@ def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:
                 f"are in {run.folder}"
             )
         return Path(wanted), []
+    _refuse_damaged(run, "best_*.pth" if wanted == "best" else "[ei]*_*.pth")
     best = next(iter((*found.best, *found.top)), None)
     chosen = best if wanted == "best" and best is not None else found.newest
     if chosen is None:
@@ -136,6 +138,20 @@ def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:
     if wanted == "best" and best is None:
         return chosen, [f"The run kept no best checkpoint; the newest was tested: {chosen.name}."]
     return chosen, []
+
+
+def _refuse_damaged(run: Run, pattern: str) -> None:
+    """Stop where the file that is wanted is there and damaged: another one is another result.
+
+    Raises:
+        ValueError: The newest file of this name is no whole checkpoint.
+    """
+    files = sorted(run.folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if files and not is_complete(files[-1]):
+        raise ValueError(
+            f"expected a checkpoint in {files[-1]}, it is cut off or damaged; move it away, or "
+            "name another one with --checkpoint FILE"
+        )
 
 
 def _evaluate(

@@ -82,7 +82,7 @@ class PlainTable(KeypointTable):
             names = self._names or range(1, len(given) + 1)
             points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
             box = [*np.asarray(instance.box, float).tolist(), float(instance.box_score)]
-            for index in np.flatnonzero(given):
+            for index in np.flatnonzero(given).tolist():
                 values = (picture, time_s, number, names[index], *points[index].tolist(), *box)
                 rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
         self._table.add(*rows)
