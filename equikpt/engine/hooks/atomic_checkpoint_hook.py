@@ -30,6 +30,7 @@ class AtomicCheckpointHook(CheckpointHook):
     That each file is whole is the work of :mod:`equikpt.safe_save`. Options are the base class's.
     """
 
+    keep_ckpt_ids: deque[int]
     _saved_step: int | None = None
     _has_new_best = False
 
