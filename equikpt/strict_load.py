@@ -259,7 +259,7 @@ def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> 
         )
     saved = checkpoint["optimizer"].get("param_groups")
     # not the wrapper's own groups, to which MMEngine adds one with the base rate
-    now = getattr(getattr(optim_wrapper, "optimizer", None), "param_groups", None)
+    now = getattr(getattr(optim_wrapper, "optimizer", optim_wrapper), "param_groups", None)
     if not isinstance(saved, list) or not isinstance(now, list):
         return  # several optimizers, or none yet
     theirs, ours = ([len(group["params"]) for group in groups] for groups in (saved, now))
