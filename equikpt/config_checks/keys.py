@@ -108,8 +108,8 @@ def check_config(cfg: Config) -> None:
         _walk(f"default_hooks.{name}", hook, rooms.HOOKS)
     for key in BUILT:
         _walk(key, cfg.get(key), REGISTRIES[key])
-    for key, known in FIXED_KEYS.items():
-        check_keys(key, cfg.get(key), "the runner", known)
+    for key, fixed in FIXED_KEYS.items():
+        check_keys(key, cfg.get(key), "the runner", fixed)
     _check_call("randomness", cfg.get("randomness") or {}, Runner.set_randomness)
     level = cfg.get("log_level", "INFO")
     if not isinstance(logging.getLevelName(level), int):

@@ -23,7 +23,7 @@ ANNOTATION_FILE = "AnimalPose's keypoints.json or MMPose's file"
 class NestedAnnotation(AnnotationRow):
     """An annotation whose keypoints may be a list each."""
 
-    keypoints: list[float | list[float] | None] | None = None
+    keypoints: list[float | list[float] | None] | None = None  # type: ignore[assignment]  # wider
 
 
 class AnimalPoseFile(msgspec.Struct):

@@ -92,8 +92,11 @@ def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> Pic
                 if label in places:
                     shapes.points.append(LoosePoint(label, x, y, _visibility(shape), group))
             elif shape.tag == "box":
-                edges = [_number(shape.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")]
-                box = box_around_rectangle(*edges, _number(shape.get("rotation") or "0"))
+                left, top, right, bottom = (
+                    _number(shape.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")
+                )
+                turned = _number(shape.get("rotation") or "0")
+                box = box_around_rectangle(left, top, right, bottom, turned)
                 shapes.boxes.append(LooseBox(box, shape.attrib["label"], _group(shape)))
             else:
                 shapes.others.append(shape.tag)

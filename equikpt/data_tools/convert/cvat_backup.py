@@ -246,8 +246,9 @@ def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int], path
                 keypoints[places[element["label"]]] = (*xy, _visibility(element))
         picture.instances.append(Instance(None, keypoints, label))
     elif kind == "rectangle":
-        edges = _coordinates(shape, kind, path)
-        box = box_around_rectangle(*edges, shape.get("rotation") or 0.0)
+        left, top, right, bottom = _coordinates(shape, kind, path)
+        turned = shape.get("rotation") or 0.0
+        box = box_around_rectangle(left, top, right, bottom, turned)
         picture.boxes.append(LooseBox(box, label, group))
     elif kind == "points":
         x, y = _coordinates(shape, kind, path)
