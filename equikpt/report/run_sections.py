@@ -152,4 +152,4 @@ def reproduction(commands: Sequence[tuple[str, str]]) -> Section:
         "A config is a Python program, which training and testing run: read a config that is not "
         "your own first."
     )
-    return Section("reproduce", "How to reproduce it", lines + warning)
+    return Section("reproduce", "How to reproduce it", lines + warning if lines else "")

@@ -15,7 +15,7 @@ from tests.conftest import REPO
 EXACT = """
 _base_ = "{base}"
 custom_imports = dict(
-    imports=["equikpt.register", "tests.integration.rank_dump"], allow_failed_imports=False
+    imports=["equikpt.register", "rank_dump"], allow_failed_imports=False
 )
 custom_hooks = [dict(type="EpochSeedHook"), dict(type="RankDumpHook")]
 # The mean over two halves is the mean over the whole only without batch statistics, without
@@ -55,7 +55,7 @@ def run(command, work_dir, batch_size: int) -> None:
         ],
         env={
             **os.environ,
-            "PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}",
+            "PYTHONPATH": f"{REPO / 'tests/integration'}:{REPO}:{os.environ.get('PYTHONPATH', '')}",
             "OMP_NUM_THREADS": "1",
             "PYTHON": sys.executable,
         },

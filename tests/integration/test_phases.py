@@ -26,7 +26,8 @@ optim_wrapper = dict(
 )
 train_cfg = dict(max_epochs=3)
 default_hooks = dict(
-    phases=dict(type="StageUnfreezeHook", phases=frozen), rates=dict(type="GroupRatesHook"),
+    phases=dict(type="StageUnfreezeHook", phases=frozen, random_weights=True),
+    rates=dict(type="GroupRatesHook"),
     checkpoint=dict(interval=1, max_keep_ckpts=-1), logger=dict(interval=1),
 )
 custom_hooks = [dict(type="EpochSeedHook"), dict(type="SyncBuffersHook"),

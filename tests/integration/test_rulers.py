@@ -79,6 +79,7 @@ def test_calibrate_gives_each_film_a_scale_or_a_reason(trained, run_tool, sample
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_second_stage_looks_where_the_first_one_pointed(
     trained, run_tool, sample_films, tmp_path
 ):
@@ -126,7 +127,7 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
     ("more", "words"),
     [
         (["--checkpoint", "gone.pth"], "expected a checkpoint at gone.pth"),
-        (["--checkpoint", "FILM", "--ruler-mm", "0"], "--ruler-mm above 0"),
+        (["--checkpoint", "FILM", "--ruler-mm", "0"], "--ruler-mm: expected a number above 0"),
         (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --images together"),
     ],
 )
