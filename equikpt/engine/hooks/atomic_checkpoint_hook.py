@@ -60,7 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         hub, is_limited = runner.message_hub, self.max_keep_ckpts > 0
-        kept = [*self.keep_ckpt_ids] if is_limited else []  # type: ignore[has-type]  # MMEngine
+        kept = [*self.keep_ckpt_ids] if is_limited else []
         if is_limited:
             # with the one that is about to go: a run that is killed before deletes it when resumed
             kept += [step] if step not in kept else []
