@@ -85,7 +85,9 @@ def test_a_checkpoint_that_is_not_there_is_named(stages):
 
 def test_a_checkpoint_of_another_model_is_refused(stages):
     other = load_config("smoke/p1p2_timm_512")
-    with pytest.raises(ValueError, match=r"all \d+ tensors of the model .*, found \d+ (missing|misshapen)"):
+    with pytest.raises(
+        ValueError, match=r"all \d+ tensors of the model .*, found \d+ (missing|misshapen)"
+    ):
         BoxPredictor(other, stages[1])
 
 
