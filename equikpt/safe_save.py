@@ -18,7 +18,7 @@ from equikpt.files import write_bytes, write_text
 
 def install() -> None:
     """Replace MMEngine's ways of writing a file, once."""
-    from mmengine.config import Config
+    from mmengine.config import Config, config
     from mmengine.fileio.backends import LocalBackend
     from yapf.yapflib import yapf_api
 
@@ -27,6 +27,8 @@ def install() -> None:
     LocalBackend.put, LocalBackend.put_text = _put, _put_text
     Config.dump = _whole_dump(Config.dump)
     yapf_api.FormatCode = _format_once(yapf_api.FormatCode)
+    if hasattr(config, "FormatCode"):  # the official mmengine imports it by name
+        config.FormatCode = yapf_api.FormatCode
 
 
 def _put(self: Any, obj: bytes, filepath: str | Path) -> None:
