@@ -131,9 +131,9 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
         (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --images together"),
     ],
 )
-def test_mistakes_are_one_sentence(run_tool, sample_films, tmp_path, more, words):
+def test_mistakes_are_one_sentence(call_tool, sample_films, tmp_path, more, words):
     film = str(sample_films / "images" / "val_0.png")
     more = [film if word == "FILM" else word for word in more]
-    done = run_tool("calibrate.py", film, "--out", tmp_path, *more)
+    done = call_tool("calibrate.py", film, "--out", tmp_path, *more)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]

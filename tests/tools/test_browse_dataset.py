@@ -53,8 +53,8 @@ def test_each_augmentation_is_shown_alone(run_tool, sample_films, tmp_path):
         (["--data-root", "gone"], "expected train annotations at gone"),
     ],
 )
-def test_mistakes_are_one_sentence(run_tool, tmp_path, more, words):
+def test_mistakes_are_one_sentence(call_tool, tmp_path, more, words):
     arguments = ("rtmpose_m_ap10k", "--out", str(tmp_path / "sheet.png"), *more)
-    done = run_tool("browse_dataset.py", *arguments)
+    done = call_tool("browse_dataset.py", *arguments)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]

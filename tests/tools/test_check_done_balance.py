@@ -26,6 +26,7 @@ def things(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_figures_and_exit_codes(run_tool, things):
     out = things / "balance.json"
     arguments = ("sequential_fsc147_384", "--data-root", things, "--json", out)

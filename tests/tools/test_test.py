@@ -13,11 +13,11 @@ import pytest
     ],
     ids=["checkpoint", "data", "existing output", "picture format"],
 )
-def test_a_mistake_is_one_sentence(run_tool, sample_data, tmp_path, arguments, words):
+def test_a_mistake_is_one_sentence(call_tool, sample_data, tmp_path, arguments, words):
     (tmp_path / "weights.pth").write_text("not weights")
     if "--data-root" not in arguments:
         arguments = [*arguments, "--data-root", sample_data]
-    done = run_tool("test.py", "smoke/rtmpose_m_ap10k", *arguments, cwd=tmp_path)
+    done = call_tool("test.py", "smoke/rtmpose_m_ap10k", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert words in done.stderr.splitlines()[-1]

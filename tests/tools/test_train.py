@@ -25,10 +25,10 @@ def test_help_is_light(run_tool, tool):
     ],
     ids=["config", "data", "option", "checkpoint", "launcher"],
 )
-def test_a_mistake_is_one_sentence(run_tool, sample_data, tmp_path, arguments, words):
+def test_a_mistake_is_one_sentence(call_tool, sample_data, tmp_path, arguments, words):
     if "--data-root" not in arguments:
         arguments = [*arguments, "--data-root", sample_data]
-    done = run_tool("train.py", *arguments, cwd=tmp_path, env={"CUDA_VISIBLE_DEVICES": ""})
+    done = call_tool("train.py", *arguments, cwd=tmp_path, env={"CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert words in done.stderr.splitlines()[-1]
