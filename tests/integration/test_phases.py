@@ -67,6 +67,7 @@ def moved(before: dict, after: dict) -> set[str]:
     return {stage_of(name) for name in before if not torch.equal(before[name], after[name])}
 
 
+@pytest.mark.slow
 def test_two_processes_release_stages_and_resume(config, tmp_path):
     two = [REPO / "tools/dist_train.sh", config(norm_eval=False), 2]
     run(two, tmp_path / "whole", batch_size=2)

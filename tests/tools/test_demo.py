@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import cv2
 import pandas as pd
+import pytest
 
 
+@pytest.mark.slow
 def test_demo_goes_all_the_way_and_again_at_once(run_tool, tmp_path):
     small = ["--data", tmp_path / "data", "--work-dir", tmp_path / "work"]
     small += ["--train", 12, "--val", 4, "--epochs", 1]

@@ -26,6 +26,7 @@ def arguments(folder, *more, source="ap10k"):
     ]
 
 
+@pytest.mark.slow
 def test_it_writes_a_checkpoint_that_mmpose_loads_whole(run_tool, files):
     done = run_tool(*arguments(files))
     assert done.returncode == 0, done.stderr
