@@ -3,9 +3,10 @@
     python benchmarks/every_config.py --horses DIR --films DIR --people DIR --cells DIR
 
 Each is trained by ``tools/train.py NAME --amp --epochs N`` and nothing else, so that its own
-schedule is what is measured, shortened to at most 15 minutes of two cores: ``EPOCHS`` holds N.
-``tools/test.py`` then tests its best checkpoint on the validation images. The table says how much
-computing both took, in minutes of one core. Finished runs are kept under --out and not done again.
+schedule is what is measured, shortened to what should take 15 minutes of two cores: N stands in
+``EPOCHS``. ``tools/test.py`` then tests its best checkpoint on the validation images. The table says
+how much computing the training took, in minutes of one core. Finished runs are kept under --out and
+not done again.
 
 Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
 image (ruler marks), the middle of the crop (close-ups of marks), an untrained network (whole images
@@ -45,7 +46,7 @@ EPOCHS: dict[str, int] = {
     "hrnet_w18_p1p2_refine": 36,
     "sequential_fsc147_384": 24,
 }
-"""Those of at most 30 minutes of one core; small twins are trained for as long as they say."""
+"""Meant for 30 minutes of one core, by estimate; small twins train for as long as they say."""
 
 STARTS_FROM: dict[str, str] = {"rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
 """Configs that freeze early stages and so need weights: those of another row, trained before."""
@@ -136,6 +137,10 @@ def test(name: str, checkpoint: Path, data: Path, folder: Path, threads: int) ->
 def best_of(work_dir: Path) -> Path:
     """The best checkpoint of a run; the newest where no validation was better than none."""
     found = list(work_dir.glob("best_*.pth")) or list(work_dir.glob("epoch_*.pth"))
+    if not found:
+        raise FileNotFoundError(
+            f"expected checkpoints in {work_dir}, found none; train that config first"
+        )
     return max(found, key=lambda path: path.stat().st_mtime)
 
 

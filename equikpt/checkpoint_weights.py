@@ -118,7 +118,7 @@ def fit_names(
 
 
 def _prefix(names: Iterable[str], wanted: Collection[str]) -> str:
-    """What stands before the model's own names, with its dot; mostly nothing."""
+    """Find what stands before the model's own names, with its dot; mostly nothing."""
     hits: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")
@@ -152,7 +152,7 @@ def _set_versions(state: OrderedDict[str, Any], versions: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True)
 class Misfit:
-    """What of a model's tensors a checkpoint does not give, and what it gives beside them.
+    """Tensors of a model that a checkpoint does not give, and those that it gives beside them.
 
     Attributes:
         total: Tensors of the model.

@@ -39,7 +39,7 @@ PLACES = {
     errno.EBUSY: "another program uses it; end that, or name another place",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
 }
-"""What the system may report of a file, a folder or a disk, and what to do."""
+"""Errors that the system may report of a file, a folder or a disk, and what to do."""
 
 BUG = (
     "This is a bug, in equikpt or below it: please report it, with the traceback above and the "
@@ -94,7 +94,7 @@ def number(least: float = -math.inf, most: float = math.inf) -> Callable[[str], 
 
 
 MAX_SEED = 2**32 - 1
-"""Of numpy's generators."""
+"""Largest seed of numpy's generators."""
 
 SMALLEST = sys.float_info.min
 """As the least value of :func:`number`: above 0."""
@@ -146,7 +146,7 @@ def system() -> str:
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Whether an error is a mistake of the user, or a state of the user's files or disk.
+    """Tell whether an error is a mistake of the user, or a state of the user's files or disk.
 
     That is one that a line of equikpt or of one of its tools raised; one of a type of equikpt,
     which torch raises anew where a loader's worker met it; and, wherever it was raised, one that

@@ -23,6 +23,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+TRAINING_STATE = ("meta", "message_hub", "optimizer")
+"""Parts of a checkpoint, beside weights, that a training goes on from."""
+
 
 def install() -> None:
     """Make every loader of MMEngine a safe one, and allow the classes that MMEngine writes."""

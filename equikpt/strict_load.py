@@ -27,15 +27,13 @@ from equikpt.checkpoint_weights import (
     versions_of,
     weights_of,
 )
+from equikpt.safe_load import TRAINING_STATE
 
 MIN_PART_SHARE = 0.5
 """Least share of the tensors of a part of a model that its pretrained weights have to give.
 
 A network of another width shares its stem, a few tensors in a hundred.
 """
-
-TRAINING_STATE = ("meta", "message_hub", "optimizer")
-"""What a checkpoint must have beside weights for a training to go on from it."""
 
 SCHEDULE_KEYS = ("begin", "end", "T_max", "periods", "milestones", "step_size", "patience")
 """Options of a scheduler, which a checkpoint's state would put back without a word."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from equikpt.files import sweep_parts
-from equikpt.safe_load import is_complete, load_from_local
+from equikpt.safe_load import TRAINING_STATE, is_complete, load_from_local
 
 try:
     import fcntl
@@ -26,7 +26,6 @@ TOP_LIST = "top_checkpoints.json"
 
 NUMBERED = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 CHOSEN = re.compile(r"(?:best|top)_.+_(?:epoch|iter)_\d+\.pth")
-RESUMABLE = ("state_dict", "meta", "message_hub", "optimizer")
 
 _locks: dict[Path, int] = {}
 
@@ -117,7 +116,8 @@ def check_resumable(path: Path) -> None:
     Raises:
         ValueError: It is damaged, or holds weights alone.
     """
-    missing = [part for part in RESUMABLE if part not in load_from_local(str(path), "meta")]
+    checkpoint = load_from_local(str(path), "meta")
+    missing = [part for part in ("state_dict", *TRAINING_STATE) if part not in checkpoint]
     if missing:
         raise ValueError(
             f"expected a checkpoint with the state of its training in {path}, it has no "
