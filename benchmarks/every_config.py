@@ -5,8 +5,8 @@
 Each is trained by ``tools/train.py NAME --amp --epochs N`` and nothing else, so that its own
 schedule is what is measured, shortened to what should take 15 minutes of two cores: N stands in
 ``EPOCHS``. ``tools/test.py`` then tests its best checkpoint on the validation images. The table
-says how much computing the training took, in minutes of one core. Finished runs are kept under --out
-and not done again.
+says how much computing the training took, in minutes of one core. Finished runs are kept under
+--out and not done again.
 
 Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
 image (ruler marks), the middle of the crop (close-ups of marks), an untrained network (whole images
