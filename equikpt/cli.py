@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dis
 import errno
 import math
 import os
@@ -18,6 +19,9 @@ from equikpt.stopping import ending_on_signals
 
 MAX_MEGAPIXELS_VARIABLE = "EQUIKPT_MAX_MEGAPIXELS"
 """Environment variable with the size of the largest image that is read."""
+
+RAISE = dis.opmap["RAISE_VARARGS"]
+"""Instruction of a ``raise``."""
 
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 """What a user's mistake raises in this package; see :func:`is_user_error`."""
@@ -148,14 +152,14 @@ def system() -> str:
 def is_user_error(error: BaseException) -> bool:
     """Tell whether an error is a mistake of the user, or a state of the user's files or disk.
 
-    That is one that a line of equikpt or of one of its tools raised; one of a type of equikpt,
+    That is one that a ``raise`` of equikpt or of one of its tools raised; one of a type of equikpt,
     which torch raises anew where a loader's worker met it; and, wherever it was raised, one that
-    the system reports of a place that is no part of the installation.
+    the system reports of a place that is no part of the installation. What Python itself raises in
+    a line of equikpt, such as ``unhashable type: 'list'``, is a bug.
     """
-    own = ("__main__", "equikpt")
     return is_of_a_place(error) or (
         isinstance(error, USER_ERRORS)
-        and (_module_of(error) in own or type(error).__module__.split(".")[0] == "equikpt")
+        and (_is_raised_here(error) or type(error).__module__.split(".")[0] == "equikpt")
     )
 
 
@@ -188,14 +192,17 @@ def _is_within(name: str, folder: str) -> bool:
     return name == folder or name.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _module_of(error: BaseException) -> str:
-    """The package whose line raised an error, empty if none did."""
-    frame = error.__traceback__
-    if frame is None:
-        return ""
-    while frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame.tb_frame.f_globals.get("__name__", "").split(".")[0]
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether a ``raise`` of equikpt or a tool raised an error, or an import of theirs failed."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame
+    if frame.f_globals.get("__name__", "").split(".")[0] not in ("__main__", "equikpt"):
+        return False
+    return isinstance(error, ImportError) or frame.f_code.co_code[trace.tb_lasti] == RAISE
 
 
 def sentence(error: BaseException) -> str:

@@ -42,6 +42,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def is_within(path: str | Path, folder: str | Path) -> bool:
+    """Tell whether a path stays in a folder, and does not leave it by ``..`` or ``/``.
+
+    Links inside the folder are its owner's and may lead anywhere.
+    """
+    folder = os.path.abspath(folder)
+    return os.path.commonpath([folder, os.path.abspath(path)]) == folder
+
+
 def sweep_parts(folder: Path) -> list[str]:
     """Delete what :func:`replacing` left in a folder when its process was killed; their names."""
     swept = []

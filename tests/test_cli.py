@@ -75,9 +75,18 @@ def test_a_mistake_named_by_the_package_is_one_line(script):
         "json.loads('{')",
         "raise RuntimeError('a bug')",
         "raise KeyError('a bug')",
+        "{[]: 'a bug'}",
+        "int('a bug')",
         "try:\n    raise RuntimeError('a bug')\nexcept RuntimeError:\n    json.loads('{')",
     ],
-    ids=["ValueError of a library", "RuntimeError", "KeyError", "beneath another error"],
+    ids=[
+        "ValueError of a library",
+        "RuntimeError",
+        "KeyError",
+        "TypeError of a builtin",
+        "ValueError of a builtin",
+        "beneath another error",
+    ],
 )
 def test_any_other_error_keeps_its_traceback(script, body):
     done = finish(script(body))

@@ -146,8 +146,12 @@ def examine(
     if images is not None:
         named = {film.path for film in films}
         films += [
-            Film(path.name, path=path, faults=[("no labels", "a picture without a task")])
-            for path in sorted(images.iterdir())
+            Film(
+                str(path.relative_to(images)),
+                path=path,
+                faults=[("no labels", "a picture without a task")],
+            )
+            for path in sorted(images.rglob("*"))
             if path.suffix.lower() in PICTURES and path not in named
         ]
     # One unit for all, so that distances can be compared.

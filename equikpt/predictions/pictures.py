@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 from equikpt.apis.instance import Instance
 from equikpt.apis.predictor import Predictor
@@ -99,7 +101,8 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
 
     Args:
         patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
-        folder: Pictures directly in it, by suffix; DICOM files of any name.
+        folder: Pictures directly in it, by suffix; DICOM files of any name. A warning counts those
+            in its subfolders.
 
     Raises:
         FileNotFoundError: No such folder, or nothing in it or under a glob.
@@ -107,15 +110,21 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
     if folder is not None:
         if not folder.is_dir():
             raise FileNotFoundError(f"expected a folder of pictures at {folder}, found none")
-        found = sorted(
+        below = sorted(
             path
-            for path in folder.iterdir()
+            for path in folder.rglob("*")
             if path.suffix.lower() in IMAGE_SUFFIXES or is_dicom(path)
         )
+        found = [path for path in below if path.parent == folder]
+        left_out = len(below) - len(found)
+        advice = f"; {left_out} in its subfolders: name them, as '{folder}/**/*.jpg'"
         if not found:
             raise FileNotFoundError(
                 f"expected pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"
+                f"{advice if left_out else ''}"
             )
+        if left_out:
+            print_log(f"{len(found)} pictures in {folder}{advice}", "current", logging.WARNING)
         return found
     paths: list[Path] = []
     for pattern in patterns:

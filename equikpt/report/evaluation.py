@@ -63,6 +63,7 @@ class Evaluation:
         key: Tells what was tested: two tests of the same checkpoint, settings and labels share it.
         checkpoint: Path.
         labels: Path of the annotation file.
+        images: Folder of the images; what lies elsewhere is not shown.
         metrics: By name, as the runner returns them.
         tables: Of the metrics that make one, by the metric's class.
         parts: Of :class:`KeypointReport`, with intervals; None where poses are not matched one by
@@ -75,6 +76,7 @@ class Evaluation:
     key: str
     checkpoint: str
     labels: str
+    images: str
     metrics: dict[str, float]
     tables: dict[str, pd.DataFrame]
     parts: pd.DataFrame | None

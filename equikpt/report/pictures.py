@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from equikpt.datasets.picture import read_picture
 from equikpt.evaluation.worst_films import draw_film
+from equikpt.files import is_within
 from equikpt.html_page import jpeg_uri
 from equikpt.metainfo.p1p2 import MARKS
 from equikpt.report.breakdown import Instance, by_instance
@@ -56,7 +57,7 @@ class Picture:
 class Task:
     """A picture to draw."""
 
-    name: str
+    path: str
     told: str
     draw: Callable[[], np.ndarray]
 
@@ -67,7 +68,8 @@ def draw_pictures(
     """Draw by group; first the foremost of each group, then the second, until the bytes are spent.
 
     Returns:
-        The pictures, group by group, and how many could not be read.
+        The pictures, group by group, and how many cannot be read or lie outside of the images'
+        folder, such as a private one that foreign labels name.
     """
     groups = _grouped(evaluation)
     turns = zip_longest(*([(group, task) for task in tasks] for group, tasks in groups.items()))
@@ -75,6 +77,8 @@ def draw_pictures(
     pictures, used, unread = [], 0, 0
     for group, task in tqdm(in_turns, desc="drawing", unit="img", delay=5, disable=None):
         try:
+            if not is_within(task.path, evaluation.images):
+                raise ValueError(f"expected images within {evaluation.images}, got {task.path}")
             uri = jpeg_uri(task.draw())
         except (OSError, ValueError, cv2.error):  # moved away or damaged since the test
             unread += 1
@@ -82,7 +86,7 @@ def draw_pictures(
         if used + len(uri) > most_bytes:
             break
         used += len(uri)
-        pictures.append(Picture(group, task.name, task.told, uri))
+        pictures.append(Picture(group, Path(task.path).name, task.told, uri))
     return sorted(pictures, key=lambda picture: GROUPS.index(picture.group)), unread
 
 
@@ -126,7 +130,7 @@ def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
     if found.exchanged:
         told += f", {found.exchanged} left-right exchanged"
     labelled = np.any(evaluation.poses().visibility > 0, axis=0)
-    return Task(Path(sample.picture).name, told, lambda: _draw_pose_pair(sample, meta, labelled))
+    return Task(sample.picture, told, lambda: _draw_pose_pair(sample, meta, labelled))
 
 
 def _film_tasks(table: pd.DataFrame) -> list[Task]:
@@ -141,7 +145,7 @@ def _film_task(row: pd.Series) -> Task:
         f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
         f"scale off by {row['scale_error_percent']:.1f} %"
     )
-    return Task(str(row["film"]), told, lambda: draw_film(row))
+    return Task(str(row["path"]), told, lambda: draw_film(row))
 
 
 def _pointing_tasks(table: pd.DataFrame, evaluation: Evaluation) -> list[Task]:
@@ -155,13 +159,13 @@ def _pointing_tasks(table: pd.DataFrame, evaluation: Evaluation) -> list[Task]:
         row = table.loc[index]
         told = f"things {row['true']}, points {row['predicted']}, matched {row['matched']}"
         task = _any_task(evaluation.samples[index], evaluation.meta)
-        tasks.append(Task(task.name, told, task.draw))
+        tasks.append(Task(task.path, told, task.draw))
     return tasks
 
 
 def _any_task(sample: Sample, meta: dict) -> Task:
     told = f"{len(sample.truth)} labelled, {len(sample.predicted)} found"
-    return Task(Path(sample.picture).name, told, lambda: _draw_picture_pair(sample, meta))
+    return Task(sample.picture, told, lambda: _draw_picture_pair(sample, meta))
 
 
 def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndarray:

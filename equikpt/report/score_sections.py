@@ -223,7 +223,7 @@ def picture_cards(pictures: Sequence[Picture], unread: int, tells: str) -> Secti
 
     Args:
         pictures: Group by group.
-        unread: How many could not be read.
+        unread: How many could not be read, or were not to be.
         tells: How to read them.
     """
     titles = {
@@ -234,7 +234,10 @@ def picture_cards(pictures: Sequence[Picture], unread: int, tells: str) -> Secti
     }
     html = tell(tells) if pictures else ""
     if unread:
-        html += f"<p class=note>{unread} pictures could not be read and are left out.</p>"
+        html += (
+            f"<p class=note>{unread} pictures could not be read, or lie outside of the folder of "
+            "images, and are left out.</p>"
+        )
     for group in GROUPS:
         cards = "".join(_figure(picture) for picture in pictures if picture.group == group)
         if cards:

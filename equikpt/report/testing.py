@@ -101,13 +101,15 @@ def run_test(cfg: Config, checkpoint: Path) -> Evaluation:
         runner.register_hook(collector, priority="VERY_LOW")
         with contextlib.redirect_stdout(io.StringIO()):  # COCO's evaluation prints
             metrics = runner.test()
-    meta = _meta(runner.test_dataloader.dataset.metainfo)
+    dataset = runner.test_dataloader.dataset
+    meta = _meta(dataset.metainfo)
     samples = tuple(collector.samples)
     matched = bool(samples) and are_poses(samples, len(meta["names"]))
     return Evaluation(
         key=key,
         checkpoint=str(checkpoint),
         labels=str(labels_of(cfg)),
+        images=dataset.data_prefix.get("img") or dataset.data_root,
         metrics={name: float(value) for name, value in metrics.items()},
         tables=_tables(runner),
         parts=parts_of(samples, meta, thresholds, rule != GroupRule()) if matched else None,

@@ -107,6 +107,8 @@ def folder(tmp_path):
     cv2.imwrite(str(pictures / "copy.tif"), flat)
     cv2.imwrite(str(pictures / "other.png"), flat + 1)
     (pictures / "notes.txt").write_text("no picture")
+    (pictures / "more").mkdir()
+    cv2.imwrite(str(pictures / "more" / "below.png"), flat + 2)
     return pictures
 
 
@@ -120,6 +122,7 @@ def test_pictures_and_tasks_are_compared_both_ways(folder):
         "copy.tif": ["duplicate"],
         "lost.png": ["no picture"],
         "other.png": ["no labels"],
+        "more/below.png": ["no labels"],
     }
 
 

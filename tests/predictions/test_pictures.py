@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.apis import Instance
@@ -66,6 +67,20 @@ def test_pictures_are_found_by_path_glob_and_folder(folder):
     assert [path.name for path in found] == ["d.png", "e.png", "a.png"]
     (folder / "e[1].png").write_bytes(b"")
     assert find_pictures([f"{folder}/e[1].png"]) == [folder / "e[1].png"]
+
+
+def test_pictures_in_subfolders_are_counted(folder, caplog):
+    (folder / "seq0").mkdir()
+    (folder / "a.png").rename(folder / "seq0" / "a.png")
+    (folder / "b.png").rename(folder / "seq0" / "b.png")
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    assert len(find_pictures([], folder)) == 3
+    assert "2 in its subfolders" in caplog.text
+    assert len(find_pictures([f"{folder}/**/*.png"])) == 5
+    for name in "cde":
+        (folder / f"{name}.png").unlink()
+    with pytest.raises(FileNotFoundError, match="found none; 2 in its subfolders"):
+        find_pictures([], folder)
 
 
 def test_nothing_to_find_is_a_sentence(folder):

@@ -52,6 +52,7 @@ def made_evaluation(samples, grouped: bool = False, **changes) -> Evaluation:
         key="k",
         checkpoint="runs/made/best.pth",
         labels="data/annotations/test.json",
+        images="/",
         metrics={"coco/AP": 0.5, "coco/AP (M)": -1.0, "coco/AR": 0.6, "keypoint/PCK@0.1": 0.75},
         tables={},
         parts=parts_of(samples, META, (0.05, 0.1), grouped, resamples=100),
@@ -75,6 +76,7 @@ def write_pictures(folder: Path, names) -> list[str]:
     paths = []
     for name in names:
         path = folder / name
+        path.parent.mkdir(exist_ok=True)
         encoded = cv2.imencode(".png", rng.integers(0, 256, (200, 200, 3)).astype(np.uint8))[1]
         path.write_bytes(encoded.tobytes())
         paths.append(str(path))

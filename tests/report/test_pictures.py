@@ -101,6 +101,16 @@ def test_pictures_that_are_gone_are_counted(tmp_path):
     assert (len(pictures), unread) == (2, 1)
 
 
+def test_pictures_elsewhere_are_not_shown(tmp_path):
+    names = write_pictures(tmp_path / "images", ["a.png", "b.png"])
+    (secret,) = write_pictures(tmp_path, ["secret.png"])
+    samples = [pose(0, name) for name in (*names, f"{tmp_path}/images/../secret.png", secret)]
+    evaluation = made_evaluation(samples, images=str(tmp_path / "images"))
+    pictures, left_out = draw_pictures(evaluation)
+    assert sorted(picture.name for picture in pictures) == ["a.png", "b.png"]
+    assert left_out == 2
+
+
 def test_an_animal_with_one_label_is_not_the_best(tmp_path):
     lucky, *others = write_pictures(tmp_path, ["lucky.png", "a.png", "b.png", "c.png"])
     one = [[(100.0, 50, 2), (0, 0, 0), (0, 0, 0), (0, 0, 0)]]

@@ -15,6 +15,7 @@ from equikpt.data_tools.verify.structure import settle
 from equikpt.datasets.coco_checks import has_area, is_box, is_used
 from equikpt.datasets.coco_file import load_coco
 from equikpt.datasets.label_studio import is_list
+from equikpt.files import is_within
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,8 @@ class LabelFile:
         return Path(os.path.join(self.img_dir or "", file_name))
 
     def holds(self, file_name: str) -> bool:
-        """Whether a name leads into the folder of pictures, and not out of it by ``..`` or ``/``.
-
-        Links inside the folder are its owner's and may lead anywhere.
-        """
-        folder = os.path.abspath(self.img_dir or "")
-        return os.path.commonpath([folder, os.path.abspath(self.picture(file_name))]) == folder
+        """Whether a name leads into the folder of pictures."""
+        return is_within(self.picture(file_name), self.img_dir or "")
 
 
 @dataclass(frozen=True)
