@@ -82,8 +82,8 @@ def measure(kind: str, folder: str) -> dict[str, float]:
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
     import equikpt.register  # noqa: F401
+    from equikpt.core.machine import resident_bytes
     from equikpt.datasets.horse26 import Horse26Dataset
-    from equikpt.machine import resident_bytes
     from equikpt.metainfo.horse26 import METAINFO
 
     arguments = dict(data_root=folder, ann_file="train.json", data_prefix=dict(img="images/"))
@@ -168,6 +168,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

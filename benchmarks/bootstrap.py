@@ -12,7 +12,7 @@ import numpy as np
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
 
-from equikpt.evaluation.keypoint_errors import box_side_px, distances_px
+from equikpt.evaluation.functional.keypoint_errors import box_side_px, distances_px
 
 PCK = (0.05, 0.1)
 

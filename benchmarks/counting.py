@@ -29,12 +29,12 @@ from mmengine.runner import load_checkpoint
 from runs import threads_each, train
 from tqdm import tqdm
 
-from equikpt.config_files import find_config, forget_pretrained
+from equikpt.cli.launch import parse_options
+from equikpt.config_checks.schedule import scale_schedule
+from equikpt.core.configs import find_config, forget_pretrained
+from equikpt.core.files import write_text
 from equikpt.evaluation.pointing_metric import compare, summarise
-from equikpt.files import write_text
-from equikpt.launch import parse_options
 from equikpt.models.heads.sequence_end import ending, points_before
-from equikpt.schedule import scale_schedule
 
 RADIUS_PX = 20.0
 BATCH_SIZE = 8
@@ -265,9 +265,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -194,7 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     import equikpt.register  # noqa: F401
-    from equikpt import machine
+    from equikpt.core import machine
 
     init_default_scope("mmpose")
     cv2.setNumThreads(0)
@@ -215,6 +215,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

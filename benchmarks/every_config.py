@@ -26,9 +26,9 @@ from mean_pose import labelled_annotations, mean_pose, predict
 from runs import run_tool, threads_each
 from tqdm import tqdm
 
-from equikpt.config_files import list_configs
-from equikpt.files import write_text
-from equikpt.launch import load_config
+from equikpt.cli.launch import load_config
+from equikpt.core.configs import list_configs
+from equikpt.core.files import write_text
 
 EPOCHS: dict[str, int] = {
     "rtmpose_m_ap10k": 24,
@@ -175,7 +175,7 @@ def control(args, name: str) -> float:
 
 def mean_pose_pck(train: list[dict], val: list[dict], threshold: float = 0.1) -> float:
     """PCK, of the labelled points, of the mean pose of ``train`` in the boxes of ``val``."""
-    from equikpt.evaluation.keypoint_errors import box_side_px, distances_px
+    from equikpt.evaluation.functional.keypoint_errors import box_side_px, distances_px
 
     pose = mean_pose(train)
     found = np.array([predict(pose, each)["keypoints"] for each in val]).reshape(len(val), -1, 3)
@@ -189,7 +189,7 @@ def mean_place_px(films: Path) -> float:
     """Mean error, px of the film, of the mean place (fraction of the film) of each mark."""
     from ruler_robustness import labelled_films
 
-    from equikpt.datasets.film import read_film
+    from equikpt.core.radiograph import read_film
 
     def places(split: str) -> tuple[np.ndarray, np.ndarray]:
         rows = labelled_films(films, split)
@@ -206,7 +206,7 @@ def film_height_px(films: Path) -> float:
     """Mean height of the validation films."""
     from ruler_robustness import labelled_films
 
-    from equikpt.datasets.film import read_film
+    from equikpt.core.radiograph import read_film
 
     return float(np.mean([len(read_film(path)) for path, _ in labelled_films(films, "val")]))
 
@@ -277,9 +277,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -25,9 +25,9 @@ from mmengine.config import Config, ConfigDict
 from runs import threads_each, train
 from tqdm import tqdm
 
-from equikpt.config_files import find_config
-from equikpt.files import write_text
-from equikpt.launch import parse_options
+from equikpt.cli.launch import parse_options
+from equikpt.core.configs import find_config
+from equikpt.core.files import write_text
 
 VALIDATIONS = 4
 
@@ -195,9 +195,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

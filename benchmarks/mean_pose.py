@@ -77,7 +77,7 @@ def coco_metrics(truth: Path, results: list[dict], sigmas: np.ndarray) -> dict[s
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from equikpt.evaluation.keypoint_errors import box_side_px, distances_px
+    from equikpt.evaluation.functional.keypoint_errors import box_side_px, distances_px
     from equikpt.metainfo.horse26 import KEYPOINTS
 
     pose = mean_pose(labelled_annotations(args.data_root / args.train))
@@ -100,6 +100,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

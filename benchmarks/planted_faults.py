@@ -346,9 +346,9 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = args.data_root
         if root is None:
+            from equikpt.core.machine import usable_cores
             from equikpt.datasets.samples.coco import Parameters
             from equikpt.datasets.samples.writer import write_samples
-            from equikpt.machine import usable_cores
 
             root = Path(folder) / "data"
             write_samples(root, Parameters(200, 40, 0, args.seed), usable_cores())
@@ -367,6 +367,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

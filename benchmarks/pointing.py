@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from equikpt.launch import load_config
+from equikpt.cli.launch import load_config
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -99,9 +99,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -20,10 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt import stack
-
-stack.ready()
-
 CONFIG = "smoke/rtmpose_m_ap10k"
 DISTINCT = 100
 """Pictures; the others are links to them."""
@@ -57,7 +53,7 @@ def write_checkpoint(path: Path) -> None:
     from mmpose.registry import MODELS
 
     import equikpt.register  # noqa: F401
-    from equikpt.launch import load_config
+    from equikpt.cli.launch import load_config
 
     init_default_scope("mmpose")
     torch.manual_seed(0)
@@ -67,8 +63,8 @@ def write_checkpoint(path: Path) -> None:
 
 def measure(folder: Path, mode: str, count: int) -> None:
     """Predict in this process, and print resident MiB by number of pictures."""
-    import equikpt.predictions.run as room
-    from equikpt.machine import resident_bytes
+    import equikpt.cli.visualize as room
+    from equikpt.core.machine import resident_bytes
 
     measured, whole = {}, room.show
 

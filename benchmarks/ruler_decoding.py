@@ -16,21 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from mmpose.codecs.utils import get_heatmap_maximum
+from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_dark
 from ruler_robustness import labelled_films
 from tqdm import tqdm
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.codecs.utils import get_heatmap_maximum  # noqa: E402
-from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_dark  # noqa: E402
-
-from equikpt.box_predictor import BoxPredictor, whole_picture  # noqa: E402
-from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap  # noqa: E402
-from equikpt.datasets.film import read_film  # noqa: E402
-from equikpt.evaluation.ruler_errors import radial_errors, scale_errors  # noqa: E402
-from equikpt.launch import load_config  # noqa: E402
+from equikpt.apis.inferencer import BoxPredictor, whole_picture
+from equikpt.cli.launch import load_config
+from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
+from equikpt.core.radiograph import read_film
+from equikpt.evaluation.functional.ruler_errors import radial_errors, scale_errors
 
 BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
 Decoder = Callable[[np.ndarray], np.ndarray]
@@ -111,6 +106,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -21,21 +21,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from equikpt import stack
-
-stack.ready()
-
-from equikpt.datasets.film import read_film  # noqa: E402
-from equikpt.datasets.p1p2 import P1P2Dataset  # noqa: E402
-from equikpt.evaluation.ruler_errors import (  # noqa: E402
+from equikpt.apis.ruler import RulerFinder
+from equikpt.cli.launch import load_config
+from equikpt.core.files import write_text
+from equikpt.core.radiograph import read_film
+from equikpt.datasets.p1p2 import P1P2Dataset
+from equikpt.evaluation.functional.ruler_errors import (
     failures,
     order_swaps,
     radial_errors,
     scale_errors,
 )
-from equikpt.files import write_text  # noqa: E402
-from equikpt.launch import load_config  # noqa: E402
-from equikpt.ruler_finder import RulerFinder  # noqa: E402
 
 HEIGHT_PX = 768  # errors are given at this height of the unchanged film
 Changed = tuple[np.ndarray, np.ndarray]
@@ -211,6 +207,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -107,7 +107,7 @@ def run_once(args: argparse.Namespace, way: str, steps: int, options: dict) -> d
     cfg.merge_from_dict(options)
     cfg.work_dir = str(folder)
     if args.amp and way != "stock":
-        from equikpt.engine.amp import enable_amp
+        from equikpt.engine.cpu.amp import enable_amp
 
         enable_amp(cfg)
     cfg.dump(folder / "config.py")
@@ -199,10 +199,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
     import equikpt.register  # noqa: F401
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

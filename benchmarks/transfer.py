@@ -27,8 +27,8 @@ from runs import run_tool, threads_each
 from runs import train as train_run
 from tqdm import tqdm
 
-from equikpt.config_files import find_config
-from equikpt.files import write_text
+from equikpt.core.configs import find_config
+from equikpt.core.files import write_text
 
 BATCH = 16
 HEAD_RATE = 1e-3
@@ -242,9 +242,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt import stack
-
-    stack.ready()
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

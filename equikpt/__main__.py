@@ -8,8 +8,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from equikpt.cli import run
-from equikpt.config_files import nearest, shipped_folder
+from equikpt.cli.entry import run
+from equikpt.core.configs import nearest, shipped_folder
 
 
 def main(argv: list[str] | None = None) -> int:

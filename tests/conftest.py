@@ -12,6 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
+import equikpt.compat  # noqa: F401 - before tests import MMPose's models
+
+pytest_plugins = ["tests.coco_fixtures"]
+
 REPO = Path(__file__).resolve().parent.parent
 
 
@@ -85,7 +89,7 @@ def call_tool(monkeypatch, capsys):
     """
     import importlib.util
 
-    from equikpt.cli import causes, is_user_error, sentence
+    from equikpt.core.errors import causes, is_user_error, sentence
 
     def call(tool: str, *arguments, env=None, cwd=None) -> SimpleNamespace:
         path, argv = REPO / "tools" / tool, [*map(str, arguments)]

@@ -7,15 +7,10 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.registry import MODELS  # noqa: E402
-
-from equikpt.config_files import forget_pretrained  # noqa: E402
-from equikpt.launch import load_config  # noqa: E402
+from equikpt.cli.launch import load_config
+from equikpt.core.configs import forget_pretrained
 
 
 def random_checkpoint(name: str, folder: Path) -> Path:

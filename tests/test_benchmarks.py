@@ -282,7 +282,7 @@ def test_a_variant_changes_every_place_that_it_names(benchmarks, option, tmp_pat
 def test_every_config_has_data_a_score_and_a_length(benchmarks):
     import every_config
 
-    from equikpt.config_files import list_configs
+    from equikpt.core.configs import list_configs
 
     names = list_configs()
     assert set(every_config.EPOCHS) == {name for name in names if "/" not in name}

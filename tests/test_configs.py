@@ -11,12 +11,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
 
-from equikpt import stack
-
-stack.ready()
-
-from equikpt import launch  # noqa: E402
-from equikpt.engine.amp import enable_amp  # noqa: E402
+from equikpt.cli import launch
+from equikpt.engine.cpu.amp import enable_amp
 
 ROOT = Path(__file__).resolve().parent.parent / "configs"
 LEAVES = sorted(

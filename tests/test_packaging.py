@@ -184,7 +184,7 @@ def test_installed_wheel_is_what_runs(run_installed, installed):
 def test_configs_are_found_by_name_outside_any_checkout(run_installed, installed):
     out = run_installed(
         "-c",
-        "from equikpt.config_files import find_config, list_configs\n"
+        "from equikpt.core.configs import find_config, list_configs\n"
         "for name in list_configs(): print(find_config(name))",
     )
     found = {Path(line).relative_to(installed / "equikpt" / ".mim") for line in out.splitlines()}
@@ -196,7 +196,7 @@ def test_bases_of_a_config_are_in_the_wheel(run_installed):
     out = run_installed(
         "-c",
         "from mmengine.config import Config\n"
-        "from equikpt.config_files import find_config, list_configs\n"
+        "from equikpt.core.configs import find_config, list_configs\n"
         "for name in list_configs():\n"
         "    cfg = Config.fromfile(find_config(name))\n"
         "    print(name, cfg.default_scope, cfg.model.type)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import MAX_SEED, add_max_megapixels, whole
+from equikpt.cli.entry import MAX_SEED, add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,10 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     import cv2
 
-    from equikpt.browse import draw_each_transform, draw_samples, sheet
-    from equikpt.files import refuse_existing, write_bytes
-    from equikpt.launch import check_annotation_files, load_config, parse_options, set_data_root
-    from equikpt.visualize import check_picture_name
+    from equikpt.cli.browse import draw_each_transform, draw_samples, sheet
+    from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
+    from equikpt.core.files import refuse_existing, write_bytes
+    from equikpt.visualization.pose import check_picture_name
 
     out = args.out or Path("work_dirs") / f"browse_{Path(args.config).stem}.jpg"
     check_picture_name(str(out))
@@ -57,6 +57,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from equikpt.cli import SMALLEST, add_max_megapixels, number
+from equikpt.cli.entry import SMALLEST, add_max_megapixels, number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from tqdm import tqdm
 
-    from equikpt.calibrate import (
+    from equikpt.apis.calibration import (
         Plausible,
         Scale,
         calibrate,
@@ -88,11 +88,11 @@ def main(argv: list[str] | None = None) -> int:
         format_scale,
         plausible_from,
     )
-    from equikpt.datasets.image_batch import failures
-    from equikpt.files import refuse_existing
-    from equikpt.launch import load_config
-    from equikpt.ruler_finder import RulerFinder
-    from equikpt.table_files import CsvTable, JsonTable
+    from equikpt.apis.ruler import RulerFinder
+    from equikpt.cli.launch import load_config
+    from equikpt.core.files import refuse_existing
+    from equikpt.core.image_batch import failures
+    from equikpt.core.tables import CsvTable, JsonTable
 
     targets = [args.out / "scales.json", args.out / "scales.csv"]
     for target in targets:
@@ -130,6 +130,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import SMALLEST, add_max_megapixels, number
+from equikpt.cli.entry import SMALLEST, add_max_megapixels, number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,9 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.data_tools.ruler_labels import examine, read_labels
-    from equikpt.data_tools.ruler_labels_report import summary, write_report
-    from equikpt.files import refuse_existing
+    from equikpt.core.files import refuse_existing
+    from equikpt.data_tools.verify.ruler import examine, read_labels
+    from equikpt.data_tools.verify.ruler_report import summary, write_report
 
     folder = args.out or Path("work_dirs") / f"quality_{args.files[0].stem}"
     refuse_existing(folder / "suspects.csv", args.overwrite)
@@ -59,6 +59,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -27,8 +27,10 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     import json
 
-    from equikpt.browse import load_dataset
-    from equikpt.data_tools.done_balance import (
+    from equikpt.cli.browse import load_dataset
+    from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
+    from equikpt.core.files import refuse_existing, write_text
+    from equikpt.data_tools.verify.done_balance import (
         as_content,
         balance_of,
         findings,
@@ -36,8 +38,6 @@ def main(argv: list[str] | None = None) -> int:
         labelled_places,
         report,
     )
-    from equikpt.files import refuse_existing, write_text
-    from equikpt.launch import check_annotation_files, load_config, parse_options, set_data_root
 
     if args.json:
         refuse_existing(args.json, args.overwrite)
@@ -60,6 +60,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

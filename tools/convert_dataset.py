@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels, number
+from equikpt.cli.entry import add_max_megapixels, number
 from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, writable
 
 
@@ -65,11 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    from equikpt.core.files import require_writable
     from equikpt.data_tools.convert.conversion import convert
     from equikpt.data_tools.convert.exporting import export
     from equikpt.data_tools.convert.reading import Reading
     from equikpt.data_tools.convert.writer import Options
-    from equikpt.files import require_writable
 
     if not args.dry_run:
         require_writable(args.output)
@@ -100,6 +100,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli.entry import add_max_megapixels
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,11 +41,11 @@ def main(argv: list[str] | None = None) -> int:
 
     from tqdm import tqdm
 
-    from equikpt.count import count, drawn_paths, format_count, load
-    from equikpt.datasets.image_batch import failures
-    from equikpt.files import refuse_existing
-    from equikpt.launch import load_config
-    from equikpt.table_files import JsonTable
+    from equikpt.apis.counting import count, drawn_paths, format_count, load
+    from equikpt.cli.launch import load_config
+    from equikpt.core.files import refuse_existing
+    from equikpt.core.image_batch import failures
+    from equikpt.core.tables import JsonTable
 
     folder = None if args.no_pictures else args.out
     result = args.out / "counts.json"
@@ -66,6 +66,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from equikpt.cli import whole
+from equikpt.cli.entry import whole
 
 TOOLS = Path(__file__).resolve().parent
 CONFIG = "smoke/rtmpose_m_ap10k"
@@ -49,7 +49,7 @@ def split_machine() -> tuple[int, int]:
     """
     import torch
 
-    from equikpt.machine import usable_cores
+    from equikpt.core.machine import usable_cores
 
     processes = 1 if torch.cuda.is_available() else min(2, usable_cores())
     return processes, int(usable_cores() > processes)
@@ -88,6 +88,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

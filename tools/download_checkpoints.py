@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from tqdm import tqdm
 
-    from equikpt.checkpoints import FOLDER, fetch, format_list, select, state, usage
-    from equikpt.files import require_writable
+    from equikpt.checkpoints.zoo import FOLDER, fetch, format_list, select, state, usage
+    from equikpt.core.files import require_writable
 
     folder = args.dest or FOLDER
     if args.list:
@@ -83,6 +83,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import MAX_SEED, whole
+from equikpt.cli.entry import MAX_SEED, whole
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -67,9 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     given = (bool(args.double), bool(args.truth), bool(args.predictions))
     if given not in ((True, False, False), (False, True, True)):
         parser.error("expected --double A.json B.json, or --truth with --predictions")
+    from equikpt.core.groups import GroupRule
     from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
     from equikpt.data_tools.sigmas.run import SigmaOptions, estimate_from
-    from equikpt.datasets.picture_groups import GroupRule
 
     options = SigmaOptions(
         estimator=args.estimator or ("mean" if args.double else "median"),
@@ -95,6 +95,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

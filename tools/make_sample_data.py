@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from equikpt.cli import MAX_SEED, whole
+from equikpt.cli.entry import MAX_SEED, whole
 
 LINE_EVERY_S = 5.0
 
@@ -37,10 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.setdefault(variable, "1")
     from tqdm import tqdm
 
+    from equikpt.core.files import require_writable
+    from equikpt.core.machine import usable_cores
     from equikpt.datasets.samples.coco import Parameters
     from equikpt.datasets.samples.writer import write_samples
-    from equikpt.files import require_writable
-    from equikpt.machine import usable_cores
 
     require_writable(args.out)
     jobs = usable_cores() if args.jobs is None else args.jobs
@@ -69,6 +69,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

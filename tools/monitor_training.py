@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import SMALLEST, number
+from equikpt.cli.entry import SMALLEST, number
 
 PLAIN_COLUMNS = 140
 """Width of the tables in a file or a pipe."""
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.compare and (len(args.compare) < 2 or args.watch):
         parser.error("expected two or more work dirs after --compare, without --watch")
-    from equikpt.files import refuse_existing
+    from equikpt.core.files import refuse_existing
 
     for path in filter(None, (args.png, args.html)):
         refuse_existing(path, args.force)
@@ -66,11 +66,11 @@ def main(argv: list[str] | None = None) -> int:
 def _monitor(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from equikpt.report.curves import panels_of_run
-    from equikpt.report.diagnoses import diagnose
-    from equikpt.report.monitor_page import run_page
-    from equikpt.report.run_folder import read_run
-    from equikpt.report.run_state import state_of
+    from equikpt.report.diagnose.diagnoses import diagnose
+    from equikpt.report.html.curves import panels_of_run
+    from equikpt.report.html.monitor_page import run_page
+    from equikpt.report.run.run_folder import read_run
+    from equikpt.report.run.run_state import state_of
     from equikpt.report.terminal import plain_text, watch
 
     def read():
@@ -97,11 +97,11 @@ def _monitor(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from equikpt.report.comparison import common_metric, names_of
-    from equikpt.report.curves import panels_of_runs
-    from equikpt.report.monitor_page import comparison_page
-    from equikpt.report.run_folder import read_run
-    from equikpt.report.run_state import state_of
+    from equikpt.report.html.curves import panels_of_runs
+    from equikpt.report.html.monitor_page import comparison_page
+    from equikpt.report.run.comparison import common_metric, names_of
+    from equikpt.report.run.run_folder import read_run
+    from equikpt.report.run.run_state import state_of
     from equikpt.report.terminal import comparison_tables
 
     runs = [read_run(folder) for folder in args.compare]
@@ -123,8 +123,8 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _write(args: argparse.Namespace, panels, title: str, page) -> None:
     """Write what was asked for; ``panels`` and ``page`` are called only then."""
-    from equikpt.files import write_bytes, write_text
-    from equikpt.report.figure import draw, png_bytes
+    from equikpt.core.files import write_bytes, write_text
+    from equikpt.report.html.figure import draw, png_bytes
 
     if args.png is not None:
         write_bytes(args.png, png_bytes(draw(panels(), title)))
@@ -135,6 +135,6 @@ def _write(args: argparse.Namespace, panels, title: str, page) -> None:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -17,15 +17,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt import stack
+    from equikpt.compat import stack
 
     stack.ready()
     from mmengine.registry import init_default_scope
     from rich.console import Console
     from rich.table import Table
 
-    from equikpt.launch import load_config, parse_options
-    from equikpt.param_report import HEADER, as_cells, parameter_lines, stage_rows
+    from equikpt.cli.launch import load_config, parse_options
+    from equikpt.cli.param_report import HEADER, as_cells, parameter_lines, stage_rows
 
     cfg = load_config(args.config, parse_options(args.cfg_options))
     init_default_scope(cfg.get("default_scope", "mmpose"))
@@ -42,6 +42,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -32,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.head_remap.file import remap_file
-    from equikpt.head_remap.rows import format_rows
+    from equikpt.checkpoints.remap.file import remap_file
+    from equikpt.checkpoints.remap.rows import format_rows
 
     rows = remap_file(
         args.checkpoint,
@@ -50,6 +50,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli.entry import add_max_megapixels
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before MMEngine looks for GPUs: when imported
-    from equikpt.run_report import ReportOptions, write_report
+    from equikpt.cli.report import ReportOptions, write_report
 
     result = write_report(ReportOptions(**vars(args)))
     for note in result.notes:
@@ -73,6 +73,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

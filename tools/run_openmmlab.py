@@ -23,13 +23,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.openmmlab_scripts import run_script
+    from equikpt.cli.openmmlab import run_script
 
     run_script(args.script, args.arguments)
     return 0
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import MAX_SEED, add_max_megapixels, whole
+from equikpt.cli.entry import MAX_SEED, add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -91,10 +91,10 @@ def _count(text: str) -> int | str:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    from equikpt.core.files import require_writable
+    from equikpt.core.groups import GroupRule
     from equikpt.data_tools.split.division import Division
     from equikpt.data_tools.split.run import SplitOptions, split
-    from equikpt.datasets.picture_groups import GroupRule
-    from equikpt.files import require_writable
 
     require_writable(args.output)
     grouped = bool(args.group_key or args.group_regex or args.near_duplicates)
@@ -119,6 +119,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from equikpt.cli import add_max_megapixels, whole
+from equikpt.cli.entry import add_max_megapixels, whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -42,7 +42,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from equikpt.evaluate import EvaluateOptions, evaluate, format_result
+    from equikpt.cli.test import EvaluateOptions, evaluate, format_result
 
     result = evaluate(
         EvaluateOptions(
@@ -67,6 +67,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from equikpt.cli import MAX_SEED, add_max_megapixels, whole
+from equikpt.cli.entry import MAX_SEED, add_max_megapixels, whole
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    from equikpt.train import TrainOptions, train
+    from equikpt.cli.train import TrainOptions, train
 
     train(
         TrainOptions(
@@ -91,6 +91,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels
+from equikpt.cli.entry import add_max_megapixels
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -56,10 +56,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.data_tools.verify.page import to_html
+    from equikpt.core.files import refuse_existing, write_text
     from equikpt.data_tools.verify.report import summary, to_csv, to_json
     from equikpt.data_tools.verify.run import verify
-    from equikpt.files import refuse_existing, write_text
+    from equikpt.report.html.label_page import to_html
 
     outputs = ((args.json, to_json), (args.csv, to_csv), (args.report, to_html))
     for path, _ in outputs:
@@ -75,6 +75,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

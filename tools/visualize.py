@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from equikpt.cli import add_max_megapixels, whole
+from equikpt.cli.entry import add_max_megapixels, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -136,10 +136,10 @@ def add_video(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.predictions.drawing import Look
-    from equikpt.predictions.run import VisualizeOptions, visualize
-    from equikpt.video.one_euro import OneEuroOptions
-    from equikpt.video.tracking import TrackOptions
+    from equikpt.apis.video.one_euro import OneEuroOptions
+    from equikpt.apis.video.tracking import TrackOptions
+    from equikpt.cli.visualize import VisualizeOptions, visualize
+    from equikpt.visualization.predictions import Look
 
     given = vars(args)
     look = {name: given.pop(name) for name in ("names", "threshold", "least_score")}
@@ -160,6 +160,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from equikpt.cli import run
+    from equikpt.cli.entry import run
 
     run(main)

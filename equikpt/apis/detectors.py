@@ -8,14 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmpose.utils import adapt_mmdet_pipeline
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.utils import adapt_mmdet_pipeline  # noqa: E402 - the stack comes first
-
-from equikpt.strict_load import load_weights  # noqa: E402
+from equikpt.compat.strict_load import load_weights
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """Of a picture (H, W, 3) uint8, BGR, the boxes (N, 5): left, top, right and bottom in px and the
@@ -124,7 +119,7 @@ class MmdetDetector:
 
 
 def _mmdet_apis() -> Any:
-    """The module ``mmdet.apis``, which :mod:`equikpt.stack` made importable where it can."""
+    """The module ``mmdet.apis``, which :mod:`equikpt.compat.stack` made importable where it can."""
     try:
         from mmdet import apis
     except (ImportError, AssertionError, AttributeError) as error:

@@ -14,13 +14,13 @@ from mmengine.structures import InstanceData
 from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.apis.instance import Instance
-from equikpt.apis.maps import Maps, maps_of
-from equikpt.box_predictor import BoxPredictor, whole_picture
+from equikpt.apis.inferencer import BoxPredictor, whole_picture
 from equikpt.config_checks.load import load_config
-from equikpt.datasets.film import read_film
-from equikpt.datasets.picture import as_picture, read_picture
+from equikpt.core.image import as_picture, read_picture
+from equikpt.core.radiograph import read_film
 from equikpt.datasets.transforms import LoadFilm
+from equikpt.structures.heatmaps import Maps, maps_of
+from equikpt.structures.pose_instance import Instance
 
 Picture = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
@@ -35,8 +35,8 @@ class Predictor:
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
 
     Files are read as the model's training read them: films as films
-    (:func:`equikpt.datasets.film.read_film`), others by
-    :func:`equikpt.datasets.picture.read_picture`.
+    (:func:`equikpt.core.radiograph.read_film`), others by
+    :func:`equikpt.core.image.read_picture`.
 
     Args:
         config: Path or name of a config, or the config itself.

@@ -14,17 +14,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
+from mmpose import registry as rooms
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from equikpt import stack
 from equikpt.config_checks.signatures import Argument, arguments_of
 from equikpt.config_checks.values import check_value, kind_of, shown
-from equikpt.config_files import nearest
-
-stack.ready()
-
-from mmpose import registry as rooms  # noqa: E402 - the stack comes first
+from equikpt.core.configs import nearest
 
 REGISTRIES: dict[str, Registry] = dict(
     model=rooms.MODELS,

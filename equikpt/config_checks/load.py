@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from equikpt.config_checks.keys import check_config
 from equikpt.config_checks.options import merge_options
-from equikpt.config_files import import_modules, read_config
+from equikpt.core.configs import import_modules, read_config
 
 
 def load_config(

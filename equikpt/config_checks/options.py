@@ -17,9 +17,9 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from equikpt.config_checks.schedule import scale_schedule
 from equikpt.config_checks.values import kind_of, shown
-from equikpt.config_files import nearest
-from equikpt.schedule import scale_schedule
+from equikpt.core.configs import nearest
 
 FLAGS = dict(
     data_root="--data-root sets them all",

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from equikpt.datasets.picture import read_picture
+from equikpt.core.image import read_picture
 
 MOST_BITS = 12
 """Of the 64 bits of two hashes, how many may differ. Of copies that were compressed anew, resized,

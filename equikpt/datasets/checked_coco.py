@@ -15,11 +15,12 @@ from mmengine.logging import MessageHub, MMLogger
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from equikpt.datasets import coco_checks, image_checks
-from equikpt.datasets.box_checks import check_boxes
-from equikpt.datasets.coco_checks import Finding, named
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.detections import USED_CATEGORY, check_detections
+from equikpt.core import image_checks
+from equikpt.core.coco import checks as coco_checks
+from equikpt.core.coco.box_checks import check_boxes
+from equikpt.core.coco.checks import Finding, named
+from equikpt.core.coco.detections import USED_CATEGORY, check_detections
+from equikpt.core.coco.file import load_coco
 
 LISTED_MISSING = 10
 

@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from mmengine.logging import MMLogger
 
-from equikpt.machine import GIB, memory_bytes
+from equikpt.core.machine import GIB, memory_bytes
 
 GREATEST_DEFAULT_BYTES = 4 * GIB
 SHARE_OF_FREE_MEMORY = 0.25

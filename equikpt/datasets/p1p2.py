@@ -8,11 +8,11 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from mmpose.registry import DATASETS
 
+from equikpt.core.coco.checks import named
+from equikpt.core.image_checks import loaded_size_px
+from equikpt.core.label_studio import Task, is_list, read_tasks
+from equikpt.core.radiograph import dicom_spacing_mm, is_dicom
 from equikpt.datasets.checked_coco import CheckedCocoDataset
-from equikpt.datasets.coco_checks import named
-from equikpt.datasets.film import dicom_spacing_mm, is_dicom
-from equikpt.datasets.image_checks import loaded_size_px
-from equikpt.datasets.label_studio import Task, is_list, read_tasks
 from equikpt.metainfo.p1p2 import METAINFO
 
 

@@ -14,9 +14,9 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from equikpt.datasets.coco_checks import named
-from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.datasets.typed_json import read_json, refuse_wrong_types, wrong_types
+from equikpt.core.coco.checks import named
+from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
 
 NO_PICTURE = "no picture"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import DATASETS
 
-from equikpt.datasets.coco_checks import named
+from equikpt.core.coco.checks import named
+from equikpt.core.tables import text_of_cell
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.table_files import text_of_cell
 
 
 def square_around(place: np.ndarray, side_px: float) -> np.ndarray:

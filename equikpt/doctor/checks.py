@@ -15,7 +15,7 @@ from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 
-from equikpt import machine
+from equikpt.core import machine
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SETUP = "./setup.sh"
@@ -105,9 +105,9 @@ def check_mmengine() -> Result:
     """Fork or official, and what it needs of setuptools."""
     import mmengine
 
-    from equikpt import stack
+    from equikpt.core.installation import require_pkg_resources
 
-    stack.require_pkg_resources()
+    require_pkg_resources()
     return OK, f"{mmengine.__version__} ({_flavour(mmengine, 'onedl-mmengine', 'mmengine')})", ""
 
 
@@ -115,11 +115,9 @@ def check_mmcv() -> Result:
     """Fork or official, compiled operators or the stand-in, and one operator."""
     import mmcv
     import torch
-
-    from equikpt import mmcv_ops, stack
-
-    stack.provide_mmcv_ext()
     from mmcv.ops import nms
+
+    from equikpt.compat import mmcv_ops
 
     nms(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), 0.5)
     flavour = _flavour(mmcv, "onedl-mmcv", "mmcv", "mmcv-lite")
@@ -133,10 +131,6 @@ def check_mmcv() -> Result:
 def check_mmpose() -> Result:
     """The version, and its models."""
     import mmpose
-
-    from equikpt import stack
-
-    stack.ready()
     import mmpose.models  # noqa: F401
 
     if not mmpose.__version__.startswith("1.3."):
@@ -148,9 +142,8 @@ def check_mmdet() -> Result:
     """Only for detectors: its absence is no fault."""
     if util.find_spec("mmdet") is None:
         return OK, "not installed; only needed to find horses before their pose", ""
-    from equikpt import stack
+    import equikpt.compat  # noqa: F401 - makes mmdet importable
 
-    stack.ready()
     try:
         import mmdet
     except (ImportError, AssertionError) as error:

@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from equikpt import stack
-
-stack.ready()
-
-from mmengine.optim import OptimWrapper  # noqa: E402
-from mmengine.runner.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from mmengine.structures import InstanceData, PixelData  # noqa: E402
-from mmpose.registry import MODELS  # noqa: E402
-from mmpose.structures import PoseDataSample  # noqa: E402
-from torch import nn  # noqa: E402
+from mmengine.optim import OptimWrapper
+from mmengine.runner.checkpoint import load_checkpoint, save_checkpoint
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import nn
 
 KEYPOINTS, INPUT_PX, HEATMAP_CELLS, STEPS = 26, 64, 2, 3
 

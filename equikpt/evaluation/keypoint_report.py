@@ -13,9 +13,11 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 from tqdm import tqdm
 
-from equikpt.bootstrap import cluster_numbers
-from equikpt.datasets.picture_groups import GroupRule
-from equikpt.evaluation.keypoint_measures import (
+from equikpt.core.files import write_text
+from equikpt.core.groups import GroupRule
+from equikpt.core.tables import frame_text
+from equikpt.evaluation.functional.bootstrap import cluster_numbers
+from equikpt.evaluation.functional.keypoint_measures import (
     EVERY_KEYPOINT,
     KeypointSet,
     Measures,
@@ -23,8 +25,6 @@ from equikpt.evaluation.keypoint_measures import (
     format_table,
     without_intervals,
 )
-from equikpt.files import write_text
-from equikpt.table_files import frame_text
 
 VISIBILITIES = {"hidden": 1, "seen": 2}
 SUFFIXES = (".csv", ".json")

@@ -11,16 +11,16 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from equikpt.evaluation.ruler_errors import (
+from equikpt.core.files import write_text
+from equikpt.core.tables import frame_text
+from equikpt.evaluation.functional.ruler_errors import (
     failures,
     mark_distance,
     order_swaps,
     radial_errors,
     scale_errors,
 )
-from equikpt.files import write_text
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.table_files import frame_text
 
 WITHIN_PX = (2.0, 5.0, 10.0)
 WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
@@ -39,7 +39,8 @@ class LandmarkError(BaseMetric):
     Metrics, each under ``landmark/``: ``error_input_px``, ``error_px`` and ``error_mm``, with
     ``median``, ``min``, ``max``, ``std`` and percentiles of ``error_px``; the shares (0 to 1) of
     marks within px of the film and within mm; ``scale_error`` (median) and ``scale_error_p95`` in
-    percent; ``swaps`` and ``failures``, numbers of films (:mod:`equikpt.evaluation.ruler_errors`).
+    percent; ``swaps`` and ``failures``, numbers of films
+    (:mod:`equikpt.evaluation.functional.ruler_errors`).
 
     Samples of single marks (``RulerMarkDataset``) are put together, one row a film.
 
@@ -114,7 +115,7 @@ class LandmarkError(BaseMetric):
         if self.log_table:
             MMLogger.get_current_instance().info(f"ruler marks\n{format_summary(metrics)}")
         if self.out_file:
-            write_text(Path(self.out_file), films_csv(self.table))
+            write_text(Path(self.out_file), frame_text(self.table))
         return metrics
 
     def _table(self, results: list[dict]) -> pd.DataFrame:
@@ -189,11 +190,6 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
         "swaps": float(table["swapped"].sum()),
         "failures": float(table["failed"].sum()),
     }
-
-
-def films_csv(table: pd.DataFrame) -> str:
-    """The table of :class:`LandmarkError` as CSV, six digits a number."""
-    return frame_text(table)
 
 
 def format_summary(metrics: dict[str, float]) -> str:

@@ -11,9 +11,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from equikpt.evaluation.point_matching import duplicates, everything_found, match
-from equikpt.files import write_text
-from equikpt.table_files import frame_text
+from equikpt.core.files import write_text
+from equikpt.core.tables import frame_text
+from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
 
 
 @METRICS.register_module()
@@ -21,7 +21,7 @@ class PointingMetric(BaseMetric):
     """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
-    test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.point_matching`);
+    test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.functional.point_matching`);
     ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of pictures whose number lies
     in the interval that the head gives, which is to hold 0.8; ``error_px`` and ``error_px_median``,
     of the distances of matched points, in px of the input; ``duplicates``, the share of predicted

@@ -1,0 +1,1 @@
+import equikpt.compat  # noqa: F401 - readies the stack

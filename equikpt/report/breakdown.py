@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.evaluation.keypoint_errors import box_side_px, distances_px, swapped_sides
-from equikpt.evaluation.keypoint_measures import PosePredictions
+from equikpt.evaluation.functional.keypoint_errors import box_side_px, distances_px, swapped_sides
+from equikpt.evaluation.functional.keypoint_measures import PosePredictions
 from equikpt.report.reliability import RIGHT_WITHIN
 
 SIZE_BINS = 4

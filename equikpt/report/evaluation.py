@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equikpt.bootstrap import RESAMPLES
-from equikpt.evaluation.keypoint_measures import EVERY_KEYPOINT, PosePredictions
+from equikpt.core.files import write_text
+from equikpt.evaluation.functional.bootstrap import RESAMPLES
+from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, PosePredictions
 from equikpt.evaluation.keypoint_report import KeypointReport
-from equikpt.files import write_text
 
 FORMAT = 1
 DRAWN = (

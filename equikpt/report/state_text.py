@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from equikpt.report.diagnosis import place, train_loss_at
-from equikpt.report.run_plan import hook_options
-from equikpt.report.run_state import State, Status
+from equikpt.report.diagnose.diagnosis import place, train_loss_at
+from equikpt.report.run.run_plan import hook_options
+from equikpt.report.run.run_state import State, Status
 
 StateLine = tuple[str, str]
 """What it is about, and the words."""

@@ -15,11 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from equikpt.report.comparison import best_run, common_metric, names_of, results
-from equikpt.report.config_differences import config_differences
-from equikpt.report.diagnoses import diagnose
-from equikpt.report.diagnosis import Diagnosis
-from equikpt.report.run_state import State, Status
+from equikpt.report.diagnose.diagnoses import diagnose
+from equikpt.report.diagnose.diagnosis import Diagnosis
+from equikpt.report.run.comparison import best_run, common_metric, names_of, results
+from equikpt.report.run.config_differences import config_differences
+from equikpt.report.run.run_state import State, Status
 from equikpt.report.state_text import state_lines
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}

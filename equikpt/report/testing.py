@@ -21,9 +21,9 @@ from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
 import equikpt
-from equikpt.config_files import forget_pretrained
-from equikpt.datasets.picture_groups import GroupRule
-from equikpt.download import sha256_of
+from equikpt.checkpoints.download import sha256_of
+from equikpt.core.configs import forget_pretrained
+from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
 
 THRESHOLDS = (0.05, 0.1, 0.2)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from equikpt.apis import Predictor
-from equikpt.launch import load_config
+from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, FILMS = (

@@ -2,15 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mmpose.datasets.transforms import GenerateTarget
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.datasets.transforms import GenerateTarget  # noqa: E402
-
-from equikpt.codecs.point_sequence import PointSequence  # noqa: E402
-from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs  # noqa: E402
+from equikpt.codecs.point_sequence import PointSequence
+from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
 
 SIZE = (64, 32)
 POINTS = np.array([[[40.0, 10.0], [10.0, 20.0], [50.0, 5.0], [20.0, 10.0]]])

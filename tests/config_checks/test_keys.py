@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from equikpt.config_checks.keys import check_config
 from equikpt.config_checks.load import load_config
 from equikpt.config_checks.options import parse_options
-from equikpt.config_files import read_config
+from equikpt.core.configs import read_config
 
 
 @pytest.mark.parametrize(

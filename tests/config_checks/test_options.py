@@ -6,7 +6,7 @@ import pytest
 
 from equikpt.config_checks.load import load_config
 from equikpt.config_checks.options import parse_options, places_of
-from equikpt.config_files import list_configs, read_config
+from equikpt.core.configs import list_configs, read_config
 
 PIPELINE = "train_dataloader.dataset.pipeline"
 

@@ -22,15 +22,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equikpt import cli
+from equikpt.cli import entry as cli
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.exporting import export
 from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.writer import Options
-from equikpt.data_tools.ruler_labels import examine, read_labels
 from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
 from equikpt.data_tools.split.division import Division
 from equikpt.data_tools.split.run import SplitOptions, split
+from equikpt.data_tools.verify.ruler import examine, read_labels
 from equikpt.data_tools.verify.run import verify
 
 SIDE = 48

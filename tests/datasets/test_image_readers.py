@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from equikpt.core.image import picture_of_bytes, read_picture, reader_of
+from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.radiograph import read_film
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
 from equikpt.data_tools.verify.pictures import _look
-from equikpt.datasets.film import read_film
-from equikpt.datasets.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.datasets.picture import picture_of_bytes, read_picture, reader_of
 from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
-from tests.datasets.test_film import write_dicom
+from tests.core.test_radiograph import write_dicom
 
 REPO = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 40, 60
@@ -171,7 +171,7 @@ def test_no_other_module_decodes_files():
     assert decoding_calls("import cv2\ncv2.imread('a')") == ["cv2.imread"]
     assert decoding_calls("from mmcv import imfrombytes") == ["mmcv.imfrombytes"]
     allowed = {
-        REPO / "equikpt/datasets/image_decoding.py",
+        REPO / "equikpt/core/image_decoding.py",
         REPO / "equikpt/doctor/checks.py",  # of what it has just encoded
     }
     sources = [*(REPO / "equikpt").rglob("*.py"), *(REPO / "tools").glob("*.py")]

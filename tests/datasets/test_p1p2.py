@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equikpt.datasets.p1p2 import P1P2Dataset
-from tests.datasets.test_label_studio import point, task
+from tests.core.test_label_studio import point, task
 
 SIZE_PX = (80, 100)
 

@@ -6,17 +6,12 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
 
-from equikpt import stack
-
-stack.ready()
-
-from mmengine.dataset import Compose  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-
-import equikpt.register  # noqa: E402, F401 - the transforms
-from equikpt.datasets.point_sequence import PointSequenceDataset  # noqa: E402
-from equikpt.launch import load_config  # noqa: E402
+import equikpt.register  # noqa: F401
+from equikpt.cli.launch import load_config
+from equikpt.datasets.point_sequence import PointSequenceDataset
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equikpt.core.tables import frame_text
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.datasets.ruler_marks import RulerMarkDataset, _read_marks, square_around
-from equikpt.evaluation.landmark_error import films_csv
 
 HEIGHT_PX = 250  # of the drawn films
 
@@ -40,7 +40,7 @@ def test_names_come_back_from_the_table_of_films(tmp_path):
     """As ``tools/test.py --report`` writes it, with names that a spreadsheet would run."""
     names = ["=1.png", "-a.png", "'b.png", "c.png"]
     columns = {f"{mark}_{axis}": [1.0, 2, 3, 4] for mark in ("p1", "p2") for axis in "xy"}
-    (tmp_path / "films.csv").write_text(films_csv(pd.DataFrame({"film": names, **columns})))
+    (tmp_path / "films.csv").write_text(frame_text(pd.DataFrame({"film": names, **columns})))
     assert list(_read_marks(tmp_path / "films.csv")) == names
 
 

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import pytest
 
-from equikpt import machine
+from equikpt.core import machine
 from equikpt.doctor import checks
 from equikpt.doctor.checks import FAIL, OK, WARN
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.point_matching import duplicates, everything_found, match
+from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
 from equikpt.evaluation.pointing_metric import PointingMetric
 
 ROW = np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0]])

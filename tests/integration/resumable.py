@@ -15,8 +15,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
-from equikpt import launch
-from equikpt.work_dir import top_rows
+from equikpt.cli import launch
+from equikpt.compat.work_dir import top_rows
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.55, 0.3, 0.2, 0.1, 0.05)
 """By epoch: a plateau with a tie, a new best, and a fall that early stopping ends at epoch 8."""

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from equikpt.safe_load import load_from_local
+from equikpt.compat.safe_load import load_from_local
 from tests.conftest import REPO
 from tests.integration.test_ddp_gloo import EXACT, run
 

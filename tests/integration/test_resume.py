@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from equikpt.safe_load import load_from_local
+from equikpt.compat.safe_load import load_from_local
 from tests.integration.conftest import SMALL
 
 

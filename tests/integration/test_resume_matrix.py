@@ -11,11 +11,8 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 
-from equikpt import files, stack
-
-stack.ready()
-
-from tests.integration.resumable import (  # noqa: E402
+from equikpt.core import files
+from tests.integration.resumable import (
     Course,
     Killed,
     config,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from equikpt.safe_load import load_from_local
+from equikpt.compat.safe_load import load_from_local
 from tests.integration.conftest import SMALL
 
 CONFIG = "smoke/rtmpose_m_ap10k"

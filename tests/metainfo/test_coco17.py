@@ -5,14 +5,9 @@ from pathlib import Path
 import mmengine
 import mmpose
 import numpy as np
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.datasets.datasets.utils import parse_pose_metainfo  # noqa: E402
-
-from equikpt.metainfo.coco17 import METAINFO  # noqa: E402
+from equikpt.metainfo.coco17 import METAINFO
 
 
 def test_it_is_what_mmpose_ships():

@@ -8,8 +8,8 @@ import pytest
 from mmengine.config import Config
 
 import equikpt.register  # noqa: F401 - what is registered is known
-from equikpt.launch import load_config
-from equikpt.report.run_folder import read_run
+from equikpt.cli.launch import load_config
+from equikpt.report.run.run_folder import read_run
 from equikpt.report.saved_config import code_in, read_saved_config
 from tests.report.written_runs import config, write_start
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from equikpt.report.run_folder import read_run
-from equikpt.report.run_state import state_of
+from equikpt.report.run.run_folder import read_run
+from equikpt.report.run.run_state import state_of
 from equikpt.report.state_text import duration, state_lines
 from tests.report.written_runs import config, made_state, write_start
 

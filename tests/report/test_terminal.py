@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from equikpt.report.diagnoses import diagnose
+from equikpt.report.diagnose.diagnoses import diagnose
 from equikpt.report.terminal import comparison_tables, panel, plain_text, sparkline, watch
 from tests.report.written_runs import config, made_state
 

@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-from equikpt.datasets.picture_groups import GroupRule  # noqa: E402
-from equikpt.report.testing import as_sample, key_of  # noqa: E402
+from equikpt.core.groups import GroupRule
+from equikpt.report.testing import as_sample, key_of
 
 ANNOTATION = dict(keypoints=[1, 2, 2, 3, 4, 1], bbox=[0, 0, 10, 20], area=100, horse="Anna")
 

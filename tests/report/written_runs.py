@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from mmengine.config import Config
 
-from equikpt.report.run_folder import Checkpoints, Run
-from equikpt.report.run_log import RunLog
-from equikpt.report.run_state import State, state_of
+from equikpt.report.run.run_folder import Checkpoints, Run
+from equikpt.report.run.run_log import RunLog
+from equikpt.report.run.run_state import State, state_of
 
 PER_EPOCH = 20
 INTERVAL = 10

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.datasets.test_label_studio import point, task
+from tests.core.test_label_studio import point, task
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from equikpt.checkpoints import CHECKPOINTS, find
+from equikpt.checkpoints.zoo import CHECKPOINTS, find
 from tests.scripted_server import cut, serving, whole
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "download_checkpoints.py"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from equikpt.cli import is_user_error, sentence
+from equikpt.core.errors import is_user_error, sentence
 from tests.conftest import REPO
 
 CONFIG = "smoke/rtmpose_m_ap10k"

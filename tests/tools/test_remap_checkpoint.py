@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.head_remap.models import build, heatmap_head, model_config
+from tests.checkpoints.remap.models import build, heatmap_head, model_config
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_it_writes_a_checkpoint_that_mmpose_loads_whole(run_tool, files):
         lines[-2]
         == f"{len(names)} tensors: {len(names) - 2} loaded, 2 remapped, 0 initialised, 0 unused"
     )
-    from equikpt.head_remap.checkpoint import remap_checkpoint
+    from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
 
     expected, _ = remap_checkpoint(torch.load(files / "ap10k.pth"), model, "ap10k")
     written = torch.load(files / "out" / "horse26.pth", weights_only=True)
@@ -68,7 +68,7 @@ def test_a_wrong_source_is_one_sentence(run_tool, files):
 
 
 def test_missing_tensors_are_allowed_by_name(files):
-    from equikpt.head_remap.file import remap_file
+    from equikpt.checkpoints.remap.file import remap_file
 
     checkpoint = torch.load(files / "ap10k.pth")
     del checkpoint["state_dict"]["backbone.conv1.weight"]
@@ -86,7 +86,7 @@ def test_missing_tensors_are_allowed_by_name(files):
 
 
 def test_a_checkpoint_that_is_not_there_is_named(files):
-    from equikpt.head_remap.file import remap_file
+    from equikpt.checkpoints.remap.file import remap_file
 
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         remap_file(files / "gone.pth", files / "out.pth", config="unused.py", source="ap10k")

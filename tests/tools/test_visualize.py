@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.video.clips import Clip, ClipWriter
+from equikpt.apis.video.clips import Clip, ClipWriter
 from tests.random_models import random_checkpoint
 
 CONFIG = "smoke/rtmpose_timm_ap10k"

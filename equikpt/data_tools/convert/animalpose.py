@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from equikpt.core.coco.rows import AnnotationRow, CategoryRow, Coco, ImageRow
+from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
 from equikpt.data_tools.convert.coco_json import from_contents
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
-from equikpt.datasets.coco_rows import AnnotationRow, CategoryRow, Coco, ImageRow
-from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 from equikpt.metainfo.correspondence import ANIMALPOSE
 
 ANNOTATION_FILE = "AnimalPose's keypoints.json or MMPose's file"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
+from equikpt.core.coco.checks import named
 from equikpt.data_tools.convert.records import BoxPx
-from equikpt.datasets.box_checks import FORMS, STATED, fits, likely_form
-from equikpt.datasets.coco_checks import named
 
 MARGIN = 0.1
 """Of a box around points on each side, as a share of the points' longer extent."""

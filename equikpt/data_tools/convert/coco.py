@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from equikpt.core.coco.checks import BOX_AREA_SHARE
 from equikpt.data_tools.convert.boxes import MARGIN
 from equikpt.data_tools.convert.mapping import map_keypoints
 from equikpt.data_tools.convert.records import Instance, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
-from equikpt.datasets.coco_checks import BOX_AREA_SHARE
 
 NO_CATEGORY = "object"
 """Name of the category of instances whose source has none."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from equikpt.core.coco.checks import named
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import UNSPLIT
-from equikpt.datasets.coco_checks import named
 
 _SPLIT_WORDS = {
     "train": "train",

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from equikpt.core.coco.checks import has_area, is_number, named
+from equikpt.core.coco.file import load_coco
+from equikpt.core.coco.rows import as_number
 from equikpt.data_tools.convert.boxes import read_boxes
 from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
 from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, output_names, sizes_px
@@ -22,9 +25,6 @@ from equikpt.data_tools.convert.records import (
     SourceDataset,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
-from equikpt.datasets.coco_checks import has_area, is_number, named
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.coco_rows import as_number
 
 
 @dataclass

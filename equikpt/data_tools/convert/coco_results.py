@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from equikpt.core.coco.checks import is_number
+from equikpt.core.coco.file import load_coco
+from equikpt.core.coco.rows import AnnotationRow, as_number
+from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import picture_folders, split_named
 from equikpt.data_tools.convert.coco_json import from_contents
 from equikpt.data_tools.convert.records import SourceDataset
-from equikpt.datasets.coco_checks import is_number
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.coco_rows import AnnotationRow, as_number
-from equikpt.datasets.typed_json import read_json, refuse_wrong_types
 
 
 def read_predictions(

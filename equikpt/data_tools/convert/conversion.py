@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from equikpt.core.coco.box_checks import check_boxes
+from equikpt.core.coco.checks import check_coco, is_used
+from equikpt.core.coco.file import load_coco
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.coco import to_coco
 from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
@@ -14,9 +17,6 @@ from equikpt.data_tools.convert.reading import Reading, read_source, refuse_mixe
 from equikpt.data_tools.convert.repeated_images import drop_repeated_sources
 from equikpt.data_tools.convert.schemes import NO_SCHEME, find_scheme
 from equikpt.data_tools.convert.targets import Target, find_target, with_source_names
-from equikpt.datasets.box_checks import check_boxes
-from equikpt.datasets.coco_checks import check_coco, is_used
-from equikpt.datasets.coco_file import load_coco
 
 
 def convert(

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from equikpt.core.coco.checks import is_number
+from equikpt.core.typed_json import Whole, parse_json, read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.cvat_shapes import (
     PictureShapes,
@@ -22,8 +24,6 @@ from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
-from equikpt.datasets.coco_checks import is_number
-from equikpt.datasets.typed_json import Whole, parse_json, read_json, refuse_wrong_types
 
 A_BACKUP = "a backup of CVAT"
 KINDS = {"rectangle": 4, "points": 2}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equikpt.core.coco.checks import named
 from equikpt.data_tools.convert.deeplabcut_files import HEADERS, project_tables, read_csv_table
 from equikpt.data_tools.convert.h5_table import read_h5_table
 from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
@@ -23,7 +24,6 @@ from equikpt.data_tools.convert.records import (
     safe_name,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
-from equikpt.datasets.coco_checks import named
 
 UNIQUE = "single"
 """DeepLabCut's individual of the body parts that are there once in a picture."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equikpt.core.coco.checks import named
+from equikpt.core.tables import text_of_cell
 from equikpt.data_tools.convert.records import cut
 from equikpt.data_tools.convert.text_file import read_text, read_yaml
-from equikpt.datasets.coco_checks import named
-from equikpt.table_files import text_of_cell
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 

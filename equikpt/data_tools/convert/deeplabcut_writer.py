@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from equikpt.core.tables import frame_text
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options
-from equikpt.table_files import frame_text
 
 SCORER = "equikpt"
 

@@ -15,12 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
-from equikpt.data_tools.convert.pictures import PictureFolders, output_names, sizes_px
-from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
-from equikpt.data_tools.convert.schemes import KeypointScheme
-from equikpt.datasets.coco_checks import is_number, named
-from equikpt.datasets.label_studio import (
+from equikpt.core.coco.checks import is_number, named
+from equikpt.core.label_studio import (
     INTERFACE_FILE,
     Task,
     newest,
@@ -29,6 +25,10 @@ from equikpt.datasets.label_studio import (
     stated_size,
     tasks_of,
 )
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.pictures import PictureFolders, output_names, sizes_px
+from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.schemes import KeypointScheme
 
 __all__ = ["INTERFACE_FILE", "POINTS", "RECTANGLES", "read", "read_predictions"]
 

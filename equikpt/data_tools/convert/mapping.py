@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from equikpt.core.coco.checks import named
 from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
-from equikpt.datasets.coco_checks import named
 
 _NOTES = {
     "outside": "labelled points outside their picture dropped",

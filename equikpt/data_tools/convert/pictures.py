@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from equikpt.core.coco.checks import named
+from equikpt.core.image_checks import loaded_size_px, name_in_other_case
+from equikpt.core.image_decoding import ImageError, read_header
+from equikpt.core.radiograph import DICOM_SUFFIXES, is_dicom
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, safe_name
-from equikpt.datasets.coco_checks import named
-from equikpt.datasets.film import DICOM_SUFFIXES, is_dicom
-from equikpt.datasets.image_checks import loaded_size_px, name_in_other_case
-from equikpt.datasets.image_decoding import ImageError, read_header
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from equikpt.core.coco.checks import named
+from equikpt.core.image_decoding import ImageError
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, SourceDataset
 from equikpt.data_tools.near_duplicates import Fingerprint, near_pairs, read_fingerprints
-from equikpt.datasets.coco_checks import named
-from equikpt.datasets.image_decoding import ImageError
 
 ROBOFLOW = ".rf."
 """Stands in the names of images of which Roboflow may have made several versions."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from equikpt import files
+from equikpt.core import files
 from equikpt.data_tools.convert.records import LabelledImage
 
 STAGING = ".converting"

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from equikpt.core.coco.checks import named
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES, PictureFolders
 from equikpt.data_tools.convert.records import cut, safe_name
 from equikpt.data_tools.convert.text_file import read_text
-from equikpt.datasets.coco_checks import named
 
 LIST_SUFFIX = ".txt"
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.bootstrap import RESAMPLES, interval, resampled, weighted_mean, weighted_median
+from equikpt.evaluation.functional.bootstrap import (
+    RESAMPLES,
+    interval,
+    resampled,
+    weighted_mean,
+    weighted_median,
+)
 
 
 def _variance_of_median(squared: np.ndarray, weights: np.ndarray) -> np.ndarray:

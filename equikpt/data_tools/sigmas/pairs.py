@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from equikpt.data_tools.sound_rows import load_sound_rows
-from equikpt.datasets.coco_checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used, named
-from equikpt.datasets.coco_rows import AnnotationRow
-from equikpt.datasets.typed_json import read_json, refuse_wrong_types
+from equikpt.core.coco.checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used, named
+from equikpt.core.coco.rows import AnnotationRow
+from equikpt.core.coco.valid_rows import load_sound_rows
+from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 LEAST_IOU = 0.5
 """Of the boxes of two annotations that are taken for one instance."""

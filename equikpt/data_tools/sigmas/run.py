@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt.bootstrap import RESAMPLES, cluster_numbers
+from equikpt.core.coco.file import load_coco
+from equikpt.core.files import refuse_existing, write_text
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.sigmas.estimate import SigmaEstimate, estimate_sigmas, pool_sides
 from equikpt.data_tools.sigmas.pairs import PointPairs
 from equikpt.data_tools.sigmas.report import metainfo_file, sigma_table
 from equikpt.data_tools.verify.scheme import Scheme, find_scheme
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.picture_groups import GroupRule
-from equikpt.files import refuse_existing, write_text
+from equikpt.evaluation.functional.bootstrap import RESAMPLES, cluster_numbers
 
 
 @dataclass(frozen=True)

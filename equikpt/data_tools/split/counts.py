@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.datasets.coco_checks import has_area, is_box, is_used, visibilities
+from equikpt.core.coco.checks import has_area, is_box, is_used, visibilities
 
 NUM_BINS = 4
 """Into which instances are sorted by size and by the share of their points that is labelled."""

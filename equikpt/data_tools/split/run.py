@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from equikpt.core.coco.checks import named
+from equikpt.core.coco.file import load_coco
+from equikpt.core.coco.valid_rows import load_sound_rows
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, safe_name
 from equikpt.data_tools.near_duplicates import NearPair, near_pairs, read_fingerprints
-from equikpt.data_tools.sound_rows import load_sound_rows
 from equikpt.data_tools.split.assignment import balance, deal, shuffled
 from equikpt.data_tools.split.counts import PictureCounts, count_pictures
 from equikpt.data_tools.split.division import Division
 from equikpt.data_tools.split.report import part_table
 from equikpt.data_tools.split.units import Units, make_units
 from equikpt.data_tools.verify.scheme import find_scheme
-from equikpt.datasets.coco_checks import named
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.picture_groups import GroupRule
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.near_duplicates import NearPair, clusters
-from equikpt.datasets.picture_groups import GroupRule
 
 
 @dataclass(frozen=True)

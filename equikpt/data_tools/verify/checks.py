@@ -10,7 +10,7 @@ SEVERITIES = ("error", "warning", "info")
 
 # fmt: off
 COCO = ""
-"""Stands where :mod:`equikpt.datasets.coco_checks` or ``image_checks`` says what to do."""
+"""Stands where :mod:`equikpt.core.coco.checks` or ``image_checks`` says what to do."""
 
 ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     # name, family (of run.py), severity, title, what to do

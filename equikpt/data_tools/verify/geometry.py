@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equikpt.data_tools.verify.checks import Fault
-from equikpt.data_tools.verify.label_set import LabelSet
-from equikpt.datasets.box_checks import (
+from equikpt.core.coco.box_checks import (
     FORMS,
     FRACTION_LIMIT,
     STATED,
@@ -17,7 +15,9 @@ from equikpt.datasets.box_checks import (
     crowds_with_points,
     form_of,
 )
-from equikpt.datasets.coco_checks import named
+from equikpt.core.coco.checks import named
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.label_set import LabelSet
 
 OUTSIDE_SHARE = 0.05
 """Of the box's longer side, how far outside a point may be: hidden ends are clicked by guess."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from equikpt.core.coco.checks import has_area, is_box, is_used
+from equikpt.core.coco.file import load_coco
+from equikpt.core.files import is_within
+from equikpt.core.label_studio import is_list
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.scheme import Scheme, find_scheme
 from equikpt.data_tools.verify.structure import settle
-from equikpt.datasets.coco_checks import has_area, is_box, is_used
-from equikpt.datasets.coco_file import load_coco
-from equikpt.datasets.label_studio import is_list
-from equikpt.files import is_within
 
 
 @dataclass(frozen=True)

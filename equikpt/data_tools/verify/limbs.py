@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equikpt.data_tools.ruler_labels import MAD_TO_SIGMA
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelSet, extent_px
+from equikpt.data_tools.verify.ruler import MAD_TO_SIGMA
 
 LEAST_ANNOTATIONS = 20
 """Of a limb's length, to know what is usual."""

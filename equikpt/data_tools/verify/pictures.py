@@ -16,19 +16,19 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprint, near_pairs
-from equikpt.data_tools.verify.checks import Fault
-from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
-from equikpt.datasets.coco_checks import Finding
-from equikpt.datasets.film import is_dicom, read_film
-from equikpt.datasets.image_checks import (
+from equikpt.core.coco.checks import Finding
+from equikpt.core.image import Depth, read_picture, read_with_depth, reader_of
+from equikpt.core.image_checks import (
     ListedImage,
     check_images,
     missing_images,
     name_in_other_case,
 )
-from equikpt.datasets.image_decoding import ImageError, read_header
-from equikpt.datasets.picture import Depth, read_picture, read_with_depth, reader_of
+from equikpt.core.image_decoding import ImageError, read_header
+from equikpt.core.radiograph import is_dicom, read_film
+from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprint, near_pairs
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
 
 MIN_SPAN = 32
 """Of 255, between the darkest and the brightest px but one in 1,000. Photographs and micrographs

@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from equikpt.core.tables import csv_text
 from equikpt.data_tools.verify.checks import CHECKS, SEVERITIES, Fault
 from equikpt.data_tools.verify.run import Verdict
 from equikpt.data_tools.verify.scheme import Scheme
-from equikpt.table_files import csv_text
 
 COLUMNS = (
     "severity", "check", "file", "picture", "image_id", "annotation_id", "points", "sentence",

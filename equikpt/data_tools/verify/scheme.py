@@ -42,7 +42,7 @@ class Scheme:
         return ", ".join(self.names[index] for index in points)
 
     def drawing(self) -> dict:
-        """What :func:`equikpt.visualize.draw_pose` reads of MMPose's parsed metainfo."""
+        """What :func:`equikpt.visualization.pose.draw_pose` reads of MMPose's parsed metainfo."""
         sides = [side_of(name) or "middle" for name in self.names]
         colours = [SIDE_COLORS_RGB[side] for side in sides]
         return dict(
@@ -62,7 +62,7 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
 
     Args:
         metainfo: One of :data:`METAINFOS`, or None.
-        contents: What :func:`equikpt.datasets.coco_file.load_coco` returned for each file.
+        contents: What :func:`equikpt.core.coco.file.load_coco` returned for each file.
 
     Raises:
         ValueError: The metainfo is unknown, or the files have no keypoints at all.

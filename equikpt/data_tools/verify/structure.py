@@ -1,6 +1,6 @@
 """Ids, references, fields, numbers of keypoints: what a file must have before labels can be judged.
 
-The judging is :func:`equikpt.datasets.coco_checks.check_coco`, which stops where what it found
+The judging is :func:`equikpt.core.coco.checks.check_coco`, which stops where what it found
 makes the rest unsafe to read. Here the offenders are taken out and it is asked again, so that one
 wrong row does not hide the mistakes of all others.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from equikpt.core.coco.checks import Finding, check_coco, visibilities
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.scheme import Scheme, is_named
-from equikpt.datasets.coco_checks import Finding, check_coco, visibilities
 
 PARTS = ("images", "annotations", "categories")
 
@@ -61,7 +61,7 @@ def settle(content: dict, scheme: Scheme, file: str) -> tuple[list[Fault], dict]
     that name it.
 
     Args:
-        content: What :func:`equikpt.datasets.coco_file.load_coco` returned; it is not changed.
+        content: What :func:`equikpt.core.coco.file.load_coco` returned; it is not changed.
         scheme: The keypoints that the file should have.
         file: Its name, for the faults.
     """

@@ -7,13 +7,13 @@ from mmengine import fileio
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
+from equikpt.core.image import as_picture, picture_of_bytes, read_picture
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
-from equikpt.datasets.picture import as_picture, picture_of_bytes, read_picture
 
 
 @TRANSFORMS.register_module()
 class LoadCachedImage(LoadImage):
-    """MMPose's ``LoadImage`` by :func:`equikpt.datasets.picture.read_picture`, with a store.
+    """MMPose's ``LoadImage`` by :func:`equikpt.core.image.read_picture`, with a store.
 
     Of pictures of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
     where ``LoadImage`` keeps the upper 8 of 16, in which a picture of 12 bits is nearly black.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import TRANSFORMS
 
-from equikpt.datasets.film import read_film
+from equikpt.core.radiograph import read_film
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
 
 
 @TRANSFORMS.register_module()
 class LoadFilm(LoadCachedImage):
-    """:class:`LoadCachedImage` by :func:`equikpt.datasets.film.read_film`.
+    """:class:`LoadCachedImage` by :func:`equikpt.core.radiograph.read_film`.
 
     Arguments are those of :class:`LoadCachedImage`; files must be local.
     """

@@ -10,8 +10,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from equikpt import work_dir
-from equikpt.files import write_text
+from equikpt.compat import work_dir
+from equikpt.core.files import write_text
 
 
 @HOOKS.register_module()
@@ -27,7 +27,8 @@ class AtomicCheckpointHook(CheckpointHook):
     - A resumed run goes on with the files of its own folder, though it was moved or copied.
     - One training at a time writes to a folder; what a killed one left half written is swept.
 
-    That each file is whole is the work of :mod:`equikpt.safe_save`. Options are the base class's.
+    That each file is whole is the work of :mod:`equikpt.compat.safe_save`. Options are the base
+    class's.
     """
 
     keep_ckpt_ids: deque[int]

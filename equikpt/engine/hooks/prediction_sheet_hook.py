@@ -13,10 +13,10 @@ from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
-from equikpt.engine.prediction_pair import CELL_PX, draw_pair, true_poses
-from equikpt.engine.validation_pictures import Occasions, evenly_spaced, show
-from equikpt.files import write_bytes
-from equikpt.visualize import check_picture_name, contact_sheet, has_names
+from equikpt.core.files import write_bytes
+from equikpt.engine.hooks._visualization import Occasions, evenly_spaced, show
+from equikpt.visualization.ground_truth_pair import CELL_PX, draw_pair, true_poses
+from equikpt.visualization.pose import check_picture_name, contact_sheet, has_names
 
 
 @HOOKS.register_module()
@@ -29,7 +29,8 @@ class PredictionSheetHook(Hook):
     going to draw are kept.
 
     Keypoints that no instance of the set has a label for are left out: a model trained on the
-    same kind of labels puts them anywhere. How a cell looks: :mod:`equikpt.engine.prediction_pair`.
+    same kind of labels puts them anywhere. How a cell looks:
+    :mod:`equikpt.visualization.ground_truth_pair`.
 
     Args:
         out_file: Picture to write after a test (``.png`` or ``.jpg``); one that stands there is
@@ -37,7 +38,7 @@ class PredictionSheetHook(Hook):
         num_instances: How many instances to draw.
         score_threshold: Points below it are drawn hollow.
         interval: Epochs from one validation's sheet to the next; see
-            :class:`~equikpt.engine.validation_pictures.Occasions`. None draws nothing in
+            :class:`~equikpt.engine.hooks._visualization.Occasions`. None draws nothing in
             validations.
 
     Raises:

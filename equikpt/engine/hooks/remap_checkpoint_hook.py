@@ -8,11 +8,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
+from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
+from equikpt.checkpoints.remap.points import PointMatch
+from equikpt.checkpoints.remap.rows import format_rows
+from equikpt.checkpoints.remap.state import check_allow_missing
 from equikpt.engine.wrapping import unwrap
-from equikpt.head_remap.checkpoint import remap_checkpoint
-from equikpt.head_remap.points import PointMatch
-from equikpt.head_remap.rows import format_rows
-from equikpt.head_remap.state import check_allow_missing
 
 
 @HOOKS.register_module()

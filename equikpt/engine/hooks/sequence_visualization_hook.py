@@ -13,10 +13,10 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
-from equikpt.engine.validation_pictures import Occasions, evenly_spaced, show
+from equikpt.engine.hooks._visualization import Occasions, evenly_spaced, show
 from equikpt.engine.wrapping import unwrap
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
-from equikpt.visualize import contact_sheet, draw_step
+from equikpt.visualization.pose import contact_sheet, draw_step
 
 SHARES = (0.0, 0.3, 0.6, 0.9, 1.0)
 """How much of its sequence a picture's step was given; the last says done."""
@@ -33,7 +33,7 @@ class SequenceVisualizationHook(Hook):
 
     Args:
         interval: Epochs from one sheet to the next; see
-            :class:`~equikpt.engine.validation_pictures.Occasions`. None draws nothing.
+            :class:`~equikpt.engine.hooks._visualization.Occasions`. None draws nothing.
         num_pictures: How many pictures.
 
     Raises:

@@ -11,8 +11,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from equikpt.files import write_text
-from equikpt.work_dir import TOP_LIST, top_rows
+from equikpt.compat.work_dir import TOP_LIST, top_rows
+from equikpt.core.files import write_text
 
 HUB_NAME = "top_checkpoints"
 """Of the list in a checkpoint's message hub."""

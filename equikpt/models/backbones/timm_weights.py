@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equikpt.checkpoint_weights import fit_names
-from equikpt.safe_load import load_from_local
+from equikpt.compat.safe_load import load_from_local
+from equikpt.core.checkpoint_weights import fit_names
 
 PACKAGED = {
     "efficientnet_lite0": (

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from equikpt.core.coco.box_checks import FORMS, STATED
 from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points, read_boxes
-from equikpt.datasets.box_checks import FORMS, STATED
 
 RIGHT = np.array([30.0, 20, 60, 90])
 

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from equikpt.core.label_studio import read_tasks
 from equikpt.data_tools.convert import FORMATS, KEPT, exporting, writable, writer
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.exporting import export
 from equikpt.data_tools.convert.reading import Reading, find_function, read_source
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
-from equikpt.datasets.label_studio import read_tasks
 
 NAMES = ("nose", "l_ear", "r_ear", "withers")
 FORMATS_WRITTEN = writable()

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from equikpt.core.label_studio import Task
 from equikpt.data_tools.convert.label_studio import _Picture, read, read_predictions
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
-from equikpt.datasets.label_studio import Task
 
 WIDTH, HEIGHT = 200, 100
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equikpt.data_tools.sigmas.estimate import estimate_sigmas, pool_sides
-from equikpt.evaluation.keypoint_errors import keypoint_similarity
+from equikpt.evaluation.functional.keypoint_errors import keypoint_similarity
 
 
 def test_a_click_one_sigma_off_has_cocos_similarity():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from equikpt import files
+from equikpt.core import files
 from equikpt.data_tools.sigmas.estimate import SigmaEstimate
 from equikpt.data_tools.sigmas.report import chosen_sigmas, metainfo_file, sigma_table
 from equikpt.metainfo.p1p2 import METAINFO

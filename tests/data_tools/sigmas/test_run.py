@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
 from equikpt.data_tools.sigmas.run import SigmaOptions, estimate_from
-from equikpt.datasets.picture_groups import GroupRule
 from equikpt.metainfo.horse26 import METAINFO
 from tests.data_tools.sigmas.conftest import NAMES, SIGMAS, clicked, horses, results, write
 

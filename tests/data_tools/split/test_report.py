@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.split.counts import count_pictures
 from equikpt.data_tools.split.report import part_table
 from equikpt.data_tools.split.units import make_units
-from equikpt.datasets.picture_groups import GroupRule
 from tests.data_tools.split.conftest import NAMES
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.split import run
 from equikpt.data_tools.split.division import Division
 from equikpt.data_tools.split.run import SplitOptions, split
-from equikpt.datasets.picture_groups import GroupRule
 from tests.data_tools.split.conftest import herd
 from tests.data_tools.test_near_duplicates import compressed, picture
 

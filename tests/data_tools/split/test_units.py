@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from equikpt.core.groups import GroupRule
 from equikpt.data_tools.near_duplicates import NearPair
 from equikpt.data_tools.split.units import make_units
-from equikpt.datasets.picture_groups import GroupRule
 
 IMAGES = [dict(file_name=f"{name}.png", horse=horse) for name, horse in zip("ebcad", "xyxyz")]  # noqa: B905
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from equikpt.data_tools.verify import pictures as pictures_module
 from equikpt.data_tools.verify.pictures import check_pictures
-from equikpt.data_tools.verify.thumbnails import Thumbnails
+from equikpt.report.html.label_thumbnails import Thumbnails
 from tests.data_tools.test_near_duplicates import picture as gray_blobs
 from tests.data_tools.verify.conftest import people
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from equikpt.core.coco import checks as coco_checks
+from equikpt.core.coco.checks import Finding
 from equikpt.data_tools.verify.checks import CHECKS
 from equikpt.data_tools.verify.structure import row_of
-from equikpt.datasets import coco_checks
-from equikpt.datasets.coco_checks import Finding
 from tests.data_tools.verify.conftest import NAMES, people, told
 
 

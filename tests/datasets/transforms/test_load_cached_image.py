@@ -12,8 +12,8 @@ import pytest
 from mmpose.datasets.transforms import LoadImage
 from torch.utils.data import DataLoader
 
+from equikpt.core.image import ImageError
 from equikpt.datasets.image_cache import default_cache
-from equikpt.datasets.picture import ImageError
 from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
 
 BOUND = 10**6

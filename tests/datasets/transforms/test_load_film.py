@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.datasets.film import read_film
+from equikpt.core.radiograph import read_film
 from equikpt.datasets.transforms import LoadFilm
 
 

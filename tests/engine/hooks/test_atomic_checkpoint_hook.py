@@ -8,12 +8,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from equikpt import stack
-
-stack.ready()
-
-from equikpt.safe_load import is_complete  # noqa: E402
-from tests.integration.resumable import Course, config, outcome, resume, train  # noqa: E402
+from equikpt.compat.safe_load import is_complete
+from tests.integration.resumable import Course, config, outcome, resume, train
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import BaseLoop
 
-from equikpt.config_files import find_config
+from equikpt.core.configs import find_config
 from equikpt.engine.hooks.keypoint_channels_hook import KeypointChannelsHook
 from tests.engine.hooks.test_remap_checkpoint_hook import log_of, make_runner
 

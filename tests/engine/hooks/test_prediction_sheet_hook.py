@@ -11,8 +11,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 
 from equikpt.engine.hooks.prediction_sheet_hook import PredictionSheetHook
-from equikpt.engine.prediction_pair import CELL_PX
 from equikpt.metainfo.horse26 import METAINFO
+from equikpt.visualization.ground_truth_pair import CELL_PX
 
 SCALE = CELL_PX / 80
 """From px of a picture to px of a cell."""
@@ -167,7 +167,7 @@ def test_nothing_is_kept_where_nothing_is_drawn(tmp_path, options, rank):
 
 
 def test_the_first_of_two_ranks_sees_half_of_the_set(tmp_path, monkeypatch):
-    monkeypatch.setattr("equikpt.engine.validation_pictures.get_world_size", lambda: 2)
+    monkeypatch.setattr("equikpt.engine.hooks._visualization.get_world_size", lambda: 2)
     hook = PredictionSheetHook(num_instances=3)
     current = runner(9, epoch=1)  # the first rank gets five of nine
     assert len(validate(hook, tmp_path, current, 5)) == 1

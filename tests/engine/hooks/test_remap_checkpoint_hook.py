@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equikpt.metainfo.correspondence import index_pairs
-from tests.head_remap.models import build, heatmap_head, model_config
+from tests.checkpoints.remap.models import build, heatmap_head, model_config
 
 EMA = dict(type="EMAHook", ema_type="ExpMomentumEMA", update_buffers=True, priority="ABOVE_NORMAL")
 

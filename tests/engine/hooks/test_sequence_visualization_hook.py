@@ -7,20 +7,15 @@ import pytest
 import torch
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
 from torch import nn
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-from equikpt.engine.hooks.sequence_visualization_hook import (  # noqa: E402
+from equikpt.engine.hooks.sequence_visualization_hook import (
     SequenceVisualizationHook,
 )
-from equikpt.models.heads.sequential_attention_head import Lesson  # noqa: E402
-from equikpt.models.layers.sequential_attention import Steps  # noqa: E402
-from equikpt.visualize import ERROR_BGR, PREDICTION_BGR, TARGET_BGR  # noqa: E402
+from equikpt.models.heads.sequential_attention_head import Lesson
+from equikpt.models.layers.sequential_attention import Steps
+from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 
 SIDE = 96
 PLACES = torch.tensor([[[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5]]])

@@ -2,16 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmpose.registry import MODELS
 
-from equikpt import stack
-
-stack.ready()
-
-from mmengine.config import Config  # noqa: E402
-from mmpose.registry import MODELS  # noqa: E402
-
-import equikpt.register  # noqa: E402, F401
-from equikpt.config_files import find_config  # noqa: E402
+import equikpt.register  # noqa: F401
+from equikpt.core.configs import find_config
 
 
 def backbone(**options):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from equikpt import launch
-from equikpt.config_files import find_config
+from equikpt.cli import launch
+from equikpt.core.configs import find_config
 
 SMOKE = "smoke/p1p2_timm_512"
 

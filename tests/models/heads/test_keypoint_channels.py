@@ -6,18 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
-from equikpt import stack
-
-stack.ready()
-
-from mmengine.registry import init_default_scope  # noqa: E402 - the stack comes first
-from mmpose.registry import MODELS  # noqa: E402
-
-import equikpt.register  # noqa: E402, F401
-from equikpt.box_predictor import metainfo_of  # noqa: E402
-from equikpt.config_files import find_config, list_configs  # noqa: E402
-from equikpt.models.heads.keypoint_channels import (  # noqa: E402
+import equikpt.register  # noqa: F401
+from equikpt.apis.inferencer import metainfo_of
+from equikpt.core.configs import find_config, list_configs
+from equikpt.models.heads.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
 )

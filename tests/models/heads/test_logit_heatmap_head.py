@@ -5,15 +5,10 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
+from mmpose.structures import PoseDataSample
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: E402, F401
-from equikpt.models.heads.logit_heatmap_head import LogitHeatmapHead  # noqa: E402
+import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: F401
+from equikpt.models.heads.logit_heatmap_head import LogitHeatmapHead
 
 CODEC = dict(type="MSRAHeatmap", input_size=(48, 64), heatmap_size=(12, 16), sigma=2.0)
 

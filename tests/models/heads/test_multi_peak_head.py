@@ -5,16 +5,11 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
+from mmpose.structures import PoseDataSample
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-import equikpt.codecs  # noqa: E402
-import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: E402, F401
-from equikpt.models.heads.multi_peak_head import MultiPeakHead  # noqa: E402
+import equikpt.codecs
+import equikpt.models.losses.focal_l1_heatmap_loss  # noqa: F401
+from equikpt.models.heads.multi_peak_head import MultiPeakHead
 
 CODEC = dict(type="MultiPeakHeatmap", input_size=(96, 64), heatmap_size=(24, 16), sigma=1.5)
 POINTS = np.array([[(20.0, 20.0), (60, 40)], [(70, 30), (0, 0)]])

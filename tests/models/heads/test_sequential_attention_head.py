@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.structures import PoseDataSample  # noqa: E402
-
-from equikpt.codecs.point_sequence import PointSequence  # noqa: E402, F401
-from equikpt.models.heads.sequence_end import ending  # noqa: E402
-from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead  # noqa: E402
-from equikpt.models.heads.step_targets import marks, unmarked  # noqa: E402
-from equikpt.models.layers.places import cell_places, squared_distances  # noqa: E402
+from equikpt.codecs.point_sequence import PointSequence  # noqa: F401
+from equikpt.models.heads.sequence_end import ending
+from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
+from equikpt.models.heads.step_targets import marks, unmarked
+from equikpt.models.layers.places import cell_places, squared_distances
 
 SIZE = 64
 PLACES = torch.tensor(

@@ -3,15 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from equikpt import stack
-
-stack.ready()
-
-from mmpose.codecs import MSRAHeatmap, UDPHeatmap  # noqa: E402
-
-from equikpt.models.losses.focal_l1_heatmap_loss import (  # noqa: E402
+from equikpt.models.losses.focal_l1_heatmap_loss import (
     FocalL1HeatmapLoss,
     mean_over_mass,
     soft_focal_loss,

@@ -3,11 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from equikpt import stack
-
-stack.ready()
-
-from equikpt.models.losses.funnel_loss import FunnelLoss, funnel  # noqa: E402
+from equikpt.models.losses.funnel_loss import FunnelLoss, funnel
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""Count by pointing: the things in pictures, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+
+from equikpt.apis.images import write_picture
+from equikpt.apis.inferencer import BoxPredictor, whole_picture
+from equikpt.core.image import read_picture
+from equikpt.core.image_batch import each_image
+from equikpt.visualization.pose import draw_sequence
+
+
+@dataclass(frozen=True)
+class Count:
+    """What was found in one picture.
+
+    Args:
+        picture: Path as given.
+        count: Number of points; None where the picture cannot be read.
+        interval: Least and most things that there may well be, inclusive; see
+            :data:`~equikpt.models.heads.sequence_end.INTERVAL`.
+        points: [x, y] each, in px of the picture, in the order of pointing.
+        scores: One for each point, 0 to 1.
+        complete: Whether the head said done; False where it was stopped at its most points.
+        problem: Why there is no count; empty where there is one.
+    """
+
+    picture: str
+    count: int | None
+    interval: list[int] | None
+    points: list[list[float]]
+    scores: list[float]
+    complete: bool
+    problem: str = ""
+
+
+def load(cfg: Config, checkpoint: str | Path, device: str = "cpu") -> BoxPredictor:
+    """A model that points at any number of things.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model, or the config's model does not count.
+    """
+    if cfg.model.head.get("mode", "points") != "points" or "max_points" not in cfg.model.head:
+        raise ValueError(
+            "expected a config whose head points at any number of things, such as "
+            f"sequential_fsc147_384, got {cfg.filename}"
+        )
+    return BoxPredictor(cfg, checkpoint, device)
+
+
+def drawn_path(picture: str, folder: Path) -> Path:
+    """Where a picture with its points is written."""
+    return folder / f"{Path(picture).stem}_points.jpg"
+
+
+def drawn_paths(pictures: Sequence[str], folder: Path) -> list[Path]:
+    """Where all pictures are written.
+
+    Raises:
+        ValueError: Two would be written to the same place.
+    """
+    paths = [drawn_path(picture, folder) for picture in pictures]
+    double = sorted({path.name for path in paths if paths.count(path) > 1})
+    if double:
+        raise ValueError(
+            f"expected pictures of different names, got several that would be {double[0]}; count "
+            "them in several calls with different --out, or give --no-pictures"
+        )
+    return paths
+
+
+def count(
+    pictures: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
+) -> Iterator[Count]:
+    """Count the things in each picture; one that cannot be read has a problem, and no count.
+
+    Args:
+        pictures: Paths.
+        predictor: From :func:`load`.
+        folder: Where each picture is written again with its points; None writes none.
+    """
+    for path, found, problem in each_image(pictures, lambda path: _count(path, predictor, folder)):
+        yield Count(path, None, None, [], [], False, problem) if found is None else found
+
+
+def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
+    picture = read_picture(path)
+    (found,) = predictor(picture, [whole_picture(picture)])
+    points, scores = found.keypoints[0], found.keypoint_scores[0]
+    if folder is not None:
+        write_picture(drawn_path(path, folder), draw_sequence(picture, points, scores))
+    return Count(
+        path,
+        len(points),
+        found.number_interval[0].tolist(),
+        np.round(points, 1).tolist(),
+        np.round(scores, 3).tolist(),
+        complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
+    )
+
+
+def format_count(found: Count) -> str:
+    """One line for a terminal."""
+    if found.count is None:
+        return f"{found.picture}: not counted, {found.problem}"
+    if not found.complete:
+        return f"{found.picture}: {found.count} or more: stopped at the most points of the config"
+    least, most = found.interval or (found.count, found.count)
+    return f"{found.picture}: {found.count} ({least} to {most})"

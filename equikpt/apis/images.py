@@ -1,0 +1,193 @@
+"""Predictions on pictures: found, read, drawn and written."""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+
+from equikpt.apis.box_source import BoxSource
+from equikpt.apis.predictor import Predictor
+from equikpt.core.files import write_bytes
+from equikpt.core.image_batch import each_image
+from equikpt.core.image_decoding import ImageError, is_dicom
+from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES
+from equikpt.structures.ground_truth import Labels, Truth
+from equikpt.structures.pose_instance import Instance
+from equikpt.visualization.pose import contact_sheet
+from equikpt.visualization.predictions import Look, draw
+
+SHEET_CELL_PX = 420
+"""Longest side of a picture on a sheet."""
+SHEET_COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What was found in one picture.
+
+    Args:
+        path: Of the picture.
+        instances: Found in it.
+        drawn: (H, W, 3) uint8, BGR; None where the picture cannot be read.
+        problem: Why, with the path; empty where there is none.
+    """
+
+    path: Path
+    instances: list[Instance]
+    drawn: np.ndarray | None
+    problem: str = ""
+
+
+def show(
+    pictures: Sequence[Path],
+    predictor: Predictor,
+    boxes: BoxSource,
+    look: Look,
+    labels: Labels | None = None,
+) -> Iterator[Shown]:
+    """Predict and draw each picture; one that cannot be read has a problem instead.
+
+    At most ``predictor.batch_size`` pictures are in memory.
+
+    Args:
+        pictures: Paths.
+        predictor: With ``maps`` if ``look`` has an overlay.
+        boxes: Where to look.
+        look: How to draw.
+        labels: For ``look.truth``.
+    """
+    remaining = iter(pictures)
+    truths = labels if look.truth else None
+    while chunk := list(islice(remaining, predictor.batch_size)):
+        read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, truths)))
+        whole = [each for _, each, _ in read if each is not None]
+        found = predictor.stream((each.picture, each.boxes) for each in whole)
+        for path, each, problem in read:
+            if each is None:
+                yield Shown(path, [], None, f"{path}: {problem}")
+                continue
+            instances = next(found)
+            drawn = draw(each.picture, instances, predictor.metainfo, look, each.truth)
+            yield Shown(path, instances, drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    picture: np.ndarray
+    boxes: np.ndarray | None
+    truth: Truth | None
+
+
+def _read(path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None) -> _Read:
+    picture = predictor.read(path)
+    try:
+        truth = None if labels is None else labels.of(path)
+        return _Read(picture, boxes(path, picture), truth)
+    except ValueError as error:  # the labels do not know the picture
+        raise ImageError(str(error)) from error
+
+
+def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
+    """The pictures of paths and globs, or of a folder, sorted by name.
+
+    Args:
+        patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
+        folder: Pictures directly in it, by suffix; DICOM files of any name. A warning counts those
+            in its subfolders.
+
+    Raises:
+        FileNotFoundError: No such folder, or nothing in it or under a glob.
+    """
+    if folder is not None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"expected a folder of pictures at {folder}, found none")
+        below = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in IMAGE_SUFFIXES or is_dicom(path)
+        )
+        found = [path for path in below if path.parent == folder]
+        left_out = len(below) - len(found)
+        advice = f"; {left_out} in its subfolders: name them, as '{folder}/**/*.jpg'"
+        if not found:
+            raise FileNotFoundError(
+                f"expected pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"
+                f"{advice if left_out else ''}"
+            )
+        if left_out:
+            print_log(f"{len(found)} pictures in {folder}{advice}", "current", logging.WARNING)
+        return found
+    paths: list[Path] = []
+    for pattern in patterns:
+        matches = [Path(pattern)] if Path(pattern).exists() or not glob.has_magic(pattern) else []
+        matches = matches or [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+        if not matches:
+            raise FileNotFoundError(f"expected pictures under {pattern}, found none")
+        paths += matches
+    return paths
+
+
+def drawn_paths(pictures: Sequence[Path], folder: Path) -> list[Path]:
+    """Where each picture is written again, ``horse_pose.jpg`` for ``horse.png``.
+
+    Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
+
+    Raises:
+        ValueError: Two would be written to the same place.
+    """
+    stems = Counter(picture.stem for picture in pictures)
+    paths = [
+        folder / f"{each.stem if stems[each.stem] == 1 else each.name.replace('.', '_')}_pose.jpg"
+        for each in pictures
+    ]
+    double = [path.name for path, count in Counter(paths).items() if count > 1]
+    if double:
+        raise ValueError(
+            f"expected pictures of different names, got several that would be {double[0]}; show "
+            "them in several calls with different --out-dir"
+        )
+    return paths
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture in the format of the path's suffix.
+
+    Raises:
+        ImageError: The format does not hold pictures of this size.
+    """
+    try:
+        is_encoded, content = cv2.imencode(path.suffix, picture)
+    except cv2.error:
+        is_encoded = False
+    if not is_encoded:
+        height, width = picture.shape[:2]
+        raise ImageError(f"{width} x {height} px cannot be written to {path}; JPEG holds 65,500")
+    write_bytes(path, content.tobytes())
+
+
+def sheet_cell(picture: np.ndarray, panels: int = 1) -> np.ndarray:
+    """A picture reduced to a cell of a sheet, so that a sheet of hundreds fits into memory.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        panels: How many pictures it holds side by side, each of which is given its room.
+    """
+    scale = min(SHEET_CELL_PX / max(picture.shape[0], picture.shape[1] / panels), 1.0)
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def sheet(cells: Sequence[tuple[np.ndarray, str]], panels: int = 1) -> np.ndarray:
+    """Pictures of :func:`sheet_cell` with their captions, in cells that just hold the largest."""
+    pictures, captions = zip(*cells, strict=True)
+    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+    columns = max(1, SHEET_COLUMNS // panels)
+    return contact_sheet(pictures, columns, captions, (int(width), int(height)))

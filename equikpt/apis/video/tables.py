@@ -1,0 +1,185 @@
+"""Keypoints of many pictures or frames as tables: a plain csv, and those of DeepLabCut.
+
+Rows go to disk as they come: what is small and stays, among pictures that are large and go, would
+keep the memory of those pictures from being used again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from equikpt.core.files import write_bytes, write_text
+from equikpt.core.tables import CsvTable, frame_text
+from equikpt.data_tools.convert.deeplabcut_writer import columns as deeplabcut_columns
+from equikpt.structures.pose_instance import Instance
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing's from Python 3.11 on
+
+DEEPLABCUT_SUFFIXES = (".csv", ".h5")
+PLAIN_COLUMNS = (
+    *("picture", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
+    *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
+)
+
+
+class KeypointTable:
+    """A table that is written in a ``with`` block, picture by picture."""
+
+    def add(
+        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+    ) -> None:
+        """Append a picture by name, or a frame by number, with its animals.
+
+        An animal's number is that of its track, or its place in the list, from 1.
+        """
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        raise NotImplementedError
+
+
+class PlainTable(KeypointTable):
+    """A csv with a row a keypoint, which is on disk when its picture was added.
+
+    Columns: ``picture`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
+    (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
+    ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
+    give have no row.
+
+    Args:
+        path: File.
+        names: Of the K keypoints; None for models that point at unnamed things.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str] | None) -> None:
+        self._names = names
+        self._table = CsvTable(path, PLAIN_COLUMNS)
+
+    def add(
+        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+    ) -> None:
+        """Append a picture; as :meth:`KeypointTable.add`."""
+        rows = []
+        for number, instance in _numbered(instances):
+            given = np.isfinite(instance.keypoints).all(axis=1)
+            names = self._names or range(1, len(given) + 1)
+            points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
+            box = [*np.asarray(instance.box, float).tolist(), float(instance.box_score)]
+            for index in np.flatnonzero(given).tolist():
+                values = (picture, time_s, number, names[index], *points[index].tolist(), *box)
+                rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
+        self._table.add(*rows)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._table.__exit__(kind, error, trace)
+
+
+class DeepLabCutTable(KeypointTable):
+    """The csv or h5 that DeepLabCut writes of a video: a row a picture, x, y and likelihood.
+
+    The columns are scorer, individuals (where there are several animals), bodyparts and coords;
+    what was not found is NaN. How many animals there are is known at the end: until then the
+    points lie in a temporary file. A block that fails leaves the table of what was done.
+
+    Args:
+        path: File.
+        names: Of the K keypoints.
+
+    Raises:
+        ValueError: As :func:`check_deeplabcut_name`.
+        ImportError: An h5 file without pytables.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        check_deeplabcut_name(path)
+        self.path = path
+        self.names = tuple(names)
+        self._pictures: list[str | int] = []
+        self._spool = tempfile.TemporaryFile(prefix="equikpt_")  # noqa: SIM115 - closed by __exit__
+
+    def add(
+        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+    ) -> None:
+        """Append a picture; as :meth:`KeypointTable.add`."""
+        for number, instance in _numbered(instances):
+            points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
+            self._spool.write(np.array([len(self._pictures), number, *points.ravel()]).tobytes())
+        self._pictures.append(picture)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table so far."""
+        self._spool.seek(0)
+        content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
+        numbers = np.unique(content[:, 1])
+        animals = [f"animal{n:.0f}" for n in numbers] if len(numbers) > 1 else [""]
+        cells = np.full((len(self._pictures), len(animals), len(self.names), 3), np.nan)
+        points = content[:, 2:].reshape(len(content), len(self.names), 3)
+        found = np.isfinite(points[..., :2]).all(axis=-1, keepdims=True)
+        places = np.searchsorted(numbers, content[:, 1])
+        cells[content[:, 0].astype(int), places] = np.where(found, points, np.nan)
+        columns = deeplabcut_columns(animals, self.names, scored=True)
+        return pd.DataFrame(cells.reshape(len(cells), -1), self._pictures, columns)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._spool:
+            if kind is not None and not self._pictures:
+                return
+            content = self.frame()
+        if self.path.suffix == ".csv":
+            # pandas, which reads these files, takes a row of empty cells for a part of the header
+            write_text(self.path, frame_text(content, na_rep="NaN"))
+            return
+        with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
+            part = Path(scratch) / "tracks.h5"
+            content.to_hdf(part, key="df_with_missing", mode="w")
+            write_bytes(self.path, part.read_bytes())
+
+
+def _numbered(instances: Sequence[Instance]) -> list[tuple[int, Instance]]:
+    return [
+        (place if instance.track is None else instance.track, instance)
+        for place, instance in enumerate(instances, start=1)
+    ]
+
+
+def check_deeplabcut_name(path: Path) -> None:
+    """Refuse what cannot be written, before anything is computed.
+
+    Raises:
+        ValueError: Neither csv nor h5.
+        ImportError: An h5 file without pytables.
+    """
+    if path.suffix not in DEEPLABCUT_SUFFIXES:
+        raise ValueError(f"expected --dlc with .csv or .h5, got {str(path)!r}")
+    if path.suffix == ".h5" and find_spec("tables") is None:
+        raise ImportError(
+            f"{path} needs pytables, which is not installed; run pip install 'equikpt[formats]', "
+            "or write a csv, of which deeplabcut.convertcsv2h5 makes the h5"
+        )

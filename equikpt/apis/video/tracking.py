@@ -1,0 +1,159 @@
+"""Which animal of one frame is which of the next.
+
+Letters: N and M instances, K keypoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from equikpt.core.coco.checks import BOX_AREA_SHARE
+from equikpt.evaluation.functional.keypoint_errors import keypoint_similarity
+from equikpt.structures.bbox import best_pairs, box_area, box_overlap
+from equikpt.structures.pose_instance import Instance
+
+LEAST_COMMON = 3
+"""Keypoints that both poses must be sure of before they are compared by keypoints."""
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """When two instances are the same animal.
+
+    Args:
+        least_similarity: Of an animal and its track, 0 to 1.
+        most_missed: Frames for which a track waits for its animal.
+        least_score: Score from which a keypoint takes part in the comparison.
+
+    Raises:
+        ValueError: An option out of its range.
+    """
+
+    least_similarity: float = 0.2
+    most_missed: int = 15
+    least_score: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_similarity <= 1 or self.most_missed < 0:
+            raise ValueError(
+                "expected least_similarity above 0 and up to 1 and most_missed of at least 0, got "
+                f"{self.least_similarity:g} and {self.most_missed}"
+            )
+
+
+@dataclass
+class _Track:
+    number: int
+    last: Instance
+    last_s: float
+    velocity_px_s: np.ndarray
+    """(2,) of the animal, px a second."""
+    missed: int = 0
+
+    def expected(self, time_s: float) -> Instance:
+        """The last instance, moved on to a time."""
+        shift = self.velocity_px_s * (time_s - self.last_s)
+        return replace(
+            self.last, keypoints=self.last.keypoints + shift, box=self.last.box + np.tile(shift, 2)
+        )
+
+
+class Tracker:
+    """Numbers the animals of a video, frame after frame.
+
+    An animal goes to the track whose last pose, moved on with its velocity, it is most like
+    (:func:`similarities`); the pairs are those with the largest sum (Hungarian method).
+
+    Args:
+        sigmas: (K,) fall-off constants of the keypoints.
+        options: As named.
+    """
+
+    def __init__(self, sigmas: np.ndarray, options: TrackOptions | None = None) -> None:
+        self.sigmas = np.asarray(sigmas, float)
+        self.options = options or TrackOptions()
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    def __call__(self, instances: Sequence[Instance], time_s: float) -> list[Instance]:
+        """The instances of the next frame with their ``track``, in their order.
+
+        Args:
+            instances: Of the frame.
+            time_s: Of the frame, in seconds; it rises from call to call.
+        """
+        expected = [track.expected(time_s) for track in self._tracks]
+        alike = similarities(expected, instances, self.sigmas, self.options.least_score)
+        pairs = dict((j, i) for i, j in best_pairs(alike, self.options.least_similarity))
+        for track in self._tracks:
+            track.missed += 1
+        numbered = []
+        for index, instance in enumerate(instances):
+            if index in pairs:
+                track = self._tracks[pairs[index]]
+                self._follow(track, instance, time_s)
+            else:
+                self._count += 1
+                track = _Track(self._count, instance, time_s, np.zeros(2))
+                self._tracks.append(track)
+            numbered.append(replace(instance, track=track.number))
+        waiting = self.options.most_missed
+        self._tracks = [track for track in self._tracks if track.missed <= waiting]
+        return numbered
+
+    def _follow(self, track: _Track, instance: Instance, time_s: float) -> None:
+        """Move a track to where its animal is now."""
+        moved_px_s = self._displacement(track.last, instance) / (time_s - track.last_s)
+        # half of the new: a keypoint's jitter is no motion
+        track.velocity_px_s = (track.velocity_px_s + moved_px_s) / 2
+        track.last, track.last_s = instance, time_s
+        track.missed = 0
+
+    def _displacement(self, before: Instance, now: Instance) -> np.ndarray:
+        """(2,) px: the median of the keypoints that both are sure of, or that of the boxes."""
+        sure = _sure(before, self.options.least_score) & _sure(now, self.options.least_score)
+        if sure.sum() >= LEAST_COMMON:
+            return np.median(now.keypoints[sure] - before.keypoints[sure], axis=0)
+        return (now.box.reshape(2, 2) - before.box.reshape(2, 2)).mean(axis=0)
+
+
+def similarities(
+    first: Sequence[Instance], second: Sequence[Instance], sigmas: np.ndarray, least_score: float
+) -> np.ndarray:
+    """How much alike the instances of two lists are, (N, M) in 0 to 1.
+
+    The mean of :func:`pose_similarity` and :func:`box_overlap`: keypoints tell apart animals whose
+    boxes are one, and boxes still overlap where an animal moves by more than a keypoint's spread.
+    The overlap alone where poses cannot be compared.
+    """
+    alike = np.zeros((len(first), len(second)))
+    for i, one in enumerate(first):
+        for j, other in enumerate(second):
+            overlap = box_overlap(one.box, other.box)
+            pose = pose_similarity(one, other, sigmas, least_score)
+            alike[i, j] = overlap if pose is None else (overlap + pose) / 2
+    return alike
+
+
+def pose_similarity(
+    one: Instance, other: Instance, sigmas: np.ndarray, least_score: float
+) -> float | None:
+    """COCO's object keypoint similarity over the keypoints that both are sure of.
+
+    The area is that of both boxes, by the share of a box that an animal fills. None where these
+    keypoints are fewer than ``LEAST_COMMON``.
+    """
+    sure = _sure(one, least_score) & _sure(other, least_score)
+    if sure.sum() < LEAST_COMMON:
+        return None
+    apart_px = np.linalg.norm(one.keypoints[sure] - other.keypoints[sure], axis=-1)
+    area_px2 = BOX_AREA_SHARE * (box_area(one.box) + box_area(other.box)) / 2
+    each = keypoint_similarity(apart_px[None], np.array([area_px2]), sigmas[sure])
+    return float(each.mean())
+
+
+def _sure(instance: Instance, least_score: float) -> np.ndarray:
+    return (instance.scores >= least_score) & np.isfinite(instance.keypoints).all(axis=1)

@@ -1,0 +1,1 @@
+"""Published weights: where they are, fetched, and mapped to other keypoints."""

@@ -1,0 +1,1 @@
+"""Commands: options, messages, exit codes."""

@@ -1,0 +1,157 @@
+"""From a config and a tool's options to a runner: what train.py and test.py have in common."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import is_cuda_available
+from mmengine.logging import print_log
+
+from equikpt.compat.work_dir import check_resumable, newest_whole
+from equikpt.config_checks.load import load_config
+from equikpt.config_checks.options import merge_options, parse_options
+from equikpt.core.configs import shipped_folder
+from equikpt.core.files import require_writable
+
+__all__ = ["load_config", "merge_options", "parse_options"]  # which every tool takes from here
+
+SPLITS = ("train", "val", "test")
+
+
+def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
+    """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``.
+
+    Shipped configs keep their folder: those of ``smoke/`` have the file names of others.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get("work_dir") is None:
+        file, shipped = Path(cfg.filename).resolve(), shipped_folder("configs").resolve()
+        name = file.relative_to(shipped) if shipped in file.parents else Path(file.name)
+        cfg.work_dir = str("work_dirs" / name.with_suffix(""))
+    require_writable(Path(cfg.work_dir))
+    return Path(cfg.work_dir)
+
+
+def set_data_root(cfg: Config, data_root: str | None) -> None:
+    """Point every data set of the config to another folder."""
+    if data_root is None:
+        return
+    for split in SPLITS:
+        loader = cfg.get(f"{split}_dataloader")
+        if loader is not None:
+            loader.dataset.data_root = data_root
+
+
+def set_test_split(cfg: Config, split: str | None) -> None:
+    """Test on another split: its annotations and pictures, with the test pipeline."""
+    if split is None:
+        return
+    source, target = cfg[f"{split}_dataloader"].dataset, cfg.test_dataloader.dataset
+    for key in ("ann_file", "data_prefix", "split_file", "split"):
+        if key in source:
+            target[key] = source[key]
+
+
+def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
+    """Look for the annotation files of ``splits`` before anything is built.
+
+    Raises:
+        FileNotFoundError: One is missing.
+        ValueError: The config has no data of a split.
+    """
+    for split in splits:
+        if cfg.get(f"{split}_dataloader") is None:
+            raise ValueError(f"expected {split}_dataloader in the config, found none; add it")
+        dataset = cfg[f"{split}_dataloader"].dataset
+        path = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+        if dataset.get("ann_file") and not path.is_file():
+            raise FileNotFoundError(
+                f"expected {split} annotations at {path}, found no such file; put them there, name "
+                "the folder with --data-root, "
+                + ("test on those of validation with --split val, " if split == "test" else "")
+                + "or make sample data with tools/make_sample_data.py"
+            )
+
+
+def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
+    """Resume from the newest whole checkpoint (``"auto"``) or a given one; refuse a used folder.
+
+    In a folder without checkpoints ``"auto"`` starts at the beginning: so did the run that was
+    stopped before its first one.
+
+    Args:
+        cfg: Config with ``work_dir`` set.
+        resume: None, ``"auto"``, or a checkpoint's path.
+        overwrite: Start anew in a folder that holds a run; see
+            :func:`equikpt.compat.work_dir.clear`.
+
+    Raises:
+        FileNotFoundError: The given checkpoint does not exist, or none of the folder is whole.
+        FileExistsError: The folder holds checkpoints and neither option was given.
+        ValueError: The given checkpoint is damaged, or holds weights alone.
+    """
+    work_dir = Path(cfg.work_dir)
+    if resume is not None and overwrite:
+        raise ValueError(
+            "expected either --resume, which goes on with a run, or --overwrite, which replaces "
+            "it, got both"
+        )
+    if resume == "auto":
+        newest, passed_over = newest_whole(work_dir)
+        for reason in passed_over:
+            print_log(f"Passed over: {reason}", "current", logging.WARNING)
+        where = newest or f"the beginning, since {work_dir} holds no checkpoint"
+        print_log(f"Resuming from {where}", "current")
+        cfg.resume = newest is not None
+        if newest is not None:
+            cfg.load_from = str(newest)
+    elif resume is not None:
+        if not Path(resume).is_file():
+            raise FileNotFoundError(
+                f"expected a checkpoint to resume from at {resume}, found no such file; give "
+                "--resume alone to go on from the newest checkpoint of the work dir"
+            )
+        check_resumable(Path(resume))
+        cfg.resume = True
+        cfg.load_from = resume
+    elif not overwrite and any(work_dir.glob("*.pth")):
+        raise FileExistsError(
+            f"expected a new folder for a new run, but {work_dir} holds checkpoints; go on with "
+            "--resume, choose another --work-dir, or replace them with --overwrite"
+        )
+
+
+def init_distributed(cfg: Config, launcher: str) -> None:
+    """Set the launcher; on a machine without GPUs, start gloo and wrap the model for it.
+
+    MMEngine's own start calls ``torch.cuda.set_device`` and passes ``device_ids``.
+
+    Raises:
+        ValueError: ``--launcher pytorch`` outside torchrun.
+    """
+    cfg.launcher = launcher
+    if launcher == "none" or is_cuda_available():
+        return
+    if launcher != "pytorch":
+        raise ValueError(
+            f"expected --launcher pytorch on a machine without GPUs, got {launcher}; start the "
+            "processes with torchrun (tools/dist_train.sh does)"
+        )
+    if "RANK" not in os.environ:
+        raise ValueError(
+            "expected the variables that torchrun sets (RANK, WORLD_SIZE, …), found none; start "
+            "the run with tools/dist_train.sh CONFIG PROCESSES"
+        )
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    cfg.env_cfg.dist_cfg = dict(backend="gloo")
+    cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None)

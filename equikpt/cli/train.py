@@ -1,0 +1,180 @@
+"""A training run, from options to the end, through the stock runner."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_distributed, is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmpose.registry import DATASETS
+
+from equikpt.cli.launch import (
+    check_annotation_files,
+    init_distributed,
+    load_config,
+    parse_options,
+    set_data_root,
+    set_resume,
+    set_work_dir,
+)
+from equikpt.compat import work_dir
+from equikpt.core import stopping
+from equikpt.core.label_studio import is_list
+from equikpt.data_tools.verify.run import first_errors, verify_quickly
+from equikpt.datasets.checked_coco import CheckedCocoDataset
+from equikpt.engine.cpu.amp import enable_amp
+from equikpt.engine.freezing import refuse_frozen_random_weights
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full disk, a quota, a limit of file sizes, a read-only disk, no permission."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``tools/train.py`` takes; see its ``--help``."""
+
+    config: str
+    work_dir: str | None = None
+    data_root: str | None = None
+    epochs: int | None = None
+    resume: str | None = None
+    overwrite: bool = False
+    amp: bool = False
+    auto_scale_lr: bool = False
+    validate: bool = True
+    verify: bool = True
+    seed: int | None = None
+    deterministic: bool = False
+    cfg_options: Sequence[str] | None = None
+    launcher: str = "none"
+    local_rank: int | None = None
+
+
+def train(options: TrainOptions) -> Runner:
+    """Train as ``options`` say; returns the runner after its last epoch.
+
+    Raises:
+        FileNotFoundError: Config, annotations or checkpoint missing.
+        FileExistsError: The work dir holds another run.
+        ValueError: Options that do not fit the config or the machine.
+    """
+    if options.local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(options.local_rank))
+    cfg = build_config(options)
+    init_distributed(cfg, options.launcher)
+    stopping.advise(f"go on with: {resume_command(sys.argv, options.resume)}")
+    if options.launcher == "none" or (is_distributed() and is_main_process()):
+        work_dir.lock(Path(cfg.work_dir))  # where ranks are not known yet, the checkpoint hook does
+    with disk_errors_as_sentences(cfg.work_dir):
+        runner = Runner.from_cfg(cfg)
+        if options.overwrite:
+            _ = runner.train_loop  # nothing is deleted for a run that does not begin
+        if options.overwrite and is_main_process():
+            gone = work_dir.clear(Path(cfg.work_dir), keep=cfg.load_from)
+            runner.logger.info(f"Deleted of the run that was here: {', '.join(gone) or 'nothing'}")
+        runner.train()
+    return runner
+
+
+def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
+    """The command line that goes on with a run.
+
+    Args:
+        arguments: ``sys.argv`` of the tool that started it.
+        resumed: What it was resumed from, as in its ``--resume``.
+    """
+    again: list[str] = []
+    for word in arguments:
+        is_value = again[-1:] == ["--resume"] and word == resumed
+        if word != "--overwrite" and not word.startswith("--resume=") and not is_value:
+            again.append(word)
+    again = [word for word in again if word != "--resume"]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return f"the command that started it and --resume ({shlex.join([*again, '--resume'])})"
+    return shlex.join(["python", *again, "--resume"])
+
+
+@contextlib.contextmanager
+def disk_errors_as_sentences(folder: str) -> Iterator[None]:
+    """What a full disk, or one that may not be written, is to a run, wherever it shows.
+
+    Raises:
+        OSError: As the name says.
+    """
+    try:
+        yield
+    except OSError as error:
+        elsewhere = (
+            error.filename
+            and Path(folder).resolve() not in Path(os.fsdecode(error.filename)).resolve().parents
+        )
+        if error.errno not in DISK_ERRORS or elsewhere:
+            raise
+        raise type(error)(
+            f"the run cannot write to its work dir {folder}: {error.strerror}; checkpoints are "
+            "whole: make room, then go on with --resume"
+        ) from error
+
+
+def build_config(options: TrainOptions) -> Config:
+    """The config that ``options`` lead to, checked against what is on disk."""
+    cfg = load_config(options.config, parse_options(options.cfg_options), options.epochs)
+    set_work_dir(cfg, options.work_dir)
+    set_data_root(cfg, options.data_root)
+    if not options.validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        # what watches the validation metric has nothing to watch
+        cfg.default_hooks.checkpoint.save_best = None
+        cfg.default_hooks.pop("early_stopping", None)
+        cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
+    set_resume(cfg, options.resume, options.overwrite)
+    if options.amp:
+        enable_amp(cfg)
+    if options.auto_scale_lr:
+        if cfg.get("auto_scale_lr") is None:
+            raise ValueError(
+                "expected auto_scale_lr=dict(base_batch_size=…) in the config for --auto-scale-lr, "
+                "found none; add the batch size that its learning rate was chosen for"
+            )
+        cfg.auto_scale_lr.enable = True
+    if options.seed is not None:
+        cfg.randomness.seed = options.seed
+    if options.deterministic:
+        cfg.randomness.deterministic = True
+    if not any(hook.get("random_weights") for hook in cfg.default_hooks.values() if hook):
+        refuse_frozen_random_weights(cfg)
+    splits = ("train", "val") if options.validate else ("train",)
+    check_annotation_files(cfg, splits)
+    if options.verify:
+        warn_of_labels(cfg, splits)
+    return cfg
+
+
+def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:
+    """Log the errors that the quick part of ``tools/verify_dataset.py`` finds in COCO labels.
+
+    A warning: what makes a training impossible stops it when its data set is built.
+    """
+    for split in splits:
+        dataset = cfg[f"{split}_dataloader"].dataset
+        kind = DATASETS.get(dataset.type)
+        path = Path(dataset.get("data_root") or "", dataset.get("ann_file", ""))
+        if kind is None or not issubclass(kind, CheckedCocoDataset) or is_list(path):
+            continue
+        faults = verify_quickly([path])
+        if dataset.get("area_from_bbox"):  # then areas are not needed
+            faults = [f for f in faults if f.check not in ("no_area", "area_not_positive")]
+        told = first_errors(faults)
+        if told:
+            MMLogger.get_current_instance().warning(
+                f"{path}: {told} - see tools/verify_dataset.py, or --no-verify"
+            )

@@ -1,0 +1,272 @@
+"""What ``tools/visualize.py`` does, from options to files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from equikpt.apis.box_source import BoxSource, box_source
+from equikpt.apis.detectors import load_detector
+from equikpt.apis.images import (
+    drawn_paths,
+    find_pictures,
+    sheet,
+    sheet_cell,
+    show,
+    write_picture,
+)
+from equikpt.apis.predictor import Predictor
+from equikpt.apis.video.clips import Clip, ClipWriter, check_clip_name
+from equikpt.apis.video.inference import follow, predict_frames
+from equikpt.apis.video.one_euro import OneEuroOptions
+from equikpt.apis.video.tables import (
+    DeepLabCutTable,
+    KeypointTable,
+    PlainTable,
+    check_deeplabcut_name,
+)
+from equikpt.apis.video.tracking import TrackOptions
+from equikpt.core.files import refuse_existing
+from equikpt.core.image_batch import failures
+from equikpt.core.image_decoding import ImageError
+from equikpt.structures.ground_truth import Labels
+from equikpt.visualization.pose import check_picture_name, has_names
+from equikpt.visualization.predictions import Look, draw
+
+
+@dataclass(frozen=True)
+class VisualizeOptions:
+    """What ``tools/visualize.py`` takes; see its ``--help``."""
+
+    config: str
+    checkpoint: Path
+    img: Sequence[str] = ()
+    img_dir: Path | None = None
+    video: Path | None = None
+    out_file: Path | None = None
+    out_dir: Path | None = None
+    out: Path | None = None
+    csv: Path | None = None
+    dlc: Path | None = None
+    boxes: Sequence[Sequence[float]] = ()
+    ann_file: Path | None = None
+    detector: str | None = None
+    detector_checkpoint: Path | None = None
+    detector_class: str = "horse"
+    detector_score: float = 0.5
+    look: Look = field(default_factory=Look)
+    track: TrackOptions | None = field(default_factory=TrackOptions)
+    smooth: OneEuroOptions | None = None
+    device: str | None = None
+    batch_size: int = 8
+    overwrite: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of it, for a terminal.
+
+    Args:
+        written: A line a file or folder.
+        problems: How many pictures could not be read, and a line each; or what a video lacks.
+        notes: What else is to be known.
+    """
+
+    written: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def visualize(options: VisualizeOptions) -> Outcome:
+    """Predict and draw as ``options`` say.
+
+    Raises:
+        FileNotFoundError: Pictures, config, checkpoint, annotations or a detector's weights are
+            missing.
+        FileExistsError: A file to write exists.
+        ImportError: A detector or format whose library is missing.
+        OSError: A video that cannot be read or written, or no picture that can.
+        ValueError: Options that do not fit each other, the model or the files.
+    """
+    check_options(options)
+    pictures = [] if options.video else find_pictures(options.img, options.img_dir)
+    targets = _targets(options, pictures)
+    for target in targets:
+        refuse_existing(target, options.overwrite)
+    clip = Clip.open(options.video) if options.video else None
+    detector = None
+    if options.detector:
+        detector = load_detector(
+            options.detector,
+            options.detector_checkpoint,
+            options.detector_class,
+            options.detector_score,
+            options.device,
+        )
+    predictor = Predictor(
+        options.config,
+        options.checkpoint,
+        options.device,
+        options.batch_size,
+        maps=options.look.overlay is not None,
+    )
+    labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
+    boxes = box_source(options.boxes, detector, labels if predictor.takes_boxes else None)
+    named = has_names(predictor.metainfo)
+    if options.dlc and not named:
+        raise ValueError("expected a model of named keypoints for --dlc; write --csv instead")
+    with ExitStack() as stack:
+        tables: list[KeypointTable] = []
+        if options.csv:
+            plain = PlainTable(options.csv, predictor.names if named else None)
+            tables.append(stack.enter_context(plain))
+        if options.dlc:
+            tables.append(stack.enter_context(DeepLabCutTable(options.dlc, predictor.names)))
+        if clip:
+            outcome = _video(options, clip, predictor, boxes, tables)
+        else:
+            outcome = _pictures(options, pictures, predictor, boxes, labels, tables)
+    outcome.written += [str(path) for path in (options.csv, options.dlc) if path]
+    return outcome
+
+
+def check_options(options: VisualizeOptions) -> None:
+    """Look at what a user gave before anything is loaded.
+
+    Raises:
+        ValueError: Options that do not fit each other.
+        ImportError: See :func:`visualize`.
+    """
+    given = [bool(options.img), options.img_dir is not None, options.video is not None]
+    if sum(given) != 1:
+        raise ValueError("expected one of --img, --img-dir and --video")
+    if options.boxes and options.detector:
+        raise ValueError("expected boxes by hand or of a detector, got --box and --detector")
+    if options.look.truth and not options.ann_file:
+        raise ValueError("expected --ann-file for --truth, got none")
+    tables = [path for path in (options.csv, options.dlc) if path]
+    if options.dlc:
+        check_deeplabcut_name(options.dlc)
+    if options.video:
+        for name, value in (("--out-file", options.out_file), ("--out-dir", options.out_dir)):
+            if value:
+                raise ValueError(f"expected --out for a video, got {name}")
+        if options.ann_file:
+            raise ValueError("expected --ann-file with pictures, got it with a video")
+        if options.out:
+            check_clip_name(options.out)
+        elif not tables:
+            raise ValueError("expected --out, --csv or --dlc: where to write")
+        return
+    if options.out:
+        raise ValueError("expected --out-file or --out-dir for pictures, --out is for a video")
+    if options.smooth:
+        raise ValueError("expected --video for --smooth, got pictures")
+    if not (options.out_file or options.out_dir or tables):
+        raise ValueError("expected --out-file, --out-dir, --csv or --dlc: where to write")
+    if options.out_file:
+        check_picture_name(options.out_file.name)
+
+
+def _targets(options: VisualizeOptions, pictures: Sequence[Path]) -> list[Path]:
+    """All files that are to be written.
+
+    Raises:
+        ValueError: One of them is what is read.
+    """
+    drawn = drawn_paths(pictures, options.out_dir) if options.out_dir else []
+    named = (options.out_file, options.out, options.csv, options.dlc)
+    targets = [*drawn, *(path for path in named if path)]
+    sources = {path.resolve() for path in (*pictures, options.video) if path}
+    for target in targets:
+        if target.resolve() in sources:
+            raise ValueError(f"expected another name to write to than what is read, got {target}")
+    return targets
+
+
+def _pictures(
+    options: VisualizeOptions,
+    pictures: Sequence[Path],
+    predictor: Predictor,
+    boxes: BoxSource,
+    labels: Labels | None,
+    tables: Sequence[KeypointTable],
+) -> Outcome:
+    outcome, cells = Outcome(), []
+    panels = 2 if options.look.truth == "beside" else 1
+    targets: Sequence[Path | None] = [None] * len(pictures)
+    if options.out_dir:
+        targets = drawn_paths(pictures, options.out_dir)
+    shown = show(pictures, predictor, boxes, options.look, labels)
+    progress = tqdm(shown, total=len(pictures), unit="picture", disable=None)
+    for each, target in zip(progress, targets, strict=True):
+        if each.drawn is None:
+            outcome.problems.append(each.problem)
+            continue
+        for table in tables:
+            table.add(str(each.path), each.instances)
+        alone = options.out_file if len(pictures) == 1 else None
+        try:
+            for path in filter(None, (target, alone)):
+                write_picture(path, each.drawn)
+        except ImageError as error:
+            outcome.problems.append(f"{each.path}: {error}")
+        if options.out_file and not alone:
+            cells.append((sheet_cell(each.drawn, panels), each.path.name))
+    if len(outcome.problems) == len(pictures):
+        raise OSError(f"none of {len(pictures)} pictures can be shown: {outcome.problems[0]}")
+    if options.out_file and cells:
+        write_picture(options.out_file, sheet(cells, panels))
+    if options.out_file:
+        outcome.written.append(str(options.out_file))
+    if options.out_dir:
+        count = len(pictures) - len(outcome.problems)
+        outcome.written.append(f"{options.out_dir}: {count} pictures")
+    outcome.problems = failures(outcome.problems, len(pictures), "shown")
+    return outcome
+
+
+def _video(
+    options: VisualizeOptions,
+    clip: Clip,
+    predictor: Predictor,
+    boxes: BoxSource,
+    tables: Sequence[KeypointTable],
+) -> Outcome:
+    frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
+    found = predict_frames(frames, predictor, boxes, clip.path)
+    followed = follow(found, predictor.metainfo, options.track, options.smooth)
+    outcome, count, writer = Outcome(), 0, None
+    last_s = longest_s = 0.0
+    if options.out:
+        fps = clip.constant_fps()
+        writer = ClipWriter(options.out, fps, clip.size_px, options.overwrite)
+    with writer or nullcontext():
+        for count, (frame, instances) in enumerate(followed, start=1):
+            longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
+            for table in tables:
+                table.add(count - 1, instances, frame.time_s)
+            if writer:
+                drawn = draw(frame.pixels, instances, predictor.metainfo, options.look)
+                writer.write(drawn, frame.time_s)
+    if writer:
+        width, height = writer.written_px
+        outcome.written.append(
+            f"{writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
+            f"{fps:g} a second"
+            + (")" if fps == clip.fps else ", repeated for their time: the rate is variable)")
+        )
+    if clip.untimed:
+        outcome.notes.append(
+            f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"
+        )
+    # of a variable rate the header's number is a guess: what counts is that the end is there
+    if clip.count > count and clip.count / clip.fps - last_s > longest_s + 0.5 / clip.fps:
+        outcome.problems.append(
+            f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
+        )
+    return outcome

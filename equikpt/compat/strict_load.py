@@ -1,0 +1,325 @@
+"""Weights fit a model, or loading them stops.
+
+MMEngine's ``Runner`` and MMPose's ``init_model`` load non-strictly: what is missing keeps its
+random values, with a warning in the log, and a test of them ends well. They, the EMA hook and
+pretrained initialisation load through ``mmengine.runner.checkpoint.load_state_dict``, in whose
+place :func:`install` puts :func:`load_state_dict`. A model has to be loaded whole. A part of one,
+such as a backbone that starts from a classifier's weights, may keep a few tensors as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
+
+from equikpt.compat.safe_load import TRAINING_STATE
+from equikpt.core.checkpoint_weights import (
+    SHOWN,
+    Misfit,
+    Shape,
+    fit_names,
+    loading,
+    sentence,
+    source,
+    versions_of,
+    weights_of,
+)
+
+MIN_PART_SHARE = 0.5
+"""Least share of the tensors of a part of a model that its pretrained weights have to give.
+
+A network of another width shares its stem, a few tensors in a hundred.
+"""
+
+SCHEDULE_KEYS = ("begin", "end", "T_max", "periods", "milestones", "step_size", "patience")
+"""Options of a scheduler, which a checkpoint's state would put back without a word."""
+
+
+def install() -> None:
+    """Make every loader of MMEngine and MMPose a strict one."""
+    import mmengine.runner
+    from mmengine.runner import Runner, checkpoint
+
+    checkpoint.load_state_dict = mmengine.runner.load_state_dict = load_state_dict
+    checkpoint._load_checkpoint_with_prefix = load_part
+    Runner.load_checkpoint = load_checkpoint
+
+
+def load_weights(model: nn.Module, path: str) -> dict:
+    """Load a checkpoint file into a whole model, and return the checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file cannot be read, or does not fit the model.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    with loading(path):
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+        _load_whole(model, weights_of(checkpoint))
+    return checkpoint
+
+
+def load_checkpoint(
+    runner: Any,
+    filename: str,
+    map_location: Any = "cpu",
+    strict: bool = False,
+    revise_keys: Sequence[tuple[str, str]] = (),
+) -> dict:
+    """Take the place of ``Runner.load_checkpoint``; hooks see the names of the model.
+
+    ``EMAHook`` copies what it finds under ``state_dict``, and ``RemapCheckpointHook`` replaces it.
+    Arguments are those of MMEngine; a model is loaded strictly whatever ``strict`` says.
+
+    Raises:
+        ValueError: The file does not fit the model, or no training can go on from it.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint_to_model
+
+    model = _unwrap(runner.model)
+    with loading(filename):
+        checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
+        if runner._resume:
+            _check_training_state(checkpoint, runner.optim_wrapper)
+            _check_schedule(checkpoint, runner.param_schedulers)
+        checkpoint = _under_names(checkpoint, model)
+        if runner._resume:
+            _check_average(checkpoint)
+        runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=list(revise_keys))
+    runner._has_loaded = True
+    runner.logger.info(f"Load checkpoint from {filename}")
+    return checkpoint
+
+
+def load_state_dict(
+    module: nn.Module, state_dict: Mapping[str, Any], strict: bool = False, logger: Any = None
+) -> None:
+    """Take the place of ``mmengine.runner.checkpoint.load_state_dict``.
+
+    Args:
+        module: A whole model, or a part of one.
+        state_dict: Weights, bare or in a checkpoint, under the names of ``module`` or of what
+            wrapped it.
+        strict: Whether a part has to be loaded whole too.
+        logger: Of the warning about a part that is not.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    from mmengine.logging import print_log
+    from mmengine.model import BaseModel
+
+    module = _unwrap(module)
+    state = weights_of(state_dict)
+    if strict or isinstance(module, BaseModel):
+        _load_whole(module, state)
+        return
+    misfit = _copy(module, fit_names(state, _state_of(module), prefixed=False))
+    loaded = misfit.total - len(misfit.missing) - len(misfit.misshapen)
+    if loaded < MIN_PART_SHARE * misfit.total:
+        raise ValueError(
+            f"expected in {source.get()} pretrained weights for the {misfit.total} tensors of "
+            f"{type(module).__name__}, found {loaded} of them ({misfit.describe()}): give the "
+            "weights of this network, and as init_cfg.prefix what their names begin with"
+        )
+    if loaded < misfit.total:
+        print_log(
+            f"{loaded} of the {misfit.total} tensors of {type(module).__name__} start from "
+            f"pretrained weights: {misfit.describe()}",
+            logger=logger,
+            level=logging.WARNING,
+        )
+
+
+def load_part(prefix: str, filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Take the place of ``mmengine.runner.checkpoint._load_checkpoint_with_prefix``.
+
+    Raises:
+        ValueError: No tensor's name begins with ``prefix``.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    prefix = prefix.removesuffix(".") + "."
+    state = weights_of(CheckpointLoader.load_checkpoint(filename, map_location))
+    state = fit_names(state, names=())
+    part = {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+    if not part:
+        first = ", ".join(dict.fromkeys(name.split(".")[0] for name in state))
+        raise ValueError(
+            f"expected tensors named {prefix}… in {filename}, found {first[:200]}; give as "
+            "init_cfg.prefix what the names of the wanted part begin with"
+        )
+    return part
+
+
+def _load_whole(model: nn.Module, state: Mapping[str, Any]) -> None:
+    misfit = _copy(model, _fitted(state, _state_of(model)))
+    if misfit:
+        raise ValueError(sentence(misfit, model))
+
+
+def _fitted(state: Mapping[str, Any], names: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Rename tensors as the model names them, and log whether others were left out."""
+    from mmengine.logging import print_log
+
+    fitted = fit_names(state, names)
+    if len(fitted) < len(state):
+        others = len(state) - len(fitted)
+        print_log(f"{source.get()}: left out {others} tensors beside the model's", "current")
+    return fitted
+
+
+def _copy(module: nn.Module, state: Mapping[str, Any]) -> Misfit:
+    """Copy what fits, by each class's own way, and say what does not.
+
+    Classes convert older names and shapes while they load (``_load_from_state_dict``), so nothing
+    else shows what fits. Whole numbers, such as BN's counters and tables of relative positions,
+    are not learnt and may be missing; so may normalisation, which a config sets.
+    """
+    versions = versions_of(state)
+    keys = _IncompatibleKeys([], [])
+    misshapen: dict[str, tuple[Shape, Shape]] = {}
+    given: dict[str, Any] = {}
+
+    def load(module: nn.Module, state: dict[str, Any], prefix: str) -> None:
+        module = _unwrap(module)
+        errors: list[str] = []
+        version = versions.get(prefix[:-1], {})
+        module._load_from_state_dict(state, prefix, version, True, *keys, errors)
+        given.update(state)  # under the names that the class gave them
+        if errors:
+            misshapen.update(_misshapen(module, state, prefix, errors))
+        for name, child in module._modules.items():
+            if child is not None:
+                inner = f"{prefix}{name}."
+                load(child, {k: v for k, v in state.items() if k.startswith(inner)}, inner)
+        for hook in module._load_state_dict_post_hooks.values():
+            hook(module, keys)
+
+    load(module, dict(state), "")
+    ours = _state_of(module)
+    return Misfit(
+        total=sum(_is_learnt(name, tensor) for name, tensor in ours.items()),
+        missing=[name for name in keys.missing_keys if _is_learnt(name, ours.get(name))],
+        unexpected=[name for name in keys.unexpected_keys if _is_learnt(name, given.get(name))],
+        misshapen=misshapen,
+    )
+
+
+def _misshapen(
+    module: nn.Module, state: Mapping[str, Any], prefix: str, errors: Sequence[str]
+) -> dict[str, tuple[Shape, Shape]]:
+    """The tensors that ``errors``, torch's messages, are about, with their shapes."""
+    found = {}
+    for name, ours in (*module._parameters.items(), *module._buffers.items()):
+        theirs = state.get(prefix + name)
+        if ours is not None and isinstance(theirs, Tensor) and theirs.shape != ours.shape:
+            found[prefix + name] = tuple(theirs.shape), tuple(ours.shape)
+    if not found:
+        raise ValueError(f"{source.get()} does not load: {errors[0]}")
+    return found
+
+
+def _is_learnt(name: str, value: Any) -> bool:
+    is_number = isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+    return is_number and "data_preprocessor" not in name.split(".")
+
+
+def _under_names(checkpoint: dict, model: nn.Module) -> dict:
+    """The checkpoint with its weights, and their average, under the names of the model."""
+    names = _state_of(model)
+    state = _fitted(weights_of(checkpoint), names)
+    others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
+    result = {**others, "state_dict": state}
+    average = checkpoint.get("ema_state_dict")
+    if isinstance(average, Mapping):
+        result["ema_state_dict"] = {
+            f"module.{name}" if name in names else name: value
+            for name, value in fit_names(average, names).items()
+        }
+    return result
+
+
+def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> None:
+    """See that a training can go on from a checkpoint, with the optimizer that it has now."""
+    lacks = [key for key in TRAINING_STATE if not isinstance(checkpoint.get(key), Mapping)]
+    if lacks:
+        raise ValueError(
+            f"expected in {source.get()} a checkpoint that a training can go on from, it lacks "
+            f"{', '.join(lacks)}: it holds weights alone, from which a new training starts by "
+            "load_from"
+        )
+    saved = checkpoint["optimizer"].get("param_groups")
+    # not the wrapper's own groups, to which MMEngine adds one with the base rate
+    now = getattr(getattr(optim_wrapper, "optimizer", optim_wrapper), "param_groups", None)
+    if not isinstance(saved, list) or not isinstance(now, list):
+        return  # several optimizers, or none yet
+    theirs, ours = ([len(group["params"]) for group in groups] for groups in (saved, now))
+    if theirs != ours:
+        raise ValueError(
+            f"expected in {source.get()} an optimizer of {sum(ours)} tensors in {len(ours)} param "
+            f"groups as this config has it, found {sum(theirs)} in {len(theirs)}: resume with the "
+            "config of that training, or start a new one by load_from"
+        )
+
+
+def _check_schedule(checkpoint: Mapping[str, Any], schedulers: Any) -> None:
+    """See that a training goes on by the schedule that it began with."""
+    states = checkpoint.get("param_schedulers")
+    is_built = isinstance(schedulers, list) and all(hasattr(s, "last_step") for s in schedulers)
+    if not isinstance(states, list) or not is_built:
+        return  # of several optimizers, or a test
+    kinds = ", ".join(type(each).__name__ for each in schedulers)
+    unequal = [] if len(states) == len(schedulers) else [f"{len(states)} schedulers for {kinds}"]
+    for scheduler, state in zip(schedulers, states, strict=False):
+        ours = {key: vars(scheduler)[key] for key in SCHEDULE_KEYS if key in vars(scheduler)}
+        unequal += [
+            f"{type(scheduler).__name__}.{key} {state.get(key)} instead of {value}"
+            for key, value in ours.items()
+            if state.get(key) != value
+        ]
+    if unequal:
+        raise ValueError(
+            f"expected in {source.get()} the schedule of this config, found another "
+            f"({'; '.join(unequal[:SHOWN])}): epochs, batch size and number of images belong to a "
+            "training; resume with those that it began with, or start a new one by load_from"
+        )
+
+
+def _check_average(checkpoint: Mapping[str, Any]) -> None:
+    """See that each weight has its average, since ``EMAHook`` swaps those that it finds."""
+    state, average = checkpoint["state_dict"], checkpoint.get("ema_state_dict")
+    if average is None:
+        return
+    unequal = [
+        name
+        for name, tensor in state.items()
+        if _is_learnt(name, tensor)
+        and getattr(average.get(f"module.{name}"), "shape", None) != tensor.shape
+    ]
+    if unequal:
+        raise ValueError(
+            f"expected in {source.get()} the running average of each of {len(state)} tensors, "
+            f"not for {len(unequal)} or in another shape ({', '.join(unequal[:SHOWN])}); "
+            "resume from another checkpoint of the same training"
+        )
+
+
+def _state_of(model: nn.Module) -> Mapping[str, Tensor]:
+    """Names and tensors of a model, without wrappers around its parts."""
+    from mmengine.runner.checkpoint import get_state_dict
+
+    return get_state_dict(model)
+
+
+def _unwrap(module: nn.Module) -> Any:
+    from mmengine.model import BaseTTAModel, is_model_wrapper
+
+    wraps = is_model_wrapper(module) or isinstance(module, BaseTTAModel)
+    return module.module if wraps else module

@@ -1,0 +1,221 @@
+"""The folder of a run: who writes to it, and which of its checkpoints a run may go on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from equikpt.compat.safe_load import TRAINING_STATE, is_complete, load_from_local
+from equikpt.core.files import sweep_parts
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".training.lock"
+POINTER = "last_checkpoint"
+"""MMEngine's file with the path of the newest checkpoint."""
+TOP_LIST = "top_checkpoints.json"
+"""The list of ``TopKCheckpointHook``."""
+
+NUMBERED = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
+CHOSEN = re.compile(r"(?:best|top)_.+_(?:epoch|iter)_\d+\.pth")
+
+_locks: dict[Path, int] = {}
+
+
+def install() -> None:
+    """Have MMEngine resume from :func:`newest_whole`, as MMPose's ``tools/train.py --resume`` asks.
+
+    Its own function takes what ``last_checkpoint`` names, and without that file starts over.
+    """
+    from mmengine.logging import print_log
+    from mmengine.runner import runner
+
+    def find_latest_checkpoint(path: str) -> str | None:
+        newest, passed_over = newest_whole(Path(path))
+        for reason in passed_over:
+            print_log(f"Passed over: {reason}", "current")
+        return None if newest is None else str(newest)
+
+    runner.find_latest_checkpoint = find_latest_checkpoint
+
+
+def lock(folder: Path) -> None:
+    """Keep other trainings out of a folder for as long as this process lives.
+
+    A record lock, which is this process's alone: loader workers that outlive it do not keep it.
+
+    Raises:
+        FileExistsError: Another training writes there.
+        OSError: The folder cannot be made or written to.
+    """
+    folder = folder.resolve()
+    if folder in _locks:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise type(error)(
+            f"expected a work dir that can be written to, but {folder} cannot: {error.strerror}; "
+            "choose another with --work-dir"
+        ) from error
+    if fcntl is not None:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            holder = os.read(file, 200).decode(errors="replace").strip()
+            os.close(file)
+            raise FileExistsError(
+                f"expected no other training in {folder}, but one runs there"
+                f" ({holder or 'unknown process'}); wait for its end or choose another --work-dir"
+            ) from error
+        except OSError:  # a file system without locks: as good as it gets there
+            pass
+    os.ftruncate(file, 0)
+    os.write(file, f"process {os.getpid()} on {platform.node()}".encode())
+    _locks[folder] = file
+
+
+def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
+    """The checkpoint that a run goes on from, and the newer ones that cannot be used, with reasons.
+
+    It is what ``last_checkpoint`` names, or one that was written after it; where that file is
+    missing, empty or names a damaged checkpoint, the one with the highest number before it.
+
+    Raises:
+        FileNotFoundError: There are checkpoints, but none to go on from.
+    """
+    passed_over = []
+    for path in _newest_first(folder):
+        try:
+            check_resumable(path)
+        except ValueError as error:
+            passed_over.append(str(error))
+        else:
+            return path, passed_over
+    if passed_over or any(folder.glob("*.pth")):
+        reasons = "; ".join(passed_over) or "it holds only files of weights (best_*, top_*)"
+        raise FileNotFoundError(
+            f"expected a checkpoint in {folder} to resume from, found none that is whole: "
+            f"{reasons}; start anew with --overwrite or in another --work-dir"
+        )
+    return None, []
+
+
+def check_resumable(path: Path) -> None:
+    """Read a checkpoint, and look for all that a run needs to go on from it.
+
+    Raises:
+        ValueError: It is damaged, or holds weights alone.
+    """
+    checkpoint = load_from_local(str(path), "meta")
+    missing = [part for part in ("state_dict", *TRAINING_STATE) if part not in checkpoint]
+    if missing:
+        raise ValueError(
+            f"expected a checkpoint with the state of its training in {path}, it has no "
+            f"{', '.join(missing)} (best_* and top_* hold weights alone); begin a new run from it "
+            f"with --cfg-options load_from={path}"
+        )
+
+
+def newest_complete(folder: Path) -> Path | None:
+    """As :func:`newest_whole`, by a quick look at the files' ends, for who only reads."""
+    return next(iter(complete(_newest_first(folder))), None)
+
+
+def complete(paths: Iterable[Path]) -> list[Path]:
+    """Those checkpoint files that were written to their end, and are still there."""
+    found = []
+    for path in paths:
+        try:
+            if is_complete(path):
+                found.append(path)
+        except FileNotFoundError:  # a training has just replaced it
+            continue
+    return found
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """Checkpoints with an epoch or step in their name, and what ``last_checkpoint`` names."""
+    pointed = pointed_checkpoint(folder)
+    folders = {folder.resolve(), *([pointed.resolve().parent] if pointed else [])}
+    found = [path for each in folders for path in each.glob("*.pth") if number_of(path) >= 0]
+    found.sort(key=number_of, reverse=True)
+    if pointed is None:
+        return found
+    written_s, number = (folder / POINTER).stat().st_mtime, number_of(pointed)
+    others = [path for path in found if path.name != pointed.name]
+    # a higher number from before: the run was taken back to an earlier checkpoint
+    after = [p for p in others if number_of(p) > number and p.stat().st_mtime > written_s]
+    before = [path for path in others if number_of(path) < number]
+    return [*after, pointed, *before, *(p for p in others if p not in after and p not in before)]
+
+
+def pointed_checkpoint(folder: Path) -> Path | None:
+    """The file that ``last_checkpoint`` names, by its name alone in a folder that was moved."""
+    pointer = folder / POINTER
+    text = (
+        pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    )
+    if not text or "\0" in text:
+        return None
+    own = folder / Path(text).name
+    return next((path for path in (own, Path(text)) if path.is_file()), None)
+
+
+def number_of(checkpoint: Path) -> int:
+    """The epoch or step in the name of a checkpoint to go on from, -1 of any other file."""
+    named = NUMBERED.fullmatch(checkpoint.name)
+    return int(named[1]) if named else -1
+
+
+def top_rows(folder: Path) -> list[dict[str, Any]] | None:
+    """Rows of ``top_checkpoints.json``; None where it is missing, empty or damaged."""
+    try:
+        rows = json.loads((folder / TOP_LIST).read_text(encoding="utf-8"))
+        return [
+            dict(file=str(row["file"]), score=float(row["score"]), epoch=int(row["epoch"]))
+            for row in rows
+        ]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def sweep(folder: Path) -> list[str]:
+    """Delete what a killed run left half written; the names of the files.
+
+    Temporary files, and best and top checkpoints that are cut off.
+    """
+    chosen = [path for path in folder.glob("*.pth") if CHOSEN.fullmatch(path.name)]
+    torn = [path for path in chosen if path not in complete(chosen)]
+    for path in torn:
+        path.unlink(missing_ok=True)
+    return [*sweep_parts(folder), *(path.name for path in torn)]
+
+
+def clear(folder: Path, keep: str | None) -> list[str]:
+    """Delete the checkpoints of a run that another replaces, and its lists; their names.
+
+    Args:
+        folder: The work dir.
+        keep: A file that the new run starts from.
+    """
+    kept = Path(keep).resolve() if keep else None
+    names = (POINTER, TOP_LIST)
+    gone = [
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.resolve() != kept
+        if path.name in names or NUMBERED.fullmatch(path.name) or CHOSEN.fullmatch(path.name)
+    ]
+    for path in gone:
+        path.unlink()
+    return sorted(path.name for path in gone)

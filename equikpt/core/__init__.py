@@ -1,0 +1,1 @@
+"""What every room stands on: files, images, COCO files, configs; nothing here knows MMPose."""

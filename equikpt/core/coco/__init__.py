@@ -1,0 +1,1 @@
+"""COCO files: read, typed and checked."""

@@ -1,0 +1,209 @@
+"""Judge boxes, areas and crowd marks over a whole file: one row may be odd, most rows may not.
+
+A box goes around its labelled points and lies in its image. Where many boxes of a file do not, and
+nearly all do in one other reading, that reading is what the file means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from equikpt.core.coco.checks import Finding, has_area, is_box, is_used, visibilities
+
+STATED = "[x, y, width, height]"
+
+TOLERANCE = 0.02
+"""By how much of its extent a point may pass a box that still counts as going around it."""
+
+FORM_ENOUGH = 0.65
+"""Share of boxes that must fit in another form for it to be what the file means. Of people of COCO,
+whose boxes are tight, 0.73 and 0.84 fit in two samples, and at most 0.25 in a wrong form."""
+
+FORM_AHEAD = 0.3
+"""By how much that share must exceed the one of the boxes as they are written."""
+
+MIN_JUDGED = 3
+"""Boxes with at least two labelled points, of which fewer tell nothing."""
+
+FAR_BELOW = 0.1
+"""Area as a share of its box; those of people of COCO are 0.16 and more."""
+
+FEW = 0.05
+"""Share of animals up to which small areas may be those of thin animals."""
+
+FRACTION_LIMIT = 1.5
+"""Largest coordinate of a file that seems to hold fractions; points may lie a little outside."""
+
+Form = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _fractions(box: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return box * size[:, [0, 1, 0, 1]]
+
+
+def _corners(box: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return np.concatenate([box[:, :2], box[:, 2:] - box[:, :2]], axis=1)
+
+
+def _centre(box: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return box - box[:, [2, 3, 2, 3]] * (0.5, 0.5, 0, 0)
+
+
+FORMS: dict[str, Form] = {
+    STATED: lambda box, size: box,
+    "[left, top, right, bottom]": _corners,
+    "[x, y, width, height] with y the bottom": lambda box, size: box - box[:, [3]] * (0, 1, 0, 0),
+    "[x, y, width, height] with x, y the centre": _centre,
+    "[y, x, height, width]": lambda box, size: box[:, [1, 0, 3, 2]],
+    "[x, y, height, width]": lambda box, size: box[:, [0, 1, 3, 2]],
+    "fractions of the picture": _fractions,
+    "[left, top, right, bottom] in fractions of the picture": lambda box, size: _corners(
+        _fractions(box, size), size
+    ),
+    "centre and size in fractions of the picture": lambda box, size: _centre(
+        _fractions(box, size), size
+    ),
+}
+"""What four numbers may mean, as the way to x, y, width, height in px. The first is COCO's."""
+
+
+@dataclass(frozen=True)
+class BoxForm:
+    """What the boxes of a file mean.
+
+    Args:
+        name: Of :data:`FORMS`.
+        share: Of the boxes that fit points and image in it.
+        stated_share: Of those that do as they are written.
+    """
+
+    name: str
+    share: float
+    stated_share: float
+
+
+def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> BoxForm:
+    """Find what the boxes of a file mean.
+
+    Args:
+        boxes: (N, 4) as they are written.
+        low: (N, 2) upper left corner of the rectangle around the labelled points, px.
+        high: (N, 2) lower right corner of it.
+        sizes: (N, 2) width and height of the images, px; 0 where they are not known.
+    """
+    if len(boxes) < MIN_JUDGED:
+        return BoxForm(STATED, 1.0, 1.0)
+    shares = {
+        name: float(fits(form(boxes, sizes), low, high, sizes).mean())
+        for name, form in FORMS.items()
+    }
+    best = max(shares, key=lambda name: shares[name])
+    certain = shares[best] >= FORM_ENOUGH and shares[best] - shares[STATED] >= FORM_AHEAD
+    chosen = best if certain else STATED
+    return BoxForm(chosen, shares[chosen], shares[STATED])
+
+
+def fits(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N,) whether boxes in px go around the points and, where sizes are known, lie in the image.
+
+    Args:
+        boxes: (N, 4) x, y, width, height, px.
+        low: As :func:`likely_form`.
+        high: Likewise.
+        sizes: Likewise.
+    """
+    slack = 1 + TOLERANCE * np.abs(boxes[:, 2:])
+    first, last = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    around = (low >= first - slack) & (high <= last + slack) & (boxes[:, 2:] > 0)
+    inside = (sizes <= 0) | ((first >= -slack) & (last <= sizes + slack))
+    return (around & inside).all(axis=1)
+
+
+def check_boxes(content: dict) -> list[Finding]:
+    """What the boxes, areas and crowd marks of a COCO file tell together.
+
+    Args:
+        content: In which :func:`equikpt.core.coco.checks.check_coco` found nothing fatal.
+    """
+    largest = max((_xy(row).max() for row in _used(content)), default=np.inf)
+    narrowest = min(min(row["width"], row["height"]) for row in content["images"])
+    if largest <= FRACTION_LIMIT < narrowest:
+        found = f"coordinates that seem to be fractions of the picture, up to {largest:.3g}"
+        fix = "multiply x by the width and y by the height"
+        return [Finding(found, tuple(map(_named, _used(content))), fix)]
+    form = form_of(content)
+    if form.name != STATED:
+        found = (
+            f"boxes that seem to be {form.name}: so read, {form.share:.0%} go around their points "
+            f"inside their pictures, as written {form.stated_share:.0%}"
+        )
+        fix = f"write them as {STATED} in px with x, y the upper left corner"
+        return [Finding(found, tuple(map(_named, _used(content))), fix)]
+    return [*crowds_with_points(content), *areas_far_below(content)]
+
+
+def form_of(content: dict) -> BoxForm:
+    """What the boxes of a COCO file mean."""
+    size_of = {row["id"]: (row["width"], row["height"]) for row in content["images"]}
+    boxes, low, high, sizes = [], [], [], []
+    for row in _used(content):
+        xy = _xy(row)
+        if len(xy) > 1 and is_box(row.get("bbox")):
+            boxes.append(row["bbox"])
+            low.append(xy.min(axis=0))
+            high.append(xy.max(axis=0))
+            sizes.append(size_of[row["image_id"]])
+    columns = [np.array(rows, float).reshape(-1, n) for rows, n in ((boxes, 4), (low, 2))]
+    columns += [np.array(rows, float).reshape(-1, 2) for rows in (high, sizes)]
+    return likely_form(*columns)
+
+
+def crowds_with_points(content: dict) -> list[Finding]:
+    """Crowds that have labelled points, which nothing trains or tests."""
+    labelled = [row for row in content["annotations"] if visibilities(row).any()]
+    crowds = [row for row in labelled if row.get("iscrowd")]
+    if not crowds:
+        return []
+    return [
+        Finding(
+            f"animals with labelled points that iscrowd=1 keeps out of training and tests, "
+            f"{len(crowds)} of {len(labelled)} ({len(crowds) / len(labelled):.0%})",
+            tuple(map(_named, crowds)),
+            "write iscrowd=0 for each single animal",
+            fatal=False,
+        )
+    ]
+
+
+def areas_far_below(content: dict) -> list[Finding]:
+    """Areas of so small a share of their boxes that AP is near 0 whatever the error."""
+    used = [row for row in _used(content) if has_area(row) and is_box(row.get("bbox"))]
+    low = [row for row in used if row["area"] < FAR_BELOW * row["bbox"][2] * row["bbox"][3]]
+    if len(low) <= FEW * len(used):
+        return []
+    return [
+        Finding(
+            f"areas below {FAR_BELOW:.0%} of their boxes, with which AP is near 0 however good the "
+            f"points are, {len(low)} of {len(used)} ({len(low) / len(used):.0%})",
+            tuple(map(_named, low)),
+            "write the areas of the outlines in px², or remove them and set area_from_bbox=0.53",
+            fatal=False,
+        )
+    ]
+
+
+def _used(content: dict) -> list[dict]:
+    return [row for row in content["annotations"] if is_used(row)]
+
+
+def _xy(row: dict) -> np.ndarray:
+    """(N, 2) labelled points of an annotation, px."""
+    points = np.asarray(row["keypoints"], float).reshape(-1, 3)
+    return points[points[:, 2] > 0, :2]
+
+
+def _named(row: dict) -> str:
+    return f"annotation {row['id']}"

@@ -1,0 +1,192 @@
+"""Configs by name and tools by name, from a checkout and from an installed wheel alike."""
+
+from __future__ import annotations
+
+import difflib
+import traceback
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+PACKAGE = Path(__file__).resolve().parents[1]
+MOST_NAMES = 40
+"""That a message lists."""
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder ``configs`` or ``tools`` that belongs to this copy of the package.
+
+    A wheel carries both in ``equikpt/.mim``, as OpenMMLab's wheels do; a checkout has them beside
+    the package. The wheel's place comes first: what lies beside an installed package is
+    ``site-packages``, where a folder ``tools`` may be anybody's.
+
+    Raises:
+        FileNotFoundError: The package was copied or packed without the folder.
+    """
+    for folder in (PACKAGE / ".mim" / name, PACKAGE.parent / name):
+        in_checkout = (PACKAGE.parent / "setup.py").is_file()
+        if folder.is_dir() and (in_checkout or PACKAGE in folder.parents):
+            return folder
+    raise FileNotFoundError(
+        f"expected a folder {name!r} in {PACKAGE / '.mim'} or beside {PACKAGE}, found none: "
+        "install equikpt from a wheel (pip install .) or work in a checkout"
+    )
+
+
+def list_configs() -> list[str]:
+    """Names that :func:`find_config` takes, sorted: ``rtmpose_m_ap10k``, ``smoke/…``."""
+    folder = shipped_folder("configs")
+    files = (path.relative_to(folder) for path in folder.rglob("*.py"))
+    return sorted(
+        file.with_suffix("").as_posix() for file in files if not file.parts[0].startswith("_")
+    )
+
+
+def forget_pretrained(model: Any) -> None:
+    """Leave out of a model's config where its backbone's first weights come from.
+
+    For a model that gets a checkpoint anyway: whoever tests it need not have those weights.
+
+    Args:
+        model: ``cfg.model``; it is changed.
+    """
+    backbone = model.get("backbone")
+    if backbone is None:
+        return
+    if "weights" in backbone:
+        backbone["weights"] = None
+    if (backbone.get("init_cfg") or {}).get("type") == "Pretrained":
+        del backbone["init_cfg"]
+
+
+def find_config(name_or_path: str | Path) -> Path:
+    """The config file of a path, or of a name such as ``rtmpose_m_ap10k``.
+
+    A file that exists wins. Otherwise the name is looked up among the configs that came with the
+    package, with or without ``.py`` and a leading ``configs/``, so that the command lines of the
+    documentation work outside a checkout too. A config's ``_base_`` is relative to the file, so it
+    resolves in both places.
+
+    Raises:
+        FileNotFoundError: Neither a file nor a known name; the message lists the nearest names.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    name = path.as_posix().removeprefix("configs/").removesuffix(".py")
+    known = list_configs()
+    if name in known:
+        return shipped_folder("configs") / f"{name}.py"
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"expected the path of a config file or the name of a config, got the folder "
+            f"{str(name_or_path)!r}; name a file in it"
+        )
+    raise FileNotFoundError(
+        f"expected the path of a config file or the name of a config, got {str(name_or_path)!r}; "
+        f"{nearest(name, known)}"
+    )
+
+
+def read_config(name_or_path: str | Path) -> Config:
+    """Read a config file with all its ``_base_`` files, without importing what it asks for.
+
+    Raises:
+        FileNotFoundError: :func:`find_config` finds none, or a ``_base_`` is missing.
+        ValueError: The file is no config: it cannot be run or parsed, or inherits from itself.
+    """
+    from mmengine.config import Config
+
+    path = find_config(name_or_path)
+    _check_bases(path, ())
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except (Exception, SystemExit) as error:  # a program of its user's: it may raise anything
+        raise ValueError(
+            f"expected a config file that can be read, got {path}: {_told(error, path)}"
+        ) from error
+
+
+def import_modules(cfg: Config) -> None:
+    """Import what a config asks for in ``custom_imports``, which registers its classes.
+
+    Raises:
+        ImportError: There is no such module.
+    """
+    from mmengine.utils import import_modules_from_strings
+
+    asked = cfg.get("custom_imports")
+    if not asked:
+        return
+    names = asked.get("imports") or []
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        try:
+            found = find_spec(name)
+        except (ImportError, ValueError):  # its package is missing, or the name is none
+            found = None
+        if found is None and not asked.get("allow_failed_imports"):
+            raise ImportError(
+                f"expected custom_imports to name modules that can be imported, got {name!r}; "
+                "install its package, or add its folder to PYTHONPATH"
+            )
+    import_modules_from_strings(**asked)
+
+
+def _check_bases(path: Path, above: tuple[Path, ...]) -> None:
+    """Follow ``_base_`` from file to file, for MMEngine would follow a circle for good.
+
+    Raises:
+        FileNotFoundError: A file that is missing.
+        ValueError: A circle, or a file that is not text.
+    """
+    from mmengine.config import Config
+
+    if path.resolve() in above:
+        raise ValueError(f"expected _base_ files without a circle, but {path} inherits from itself")
+    try:
+        bases = Config._get_base_files(str(path))
+    except Exception as error:  # read_config: the user's program
+        raise ValueError(
+            f"expected a config file that can be read, got {path}: {_told(error, path)}"
+        ) from error
+    for base in bases:
+        if not isinstance(base, str) or "::" in base or "{{" in base:
+            continue  # of another package, or a placeholder: MMEngine finds it
+        file = path.parent / base
+        if not file.is_file():
+            found = "a folder" if file.is_dir() else "no such file"
+            raise FileNotFoundError(
+                f"expected _base_ {base!r} of {path} at {file}, found {found}; correct the path, "
+                "which is relative to the file that names it"
+            )
+        _check_bases(file, (*above, path.resolve()))
+
+
+def _told(error: BaseException, path: Path) -> str:
+    """An error of a config file's own code, with its line where it has one."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path.absolute()
+    ]
+    place = f" (line {lines[-1]})" if lines and lines[-1] else ""
+    text = str(error).removeprefix(f"There are syntax errors in config file {path}: ")
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The end of an error message: the names like ``name``, or all of a few if none is."""
+    known = list(dict.fromkeys(known))
+    by_stem = {entry.rsplit("/", 1)[-1]: entry for entry in known}
+    close = difflib.get_close_matches(name, known, cutoff=0.5) or [
+        by_stem[stem] for stem in difflib.get_close_matches(name, list(by_stem), cutoff=0.5)
+    ]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if len(known) > MOST_NAMES:
+        return f"none of the {len(known)} known names is like it"
+    return f"known names: {', '.join(known)}"

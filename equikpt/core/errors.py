@@ -1,0 +1,109 @@
+"""Errors that are the user's, and errors that are bugs."""
+
+from __future__ import annotations
+
+import dis
+import errno
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from equikpt.core.files import is_within
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+RAISE = dis.opmap["RAISE_VARARGS"]
+"""Instruction of a ``raise``."""
+
+USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
+"""What a user's mistake raises in this package; see :func:`is_user_error`."""
+
+PLACES = {
+    errno.ENOENT: "there is no such file or folder; correct the name",
+    errno.EACCES: "this user may not; change its permissions or name another place",
+    errno.EPERM: "this user may not; change its permissions or name another place",
+    errno.EROFS: "its disk is read-only; name another place",
+    errno.ENOSPC: "the disk is full; free some space or name another disk",
+    errno.EDQUOT: "the quota of this user is used up; free some space or name another disk",
+    errno.EFBIG: "the file is larger than the system allows; name another disk or raise the limit",
+    errno.EIO: "the disk does not answer as it should; name another disk",
+    errno.ENOTDIR: "a file stands where a folder should be; name another place",
+    errno.EEXIST: "something stands there already; name another place",
+    errno.EISDIR: "a folder stands where a file should be; name another place",
+    errno.ENAMETOOLONG: "the name is longer than the system allows; give a shorter one",
+    errno.ELOOP: "its links lead in a circle; correct them",
+    errno.EBUSY: "another program uses it; end that, or name another place",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
+}
+"""Errors that the system may report of a file, a folder or a disk, and what to do."""
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Tell whether an error is a mistake of the user, or a state of the user's files or disk.
+
+    That is one that a ``raise`` of equikpt or of one of its tools raised; one of a type of equikpt,
+    which torch raises anew where a loader's worker met it; and, wherever it was raised, one that
+    the system reports of a place that is no part of the installation. What Python itself raises in
+    a line of equikpt, such as ``unhashable type: 'list'``, is a bug.
+    """
+    return is_of_a_place(error) or (
+        isinstance(error, USER_ERRORS)
+        and (_is_raised_here(error) or type(error).__module__.split(".")[0] == "equikpt")
+    )
+
+
+def is_of_a_place(error: BaseException) -> bool:
+    """Whether the system reports that a file, a folder or a disk cannot be used.
+
+    ``ENOENT`` counts where the command line named the place: a file that is missing elsewhere may
+    as well have been deleted, or never written, by a bug.
+    """
+    if not isinstance(error, OSError) or error.errno not in PLACES:
+        return False
+    if not isinstance(error.filename, str | bytes | os.PathLike):  # of an open file, or none
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    name = os.path.abspath(os.fsdecode(error.filename))
+    paths = sysconfig.get_paths()
+    installed = (paths["stdlib"], paths["purelib"], str(PACKAGE))
+    if any(is_within(name, folder) for folder in installed):
+        return False
+    return error.errno != errno.ENOENT or any(is_within(name, given) for given in _given_places())
+
+
+def _given_places() -> Iterator[str]:
+    for word in sys.argv[1:]:
+        for text in {word, word.partition("=")[2]} - {""}:
+            if not text.startswith("-"):
+                yield os.path.abspath(text)
+
+
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether a ``raise`` of equikpt or a tool raised an error, or an import of theirs failed."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame
+    if frame.f_globals.get("__name__", "").split(".")[0] not in ("__main__", "equikpt"):
+        return False
+    return isinstance(error, ImportError) or frame.f_code.co_code[trace.tb_lasti] == RAISE
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an error as one line."""
+    if isinstance(error, OSError) and error.errno in PLACES and error.strerror:
+        if error.filename is None:
+            return f"{error.strerror}: {PLACES[error.errno]}"
+        name = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+        return f"{name} cannot be used ({error.strerror}): {PLACES[error.errno]}"
+    return " ".join(str(error).split())
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from; MMEngine wraps what a constructor raises."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

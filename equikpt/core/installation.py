@@ -1,0 +1,79 @@
+"""What must be installed, and a sentence where it is missing or broken."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+SETUP = "./setup.sh"
+"""The command that makes or repairs the environment."""
+
+PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "scipy": "scipy",
+    "albumentations": "albumentations",
+    "xtcocotools": "xtcocotools",
+    "json_tricks": "json-tricks",
+    "munkres": "munkres",
+    "matplotlib": "matplotlib",
+    "six": "six",  # imported by mmpose, which does not say so in its metadata
+    "mmengine": "onedl-mmengine",
+    "mmcv": "onedl-mmcv",
+    "mmpose": "mmpose",
+}
+"""What must be there to train: import name and the name to install it by."""
+
+COMPILED = ("torch", "torchvision", "numpy", "cv2", "xtcocotools.mask", "mmengine", "mmcv")
+"""Of these, and of what they load, a wrong build shows only when they are imported."""
+
+
+def require_packages() -> None:
+    """Find what is missing or broken before it fails in the middle of someone else's import.
+
+    Raises:
+        ImportError: As the name says; it holds the command that repairs the environment.
+    """
+    for package, distribution in PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"expected the package {distribution} (`import {package}`) in {sys.prefix}, found"
+                f" none: install what equikpt needs with {SETUP}",
+                name=package,
+            )
+    for module in COMPILED:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a wrong build fails in any way: ImportError, OSError, …
+            raise ImportError(
+                f"{module} is installed in {sys.prefix} but does not load"
+                f" ({type(error).__name__}: {error}): repair the environment with {SETUP}",
+                name=module,
+            ) from error
+    require_pkg_resources()
+
+
+def require_pkg_resources() -> None:
+    """Official mmengine asks setuptools' ``pkg_resources``, gone since setuptools 81.
+
+    https://setuptools.pypa.io/en/latest/history.html#v81-0-0; the fork asks importlib.metadata.
+    """
+    from mmengine.utils import package_utils
+
+    asks = "pkg_resources" in Path(package_utils.__file__).read_text(encoding="utf-8")
+    if asks and importlib.util.find_spec("pkg_resources") is None:
+        import mmengine
+
+        raise ImportError(
+            f"mmengine {mmengine.__version__} needs pkg_resources, which the installed setuptools"
+            " no longer has: run `pip install 'setuptools<81'`, or install the maintained fork of"
+            f" mmengine with {SETUP}",
+            name="pkg_resources",
+        )
+    # the pin is the answer to it, and it would greet every user of the official mmengine
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")

@@ -1,0 +1,268 @@
+"""Keypoints in the JSON that Label Studio exports (https://labelstud.io/guide/export)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree
+
+import msgspec
+
+from equikpt.core.coco.checks import is_number, named
+from equikpt.core.typed_json import read_json, refuse_wrong_types
+
+Percent = tuple[float, float]
+"""x and y as percentages of the picture's width and height, from its upper left corner."""
+
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an uploaded file."""
+
+INTERFACE_FILE = "labeling_interface.xml"
+"""The code of a project's labelling interface, where it lies beside the export: all labels, in
+order, and the key of the picture."""
+
+_PICTURE = re.compile(r"\.(bmp|dcm|dicom|jpe?g|png|tiff?|webp)$", re.IGNORECASE)
+
+
+class Value(msgspec.Struct):
+    """Where a region is, in percent, and its labels."""
+
+    x: float | None = None
+    y: float | None = None
+    width: float | None = None
+    height: float | None = None
+    rotation: float | None = None
+    keypointlabels: list[str] | None = None
+    rectanglelabels: list[str] | None = None
+
+
+class Region(msgspec.Struct):
+    """A point, a rectangle, another shape, or a relation of two."""
+
+    id: str | int | None = None
+    type: str | None = None
+    value: Value | None = None
+    parentID: str | int | None = None
+    from_id: str | int | None = None
+    to_id: str | int | None = None
+    original_width: float | None = None
+    original_height: float | None = None
+    image_rotation: float | None = None
+    score: float | None = None
+
+
+class Entry(msgspec.Struct):
+    """An annotation or a prediction."""
+
+    result: list[Region] | None = None
+    was_cancelled: bool | None = None
+
+
+class Row(msgspec.Struct):
+    """A task of an export; some name their predictions by id alone."""
+
+    id: str | int | None = None
+    file_upload: str | None = None
+    data: dict[str, Any] | None = None
+    annotations: list[Entry] | None = None
+    predictions: list[Entry | int | str] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """The labels of one picture.
+
+    Args:
+        number: The task's id, for messages.
+        file_name: Name of the picture, without folders; with the prefix of an upload, if any.
+        points: All points of each label, in percent; one is usual, several are for the caller to
+            judge.
+        size_px: Width and height that the export states, or None.
+        annotations: How many people (or how often somebody) labelled the picture. ``points`` are
+            those of the newest one that was not cancelled.
+        rotation: Degrees by which the picture was turned in Label Studio while it was labelled.
+        location: ``file_name`` with its folders, as far as the task tells them.
+    """
+
+    number: int | str
+    file_name: str
+    points: dict[str, tuple[Percent, ...]]
+    size_px: tuple[int, int] | None = None
+    annotations: int = 1
+    rotation: float = 0.0
+    location: str = ""
+
+    @property
+    def names_on_disk(self) -> tuple[str, ...]:
+        """Under which names the picture may lie: as exported, and as it was before the upload."""
+        bare = UPLOAD_PREFIX.sub("", self.file_name)
+        return (self.file_name,) if bare == self.file_name else (self.file_name, bare)
+
+
+def is_list(path: str | Path) -> bool:
+    """Whether a JSON file begins as a list, which Label Studio writes; COCO is an object."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return file.read(1024).lstrip().startswith("[")
+
+
+def read_rows(path: str | Path) -> list[dict]:
+    """Read an export of the format "JSON" as it is.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such export.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no annotation file at {path}; export it from Label Studio")
+    content = read_json(path, "an export of Label Studio")
+    if not (
+        isinstance(content, list)
+        and content
+        and all(
+            isinstance(row, dict) and isinstance(row.get("annotations"), list) for row in content
+        )
+    ):
+        raise ValueError(
+            f"{path} is not a list of Label Studio tasks with 'annotations'; export it as JSON, "
+            "not as JSON-MIN or CSV"
+        )
+    refuse_wrong_types(content, list[Row], str(path), "an export of the format JSON")
+    return content
+
+
+def read_tasks(path: str | Path) -> list[Task]:
+    """Read an export of the format "JSON".
+
+    Returns:
+        A task for each picture, in the order of the file; unlabelled ones have no points.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such export, or a task names no picture or has a broken point.
+    """
+    return tasks_of(read_rows(path), Path(path))
+
+
+def tasks_of(rows: Sequence[dict], path: Path) -> list[Task]:
+    """The tasks of the rows that :func:`read_rows` returned."""
+    interface = read_interface(path)
+    images = [] if interface is None else [str(tag.get("value")) for tag in interface.iter("Image")]
+    keys = [name.removeprefix("$") for name in images if name.startswith("$")]
+    return [
+        _task(row, f"{path}, task {row.get('id', index)}", keys) for index, row in enumerate(rows)
+    ]
+
+
+def read_interface(path: Path) -> ElementTree.Element | None:
+    """The labelling interface beside an export, None without one.
+
+    Raises:
+        ValueError: It is no XML.
+    """
+    interface = path.with_name(INTERFACE_FILE)
+    if not interface.is_file():
+        return None
+    try:
+        return ElementTree.parse(interface).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ValueError(f"{interface} is no labelling interface ({error})") from error
+
+
+def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
+    """The regions of the newest entry that was not cancelled, and how many were not.
+
+    Exports list entries in no fixed order; the times are ISO 8601, which sorts as text.
+    """
+    valid = [entry for entry in entries if isinstance(entry, dict)]
+    valid = [entry for entry in valid if not entry.get("was_cancelled")]
+    chosen: dict = max(
+        valid, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""), default={}
+    )
+    return chosen.get("result") or [], len(valid)
+
+
+def stated_size(region: dict) -> tuple[int, int] | None:
+    """Width and height in px that a region states of its picture, None where it does not."""
+    size = [region.get(side) or 0 for side in ("original_width", "original_height")]
+    if not all(is_number(length) and length >= 1 for length in size):
+        return None
+    return round(size[0]), round(size[1])
+
+
+def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
+    regions, count = newest(row["annotations"])
+    points: dict[str, list[Percent]] = {}
+    size_px, rotation = None, 0.0
+    for region in regions:
+        if region.get("type") != "keypointlabels":
+            continue
+        value = region.get("value") or {}
+        for label in value.get("keypointlabels") or ():
+            points.setdefault(label, []).append(_percent(value, f"{where}, {label}"))
+        size_px = stated_size(region) or size_px
+        rotation = float(region.get("image_rotation") or 0) or rotation
+    location = _location(row, where, keys)
+    return Task(
+        number=row.get("id", "?"),
+        file_name=location.rsplit("/", 1)[-1],
+        points={label: tuple(found) for label, found in points.items()},
+        size_px=size_px,
+        annotations=count,
+        rotation=rotation,
+        location=location,
+    )
+
+
+def _percent(value: dict, where: str) -> Percent:
+    x, y = value.get("x"), value.get("y")
+    if not (is_number(x) and is_number(y)):
+        raise ValueError(
+            f"{where} has x {x!r} and y {y!r}; expected percentages of the picture's size"
+        )
+    return float(value["x"]), float(value["y"])
+
+
+def _location(row: dict, where: str, keys: Sequence[str]) -> str:
+    """Where a task's picture is, as a path with ``/``.
+
+    ``file_upload`` counts where it is a picture (it may be the list that was imported), then the
+    key of the interface, then ``image``, then the one path in ``data``.
+    """
+    upload, data = row.get("file_upload"), row.get("data") or {}
+    located = {key: _path(value) for key, value in data.items() if isinstance(value, str)}
+    pictures = {key: name for key, name in located.items() if _PICTURE.search(name)}
+    chosen = [
+        *([_clean(upload)] if upload and _PICTURE.search(_clean(upload)) else ()),
+        *(located[key] for key in (*keys, "image") if located.get(key)),
+    ]
+    if not chosen and len(pictures) > 1:
+        raise ValueError(
+            f"{where} names several pictures ({named([f'data.{key}' for key in pictures])}); put "
+            f"the labelling interface beside the export as {INTERFACE_FILE}"
+        )
+    chosen += [*pictures.values(), *([_clean(upload)] if upload else ())]
+    if not chosen or not chosen[0].rsplit("/", 1)[-1]:
+        raise ValueError(f"{where} names no picture under 'file_upload' or 'data'")
+    return chosen[0]
+
+
+def _path(location: str) -> str:
+    """The path that a path, a URL or a local file (?d=…) has."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:  # such as an open bracket
+        return _clean(location)
+    served = parse_qs(parts.query).get("d")
+    return _clean(served[0] if served else parts.path if parts.netloc or parts.query else location)
+
+
+def _clean(path: str) -> str:
+    return unquote(path).replace("\\", "/")

@@ -1,0 +1,141 @@
+"""Radiographs as 8-bit gray pictures: PNG, JPEG and TIFF of 8 or 16 bits, and DICOM."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+
+from equikpt.core.image_decoding import (
+    DICOM_SUFFIXES,
+    decode,
+    decode_dicom,
+    is_dicom,
+    read_dicom,
+    reading,
+)
+
+__all__ = [
+    "DICOM_SUFFIXES",
+    "dicom_size_px",
+    "dicom_spacing_mm",
+    "is_dicom",
+    "read_film",
+    "read_gray",
+    "window",
+]
+
+WINDOW_PERCENTILES = (0.1, 99.9)
+"""Of deeper pictures, the gray values that become black and white."""
+SQUARE_TOLERANCE = 1e-3
+"""Relative difference between the sides of a px from which they count as unequal."""
+
+
+def read_film(path: str | os.PathLike) -> np.ndarray:
+    """A film as (H, W, 3) uint8, three equal channels, bone bright.
+
+    8-bit pictures keep their values. Deeper ones use a part of their range that differs from
+    scanner to scanner (a 12-bit film in 16 bits would be nearly black), so the percentiles
+    ``WINDOW_PERCENTILES`` of the film become 0 and 255. What a DICOM file calls padding, which is
+    no part of the film, is black and stays out of them.
+
+    Raises:
+        ImageError: No file, or one that cannot be decoded; a DICOM file of several frames, of
+            colours, or without pixels.
+        ImportError: A DICOM file without pydicom.
+    """
+    gray, exposed = _gray_and_exposed(path)
+    if gray.dtype != np.uint8:
+        gray = window(gray, exposed)
+    elif exposed is not None:
+        gray = np.where(exposed, gray, np.uint8(0))
+    return cv2.merge([gray] * 3)
+
+
+def read_gray(path: str | os.PathLike) -> np.ndarray:
+    """A film's own gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_film`."""
+    return _gray_and_exposed(path)[0]
+
+
+def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
+    """Gray values of any range as uint8, by ``WINDOW_PERCENTILES``; a flat picture is black.
+
+    Args:
+        gray: (H, W).
+        exposed: (H, W) bool, the px that belong to the film; all of them by default.
+    """
+    values = gray if exposed is None else gray[exposed]
+    low, high = np.percentile(values, WINDOW_PERCENTILES) if values.size else (0, 0)
+    if not high > low:
+        return np.zeros(gray.shape, np.uint8)
+    scaled = (gray.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    scaled = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return scaled if exposed is None else np.where(exposed, scaled, np.uint8(0))
+
+
+def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:
+    """Width and height of a DICOM film, from its header.
+
+    Raises:
+        ImageError: No file, or none that pydicom reads.
+        ImportError: pydicom is not installed.
+    """
+    header = read_dicom(path)
+    return int(header.Columns), int(header.Rows)
+
+
+def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
+    """Side of a px in mm from a DICOM header; None where it states none.
+
+    ``PixelSpacing`` is that of the patient's plane where the device was calibrated;
+    ``ImagerPixelSpacing``, which is taken where it is absent, is that of the detector, on which a
+    skull appears enlarged by some ten percent.
+
+    Raises:
+        ImageError: No file, or none that pydicom reads.
+        ImportError: pydicom is not installed.
+        ValueError: A px whose sides differ.
+    """
+    header = read_dicom(path)
+    stated = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")
+    if not stated:
+        return None
+    with reading(path):
+        down, across = (float(value) for value in stated)
+    if abs(down - across) > SQUARE_TOLERANCE * across:
+        raise ValueError(
+            f"expected square px in {path}, its header says {across:g} × {down:g} mm; resample it"
+        )
+    return across if across > 0 else None
+
+
+def _gray_and_exposed(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
+    """The film's own gray values and, where some are padding, those that are not."""
+    if not is_dicom(path):
+        return decode(path, gray=True), None
+    header, stored, gray = decode_dicom(path)
+    with reading(path):
+        exposed = _exposed(header, stored)
+    inner = gray if exposed is None else gray[exposed]
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":  # its lowest value is white
+        gray, inner = inner.max() - gray, inner.max() - inner
+    if exposed is not None:
+        gray = np.where(exposed, gray, inner.min())
+    return (gray if gray.dtype == np.uint8 else gray.astype(np.float32)), exposed
+
+
+def _exposed(header: Any, stored: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool, the px that are no padding; None where all are, or none.
+
+    ``PixelPaddingRangeLimit``, where there is one, is the other end of a range of such values.
+    """
+    padding = header.get("PixelPaddingValue")
+    if padding is None:
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    # Signed values are often stated as if they were unsigned.
+    ends = np.array([padding, padding if limit is None else limit], np.int64).astype(stored.dtype)
+    exposed = (stored < ends.min()) | (stored > ends.max())
+    return exposed if exposed.any() and not exposed.all() else None

@@ -1,0 +1,200 @@
+"""The measures of every keypoint over any part of a test set, with bootstrap intervals.
+
+Letters: N instances, K keypoints, B samples of the instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from equikpt.evaluation.functional.bootstrap import (
+    interval,
+    resampled,
+    weighted_mean,
+    weighted_median,
+)
+from equikpt.evaluation.functional.keypoint_errors import (
+    box_side_px,
+    distances_px,
+    keypoint_similarity,
+    pck_hits,
+    swapped_sides,
+    weighted_keypoint_ap,
+)
+
+EVERY_KEYPOINT = "all"
+"""Name of the row over all keypoints: the mean of their AP, and over all their points the rest."""
+
+
+@dataclass(frozen=True)
+class PosePredictions:
+    """Predictions and truth of N instances.
+
+    Args:
+        predicted: (N, K, 2) px of the original picture.
+        scores: (N, K)
+        truth: (N, K, 2) px.
+        visibility: (N, K) COCO visibility; 0 is unlabelled.
+        boxes: (N, 4) annotated boxes: x, y, width, height in px.
+        areas: (N,) px².
+    """
+
+    predicted: np.ndarray
+    scores: np.ndarray
+    truth: np.ndarray
+    visibility: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+
+    def instances(self, chosen: np.ndarray) -> PosePredictions:
+        """Some of the instances, by a (N,) mask."""
+        return PosePredictions(
+            self.predicted[chosen], self.scores[chosen], self.truth[chosen],
+            self.visibility[chosen], self.boxes[chosen], self.areas[chosen],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KeypointSet:
+    """What the measures need to know of K keypoints.
+
+    Args:
+        names: K names.
+        sigmas: (K,) of COCO's similarity.
+        swap: (K,) index of the other side's keypoint, its own for a point of the midline.
+    """
+
+    names: tuple[str, ...]
+    sigmas: np.ndarray
+    swap: tuple[int, ...]
+
+
+class Measures:
+    """AP, PCK, errors and exchanged sides of every keypoint, and of all together.
+
+    ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the share of points within ``t`` of the
+    box's longer side; ``error_px`` and ``median_error_px`` are px of the original picture;
+    ``error`` is the mean as a fraction of the box's longer side; ``swapped`` the share of points
+    that :func:`swapped_sides` finds.
+
+    Args:
+        predictions: Of N instances.
+        scheme: Of the keypoints.
+        thresholds: Fractions of the box's longer side.
+        visibility: Measure the points of this visibility only; None measures all labelled ones.
+    """
+
+    def __init__(
+        self,
+        predictions: PosePredictions,
+        scheme: KeypointSet,
+        thresholds: Sequence[float],
+        visibility: int | None = None,
+    ) -> None:
+        pose = predictions
+        labelled = pose.visibility > 0 if visibility is None else pose.visibility == visibility
+        self._names = scheme.names
+        self._thresholds = tuple(thresholds)
+        self._side_px = box_side_px(pose.boxes)
+        self._distance_px = distances_px(pose.predicted, pose.truth, labelled)
+        self._similarity = keypoint_similarity(self._distance_px, pose.areas, scheme.sigmas)
+        self._scores = pose.scores
+        swapped = swapped_sides(
+            pose.predicted, pose.truth, pose.visibility, self._side_px, scheme.swap
+        )
+        self._swapped = np.where(labelled, swapped, np.nan)
+        self._labelled = labelled
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the measures, in the order of the columns."""
+        shares = (f"PCK@{threshold:g}" for threshold in self._thresholds)
+        return ("AP", *shares, "error", "error_px", "median_error_px", "swapped")
+
+    def of_samples(self, weights: np.ndarray) -> np.ndarray:
+        """(B, measures, K + 1) values; the last is over all keypoints.
+
+        Args:
+            weights: (B, N) how often each sample has each instance.
+        """
+        fraction = self._distance_px / self._side_px[:, None]
+        ap = weighted_keypoint_ap(self._similarity, self._scores, weights)
+        there = np.isfinite(ap).sum(axis=1)
+        mean_ap = np.where(there > 0, np.nansum(ap, axis=1) / np.maximum(there, 1), np.nan)
+        hits = (
+            pck_hits(self._distance_px, self._side_px, threshold) for threshold in self._thresholds
+        )
+        means = [*hits, fraction, self._distance_px]
+        return np.stack(
+            [
+                np.column_stack([ap, mean_ap]),
+                *(_with_all(weighted_mean, values, weights) for values in means),
+                _with_all(weighted_median, self._distance_px, weights),
+                _with_all(weighted_mean, self._swapped, weights),
+            ],
+            axis=1,
+        )
+
+    def table(
+        self, clusters: np.ndarray | None = None, resamples: int = 0, seed: int = 0
+    ) -> pd.DataFrame:
+        """A row a keypoint and one over all: how often labelled, the measures, and their intervals.
+
+        Args:
+            clusters: (N,) from 0 on, drawn as a whole.
+            resamples: Bootstrap samples; 0 leaves the columns ``…_low`` and ``…_high`` out.
+            seed: Of the bootstrap.
+        """
+        count = len(self._distance_px)
+        values = self.of_samples(np.ones((1, count), int))[0]
+        labelled = self._labelled.sum(axis=0)
+        columns: dict[str, object] = {
+            "keypoint": [*self._names, EVERY_KEYPOINT],
+            "labelled": [*labelled, labelled.sum()],
+        }
+        columns |= dict(zip(self.names, values, strict=True))
+        if resamples and clusters is not None:
+            if len(set(clusters.tolist())) > 1:
+                low, high = interval(resampled(self.of_samples, clusters, resamples, seed))
+            else:  # of one cluster it is not known how clusters differ
+                low = high = np.full_like(values, np.nan)
+            for index, name in enumerate(self.names):
+                columns |= {f"{name}_low": low[index], f"{name}_high": high[index]}
+        return pd.DataFrame(columns)
+
+
+def _with_all(
+    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    values: np.ndarray,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """(B, K + 1) a statistic of each of (N, K) columns, and of all values together."""
+    together = statistic(values.reshape(-1, 1), np.repeat(weights, values.shape[1], axis=1))
+    return np.concatenate([statistic(values, weights), together], axis=1)
+
+
+def without_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the columns ``…_low`` and ``…_high``."""
+    return table[[name for name in map(str, table) if not name.endswith(("_low", "_high"))]]
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """A table of :meth:`Measures.table` for a terminal, intervals in brackets behind the values."""
+    shown = without_intervals(table).copy()
+    for name in shown:
+        if f"{name}_low" in table:
+            shown[name] = [
+                _with_interval(*row)
+                for row in table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+            ]
+    return shown.to_string(index=False, float_format="%.3f", na_rep="-")
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"

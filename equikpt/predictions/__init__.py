@@ -1,1 +1,0 @@
-"""Predictions to look at: on pictures, on sheets, in videos, beside the truth."""

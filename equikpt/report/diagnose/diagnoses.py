@@ -1,0 +1,32 @@
+"""All rules over one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from equikpt.report.diagnose import loss_diagnoses, speed_diagnoses, validation_diagnoses
+from equikpt.report.diagnose.diagnosis import Diagnosis
+from equikpt.report.run.run_state import State
+
+RULES: tuple[Callable[[State], Diagnosis | None], ...] = (
+    loss_diagnoses.not_finite,
+    loss_diagnoses.not_learning,
+    loss_diagnoses.diverging,
+    loss_diagnoses.exploding_gradient,
+    loss_diagnoses.vanishing_gradient,
+    validation_diagnoses.unlogged_metric,
+    validation_diagnoses.exploding,
+    validation_diagnoses.overfitting,
+    validation_diagnoses.gap,
+    validation_diagnoses.plateau,
+    speed_diagnoses.waits_for_data,
+    speed_diagnoses.grows_slower,
+    speed_diagnoses.validates_long,
+)
+SEVERITIES = ("error", "warning", "info")
+
+
+def diagnose(state: State) -> list[Diagnosis]:
+    """What the rules find, the worst first."""
+    found = [diagnosis for rule in RULES if (diagnosis := rule(state)) is not None]
+    return sorted(found, key=lambda each: SEVERITIES.index(each.severity))

@@ -1,0 +1,1 @@
+"""Pages: reports, monitors and checked labels."""

@@ -1,0 +1,244 @@
+"""The best, the median and the worst of a test, drawn: left the truth, right the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from equikpt.core.files import is_within
+from equikpt.core.image import read_picture
+from equikpt.metainfo.p1p2 import MARKS
+from equikpt.report.breakdown import Instance, by_instance
+from equikpt.report.evaluation import Evaluation, Sample
+from equikpt.report.html.document import jpeg_uri
+from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
+from equikpt.visualization.ruler import draw_film
+
+SIDE_PX = 240
+CONTEXT = 1.2
+"""A cell shows the box enlarged by this factor."""
+GROUND = 56
+"""Gray around a picture."""
+MOST_PICTURE_BYTES = 3_500_000
+"""Of all pictures, as text in the page, which then stays below 5 MB."""
+WORST, OTHERS = 9, 6
+"""Pictures of the worst, and each of the median and the best."""
+LEAST_SHARE = 0.5
+"""Of the points of the most labelled animal: with fewer, one point alone would make it best."""
+GROUPS = ("worst", "median", "best", "sample")
+"""In the order in which they matter."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn picture.
+
+    Args:
+        group: One of ``GROUPS``.
+        name: File name.
+        told: What was found in it, in a few words.
+        uri: The drawing as the ``src`` of an HTML image.
+    """
+
+    group: str
+    name: str
+    told: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to draw."""
+
+    path: str
+    told: str
+    draw: Callable[[], np.ndarray]
+
+
+def draw_pictures(
+    evaluation: Evaluation, most_bytes: int = MOST_PICTURE_BYTES
+) -> tuple[list[Picture], int]:
+    """Draw by group; first the foremost of each group, then the second, until the bytes are spent.
+
+    Returns:
+        The pictures, group by group, and how many cannot be read or lie outside of the images'
+        folder, such as a private one that foreign labels name.
+    """
+    groups = _grouped(evaluation)
+    turns = zip_longest(*([(group, task) for task in tasks] for group, tasks in groups.items()))
+    in_turns = [each for turn in turns for each in turn if each is not None]
+    pictures, used, unread = [], 0, 0
+    for group, task in tqdm(in_turns, desc="drawing", unit="img", delay=5, disable=None):
+        try:
+            if not is_within(task.path, evaluation.images):
+                raise ValueError(f"expected images within {evaluation.images}, got {task.path}")
+            uri = jpeg_uri(task.draw())
+        except (OSError, ValueError, cv2.error):  # moved away or damaged since the test
+            unread += 1
+            continue
+        if used + len(uri) > most_bytes:
+            break
+        used += len(uri)
+        pictures.append(Picture(group, Path(task.path).name, task.told, uri))
+    return sorted(pictures, key=lambda picture: GROUPS.index(picture.group)), unread
+
+
+def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:
+    """Worst, median and best where single pictures are ranked, else some of all."""
+    ranked = _ranked(evaluation)
+    if ranked is None:
+        samples = evaluation.samples
+        chosen = np.linspace(0, len(samples) - 1, min(WORST, len(samples))).round().astype(int)
+        return {"sample": [_any_task(samples[index], evaluation.meta) for index in chosen]}
+    count = len(ranked)
+    worst = min(WORST, -(-count // 3))
+    rest = count - worst
+    best = min(OTHERS, -(-rest // 2))
+    middle = min(OTHERS, rest - best)
+    start = min(max(best, (count - middle) // 2), rest - middle)
+    return {
+        "worst": ranked[::-1][:worst],
+        "median": ranked[start : start + middle],
+        "best": ranked[:best],
+    }
+
+
+def _ranked(evaluation: Evaluation) -> list[Task] | None:
+    """All pictures, best first; None where no error belongs to a single one."""
+    if evaluation.parts is not None:
+        found = by_instance(evaluation.poses(), evaluation.meta["flip_indices"])
+        least = LEAST_SHARE * max((each.points for each in found), default=0)
+        return [_pose_task(each, evaluation) for each in found if each.points >= least]
+    tables = evaluation.tables
+    if "LandmarkError" in tables:
+        return _film_tasks(tables["LandmarkError"])
+    if "PointingMetric" in tables and len(tables["PointingMetric"]) == len(evaluation.samples):
+        return _pointing_tasks(tables["PointingMetric"], evaluation)
+    return None
+
+
+def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
+    sample, meta = evaluation.samples[found.index], evaluation.meta
+    told = f"error {100 * found.error:.1f} %, {found.right} of {found.points} points right"
+    if found.exchanged:
+        told += f", {found.exchanged} left-right exchanged"
+    labelled = np.any(evaluation.poses().visibility > 0, axis=0)
+    return Task(sample.picture, told, lambda: _draw_pose_pair(sample, meta, labelled))
+
+
+def _film_tasks(table: pd.DataFrame) -> list[Task]:
+    largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
+    return [
+        _film_task(row) for _, row in table.loc[largest.sort_values(kind="stable").index].iterrows()
+    ]
+
+
+def _film_task(row: pd.Series) -> Task:
+    told = (
+        f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
+        f"scale off by {row['scale_error_percent']:.1f} %"
+    )
+    return Task(str(row["path"]), told, lambda: draw_film(row))
+
+
+def _pointing_tasks(table: pd.DataFrame, evaluation: Evaluation) -> list[Task]:
+    """By F1 of the picture; of equal ones those with more things are the harder."""
+    f1 = 2 * table["matched"] / (table["true"] + table["predicted"]).clip(lower=1)
+    order = pd.DataFrame(dict(f1=-f1, true=table["true"])).sort_values(
+        ["f1", "true"], kind="stable"
+    )
+    tasks = []
+    for index in order.index:
+        row = table.loc[index]
+        told = f"things {row['true']}, points {row['predicted']}, matched {row['matched']}"
+        task = _any_task(evaluation.samples[index], evaluation.meta)
+        tasks.append(Task(task.path, told, task.draw))
+    return tasks
+
+
+def _any_task(sample: Sample, meta: dict) -> Task:
+    told = f"{len(sample.truth)} labelled, {len(sample.predicted)} found"
+    return Task(sample.picture, told, lambda: _draw_picture_pair(sample, meta))
+
+
+def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndarray:
+    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3) around one animal, lines from the truth to the prediction.
+
+    Args:
+        sample: One instance.
+        meta: As :attr:`Evaluation.meta`.
+        labelled: (K,) bool, whether the set has the keypoint at all; others are put anywhere.
+    """
+    truth, predicted = np.asarray(sample.truth[0]), np.asarray(sample.predicted[0])
+    left, top, width, height = sample.boxes[0]
+    middle = np.array([left + width / 2, top + height / 2])
+    cell, scale, shift = _square(read_picture(sample.picture), middle, CONTEXT * max(width, height))
+    true_places, places = truth[:, :2] * scale + shift, predicted * scale + shift
+    with_truth = draw_pose(cell, true_places, meta, truth[:, 2])
+    for start, end in zip(true_places[truth[:, 2] > 0], places[truth[:, 2] > 0], strict=True):
+        _line(cell, start, end)
+    seen = np.where(labelled, 2, 0)
+    with_prediction = draw_pose(cell, places, meta, seen, np.asarray(sample.scores[0]))
+    return np.hstack([with_truth, with_prediction])
+
+
+def _draw_picture_pair(sample: Sample, meta: dict) -> np.ndarray:
+    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole picture with all that is labelled and found."""
+    image = read_picture(sample.picture)
+    size = np.array([image.shape[1], image.shape[0]])
+    cell, scale, shift = _square(image, size / 2, size.max())
+    with_truth = cell
+    for truth in map(np.asarray, sample.truth):
+        with_truth = draw_instance(with_truth, truth[:, :2] * scale + shift, meta, truth[:, 2])
+    found = [np.asarray(points) * scale + shift for points in sample.predicted]
+    if sample.kinds:
+        return np.hstack([with_truth, _draw_single(cell, found, sample.kinds, meta)])
+    drawn = cell
+    for points, scores in zip(found, sample.scores, strict=True):
+        told = np.asarray(scores) if has_names(meta) else None
+        drawn = draw_instance(drawn, points, meta, scores=told)
+    return np.hstack([with_truth, drawn])
+
+
+def _draw_single(
+    cell: np.ndarray, found: Iterable[np.ndarray], kinds: Sequence[int], meta: dict
+) -> np.ndarray:
+    """Points that belong to nobody, each (1, 2), in the colours of their keypoints."""
+    count = meta["num_keypoints"]
+    drawn = cell
+    for point, kind in zip(found, kinds, strict=True):
+        points, visibility = np.zeros((count, 2)), np.zeros(count, int)
+        points[kind], visibility[kind] = point[0], 2
+        drawn = draw_pose(drawn, points, meta, visibility)
+    return drawn
+
+
+def _square(
+    image: np.ndarray, middle: np.ndarray, side: float
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """The square around ``middle`` in ``SIDE_PX`` px, gray outside of the picture.
+
+    Returns:
+        The square, and with which scale and shift (2,) places in px of the picture go into it.
+    """
+    scale = SIDE_PX / side
+    if scale < 1:  # area by area: a warp would leave out pixels
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    shift = SIDE_PX / 2 - scale * middle
+    factor = max(scale, 1.0)
+    matrix = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
+    cell = cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), borderValue=(GROUND,) * 3)
+    return cell, scale, shift
+
+
+def _line(cell: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
+    a, b = (tuple(int(v) for v in np.round(place)) for place in (start, end))
+    cv2.line(cell, a, b, ERROR_BGR, 1, cv2.LINE_AA)

@@ -1,0 +1,91 @@
+"""Small pictures of what was found: the pose drawn, the box, and the points that are meant."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from equikpt.core.image import reader_of
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.label_set import LabelSet
+from equikpt.report.html.document import jpeg_uri
+from equikpt.visualization.pose import draw_pose, zoom_in
+
+SIDE_PX = 256
+MARK_RADIUS_PX = 8
+MARK_BGR = (60, 60, 255)
+BOX_BGR = (230, 230, 230)
+GROUND = 56
+"""Gray on which a pose is drawn whose picture is not at hand."""
+SURROUNDINGS_SHARE = 0.08
+"""Of the picture's longer side, how much is shown at least around the middle of an annotation."""
+
+
+class Thumbnails:
+    """Draws faults of a set of labels."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._labels = labels
+        self._read = reader_of(labels.scheme.name)
+        self._drawing = labels.scheme.drawing()
+        self._files = {file.name: file for file in labels.files}
+        self._index = {
+            (labels.files[file].name, row["id"]): index
+            for index, (file, row) in enumerate(zip(labels.file, labels.rows, strict=True))
+        }
+
+    def data_uri(self, fault: Fault) -> str:
+        """The thumbnail as the ``src`` of an HTML image, empty where there is nothing to show."""
+        cell = self.cell(fault)
+        return "" if cell is None else jpeg_uri(cell)
+
+    def cell(self, fault: Fault) -> np.ndarray | None:
+        """(``SIDE_PX``, ``SIDE_PX``, 3) uint8, BGR, or None without annotation and picture."""
+        picture = self._picture(fault)
+        index = self._index.get((fault.file, fault.annotation_id))
+        if index is not None:
+            return self._annotation(index, picture, fault)
+        if picture is None:
+            return None
+        corners = np.array([(0, 0), (picture.shape[1], picture.shape[0])], float)
+        half_px = max(picture.shape[:2]) / 2
+        # zoom_in leaves room around what it shows, which a whole picture does not need
+        inner = corners.mean(axis=0) + (corners - corners.mean(axis=0)) / 2
+        return zoom_in(picture, inner, SIDE_PX, half_px)[0]
+
+    def _picture(self, fault: Fault) -> np.ndarray | None:
+        """(H, W, 3) uint8, BGR."""
+        file = self._files.get(fault.file)
+        if file is None or file.img_dir is None or not fault.image:
+            return None
+        if not file.holds(fault.image):
+            return None
+        try:
+            return self._read(file.picture(fault.image))
+        except OSError:  # missing or damaged
+            return None
+
+    def _annotation(self, index: int, picture: np.ndarray | None, fault: Fault) -> np.ndarray:
+        labels = self._labels
+        labelled = labels.labelled[index]
+        xy, box = labels.xy[index], labels.boxes[index]
+        places = [xy[labelled]]
+        if np.isfinite(box).all():
+            places.append(np.array([box[:2], box[:2] + box[2:]]))
+        shown = np.concatenate(places)
+        half_px = max(1.0, SURROUNDINGS_SHARE * labels.sizes[index].max())
+        image = np.full((1, 1, 3), GROUND, np.uint8) if picture is None else picture
+        cell, placed = zoom_in(image, shown, SIDE_PX, half_px)
+        if picture is None:
+            cell[:] = GROUND
+        points = np.zeros_like(xy)
+        points[labelled] = placed[: labelled.sum()]
+        if len(placed) > labelled.sum():
+            low, high = np.round(placed[-2:]).astype(int).tolist()
+            cv2.rectangle(cell, low, high, BOX_BGR, 1, cv2.LINE_AA)
+        cell = draw_pose(cell, points, self._drawing, labels.visibility[index])
+        for point in fault.points:
+            if labelled[point]:
+                centre = np.round(points[point]).astype(int).tolist()
+                cv2.circle(cell, centre, MARK_RADIUS_PX, MARK_BGR, 2, cv2.LINE_AA)
+        return cell

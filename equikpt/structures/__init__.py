@@ -1,0 +1,1 @@
+"""What passes between rooms: instances, heatmaps, ground truth, boxes."""

@@ -1,0 +1,142 @@
+"""One sample drawn twice, side by side: with its truth and with its prediction.
+
+A sample of one instance shows its box and some surroundings; where all points lie close together,
+as two marks on a film do, it shows those. A sample of a whole picture shows all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mmpose.structures import PoseDataSample
+
+from equikpt.core.image import reader_of
+from equikpt.visualization.pose import draw_instance, has_names
+
+CELL_PX = 240
+"""Longer side of each of the two pictures."""
+CONTEXT = 1.25
+"""A cell shows the box enlarged by this factor."""
+CLOSE = 0.25
+"""Points that lie within this fraction of the box are shown close up."""
+CLOSEST = 0.2
+"""A cell shows at least this fraction of the box."""
+
+
+class Pose(NamedTuple):
+    """What is drawn of one instance."""
+
+    points: np.ndarray
+    """(K, 2) x and y in px of the picture."""
+    visibility: np.ndarray
+    """(K,) as COCO's; points with 0 are not drawn."""
+    scores: np.ndarray | None
+    """(K,) of a prediction."""
+
+
+def draw_pair(
+    sample: PoseDataSample, metainfo: dict, labelled: np.ndarray | None, threshold: float
+) -> np.ndarray:
+    """Truth and prediction of a sample.
+
+    Args:
+        sample: With ``pred_instances``; its ``img_path`` is read.
+        metainfo: MMPose's parsed metainfo.
+        labelled: (K,) bool; keypoints that are not are left out of the prediction. None draws all.
+        threshold: Points with a score below it are drawn hollow. Of several instances in a whole
+            picture, those with a mean score below it are left out.
+
+    Returns:
+        (H, 2 · W, 3) uint8, BGR, H and W at most ``CELL_PX``.
+    """
+    image = reader_of(metainfo["dataset_name"])(sample.img_path)
+    truth = [Pose(pose[:, :2], pose[:, 2], None) for pose in true_poses(sample, metainfo)]
+    predicted = _predicted_poses(sample, metainfo, labelled, threshold)
+    area = _area(sample, image.shape[:2], [*truth, *predicted], has_names(metainfo))
+    cell, origin, scale = _cut(image, area)
+    halves = []
+    for poses in (truth, predicted):
+        half = cell
+        for points, visibility, scores in poses:
+            moved = (points - origin + 0.5) * scale - 0.5  # px are counted from their middle
+            half = draw_instance(half, moved, metainfo, visibility, scores, threshold)
+        halves.append(half)
+    return np.hstack(halves)
+
+
+def true_poses(sample: PoseDataSample, metainfo: dict) -> list[np.ndarray]:
+    """(K, 3) x and y in px of the picture and COCO's visibility, of each annotated instance.
+
+    There is none where boxes come from a detector, or with the keypoints of another scheme.
+    """
+    annotations = sample.get("raw_ann_info") or []
+    if isinstance(annotations, dict):
+        annotations = [annotations]
+    poses = [np.asarray(each["keypoints"], float).reshape(-1, 3) for each in annotations]
+    if not has_names(metainfo):
+        return poses
+    return [pose for pose in poses if len(pose) == metainfo["num_keypoints"]]
+
+
+def _predicted_poses(
+    sample: PoseDataSample, metainfo: dict, labelled: np.ndarray | None, threshold: float
+) -> list[Pose]:
+    found = sample.pred_instances
+    points = np.asarray(found.keypoints, float)
+    scores = np.asarray(found.keypoint_scores, float)
+    visibility = np.full(scores.shape, 2)
+    if "labels" in found and points.shape[1] == 1:  # single points, each of one type
+        row, column = np.arange(len(points)), np.asarray(found.labels, int)
+        alone = points[:, 0], scores[:, 0]
+        points = np.zeros((len(points), metainfo["num_keypoints"], 2))
+        scores, visibility = np.zeros(points.shape[:2]), np.zeros(points.shape[:2], int)
+        points[row, column], scores[row, column] = alone
+        visibility[row, column] = 2
+    if _is_whole(sample):
+        drawn = visibility > 0
+        mean = (scores * drawn).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+        points, scores, visibility = (
+            part[mean >= threshold] for part in (points, scores, visibility)
+        )
+    if labelled is not None:
+        visibility = np.where(labelled, visibility, 0)
+    return [Pose(*each) for each in zip(points, visibility, scores, strict=True)]
+
+
+def _is_whole(sample: PoseDataSample) -> bool:
+    """Whether the sample is a picture with any number of instances, and not one instance."""
+    return isinstance(sample.get("raw_ann_info"), list) or "bboxes" not in sample.gt_instances
+
+
+def _area(
+    sample: PoseDataSample, size: tuple[int, int], poses: Sequence[Pose], named: bool
+) -> np.ndarray:
+    """(2, 2): the upper left and the lower right corner of what is shown of a picture (H, W)."""
+    if _is_whole(sample):
+        return np.array([[0.0, 0.0], [size[1], size[0]]])
+    corners = np.asarray(sample.gt_instances.bboxes[0], float).reshape(2, 2)
+    middle, side = corners.mean(axis=0), float(np.ptp(corners, axis=0).max())
+    half = side * CONTEXT / 2
+    drawn = np.concatenate([pose.points[pose.visibility > 0] for pose in poses] or [corners])
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if named and len(drawn):
+        extent = float(np.ptp(drawn, axis=0).max())
+        if extent < CLOSE * side:
+            middle = (drawn.min(axis=0) + drawn.max(axis=0)) / 2
+            half = max(0.75 * extent, CLOSEST * side / 2)
+    return np.stack([middle - half, middle + half])
+
+
+def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """What of ``area`` lies in the picture, scaled to a cell, its origin and the scale."""
+    limit = np.array([image.shape[1], image.shape[0]])
+    origin = np.clip(np.round(area[0]), 0, np.maximum(limit - 2, 0)).astype(int)
+    end = np.clip(np.round(area[1]), np.minimum(origin + 2, limit), limit).astype(int)
+    part = image[origin[1] : end[1], origin[0] : end[0]]
+    scale = CELL_PX / max(part.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in part.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(part, (width, height), interpolation=how), origin, scale

@@ -1,0 +1,72 @@
+"""The films on which ruler marks were missed by most, to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from equikpt.core.files import write_bytes
+from equikpt.core.radiograph import read_film
+from equikpt.metainfo.p1p2 import MARKS
+from equikpt.visualization.pose import (
+    ERROR_BGR,
+    PREDICTION_BGR,
+    TARGET_BGR,
+    contact_sheet,
+    zoom_in,
+)
+
+CELL_PX = 420
+
+
+def worst_films(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
+    """The rows of :class:`LandmarkError`'s table with the largest error of a mark, worst first."""
+    largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
+    return table.loc[largest.sort_values(ascending=False, kind="stable").index[:count]]
+
+
+def write_worst_sheet(table: pd.DataFrame, picture: Path, count: int = 12) -> None:
+    """Write the sheet of the worst films; a file that exists is replaced."""
+    encoded = cv2.imencode(picture.suffix, worst_sheet(table, count))[1]
+    write_bytes(picture, encoded.tobytes())
+
+
+def draw_film(row: pd.Series) -> np.ndarray:
+    """The surroundings of one film's marks: truth green, prediction red, their distance yellow.
+
+    Args:
+        row: Of :class:`LandmarkError`'s table; its ``path`` is read.
+
+    Returns:
+        (420, 420, 3) uint8, BGR.
+
+    Raises:
+        OSError: The film cannot be read any more.
+    """
+    truth = np.array([[row[f"{mark}_true_x"], row[f"{mark}_true_y"]] for mark in MARKS])
+    predicted = np.array([[row[f"{mark}_x"], row[f"{mark}_y"]] for mark in MARKS])
+    distance = float(row["true_distance_px"])
+    cell, places = zoom_in(
+        read_film(row["path"]), np.concatenate([truth, predicted]), CELL_PX, 0.9 * distance
+    )
+    for mark, true_place, place in zip(MARKS, places[:2], places[2:], strict=True):
+        start, end = (tuple(int(v) for v in np.round(p)) for p in (true_place, place))
+        cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
+        cv2.drawMarker(cell, start, TARGET_BGR, cv2.MARKER_CROSS, 18, 1, cv2.LINE_AA)
+        cv2.drawMarker(cell, end, PREDICTION_BGR, cv2.MARKER_TILTED_CROSS, 14, 1, cv2.LINE_AA)
+        text = f"{mark} err={row[f'{mark}_error_px']:.2f}px"
+        beside = (start[0] + 14, start[1] + 4)
+        cv2.putText(cell, text, beside, cv2.FONT_HERSHEY_SIMPLEX, 0.42, ERROR_BGR, 1, cv2.LINE_AA)
+    return cell
+
+
+def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
+    """:func:`draw_film` of :func:`worst_films`, laid out in rows of four."""
+    rows = [row for _, row in worst_films(table, count).iterrows()]
+    captions = [f"{row['film']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows]
+    bar = tqdm(rows, desc="drawing", unit="film", delay=5, disable=None)
+    return contact_sheet([draw_film(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

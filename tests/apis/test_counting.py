@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+
+from equikpt.apis.counting import count, drawn_paths, format_count, load
+
+
+class Predictor:
+    """Points at the corners of what is white; says done unless there are more than two."""
+
+    model = SimpleNamespace(head=SimpleNamespace(done_threshold=0.5))
+
+    def __call__(self, picture: np.ndarray, boxes: list) -> list[InstanceData]:
+        height, width = picture.shape[:2]
+        assert [list(box) for box in boxes] == [[0, 0, width - 1, height - 1]]
+        rows, columns = np.nonzero(picture[..., 0] > 200)
+        points = np.column_stack([columns, rows]).astype(float)
+        done = [0.1] * len(points) + [0.9 if len(points) <= 2 else 0.2]
+        return [
+            InstanceData(
+                keypoints=points[None],
+                keypoint_scores=np.full((1, len(points)), 0.75),
+                done_probability=np.array([done]),
+                number_interval=np.array([[len(points), len(points) + 3]]),
+            )
+        ]
+
+
+@pytest.fixture
+def pictures(tmp_path) -> list[str]:
+    """One with two white px, one with none, one with three; one file that is no picture."""
+    paths = []
+    for name, places in (
+        ("two", [(3, 4), (7, 9)]),
+        ("none", []),
+        ("three", [(1, 1), (2, 2), (3, 3)]),
+    ):
+        picture = np.zeros((40, 30, 3), np.uint8)
+        for x, y in places:
+            picture[y, x] = 255
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), picture)
+        paths.append(str(path))
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    return [*paths, str(broken), str(tmp_path / "absent.png")]
+
+
+def test_counts_are_the_points_of_each_picture(pictures):
+    two, none, three, broken, absent = count(pictures, Predictor())
+    assert (two.count, two.points, two.scores) == (2, [[3, 4], [7, 9]], [0.75, 0.75])
+    assert (none.count, none.points, none.complete) == (0, [], True)
+    assert (two.interval, none.interval, broken.interval) == ([2, 5], [0, 3], None)
+    assert two.complete
+    assert not three.complete
+    assert broken.count is None
+    assert "it is none of JPEG" in broken.problem
+    assert absent.count is None
+    assert "found no such file" in absent.problem
+
+
+def test_one_line_each(pictures):
+    lines = [format_count(found) for found in count(pictures, Predictor())]
+    assert lines[0].endswith("two.png: 2 (2 to 5)")
+    assert lines[2].endswith("three.png: 3 or more: stopped at the most points of the config")
+    assert "broken.png: not counted, expected an image" in lines[3]
+
+
+def test_pictures_are_written_with_their_points(pictures, tmp_path):
+    out = tmp_path / "out"
+    list(count(pictures[:2], Predictor(), out))
+    drawn = [cv2.imread(str(path)) for path in drawn_paths(pictures[:2], out)]
+    assert [picture.shape for picture in drawn] == [(40, 30, 3)] * 2
+    assert (drawn[0] != drawn[1]).any()
+    assert cv2.imread(pictures[0]).max() == 255  # the picture itself is as it was
+
+
+def test_pictures_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="several that would be a_points.jpg"):
+        drawn_paths(["one/a.png", "two/a.jpg"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        dict(type="HeatmapHead"),
+        dict(type="SequentialAttentionHead", mode="keypoints", max_points=3),
+    ],
+)
+def test_a_head_that_does_not_count_is_refused(head):
+    cfg = Config(dict(model=dict(head=head)), filename=None)
+    with pytest.raises(ValueError, match="whose head points at any number of things"):
+        load(cfg, "weights.pth")

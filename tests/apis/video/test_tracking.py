@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from equikpt.apis import Instance
+from equikpt.apis.video.tracking import Tracker, TrackOptions, pose_similarity, similarities
+from equikpt.structures.bbox import best_pairs, box_overlap
+
+SIGMAS = np.full(5, 0.05)
+SHAPE = np.array([[-40, -30], [40, -30], [0, 0], [-30, 30], [30, 30]], float)
+BOX = np.array([-50, -40, 50, 40], float)
+
+
+def animal(x: float, y: float, facing: int = 1, sure: bool = True) -> Instance:
+    """Around (x, y); ``facing`` −1 is its mirror image, without keypoints if not ``sure``."""
+    keypoints = SHAPE * (facing, 1) + (x, y)
+    scores = np.full(5, 0.9 if sure else 0.1)
+    return Instance(keypoints, scores, BOX + np.tile([x, y], 2))
+
+
+def tracks_of(
+    frames: list[list[Instance]], seed: int = 0, times_s=None, **options
+) -> list[list[int | None]]:
+    """Numbers that a tracker gives in each frame, whose animals it sees in any order."""
+    times_s = np.arange(len(frames)) / 25 if times_s is None else times_s
+    tracker, rng = Tracker(SIGMAS, TrackOptions(**options)), np.random.default_rng(seed)
+    numbers = []
+    for number, frame in enumerate(frames):
+        order = rng.permutation(len(frame))
+        tracked = tracker([frame[index] for index in order], times_s[number])
+        numbers.append([tracked[place].track for place in np.argsort(order)])
+    return numbers
+
+
+@pytest.mark.parametrize("sure", [True, False], ids=["keypoints", "boxes"])
+@pytest.mark.parametrize("seed", range(5))
+def test_animals_that_cross_keep_their_numbers(sure, seed):
+    """They pass through each other at 12 px a frame, where position alone would exchange them."""
+    noise = np.random.default_rng(seed).normal(0, 1, (60, 2, 2))
+    frames = [
+        [
+            animal(100 + 12 * t + noise[t, 0, 0], 100 + noise[t, 0, 1], 1, sure),
+            animal(820 - 12 * t + noise[t, 1, 0], 104 + noise[t, 1, 1], 1, sure),
+        ]
+        for t in range(60)
+    ]
+    numbers = tracks_of(frames, seed)
+    assert len({tuple(each) for each in numbers}) == 1
+    assert sorted(numbers[0]) == [1, 2]
+
+
+def test_an_animal_that_is_missed_keeps_its_number():
+    frames = [[animal(100 + 8 * t, 100), animal(500, 100)] for t in range(40)]
+    for t in range(15, 22):
+        frames[t].pop(0)
+    numbers = tracks_of(frames)
+    assert [each[-1] for each in numbers] == [numbers[0][1]] * 40
+    assert {each[0] for each in numbers if len(each) == 2} == {numbers[0][0]}
+    gone = tracks_of(frames, most_missed=3)
+    assert gone[30][0] == 3
+
+
+def test_motion_is_measured_in_time():
+    """Two animals cross while no frame was taken: at their speed they have passed each other."""
+    times_s = np.array([0, 0.04, 0.08, 0.12, 0.16, 0.56])
+    frames = [[animal(100 + 500 * t, 100), animal(380 - 500 * t, 100)] for t in times_s]
+    assert tracks_of(frames, times_s=times_s) == [[1, 2]] * 6
+    assert tracks_of(frames)[-1] != [1, 2]
+
+
+def test_a_new_animal_gets_a_new_number():
+    frames = [[animal(100, 100)], [animal(100, 100), animal(600, 300)], [animal(600, 300)]]
+    assert tracks_of(frames) == [[1], [1, 2], [2]]
+    assert tracks_of([[], [animal(0, 0)], []]) == [[], [1], []]
+
+
+def test_the_instances_stay_what_they_are():
+    tracker, one = Tracker(SIGMAS), animal(100, 100)
+    (tracked,) = tracker([one], 0.0)
+    assert tracked.keypoints is one.keypoints
+    assert one.track is None
+
+
+def test_similarity_is_coco_s():
+    """exp(−d² / (2 · area · (2σ)²)) with 0.53 of the box as the area; 1 for equal poses."""
+    area = 0.53 * 100 * 80
+    alike = [pose_similarity(animal(0, 0), animal(x, y), SIGMAS, 0.3) for x, y in ((0, 0), (3, 4))]
+    np.testing.assert_allclose(alike, [1, np.exp(-25 / (2 * area * 0.1**2))])
+
+
+def test_poses_and_boxes_count_alike():
+    """Mirror images in one box: the keypoints alone tell them apart."""
+    (row,) = similarities([animal(0, 0)], [animal(0, 0), animal(0, 0, facing=-1)], SIGMAS, 0.3)
+    assert row[0] == pytest.approx(1)
+    assert 0.5 <= row[1] < 0.8
+
+
+def test_uncertain_poses_are_compared_by_their_boxes():
+    alike = similarities([animal(0, 0, sure=False)], [animal(50, 0)], SIGMAS, 0.3)
+    np.testing.assert_allclose(alike, [[1 / 3]])
+
+
+@pytest.mark.parametrize(
+    ("other", "overlap"),
+    [([0, 0, 10, 10], 1), ([5, 0, 15, 10], 1 / 3), ([10, 0, 20, 10], 0), ([30, 30, 40, 40], 0)],
+    ids=["equal", "half", "touching", "apart"],
+)
+def test_overlap_of_boxes(other, overlap):
+    box = np.array([0, 0, 10, 10])
+    assert box_overlap(box, np.array(other)) == pytest.approx(overlap)
+    assert box_overlap(np.array(other), box) == pytest.approx(overlap)
+    assert box_overlap(np.zeros(4), np.zeros(4)) == 0
+
+
+def test_pairs_have_the_largest_sum_and_none_is_too_low():
+    """The first row would like the first column best, but together the others are better."""
+    assert best_pairs(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.05) == [(0, 1), (1, 0)]
+    assert best_pairs(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.75) == [(0, 0)]
+    assert best_pairs(np.zeros((0, 3)), 0.5) == []
+
+
+def test_options_out_of_range_are_refused():
+    for options in (dict(least_similarity=0.0), dict(most_missed=-1)):
+        with pytest.raises(ValueError, match="least_similarity above 0"):
+            TrackOptions(**options)

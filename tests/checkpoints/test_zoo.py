@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shlex
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from mmengine.config import Config, DictAction
+
+from equikpt.checkpoints.zoo import (
+    CHECKPOINTS,
+    FOLDER,
+    Checkpoint,
+    fetch,
+    find,
+    format_list,
+    select,
+    state,
+    sum_file,
+    usage,
+)
+from equikpt.metainfo.correspondence import KEYPOINT_NAMES
+from tests.scripted_server import serving
+
+REPO = Path(__file__).resolve().parents[2]
+ROWS = pytest.mark.parametrize("row", CHECKPOINTS, ids=lambda row: row.name)
+WITH_HEAD = [row for row in CHECKPOINTS if row.keypoints]
+BACKBONES = [row for row in CHECKPOINTS if not row.keypoints]
+
+
+def package(name: str) -> Path:
+    return Path(find_spec(name).origin).parent
+
+
+@pytest.fixture(scope="module")
+def published() -> str:
+    """What MMPose's model index and configs and MMEngine's model lists say."""
+    files = [
+        *package("mmengine").glob("hub/*.json"),
+        *(
+            path
+            for suffix in ("py", "yml")
+            for path in package("mmpose").rglob(f".mim/**/*.{suffix}")
+        ),
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    # configs write an address as two strings, one below the other
+    return re.sub(r"""['"][^\S\n]*\n\s*['"]""", "", text)
+
+
+@pytest.fixture
+def row() -> Checkpoint:
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    url = f"http://127.0.0.1/net-{digest[:8]}_20260101.pth"
+    return Checkpoint("net", url, "ap10k", "a network", "no data")
+
+
+# --- the table ---
+
+
+@ROWS
+def test_the_address_is_the_published_one(row, published):
+    # MMEngine's fork has its own host for the model lists, the path is the same
+    addresses = set(re.findall(r"https://[^\s'\"()]+\.pth", published))
+    assert row.url in addresses or urlsplit(row.url).path in {
+        urlsplit(address).path for address in addresses
+    }
+    assert urlsplit(row.url).netloc == "download.openmmlab.com"
+
+
+@ROWS
+def test_keypoints_are_known(row):
+    assert row.keypoints in {*KEYPOINT_NAMES, "coco", ""}
+
+
+@ROWS
+def test_sums(row):
+    assert re.fullmatch("[0-9a-f]{8}", row.name_digits)
+    assert f"-{row.name_digits}" in row.file_name
+    assert re.fullmatch("(?:[0-9a-f]{64})?", row.sha256)
+    if row.sha256:  # two sources for one thing: they agree or the row says that the name is wrong
+        assert row.sha256.startswith(row.name_digits) == row.name_tells
+    assert row.sha256_prefix or not row.name_tells
+
+
+def test_exchanged_files_are_not_checked_against_their_names():
+    exchanged = {row.name for row in CHECKPOINTS if not row.name_tells}
+    assert exchanged == {row.name for row in CHECKPOINTS if "/rtmposev1/" in row.url}
+    assert find("rtmpose_m_ap10k").sha256_prefix.startswith("896e3665")
+    assert find("cspnext_m_coco_aic").sha256_prefix == ""
+
+
+def test_names_and_files_are_unique():
+    assert len({row.name for row in CHECKPOINTS}) == len(CHECKPOINTS)
+    assert len({row.file_name for row in CHECKPOINTS}) == len(CHECKPOINTS)
+
+
+def test_the_weights_that_configs_name_are_in_the_table():
+    named = re.compile(r"download_checkpoints\.py (\w+)")
+    texts = (path.read_text(encoding="utf-8") for path in (REPO / "configs").rglob("*.py"))
+    names = {name for text in texts for name in named.findall(text)}
+    assert len(names) >= 3
+    assert names <= {row.name for row in CHECKPOINTS}
+
+
+def test_the_default_folder_is_ignored_by_git():
+    assert f"{FOLDER.parts[0]}/" in (REPO / ".gitignore").read_text().splitlines()
+
+
+def test_a_name_without_digits_is_an_error(row):
+    with pytest.raises(ValueError, match=r"expected NAME-8DIGITS\[_DATE\].pth, got 'net.pth'"):
+        _ = replace(row, url="http://host/net.pth").name_digits
+
+
+# --- choosing ---
+
+
+def test_find():
+    assert find("hrnet_w32_ap10k").keypoints == "ap10k"
+    with pytest.raises(ValueError, match="got 'hrnet'; there are rtmpose_m_ap10k, hrnet_w32_ap10k"):
+        find("hrnet")
+
+
+def test_select():
+    names = ["litehrnet_30_coco", "rtmpose_m_ap10k", "litehrnet_30_coco"]
+    assert [row.name for row in select(names)] == ["litehrnet_30_coco", "rtmpose_m_ap10k"]
+    assert select(["all"]) == select(["rtmpose_m_ap10k", "all"]) == CHECKPOINTS
+    with pytest.raises(ValueError, match="or 'all', got none; --list shows"):
+        select([])
+    with pytest.raises(ValueError, match="got 'al'"):
+        select(["all", "al"])
+
+
+# --- what a folder has ---
+
+
+def test_states(row, tmp_path):
+    path = tmp_path / row.file_name
+    assert state(row, tmp_path) == "-"
+    path.with_name(f"{path.name}.part").write_bytes(bytes(1_234_000))
+    assert state(row, tmp_path) == "a part, 1.2 MB"
+    path.write_bytes(b"weights")
+    assert state(row, tmp_path) == "there, SHA-256 not accepted"
+    assert state(replace(row, name_tells=False), tmp_path) == "there, SHA-256 not accepted"
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert state(replace(row, sha256=digest), tmp_path) == "there, valid"
+    sum_file(path).write_text(f"{digest}  {path.name}\n")
+    assert state(row, tmp_path) == "there, valid"
+    path.write_bytes(b"Weights")
+    assert state(row, tmp_path) == "there, wrong SHA-256"
+    sum_file(path).write_text("")
+    with pytest.raises(ValueError, match="delete it to accept anew"):
+        state(row, tmp_path)
+
+
+def test_list(row, tmp_path):
+    (tmp_path / row.file_name).write_bytes(b"weights")
+    text = format_list(tmp_path, 300, [row, CHECKPOINTS[1]])
+    lines = [line for line in text.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    terms = f"{row.licence}; no data"
+    assert cells[0] == ["net", "a network", "ap10k", terms, "there, SHA-256 not accepted", "0.0 MB"]
+    assert cells[1][0] == "hrnet_w32_ap10k"
+    assert cells[1][4:] == ["-", "-"]
+    assert str(tmp_path) in text
+
+
+def test_list_keeps_to_the_width(tmp_path):
+    assert max(len(line) for line in format_list(Path("data"), 100).splitlines()) <= 100
+
+
+@pytest.mark.parametrize("content", [b"weights", b"Weights"], ids=["right", "wrong"])
+def test_fetch(content, row, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(content) as server:
+        here = replace(row, url=row.url.replace("http://127.0.0.1", server.origin))
+        if content == b"weights":
+            with pytest.raises(ValueError, match="--accept-sha256 9a129038"):
+                fetch(here, tmp_path)
+            assert not (tmp_path / row.file_name).exists()
+            asked = []
+            options = dict(accept=lambda *seen: asked.append(seen) or True)
+            assert fetch(here, tmp_path, **options) == (tmp_path / row.file_name, True)
+            assert fetch(here, tmp_path) == (tmp_path / row.file_name, False)
+            assert asked == [(row.file_name, hashlib.sha256(content).hexdigest())]
+            assert state(here, tmp_path) == "there, valid"
+            (tmp_path / row.file_name).write_bytes(b"Weights")
+            with pytest.raises(FileExistsError, match="SHA-256 that begins with 9a129038"):
+                fetch(here, tmp_path)
+        else:
+            with pytest.raises(ValueError, match=f"SHA-256 begins with {row.name_digits}"):
+                fetch(here, tmp_path)
+            assert fetch(here, tmp_path, check=False)[1]
+            assert state(here, tmp_path) == "there, wrong SHA-256"
+
+
+def test_a_file_from_elsewhere_is_accepted_once(row, tmp_path):
+    path = tmp_path / row.file_name
+    path.write_bytes(b"weights")
+    with pytest.raises(ValueError, match="expected somebody to accept"):
+        fetch(row, tmp_path, accept=lambda *_: False)
+    assert fetch(row, tmp_path, accept=lambda *_: True) == (path, False)
+    assert fetch(row, tmp_path) == (path, False)
+    assert path.read_bytes() == b"weights"
+
+
+# --- using it ---
+
+
+def options(line: str) -> dict:
+    """What tools/train.py makes of the printed options."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    return parser.parse_args(shlex.split(line)).cfg_options
+
+
+@pytest.mark.parametrize("row", WITH_HEAD, ids=lambda row: row.name)
+@pytest.mark.parametrize("name", ["weights/a.pth", "a(1).pth", "it's.pth"])
+def test_a_whole_model_is_loaded_from(row, name):
+    assert options(usage(row, Path(name))) == {"load_from": name}
+
+
+@pytest.mark.parametrize("row", BACKBONES, ids=lambda row: row.name)
+def test_a_backbone_initialises_the_backbone(row):
+    config = Config(dict(model=dict(backbone=dict(type="HRNet"))))
+    config.merge_from_dict(options(usage(row, Path("a.pth"))))
+    prefix = {"prefix": row.prefix} if row.prefix else {}
+    expected = {"type": "Pretrained", "checkpoint": "a.pth", **prefix}
+    assert config.model.backbone.init_cfg == expected
+    assert "load_from" not in config
+
+
+@pytest.mark.parametrize("name", ["my weights/a.pth", "a,b.pth"])
+@ROWS
+def test_a_path_that_options_would_change_goes_into_the_config(row, name):
+    start, line = usage(row, Path(name)).split(": ", 1)
+    assert start == "in the config"
+    config = Config.fromstring(line, ".py")
+    if row.keypoints:
+        assert config.load_from == name
+    else:
+        init = config.model.backbone.init_cfg
+        assert (init.type, init.checkpoint, init.get("prefix", "")) == (
+            "Pretrained",
+            name,
+            row.prefix,
+        )
+    # why: MMEngine's own reading of options changes or splits the path
+    assert options(f"--cfg-options {shlex.quote(f'load_from={name}')}") != {"load_from": name}
+
+
+@pytest.mark.parametrize("row", BACKBONES, ids=lambda row: row.name)
+def test_prefixes_are_those_of_mmposes_own_configs(row, published):
+    """Where a config of MMPose starts from the file, does it name a prefix?"""
+    short = {"hrnet_w18_imagenet": "open-mmlab://msra/hrnetv2_w18"}.get(row.name, row.file_name)
+    before = re.findall(rf"init_cfg=dict\(([^()]*?{re.escape(short)})", published)
+    assert before
+    prefixes = {match[1] for text in before if (match := re.search("prefix='(.*?)'", text))}
+    assert prefixes == ({row.prefix} if row.prefix else set())
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."], ids=["bare", "with prefix"])
+def test_the_weights_arrive_in_the_backbone(prefix, row, tmp_path):
+    """A file as published, through the printed options, into a backbone of MMPose."""
+    import torch
+    from mmpose.registry import MODELS
+
+    import equikpt.register  # noqa: F401  # readies the stack
+
+    small = dict(type="CSPNeXt", arch="P5", deepen_factor=0.1, widen_factor=0.1, out_indices=(4,))
+    source = MODELS.build({**small, "_scope_": "mmpose"})
+    weights = {f"{prefix}{name}": value + 1 for name, value in source.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "a.pth")
+
+    config = Config(dict(model=dict(backbone={**small, "_scope_": "mmpose"})))
+    line = usage(replace(row, keypoints="", prefix=prefix), tmp_path / "a.pth")
+    config.merge_from_dict(options(line))
+    backbone = MODELS.build(config.model.backbone)
+    backbone.init_weights()
+    for name, value in backbone.state_dict().items():
+        torch.testing.assert_close(value, source.state_dict()[name] + 1, rtol=0, atol=0)

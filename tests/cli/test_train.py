@@ -1,0 +1,82 @@
+"""What a training run looks at before it starts; whole runs are in integration/."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+import pytest
+
+from equikpt.cli.launch import load_config, set_data_root
+from equikpt.cli.train import TrainOptions, build_config, warn_of_labels
+
+
+@pytest.fixture
+def spoilt(sample_data, tmp_path):
+    """Sample data of which one box is far from its points, and one has no area."""
+    folder = tmp_path / "data"
+    shutil.copytree(sample_data, folder)
+    path = folder / "annotations/train.json"
+    coco = json.loads(path.read_text())
+    coco["annotations"][0]["bbox"] = [1, 1, 4, 4]
+    coco["annotations"][1]["area"] = 0
+    path.write_text(json.dumps(coco))
+    return folder
+
+
+@pytest.fixture
+def told(monkeypatch, caplog):
+    """``told()``: the warnings so far."""
+    logger = logging.getLogger("labels")
+    monkeypatch.setattr("equikpt.cli.train.MMLogger.get_current_instance", lambda: logger)
+    caplog.set_level(logging.WARNING, logger="labels")
+    return lambda: [record.message for record in caplog.records if record.name == "labels"]
+
+
+def config(folder, **dataset):
+    cfg = load_config("smoke/rtmpose_m_ap10k")
+    set_data_root(cfg, str(folder))
+    cfg.train_dataloader.dataset.update(dataset)
+    return cfg
+
+
+def test_mistakes_in_labels_are_named_before_training(spoilt, told):
+    warn_of_labels(config(spoilt), ("train", "val"))
+    (warning,) = told()
+    assert "train.json" in warning
+    assert "box away from its points" in warning
+    assert "area not above 0" in warning
+
+
+def test_areas_that_are_filled_in_are_no_mistake(spoilt, told):
+    warn_of_labels(config(spoilt, area_from_bbox=0.53), ("train",))
+    (warning,) = told()
+    assert "box away from its points" in warning
+    assert "area not above 0" not in warning
+
+
+def test_sound_labels_are_silent(sample_data, told):
+    warn_of_labels(config(sample_data), ("train", "val"))
+    assert told() == []
+
+
+@pytest.mark.parametrize("fixture", ["sample_films", "sample_points"])
+def test_other_formats_are_left_to_their_own_checks(request, told, fixture):
+    name = {"sample_films": "p1p2_timm_512", "sample_points": "sequential_fsc147_384"}[fixture]
+    cfg = load_config(name)
+    set_data_root(cfg, str(request.getfixturevalue(fixture)))
+    warn_of_labels(cfg, ("train", "val"))
+    assert told() == []
+
+
+@pytest.mark.parametrize(("verify", "warnings"), [(True, 1), (False, 0)])
+def test_it_is_off_by_one_option(spoilt, told, tmp_path, verify, warnings):
+    options = TrainOptions(
+        "smoke/rtmpose_m_ap10k",
+        work_dir=str(tmp_path / "work"),
+        data_root=str(spoilt),
+        verify=verify,
+    )
+    build_config(options)
+    assert len(told()) == warnings

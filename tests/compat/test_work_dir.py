@@ -1,0 +1,155 @@
+"""Which checkpoint a run goes on from, who may write to its folder, and what is swept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from equikpt.compat import work_dir
+from tests.conftest import REPO
+
+
+def save(folder: Path, *names: str) -> None:
+    """Whole checkpoints, in this order of time."""
+    for number, name in enumerate(names):
+        parts = {"state_dict": {"w": torch.arange(9.0)}, "meta": {}}
+        if work_dir.NUMBERED.fullmatch(name):
+            parts |= {"message_hub": {}, "optimizer": {}}
+        torch.save(parts, folder / name)
+        os.utime(folder / name, (1000 + number, 1000 + number))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.arange(9.0).numpy().tobytes()) + 6] ^= 1
+    path.write_bytes(content)
+
+
+def point(folder: Path, name: str, time_s: float = 2000) -> None:
+    (folder / "last_checkpoint").write_text(name)
+    os.utime(folder / "last_checkpoint", (time_s, time_s))
+
+
+def newest(folder: Path) -> str:
+    return work_dir.newest_whole(folder)[0].name
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b"")])
+def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path, damage):
+    save(tmp_path, "epoch_9.pth", "epoch_10.pth")
+    point(tmp_path, "/elsewhere/epoch_10.pth")
+    damage(tmp_path / "epoch_10.pth")
+    found, passed_over = work_dir.newest_whole(tmp_path)
+    assert found == tmp_path / "epoch_9.pth"
+    assert [str(tmp_path / "epoch_10.pth") in reason for reason in passed_over] == [True]
+
+
+@pytest.mark.parametrize("content", [None, "", "\0\0", "."])
+def test_without_a_pointer_the_highest_number_counts(tmp_path, content):
+    save(tmp_path, "epoch_9.pth", "best_a_epoch_11.pth", "epoch_10.pth", "epoch_2.pth")
+    if content is not None:
+        point(tmp_path, content)
+    assert newest(tmp_path) == "epoch_10.pth"
+
+
+def test_a_checkpoint_that_is_not_pointed_to_yet(tmp_path):
+    save(tmp_path, "epoch_1.pth", "epoch_2.pth")
+    point(tmp_path, "epoch_1.pth", time_s=1000.5)
+    assert newest(tmp_path) == "epoch_2.pth"
+
+
+def test_a_run_that_was_taken_back_goes_on_from_there(tmp_path):
+    save(tmp_path, "epoch_1.pth", "epoch_2.pth", "epoch_3.pth")
+    point(tmp_path, "epoch_2.pth")
+    assert newest(tmp_path) == "epoch_2.pth"
+    cut(tmp_path / "epoch_2.pth")
+    assert newest(tmp_path) == "epoch_1.pth"
+
+
+def test_a_copied_folder_does_not_go_on_with_the_original(tmp_path):
+    for name in ("original", "copy"):
+        (tmp_path / name).mkdir()
+        save(tmp_path / name, "epoch_1.pth")
+        point(tmp_path / name, str(tmp_path / "original" / "epoch_1.pth"))
+    assert work_dir.newest_whole(tmp_path / "copy")[0] == tmp_path / "copy" / "epoch_1.pth"
+
+
+def test_checkpoints_of_another_folder(tmp_path):
+    """``out_dir`` of the checkpoint hook."""
+    (tmp_path / "disk").mkdir()
+    save(tmp_path / "disk", "epoch_1.pth", "epoch_2.pth")
+    point(tmp_path, str(tmp_path / "disk" / "epoch_2.pth"))
+    cut(tmp_path / "disk" / "epoch_2.pth")
+    assert work_dir.newest_whole(tmp_path)[0] == tmp_path / "disk" / "epoch_1.pth"
+
+
+def test_an_empty_folder_has_none(tmp_path):
+    assert work_dir.newest_whole(tmp_path) == (None, [])
+
+
+@pytest.mark.parametrize("name", ["epoch_1.pth", "best_a_epoch_1.pth"])
+def test_a_run_that_has_none_left_is_not_begun_again(tmp_path, name):
+    save(tmp_path, name)
+    if name == "epoch_1.pth":
+        cut(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="none that is whole"):
+        work_dir.newest_whole(tmp_path)
+
+
+def test_a_second_process_is_kept_out_and_a_third_after_the_end(tmp_path):
+    code = "import sys; from equikpt.compat.work_dir import lock; from pathlib import Path; "
+    take = [sys.executable, "-c", code + "lock(Path(sys.argv[1])); print('taken', flush=True)"]
+    hold = [*take[:2], take[2] + "; sys.stdin.read()", str(tmp_path)]
+    options = dict(text=True, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = subprocess.Popen(hold, stdin=subprocess.PIPE, **options)
+    try:
+        assert first.stdout.readline() == "taken\n"
+        second = subprocess.run([*take, str(tmp_path)], check=False, **options)
+        assert f"one runs there (process {first.pid} on" in second.stderr
+    finally:
+        first.kill()
+        first.communicate()
+    third = subprocess.run([*take, str(tmp_path)], check=False, **options)
+    assert third.stdout == "taken\n"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="expected a work dir that can be written to"):
+        work_dir.lock(tmp_path / "file" / "run")
+
+
+def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path):
+    whole = ["best_a_epoch_1.pth", "top_a_epoch_1.pth", "epoch_1.pth"]
+    mine = ["notes.part", ".x.part", "mine.pth", f".page.html.{os.getppid()}.part", "epoch_2.pth"]
+    torn = [".epoch_3.pth.99999999.part", "best_a_epoch_2.pth", "top_a_epoch_2.pth"]
+    save(tmp_path, *whole)
+    for name in (*mine, *torn):
+        (tmp_path / name).touch()
+    assert sorted(work_dir.sweep(tmp_path)) == sorted(torn)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*whole, *mine}
+
+
+def test_a_run_that_is_replaced_leaves_what_the_new_one_starts_from(tmp_path):
+    names = ["epoch_1.pth", "iter_5.pth", "best_a_epoch_1.pth", "top_a_epoch_1.pth", "mine.pth"]
+    save(tmp_path, *names)
+    point(tmp_path, "epoch_1.pth")
+    (tmp_path / "top_checkpoints.json").write_text("[]")
+    work_dir.clear(tmp_path, keep=str(tmp_path / "best_a_epoch_1.pth"))
+    assert {path.name for path in tmp_path.iterdir()} == {"best_a_epoch_1.pth", "mine.pth"}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '[{"file": "a.pth"}]', '{"a": 1}', "null"])
+def test_a_list_that_cannot_be_read_is_none(tmp_path, content):
+    (tmp_path / "top_checkpoints.json").write_text(content)
+    assert work_dir.top_rows(tmp_path) is None

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from equikpt.core.coco.box_checks import check_boxes
+
+
+def content(change=lambda row: None, count: int = 12) -> dict:
+    """Animals all over pictures of 200 x 100 px, three points and a box of 40 x 30 px each."""
+    rows = []
+    for index in range(count):
+        x, y = 10 + 140 * index // count, 5 + 60 * (index % 4) // 4
+        points = [x + 3, y + 4, 2, x + 37, y + 6, 1, x + 20, y + 26, 2]
+        rows.append(dict(id=index, image_id=1, bbox=[x, y, 40, 30], area=600, keypoints=points))
+        change(rows[-1])
+    return dict(images=[dict(id=1, width=200, height=100)], annotations=rows)
+
+
+def corners(row):
+    x, y, width, height = row["bbox"]
+    row["bbox"] = [x, y, x + width, y + height]
+
+
+def centres(row):
+    x, y, width, height = row["bbox"]
+    row["bbox"] = [x + width / 2, y + height / 2, width, height]
+
+
+def loose_corners(row):
+    """Every fourth box is too small for its points, as in COCO."""
+    if row["id"] % 4 == 0:
+        row["bbox"][2] = 20
+    corners(row)
+
+
+def fractions(row):
+    x, y, width, height = row["bbox"]
+    row["bbox"] = [x / 200, y / 100, width / 200, height / 100]
+
+
+def points_too(row):
+    row["keypoints"] = [
+        value if i % 3 == 2 else value / (200, 100)[i % 3]
+        for i, value in enumerate(row["keypoints"])
+    ]
+    fractions(row)
+
+
+def crowds(row):
+    row["iscrowd"] = int(row["id"] < 3)
+
+
+def small(row):
+    row["area"] = 60 if row["id"] < 6 else 600
+
+
+def one_small(row):
+    row["area"] = 60 if row["id"] == 20 else 600
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "fatal"),
+    [
+        (corners, r"seem to be \[left, top, right, bottom\]: so read, 100% go around", True),
+        (loose_corners, "so read, 75% go around", True),
+        (centres, "with x, y the centre", True),
+        (fractions, "fractions of the picture: so read, 100%", True),
+        (points_too, "coordinates that seem to be fractions of the picture", True),
+        (crowds, r"iscrowd=1 keeps out of training and tests, 3 of 12 \(25%\)", False),
+        (small, r"AP is near 0 .*, 6 of 12 \(50%\)", False),
+    ],
+)
+def test_what_most_rows_show_is_told_with_its_share(change, told, fatal):
+    (found,) = check_boxes(content(change))
+    assert found.fatal is fatal
+    with pytest.raises(ValueError, match=told):
+        raise ValueError(found.sentence())
+
+
+@pytest.mark.parametrize(("change", "count"), [(lambda row: None, 12), (one_small, 24)])
+def test_a_sound_file_and_a_thin_animal_are_no_finding(change, count):
+    assert check_boxes(content(change, count)) == []
+
+
+def test_two_boxes_tell_nothing():
+    assert check_boxes(content(corners, 2)) == []

@@ -1,0 +1,194 @@
+"""Configs by name, in the layout of a checkout and in that of an installed wheel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equikpt.core import configs as config_files
+from equikpt.core.configs import (
+    find_config,
+    forget_pretrained,
+    import_modules,
+    list_configs,
+    nearest,
+    read_config,
+    shipped_folder,
+)
+
+NAMES = ["_base_/runtime", "rtmpose_m_ap10k", "hrnet_w32_ap10k", "smoke/rtmpose_t_horse26"]
+
+
+def lay_out(folder: Path, place: str) -> Path:
+    """A copy of nothing but the file names, as a checkout or as a wheel has them; its configs."""
+    package = folder / "equikpt"
+    configs = {"checkout": folder / "configs", "wheel": package / ".mim" / "configs"}[place]
+    for name in NAMES:
+        file = configs / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    package.mkdir(exist_ok=True)
+    if place == "checkout":
+        (folder / "setup.py").touch()
+    return configs
+
+
+@pytest.fixture(params=["checkout", "wheel"])
+def configs(request, tmp_path, monkeypatch) -> Path:
+    folder = lay_out(tmp_path / "place", request.param)
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "place" / "equikpt")
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    return folder
+
+
+def test_lists_what_can_be_run(configs):
+    assert list_configs() == ["hrnet_w32_ap10k", "rtmpose_m_ap10k", "smoke/rtmpose_t_horse26"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rtmpose_m_ap10k", "rtmpose_m_ap10k.py", "configs/rtmpose_m_ap10k.py"],
+)
+def test_finds_by_name(configs, name):
+    assert find_config(name) == configs / "rtmpose_m_ap10k.py"
+
+
+def test_finds_in_a_subfolder(configs):
+    expected = configs / "smoke" / "rtmpose_t_horse26.py"
+    assert find_config("smoke/rtmpose_t_horse26") == expected
+
+
+def test_a_file_that_exists_wins(configs):
+    mine = Path("rtmpose_m_ap10k.py")
+    mine.touch()
+    assert find_config("rtmpose_m_ap10k.py") == mine
+    assert find_config(mine.resolve()) == mine.resolve()
+    assert find_config("rtmpose_m_ap10k") == configs / "rtmpose_m_ap10k.py"
+
+
+def test_a_folder_is_not_a_config(configs):
+    Path("smoke").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"got the folder .smoke."):
+        find_config("smoke")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("rtmpose_m_ap01k", "did you mean rtmpose_m_ap10k"),
+        ("rtmpose_t_horse", "did you mean smoke/rtmpose_t_horse26"),
+        ("xyz", "known names: hrnet_w32_ap10k, rtmpose_m_ap10k, smoke/rtmpose_t_horse26"),
+        ("../configs/rtmpose_m_ap10k", "rtmpose_m_ap10k"),
+    ],
+)
+def test_unknown_names_are_answered_with_near_ones(configs, name, suggestion):
+    with pytest.raises(FileNotFoundError) as caught:
+        find_config(name)
+    assert repr(name) in str(caught.value)
+    assert suggestion in str(caught.value)
+
+
+def test_the_wheels_own_configs_come_before_a_neighbours(tmp_path, monkeypatch):
+    own = lay_out(tmp_path, "wheel")
+    lay_out(tmp_path, "checkout")
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "equikpt")
+    assert shipped_folder("configs") == own
+
+
+def test_a_neighbour_in_site_packages_is_not_ours(tmp_path, monkeypatch):
+    (tmp_path / "tools").mkdir()  # anybody's
+    (tmp_path / "equikpt").mkdir()
+    monkeypatch.setattr(config_files, "PACKAGE", tmp_path / "equikpt")
+    with pytest.raises(FileNotFoundError, match="install equikpt from a wheel"):
+        shipped_folder("tools")
+
+
+def test_every_config_of_this_checkout_is_found():
+    names = list_configs()
+    assert names
+    assert not [name for name in names if not find_config(name).is_file()]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("trainn", ["train", "test"], "did you mean train?"),
+        ("tran", ["smoke/train", "test"], "did you mean smoke/train?"),
+        ("xyz", ["train", "test"], "known names: train, test"),
+    ],
+)
+def test_nearest(name, known, expected):
+    assert nearest(name, known) == expected
+
+
+def test_first_weights_are_forgotten_and_nothing_else():
+    model = dict(
+        backbone=dict(weights="package", init_cfg=dict(type="Pretrained", checkpoint="x"), depth=3),
+        head=dict(loss=1),
+    )
+    forget_pretrained(model)
+    assert model == dict(backbone=dict(weights=None, depth=3), head=dict(loss=1))
+    drawn = dict(backbone=dict(init_cfg=dict(type="Kaiming")))
+    forget_pretrained(drawn)
+    assert drawn == dict(backbone=dict(init_cfg=dict(type="Kaiming")))
+    forget_pretrained(dict(head=dict()))
+
+
+SMOKE = find_config("smoke/rtmpose_m_ap10k")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"_base_ = {str(SMOKE)!r}\nmodel = dict(head=dict(", "was never closed"),
+        (f"_base_ = {str(SMOKE)!r}\nx = nothing", "NameError: name 'nothing' is not defined"),
+        (f"_base_ = {str(SMOKE)!r}\nx = 1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("_base_ = 'gone.py'", "mine.py at"),
+        ("_base_ = 'mine.py'", "inherits from itself"),
+        ("_base_ = 5", "TypeError"),
+        (b"\xff\xfe_\x00b\x00", "UnicodeDecodeError"),
+    ],
+    ids=["open bracket", "name", "division", "exit", "missing base", "circle", "base", "bytes"],
+)
+def test_a_config_that_cannot_be_read_is_one_sentence(tmp_path, content, words):
+    path = tmp_path / "mine.py"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        read_config(path)
+    assert words in str(caught.value)
+    assert "mine.py" in str(caught.value)
+
+
+def test_a_longer_circle(tmp_path):
+    (tmp_path / "a.py").write_text("_base_ = ['b.py']")
+    (tmp_path / "b.py").write_text("_base_ = ['a.py']")
+    with pytest.raises(ValueError, match="without a circle"):
+        read_config(tmp_path / "a.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("x.json", "[1, 2]"), ("x.json", '{"a": '), ("x.yaml", "a: [1"), ("x.pth", "\x80\x02}")],
+)
+def test_other_files_that_are_no_config(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match="expected a config file that can be read"):
+        read_config(tmp_path / name)
+
+
+def test_a_config_may_be_json(tmp_path):
+    path = tmp_path / "mine.json"
+    content = dict(_base_=str(SMOKE), train_dataloader=dict(batch_size=3))
+    path.write_text(json.dumps(content))
+    assert read_config(path).train_dataloader.batch_size == 3
+
+
+def test_a_module_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(f"_base_ = {str(SMOKE)!r}\ncustom_imports = dict(imports=['nothing.there'])")
+    with pytest.raises(ImportError, match=r"nothing\.there"):
+        import_modules(read_config(path))

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from equikpt.core.groups import GroupRule
+
+RECORD = dict(id=7, file_name="Sample20/0001.png", video="ride 3", rider=12)
+
+RULES = [
+    (GroupRule(), "Sample20/0001.png"),
+    (GroupRule(key="video"), "ride 3"),
+    (GroupRule(key="rider"), "12"),
+    (GroupRule(regex=r"(Sample\d+)/"), "Sample20"),
+    (GroupRule(regex=r"/(\d\d)(\d\d)"), "00"),  # the first parentheses
+]
+
+
+@pytest.mark.parametrize(("rule", "group"), RULES, ids=["none", "key", "number", "regex", "first"])
+def test_a_group_is_read_from_key_or_name(rule, group):
+    assert rule.group(RECORD["file_name"], RECORD) == group
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (dict(key="video", regex="(.)"), "give one of them"),
+        (dict(regex="("), "is no regular expression"),
+        (dict(regex="abc"), "has no parentheses"),
+    ],
+    ids=["both", "unbalanced", "no parentheses"],
+)
+def test_a_rule_that_names_nothing_is_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        GroupRule(**options)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (GroupRule(key="horse"), "got None; its keys are id, file_name, video, rider"),
+        (GroupRule(regex=r"(\d+)_"), "finds no group in Sample20/0001.png"),
+        (GroupRule(regex=r"Sample(x*)"), "finds no group"),
+    ],
+    ids=["no key", "no match", "empty match"],
+)
+def test_a_picture_without_group_is_named(rule, words):
+    with pytest.raises(ValueError, match=words):
+        rule.group(RECORD["file_name"], RECORD)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from equikpt.core import image_decoding
+from equikpt.core.errors import is_user_error
+from equikpt.core.image import read_picture
+from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.image_decoding import (
+    MAX_MEGAPIXELS_VARIABLE,
+    ImageError,
+    MissingImageError,
+    decode,
+    is_dicom,
+)
+from equikpt.core.radiograph import read_film
+from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
+from tests.core.test_radiograph import RAMP, write_dicom
+
+
+def png_of_size(path, width: int, height: int) -> str:
+    """A PNG whose header claims a size and that holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        code = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + code
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    return str(path)
+
+
+READERS = [
+    pytest.param(read_picture, id="picture"),
+    pytest.param(read_film, id="film"),
+    pytest.param(loaded_size_px, id="size"),
+    pytest.param(lambda path: LoadCachedImage(max_bytes=10)(dict(img_path=str(path))), id="train"),
+    pytest.param(lambda path: LoadFilm(max_bytes=10)(dict(img_path=str(path))), id="train film"),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_size_above_the_limit_is_refused_by_its_header(tmp_path, monkeypatch, read):
+    monkeypatch.setattr(cv2, "imdecode", None)  # and nothing of it is decoded
+    path = png_of_size(tmp_path / "a.png", 60_000, 60_000)
+    with pytest.raises(ImageError, match=r"60000 x 60000 px .* limit of 250 .*--max-megapixels 36"):
+        read(path)
+    huge = write_dicom(tmp_path / "a.dcm", RAMP, Rows=60_000, Columns=60_000)
+    with pytest.raises(ImageError, match="limit of 250 megapixels"):
+        read(str(huge))
+
+
+def test_the_limit_is_raised_and_lowered_by_a_variable(tmp_path, monkeypatch):
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 110), np.uint8))
+    monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.011")
+    assert read_picture(path).shape == (100, 110, 3)
+    monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.0109")
+    with pytest.raises(ImageError, match="limit of 0.0109 megapixels"):
+        read_picture(path)
+    monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "many")
+    with pytest.raises(ValueError, match="expected EQUIKPT_MAX_MEGAPIXELS to be a number above 0"):
+        read_picture(path)
+
+
+def test_pillows_own_limit_of_size_does_not_come_first(tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    path = str(tmp_path / "a.png")
+    cv2.imwrite(path, np.zeros((100, 110), np.uint8))
+    assert read_picture(path).shape == (100, 110, 3)
+    assert not recwarn.list
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(path))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.dcm", "a"])
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (make_pipe, "a pipe"),
+        (make_socket, "a socket"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+        (lambda path: path.mkdir(), "a folder"),
+    ],
+    ids=["pipe", "socket", "device", "folder"],
+)
+@pytest.mark.parametrize("read", READERS)
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    tmp_path, monkeypatch, read, make, kind, name
+):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    path = tmp_path / name
+    make(path if kind != "a socket" else path.relative_to(tmp_path))
+    with pytest.raises(ImageError, match=f"it is {kind}; give a file"):
+        read(str(path))
+
+
+def broken_dicom(path, **header):
+    write_dicom(path, RAMP, **header)
+    film = pydicom.dcmread(path)
+    del film.Rows
+    film.save_as(path)
+
+
+def words(path, count: int, seed: int = 0):
+    path.write_bytes(np.random.default_rng(seed).bytes(count))
+
+
+DAMAGED = {
+    "no rows.dcm": broken_dicom,
+    "cut.dcm": lambda path: path.write_bytes(write_dicom(path, RAMP).read_bytes()[:900]),
+    "noise.dcm": lambda path: words(path, 500),
+    "noise.png": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(200))),
+    "noise.tif": lambda path: path.write_bytes(b"II*\0" + bytes(range(200))),
+    "noise.jpg": lambda path: path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(200))),
+    "noise.webp": lambda path: path.write_bytes(b"RIFF\xff\0\0\0WEBPVP8 " + bytes(range(200))),
+    "script.eps": lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+}
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_whatever_a_decoder_raises_is_one_sentence(tmp_path, read, kind):
+    path = tmp_path / kind
+    DAMAGED[kind](path)
+    if read is loaded_size_px and kind == "cut.dcm":
+        pytest.skip("its header is whole")
+    with pytest.raises(ImageError) as caught:
+        read(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), cv2.error("wrong"), struct.error("odd"), RecursionError("deep")],
+    ids=repr,
+)
+def test_any_type_of_error_becomes_one(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    with pytest.raises(
+        ImageError, match=r"a\.png, it is damaged or cannot be decoded \(.+\); copy"
+    ):
+        decode(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
+    path = str(tmp_path / "a.tif")
+    Image.fromarray(np.ones((9, 9), dtype)).save(path)
+    for read in (read_picture, read_film):
+        with pytest.raises(
+            ImageError, match=r"its values are of .*32.*; export it with 8 or 16 bits"
+        ):
+            read(path)
+    for mode in ("header", "full"):
+        (finding,) = check_images([ListedImage(path, 9, 9)], mode)
+        assert finding.fatal
+        assert path in finding.sentence()
+
+
+def test_a_name_without_a_file_is_told_from_a_damaged_file(tmp_path):
+    for name in ("gone.png", "gone.dcm", "gone"):
+        with pytest.raises(MissingImageError, match=f"{name}, found no such file"):
+            read_picture(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"x")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(ImageError, match="Permission denied"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_dicom_is_known_by_suffix_or_magic_and_no_picture_is_opened_for_it(tmp_path, monkeypatch):
+    film = write_dicom(tmp_path / "IM0001", RAMP)
+    (tmp_path / "short").write_bytes(b"DICM")
+    assert is_dicom(film)
+    assert not is_dicom(tmp_path / "short")
+    assert not is_dicom(tmp_path / "gone")
+    monkeypatch.setattr(image_decoding, "open", None, raising=False)
+    assert is_dicom("a.DCM")
+    assert not is_dicom("a.JPG")
+
+
+class OneImage:
+    def __init__(self, path):
+        self.path = path
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return read_picture(self.path)
+
+
+def test_an_error_of_a_loaders_worker_is_the_same_sentence(tmp_path):
+    path = str(tmp_path / "gone.png")
+    loader = DataLoader(OneImage(path), num_workers=1, multiprocessing_context="fork")
+    with pytest.raises(MissingImageError) as caught:
+        next(iter(loader))
+    assert str(caught.value) == f"expected an image in {path}, found no such file; correct the name"
+    assert is_user_error(caught.value)
+    again = pickle.loads(pickle.dumps(ImageError.of("a", "it is b", "c")))
+    assert (str(again), again.reason) == ("expected an image in a, it is b; c", "it is b")

@@ -1,0 +1,61 @@
+"""Missing and broken packages, each planted."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from equikpt.core import installation
+from tests.interpreters import run_python, write_package
+
+
+@pytest.mark.parametrize("package", sorted(installation.PACKAGES))
+def test_missing_package_is_named_with_the_command(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"`import {package}`.*found none.*setup\.sh") as caught:
+        installation.require_packages()
+    assert caught.value.name == package
+
+
+def test_missing_package_is_one_line_of_a_tool():
+    done = run_python(
+        "import sys\n"
+        "sys.modules['xtcocotools'] = None\n"
+        "from equikpt.cli import entry\n"
+        "def main(argv):\n    import equikpt.compat\n"
+        "entry.run(main)\n"
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "xtcocotools" in done.stderr
+    assert "./setup.sh" in done.stderr
+
+
+def test_package_that_does_not_load_is_named_with_the_reason(monkeypatch, tmp_path):
+    write_package(tmp_path, "wrong_build", "raise ValueError('numpy.dtype size changed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(installation, "COMPILED", ("wrong_build",))
+    with pytest.raises(ImportError, match=r"wrong_build.*ValueError: numpy\.dtype.*setup\.sh"):
+        installation.require_packages()
+
+
+class TestPkgResources:
+    @pytest.fixture(autouse=True)
+    def _mmengine_asks_for_it(self, monkeypatch, tmp_path):
+        from mmengine.utils import package_utils
+
+        source = tmp_path / "package_utils.py"
+        source.write_text("def f():\n    import pkg_resources\n")
+        monkeypatch.setattr(package_utils, "__file__", str(source))
+
+    def test_absent(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pkg_resources", None)
+        with pytest.raises(ImportError, match=r"pkg_resources.*pip install 'setuptools<81'"):
+            installation.require_packages()
+
+    def test_present(self, monkeypatch, tmp_path):
+        monkeypatch.delitem(sys.modules, "pkg_resources", raising=False)
+        write_package(tmp_path, "pkg_resources", "")
+        monkeypatch.syspath_prepend(tmp_path)
+        installation.require_packages()

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.radiograph import dicom_size_px, dicom_spacing_mm, read_film
+
+RAMP = np.linspace(0, 4095, 60 * 40).reshape(60, 40).astype(np.uint16)  # 12 bits of 16
+
+
+def write_dicom(path, pixels, **header):
+    film = pydicom.Dataset()
+    film.file_meta = pydicom.dataset.FileMetaDataset()
+    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    film.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    film.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    film.Rows, film.Columns = pixels.shape[-2:]
+    film.BitsAllocated = film.BitsStored = 8 * pixels.itemsize
+    film.HighBit = film.BitsStored - 1
+    film.PixelRepresentation, film.SamplesPerPixel = 0, 1
+    film.PhotometricInterpretation = "MONOCHROME2"
+    film.PixelData = pixels.tobytes()
+    for name, value in header.items():
+        setattr(film, name, value)
+    film.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_8_bits_stay_as_they_are(tmp_path):
+    film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "film.png"), film)
+    read = read_film(tmp_path / "film.png")
+    assert read.shape == (60, 40, 3)
+    assert (read == film[..., None]).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_12_bits_of_16_fill_the_range_in_order(tmp_path, suffix):
+    path = tmp_path / f"film.{suffix}"
+    cv2.imwrite(str(path), RAMP)
+    read = read_film(path)[..., 0]
+    assert (read.min(), read.max()) == (0, 255)
+    assert (np.diff(read.ravel().astype(int)) >= 0).all()
+    assert abs(read.astype(float) - RAMP / 4095 * 255).max() < 2
+    assert cv2.imread(str(path)).max() < 20  # what the usual flags make of it
+
+
+def test_a_dicom_film_reads_as_its_picture_does(tmp_path):
+    cv2.imwrite(str(tmp_path / "film.png"), RAMP)
+    path = write_dicom(tmp_path / "film.dcm", RAMP)
+    assert (read_film(path) == read_film(tmp_path / "film.png")).all()
+    assert dicom_size_px(path) == loaded_size_px(str(path)) == (40, 60)
+
+
+def test_monochrome1_is_turned_so_that_bone_is_bright(tmp_path):
+    plain = read_film(write_dicom(tmp_path / "a.dcm", RAMP)).astype(int)
+    negative = write_dicom(tmp_path / "b.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
+    assert abs(read_film(negative).astype(int) - (255 - plain)).max() <= 1
+
+
+def test_spacing_is_the_patients_else_the_detectors_else_unknown(tmp_path):
+    both = dict(PixelSpacing=[0.09, 0.09], ImagerPixelSpacing=[0.1, 0.1])
+    assert dicom_spacing_mm(write_dicom(tmp_path / "a.dcm", RAMP, **both)) == 0.09
+    both.pop("PixelSpacing")
+    assert dicom_spacing_mm(write_dicom(tmp_path / "b.dcm", RAMP, **both)) == 0.1
+    assert dicom_spacing_mm(write_dicom(tmp_path / "c.dcm", RAMP)) is None
+    oblong = write_dicom(tmp_path / "d.dcm", RAMP, PixelSpacing=[0.1, 0.2])
+    with pytest.raises(ValueError, match=r"square px .* 0\.2 × 0\.1 mm"):
+        dicom_spacing_mm(oblong)
+
+
+def test_files_that_are_no_films_say_so(tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.dcm").write_text("no picture")
+    (tmp_path / "empty.png").touch()
+    for name in ("text.png", "empty.png", "text.dcm", "absent.png", "absent.dcm"):
+        with pytest.raises(OSError, match=name):
+            read_film(tmp_path / name)
+    frames = np.stack([RAMP, RAMP])
+    several = write_dicom(tmp_path / "several.dcm", frames, NumberOfFrames=2)
+    with pytest.raises(OSError, match="it holds 2 frames"):
+        read_film(several)
+
+
+@pytest.mark.parametrize("mode", ["header", "full"])
+def test_the_check_of_pictures_knows_dicom(tmp_path, mode):
+    path = str(write_dicom(tmp_path / "film.dcm", RAMP))
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(b"no film")
+    assert check_images([ListedImage(path, 40, 60)], mode) == []
+    (damaged,) = check_images([ListedImage(str(broken), 40, 60)], mode)
+    assert "damaged" in damaged.sentence()
+    (resized,) = check_images([ListedImage(path, 41, 60)], mode)
+    assert "another size" in resized.sentence()
+
+
+PADDING = {
+    "one value": dict(PixelPaddingValue=0),
+    "a range": dict(PixelPaddingValue=60_000, PixelPaddingRangeLimit=65_000),
+    "a range from its upper end": dict(PixelPaddingValue=65_000, PixelPaddingRangeLimit=60_000),
+}
+
+
+@pytest.mark.parametrize("meaning", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("kind", PADDING)
+def test_padding_is_black_and_no_part_of_the_window(tmp_path, kind, meaning):
+    header = dict(PADDING[kind], PhotometricInterpretation=meaning)
+    bare = read_film(
+        write_dicom(tmp_path / "bare.dcm", RAMP + 1, PhotometricInterpretation=meaning)
+    )
+    padded = np.pad(RAMP + 1, 30, constant_values=header["PixelPaddingValue"])
+    read = read_film(write_dicom(tmp_path / "padded.dcm", padded, **header))
+    np.testing.assert_array_equal(read[30:-30, 30:-30], bare)
+    read[30:-30, 30:-30] = 0
+    assert not read.any()
+
+
+def test_padding_of_signed_values_is_found(tmp_path):
+    signed = np.pad(RAMP.astype(np.int16), 30, constant_values=-2000)
+    path = write_dicom(tmp_path / "a.dcm", signed, PixelRepresentation=1, PixelPaddingValue=-2000)
+    assert read_film(path)[30:-30, 30:-30, 0].min() == 0
+    assert not read_film(path)[:30].any()
+    assert abs(read_film(path)[30:-30, 30:-30, 0].astype(float) - RAMP / 4095 * 255).max() < 2
+
+
+def test_8_bits_keep_their_values_beside_padding(tmp_path):
+    film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
+    padded = np.pad(film, 9, constant_values=255)
+    read = read_film(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]
+    np.testing.assert_array_equal(read, np.pad(film, 9))

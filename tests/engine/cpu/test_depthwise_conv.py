@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from equikpt.engine.cpu.depthwise_conv import DepthwiseConv2d
+
+GEOMETRIES = [
+    pytest.param(dict(kernel_size=5, padding=2), id="5x5"),
+    pytest.param(dict(kernel_size=3, padding=1, stride=2), id="3x3 stride 2"),
+    pytest.param(dict(kernel_size=5, padding=2, stride=2), id="5x5 stride 2"),
+    pytest.param(dict(kernel_size=7, padding=3), id="7x7"),
+    pytest.param(dict(kernel_size=3, padding=2, dilation=2), id="dilated"),
+    pytest.param(dict(kernel_size=5, padding=3, dilation=2, stride=(2, 3)), id="5x5 dilated"),
+    pytest.param(dict(kernel_size=4), id="even"),
+    pytest.param(dict(kernel_size=(3, 5), padding=(1, 0)), id="not square"),
+]
+
+
+def depthwise(channels: int = 8, **geometry) -> nn.Conv2d:
+    torch.manual_seed(0)
+    return nn.Conv2d(channels, channels, groups=channels, bias=False, **geometry)
+
+
+def gradients(conv: nn.Conv2d, features: torch.Tensor, amp: bool):
+    """Output, gradient of the input and of the weights, of a weighted sum of the outputs."""
+    features = features.clone().requires_grad_()
+    conv.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
+        out = conv(features)
+    weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(2))
+    out.backward(weights.to(out.dtype))
+    return out.detach(), features.grad, conv.weight.grad.clone()
+
+
+@pytest.fixture
+def features():
+    return torch.randn(4, 8, 17, 15, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_float32_is_the_same_to_rounding(geometry, layout, features):
+    stock = depthwise(**geometry).to(memory_format=layout)
+    ours = copy.deepcopy(stock)
+    assert DepthwiseConv2d.adopt(ours) == 1
+    features = features.to(memory_format=layout)
+    out, grad_features, grad_weight = gradients(ours, features, False)
+    stock_out, stock_grad_features, stock_grad_weight = gradients(stock, features, False)
+    assert torch.equal(out, stock_out)
+    torch.testing.assert_close(grad_features, stock_grad_features, rtol=1e-5, atol=1e-5)
+    scale = stock_grad_weight.abs().max().item()
+    torch.testing.assert_close(grad_weight, stock_grad_weight, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_float64_is_untouched(features):
+    stock = depthwise(kernel_size=5, padding=2).double()
+    ours = copy.deepcopy(stock)
+    DepthwiseConv2d.adopt(ours)
+    pairs = zip(
+        gradients(ours, features.double(), False),
+        gradients(stock, features.double(), False),
+        strict=True,
+    )
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_weight_gradient_is_the_exact_one_of_rounded_activations(geometry, features):
+    """What bfloat16 leaves is the rounding of the activations, none of the gradient itself."""
+    stock = depthwise(**geometry)
+    ours = copy.deepcopy(stock)
+    DepthwiseConv2d.adopt(ours)
+    out, grad_features, grad_weight = gradients(ours, features, True)
+    stock_out, stock_grad_features, stock_grad_weight = gradients(stock, features, True)
+
+    assert out.dtype == torch.bfloat16
+    assert torch.equal(out, stock_out)
+    torch.testing.assert_close(grad_features, stock_grad_features, rtol=0.01, atol=0.01)
+
+    # gradients() draws its weights of the outputs in float32 and rounds them; so does this
+    rounded = features.bfloat16().double()
+    weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(2)).bfloat16().double()
+    exact = torch.nn.grad.conv2d_weight(
+        rounded, stock.weight.shape, weights, stock.stride, stock.padding, stock.dilation, 8
+    )
+    error = (grad_weight.double() - exact).abs().max()
+    stock_error = (stock_grad_weight.double() - exact).abs().max()
+    assert grad_weight.dtype == torch.float32
+    assert error < 1e-4 * exact.abs().max()
+    assert error < stock_error / 10
+
+
+def test_frozen_filters_get_no_gradient(features):
+    conv = depthwise(kernel_size=3, padding=1)
+    DepthwiseConv2d.adopt(conv)
+    conv.requires_grad_(False)
+    inputs = features.clone().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        conv(inputs).float().sum().backward()
+    assert conv.weight.grad is None
+    assert inputs.grad is not None
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(nn.Conv2d(8, 8, 3, groups=4), id="grouped"),
+        pytest.param(nn.Conv2d(8, 16, 3, groups=8, bias=False), id="two filters a channel"),
+        pytest.param(nn.Conv2d(8, 8, 3, groups=8), id="with a bias"),
+        pytest.param(nn.Conv2d(8, 8, 3, bias=False), id="dense"),
+        pytest.param(nn.Conv2d(1, 1, 3, bias=False), id="one channel"),
+        pytest.param(
+            nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect", groups=8, bias=False),
+            id="reflected borders",
+        ),
+        pytest.param(nn.Conv2d(8, 8, 3, padding="same", groups=8, bias=False), id="named padding"),
+    ],
+)
+def test_other_convolutions_stay(module):
+    assert DepthwiseConv2d.adopt(nn.Sequential(module)) == 0
+    assert type(module) is nn.Conv2d
+
+
+def test_parameters_and_names_stay():
+    model = nn.Sequential(depthwise(kernel_size=3), nn.BatchNorm2d(8))
+    before = model.state_dict()
+    held = list(model.parameters())
+    assert DepthwiseConv2d.adopt(model) == 1
+    assert DepthwiseConv2d.adopt(model) == 0  # once
+    assert list(model.state_dict()) == list(before)
+    assert all(one is other for one, other in zip(model.parameters(), held, strict=True))
+    plain = nn.Sequential(depthwise(kernel_size=3), nn.BatchNorm2d(8))
+    plain.load_state_dict(model.state_dict())

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+from equikpt.evaluation.functional.keypoint_errors import (
+    box_side_px,
+    distances_px,
+    keypoint_ap,
+    keypoint_similarity,
+    pck,
+    swapped_sides,
+    weighted_keypoint_ap,
+)
+
+SIGMAS = np.array([0.025, 0.079, 0.107])
+
+
+def random_instances(seed: int, count: int = 40, spread_px: float = 6.0):
+    """Truth, predictions, visibility, scores, boxes and areas of ``count`` instances, K = 3."""
+    generator = np.random.default_rng(seed)
+    truth = generator.uniform(20, 180, (count, 3, 2))
+    predicted = truth + generator.normal(0, spread_px, truth.shape)
+    visibility = generator.integers(0, 3, (count, 3))
+    scores = generator.uniform(0, 1, (count, 3))
+    boxes = np.column_stack([np.zeros((count, 2)), generator.uniform(60, 200, (count, 2))])
+    return truth, predicted, visibility, scores, boxes, boxes[:, 2] * boxes[:, 3] * 0.5
+
+
+def test_truth_as_prediction_is_perfect():
+    truth, _, visibility, scores, boxes, area = random_instances(0)
+    visibility[0] = 2
+    distance = distances_px(truth, truth, visibility)
+    assert np.nanmax(distance) == 0
+    np.testing.assert_array_equal(pck(distance, box_side_px(boxes), 0.01), 1.0)
+    similarity = keypoint_similarity(distance, area, SIGMAS)
+    np.testing.assert_allclose(keypoint_ap(similarity, scores), 1.0)
+
+
+def test_three_four_five():
+    truth = np.zeros((1, 2, 2))
+    predicted = np.array([[[3.0, 4.0], [300.0, 400.0]]])
+    distance = distances_px(predicted, truth, np.array([[1, 0]]))
+    assert distance[0, 0] == 5
+    assert np.isnan(distance[0, 1])  # unlabelled: no error, however far
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.04, 0.0), (0.05, 1.0), (0.1, 1.0)], ids=str)
+def test_pck_counts_a_distance_equal_to_the_threshold(threshold, expected):
+    distance = np.array([[5.0]])
+    assert pck(distance, box_side_px(np.array([[0, 0, 40, 100]])), threshold)[0] == expected
+
+
+def test_pck_leaves_unlabelled_points_out():
+    distance = np.array([[1.0, np.nan], [50.0, np.nan]])
+    fractions = pck(distance, np.array([100.0, 100.0]), 0.1)
+    assert fractions[0] == 0.5
+    assert np.isnan(fractions[1])
+
+
+def test_similarity_is_cocos_formula():
+    # d = 10 px, area = 2500 px², sigma = 0.1: exp(-100 / (2 · 2500 · 0.04)) = exp(-0.5)
+    similarity = keypoint_similarity(np.array([[10.0]]), np.array([2500.0]), np.array([0.1]))
+    assert similarity[0, 0] == pytest.approx(np.exp(-0.5), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_keypoint_ap_equals_coco_evaluation_of_that_keypoint(seed):
+    """One instance a picture, so COCO's matching has nothing to choose."""
+    truth, predicted, visibility, scores, boxes, area = random_instances(seed)
+    distance = distances_px(predicted, truth, visibility)
+    ours = keypoint_ap(keypoint_similarity(distance, area, SIGMAS), scores)
+    for index in range(3):
+        only = np.where(np.arange(3) == index, visibility, 0)
+        theirs = coco_ap(truth, predicted, only, scores[:, index], boxes, area)
+        assert ours[index] == pytest.approx(theirs, abs=1e-6)
+
+
+def test_ap_falls_when_good_predictions_are_ranked_last():
+    truth, predicted, visibility, _, _, area = random_instances(3)
+    visibility[:] = 2
+    distance = distances_px(predicted, truth, visibility)
+    similarity = keypoint_similarity(distance, area, SIGMAS)
+    assert (keypoint_ap(similarity, -distance) > keypoint_ap(similarity, distance)).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_repeated_instances(seed):
+    """Against COCO's own evaluation of a set in which instances occur several times."""
+    truth, predicted, visibility, scores, boxes, area = random_instances(seed, count=25)
+    scores = scores.round(1)  # some are equal
+    similarity = keypoint_similarity(distances_px(predicted, truth, visibility), area, SIGMAS)
+    weights = np.random.default_rng(seed).integers(0, 3, (2, 25))
+    found = weighted_keypoint_ap(similarity, scores, weights)
+    for sample, times in zip(found, weights, strict=True):
+        again = [np.repeat(each, times, axis=0)
+                 for each in (truth, predicted, visibility, scores, boxes, area)]  # fmt: skip
+        for index in range(3):
+            only = np.where(np.arange(3) == index, again[2], 0)
+            theirs = coco_ap(again[0], again[1], only, again[3][:, index], again[4], again[5])
+            assert sample[index] == pytest.approx(theirs, abs=1e-6)
+
+
+def test_a_sample_without_the_keypoint_has_no_ap():
+    similarity = np.array([[0.9, np.nan], [0.9, 0.9]])
+    found = weighted_keypoint_ap(similarity, np.ones((2, 2)), np.array([[1, 0], [0, 0], [1, 1]]))
+    np.testing.assert_array_equal(np.isnan(found), [[False, True], [True, True], [False, False]])
+
+
+SIDES = [
+    # place of the left point's prediction, and whether it is swapped; left is at 0, right at 50 px
+    pytest.param(0, 0, id="right"),
+    pytest.param(50, 1, id="at the other side"),
+    pytest.param(41, 1, id="next to the other side"),
+    pytest.param(25, 0, id="between"),
+    pytest.param(90, 0, id="elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("place", "swapped"), SIDES)
+def test_what_hits_the_other_side_and_misses_its_own_is_swapped(place, swapped):
+    truth = np.array([[[0.0, 0], [50, 0], [70, 0]]])
+    predicted = np.array([[[place, 0], [50, 0], [50, 0]]], float)
+    found = swapped_sides(predicted, truth, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2))
+    np.testing.assert_array_equal(found, [[swapped, 0, np.nan]])
+
+
+def test_sides_that_lie_together_or_are_not_both_labelled_are_never_swapped():
+    truth = np.array([[[0.0, 0], [5, 0]], [[0, 0], [50, 0]]])
+    found = swapped_sides(
+        truth[:, ::-1], truth, np.array([[2, 2], [2, 0]]), np.array([100.0, 100.0]), (1, 0)
+    )
+    np.testing.assert_array_equal(found, [[0, 0], [np.nan, np.nan]])
+
+
+def coco_ap(truth, predicted, visibility, scores, boxes, area) -> float:
+    from xtcocotools.coco import COCO
+    from xtcocotools.cocoeval import COCOeval
+
+    coco = COCO()
+    annotations, results = [], []
+    for i in range(len(truth)):
+        triples = np.column_stack([truth[i], visibility[i]])
+        triples[visibility[i] == 0] = 0
+        annotations.append(
+            dict(
+                id=i + 1,
+                image_id=i,
+                category_id=1,
+                keypoints=triples.ravel().tolist(),
+                num_keypoints=int((visibility[i] > 0).sum()),
+                bbox=boxes[i].tolist(),
+                area=float(area[i]),
+                iscrowd=0,
+            )
+        )
+        points = np.column_stack([predicted[i], np.ones(3)])
+        if (visibility[i] > 0).any():
+            results.append(
+                dict(
+                    image_id=i,
+                    category_id=1,
+                    keypoints=points.ravel().tolist(),
+                    score=float(scores[i]),
+                )
+            )
+    coco.dataset = dict(
+        images=[dict(id=i) for i in range(len(truth))],
+        annotations=annotations,
+        categories=[dict(id=1, name="horse")],
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+        evaluation = COCOeval(coco, coco.loadRes(results), "keypoints", SIGMAS, use_area=True)
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"]
+    return float(precision[precision > -1].mean())

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equikpt.evaluation.functional.keypoint_errors import keypoint_ap, keypoint_similarity
+from equikpt.evaluation.functional.keypoint_measures import (
+    KeypointSet,
+    Measures,
+    PosePredictions,
+    format_table,
+)
+
+THRESHOLDS = (0.05, 0.1, 0.2)
+SCHEME = KeypointSet(("nose", "l_knee", "r_knee", "tail"), np.array([0.03, 0.06, 0.06, 0.1]),
+                (0, 2, 1, 3))  # fmt: skip
+
+
+def some_poses(count: int = 30, seed: int = 0) -> PosePredictions:
+    """Random truth and errors, some sides exchanged; the tail is labelled nowhere."""
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(0, 200, (count, 4, 2))
+    predicted = truth + rng.normal(0, 8, truth.shape)
+    predicted[: count // 5] = predicted[: count // 5, list(SCHEME.swap)]
+    visibility = rng.integers(0, 3, (count, 4))
+    visibility[:, 3] = 0
+    boxes = np.column_stack([np.zeros((count, 2)), rng.uniform(80, 200, (count, 2))])
+    return PosePredictions(
+        predicted, rng.random((count, 4)), truth, visibility, boxes, boxes[:, 2] * boxes[:, 3] / 2
+    )
+
+
+def by_hand(pose: PosePredictions) -> list[dict]:
+    """Every measure of a table, by loops over points."""
+    rows = []
+    for keypoints in ([0], [1], [2], [3], [0, 1, 2, 3]):
+        errors, fractions, swapped = [], [], []
+        for i in range(len(pose.truth)):
+            side = max(pose.boxes[i][2], pose.boxes[i][3])
+            for k in keypoints:
+                other = SCHEME.swap[k]
+                if pose.visibility[i, k] == 0:
+                    continue
+                x, y = pose.predicted[i, k]
+                errors.append(np.hypot(x - pose.truth[i, k, 0], y - pose.truth[i, k, 1]))
+                fractions.append(errors[-1] / side)
+                if other != k and pose.visibility[i, other] > 0:
+                    to_other = np.hypot(x - pose.truth[i, other, 0], y - pose.truth[i, other, 1])
+                    swapped.append(fractions[-1] > 0.1 and to_other <= 0.1 * side)
+        row = {"labelled": len(errors), "error": np.nan, "error_px": np.nan,
+               "median_error_px": np.nan, "swapped": np.nan}  # fmt: skip
+        row |= {f"PCK@{t:g}": np.nan for t in THRESHOLDS}
+        if errors:
+            row |= {
+                "error": np.mean(fractions),
+                "error_px": np.mean(errors),
+                "median_error_px": np.median(errors),
+            }
+            row |= {f"PCK@{t:g}": np.mean([f <= t for f in fractions]) for t in THRESHOLDS}
+        if swapped:
+            row["swapped"] = np.mean(swapped)
+        rows.append(row)
+    return rows
+
+
+def test_the_table_is_what_loops_over_points_find():
+    pose = some_poses()
+    table = Measures(pose, SCHEME, THRESHOLDS).table()
+    assert table["keypoint"].tolist() == ["nose", "l_knee", "r_knee", "tail", "all"]
+    expected = pd.DataFrame(by_hand(pose))
+    pd.testing.assert_frame_equal(table[list(expected)], expected, check_dtype=False)
+    assert table.loc[1, "swapped"] > 0.1
+    assert np.isnan(table.loc[0, "swapped"])  # the nose has no other side
+
+
+def test_ap_is_that_of_each_keypoint_and_over_all_their_mean():
+    pose = some_poses()
+    distance = np.linalg.norm(pose.predicted - pose.truth, axis=-1)
+    distance[pose.visibility == 0] = np.nan
+    ap = keypoint_ap(keypoint_similarity(distance, pose.areas, SCHEME.sigmas), pose.scores)
+    table = Measures(pose, SCHEME, THRESHOLDS).table()
+    np.testing.assert_allclose(table["AP"], [*ap, np.nanmean(ap)])
+
+
+def test_a_sample_is_a_table_of_repeated_instances():
+    pose = some_poses()
+    measures = Measures(pose, SCHEME, THRESHOLDS)
+    weights = np.random.default_rng(1).integers(0, 3, (5, 30))
+    for sample, times in zip(measures.of_samples(weights), weights, strict=True):
+        again = PosePredictions(
+            *(np.repeat(getattr(pose, field.name), times, axis=0) for field in fields(pose))
+        )
+        table = Measures(again, SCHEME, THRESHOLDS).table()
+        np.testing.assert_allclose(sample.T, table[list(measures.names)], atol=1e-12)
+
+
+def test_intervals_hold_the_values_and_are_wider_over_groups():
+    pose = some_poses(40)
+    # ten groups of four instances that are the same
+    pose = pose.instances(np.repeat(np.arange(10), 4))
+    measures = Measures(pose, SCHEME, THRESHOLDS)
+    by_group = measures.table(np.repeat(np.arange(10), 4), resamples=300)
+    alone = measures.table(np.arange(40), resamples=300)
+    for table in (by_group, alone):
+        for name in measures.names:
+            row = table.loc[table["keypoint"] == "all"].iloc[0]
+            assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+    widths = [(t["error_px_high"] - t["error_px_low"]).dropna() for t in (by_group, alone)]
+    assert (widths[0] > 1.5 * widths[1]).all()
+    pd.testing.assert_frame_equal(by_group, measures.table(np.repeat(np.arange(10), 4), 300))
+
+
+def test_of_one_group_there_is_no_interval():
+    table = Measures(some_poses(), SCHEME, THRESHOLDS).table(np.zeros(30, int), resamples=20)
+    assert table.filter(regex="_(low|high)$").isna().all(axis=None)
+
+
+def test_visibilities_divide_the_labelled_points():
+    pose = some_poses()
+    hidden, seen = (
+        Measures(pose, SCHEME, THRESHOLDS, visibility=value).table() for value in (1, 2)
+    )
+    whole = Measures(pose, SCHEME, THRESHOLDS).table()
+    np.testing.assert_array_equal(hidden["labelled"] + seen["labelled"], whole["labelled"])
+    sums = (hidden["labelled"] * hidden["error_px"].fillna(0)
+            + seen["labelled"] * seen["error_px"].fillna(0))  # fmt: skip
+    np.testing.assert_allclose(sums, whole["labelled"] * whole["error_px"].fillna(0))
+
+
+def test_a_hidden_point_may_be_found_at_a_seen_one_of_the_other_side():
+    truth = np.array([[[0.0, 0], [0, 0], [50, 0], [0, 0]]])
+    pose = PosePredictions(
+        truth[:, list(SCHEME.swap)], np.ones((1, 4)), truth, np.array([[0, 1, 2, 0]]),
+        np.array([[0, 0, 100.0, 50]]), np.array([2500.0]),
+    )  # fmt: skip
+    hidden = Measures(pose, SCHEME, THRESHOLDS, visibility=1).table()
+    np.testing.assert_array_equal(hidden["swapped"], [np.nan, 1, np.nan, np.nan, 1])
+
+
+def test_a_terminal_shows_no_interval_where_there_is_none():
+    table = Measures(some_poses(), SCHEME, (0.1,)).table(np.zeros(30, int), resamples=20)
+    assert "nan" not in format_table(table).lower()
+
+
+@pytest.mark.parametrize("resamples", [0, 20])
+def test_a_terminal_shows_values_with_their_intervals(resamples):
+    table = Measures(some_poses(), SCHEME, (0.1,)).table(np.arange(30), resamples)
+    head, *rows = format_table(table).splitlines()
+    assert head.split() == [
+        "keypoint", "labelled", "AP", "PCK@0.1", "error", "error_px", "median_error_px", "swapped",
+    ]  # fmt: skip
+    assert len(rows) == 5
+    assert f"{table.loc[0, 'error_px']:.3f}" in rows[0]
+    assert ("[" in rows[0]) == bool(resamples)
+    assert set(rows[3].split()[2:]) == {"-"}  # labelled nowhere

@@ -1,0 +1,167 @@
+"""The page as text, and in a browser where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from equikpt.data_tools.verify.checks import Fault
+from equikpt.data_tools.verify.report import to_csv, to_json
+from equikpt.data_tools.verify.run import Verdict, verify
+from equikpt.report.html import label_page as page
+from equikpt.report.html.label_page import to_html
+from equikpt.report.html.label_thumbnails import MARK_BGR, SIDE_PX, Thumbnails
+from tests.browser import open_page
+from tests.data_tools.verify.conftest import people, points_of, set_points
+
+PROBE = """
+const cards = [...document.querySelectorAll("#faults article")];
+const shown = () => cards.filter(visible).map((card) => card.dataset.check);
+result.all = shown();
+const errors = document.querySelector("input[value=error]");
+change(errors, (box) => { box.checked = false; });
+result.without_errors = shown();
+result.told = document.getElementById("shown").textContent;
+change(errors, (box) => { box.checked = true; });
+const select = document.querySelector("select");
+change(select, (box) => { box.value = "labelled_at_origin"; });
+result.one_check = shown();
+change(select, (box) => { box.value = ""; });
+result.again = shown();
+"""
+
+
+@pytest.fixture
+def spoilt(tmp_path):
+    """Two errors, and a warning whose picture's name would break a page that forgets to escape."""
+    content = people(8)
+    name = "<img src=x onerror=alert(1)> & 'quotes\".png"
+    content["images"][2]["file_name"] = name.replace("/", "")
+    points = points_of(content["annotations"][2])
+    points[9] = points[7]
+    set_points(content["annotations"][2], points)
+    for index, spoil in ((4, dict(area=0)), (5, {})):
+        content["annotations"][index].update(spoil)
+    points = points_of(content["annotations"][5])
+    points[9] = (0, 0, 2)
+    set_points(content["annotations"][5], points)
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for image in content["images"]:
+        picture = rng.integers(0, 256, (260, 300, 3)).astype(np.uint8)
+        encoded = cv2.imencode(".png", picture)[1]
+        (tmp_path / "images" / image["file_name"]).write_bytes(encoded.tobytes())
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    return verify([tmp_path / "labels.json"], [tmp_path / "images"])
+
+
+FOUND = ["area_not_positive", "labelled_at_origin", "points_coincide"]
+
+
+def test_what_the_page_has_the_tables_have(spoilt):
+    checks = re.findall(r'<article data-check="(\w+)"', to_html(spoilt))
+    assert checks == FOUND
+    assert [fault["check"] for fault in json.loads(to_json(spoilt))["faults"]] == FOUND
+    assert [line.split(",")[1] for line in to_csv(spoilt).splitlines()[1:]] == FOUND
+
+
+def test_names_are_escaped(spoilt):
+    text = to_html(spoilt)
+    assert "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &#x27;quotes&quot;.png" in text
+
+
+def test_the_page_needs_nothing_from_elsewhere(spoilt):
+    sources = re.findall(r"(?:src|href)=\"([^\"]{0,30})", to_html(spoilt))
+    assert len(sources) == 4  # an icon and three thumbnails
+    assert all(source.startswith("data:") for source in sources)
+    assert "http" not in re.sub(r'src="[^"]*"', "", to_html(spoilt))
+
+
+def many(verdict: Verdict, count: int) -> Verdict:
+    """As if each fault had been found ``count`` times."""
+    faults = [fault for fault in verdict.faults for _ in range(count)]
+    return Verdict(verdict.labels, [Fault(**vars(fault)) for fault in faults], {})
+
+
+def test_thumbnails_stay_within_their_bytes_and_the_worst_have_them(spoilt):
+    crowd = many(spoilt, 30)
+    whole = to_html(crowd)
+    limit = len(whole) // 3
+    capped = to_html(crowd, most_picture_bytes=limit)
+    assert sum(map(len, re.findall(r'src="([^"]*)"', capped))) <= limit
+    for check in FOUND:
+        cards = re.findall(rf'<article data-check="{check}".*?</article>', capped)
+        has_picture = ["<img" in card for card in cards]
+        assert has_picture[0]
+        assert has_picture == sorted(has_picture, reverse=True)
+        assert not all(has_picture)
+
+
+def test_cards_of_a_check_are_limited_and_the_page_below_five_megabytes(spoilt):
+    text = to_html(many(spoilt, 400))
+    assert text.count("<article") == page.MOST_CARDS * len(FOUND)
+    assert f"({400})" in text
+    assert len(text.encode()) < 5_000_000
+
+
+def test_a_thumbnail_marks_the_points_that_are_meant(spoilt):
+    thumbnails = Thumbnails(spoilt.labels)
+    fault = next(f for f in spoilt.faults if f.check == "points_coincide")
+    marked, plain = (thumbnails.cell(f) for f in (fault, Fault(**{**vars(fault), "points": ()})))
+    assert marked.shape == plain.shape == (SIDE_PX, SIDE_PX, 3)
+    changed = (marked != plain).any(axis=-1)
+    assert 20 < changed.sum() < 400
+    red = (np.abs(marked.astype(int) - MARK_BGR) < 30).all(axis=-1)
+    assert (red & changed).sum() > 10
+
+
+def test_without_pictures_poses_are_drawn_on_gray(tmp_path, spoilt):
+    verdict = verify([tmp_path / "labels.json"])
+    fault = next(f for f in verdict.faults if f.check == "points_coincide")
+    cell = Thumbnails(verdict.labels).cell(fault)
+    assert (cell == cell[0, 0]).all(axis=-1).mean() > 0.5
+    assert (cell != cell[0, 0]).any()
+    assert to_html(verdict).count("<img") == 3
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Call ``browse(text, width_px, dark)``: what the probe saw, and what the console said."""
+
+    def call(text: str, width_px: int, dark: bool = False):
+        return open_page(tmp_path, text, PROBE, width_px, dark)
+
+    return call
+
+
+@pytest.mark.parametrize("width_px", [1200, 360], ids=["desk", "phone"])
+def test_the_page_works_in_a_browser(browse, spoilt, width_px):
+    seen, console = browse(to_html(spoilt), width_px)
+    assert console == []
+    assert seen["broken"] == 0
+    assert seen["pictures"] == 3
+    assert seen["all"] == seen["again"] == FOUND
+    assert seen["without_errors"] == ["points_coincide"]
+    assert seen["told"] == "1 of 3 shown"
+    assert seen["one_check"] == ["labelled_at_origin"]
+    assert seen["overflow"] == 0
+    assert seen["width"] == width_px
+
+
+def test_a_broken_page_would_be_seen(browse, spoilt):
+    """The control: a picture that does not load, and an error of the script."""
+    text = to_html(spoilt).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
+    text = text.replace("apply();\n</script>", "apply();\nnothing_of_that_name();\n</script>")
+    seen, console = browse(text, 1200)
+    assert seen["broken"] == 1
+    assert any("nothing_of_that_name" in line for line in console)
+
+
+def test_the_page_follows_the_readers_light(browse, spoilt):
+    light, dark = (browse(to_html(spoilt), 800, dark)[0]["ground"] for dark in (False, True))
+    assert light != dark

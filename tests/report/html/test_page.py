@@ -1,0 +1,234 @@
+"""The page as text, and in a browser where there is one."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equikpt.report.html.page import Report, to_html
+from equikpt.report.run.run_folder import read_run
+from tests.browser import open_page
+from tests.report.made_tests import (
+    film_table,
+    made_evaluation,
+    other_evaluation,
+    pose,
+    write_pictures,
+)
+from tests.report.written_runs import config, write_start
+
+HOSTILE = "</script><img src=x onerror=alert(1)>.png"
+COMMANDS = [("Test", "python tools/test.py 'a & b.py' best.pth")]
+
+PROBE = """
+const table = document.getElementById("keypoints-table");
+const names = () => [...table.querySelectorAll("tbody.rows th")].map((cell) => cell.textContent);
+const heads = [...table.querySelectorAll("thead th")];
+const head = (title) => heads.find((cell) => cell.querySelector("button")?.textContent === title);
+const press = (title) => { head(title).querySelector("button").click(); return names(); };
+result.start = names();
+result.total = table.querySelector("tbody.total th").textContent;
+result.rising = press("Median, px");
+result.rising_state = head("Median, px").getAttribute("aria-sort");
+result.falling = press("Median, px");
+result.falling_state = head("Median, px").getAttribute("aria-sort");
+result.by_name = press("Keypoint");
+result.sorted_by = heads.map((cell) => cell.getAttribute("aria-sort"))
+  .filter((state) => state && state !== "none").length;
+const [part, measure] = ["part", "measure"].map((id) => document.getElementById(id));
+result.parts = [...part.options].map((option) => option.textContent);
+press("Median, px");
+press("Median, px");
+change(part, (box) => { box.value = 1; });
+result.hidden = names();
+change(part, (box) => { box.value = 0; });
+result.filtered_back = names();
+result.bar = () => table.querySelector("tbody.rows .range").getAttribute("x2");
+result.error_bar = result.bar();
+change(measure, (box) => { box.value = 0; });
+result.ap_bar = result.bar();
+result.plot_title = document.getElementById("plot-title").textContent;
+delete result.bar;
+result.alts = [...document.images].every((image) => image.alt.startsWith("Truth and prediction"));
+const pairs = [...document.querySelectorAll("#single table.sortable")][0];
+document.querySelector("#single details").open = true;
+pairs.querySelectorAll("thead button")[3].click();
+result.single = [...pairs.querySelectorAll("tbody.rows td:nth-child(4)")]
+  .map((cell) => Number(cell.dataset.value));
+result.lines = document.querySelectorAll("#curves polyline").length;
+result.stroke = getComputedStyle(document.querySelector("#curves polyline")).stroke;
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    cfg = config(model=dict(type="TopdownPoseEstimator", backbone=dict(type="HRNet")))
+    val = {epoch: {"coco/AP": 0.1 * epoch, "val_loss": 1 / epoch} for epoch in range(1, 5)}
+    write_start(tmp_path / "run", np.linspace(1, 0.2, 8).tolist(), val=val, cfg=cfg)
+    return read_run(tmp_path / "run")
+
+
+@pytest.fixture
+def report(run, tmp_path):
+    """Hooves are worse than the nose, and the hidden one is worst; one name would break a page."""
+    names = write_pictures(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
+    samples = [pose((2, 12, 24 + 3 * number, 0), name) for number, name in enumerate(names)]
+    samples[3] = dataclasses.replace(samples[3], group=HOSTILE)
+    evaluation = made_evaluation(samples, grouped=True)
+    return Report(run, evaluation, COMMANDS, ["A note."])
+
+
+def sections(page: str) -> list[str]:
+    return re.findall(r"<section id=(\w+)>", page)
+
+
+def test_a_page_of_poses_has_all_sections(report):
+    page = to_html(report)
+    assert sections(page) == [
+        *("trained", "curves", "scores", "keypoints", "errors", "confidence", "sides", "pictures"),
+        *("single", "reproduce"),
+    ]
+    assert re.findall(r'<a href="#(\w+)">', page) == sections(page)
+    assert "<p class=note>A note.</p>" in page
+    assert "python tools/test.py &#x27;a &amp; b.py&#x27; best.pth" in page
+    assert "Calibration error" in page
+
+
+def test_the_keypoints_of_a_test_are_in_its_figures(report):
+    """Two hooves of three points are off by more than a tenth of 160 px where it is 16 px."""
+    page = to_html(report)
+    assert "<b>66.7 %</b>" in page  # PCK@0.1: nose and one hoof
+    assert "area 32² to 96² px²" in page
+    assert "no instance of this size" in page
+    assert "Labelled nowhere and left out: tail." in page
+
+
+def test_names_do_not_become_markup(report):
+    page = to_html(report)
+    assert HOSTILE not in page
+    assert page.count("</script>") == page.count("<script")
+
+
+def test_the_page_needs_nothing_from_elsewhere(report):
+    page = to_html(report)
+    sources = re.findall(r"(?:src|href)=\"([^\"]{0,11})", page)
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    urls = re.findall(r"https?://[^\"' <]*", page)
+    assert set(urls) == {"http://www.w3.org/2000/svg"}  # a name, not an address
+
+
+def test_the_page_stays_below_five_megabytes(report, tmp_path):
+    """Noise, the worst picture for JPEG, and many instances in many groups."""
+    (name,) = write_pictures(tmp_path, ["noise.png"])
+    samples = [pose(n % 7, name, group=f"horse {n % 16}") for n in range(320)]
+    evaluation = made_evaluation(samples, grouped=True)
+    page = to_html(dataclasses.replace(report, evaluation=evaluation), 1_000_000)
+    assert len(page.encode()) < 2_500_000
+    assert "the worst 300 of 320" in page
+
+
+def test_without_a_test_there_is_what_the_folder_has(run):
+    page = to_html(Report(run, None, [], ["No checkpoint."]))
+    assert sections(page) == ["trained", "curves"]
+    assert "No checkpoint." in page
+
+
+def test_a_run_that_has_logged_nothing(tmp_path):
+    write_start(tmp_path, [])
+    page = to_html(Report(read_run(tmp_path), None, []))
+    assert "logged nothing yet" in page
+
+
+KINDS = [
+    pytest.param("LandmarkError", {"landmark/error_px": 1.5}, "Error of a mark", id="marks"),
+    pytest.param("PointingMetric", {"pointing/F1": 0.5}, "Error of", id="things"),
+    pytest.param("KeypointPixelAP", {"pixel/AP": 0.25}, "Types of points", id="single points"),
+    pytest.param("", {"some/metric": 3.0}, "some/metric", id="unknown metric"),
+]
+
+
+@pytest.mark.parametrize(("metric", "metrics", "word"), KINDS)
+def test_other_tests_have_what_there_is(run, tmp_path, metric, metrics, word):
+    names = write_pictures(tmp_path, ["a.png", "b.png"])
+    counts = dict(true=[4, 4], predicted=[4, 4], matched=[1, 4], duplicates=[0, 1])
+    tables = {
+        "LandmarkError": film_table(names),
+        "PointingMetric": pd.DataFrame(dict(picture=["a.png", "b.png"], **counts)),
+        "KeypointPixelAP": pd.DataFrame(dict(keypoint=["nose"], points=[2], **{"AP@2px": [0.5]})),
+    }
+    if metric == "PointingMetric":
+        metrics = {**metrics, "pointing/count_MAE": 2.0}
+    evaluation = other_evaluation(
+        [pose(0, name) for name in names],
+        metrics=metrics,
+        tables={metric: tables[metric]} if metric else {},
+    )
+    page = to_html(Report(run, evaluation, COMMANDS))
+    assert "left out: they need whole poses" in page
+    assert word in page
+    assert page.count("<figure>") == 2
+    shown = {"trained", "curves", "scores", "pictures", "reproduce"}
+    assert shown <= set(sections(page)) <= shown | {"single", "types"}
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Call ``browse(text, width_px, dark)``: what the probe saw, and what the console said."""
+
+    def call(text: str, width_px: int, dark: bool = False):
+        return open_page(tmp_path, text, PROBE, width_px, dark)
+
+    return call
+
+
+@pytest.mark.parametrize(("width_px", "dark"), [(1280, False), (360, True)], ids=["desk", "phone"])
+def test_the_page_works_in_a_browser(browse, report, width_px, dark):
+    seen, console = browse(to_html(report), width_px, dark)
+    assert console == []
+    assert (seen["pictures"], seen["broken"], seen["overflow"]) == (4, 0, 0)
+    assert seen["width"] == width_px
+    assert seen["start"] == seen["by_name"] == ["nose", "l_hoof", "r_hoof"]
+    assert seen["total"] == "all"
+    assert (seen["rising"], seen["rising_state"]) == (["nose", "l_hoof", "r_hoof"], "ascending")
+    assert (seen["falling"], seen["falling_state"]) == (["r_hoof", "l_hoof", "nose"], "descending")
+    assert seen["sorted_by"] == 1
+    assert seen["parts"][:3] == ["all points", "hidden points", "seen points"]
+    assert f"group {HOSTILE}" in seen["parts"]
+    assert seen["hidden"] == ["r_hoof"]
+    assert seen["filtered_back"] == seen["falling"]
+    assert seen["error_bar"] != seen["ap_bar"]
+    assert seen["plot_title"] == "AP"
+    assert seen["alts"]
+    assert seen["single"] == sorted(seen["single"])
+    assert len(seen["single"]) == 4
+    assert seen["lines"] == 4  # training and validation loss, AP, rate
+    assert seen["stroke"] == ("rgb(121, 184, 243)" if dark else "rgb(31, 111, 178)")
+    assert seen["ground"] == ("rgb(22, 22, 20)" if dark else "rgb(246, 246, 244)")
+
+
+def test_a_page_of_other_tests_works_on_a_phone(run, tmp_path):
+    table = film_table(write_pictures(tmp_path, ["a.png", "b.png", "c.png"]))
+    evaluation = other_evaluation(
+        [],
+        metrics={"landmark/error_px": 1.0, "landmark/" + 60 * "x": 2.0},
+        tables={"LandmarkError": table},
+    )
+    page = to_html(Report(run, evaluation, [("Test", "python " + 300 * "x")]))
+    seen, console = open_page(tmp_path, page, "", 360)
+    assert console == []
+    assert (seen["pictures"], seen["broken"], seen["overflow"]) == (3, 0, 0)
+
+
+def test_a_broken_page_would_be_seen(browse, report):
+    """The control: a picture that does not load, a wide element and an error of the script."""
+    text = to_html(report).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
+    text = text.replace("<h1>", '<div style="width:700px">wide</div><h1>')
+    text = text.replace("</main>", "</main><script>nothing_of_that_name();</script>")
+    seen, console = browse(text, 360)
+    assert seen["broken"] == 1
+    assert seen["overflow"] > 0
+    assert any("nothing_of_that_name" in line for line in console)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equikpt.structures.ground_truth import Labels
+
+NAMES = ("nose", "l_eye")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """``write(*file names, **changes of the category)``: an annotation file, one row a picture."""
+
+    def make(*names: str, **category) -> Path:
+        images = [
+            dict(id=number, file_name=name, width=100, height=50)
+            for number, name in enumerate(names)
+        ]
+        annotations = [
+            dict(
+                id=number,
+                image_id=number,
+                category_id=1,
+                bbox=[-5.0 + number, 10, 30, 60],
+                keypoints=[number, 20, 2, 0, 0, 0],
+            )
+            for number in range(len(names))
+        ]
+        categories = [dict(id=1, name="horse", keypoints=list(NAMES)) | category]
+        path = tmp_path / "labels.json"
+        content = dict(images=images, annotations=annotations, categories=categories)
+        path.write_text(json.dumps(content))
+        return path
+
+    return make
+
+
+def test_labels_of_a_picture_by_its_name(write):
+    labels = Labels(write("a.jpg", "b.jpg"), NAMES)
+    truth = labels.of(Path("anywhere/b.jpg"))
+    assert truth.boxes.tolist() == [[0, 10, 26, 49]]  # clipped as MMPose clips
+    assert truth.keypoints.tolist() == [[[1, 20], [0, 0]]]
+    assert truth.visibility.tolist() == [[2, 0]]
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_folders(write):
+    labels = Labels(write("day1/a.jpg", "day2/a.jpg"), NAMES)
+    assert labels.of(Path("data/day2/a.jpg")).keypoints[0, 0, 0] == 1
+    with pytest.raises(ValueError, match=r"expected a\.jpg once in .*labels\.json, .*nowhere"):
+        labels.of(Path("data/day3/a.jpg"))
+
+
+def test_crowds_and_rows_without_a_box_are_left_out(write):
+    path = write("a.jpg")
+    content = json.loads(path.read_text())
+    (row,) = content["annotations"]
+    content["annotations"] += [
+        row | dict(id=7, iscrowd=1),
+        dict(id=8, image_id=0, category_id=1, bbox=None),
+        dict(id=9, image_id=0, category_id=1, bbox=[200, 0, 10, 10]),  # outside
+        dict(id=10, image_id=0, category_id=1, bbox=[0, 0, 10, 10]),
+    ]
+    path.write_text(json.dumps(content))
+    truth = Labels(path, NAMES).of(Path("a.jpg"))
+    assert truth.boxes.tolist() == [[0, 10, 25, 49], [0, 0, 10, 10]]
+    np.testing.assert_array_equal(truth.visibility, [[2, 0], [0, 0]])
+
+
+def test_other_keypoints_than_the_model_s_are_refused(write):
+    path = write("a.jpg")
+    with pytest.raises(ValueError, match=r"labels\.json has annotations without 3 keypoints"):
+        Labels(path, (*NAMES, "r_eye"))
+    with pytest.raises(ValueError, match="has keypoints in another order"):
+        Labels(path, NAMES[::-1])

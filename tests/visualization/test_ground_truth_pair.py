@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.structures import InstanceData
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.structures import PoseDataSample
+
+from equikpt.metainfo import coco17, horse26, p1p2, points
+from equikpt.visualization.ground_truth_pair import CELL_PX, draw_pair, true_poses
+
+GRAY = 128
+PEOPLE = parse_pose_metainfo(coco17.METAINFO)
+HORSES = parse_pose_metainfo(horse26.METAINFO)
+MARKS = parse_pose_metainfo(p1p2.METAINFO)
+POINTS = parse_pose_metainfo(points.METAINFO)
+
+
+def sample(
+    folder, annotations, predicted: InstanceData, box=None, size=(120, 240)
+) -> PoseDataSample:
+    """A gray picture of height and width ``size`` with its annotations and predictions."""
+    path = folder / "picture.png"
+    cv2.imwrite(str(path), np.full((*size, 3), GRAY, np.uint8))
+    made = PoseDataSample(metainfo=dict(img_path=str(path), raw_ann_info=annotations))
+    made.gt_instances = InstanceData() if box is None else InstanceData(bboxes=np.array([box]))
+    made.pred_instances = predicted
+    return made
+
+
+def person(*seen: tuple[float, float]) -> dict:
+    """An annotation whose first keypoints lie at ``seen``."""
+    rows = [(x, y, 2) for x, y in seen] + [(0, 0, 0)] * (17 - len(seen))
+    return dict(keypoints=np.array(rows, float).ravel().tolist())
+
+
+def halves(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where truth and prediction are drawn in, (H, W) bool each."""
+    changed = (pair != GRAY).any(axis=2)
+    middle = pair.shape[1] // 2
+    return changed[:, :middle], changed[:, middle:]
+
+
+def is_drawn(half: np.ndarray, place: tuple[float, float], scale: float) -> bool:
+    x, y = (round((value + 0.5) * scale - 0.5) for value in place)
+    return bool(half[y, x])
+
+
+PLACES = [(20.0, 20.0), (100.0, 60.0), (200.0, 100.0)]
+
+
+def peaks(places, scores, labels) -> InstanceData:
+    """Single points of a whole picture, as ``MultiPeakHead`` gives them."""
+    return InstanceData(
+        keypoints=np.array(places, np.float32).reshape(-1, 1, 2),
+        keypoint_scores=np.array(scores, np.float32).reshape(-1, 1),
+        labels=np.array(labels, int),
+    )
+
+
+def test_a_whole_picture_shows_everyone_and_other_numbers_of_peaks(tmp_path):
+    annotations = [person(PLACES[0]), person(PLACES[1]), person()]
+    found = peaks([PLACES[2], PLACES[1], PLACES[0]], [0.9, 0.5, 0.2], [0, 16, 0])
+    pair = draw_pair(sample(tmp_path, annotations, found), PEOPLE, None, threshold=0.3)
+    assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)  # all of it, in its own proportions
+    truth, prediction = halves(pair)
+    assert [is_drawn(truth, place, 1.0) for place in PLACES] == [True, True, False]
+    assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [False, True, True]
+
+
+def test_instances_of_a_whole_picture_are_left_out_by_their_mean_score(tmp_path):
+    keypoints = np.stack([np.tile(place, (17, 1)) for place in PLACES])
+    scores = np.full((3, 17), [[0.9], [0.2], [0.9]])
+    found = InstanceData(keypoints=keypoints, keypoint_scores=scores)
+    pair = draw_pair(sample(tmp_path, [person()], found), PEOPLE, None, threshold=0.3)
+    _, prediction = halves(pair)
+    assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [True, False, True]
+
+
+@pytest.mark.parametrize("annotations", [[], None], ids=["nobody", "no annotation"])
+def test_nothing_found_where_nothing_is(tmp_path, annotations):
+    pair = draw_pair(sample(tmp_path, annotations, peaks([], [], [])), PEOPLE, None, threshold=0.3)
+    assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)
+    assert (pair == GRAY).all()
+
+
+def horse(spread: float) -> tuple[dict, InstanceData]:
+    """Truth and prediction, 8 px to the right of it, of points around (120, 60)."""
+    around = np.linspace(-spread / 2, spread / 2, 26)
+    truth = np.column_stack([120 + around, np.full(26, 60.0), np.full(26, 2)])
+    found = InstanceData(
+        keypoints=truth[None, :, :2] + (8, 0), keypoint_scores=np.full((1, 26), 0.9)
+    )
+    return dict(keypoints=truth.ravel().tolist()), found
+
+
+@pytest.mark.parametrize(
+    ("spread", "scale"),
+    [
+        (60.0, CELL_PX / 125),  # the box, a quarter larger
+        (8.0, CELL_PX / 24),  # 16 px in all, and half as much again
+        (0.0, CELL_PX / 20),  # a fifth of the box, at least
+    ],
+    ids=["box", "close up", "closest"],
+)
+def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
+    truth, found = horse(spread)
+    box = [70.0, 10.0, 170.0, 110.0]
+    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    left, right = halves(pair)
+    ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
+    middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
+    assert middles[1] - middles[0] == pytest.approx(8 * scale, abs=2)
+
+
+def test_a_box_may_reach_over_the_border(tmp_path):
+    truth, found = horse(60.0)
+    box = [-50.0, -300.0, 10.0, -200.0]  # a corner of the picture and what lies above it
+    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    assert max(pair.shape[0], pair.shape[1] // 2) == CELL_PX
+
+
+def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
+    truth, found = horse(60.0)
+    box = [70.0, 10.0, 170.0, 110.0]
+    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, np.zeros(26, bool), 0.3)
+    left, right = halves(pair)
+    assert left.any()
+    assert not right.any()
+
+
+def test_keypoints_of_another_scheme_are_no_truth(tmp_path):
+    _, found = horse(60.0)
+    made = sample(tmp_path, person(*PLACES), found, [70.0, 10.0, 170.0, 110.0])
+    assert true_poses(made, HORSES) == []
+    left, right = halves(draw_pair(made, HORSES, None, 0.3))
+    assert not left.any()
+    assert right.any()
+
+
+def test_a_deep_film_is_not_black(tmp_path):
+    """16 bits of which a scanner used 12: OpenCV's usual flags would leave next to nothing."""
+    film = np.random.default_rng(0).integers(0, 4096, (200, 200)).astype(np.uint16)
+    marks = dict(keypoints=[100, 150, 2, 100, 50, 2])
+    found = InstanceData(
+        keypoints=np.array([[[100.0, 150.0], [100.0, 50.0]]]), keypoint_scores=np.ones((1, 2))
+    )
+    made = sample(tmp_path, marks, found, [0.0, 0.0, 200.0, 200.0])
+    cv2.imwrite(made.img_path, film)
+    assert np.median(draw_pair(made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_any_number_of_unnamed_points(tmp_path, count):
+    rng = np.random.default_rng(0)
+    truth = np.column_stack([rng.uniform(20, 100, (3, 2)), np.full(3, 2)])
+    found = InstanceData(
+        keypoints=rng.uniform(20, 100, (1, count, 2)), keypoint_scores=np.ones((1, count))
+    )
+    made = sample(tmp_path, dict(keypoints=truth.ravel()), found, [0.0, 0.0, 239.0, 119.0])
+    left, right = halves(draw_pair(made, POINTS, None, 0.3))
+    assert left.any()
+    assert right.any() == bool(count)
