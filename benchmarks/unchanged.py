@@ -30,7 +30,7 @@ CONFIGS = {  # name: (data, epochs that hold STEPS steps)
     "rtmpose_m_ap10k": ("horses", 1),
     "hrnet_w32_ap10k": ("horses", 1),
     "rtmpose_timm_ap10k": ("horses", 1),
-    "p1p2_timm_512": ("films", 1),
+    "p1p2_timm_512": ("films", 2),
     "litehrnet_coco": ("people", 8),
     "sequential_fsc147_384": ("cells", 1),
 }

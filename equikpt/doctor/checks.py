@@ -115,9 +115,11 @@ def check_mmcv() -> Result:
     """Fork or official, compiled operators or the stand-in, and one operator."""
     import mmcv
     import torch
-    from mmcv.ops import nms
 
-    from equikpt.compat import mmcv_ops
+    from equikpt.compat import mmcv_ops, stack
+
+    stack.ready()
+    from mmcv.ops import nms
 
     nms(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), 0.5)
     flavour = _flavour(mmcv, "onedl-mmcv", "mmcv", "mmcv-lite")
@@ -131,6 +133,10 @@ def check_mmcv() -> Result:
 def check_mmpose() -> Result:
     """The version, and its models."""
     import mmpose
+
+    from equikpt.compat import stack
+
+    stack.ready()
     import mmpose.models  # noqa: F401
 
     if not mmpose.__version__.startswith("1.3."):

@@ -45,7 +45,7 @@ def run_with_row(server):
     def call(*arguments):
         code = (
             "import runpy, sys\n"
-            "from equikpt import checkpoints\n"
+            "from equikpt.checkpoints import zoo as checkpoints\n"
             f"row = checkpoints.Checkpoint('net', '{server.origin}/{FILE}', 'ap10k', 'a', 'b')\n"
             "checkpoints.CHECKPOINTS += (row,)\n"
             f"sys.argv = {[str(TOOL), *map(str, arguments)]!r}\n"
