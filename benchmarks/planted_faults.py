@@ -17,6 +17,7 @@ import argparse
 import copy
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -346,9 +347,10 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = args.data_root
         if root is None:
+            sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
             from equikpt.core.machine import usable_cores
-            from equikpt.datasets.samples.coco import Parameters
-            from equikpt.datasets.samples.writer import write_samples
+            from projects.sample_horses.coco import Parameters
+            from projects.sample_horses.writer import write_samples
 
             root = Path(folder) / "data"
             write_samples(root, Parameters(200, 40, 0, args.seed), usable_cores())

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -36,9 +37,11 @@ def write_labels(path: Path, count: int) -> None:
     """``count`` annotations with 26 keypoints, of which some are hidden or not labelled."""
     import numpy as np
 
-    from equikpt.datasets.samples.coco import Parameters
-    from equikpt.datasets.samples.writer import draw_picture
     from equikpt.metainfo.horse26 import KEYPOINTS
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
+    from projects.sample_horses.coco import Parameters
+    from projects.sample_horses.writer import draw_picture
 
     names = [point.name for point in KEYPOINTS]
     swap = [names.index(point.swap or point.name) for point in KEYPOINTS]

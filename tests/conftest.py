@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import Distribution
@@ -117,12 +118,9 @@ def call_tool(monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def sample_data(tmp_path_factory) -> Path:
-    """Folder with a few generated horses: 12 to train on, 6 to validate and 4 to test on."""
-    from equikpt.datasets.samples.writer import Parameters, write_samples
-
+    """Folder with a few drawn horses: 12 to train on, 6 to validate and 4 to test on."""
     folder = tmp_path_factory.mktemp("sample") / "data"
-    write_samples(folder, Parameters(train=12, val=6, test=4, seed=0))
-    return folder
+    return shutil.copytree(REPO / "tests" / "sample_horses", folder)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = sorted((REPO / "equikpt").rglob("*.py"))
+PROJECTS = [p for p in sorted((REPO / "projects").rglob("*.py")) if "tests" not in p.parts]
 CONFIGS = sorted((REPO / "configs").rglob("*.py"))
 TOOLS = sorted((REPO / "tools").glob("*.py"))
 
@@ -46,9 +47,9 @@ FUNCTION_LINES = 55  # "about 50", without the docstring
 
 
 def text_files() -> list[Path]:
-    folders = ("equikpt", "configs", "tools", "tests", "benchmarks", "requirements", ".github")
+    folders = ("equikpt", "projects", "configs", "tools", "tests", "benchmarks", "requirements")
     suffixes = (".py", ".sh", ".md", ".txt", ".yml", ".yaml", ".toml", ".cfg", ".html")
-    inside = (path for folder in folders for path in (REPO / folder).rglob("*"))
+    inside = (path for folder in (*folders, ".github") for path in (REPO / folder).rglob("*"))
     beside = REPO.iterdir()
     named = {"Makefile", "run"}
     return sorted(
@@ -69,6 +70,10 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
+OUTSIDE = ("tools", "tests", "configs", "benchmarks", "projects")
+"""Folders of the checkout that a wheel does not hold as packages."""
+
+
 def room_of(path: Path) -> str:
     first = path.relative_to(REPO / "equikpt").parts[0]
     return first.removesuffix(".py")
@@ -82,7 +87,9 @@ def backward_imports(source: str, room: str) -> list[str]:
     for name in imports_of(ast.parse(source)):
         package, _, rest = name.partition(".")
         target = rest.split(".")[0]
-        if package in ("tools", "tests", "configs", "benchmarks") or name.startswith("."):
+        if package in ("tools", "tests", "configs", "benchmarks", "projects") or name.startswith(
+            "."
+        ):
             faults.append(f"imports {name}")
         elif package == "equikpt" and LEVEL_OF.get(target, -1) >= LEVEL_OF[room] and target != room:
             faults.append(f"{room} imports {name}")
@@ -200,7 +207,7 @@ def test_importing_the_package_imports_nothing():
 
 def test_the_package_logs_and_raises():
     files = [path for path in PACKAGE if path.name != "entry.py"]  # prints a tool's last line
-    assert faults_in(files, prints_and_asserts) == []
+    assert faults_in([*files, *PROJECTS], prints_and_asserts) == []
 
 
 def test_registrations_replace_nobodys():
@@ -213,11 +220,18 @@ def test_tables_hold_no_formulas():
 
 
 def test_modules_and_functions_are_short():
-    assert faults_in(PACKAGE, oversized) == []
+    assert faults_in([*PACKAGE, *PROJECTS], oversized) == []
 
 
 def test_no_module_is_named_for_anything():
     assert [path for path in PACKAGE if path.stem in ("utils", "util", "helpers", "misc")] == []
+
+
+def test_projects_know_the_package_and_nothing_around_it():
+    assert PROJECTS
+    for path in PROJECTS:
+        packages = {name.split(".")[0] for name in imports_of(ast.parse(path.read_text()))}
+        assert packages.isdisjoint({*OUTSIDE} - {"projects"}), path
 
 
 # --- configs and tools ---
@@ -265,6 +279,7 @@ def test_no_forbidden_words():
         (lambda s: backward_imports(s, "datasets"), "from equikpt.codecs import x", 1),
         (lambda s: backward_imports(s, "datasets"), "from . import transforms", 1),
         (lambda s: backward_imports(s, "datasets"), "from tools import train", 1),
+        (lambda s: backward_imports(s, "datasets"), "from projects.sample_horses import x", 1),
         (lambda s: backward_imports(s, "datasets"), "from equikpt.metainfo import schema", 0),
         (lambda s: backward_imports(s, "datasets"), "from equikpt.datasets import horse26", 0),
         (prints_and_asserts, "def f(x):\n    assert x\n    print(x)", 2),

@@ -27,6 +27,7 @@ SOURCES = [
     "configs",
     "tools",
     "equikpt",
+    "projects",
 ]
 
 
@@ -172,7 +173,7 @@ def test_sdist_can_be_built_from(source, tmp_path):
     [file] = tmp_path.glob("*.tar.gz")
     with tarfile.open(file) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("configs", "tools", "requirements", "equikpt"):
+    for folder in ("configs", "tools", "requirements", "equikpt", "projects"):
         assert {f"{folder}/{name}" for name in tree(REPO / folder)} <= packed
 
 
@@ -211,6 +212,22 @@ def test_tools_run_by_name(run_installed):
     tools = sorted(path.stem for path in (REPO / "tools").glob("*.py"))
     assert [name for name in tools if f"\n  {name} " not in listing] == []
     assert "--work-dir" in run_installed("-m", "equikpt", "train", "--help")
+
+
+def test_an_installed_wheel_draws_no_samples(installed, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "equikpt", "make_sample_data"]
+        + ["--out", "set", "--train", "1", "--val", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "checkout" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_tool_is_answered_with_a_near_one():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
 from equikpt.cli.entry import MAX_SEED, whole
 
+ROOT = Path(__file__).resolve().parents[1]
 LINE_EVERY_S = 5.0
 
 
@@ -32,6 +34,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    if not (ROOT / "projects" / "sample_horses").is_dir():
+        raise FileNotFoundError(
+            f"expected the renderer of the sample horses at {ROOT / 'projects' / 'sample_horses'}, "
+            "found none: an installed equikpt does not hold it; run this from a checkout"
+        )
+    sys.path.insert(0, str(ROOT))
     # One picture a process fills a core; numpy's own threads would only get in each other's way.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
@@ -39,8 +47,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from equikpt.core.files import require_writable
     from equikpt.core.machine import usable_cores
-    from equikpt.datasets.samples.coco import Parameters
-    from equikpt.datasets.samples.writer import write_samples
+    from projects.sample_horses.coco import Parameters
+    from projects.sample_horses.writer import write_samples
 
     require_writable(args.out)
     jobs = usable_cores() if args.jobs is None else args.jobs

@@ -14,6 +14,9 @@ from equikpt.core.files import is_within
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
+OURS = ("__main__", "equikpt", "projects")
+"""Top of the names of modules whose ``raise`` is meant for the user; tools run as ``__main__``."""
+
 RAISE = dis.opmap["RAISE_VARARGS"]
 """Instruction of a ``raise``."""
 
@@ -80,14 +83,14 @@ def _given_places() -> Iterator[str]:
 
 
 def _is_raised_here(error: BaseException) -> bool:
-    """Whether a ``raise`` of equikpt or a tool raised an error, or an import of theirs failed."""
+    """Tell whether a ``raise`` of :data:`OURS` raised an error, or an import of theirs failed."""
     trace = error.__traceback__
     if trace is None:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
     frame = trace.tb_frame
-    if frame.f_globals.get("__name__", "").split(".")[0] not in ("__main__", "equikpt"):
+    if frame.f_globals.get("__name__", "").split(".")[0] not in OURS:
         return False
     return isinstance(error, ImportError) or frame.f_code.co_code[trace.tb_lasti] == RAISE
 

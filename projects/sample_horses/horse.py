@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from equikpt.datasets.samples.anatomy import (
+from equikpt.metainfo.horse26 import KEYPOINTS
+from projects.sample_horses.anatomy import (
     Build,
     Pose,
     Skeleton,
@@ -15,11 +16,10 @@ from equikpt.datasets.samples.anatomy import (
     keypoints,
     pose_skeleton,
 )
-from equikpt.datasets.samples.body import horse_parts
-from equikpt.datasets.samples.coat import Coat, mane_locks, paint, random_coat
-from equikpt.datasets.samples.gait import random_pose
-from equikpt.datasets.samples.mesh import Mesh
-from equikpt.metainfo.horse26 import KEYPOINTS
+from projects.sample_horses.body import horse_parts
+from projects.sample_horses.coat import Coat, mane_locks, paint, random_coat
+from projects.sample_horses.gait import random_pose
+from projects.sample_horses.mesh import Mesh
 
 Array = np.ndarray
 

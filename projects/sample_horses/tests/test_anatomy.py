@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.datasets.samples.anatomy import (
+from equikpt.metainfo.horse26 import KEYPOINTS
+from projects.sample_horses.anatomy import (
     Build,
     Pose,
     keep_muzzle_above_ground,
     keypoints,
     pose_skeleton,
 )
-from equikpt.datasets.samples.coat import Coat
-from equikpt.datasets.samples.gait import GAITS, moving_pose, random_pose
-from equikpt.datasets.samples.horse import Horse, random_horse
-from equikpt.datasets.samples.limbs import HOOF_HEIGHT, LEGS, hoof_point
-from equikpt.metainfo.horse26 import KEYPOINTS
+from projects.sample_horses.coat import Coat
+from projects.sample_horses.gait import GAITS, moving_pose, random_pose
+from projects.sample_horses.horse import Horse, random_horse
+from projects.sample_horses.limbs import HOOF_HEIGHT, LEGS, hoof_point
 
 NAMES = [point.name for point in KEYPOINTS]
 RIGID = [

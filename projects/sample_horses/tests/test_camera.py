@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from equikpt.datasets.samples.camera import Camera
+from projects.sample_horses.camera import Camera
 
 
 def by_angles(position, target, focal_px, centre_px, point):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.datasets.samples.anatomy import EYE, Skeleton, ear_point
-from equikpt.datasets.samples.limbs import LEGS, hoof_point
-from equikpt.datasets.samples.mesh import Surface, smooth, tube
-from equikpt.datasets.samples.profile import FORELEG, HEAD, HINDLEG, NECK, TAIL, TRUNK
+from projects.sample_horses.anatomy import EYE, Skeleton, ear_point
+from projects.sample_horses.limbs import LEGS, hoof_point
+from projects.sample_horses.mesh import Surface, smooth, tube
+from projects.sample_horses.profile import FORELEG, HEAD, HINDLEG, NECK, TAIL, TRUNK
 
 Array = np.ndarray
 

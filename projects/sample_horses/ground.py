@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from equikpt.datasets.samples.camera import Camera
+from projects.sample_horses.camera import Camera
 
 Array = np.ndarray
 Color = tuple[float, float, float]

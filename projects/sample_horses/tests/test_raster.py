@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.datasets.samples.raster import coverage, interpolate, rasterise
+from projects.sample_horses.raster import coverage, interpolate, rasterise
 
 SIZE = (40, 60)
 

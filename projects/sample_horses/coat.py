@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.datasets.samples.anatomy import Pose, Skeleton, pose_skeleton
-from equikpt.datasets.samples.body import Part, horse_parts
-from equikpt.datasets.samples.limbs import LEGS
+from projects.sample_horses.anatomy import Pose, Skeleton, pose_skeleton
+from projects.sample_horses.body import Part, horse_parts
+from projects.sample_horses.limbs import LEGS
 
 Array = np.ndarray
 Color = tuple[float, float, float]

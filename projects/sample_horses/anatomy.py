@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from equikpt.datasets.samples.limbs import LEGS, Leg, LegPose, hoof_point, solve_leg
+from projects.sample_horses.limbs import LEGS, Leg, LegPose, hoof_point, solve_leg
 
 Array = np.ndarray
 

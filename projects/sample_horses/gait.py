@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.datasets.samples.anatomy import Pose
-from equikpt.datasets.samples.limbs import LEGS, LegPose
+from projects.sample_horses.anatomy import Pose
+from projects.sample_horses.limbs import LEGS, LegPose
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from equikpt.datasets.samples.anatomy import Build, Pose
-from equikpt.datasets.samples.camera import Camera
-from equikpt.datasets.samples.coat import COATS, Coat
-from equikpt.datasets.samples.ground import Backdrop, Light
-from equikpt.datasets.samples.horse import Horse, random_horse
-from equikpt.datasets.samples.mesh import Mesh
-from equikpt.datasets.samples.render import SUPERSAMPLING, Layers, render, visibility
-from equikpt.datasets.samples.scene import MIN_HORSE_PX, Scene, _apart, _fits, random_scene
 from equikpt.metainfo.horse26 import KEYPOINTS
+from projects.sample_horses.anatomy import Build, Pose
+from projects.sample_horses.camera import Camera
+from projects.sample_horses.coat import COATS, Coat
+from projects.sample_horses.ground import Backdrop, Light
+from projects.sample_horses.horse import Horse, random_horse
+from projects.sample_horses.mesh import Mesh
+from projects.sample_horses.render import SUPERSAMPLING, Layers, render, visibility
+from projects.sample_horses.scene import MIN_HORSE_PX, Scene, _apart, _fits, random_scene
 
 NAMES = [point.name for point in KEYPOINTS]
 SIDE = np.array([1.0 if n[0] == "l" else -1.0 if n[0] == "r" else 0.0 for n in NAMES])

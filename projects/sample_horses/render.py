@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from equikpt.datasets.samples.camera import Camera
-from equikpt.datasets.samples.ground import Light, draw_backdrop
-from equikpt.datasets.samples.horse import Horse
-from equikpt.datasets.samples.mesh import Mesh, merge
-from equikpt.datasets.samples.raster import coverage, interpolate, rasterise
-from equikpt.datasets.samples.scene import Scene
+from projects.sample_horses.camera import Camera
+from projects.sample_horses.ground import Light, draw_backdrop
+from projects.sample_horses.horse import Horse
+from projects.sample_horses.mesh import Mesh, merge
+from projects.sample_horses.raster import coverage, interpolate, rasterise
+from projects.sample_horses.scene import Scene
 
 Array = np.ndarray
 
@@ -91,7 +91,7 @@ def label(horse: Horse, instance: int, camera: Camera, layers: Layers) -> HorseL
 
     A keypoint is a joint centre beneath the skin. It counts as visible where its own horse is what
     the picture shows there, and the surface is no farther in front than the part is thick
-    (:data:`~equikpt.datasets.samples.horse.TOLERANCE_M`).
+    (:data:`~projects.sample_horses.horse.TOLERANCE_M`).
     """
     mask = layers.instance == instance
     area = float(mask.sum()) / SUPERSAMPLING**2

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equikpt.datasets.samples.camera import Camera
-from equikpt.datasets.samples.ground import (
+from projects.sample_horses.camera import Camera
+from projects.sample_horses.ground import (
     Backdrop,
     Light,
     random_backdrop,
     random_light,
 )
-from equikpt.datasets.samples.horse import Horse, random_horse
-from equikpt.datasets.samples.mesh import Mesh
-from equikpt.datasets.samples.props import fence, shrub, tufts
+from projects.sample_horses.horse import Horse, random_horse
+from projects.sample_horses.mesh import Mesh
+from projects.sample_horses.props import fence, shrub, tufts
 
 Array = np.ndarray
 

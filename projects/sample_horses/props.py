@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equikpt.datasets.samples.mesh import Mesh, merge
+from projects.sample_horses.mesh import Mesh, merge
 
 Array = np.ndarray
 

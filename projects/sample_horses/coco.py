@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 import equikpt
-from equikpt.datasets.samples.render import HIDDEN, VISIBLE, HorseLabel
 from equikpt.metainfo.horse26 import KEYPOINTS, LINKS
+from projects.sample_horses.render import HIDDEN, VISIBLE, HorseLabel
 
 SPLITS = ("train", "val", "test")
 WIDTH_PX, HEIGHT_PX = 320, 240

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.datasets.samples import writer
-from equikpt.datasets.samples.coco import Parameters
-from equikpt.datasets.samples.writer import is_complete, write_samples
 from equikpt.metainfo.horse26 import KEYPOINTS, LINKS
+from projects.sample_horses import writer
+from projects.sample_horses.coco import Parameters
+from projects.sample_horses.writer import is_complete, write_samples
 
 SMALL = Parameters(train=3, val=2, test=1, seed=4)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from equikpt.datasets.samples.coco import SPLITS, Parameters, coco_split, file_name
-from equikpt.datasets.samples.render import VISIBLE, HorseLabel, Picture, render
-from equikpt.datasets.samples.scene import random_scene
+from projects.sample_horses.coco import SPLITS, Parameters, coco_split, file_name
+from projects.sample_horses.render import VISIBLE, HorseLabel, Picture, render
+from projects.sample_horses.scene import random_scene
 
 MARKER = "sample_data.json"
 """Written last; holds the parameters. A folder without it is not a data set of ours."""
