@@ -200,7 +200,9 @@ def test_half_of_yapfs_cache_is_waited_out(yapf_cache):
 def test_a_cache_that_stays_damaged_is_named(yapf_cache):
     for path in yapf_cache:
         path.write_bytes(b"")
-    done = run_python("from equikpt.compat import stack; stack._import_yapf(attempts=2, wait_s=0.01)")
+    done = run_python(
+        "from equikpt.compat import stack; stack._import_yapf(attempts=2, wait_s=0.01)"
+    )
     assert "ImportError" in done.stderr
     assert "delete its folder YAPF" in done.stderr
 
