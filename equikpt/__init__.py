@@ -1,3 +1,31 @@
-"""equikpt: keypoint models that small labelled sets can train, as MMPose modules and configs."""
+"""equikpt: keypoint models that small labelled sets can train, as MMPose modules and configs.
+
+The rooms are loaded when they are first used: ``equikpt.models.FocalL1HeatmapLoss``.
+"""
+
+import importlib
+from types import ModuleType
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "apis",
+    "checkpoints",
+    "codecs",
+    "data_tools",
+    "datasets",
+    "engine",
+    "evaluation",
+    "metainfo",
+    "models",
+    "register",
+    "report",
+    "structures",
+    "visualization",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"equikpt.{name}")
+    raise AttributeError(f"module 'equikpt' has no attribute {name!r}; it has {', '.join(__all__)}")

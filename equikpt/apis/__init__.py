@@ -1,8 +1,7 @@
 """Calls for notebooks: ``from equikpt.apis import Predictor``."""
 
-from equikpt.apis.predictor import Predictor
-from equikpt.structures.pose_instance import Instance
-
-__all__ = ["Instance", "Predictor"]
+import lazy_loader
 
 import equikpt.compat  # noqa: F401 - readies the stack
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

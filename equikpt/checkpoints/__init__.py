@@ -1,1 +1,5 @@
 """Published weights: where they are, fetched, and mapped to other keypoints."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -37,6 +37,11 @@ def heatmaps(
         size: (W, H) in cells.
         sigma: Of the Gaussian, in cells.
         window: Cells outside which a Gaussian is cut off to 0.
+
+    >>> centers, drawn = np.array([[1.0, 0.0], [2.0, 1.0]]), np.array([True, False])
+    >>> maps = heatmaps(centers, drawn, size=(3, 2), sigma=1)
+    >>> maps.shape, int(maps[0].argmax()), float(maps[1].max())
+    ((2, 2, 3), 1, 0.0)
     """
     columns, rows = (
         _profiles(centers[:, axis], size[axis], sigma, window, axis) for axis in (0, 1)

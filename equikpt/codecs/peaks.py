@@ -32,6 +32,12 @@ def find_peaks(
             ones the first in reading order.
         score_threshold: Least height, above 0.
         max_peaks: n; fewer where the map has fewer cells.
+
+    >>> heatmaps = torch.zeros(1, 1, 8, 8)
+    >>> heatmaps[0, 0, 1, 2], heatmaps[0, 0, 6, 5] = 0.9, 0.6
+    >>> places, scores = find_peaks(heatmaps, max_peaks=2)
+    >>> places[0, 0].tolist(), [round(score, 2) for score in scores[0, 0].tolist()]
+    ([[2.0, 1.0], [5.0, 6.0]], [0.9, 0.6])
     """
     width = heatmaps.shape[-1]
     window = 2 * min_peak_distance + 1

@@ -5,4 +5,6 @@ Rooms whose modules need it import it in their ``__init__``.
 
 from equikpt.compat import stack
 
+__all__ = ["stack"]
+
 stack.ready()

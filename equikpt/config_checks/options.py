@@ -36,6 +36,9 @@ def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
 
     Raises:
         ValueError: A string without ``=``, brackets that do not match, or two options for one key.
+
+    >>> parse_options(["train_dataloader.batch_size=8", "model.backbone.out_indices=(2,3)"])
+    {'train_dataloader.batch_size': 8, 'model.backbone.out_indices': (2, 3)}
     """
     options: dict[str, Any] = {}
     for pair in pairs or ():

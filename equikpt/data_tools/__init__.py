@@ -1,0 +1,5 @@
+"""Label files: converted, checked, split, and the sigmas estimated from them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

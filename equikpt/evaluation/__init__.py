@@ -1,0 +1,5 @@
+"""Metrics: thin classes over the pure functions in ``functional``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

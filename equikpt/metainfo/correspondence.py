@@ -129,6 +129,11 @@ def mapping(source: str, target: str = "horse26", camera_side: str | None = None
 
     Raises:
         ValueError: If a dataset is unknown, both are the same, or ``camera_side`` is neither side.
+
+    >>> mapping("ap10k")["Root of tail"], len(mapping("ap10k")), len(mapping("animalpose"))
+    ('tail_base', 17, 19)
+    >>> mapping("horse10", camera_side="left")["Stifle"]
+    'l_hip'
     """
     for dataset in (source, target):
         if dataset not in KEYPOINT_NAMES:

@@ -110,6 +110,15 @@ def build_metainfo(
     Raises:
         ValueError: If a name occurs twice, a swap is one-sided or stays on its side, or a link
             names an unknown keypoint or occurs twice. Both names are in the message.
+
+    >>> sides = [Keypoint(f"{side}_ear", "upper", 0.05, 1.0, swap=f"{other}_ear")
+    ...         for side, other in ("lr", "rl")]
+    >>> metainfo = build_metainfo("ears", sides, [Link("l_ear", "r_ear")])
+    >>> metainfo["keypoint_info"][0]["swap"], metainfo["sigmas"]
+    ('r_ear', [0.05, 0.05])
+    >>> build_metainfo("ear", sides[:1])
+    Traceback (most recent call last):
+    ValueError: keypoint 'l_ear' swaps with 'r_ear', which is not a keypoint; ...
     """
     if not dataset_name:
         raise ValueError("the dataset name is empty; logs and metrics need one")

@@ -1,1 +1,5 @@
 """What a run left behind, read again: curves, state, diagnoses and pages."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -43,6 +43,10 @@ class OneEuroFilter:
 
     Args:
         options: As named; the unit of ``beta`` is Hz for one unit of the signal a second.
+
+    >>> smooth = OneEuroFilter(OneEuroOptions(min_cutoff_hz=1.0))
+    >>> [round(float(smooth([x_px], time_s)[0]), 2) for time_s, x_px in enumerate((0.0, 1.0, 1.0))]
+    [0.0, 0.86, 0.98]
     """
 
     def __init__(self, options: OneEuroOptions) -> None:

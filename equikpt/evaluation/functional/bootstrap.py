@@ -51,6 +51,12 @@ def resampled(
 
     Returns:
         (R, …)
+
+    >>> errors_px = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> horses = cluster_numbers(["bella", "bella", "fleur", "gem"])
+    >>> means = resampled(lambda weights: weighted_mean(errors_px, weights), horses)
+    >>> [each.round(1) for each in interval(means)]
+    [array([1.5]), array([4.])]
     """
     draws = cluster_draws(int(clusters.max()) + 1, resamples, seed)
     starts = range(0, resamples, DRAWN_AT_ONCE)
@@ -82,6 +88,10 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(B, K) medians of (N, K) values, each as often as the whole numbers ``weights`` (B, N) say.
 
     NaN is left out. As ``numpy.median``, the mean of the middle two where their number is even.
+
+    >>> weighted_median(np.array([[1.0], [2.0], [9.0]]), np.array([[1, 1, 1], [0, 1, 3]]))
+    array([[2.],
+           [9.]])
     """
     medians = np.full((len(weights), values.shape[1]), np.nan)
     for column, each in enumerate(values.T):

@@ -60,6 +60,10 @@ def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.nd
 
     Returns:
         (K,) fractions, NaN for a keypoint that is labelled nowhere.
+
+    >>> distance_px = np.array([[3.0, np.nan], [30.0, np.nan]])
+    >>> pck(distance_px, side_px=np.array([100, 100]), threshold=0.05)
+    array([0.5, nan])
     """
     hits = pck_hits(distance_px, side_px, threshold)
     counts = np.isfinite(hits).sum(axis=0)
@@ -80,6 +84,9 @@ def keypoint_similarity(
 
     Returns:
         (N, K) in 0–1, NaN where unlabelled.
+
+    >>> keypoint_similarity(np.array([[0.0, 10.0]]), np.array([10000]), np.array([0.05, 0.05]))
+    array([[1.        , 0.60653066]])
     """
     variance = (2 * np.asarray(sigmas, float)) ** 2
     scale = np.asarray(area_px2, float)[:, None] + np.spacing(1)
@@ -125,6 +132,9 @@ def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns:
         (K,) mean over ``OKS_THRESHOLDS`` of the 101-point interpolated precision; NaN for a
         keypoint that is labelled nowhere.
+
+    >>> keypoint_ap(np.array([[0.97], [0.2]]), scores=np.array([[0.9], [0.4]]))
+    array([0.5049505])
     """
     return weighted_keypoint_ap(similarity, scores, np.ones((1, len(similarity)), int))[0]
 

@@ -18,6 +18,9 @@ def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray
         truth: (N, 2).
         predicted: (M, 2).
         radius: In their unit.
+
+    >>> match(np.array([[0, 0], [9, 9]]), np.array([[9, 8], [1, 0], [50, 50]]), radius=3)
+    array([ 1,  0, -1])
     """
     belongs = np.full(len(predicted), -1)
     apart = np.linalg.norm(truth[:, None] - predicted, axis=-1)

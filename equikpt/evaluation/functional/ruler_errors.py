@@ -31,6 +31,10 @@ def scale_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: The true marks of a film lie on one another.
+
+    >>> truth = np.array([[[0, 0], [0, 100]]])
+    >>> scale_errors(truth + [[0, 0], [0, 1]], truth)
+    array([0.01])
     """
     true_distance = mark_distance(truth)
     if not (true_distance > 0).all():

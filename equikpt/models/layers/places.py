@@ -24,7 +24,12 @@ def cell_places(features: Tensor) -> Tensor:
 
 
 def sample_at(features: Tensor, places: Tensor) -> Tensor:
-    """Features (B, N, C) where places (B, N, 2) lie in (B, C, H, W), bilinear, 0 outside."""
+    """Features (B, N, C) where places (B, N, 2) lie in (B, C, H, W), bilinear, 0 outside.
+
+    >>> features = torch.arange(4.0).view(1, 1, 2, 2)
+    >>> sample_at(features, cell_places(features)[None]).flatten()
+    tensor([0., 1., 2., 3.])
+    """
     height, width = features.shape[-2:]
     # without align_corners, grid_sample has the middle of the first cell at −1 + 1/n
     grid = places + torch.tensor([1 / width, 1 / height], device=places.device)

@@ -30,6 +30,9 @@ def soft_focal_loss(
 
     Source: Li et al., 2020, https://arxiv.org/abs/2006.04388, eq. 2 (quality focal loss); α as in
     Lin et al., 2017, https://arxiv.org/abs/1708.02002, eq. 5.
+
+    >>> soft_focal_loss(torch.tensor([0.0, 4.0]), torch.tensor([0.0, 1.0]))
+    tensor([1.2997e-01, 1.4679e-06])
     """
     wide = torch.promote_types(logits.dtype, torch.float32)  # halves would lose log p
     logits, target = logits.to(wide), target.to(wide)
@@ -74,6 +77,12 @@ class FocalL1HeatmapLoss(nn.Module):
 
     Raises:
         ValueError: An option out of its range.
+
+    >>> target = torch.zeros(1, 2, 4, 4)
+    >>> target[..., 1, 2] = 1
+    >>> losses = FocalL1HeatmapLoss()(torch.full_like(target, -9.0), target)
+    >>> {name: round(float(value), 3) for name, value in losses.items()}
+    {'loss_focal': 2.249, 'loss_l1': 0.1}
     """
 
     def __init__(

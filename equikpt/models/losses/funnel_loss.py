@@ -22,6 +22,9 @@ def funnel(distance: Tensor, threshold: float = 0.1, outer: str = "tangent") -> 
         outer: One of :data:`OUTER`.
 
     Source: with ``"tangent"`` twice Huber's loss (https://doi.org/10.1214/aoms/1177703732).
+
+    >>> [round(each, 3) for each in funnel(torch.tensor([0.05, 0.1, 0.3]), threshold=0.1).tolist()]
+    [0.003, 0.01, 0.05]
     """
     slope, offset = (2, -1) if outer == "tangent" else (1, 1)
     line = slope * threshold * distance + offset * threshold**2

@@ -18,6 +18,10 @@ def spatial_divergence(logits: Tensor, target: Tensor) -> Tensor:
     Args:
         logits: (B, K, H, W).
         target: (B, K, H, W), at least 0; each map is normalised to sum 1. A map of zeros counts 0.
+
+    >>> target = torch.eye(3)[None, None]
+    >>> spatial_divergence(torch.zeros(1, 1, 3, 3), target).exp()
+    tensor([[3.]])
     """
     flat = target.flatten(2).float()
     share = flat / flat.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
@@ -42,7 +46,13 @@ def mean_cell(weights: Tensor) -> Tensor:
 
 
 def soft_coordinates(logits: Tensor) -> Tensor:
-    """Expected place (x, y) of each point under the softmax of its heatmap: (B, K, 2), in cells."""
+    """Expected place (x, y) of each point under the softmax of its heatmap: (B, K, 2), in cells.
+
+    >>> logits = torch.full((1, 1, 4, 6), -30.0)
+    >>> logits[0, 0, 3, 5] = 30
+    >>> soft_coordinates(logits)
+    tensor([[[5., 3.]]])
+    """
     probability = logits.flatten(2).float().softmax(-1).view(logits.shape)
     return mean_cell(probability)
 

@@ -1,0 +1,4 @@
+from . import convert as convert
+from . import sigmas as sigmas
+from . import split as split
+from . import verify as verify

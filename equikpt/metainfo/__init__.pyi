@@ -1,0 +1,10 @@
+from . import coco17 as coco17
+from . import horse26 as horse26
+from . import p1p2 as p1p2
+from . import points as points
+from .correspondence import KEYPOINT_NAMES as KEYPOINT_NAMES
+from .correspondence import index_pairs as index_pairs
+from .correspondence import mapping as mapping
+from .schema import Keypoint as Keypoint
+from .schema import Link as Link
+from .schema import build_metainfo as build_metainfo
