@@ -97,10 +97,8 @@ def change(cfg: Config, option: str) -> None:
     """Apply one option of :data:`VARIANTS`."""
     key, value = option.split("=")
     if key.startswith("encoder."):
-        codecs = [cfg.model.head.decoder]
-        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-            codecs += [step.encoder for step in loader.dataset.pipeline if "encoder" in step]
-        for codec in codecs:
+        loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+        for codec in (cfg.model.head.decoder, *(loader.dataset.codec for loader in loaders)):
             codec[key.removeprefix("encoder.")] = value
     elif key == "noise":
         (hook,) = (hook for hook in cfg.custom_hooks if hook.type == "GivenPointNoiseHook")

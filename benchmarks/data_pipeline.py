@@ -90,11 +90,11 @@ def build_datasets(args: argparse.Namespace) -> dict:
         data_root=str(args.data_root), ann_file=args.ann_file, data_prefix=dict(img=args.images)
     )
     config = Config.fromfile(REPO / "configs" / "rtmpose_m_ap10k.py")
-    full = config.train_dataloader.dataset.pipeline
+    full = config.train_dataloader.dataset
     return dict(
         stock=BaseCocoStyleDataset(metainfo=METAINFO, pipeline=STOCK, **files),
         faster=Horse26Dataset(pipeline=faster(STOCK), **files),
-        full=Horse26Dataset(pipeline=faster([dict(step) for step in full]), **files),
+        full=Horse26Dataset(codec=full.codec, pipeline=full.pipeline, **files),
     )
 
 

@@ -18,14 +18,4 @@ _base_ = [
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(type="SoftmaxHeatmap", input_size=(768, 768), heatmap_size=(192, 192), sigma=1.5)
 model = dict(head=dict(decoder=codec))
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(batch_size=2, dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(batch_size=2, dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(batch_size=2, dataset=dict(codec=codec))

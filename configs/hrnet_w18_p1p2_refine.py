@@ -16,4 +16,7 @@ _base_ = [
     "_base_/schedules/adamw_60e.py",
 ]
 
-model = dict(head=dict(decoder=_base_.codec))
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
+model = dict(head=dict(decoder=codec))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

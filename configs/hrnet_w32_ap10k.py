@@ -23,20 +23,4 @@ codec = dict(
     type="FastMSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2, unbiased=True
 )
 model = dict(head=dict(decoder=codec))
-
-train_pipeline = [
-    *_base_.train_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-    *_base_.train_pixels,
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-val_pipeline = [
-    *_base_.val_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-    dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

@@ -22,18 +22,4 @@ model = dict(
     head=dict(decoder=codec),
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=True),
 )
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = dict(type="FastPackPoseInputs")
-train_pipeline = [
-    *_base_.train_geometry,
-    crop,
-    *_base_.train_pixels,
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    pack,
-]
-val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
-val_pipeline = [*_base_.val_geometry, crop, val_target, pack]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

@@ -30,24 +30,10 @@ model = dict(
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=False),
 )
 
-pack = dict(type="FastPackPoseInputs")
-train_pipeline = [
-    *_base_.whole_train_geometry,
-    *_base_.whole_train_pixels,
-    dict(type="GenerateTarget", encoder=codec),
-    dict(type="MaskUnlabelled"),
-    pack,
-]
-val_pipeline = [
-    *_base_.whole_val_geometry,
-    dict(type="WholeImageResize", input_size=codec["input_size"]),
-    dict(type="GenerateValTarget", encoder=codec),
-    dict(type="MaskUnlabelled"),
-    pack,
-]
-train_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(data_mode="bottomup", pipeline=val_pipeline))
+whole = dict(data_mode="bottomup", codec=codec)
+train_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_train_pipeline))
+val_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_val_pipeline))
+test_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_val_pipeline))
 
 val_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)
 test_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)

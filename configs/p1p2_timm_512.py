@@ -20,14 +20,4 @@ auto_scale_lr = dict(base_batch_size=8)
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(type="SoftmaxHeatmap", input_size=(512, 512), heatmap_size=(128, 128), sigma=1.5)
 model = dict(head=dict(decoder=codec))
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

@@ -25,25 +25,13 @@ codec = dict(
 model = dict(
     backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]), head=dict(decoder=codec)
 )
-
-target = [
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-affine = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-train_pipeline = [*_base_.train_geometry, affine, *_base_.train_pixels, *target]
-balanced_pipeline = [*_base_.balanced_geometry, affine, *_base_.balanced_pixels, *target]
-val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
-val_pipeline = [*_base_.val_geometry, affine, val_target, target[-1]]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))
 
 default_hooks = dict(
     remap=dict(type="RemapCheckpointHook", source="ap10k"),
     phases=dict(type="StageUnfreezeHook", phases=_base_.phases),
     augmentation=dict(
         type="PipelineSwitchHook",
-        switches=[dict(begin=_base_.phases[1]["begin"], pipeline=balanced_pipeline)],
+        switches=[dict(begin=_base_.phases[1]["begin"], pipeline=_base_.balanced_pipeline)],
     ),
 )

@@ -40,20 +40,4 @@ param_scheduler = [
 # sigma in heatmap cells, 8 px of the input each
 codec = dict(type="FastUDPHeatmap", input_size=(192, 192), heatmap_size=(24, 24), sigma=1.2)
 model = dict(backbone=dict(frozen_stages=frozen_stages), head=dict(decoder=codec))
-
-train_pipeline = [
-    *_base_.train_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"], use_udp=True),
-    *_base_.train_pixels,
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-val_pipeline = [
-    *_base_.val_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"], use_udp=True),
-    dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

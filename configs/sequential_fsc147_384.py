@@ -31,12 +31,4 @@ model = dict(
         decoder=codec,
     ),
 )
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
-train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

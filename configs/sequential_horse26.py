@@ -41,11 +41,10 @@ model = dict(
         decoder=codec,
     )
 )
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
-train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+# no weights of keypoints, and the targets of training in validation
+pack = [dict(type="GenerateTarget"), dict(type="FastPackPoseInputs")]
+train_pipeline = [*_base_.train_geometry, _base_.crop, *_base_.train_pixels, *pack]
+val_pipeline = [*_base_.val_geometry, _base_.crop, *pack]
+train_dataloader = dict(dataset=dict(codec=codec, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(codec=codec, pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(codec=codec, pipeline=val_pipeline))

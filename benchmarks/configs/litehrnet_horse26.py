@@ -19,15 +19,5 @@ model = dict(
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=True),
 )
 
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-train_pipeline = [
-    *_base_.mild_geometry,
-    crop,
-    dict(type="DropOutsideKeypoints"),
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-val_pipeline = [*_base_.val_geometry, crop, dict(type="FastPackPoseInputs")]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+train_dataloader = dict(dataset=dict(codec=codec, pipeline=_base_.mild_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

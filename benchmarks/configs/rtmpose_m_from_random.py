@@ -36,9 +36,9 @@ train_pipeline = [
         scale_factor=(0.85, 1.15),
         shift_factor=0.05,
     ),
-    dict(type="TopdownAffineCrop", input_size=_base_.codec["input_size"]),
+    _base_.crop,
     dict(type="DropOutsideKeypoints"),
-    dict(type="GenerateTarget", encoder=_base_.codec, use_dataset_keypoint_weights=True),
+    _base_.target,
     dict(type="FastPackPoseInputs"),
 ]
 train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))

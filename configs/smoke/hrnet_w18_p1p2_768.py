@@ -24,14 +24,4 @@ param_scheduler = [
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(type="SoftmaxHeatmap", input_size=(384, 384), heatmap_size=(96, 96), sigma=1.5)
 model = dict(head=dict(decoder=codec))
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(num_workers=0, dataset=dict(codec=codec))

@@ -29,20 +29,6 @@ model = dict(
     ),
     head=dict(in_channels=16, decoder=codec),
 )
-
-train_pipeline = [
-    *_base_.mild_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-    dict(type="DropOutsideKeypoints"),
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-val_pipeline = [
-    *_base_.val_geometry,
-    dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-    dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=_base_.mild_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))

@@ -26,18 +26,4 @@ codec = dict(
     type="FastMSRAHeatmap", input_size=(96, 128), heatmap_size=(24, 32), sigma=1.2, unbiased=True
 )
 model = dict(head=dict(decoder=codec))
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = dict(type="FastPackPoseInputs")
-train_pipeline = [
-    *_base_.train_geometry,
-    crop,
-    *_base_.train_pixels,
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    pack,
-]
-val_target = dict(type="GenerateValTarget", encoder=codec, use_dataset_keypoint_weights=True)
-val_pipeline = [*_base_.val_geometry, crop, val_target, pack]
-train_dataloader = dict(num_workers=0, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(num_workers=0, dataset=dict(pipeline=val_pipeline))
+train_dataloader = val_dataloader = test_dataloader = dict(num_workers=0, dataset=dict(codec=codec))

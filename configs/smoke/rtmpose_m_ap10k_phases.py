@@ -20,7 +20,7 @@ optim_wrapper = dict(
 )
 
 balanced_pipeline = [
-    step for step in _base_.train_pipeline if step["type"] != "FastRandomBBoxTransform"
+    step for step in _base_.mild_pipeline if step["type"] != "FastRandomBBoxTransform"
 ]
 default_hooks = dict(
     phases=dict(type="StageUnfreezeHook", phases=phases, random_weights=True),

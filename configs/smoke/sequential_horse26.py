@@ -24,11 +24,8 @@ param_scheduler = [
 
 codec = dict(type="PointSequence", input_size=(128, 128), max_points=26, order="given")
 model = dict(head=dict(decoder=codec))
-
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [dict(type="GenerateTarget", encoder=codec), dict(type="FastPackPoseInputs")]
-train_pipeline = [*_base_.mild_geometry, crop, dict(type="DropOutsideKeypoints"), *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(num_workers=1, dataset=dict(pipeline=val_pipeline))
+drop = dict(type="DropOutsideKeypoints")
+train_pipeline = [*_base_.mild_geometry, _base_.crop, drop, *_base_.pack]
+train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=train_pipeline))
+val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))

@@ -22,6 +22,7 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.compat.strict_load import load_weights
 from equikpt.core.configs import forget_pretrained
+from equikpt.core.pipelines import fill_codec
 from equikpt.models.heads.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
@@ -66,7 +67,8 @@ class BoxPredictor:
         self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(device).eval()
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
-        self.pipeline = Compose([step for step in dataset.pipeline if step["type"] not in TARGETS])
+        steps = fill_codec(dataset.pipeline, dataset.get("codec"))
+        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
 
     def __call__(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
         """``keypoints`` (1, K, 2) in px of the picture and ``keypoint_scores`` (1, K) in each box.

@@ -14,6 +14,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS, TRANSFORMS
 from tqdm import tqdm
 
+from equikpt.core.pipelines import fill_codec
 from equikpt.datasets.transforms.labels import has_points, labelled, points_key
 from equikpt.visualization.pose import contact_sheet, draw_instance
 
@@ -35,7 +36,8 @@ def load_dataset(cfg: Config, split: str) -> BaseCocoStyleDataset:
 
 def drawable_steps(cfg: Config, split: str) -> list[Step]:
     """The pipeline up to the targets: what is left is a picture with points."""
-    steps = [dict(step) for step in cfg[f"{split}_dataloader"].dataset.pipeline]
+    dataset = cfg[f"{split}_dataloader"].dataset
+    steps = fill_codec([dict(step) for step in dataset.pipeline], dataset.get("codec"))
     names = [step["type"] for step in steps]
     ends = [
         names.index(name)

@@ -21,10 +21,12 @@ from torch.utils.data import DataLoader
 from equikpt.config_checks.signatures import Argument, arguments_of
 from equikpt.config_checks.values import check_value, kind_of, shown
 from equikpt.core.configs import nearest
+from equikpt.core.pipelines import fill_codec
 
 REGISTRIES: dict[str, Registry] = dict(
     model=rooms.MODELS,
     data_preprocessor=rooms.MODELS,
+    codec=rooms.KEYPOINT_CODECS,
     decoder=rooms.KEYPOINT_CODECS,
     encoder=rooms.KEYPOINT_CODECS,
     init_cfg=rooms.WEIGHT_INITIALIZERS,
@@ -94,6 +96,7 @@ def check_config(cfg: Config) -> None:
             check_value(key, cfg[key], argument)
     for split in ("train", "val", "test"):
         _check_split(cfg, split)
+    codec = (cfg.get("train_dataloader") or {}).get("dataset", {}).get("codec")
     for name, hook in (cfg.get("default_hooks") or {}).items():
         if isinstance(hook, Mapping) and "type" not in hook:
             known = [key for key in cfg["default_hooks"] if key != name]
@@ -101,7 +104,7 @@ def check_config(cfg: Config) -> None:
                 f"expected default_hooks.{name} to have a type; the config has no hook of that "
                 f"name, {nearest(name, known)}"
             )
-        _walk(f"default_hooks.{name}", hook, rooms.HOOKS)
+        _walk(f"default_hooks.{name}", hook, rooms.HOOKS, codec)
     for key in BUILT:
         _walk(key, cfg.get(key), REGISTRIES[key])
     for key, fixed in FIXED_KEYS.items():
@@ -167,11 +170,19 @@ def _typed(path: str, parent: Mapping | Config, key: str) -> Mapping:
     return value
 
 
-def _walk(path: str, value: Any, registry: Registry | None) -> None:
-    """Check a value of a config and all below it, whose types are in ``registry``."""
+def _walk(path: str, value: Any, registry: Registry | None, codec: Any = None) -> None:
+    """Check a value of a config and all below it, whose types are in ``registry``.
+
+    Args:
+        path: Of the value.
+        value: Anything.
+        registry: None where types are not looked at.
+        codec: Of the data set, which fills crops and targets of its pipeline.
+    """
     if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _walk(f"{path}.{index}", item, registry)
+        steps = isinstance(codec, Mapping) and registry is rooms.TRANSFORMS
+        for index, item in enumerate(fill_codec(value, codec) if steps else value):
+            _walk(f"{path}.{index}", item, registry, codec)
     elif isinstance(value, Mapping):
         if registry is not None and "type" in value:
             _check_typed(path, value, registry)
@@ -180,8 +191,9 @@ def _walk(path: str, value: Any, registry: Registry | None) -> None:
         elif registry is rooms.HOOKS:
             raise ValueError(f"expected {path} as a dict with a type, got {shown(value)}")
         of_model = rooms.MODELS if registry is rooms.MODELS else None
-        for key, item in value.items():
-            _walk(f"{path}.{key}", item, REGISTRIES.get(key, of_model))
+        codec = value.get("codec", codec)
+        for key in sorted(value, key=lambda key: key != "codec"):  # before it fills others
+            _walk(f"{path}.{key}", value[key], REGISTRIES.get(key, of_model), codec)
 
 
 def _check_typed(path: str, value: Mapping, registry: Registry) -> None:

@@ -6,6 +6,7 @@ import os
 import pickle
 import tempfile
 import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,13 @@ from equikpt.core.coco.box_checks import check_boxes
 from equikpt.core.coco.checks import Finding, named
 from equikpt.core.coco.detections import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
+from equikpt.core.pipelines import fill_codec
 
 LISTED_MISSING = 10
 
 SAMPLE_METAINFO = (
-    "dataset_name",
-    "upper_body_ids",
-    "lower_body_ids",
-    "flip_pairs",
-    "dataset_keypoint_weights",
-    "flip_indices",
-    "skeleton_links",
+    *("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "flip_indices"),
+    *("dataset_keypoint_weights", "skeleton_links"),
 )
 """What each sample carries of the metainfo, as in MMPose's dataset."""
 
@@ -66,6 +63,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         area_from_bbox: Share of the box that stands in for an area which is absent or not above 0;
             0.53 is the share that MMPose uses. ``None`` stops at such annotations.
         max_missing_share: Largest share of missing pictures, 0 to 1, with which to go on.
+        codec: Of crops and targets of ``pipeline`` that name none.
         **kwargs: As :class:`BaseCocoStyleDataset`.
 
     Raises:
@@ -79,6 +77,8 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         check_images: str = "header",
         area_from_bbox: float | None = None,
         max_missing_share: float = 0.1,
+        codec: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ) -> None:
         if check_images not in image_checks.MODES:
@@ -94,7 +94,8 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         self.check_images = check_images
         self.area_from_bbox = area_from_bbox
         self.max_missing_share = max_missing_share
-        super().__init__(*args, **kwargs)
+        self.codec = codec
+        super().__init__(*args, pipeline=fill_codec(pipeline, codec), **kwargs)
         # The base class has just published its annotation file, missing pictures and all.
         self._publish_ground_truth()
 

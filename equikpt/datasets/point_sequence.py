@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from equikpt.core.coco.checks import named
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.pipelines import fill_codec
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
 
@@ -62,6 +64,8 @@ class PointSequenceDataset(BaseDataset):
         max_points: Pictures with more are left out; None takes any.
         check_images: As ``CheckedCocoDataset``.
         max_missing_share: Largest share of broken records, 0 to 1, with which to go on.
+        codec: Config of the codec, for crops and targets of ``pipeline`` that name none.
+        pipeline: Transforms.
         **kwargs: As ``BaseDataset``.
 
     Raises:
@@ -82,6 +86,8 @@ class PointSequenceDataset(BaseDataset):
         max_points: int | None = None,
         check_images: str = "header",
         max_missing_share: float = 0.1,
+        codec: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ) -> None:
         if min_points < 0 or (max_points is not None and max_points < max(1, min_points)):
@@ -97,7 +103,8 @@ class PointSequenceDataset(BaseDataset):
         self.max_points = max_points
         self.check_images = check_images
         self.max_missing_share = max_missing_share
-        super().__init__(*args, **kwargs)
+        self.codec = codec
+        super().__init__(*args, pipeline=fill_codec(pipeline, codec), **kwargs)
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:

@@ -23,7 +23,7 @@ from equikpt.core.configs import read_config
         ("model.head.decoder.sigm=1", "did you mean sigma"),
         ("train_dataloader.dataset.data_rot=x", "did you mean data_root"),
         ("train_dataloader.dataset.pipeline.2.probb=0", "did you mean prob"),
-        ("train_dataloader.dataset.pipeline.9.encoder.sigm=0", "did you mean sigma"),
+        ("train_dataloader.dataset.codec.sigm=0", "did you mean sigma"),
         ("train_dataloader.sampler.shuffl=0", "did you mean shuffle"),
         ("train_cfg.max_epoch=1", "did you mean max_epochs"),
         ("val_cfg.fp=1", "ValLoop takes"),

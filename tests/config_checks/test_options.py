@@ -43,9 +43,9 @@ def test_refuses_what_is_no_option(pairs, words):
             "codec.sigma",
             {
                 "model.head.decoder.sigma",
-                f"{PIPELINE}.9.encoder.sigma",
-                "val_dataloader.dataset.pipeline.3.encoder.sigma",
-                "test_dataloader.dataset.pipeline.3.encoder.sigma",
+                "train_dataloader.dataset.codec.sigma",
+                "val_dataloader.dataset.codec.sigma",
+                "test_dataloader.dataset.codec.sigma",
             },
         ),
         ("rtmpose_m_ap10k", "train_pipeline.2.prob", {f"{PIPELINE}.2.prob"}),
@@ -77,7 +77,7 @@ def test_a_key_that_builds_others_is_found_where_it_went(config, option, places)
 
 def test_a_size_is_found_wherever_it_was_copied_to():
     found = places_of(read_config("rtmpose_m_ap10k").to_dict(), "codec.input_size")
-    assert {"model.head.input_size", f"{PIPELINE}.5.input_size"} < found
+    assert {"model.head.input_size", "train_dataloader.dataset.codec.input_size"} < found
 
 
 @pytest.mark.parametrize(

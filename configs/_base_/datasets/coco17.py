@@ -1,5 +1,5 @@
-# COCO's people, 17 keypoints, in its own layout. A leaf has the codec, so it closes the pipelines,
-# as with horse26.py. Half a download is trained on as far as it got (max_missing_share).
+# COCO's people, 17 keypoints, in its own layout. A leaf names its codec, as with horse26.py. Half a
+# download is trained on as far as it got (max_missing_share).
 _base_ = "loaders.py"
 
 dataset_type = "Coco17Dataset"
@@ -56,14 +56,19 @@ train_pixels = [
     ),
 ]
 
+crop = dict(type="TopdownAffineCrop")
+target = dict(type="GenerateTarget", use_dataset_keypoint_weights=True)
+val_target = dict(type="GenerateValTarget", use_dataset_keypoint_weights=True)
+pack = dict(type="FastPackPoseInputs")
+train_pipeline = [*train_geometry, crop, *train_pixels, target, pack]
+val_pipeline = [*val_geometry, crop, val_target, pack]
+
 # Whole pictures, all people at once. What moves points moves masks too, so that is the affine map
 # and the flip alone.
-whole_val_geometry = [dict(type="LoadCachedImage")]
 whole_train_geometry = [
-    *whole_val_geometry,
+    dict(type="LoadCachedImage"),
     dict(
         type="BottomupRandomAffine",
-        input_size=(256, 256),
         scale_type="long",
         scale_factor=(0.75, 1.5),
         rotate_factor=30,
@@ -72,7 +77,20 @@ whole_train_geometry = [
     ),
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
 ]
-whole_train_pixels = [dict(type="AlbumentationsV2", transforms=colours)]
+whole_train_pipeline = [
+    *whole_train_geometry,
+    dict(type="AlbumentationsV2", transforms=colours),
+    dict(type="GenerateTarget"),
+    dict(type="MaskUnlabelled"),
+    pack,
+]
+whole_val_pipeline = [
+    dict(type="LoadCachedImage"),
+    dict(type="WholeImageResize"),
+    dict(type="GenerateValTarget"),
+    dict(type="MaskUnlabelled"),
+    pack,
+]
 
 train_dataloader = dict(
     _base_.train_loader,
@@ -82,6 +100,7 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode="topdown",
+        pipeline=train_pipeline,
         ann_file="annotations/person_keypoints_train2017.json",
         data_prefix=dict(img="train2017/"),
         max_missing_share=0.5,
@@ -95,6 +114,7 @@ val_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode="topdown",
+        pipeline=val_pipeline,
         ann_file="annotations/person_keypoints_val2017.json",
         data_prefix=dict(img="val2017/"),
         max_missing_share=0.5,

@@ -1,5 +1,5 @@
-# Pictures of FSC-147 with the places of unnamed things, in its own layout. A leaf has the codec, so
-# it closes the pipelines, as with p1p2.py. The targets in validation are for val_loss.
+# Pictures of FSC-147 with the places of unnamed things, in its own layout. A leaf names its codec,
+# as with horse26.py. The targets in validation are for val_loss.
 _base_ = "loaders.py"
 
 dataset_type = "PointSequenceDataset"
@@ -47,6 +47,11 @@ train_pixels = [
     ),
 ]
 
+crop = dict(type="TopdownAffineCrop")
+pack = [dict(type="GenerateTarget"), dict(type="FastPackPoseInputs")]
+train_pipeline = [*train_geometry, crop, *train_pixels, *pack]
+val_pipeline = [*val_geometry, crop, *pack]
+
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=4,
@@ -54,6 +59,7 @@ train_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
+        pipeline=train_pipeline,
         ann_file=ann_file,
         split_file=split_file,
         split="train",
@@ -70,6 +76,7 @@ val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
+        pipeline=val_pipeline,
         ann_file=ann_file,
         split_file=split_file,
         split="val",
@@ -84,6 +91,7 @@ test_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
+        pipeline=val_pipeline,
         ann_file=ann_file,
         split_file=split_file,
         split="test",

@@ -1,21 +1,8 @@
-# One horse a sample, 26 keypoints. A leaf has the codec, so it closes the pipelines:
+# One horse a sample, 26 keypoints. A leaf names its codec, which fills crops and targets:
 #
-#   train_pipeline = [
-#       *_base_.train_geometry,
-#       # use_udp=True for FastUDPHeatmap
-#       dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-#       *_base_.train_pixels,
-#       dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-#       dict(type="FastPackPoseInputs"),
-#   ]
-#   val_pipeline = [
-#       *_base_.val_geometry,
-#       dict(type="TopdownAffineCrop", input_size=codec["input_size"]),
-#       dict(type="FastPackPoseInputs"),
-#   ]
-#   train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-#   val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-#   test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+#   codec = dict(type="FastSimCCLabel", input_size=(256, 256), …)
+#   model = dict(head=dict(decoder=codec))
+#   train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))
 _base_ = "loaders.py"
 
 dataset_type = "Horse26Dataset"
@@ -126,6 +113,15 @@ mild_geometry = [
     ),
 ]
 
+crop = dict(type="TopdownAffineCrop")
+target = dict(type="GenerateTarget", use_dataset_keypoint_weights=True)
+val_target = dict(type="GenerateValTarget", use_dataset_keypoint_weights=True)
+pack = dict(type="FastPackPoseInputs")
+train_pipeline = [*train_geometry, crop, *train_pixels, target, pack]
+balanced_pipeline = [*balanced_geometry, crop, *balanced_pixels, target, pack]
+mild_pipeline = [*mild_geometry, crop, dict(type="DropOutsideKeypoints"), target, pack]
+val_pipeline = [*val_geometry, crop, val_target, pack]
+
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=16,
@@ -133,6 +129,7 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode=data_mode,
+        pipeline=train_pipeline,
         ann_file="annotations/train.json",
         data_prefix=dict(img="images/train/"),
     ),
@@ -144,6 +141,7 @@ val_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode=data_mode,
+        pipeline=val_pipeline,
         ann_file="annotations/val.json",
         data_prefix=dict(img="images/val/"),
         test_mode=True,
@@ -156,6 +154,7 @@ test_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode=data_mode,
+        pipeline=val_pipeline,
         ann_file="annotations/test.json",
         data_prefix=dict(img="images/test/"),
         test_mode=True,

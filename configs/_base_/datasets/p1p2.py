@@ -1,14 +1,5 @@
-# One film a sample, two ruler marks. A leaf has the codec, so it closes the pipelines:
-#
-#   crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-#   pack = [
-#       dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-#       dict(type="FastPackPoseInputs"),
-#   ]
-#   train_pipeline = [*_base_.train_geometry, crop, *_base_.train_pixels, *pack]
-#   val_pipeline = [*_base_.val_geometry, crop, *pack]
-#
-# The targets in validation are for val_loss.
+# One film a sample, two ruler marks. A leaf names its codec, as with horse26.py. The targets in
+# validation are for val_loss.
 _base_ = "loaders.py"
 
 dataset_type = "P1P2Dataset"
@@ -51,6 +42,14 @@ train_pixels = [
     dict(type="RandomFilmArtifacts"),
 ]
 
+crop = dict(type="TopdownAffineCrop")
+pack = [
+    dict(type="GenerateTarget", use_dataset_keypoint_weights=True),
+    dict(type="FastPackPoseInputs"),
+]
+train_pipeline = [*train_geometry, crop, *train_pixels, *pack]
+val_pipeline = [*val_geometry, crop, *pack]
+
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=8,
@@ -58,6 +57,7 @@ train_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode=data_mode,
+        pipeline=train_pipeline,
         ann_file="annotations_p1_p2_train.json",
         data_prefix=dict(img="images/"),
     ),
@@ -69,6 +69,7 @@ val_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         data_mode=data_mode,
+        pipeline=val_pipeline,
         ann_file="annotations_p1_p2_val.json",
         data_prefix=dict(img="images/"),
         test_mode=True,

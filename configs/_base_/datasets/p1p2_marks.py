@@ -22,18 +22,9 @@ train_geometry = [
     ),
 ]
 
-# sigma in heatmap cells, 4 px of the input each
-codec = dict(type="SoftmaxHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
+train_pipeline = [*train_geometry, _base_.crop, *_base_.train_pixels, *_base_.pack]
 
-crop = dict(type="TopdownAffineCrop", input_size=codec["input_size"])
-pack = [
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="FastPackPoseInputs"),
-]
-train_pipeline = [*train_geometry, crop, *_base_.train_pixels, *pack]
-val_pipeline = [*_base_.val_geometry, crop, *pack]
-
-close_ups = dict(type=dataset_type, crop_fraction=crop_fraction, pipeline=val_pipeline)
+close_ups = dict(type=dataset_type, crop_fraction=crop_fraction)
 train_dataloader = dict(batch_size=16, dataset=dict(close_ups, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=32, dataset=close_ups)
 test_dataloader = dict(batch_size=32, dataset=close_ups)

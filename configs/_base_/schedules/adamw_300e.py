@@ -1,17 +1,10 @@
 # 300 epochs of about 800 pictures: AdamW, linear warm-up, flat half, cosine half.
 # A leaf sets `optim_wrapper.optimizer.lr` for batch 16; `--auto-scale-lr` scales it linearly with
 # the batch, and every scheduler below is relative to it.
-train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
+_base_ = "adamw.py"
 
-optim_wrapper = dict(
-    type="OptimWrapper",
-    # fused: one kernel for all tensors of a group
-    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
-    # few groups; no weight decay on norms and biases
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-    clip_grad=dict(max_norm=35, norm_type=2),
-)
+train_cfg = dict(max_epochs=300, val_interval=5)
+
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-4, end=10, convert_to_iter_based=True),
     dict(

@@ -1,14 +1,10 @@
 # Up to 200 epochs; the rate falls to a tenth each time the error has not fallen for 10 epochs. What
 # it monitors stands in runtime_p1p2.py for early stopping as well.
-train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=1)
+_base_ = "adamw.py"
 
-optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01, fused=True),
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-    clip_grad=dict(max_norm=35, norm_type=2),
-)
+train_cfg = dict(max_epochs=200)
+
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(

@@ -1,15 +1,11 @@
 # Up to 24 epochs, early stopping permitting: warm-up, a flat third, a cosine for the rest, at one
 # rate for all. Validation begins with the cosine: before it, the loss of numbers rises and falls
 # from epoch to epoch, and early stopping would take that for the end.
-train_cfg = dict(by_epoch=True, max_epochs=24, val_begin=9, val_interval=1)
+_base_ = "adamw.py"
 
-optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05, fused=True),
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-    clip_grad=dict(max_norm=1.0, norm_type=2),
-)
+train_cfg = dict(max_epochs=24, val_begin=9)
+
+optim_wrapper = dict(clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=2, convert_to_iter_based=True),
     dict(

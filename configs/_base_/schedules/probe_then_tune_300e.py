@@ -4,7 +4,9 @@
 #
 #   model = dict(backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]))
 #   default_hooks = dict(phases=dict(type="StageUnfreezeHook", phases=_base_.phases))
-train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
+_base_ = "adamw.py"
+
+train_cfg = dict(max_epochs=300, val_interval=5)
 
 phases = [
     dict(name="the head alone", begin=0, frozen_stages=4),
@@ -12,11 +14,8 @@ phases = [
 ]
 
 optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05, fused=True),
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(frozen_stages=-1, frozen_at_start=4),
-    clip_grad=dict(max_norm=35, norm_type=2),
+    optimizer=dict(lr=1e-3),
+    paramwise_cfg=dict(_delete_=True, frozen_stages=-1, frozen_at_start=4),
 )
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=10, convert_to_iter_based=True),

@@ -5,7 +5,9 @@
 #   default_hooks = dict(phases=dict(type="StageUnfreezeHook", phases=_base_.phases))
 #
 # and, where augmentation should change with the phase, a PipelineSwitchHook.
-train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
+_base_ = "adamw.py"
+
+train_cfg = dict(max_epochs=300, val_interval=5)
 
 phases = [
     dict(name="the head and the last stage", begin=0, frozen_stages=3),
@@ -15,11 +17,10 @@ phases = [
 ]
 
 optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05, fused=True),
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(tiers=dict(backbone=0.1, head=1.0), frozen_stages=1, frozen_at_start=3),
-    clip_grad=dict(max_norm=35, norm_type=2),
+    optimizer=dict(lr=1e-3),
+    paramwise_cfg=dict(
+        _delete_=True, tiers=dict(backbone=0.1, head=1.0), frozen_stages=1, frozen_at_start=3
+    ),
 )
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=10, convert_to_iter_based=True),

@@ -1,16 +1,11 @@
 # 200 epochs of cosine annealing with warm restarts (https://arxiv.org/abs/1608.03983): the first
 # period is 25 epochs, the second 50, the third 125, each from the full rate down to a hundredth.
 # The best models come at the end of a period; the last one ends with the training.
-train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=5)
+_base_ = "adamw.py"
 
-optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=1e-4, fused=True),
-    # few groups; no weight decay on norms and biases
-    constructor="LayerwiseLrConstructor",
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
-    clip_grad=dict(max_norm=1.0, norm_type=2),
-)
+train_cfg = dict(max_epochs=200, val_interval=5)
+
+optim_wrapper = dict(optimizer=dict(lr=3e-4, weight_decay=1e-4), clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=1, convert_to_iter_based=True),
     dict(

@@ -9,6 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
+from equikpt.core.pipelines import fill_codec
+
 
 @HOOKS.register_module()
 class PipelineSwitchHook(Hook):
@@ -19,6 +21,7 @@ class PipelineSwitchHook(Hook):
     Args:
         switches: ``dict(begin=…, pipeline=[…])`` in rising order of ``begin``, the first epoch
             (counted from 0) with this pipeline. Before the first of them the dataset's own runs.
+            Crops and targets take the dataset's codec where they name none.
 
     Raises:
         ValueError: Switches out of order.
@@ -31,17 +34,18 @@ class PipelineSwitchHook(Hook):
                 f"expected switches in rising order of begin, got {begins}; give each epoch one "
                 "pipeline"
             )
-        self.switches = [(switch["begin"], Compose(switch["pipeline"])) for switch in switches]
-        self._current: Compose | None = None
+        self.switches = [(switch["begin"], switch["pipeline"]) for switch in switches]
+        self._passed = 0
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set the pipeline of this epoch, before the loader's workers are forked."""
         passed = [pipeline for begin, pipeline in self.switches if begin <= runner.epoch]
-        if not passed or passed[-1] is self._current:
+        if len(passed) == self._passed:
             return
-        self._current = passed[-1]
+        self._passed = len(passed)
         loader = runner.train_dataloader
-        loader.dataset.pipeline = self._current
+        codec = getattr(loader.dataset, "codec", None)
+        loader.dataset.pipeline = pipeline = Compose(fill_codec(passed[-1], codec))
         loader._iterator = None  # persistent workers hold a copy of the old one
-        names = ", ".join(type(step).__name__ for step in self._current.transforms)
+        names = ", ".join(type(step).__name__ for step in pipeline.transforms)
         runner.logger.info(f"Training pipeline from epoch {runner.epoch + 1} on: {names}")
