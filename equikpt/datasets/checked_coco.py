@@ -86,8 +86,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
             raise ValueError(f"check_images is {check_images!r}; expected one of {modes}")
         if area_from_bbox is not None and not 0 < area_from_bbox <= 1:
             raise ValueError(
-                f"area_from_bbox is {area_from_bbox}; expected a share of the box above 0 and up "
-                "to 1, or None"
+                f"area_from_bbox is {area_from_bbox}; expected a share above 0, up to 1, or None"
             )
         if not 0 <= max_missing_share <= 1:
             raise ValueError(f"max_missing_share is {max_missing_share}; expected 0 to 1")
