@@ -1,4 +1,4 @@
-"""The best, the median and the worst of a test, drawn: left the truth, right the prediction."""
+"""Drawings of the best, median and worst samples of a test: ground truth beside prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from equikpt.core.image import read_picture
 from equikpt.metainfo.p1p2 import MARKS
 from equikpt.report.breakdown import Instance, by_instance
 from equikpt.report.evaluation import Evaluation, Sample
-from equikpt.report.html.document import jpeg_uri
+from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
 from equikpt.visualization.ruler import draw_film
 
@@ -26,18 +26,23 @@ CONTEXT = 1.2
 """A cell shows the box enlarged by this factor."""
 GROUND = 56
 """Gray around a picture."""
-MOST_PICTURE_BYTES = 3_500_000
-"""Of all pictures, as text in the page, which then stays below 5 MB."""
+MAX_IMAGE_BYTES = 3_500_000
+"""Of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
 """Pictures of the worst, and each of the median and the best."""
 LEAST_SHARE = 0.5
 """Of the points of the most labelled animal: with fewer, one point alone would make it best."""
-GROUPS = ("worst", "median", "best", "sample")
-"""In the order in which they matter."""
+GROUPS = {
+    "worst": "Worst",
+    "median": "Around the median",
+    "best": "Best",
+    "sample": "A selection",
+}
+"""Titles by group, in the order in which they matter."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """A drawn picture.
 
     Args:
@@ -62,9 +67,9 @@ class Task:
     draw: Callable[[], np.ndarray]
 
 
-def draw_pictures(
-    evaluation: Evaluation, most_bytes: int = MOST_PICTURE_BYTES
-) -> tuple[list[Picture], int]:
+def draw_images(
+    evaluation: Evaluation, max_bytes: int = MAX_IMAGE_BYTES
+) -> tuple[list[Drawing], int]:
     """Draw by group; first the foremost of each group, then the second, until the bytes are spent.
 
     Returns:
@@ -83,11 +88,11 @@ def draw_pictures(
         except (OSError, ValueError, cv2.error):  # moved away or damaged since the test
             unread += 1
             continue
-        if used + len(uri) > most_bytes:
+        if used + len(uri) > max_bytes:
             break
         used += len(uri)
-        pictures.append(Picture(group, Path(task.path).name, task.told, uri))
-    return sorted(pictures, key=lambda picture: GROUPS.index(picture.group)), unread
+        pictures.append(Drawing(group, Path(task.path).name, task.told, uri))
+    return sorted(pictures, key=lambda picture: list(GROUPS).index(picture.group)), unread
 
 
 def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:

@@ -8,7 +8,7 @@ import numpy as np
 from equikpt.core.image import reader_of
 from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.label_set import LabelSet
-from equikpt.report.html.document import jpeg_uri
+from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import draw_pose, zoom_in
 
 SIDE_PX = 256

@@ -1,29 +1,38 @@
-"""The report of a run: one HTML file with everything in it."""
+"""Report of a run as one HTML file with everything in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from equikpt.report.evaluation import Evaluation
-from equikpt.report.html import keypoint_sections
-from equikpt.report.html.document import document
-from equikpt.report.html.examples import MOST_PICTURE_BYTES, draw_pictures
-from equikpt.report.html.markup import Section
-from equikpt.report.html.page_template import SCRIPT, STYLE
-from equikpt.report.html.run_sections import curves, reproduction, what_was_trained
-from equikpt.report.html.score_sections import by_picture, key_figures, picture_cards, scores
-from equikpt.report.run.facts import config_name
-from equikpt.report.run.run_folder import Run
-
-POSES = (
-    "Left the truth, right the prediction, with lines from the true to the predicted points. "
-    "Hollow points are hidden or uncertain. Ranked by the mean error over labelled points, among "
-    "instances with at least half as many labels as the most labelled."
+from equikpt.report.html.examples import MAX_IMAGE_BYTES
+from equikpt.report.html.keypoint_sections import calibration_tile, pose_sections
+from equikpt.report.html.plots import Chart, Line, line_chart
+from equikpt.report.html.render import Section, render
+from equikpt.report.html.score_sections import TILES, other_sections, tiles_of
+from equikpt.report.run.facts import (
+    SplitCount,
+    config_name,
+    course,
+    data_set,
+    environment,
+    settings,
 )
-FILMS = "Truth green, prediction red, the surroundings of the ruler. Ranked by the worse mark."
-OTHERS = "Left the truth, right the prediction."
+from equikpt.report.run.run_folder import Run
+from equikpt.report.run.run_plan import Metric, better_direction, watched_metric
+
+MAX_RATES = 5
+COUNTS = {
+    "pictures": "Images",
+    "instances": "Labelled instances",
+    "points": "Labelled points",
+    "hidden": "of them occluded",
+}
 NOT_POSES = (
     "Single keypoints with intervals, calibration and left and right are left out: they need whole "
     "poses, one prediction for each labelled instance, with its box and area."
@@ -32,12 +41,12 @@ NOT_POSES = (
 
 @dataclass(frozen=True)
 class Report:
-    """What goes into a page.
+    """Content of a report.
 
     Args:
-        run: The run.
-        evaluation: Of its test; None without.
-        commands: What each does, and the line.
+        run: Run.
+        evaluation: Test of its checkpoint; None without.
+        commands: Title and command line of each step.
         notes: Sentences on what is left out.
     """
 
@@ -47,61 +56,118 @@ class Report:
     notes: Sequence[str] = field(default=())
 
 
-def to_html(report: Report, most_picture_bytes: int = MOST_PICTURE_BYTES) -> str:
-    """The page.
-
-    Args:
-        report: What goes into it.
-        most_picture_bytes: Of all pictures, as text.
-    """
+def to_html(report: Report, max_image_bytes: int = MAX_IMAGE_BYTES) -> str:
+    """Render the page; its images take at most ``max_image_bytes`` of base64 text."""
     run, evaluation = report.run, report.evaluation
-    notes, tiles = list(report.notes), ""
-    versions = evaluation.versions if evaluation is not None else {}
-    sections = [what_was_trained(run, versions), curves(run)]
-    if evaluation is not None:
-        more, tested = _tested(evaluation, most_picture_bytes)
-        tiles = key_figures(evaluation, more)
-        sections += tested
-        if evaluation.parts is None:
-            notes.append(NOT_POSES)
-    sections.append(reproduction(report.commands))
-    shown = [section for section in sections if section.html]
-    lead = f"Trained with {config_name(run)} until {run.sessions['end'].iloc[-1]:%Y-%m-%d %H:%M}"
-    body = "\n".join(
-        [
-            f"<p class=lead>{escape(lead)}</p>",
-            *(f"<p class=note>{escape(note)}</p>" for note in notes),
-            tiles,
-            _links(shown),
-            *(_section(section) for section in shown),
-        ]
+    notes, tiles = list(report.notes), []
+    sections = [_trained(run, evaluation.versions if evaluation else {}), _curves(run)]
+    if evaluation is not None and evaluation.parts is not None:
+        tiles = [*tiles_of(evaluation), calibration_tile(evaluation)]
+        sections += pose_sections(evaluation, max_image_bytes)
+    elif evaluation is not None:
+        notes.append(NOT_POSES)
+        tiles = tiles_of(evaluation)
+        sections += other_sections(evaluation, max_image_bytes)
+    if report.commands:
+        content = dict(commands=report.commands)
+        sections.append(Section("reproduce", "How to reproduce it", "reproduce", content))
+    return render(
+        "run_report.html.j2",
+        title=f"{run.name}: report of a run",
+        lead=f"Trained with {config_name(run)} until {run.sessions['end'].iloc[-1]:%Y-%m-%d %H:%M}",
+        notes=notes,
+        tiles=tiles,
+        sections=sections,
     )
-    return document(f"{run.name}: report of a run", body, STYLE, SCRIPT)
 
 
-def _tested(evaluation: Evaluation, most_bytes: int) -> tuple[str, list[Section]]:
-    """Tiles to add, and the sections on the test."""
-    pictures, unread = draw_pictures(evaluation, most_bytes)
-    if evaluation.parts is None:
-        tells = FILMS if "LandmarkError" in evaluation.tables else OTHERS
-        cards = picture_cards(pictures, unread, tells)
-        return "", [scores(evaluation), cards, by_picture(evaluation)]
-    found = keypoint_sections.confidence_of(evaluation)
-    return keypoint_sections.confidence_tile(found), [
-        scores(evaluation),
-        keypoint_sections.by_keypoint(evaluation),
-        keypoint_sections.errors(evaluation),
-        keypoint_sections.confidence(found),
-        keypoint_sections.sides(evaluation),
-        picture_cards(pictures, unread, POSES),
-        keypoint_sections.by_instance(evaluation),
+def _trained(run: Run, versions: dict[str, str]) -> Section:
+    """Settings, course, machine and data; ``versions`` are those of the test's packages."""
+    tested = [(f"{name} (test)", version) for name, version in versions.items()]
+    content = dict(
+        settings=settings(run) if run.config is not None else [],
+        course=course(run),
+        environment=[*environment(run), *tested],
+        data=_data_table(data_set(run)),
+    )
+    return Section("trained", "What was trained", "trained", content)
+
+
+def _data_table(counts: Sequence[SplitCount]) -> dict[str, Any] | None:
+    """Counts of the annotation files; columns without a number in any file are left out."""
+    if not counts:
+        return None
+    shown = [name for name in COUNTS if any(getattr(c, name) is not None for c in counts)]
+    return dict(
+        titles=[COUNTS[name] for name in shown],
+        rows=[
+            (count.split.capitalize(), [getattr(count, name) for name in shown], count.file)
+            for count in counts
+        ],
+        is_incomplete=any(count.pictures is None for count in counts),
+    )
+
+
+def _curves(run: Run) -> Section:
+    """Losses, the metric that the run was judged by, and learning rates."""
+    charts = [
+        _loss_chart(run),
+        *(_metric_chart(run, metric) for metric in _metrics(run)),
+        _rate_chart(run),
     ]
+    content: dict[str, Any] = dict(charts=[chart for chart in charts if chart.html])
+    if not content["charts"]:
+        content["told"] = "The run has logged nothing yet."
+    return Section("curves", "Training curves", "charts", content)
 
 
-def _links(sections: Sequence[Section]) -> str:
-    links = (f'<a href="#{section.name}">{escape(section.title)}</a>' for section in sections)
-    return f'<nav aria-label="Sections">{"".join(links)}</nav>'
+def _metrics(run: Run) -> list[Metric]:
+    """Metric of the best checkpoint; the first key figure where that is a loss."""
+    watched = watched_metric(run)
+    if watched is None or watched.name not in run.val:
+        return []
+    if "loss" not in watched.name:
+        return [watched]
+    return [Metric(name, better_direction(name)) for name in TILES if name in run.val][:1]
 
 
-def _section(section: Section) -> str:
-    return f"<section id={section.name}><h2>{escape(section.title)}</h2>{section.html}</section>"
+def _x(run: Run, rows: pd.DataFrame) -> np.ndarray:
+    """Epochs where the run has them, else steps."""
+    steps = rows["step"].to_numpy(float)
+    return steps / run.steps_per_epoch if _by_epoch(run) and run.steps_per_epoch else steps
+
+
+def _by_epoch(run: Run) -> bool:
+    return run.steps_per_epoch is not None and bool(run.train["epoch"].notna().any())
+
+
+def _x_title(run: Run) -> str:
+    return "epoch" if _by_epoch(run) else "step"
+
+
+def _line(run: Run, rows: pd.DataFrame, column: str, name: str, dots: bool = False) -> Line:
+    return Line(name, _x(run, rows), rows[column].to_numpy(float), dots)
+
+
+def _loss_chart(run: Run) -> Chart:
+    lines = []
+    if "loss" in run.train:
+        lines.append(_line(run, run.train, "loss", "training"))
+    if "val_loss" in run.val:
+        lines.append(_line(run, run.val, "val_loss", "validation", dots=True))
+    return line_chart("Loss", lines, _x_title(run))
+
+
+def _metric_chart(run: Run, metric: Metric) -> Chart:
+    """The metric over the validations with its best value ringed."""
+    line = _line(run, run.val, metric.name, metric.name, dots=True)
+    best = metric.best_row(run.val)
+    index = None if best is None else run.val.index.tolist().index(best.name)
+    return line_chart(metric.name, [line], _x_title(run), index)
+
+
+def _rate_chart(run: Run) -> Chart:
+    names = [name for name in map(str, run.train) if name.startswith("lr_")]
+    names = names or [name for name in ("lr", "base_lr") if name in run.train][:1]
+    lines = [_line(run, run.train, name, name.removeprefix("lr_")) for name in names[:MAX_RATES]]
+    return line_chart("Learning rate", lines, _x_title(run))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+from markupsafe import Markup, escape
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from equikpt.report.breakdown import Spread
@@ -43,6 +43,14 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """Chart as HTML, empty where there is nothing to draw."""
+
+    title: str
+    html: str
+
+
+@dataclass(frozen=True)
 class _Axis:
     """From values to px: linear or logarithmic, with its ticks."""
 
@@ -58,7 +66,7 @@ class _Axis:
         return float(self.begin_px + (at - low) / (high - low) * (self.end_px - self.begin_px))
 
 
-def line_chart(title: str, lines: Sequence[Line], x_title: str, best: int | None = None) -> str:
+def line_chart(title: str, lines: Sequence[Line], x_title: str, best: int | None = None) -> Chart:
     """Curves over the course of a run.
 
     Args:
@@ -69,7 +77,7 @@ def line_chart(title: str, lines: Sequence[Line], x_title: str, best: int | None
     """
     drawn = [_thinned(line) for line in lines if np.isfinite(line.y).any()]
     if not drawn:
-        return ""
+        return Chart(title, "")
     x = _axis(np.concatenate([line.x for line in drawn]), LEFT, WIDTH - RIGHT, nice=False)
     y = _axis(np.concatenate([line.y for line in drawn]), HEIGHT - BOTTOM, TOP)
     marks = [_grid(x, y), _x_title(x_title)]
@@ -89,10 +97,14 @@ def line_chart(title: str, lines: Sequence[Line], x_title: str, best: int | None
         marks.append(f'<circle class="ring" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="6"/>')
     scale = " Logarithmic scale." if y.log else ""
     told = f"{title} by {x_title}: {', '.join(line.name for line in drawn)}.{scale}"
-    return _svg(told, marks) + _legend([line.name for line in drawn])
+    html = _svg(told, marks) + _legend([line.name for line in drawn])
+    if best is not None:
+        value = f"best {lines[0].y[best]:.4g} at {x_title} {lines[0].x[best]:g}"
+        html += f"<p class=where>{escape(value)}</p>"
+    return Chart(title, Markup(html))
 
 
-def spread_chart(title: str, parts: Sequence[Spread], high: float) -> str:
+def spread_chart(title: str, parts: Sequence[Spread], high: float) -> Chart:
     """Quartiles of the error of some parts side by side, the median as a dot.
 
     Args:
@@ -118,10 +130,10 @@ def spread_chart(title: str, parts: Sequence[Spread], high: float) -> str:
         )
         marks.append(_text(at, HEIGHT - BOTTOM + 15, row.part, "middle"))
         marks.append(_text(at, HEIGHT - BOTTOM + 29, f"n = {row.points}", "middle", "quiet"))
-    return _svg(f"{title}: quartiles of the error by part", marks)
+    return Chart(title, Markup(_svg(f"{title}: quartiles of the error by part", marks)))
 
 
-def reliability_chart(found: Reliability) -> str:
+def reliability_chart(found: Reliability) -> Chart:
     """Share right by score, with Wilson's intervals, over the line of a calibrated model."""
     x = _axis(np.array([0.0, 1.0]), LEFT, WIDTH - RIGHT)
     y = _axis(np.array([0.0, 1.0]), HEIGHT - BOTTOM, TOP)
@@ -150,7 +162,8 @@ def reliability_chart(found: Reliability) -> str:
             f'<circle class="dot series-0" cx="{at:.1f}" '
             f'cy="{y.px(found.accuracy[index]):.1f}" r="4"/></g>'
         )
-    return _svg("Reliability diagram: share of points that is right, by score", marks)
+    told = "Reliability diagram: share of points that is right, by score"
+    return Chart("Share right by score", Markup(_svg(told, marks)))
 
 
 def _thinned(line: Line) -> Line:

@@ -1,28 +1,17 @@
-"""Sections of a report on any test: key figures, the table of metrics, pictures one by one."""
+"""Sections of a report on any test: key figures, the table of metrics, images one by one."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from equikpt.report.evaluation import Evaluation, overall
-from equikpt.report.html.examples import GROUPS, Picture
-from equikpt.report.html.markup import (
-    MISSING,
-    Column,
-    Section,
-    folded,
-    number,
-    shortened,
-    sortable_table,
-    tell,
-    tile,
-)
+from equikpt.report.html.examples import GROUPS, draw_images
+from equikpt.report.html.render import MISSING, Column, Section, Table, Tile, number
 from equikpt.report.reliability import RIGHT_WITHIN
 
 COCO = re.compile(r"(?:coco/)?(AP|AR)(?: (.+))?")
@@ -33,8 +22,8 @@ COCO_ROWS = {
     "(M)": "0.50 to 0.95, area 32² to 96² px²",
     "(L)": "0.50 to 0.95, area above 96² px²",
 }
-MOST_ROWS = 300
-"""Of a table of pictures: the first of its order."""
+MAX_ROWS = 300
+"""Of a table of images: the first of its order."""
 COUNTED = ("landmark/films", "landmark/swaps", "landmark/failures", "pointing/pictures")
 PERCENT = ("keypoint/error", "keypoint/swapped")
 STATISTICS = dict(median="median", min="smallest", max="largest", std="standard deviation")
@@ -64,6 +53,10 @@ MEANINGS = {
     "pointing/going_recall": "share of the other steps that went on",
     "pixel/AP": "average precision of single points, mean over the distances",
 }
+FILMS = (
+    "Ground truth green, prediction red, the surroundings of the ruler. Ranked by the worse mark."
+)
+OTHERS = "Left the ground truth, right the prediction."
 TILES = {
     "coco/AP": ("AP", "COCO, object similarity", 3),
     "landmark/error_px": ("Error of a mark", "px of the film, mean", 2),
@@ -94,38 +87,33 @@ POINTING_COLUMNS = {
 }
 
 
-def key_figures(evaluation: Evaluation, more: str = "") -> str:
-    """Tiles of what matters most.
-
-    Args:
-        evaluation: Of the test.
-        more: Tiles to add.
-    """
+def tiles_of(evaluation: Evaluation) -> list[Tile]:
+    """List the key figures of a test."""
     tiles = [
-        tile(title, number(evaluation.metrics[name], digits), below)
+        Tile(title, number(evaluation.metrics[name], digits), below)
         for name, (title, below, digits) in TILES.items()
         if name in evaluation.metrics
     ]
     if evaluation.parts is not None:
         tiles += _keypoint_tiles(overall(evaluation.parts))
-    return f"<div class=tiles>{''.join(tiles)}{more}</div>" if tiles or more else ""
+    return tiles
 
 
-def _keypoint_tiles(row: pd.Series) -> list[str]:
+def _keypoint_tiles(row: pd.Series) -> list[Tile]:
     right = f"PCK@{RIGHT_WITHIN:g}"
     interval = _interval(row, "median_error_px", 1)
     tiles = [
-        tile("Median error", f"{row['median_error_px']:.1f} px", f"95 %: {interval}"),
-        tile("Mean error", f"{100 * row['error']:.1f} %", "of the box's longer side"),
+        Tile("Median error", f"{row['median_error_px']:.1f} px", f"95 %: {interval}"),
+        Tile("Mean error", f"{100 * row['error']:.1f} %", "of the box's longer side"),
     ]
     if right in row:
         interval = _interval(row, right, 1, 100)
         value = f"{100 * row[right]:.1f} %"
-        tiles.insert(0, tile(f"Points right ({right})", value, f"95 %: {interval}"))
+        tiles.insert(0, Tile(f"Points right ({right})", value, f"95 %: {interval}"))
     if math.isfinite(row["swapped"]):
         interval = _interval(row, "swapped", 1, 100)
         value = f"{100 * row['swapped']:.1f} %"
-        tiles.append(tile("Sides exchanged", value, f"95 %: {interval}"))
+        tiles.append(Tile("Left–right inversions", value, f"95 %: {interval}"))
     return tiles
 
 
@@ -134,70 +122,53 @@ def _interval(row: pd.Series, name: str, digits: int, scale: float = 1) -> str:
     return f"{low:.{digits}f} – {high:.{digits}f}" if math.isfinite(low) else MISSING
 
 
+def other_sections(evaluation: Evaluation, max_image_bytes: int) -> list[Section]:
+    """List the sections of a test whose samples are no single instances."""
+    told = FILMS if "LandmarkError" in evaluation.tables else OTHERS
+    cards = images(evaluation, max_image_bytes, told)
+    return [scores(evaluation), *cards, *_by_image(evaluation)]
+
+
 def scores(evaluation: Evaluation) -> Section:
-    """The table of AP and every other metric."""
-    coco = {name: value for name, value in evaluation.metrics.items() if COCO.fullmatch(name)}
-    others = {name: value for name, value in evaluation.metrics.items() if name not in coco}
-    html = _coco_table(coco) + _metric_table(others, evaluation)
-    labels, checkpoint = Path(evaluation.labels).name, Path(evaluation.checkpoint).name
-    tells = f"{checkpoint} on {len(evaluation.samples)} samples of {labels}."
-    return Section("scores", "Scores", tell(tells) + html)
-
-
-def _coco_table(metrics: dict[str, float]) -> str:
-    """AP and AR side by side, by similarity and size."""
-    if not metrics:
-        return ""
-    below = f"<p class=where>{MISSING}: no instance of this size</p>"
-    found = {
-        match.groups(): value
-        for name, value in metrics.items()
+    """Table of AP and every other metric."""
+    coco = {
+        match.groups(): None if value < 0 else value  # COCO: −1 without instances of a size
+        for name, value in evaluation.metrics.items()
         if (match := COCO.fullmatch(name)) is not None
     }
-    suffixes = list(dict.fromkeys(suffix or "" for _, suffix in found))
-    rows = ""
-    for suffix in suffixes:
-        values = (found.get((kind, suffix or None)) for kind in ("AP", "AR"))
-        cells = "".join(f"<td class=number>{_coco_value(value)}</td>" for value in values)
-        rows += f"<tr><th scope=row>{escape(COCO_ROWS.get(suffix, suffix))}</th>{cells}</tr>"
-    return (
-        '<div class="box wide fit"><table class=plain><thead><tr>'
-        "<th scope=col>Object similarity (COCO)</th>"
-        "<th scope=col class=number>AP</th><th scope=col class=number>AR</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>" + (below if -1 in metrics.values() else "")
+    suffixes = list(dict.fromkeys(suffix for _, suffix in coco))
+    labels, checkpoint = Path(evaluation.labels).name, Path(evaluation.checkpoint).name
+    content: dict[str, Any] = dict(
+        told=f"{checkpoint} on {len(evaluation.samples)} samples of {labels}.",
+        coco=[
+            (
+                COCO_ROWS.get(suffix or "", suffix),
+                [coco.get((kind, suffix)) for kind in ("AP", "AR")],
+            )
+            for suffix in suffixes
+        ],
+        has_empty_bin=None in coco.values(),
+        metrics=_metric_rows(evaluation),
+        has_intervals=evaluation.parts is not None,
     )
+    return Section("scores", "Scores", "scores", content)
 
 
-def _coco_value(value: float | None) -> str:
-    """COCO says −1 where there is no instance of a size."""
-    return number(None if value is not None and value < 0 else value, 3)
-
-
-def _metric_table(metrics: dict[str, float], evaluation: Evaluation) -> str:
-    if not metrics:
-        return ""
+def _metric_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    """Name, value, interval and meaning of the metrics that are not COCO's."""
     row = overall(evaluation.parts) if evaluation.parts is not None else None
-    lines = ""
-    for name, value in metrics.items():
+    rows = []
+    for name, value in evaluation.metrics.items():
+        if COCO.fullmatch(name):
+            continue
         scale, unit = (100, " %") if name in PERCENT else (1, "")
         digits = 1 if unit else _digits(name, value)
         interval = MISSING
         key = name.rpartition("/")[2]
         if row is not None and name.startswith("keypoint/") and f"{key}_low" in row:
             interval = _interval(row, key, digits, scale)
-        lines += (
-            f"<tr><th scope=row>{escape(name)}</th>"
-            f"<td class=number>{number(scale * value, digits)}{unit}</td>"
-            + (f"<td class='number where'>{interval}</td>" if row is not None else "")
-            + f"<td class='where wraps'>{escape(_meaning(name))}</td></tr>"
-        )
-    middle = "<th scope=col class=number>95 % interval</th>" if row is not None else ""
-    return (
-        '<div class="box wide below" role=region tabindex=0 aria-label="Metrics">'
-        "<table><thead><tr><th scope=col>Metric</th>"
-        f"<th scope=col class=number>Value</th>{middle}<th scope=col>Meaning</th></tr></thead>"
-        f"<tbody>{lines}</tbody></table></div>"
-    )
+        rows.append((name, number(scale * value, digits) + unit, interval, _meaning(name)))
+    return rows
 
 
 def _digits(name: str, value: float) -> int:
@@ -218,62 +189,40 @@ def _meaning(name: str) -> str:
     return MEANINGS.get(name, "")
 
 
-def picture_cards(pictures: Sequence[Picture], unread: int, tells: str) -> Section:
-    """The drawn pictures by group.
+def images(evaluation: Evaluation, max_bytes: int, told: str) -> list[Section]:
+    """Drawn images by group; nothing where there are none.
 
     Args:
-        pictures: Group by group.
-        unread: How many could not be read, or were not to be.
-        tells: How to read them.
+        evaluation: Test.
+        max_bytes: Of all images, as base64 text.
+        told: Explanation of the drawings.
     """
-    titles = {
-        "worst": "Worst",
-        "median": "Around the median",
-        "best": "Best",
-        "sample": "A selection",
-    }
-    html = tell(tells) if pictures else ""
-    if unread:
-        html += (
-            f"<p class=note>{unread} pictures could not be read, or lie outside of the folder of "
-            "images, and are left out.</p>"
-        )
-    for group in GROUPS:
-        cards = "".join(_figure(picture) for picture in pictures if picture.group == group)
-        if cards:
-            title = f"<h3 class=group>{titles[group]}</h3>"
-            html += f"{title}<div class=pictures>{cards}</div>"
-    return Section("pictures", "Pictures", html)
+    drawn, unread = draw_images(evaluation, max_bytes)
+    groups = [
+        (title, [image for image in drawn if image.group == group])
+        for group, title in GROUPS.items()
+    ]
+    groups = [(title, members) for title, members in groups if members]
+    content = dict(groups=groups, unread=unread, told=told)
+    return [Section("images", "Images", "images", content)] if drawn or unread else []
 
 
-def _figure(picture: Picture) -> str:
-    alt = f"Truth and prediction of {picture.name}: {picture.told}"
-    return (
-        f'<figure><img src="{picture.uri}" alt="{escape(alt)}"><figcaption>{escape(picture.told)}'
-        f"<span class=where>{escape(shortened(picture.name))}</span></figcaption></figure>"
-    )
-
-
-def by_picture(evaluation: Evaluation) -> Section:
-    """A sortable table of single films or pictures, where the metric makes one."""
+def _by_image(evaluation: Evaluation) -> list[Section]:
+    """Sortable table of single images, where the metric makes one."""
     for name, columns, order in (
         ("LandmarkError", FILM_COLUMNS, "p1_error_px"),
         ("PointingMetric", POINTING_COLUMNS, "duplicates"),
     ):
-        table = evaluation.tables.get(name)
-        if table is not None:
-            chosen = table[list(columns)].sort_values(order, ascending=False).head(MOST_ROWS)
+        found = evaluation.tables.get(name)
+        if found is not None:
+            chosen = found[list(columns)].sort_values(order, ascending=False).head(MAX_ROWS)
             rows = chosen.astype(object).to_numpy().tolist()
-            html = sortable_table("Single pictures", list(columns.values()), rows)
-            return Section("single", "One by one", folded(html, len(chosen), len(table)))
-    return Section("types", "Types of points", _type_table(evaluation))
-
-
-def _type_table(evaluation: Evaluation) -> str:
-    """The rows of ``KeypointPixelAP``, one a type of point."""
-    table = evaluation.tables.get("KeypointPixelAP")
-    if table is None:
-        return ""
-    columns = [Column(str(name), numbers=name != "keypoint", digits=3) for name in table]
-    columns[1] = Column("points")
-    return sortable_table("Types of points", columns, table.astype(object).to_numpy().tolist())
+            table = Table("Single images", list(columns.values()), rows, len(found))
+            return [Section("single", "One by one", "table", dict(table=table))]
+    found = evaluation.tables.get("KeypointPixelAP")
+    if found is None:
+        return []
+    kinds = [Column(str(name), numbers=name != "keypoint", digits=3) for name in found]
+    kinds[1] = Column("points")
+    table = Table("Types of points", kinds, found.astype(object).to_numpy().tolist())
+    return [Section("types", "Types of points", "table", dict(table=table))]

@@ -53,7 +53,7 @@ change(measure, (box) => { box.value = 0; });
 result.ap_bar = result.bar();
 result.plot_title = document.getElementById("plot-title").textContent;
 delete result.bar;
-result.alts = [...document.images].every((image) => image.alt.startsWith("Truth and prediction"));
+result.alts = [...document.images].every((i) => i.alt.startsWith("Ground truth and prediction"));
 const pairs = [...document.querySelectorAll("#single table.sortable")][0];
 document.querySelector("#single details").open = true;
 pairs.querySelectorAll("thead button")[3].click();
@@ -83,18 +83,18 @@ def report(run, tmp_path):
 
 
 def sections(page: str) -> list[str]:
-    return re.findall(r"<section id=(\w+)>", page)
+    return re.findall(r'<section id="(\w+)">', page)
 
 
 def test_a_page_of_poses_has_all_sections(report):
     page = to_html(report)
     assert sections(page) == [
-        *("trained", "curves", "scores", "keypoints", "errors", "confidence", "sides", "pictures"),
+        *("trained", "curves", "scores", "keypoints", "errors", "confidence", "sides", "images"),
         *("single", "reproduce"),
     ]
     assert re.findall(r'<a href="#(\w+)">', page) == sections(page)
-    assert "<p class=note>A note.</p>" in page
-    assert "python tools/test.py &#x27;a &amp; b.py&#x27; best.pth" in page
+    assert '<p class="note">A note.</p>' in page
+    assert "python tools/test.py &#39;a &amp; b.py&#39; best.pth" in page
     assert "Calibration error" in page
 
 
@@ -171,7 +171,7 @@ def test_other_tests_have_what_there_is(run, tmp_path, metric, metrics, word):
     assert "left out: they need whole poses" in page
     assert word in page
     assert page.count("<figure>") == 2
-    shown = {"trained", "curves", "scores", "pictures", "reproduce"}
+    shown = {"trained", "curves", "scores", "images", "reproduce"}
     assert shown <= set(sections(page)) <= shown | {"single", "types"}
 
 
@@ -196,7 +196,7 @@ def test_the_page_works_in_a_browser(browse, report, width_px, dark):
     assert (seen["rising"], seen["rising_state"]) == (["nose", "l_hoof", "r_hoof"], "ascending")
     assert (seen["falling"], seen["falling_state"]) == (["r_hoof", "l_hoof", "nose"], "descending")
     assert seen["sorted_by"] == 1
-    assert seen["parts"][:3] == ["all points", "hidden points", "seen points"]
+    assert seen["parts"][:3] == ["all points", "occluded points", "visible points"]
     assert f"group {HOSTILE}" in seen["parts"]
     assert seen["hidden"] == ["r_hoof"]
     assert seen["filtered_back"] == seen["falling"]

@@ -7,20 +7,14 @@ import numpy as np
 import pytest
 
 from equikpt.report.breakdown import Spread
-from equikpt.report.html.plots import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    MOST_POINTS,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Line,
-    line_chart,
-    reliability_chart,
-    spread_chart,
-)
+from equikpt.report.html import plots
+from equikpt.report.html.plots import BOTTOM, HEIGHT, LEFT, MOST_POINTS, RIGHT, TOP, WIDTH, Line
 from equikpt.report.reliability import reliability
+
+
+def line_chart(*arguments, **options) -> str:
+    return plots.line_chart(*arguments, **options).html
+
 
 STEPS = np.arange(1, 11, dtype=float)
 
@@ -102,7 +96,7 @@ def test_several_lines_have_a_legend_of_escaped_names():
 
 def test_quartiles_are_a_bar_and_the_median_a_dot_on_it():
     parts = [Spread("seen", 5, 0.02, 0.04, 0.08, 1), Spread("hidden", 2, 0.1, 0.1, 0.1, 0.5)]
-    svg = spread_chart("By visibility", parts, high=0.1)
+    svg = plots.spread_chart("By visibility", parts, high=0.1).html
     first, second = (mark for mark in marks(svg, "line") if mark.get("class", "") != "grid"
                      and "range" in mark["class"])  # fmt: skip
     middle = marks(svg, "circle")[0]
@@ -114,7 +108,7 @@ def test_quartiles_are_a_bar_and_the_median_a_dot_on_it():
 def test_a_calibrated_bin_lies_on_the_diagonal():
     scores = np.full(1000, 0.25)
     right = np.arange(1000) < 250
-    svg = reliability_chart(reliability(scores, right.astype(float)))
+    svg = plots.reliability_chart(reliability(scores, right.astype(float))).html
     ideal = next(mark for mark in marks(svg, "line") if mark["class"] == "ideal")
     (dot,) = marks(svg, "circle")
     x1, x2, y1, y2 = (float(ideal[key]) for key in ("x1", "x2", "y1", "y2"))

@@ -1,0 +1,1 @@
+"""Templates, styles and scripts of the pages: jinja2, CSS and JavaScript."""
