@@ -1,11 +1,10 @@
-"""What this process may use of the machine, which in a container is less than there is."""
+"""Cores and memory that this process may use, which in a container is less than there is."""
 
 from __future__ import annotations
 
 import math
 import os
 import platform
-import sys
 from pathlib import Path
 
 GIB = 2**30
@@ -26,21 +25,16 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
     return cores
 
 
-def memory_bytes(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -> tuple[int, int]:
+def memory_bytes(cgroup: Path = CGROUP) -> tuple[int, int]:
     """Free and total bytes of main memory, or of the container's share of it.
 
     Raises:
-        OSError: The system tells neither by /proc nor by sysconf.
+        OSError: The system does not tell them.
     """
-    kibibytes = {}
-    for line in _read(meminfo).splitlines():
-        name, _, rest = line.partition(":")
-        kibibytes[name] = int(rest.split()[0])
-    if "MemTotal" in kibibytes:
-        total = kibibytes["MemTotal"] * 1024
-        free = kibibytes.get("MemAvailable", kibibytes.get("MemFree", 0)) * 1024
-    else:  # macOS: no figure for what is free
-        total = free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import psutil  # the command line imports this module, and the doctor runs without libraries
+
+    memory = psutil.virtual_memory()
+    free, total = memory.available, memory.total
     limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
     if limit.isdigit() and used.isdigit():
         total = min(total, int(limit))
@@ -48,15 +42,11 @@ def memory_bytes(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -
     return free, total
 
 
-def resident_bytes(statm: Path = Path("/proc/self/statm")) -> int:
-    """Memory that this process holds now; where the system tells no such figure, its maximum."""
-    fields = _read(statm).split()
-    if len(fields) > 1:
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-    import resource
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    import psutil
 
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS gives bytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return psutil.Process().memory_info().rss
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -77,7 +67,7 @@ def _read(path: Path) -> str:
 
 
 def cpu_computes_bfloat16() -> bool:
-    """Whether oneDNN has kernels for bfloat16 on this CPU, rather than loops that emulate it."""
+    """Tell if oneDNN has kernels for bfloat16 on this CPU, rather than loops that emulate it."""
     import torch
 
     return bool(

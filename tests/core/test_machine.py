@@ -1,19 +1,20 @@
-"""Cores and memory by what the system's files say."""
+"""Cores and memory by what the system says."""
 
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from equikpt.core.machine import GIB, cpu_model, memory_bytes, usable_cores
+from equikpt.core.machine import GIB, cpu_model, memory_bytes, resident_bytes, usable_cores
 
 
 @pytest.fixture
-def meminfo(tmp_path):
-    path = tmp_path / "meminfo"
-    path.write_text("MemTotal:       33554432 kB\nMemFree:  1 kB\nMemAvailable:   16777216 kB\n")
-    return path
+def _memory(monkeypatch):
+    memory = SimpleNamespace(total=32 * GIB, available=16 * GIB, free=1)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
 
 
 @pytest.mark.parametrize(
@@ -27,18 +28,23 @@ def test_cores_by_quota(tmp_path, quota, cores):
     assert usable_cores(tmp_path) == (cores or len(os.sched_getaffinity(0)))
 
 
-def test_memory_of_the_machine(tmp_path, meminfo):
-    assert memory_bytes(tmp_path, meminfo) == (16 * GIB, 32 * GIB)
+@pytest.mark.usefixtures("_memory")
+def test_memory_of_the_machine(tmp_path):
+    assert memory_bytes(tmp_path) == (16 * GIB, 32 * GIB)
 
 
-def test_memory_of_a_container(tmp_path, meminfo):
+@pytest.mark.usefixtures("_memory")
+def test_memory_of_a_container(tmp_path):
     (tmp_path / "memory.max").write_text(str(4 * GIB))
     (tmp_path / "memory.current").write_text(str(3 * GIB))
-    assert memory_bytes(tmp_path, meminfo) == (GIB, 4 * GIB)
+    assert memory_bytes(tmp_path) == (GIB, 4 * GIB)
 
 
-def test_memory_without_proc(tmp_path):
-    free, total = memory_bytes(tmp_path, tmp_path / "none")
+def test_memory_of_this_process():
+    before = resident_bytes()
+    held = bytearray(b"x") * (1 << 26)
+    assert resident_bytes() - before > len(held) / 2
+    free, total = memory_bytes()
     assert 0 < free <= total
 
 
