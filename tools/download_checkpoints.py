@@ -11,8 +11,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=(
-            "A download that was cut off is continued when the command is given again.\n"
-            "Proxies are taken from https_proxy, http_proxy and no_proxy.\n"
+            "A download that is cut off is tried again, five times in all.\n"
+            "Proxies are taken from https_proxy, http_proxy and no_proxy, your own certificates\n"
+            "from REQUESTS_CA_BUNDLE.\n"
             "On a machine without network, fetch the files elsewhere and copy the folder."
         ),
     )

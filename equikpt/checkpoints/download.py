@@ -1,11 +1,7 @@
 """Fetch one large file so that nothing half or wrong ever stands under its name.
 
-Bytes go to ``NAME.part``, which a cut connection, a full disk or a stopped process leaves behind
-and the next call continues. Only a complete file with the right SHA-256 is moved to ``NAME``.
-
-The part is held by an advisory lock (``flock``) while it is written: a second process waits, then
-finds the finished file. Parts with the process's number in their name would need no lock, but no
-later process could continue them, and a stopped one would leave its own behind each time.
+pooch does the talking, the tries and the waits between them, in a folder beside the file. Only a
+complete file with the right SHA-256 gets the file's name.
 """
 
 from __future__ import annotations
@@ -14,16 +10,32 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import io
+import logging
 import os
 import re
-import stat
+import shutil
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pooch
+import requests
+from requests import exceptions
 from tqdm import tqdm
+from urllib3.exceptions import NewConnectionError
 
-from equikpt.checkpoints.http_transfer import CHUNK_BYTES, Patience, Transfer, is_secure
+from equikpt import __version__
+from equikpt.core.errors import causes
+
+ATTEMPTS = 5
+"""Tries after which to give up."""
+TIMEOUT_S = 30.0
+"""Seconds without a byte after which a connection counts as cut."""
+CHUNK_BYTES = 2**18
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names of this machine, which may be asked over plain http."""
+MB = 1e6
 
 
 def download(
@@ -32,13 +44,13 @@ def download(
     sha256_prefix: str = "",
     *,
     overwrite: bool = False,
-    patience: Patience = Patience(),  # noqa: B008  # frozen
     tell: Callable[[str], None] | None = None,
     confirm: Callable[[str], None] | None = None,
 ) -> bool:
     """Fetch ``url`` to ``path`` unless the right file is there already.
 
-    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy``.
+    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy``, certificates of one's
+    own from ``REQUESTS_CA_BUNDLE``. Processes that fetch into one folder wait for each other.
 
     Args:
         url: Address, https; http for this machine alone. Redirects must be to the same.
@@ -46,20 +58,19 @@ def download(
         sha256_prefix: Hexadecimal digits that the file's SHA-256 begins with. Empty where none are
             known: then any complete file is accepted, and one that stands there is kept.
         overwrite: Replace a file that is not the right one, or cannot be checked.
-        patience: Tries and waits.
         tell: Gets a line for everything a person who waits should know; the log by default.
-        confirm: Gets the SHA-256 of what came, before it stands under its name; what it raises
-            keeps the part, of which the next call needs no byte again.
+        confirm: Gets the SHA-256 of what came, before it stands under its name. What it raises
+            keeps the file as :func:`unaccepted`, so that the next call fetches nothing.
 
     Returns:
-        Whether anything was fetched.
+        True if a file came to stand at ``path``.
 
     Raises:
         ValueError: The address or the digits are malformed, or what came has another SHA-256.
         FileExistsError: Another file, or a folder, stands at ``path``.
         FileNotFoundError: The server does not have the file.
         ConnectionError: The server cannot be reached, refuses, or went away too often.
-        OSError: The disk is full or may not be written to, or a link stands at the part's name.
+        OSError: The disk is full or may not be written to.
     """
     path = Path(path)
     if not is_secure(url):
@@ -69,31 +80,76 @@ def download(
     tell = tell or _log
     if _is_there(path, sha256_prefix, overwrite):
         return False
-    with _locked_part(path, tell) as part:
-        if _is_there(path, sha256_prefix, overwrite):  # brought by a process that was waited for
-            return False
-        with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            Transfer(url, path, part, bar, patience, tell).run()
-        found = _check(part, url, sha256_prefix)
-        if confirm is not None:
-            confirm(found)
-        os.fsync(part.fileno())
-        os.replace(part_of(path), path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent, tell):
+            if _is_there(
+                path, sha256_prefix, overwrite
+            ):  # brought by a process that was waited for
+                return False
+            _bring(url, path, sha256_prefix, tell, confirm)
+    except OSError as error:
+        if error.errno is None:  # one of our own sentences
+            raise
+        raise OSError(
+            f"{path} cannot be written ({error.strerror}); make room or choose another folder"
+        ) from error
     return True
+
+
+def _bring(
+    url: str,
+    path: Path,
+    sha256_prefix: str,
+    tell: Callable[[str], None],
+    confirm: Callable[[str], None] | None,
+) -> None:
+    kept = unaccepted(path)
+    draft = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    draft.mkdir()  # fails on a link
+    try:
+        if kept.is_file() and not kept.is_symlink() and sha256_of(kept).startswith(sha256_prefix):
+            file = kept
+        else:
+            file = _Transfer(url, path, tell).into(draft)
+        found = sha256_of(file)
+        if not found.startswith(sha256_prefix):
+            raise ValueError(
+                f"expected a file from {url} whose SHA-256 begins with {sha256_prefix}, got"
+                f" {file.stat().st_size} bytes with {found}, which were deleted: try again; if the"
+                " same come again, a proxy gives another file or the expected sum is wrong"
+                " (--no-check takes it)"
+            )
+        if confirm is not None:
+            os.replace(file, kept)
+            file = kept
+            confirm(found)
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+        os.replace(file, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def unaccepted(path: Path) -> Path:
+    """Return the file beside ``path`` that holds a complete download nobody has accepted yet."""
+    return path.with_name(f"{path.name}.unaccepted")
 
 
 def sha256_of(file: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
-    with file.open("rb") as content:
-        return _sha256(content)
-
-
-def _sha256(content: io.BufferedIOBase | io.RawIOBase) -> str:
     digest = hashlib.sha256()
-    content.seek(0)
-    while chunk := content.read(CHUNK_BYTES):
-        digest.update(chunk)
+    with file.open("rb") as content:
+        while chunk := content.read(CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
+
+
+def is_secure(url: str) -> bool:
+    """Return True for an https address, and for an http address of this machine."""
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 def _log(line: str) -> None:
@@ -103,7 +159,7 @@ def _log(line: str) -> None:
 
 
 def _is_there(path: Path, sha256_prefix: str, overwrite: bool) -> bool:
-    """Whether the right file stands at ``path``; an error where a wrong one may not be replaced."""
+    """Tell if the right file stands at ``path``; raise where a wrong one may not be replaced."""
     if not path.exists():
         return False
     if not path.is_file():
@@ -122,74 +178,121 @@ def _is_there(path: Path, sha256_prefix: str, overwrite: bool) -> bool:
     )
 
 
-def _check(part: io.FileIO, url: str, sha256_prefix: str) -> str:
-    found = _sha256(part)
-    if not found.startswith(sha256_prefix):
-        size_bytes = part.seek(0, os.SEEK_END)
-        part.truncate(0)  # the lock's end removes an empty part
-        raise ValueError(
-            f"expected a file from {url} whose SHA-256 begins with {sha256_prefix}, got"
-            f" {size_bytes} bytes with {found}, which were deleted: try again; if the same come"
-            " again, a proxy gives another file or the expected sum is wrong (--no-check takes it)"
-        )
-    return found
-
-
-def part_of(path: Path) -> Path:
-    """The file beside ``path`` that holds what has come of it so far."""
-    return path.with_name(f"{path.name}.part")
-
-
 @contextlib.contextmanager
-def _locked_part(path: Path, tell: Callable[[str], None]) -> Iterator[io.FileIO]:
-    """The part file, open and held against other processes; an empty one is removed at the end."""
-    part = part_of(path)
+def _locked(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold a folder against other downloads; a disk that knows no locks holds nobody."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = _open_locked(part, tell)
-    except OSError as error:
-        raise OSError(
-            f"{part} cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    with file:
         try:
-            yield file
-        finally:
-            if os.fstat(file.fileno()).st_size == 0:
-                part.unlink(missing_ok=True)
-
-
-def _open_own(part: Path) -> int:
-    """Open the part without following a link, which would write into another file.
-
-    Raises:
-        OSError: A link, or no ordinary file, stands there.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        handle = os.open(part, flags, 0o666)
-    except OSError as error:
-        if not part.is_symlink():
-            raise
-        raise OSError(error.errno, "it is a link, and writing would change another file") from error
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        os.close(handle)
-        raise OSError(errno.EEXIST, "it is a link or no ordinary file; move it away")
-    return handle
-
-
-def _open_locked(part: Path, tell: Callable[[str], None]) -> io.FileIO:
-    while True:
-        # unbuffered, so that what was written is on file when the process is stopped
-        file = io.FileIO(_open_own(part), "r+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(f"waiting for another process that writes {part}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # the process that held the lock may have moved or deleted the file under it
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
-                return file
-        file.close()
+            tell(f"waiting for another process that fetches into {folder}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
+class _Transfer(pooch.HTTPDownloader):
+    """One file on its way; what may be better at the next try stays an error of requests."""
+
+    def __init__(self, url: str, path: Path, tell: Callable[[str], None]) -> None:
+        super().__init__(
+            chunk_size=CHUNK_BYTES,
+            timeout=TIMEOUT_S,
+            # some servers refuse the names of libraries; packed bytes would have another sum
+            headers={"User-Agent": f"equikpt/{__version__}", "Accept-Encoding": "identity"},
+            hooks={"response": self._inspect},
+        )
+        self.url, self.path, self.tell = url, path, tell
+        self.answered = False  # once a server has answered, a lost network is worth waiting for
+        self.failures = 0
+
+    def into(self, folder: Path) -> Path:
+        """Fetch the file into a folder that is made for it."""
+        pooch.get_logger().setLevel(logging.WARNING)  # it would tell of the draft
+        name = self.path.name
+        source = pooch.create(
+            folder, "", registry={name: None}, urls={name: self.url}, retry_if_failed=ATTEMPTS - 1
+        )
+        try:
+            file = Path(source.fetch(name, downloader=self))
+        except exceptions.RequestException as error:
+            raise ConnectionError(
+                f"{self.url} could not be fetched ({_reason(error)}) in {self.failures} tries; "
+                "call again later"
+            ) from error
+        (folder / "new").touch()  # pooch's temporary files are for their owner alone
+        shutil.copymode(folder / "new", file)
+        return file
+
+    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> None:
+        try:
+            with tqdm(
+                total=1, desc=self.path.name, unit="B", unit_scale=True, disable=None, leave=False
+            ) as self.progressbar:
+                super().__call__(url, output_file, pooch, check_only)
+        except exceptions.RequestException as error:
+            if _is_unreachable(error) and not self.answered:
+                raise ConnectionError(
+                    f"{self.url} cannot be reached ({_reason(error)}): check the network, the proxy"
+                    " (https_proxy, no_proxy) and its certificate (REQUESTS_CA_BUNDLE), or fetch "
+                    f"the file on another machine and put it at {self.path}"
+                ) from error
+            self.failures += 1
+            if self.failures < ATTEMPTS:
+                self.tell(f"{self.path.name}: {_reason(error)}; trying again")
+            raise
+
+    def _inspect(self, response: requests.Response, **_: Any) -> None:
+        """Look at each answer, redirects included, before a byte of its content is read."""
+        self.answered = True
+        code, answer = response.status_code, f"{response.status_code} {response.reason}"
+        if response.is_redirect:
+            target = urllib.parse.urljoin(response.url, response.headers["Location"])
+            from_https = response.url.startswith("https://")
+            if not is_secure(target) or (from_https and not target.startswith("https://")):
+                raise ConnectionError(
+                    f"{self.url} is redirected to {target}, which is not https, so that anybody on"
+                    " the way could answer; fetch the file elsewhere and compare its SHA-256"
+                )
+        elif code >= 500 or code == 429:
+            raise exceptions.HTTPError(f"the server answers {answer}")
+        elif code in (404, 410):
+            raise FileNotFoundError(f"{self.url} is not there (the server answers {answer})")
+        elif code >= 400:
+            raise ConnectionError(f"{self.url} is refused by the server or a proxy ({answer})")
+        elif code != 200:
+            raise exceptions.HTTPError("the server sends a part that was not asked for")
+        else:
+            self._refuse_content(response)
+
+    def _refuse_content(self, response: requests.Response) -> None:
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if kind == "text/html" and not self.url.endswith(".html"):
+            raise ConnectionError(
+                f"{self.url} is answered with a web page instead of the file: log in to the network"
+                " or the proxy with a browser first"
+            )
+        length = response.headers.get("Content-Length", "")
+        free_bytes = shutil.disk_usage(self.path.parent).free
+        if length.isdigit() and int(length) > free_bytes:
+            raise OSError(
+                f"expected {int(length) / MB:.1f} MB of free disk for {self.path}, found"
+                f" {free_bytes / MB:.1f} MB; make room or choose another folder"
+            )
+
+
+def _is_unreachable(error: exceptions.RequestException) -> bool:
+    final = (exceptions.ProxyError, exceptions.SSLError, exceptions.ConnectTimeout)
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, final) or isinstance(reason, NewConnectionError)
+
+
+def _reason(error: exceptions.RequestException) -> str:
+    """Say what went wrong in the words of the system, below what requests and urllib3 wrap."""
+    last = [*causes(error)][-1]
+    return str(getattr(last, "strerror", None) or last or type(last).__name__).strip()

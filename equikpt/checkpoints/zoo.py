@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equikpt.checkpoints.download import download, part_of, sha256_of
+from equikpt.checkpoints.download import download, sha256_of, unaccepted
 from equikpt.core.files import write_text
 
 FOLDER = Path("data/checkpoints")
@@ -201,7 +201,7 @@ def fetch(
         tell: As in :func:`equikpt.checkpoints.download.download`, which also says what is raised.
 
     Raises:
-        ValueError: A file that nobody accepts; it is kept as a part.
+        ValueError: A file that nobody accepts; the next call need not fetch it again.
     """
     path = folder / row.file_name
     if not check:
@@ -258,8 +258,8 @@ def state(row: Checkpoint, folder: Path) -> str:
         if not sha256_of(path).startswith(known or row.sha256_prefix):
             return "there, wrong SHA-256"
         return "there, valid" if known else "there, SHA-256 not accepted"
-    part = part_of(path)
-    return f"a part, {_size(part)}" if part.is_file() else "-"
+    kept = unaccepted(path)
+    return f"not accepted, {_size(kept)}" if kept.is_file() else "-"
 
 
 def usage(row: Checkpoint, path: Path) -> str:

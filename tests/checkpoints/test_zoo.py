@@ -143,8 +143,8 @@ def test_select():
 def test_states(row, tmp_path):
     path = tmp_path / row.file_name
     assert state(row, tmp_path) == "-"
-    path.with_name(f"{path.name}.part").write_bytes(bytes(1_234_000))
-    assert state(row, tmp_path) == "a part, 1.2 MB"
+    path.with_name(f"{path.name}.unaccepted").write_bytes(bytes(1_234_000))
+    assert state(row, tmp_path) == "not accepted, 1.2 MB"
     path.write_bytes(b"weights")
     assert state(row, tmp_path) == "there, SHA-256 not accepted"
     assert state(replace(row, name_tells=False), tmp_path) == "there, SHA-256 not accepted"
