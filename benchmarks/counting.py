@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from equikpt.cli.launch import parse_options
 from equikpt.config_checks.schedule import scale_schedule
-from equikpt.core.configs import find_config, forget_pretrained
+from equikpt.core.configs import find_config, strip_pretrained_init
 from equikpt.core.files import write_text
 from equikpt.evaluation.pointing_metric import compare, summarise
 from equikpt.models.heads.sequence_end import ending, points_before
@@ -42,16 +42,16 @@ BATCH_SIZE = 8
 # What each variant changes, as --cfg-options; `encoder.` stands for the codec wherever it is.
 VARIANTS: dict[str, list[str]] = {
     "as configured": [],
-    "funnel as published": ["model.head.loss.outer=published"],
+    "funnel as published": ["model.head.loss.tail=published"],
     "done weight 1": ["model.head.done_weight=1.0"],
     "done by steps": ["model.head.done_balance=steps"],
     "done by sampled steps": ["model.head.done_balance=sampled"],
-    "true points alone": ["model.head.own_share=0.0"],
-    "own points alone": ["model.head.own_share=1.0"],
-    "number untrained": ["model.head.number_weight=0.0"],
+    "true points alone": ["model.head.scheduled_sampling_prob=0.0"],
+    "own points alone": ["model.head.scheduled_sampling_prob=1.0"],
+    "number untrained": ["model.head.count_weight=0.0"],
     "next in reading order": [
         "model.head.target=next",
-        "model.head.own_share=0.0",
+        "model.head.scheduled_sampling_prob=0.0",
         "encoder.order=reading",
     ],
     "backbone at a tenth": ["optim_wrapper.paramwise_cfg.tiers.backbone=0.1"],
@@ -101,7 +101,7 @@ def change(cfg: Config, option: str) -> None:
         for codec in (cfg.model.head.decoder, *(loader.dataset.codec for loader in loaders)):
             codec[key.removeprefix("encoder.")] = value
     elif key == "noise":
-        (hook,) = (hook for hook in cfg.custom_hooks if hook.type == "GivenPointNoiseHook")
+        (hook,) = (hook for hook in cfg.custom_hooks if hook.type == "TeacherForcingNoiseHook")
         hook.sigma = float(value)
     else:
         cfg.merge_from_dict(parse_options([option]))
@@ -113,7 +113,7 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
 
     init_default_scope("mmpose")
     cfg = cfg.copy()
-    forget_pretrained(cfg.model)
+    strip_pretrained_init(cfg.model)
     model = MODELS.build(cfg.model).eval()
     load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
     threshold = model.head.done_threshold
@@ -167,15 +167,15 @@ def pictures_of(model, cfg: Config) -> list[dict]:
         items = [dataset[index] for index in range(start, min(start + BATCH_SIZE, len(dataset)))]
         batch = model.data_preprocessor(pseudo_collate(items), False)
         feats = model.extract_feat(batch["inputs"])
-        lesson = model.head.teach(feats, batch["data_samples"])
-        away = ((lesson.steps.places - lesson.target).numpy() * half).astype(float)
-        logits, total = lesson.steps.done_logits, lesson.steps.number_left[:, :1]
+        sequence = model.head.teacher_forced_targets(feats, batch["data_samples"])
+        away = ((sequence.steps.coords - sequence.target).numpy() * half).astype(float)
+        logits, total = sequence.steps.done_logits, sequence.steps.count_left[:, :1]
         forced_over = 1 - (1 - ending(logits, total, model.head.done_balance)).cumprod(dim=1)
-        places, _, over = (part.numpy() for part in model.head(feats))
+        coords, _, over = (part.numpy() for part in model.head(feats))
         for row in range(len(items)):
-            number = int(lesson.has_target[row].sum())
-            truth = (lesson.points[row, :number].numpy() + 1) * half
-            points = (places[row] + 1) * half
+            number = int(sequence.has_target[row].sum())
+            truth = (sequence.points[row, :number].numpy() + 1) * half
+            points = (coords[row] + 1) * half
             pictures.append(
                 dict(
                     truth=truth,

@@ -52,24 +52,24 @@ def step_by_step(model, picture: Tensor, points: Tensor) -> Tensor:
     attention = model.head.attention
     scene = attention.scene(model.extract_feat(picture)[-1])
     steps, memory = attention.first(scene)
-    places = [steps.places]
+    coords = [steps.coords]
     valid = torch.ones_like(points[:, :1, 0])
     for number in range(points.shape[1]):
         steps, memory = attention.next(scene, memory, points[:, number : number + 1], valid)
-        places.append(steps.places)
-    return torch.cat(places, dim=1)
+        coords.append(steps.coords)
+    return torch.cat(coords, dim=1)
 
 
 def whole_passes(model, picture: Tensor, points: Tensor) -> Tensor:
     """The same from a whole pass of the network for each."""
-    places = []
+    coords = []
     for count in range(points.shape[1] + 1):
         given = points[:, :count]
         steps = model.head.attention(
             model.extract_feat(picture)[-1], given, torch.ones_like(given[..., 0])
         )
-        places.append(steps.places[:, -1:])
-    return torch.cat(places, dim=1)
+        coords.append(steps.coords[:, -1:])
+    return torch.cat(coords, dim=1)
 
 
 def seconds(run: Callable[[], Tensor], device: str) -> float:

@@ -26,7 +26,7 @@ model = dict(
     head=dict(
         mode="points",
         target="nearest",
-        own_share=0.5,
+        scheduled_sampling_prob=0.5,
         max_points=codec["max_points"],
         decoder=codec,
     ),

@@ -19,7 +19,6 @@ import equikpt.engine.cpu.depthwise_grad_hook
 import equikpt.engine.cpu.thread_budget_hook
 import equikpt.engine.hooks.atomic_checkpoint_hook
 import equikpt.engine.hooks.epoch_seed_hook
-import equikpt.engine.hooks.given_point_noise_hook
 import equikpt.engine.hooks.gradient_monitor_hook
 import equikpt.engine.hooks.group_rates_hook
 import equikpt.engine.hooks.keypoint_channels_hook
@@ -29,6 +28,7 @@ import equikpt.engine.hooks.progress_bar_hook
 import equikpt.engine.hooks.remap_checkpoint_hook
 import equikpt.engine.hooks.sequence_visualization_hook
 import equikpt.engine.hooks.stage_unfreeze_hook
+import equikpt.engine.hooks.teacher_forcing_noise_hook
 import equikpt.engine.hooks.top_k_checkpoint_hook
 import equikpt.engine.hooks.validation_state_hook
 import equikpt.engine.layerwise_lr

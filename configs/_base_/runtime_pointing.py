@@ -20,5 +20,5 @@ custom_hooks = [
         update_buffers=True,
         priority="ABOVE_NORMAL",
     ),
-    dict(type="GivenPointNoiseHook", sigma=0.02, begin=0.0, end=0.3),
+    dict(type="TeacherForcingNoiseHook", sigma=0.02, begin=0.0, end=0.3),
 ]

@@ -99,7 +99,7 @@ def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
     return Count(
         path,
         len(points),
-        found.number_interval[0].tolist(),
+        found.count_interval[0].tolist(),
         np.round(points, 1).tolist(),
         np.round(scores, 3).tolist(),
         complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),

@@ -21,7 +21,7 @@ from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
 
 from equikpt.compat.strict_load import load_weights
-from equikpt.core.configs import forget_pretrained
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.pipelines import fill_codec
 from equikpt.models.heads.keypoint_channels import (
     check_keypoint_channels,
@@ -116,7 +116,7 @@ def metainfo_of(cfg: Config) -> dict:
 def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
     """The model of a config with the weights of a checkpoint; errors as :class:`BoxPredictor`."""
     model_cfg = copy.deepcopy(cfg.model)
-    forget_pretrained(model_cfg)
+    strip_pretrained_init(model_cfg)
     if maps:
         model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
     model = MODELS.build(model_cfg)

@@ -21,7 +21,7 @@ from equikpt.cli.launch import (
     set_test_split,
     set_work_dir,
 )
-from equikpt.core.configs import forget_pretrained
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.tables import frame_text
 from equikpt.evaluation.keypoint_report import KeypointReport
@@ -120,7 +120,7 @@ def build_config(options: EvaluateOptions) -> Config:
     set_test_split(cfg, options.split)
     check_annotation_files(cfg, ("test",))
     cfg.load_from, cfg.resume = options.checkpoint, False
-    forget_pretrained(cfg.model)
+    strip_pretrained_init(cfg.model)
     if options.draw:
         check_picture_name(options.draw)
     if _has_metric(cfg, "LandmarkError"):

@@ -45,7 +45,7 @@ def list_configs() -> list[str]:
     )
 
 
-def forget_pretrained(model: Any) -> None:
+def strip_pretrained_init(model: Any) -> None:
     """Leave out of a model's config where its backbone's first weights come from.
 
     For a model that gets a checkpoint anyway: whoever tests it need not have those weights.

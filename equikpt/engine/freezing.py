@@ -101,7 +101,7 @@ def refuse_frozen_random_weights(cfg: Any) -> None:
         )
 
 
-def moving_statistics(model: nn.Module, stages: Stages, up_to: int) -> Iterable[str]:
+def unfrozen_batchnorms(model: nn.Module, stages: Stages, up_to: int) -> Iterable[str]:
     """Names of BN layers in stages 0 to ``up_to`` whose statistics still move."""
     backbone: Any = model.backbone
     for name, module in backbone.named_modules(prefix="backbone"):

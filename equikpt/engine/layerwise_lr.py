@@ -12,7 +12,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-from equikpt.engine.freezing import frozen_stages, moving_statistics
+from equikpt.engine.freezing import frozen_stages, unfrozen_batchnorms
 from equikpt.engine.layer_depth import Stages, stages_of
 from equikpt.engine.wrapping import unwrap
 
@@ -181,7 +181,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
                 f" {found}; set model.backbone.frozen_stages={expected} or change "
                 "paramwise_cfg.frozen_stages"
             )
-        moving = list(moving_statistics(model, stages, expected))
+        moving = list(unfrozen_batchnorms(model, stages, expected))
         if moving:
             raise ValueError(
                 f"expected frozen BN statistics up to stage {expected}, but those of {moving[0]} "

@@ -16,7 +16,7 @@ def unwrap(model: nn.Module) -> nn.Module:
     return inner
 
 
-def wrap_again(runner: Runner) -> None:
+def rewrap_ddp(runner: Runner) -> None:
     """Wrap the runner's model anew, where it is wrapped at all.
 
     DDP fixes at its construction which parameters it waits for and how their gradients lie in

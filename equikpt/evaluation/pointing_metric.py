@@ -27,7 +27,7 @@ class PointingMetric(BaseMetric):
     of the distances of matched points, in px of the input; ``duplicates``, the share of predicted
     points on a thing that another has marked; ``done_recall`` and ``done_precision`` over the steps
     of all sequences: a step should say done where the points before it match all true ones;
-    ``going_recall``, the share of the other steps that went on. With ``mean_count``,
+    ``not_done_recall``, the share of the other steps that went on. With ``mean_count``,
     ``count_MAE_of_mean`` is the control that always answers it.
 
     Args:
@@ -77,8 +77,8 @@ class PointingMetric(BaseMetric):
                 np.asarray(found["done_probability"], float)[0] >= self.done_threshold,
                 self.radius_px,
             )
-            if "number_interval" in found:
-                least, most = np.asarray(found["number_interval"])[0]
+            if "count_interval" in found:
+                least, most = np.asarray(found["count_interval"])[0]
                 row["in_interval"] = bool(least <= row["true"] <= most)
             path = sample["img_path"]
             self.results.append(dict(picture=Path(path).name, **row, path=path))
@@ -126,8 +126,8 @@ def compare(
         done_steps=int(is_done.sum()),
         done_said=int(said_done.sum()),
         done_right=int((is_done & said_done).sum()),
-        going_steps=int((~is_done).sum()),
-        going_right=int((~is_done & ~said_done).sum()),
+        not_done_steps=int((~is_done).sum()),
+        not_done_right=int((~is_done & ~said_done).sum()),
     )
 
 
@@ -152,7 +152,7 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
         "duplicates": share("duplicates", "predicted"),
         "done_precision": share("done_right", "done_said"),
         "done_recall": share("done_right", "done_steps"),
-        "going_recall": share("going_right", "going_steps"),
+        "not_done_recall": share("not_done_right", "not_done_steps"),
     }
 
 

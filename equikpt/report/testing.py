@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import equikpt
 from equikpt.checkpoints.download import sha256_of
-from equikpt.core.configs import forget_pretrained
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
 
@@ -138,7 +138,7 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
         for option in WRITES:
             if evaluator.get(option):
                 evaluator[option] = None
-    forget_pretrained(cfg.model)
+    strip_pretrained_init(cfg.model)
     return cfg
 
 

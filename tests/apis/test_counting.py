@@ -27,7 +27,7 @@ class Predictor:
                 keypoints=points[None],
                 keypoint_scores=np.full((1, len(points)), 0.75),
                 done_probability=np.array([done]),
-                number_interval=np.array([[len(points), len(points) + 3]]),
+                count_interval=np.array([[len(points), len(points) + 3]]),
             )
         ]
 

@@ -10,12 +10,12 @@ import pytest
 from equikpt.core import configs as config_files
 from equikpt.core.configs import (
     find_config,
-    forget_pretrained,
     import_modules,
     list_configs,
     nearest,
     read_config,
     shipped_folder,
+    strip_pretrained_init,
 )
 
 NAMES = ["_base_/runtime", "rtmpose_m_ap10k", "hrnet_w32_ap10k", "smoke/rtmpose_t_horse26"]
@@ -129,12 +129,12 @@ def test_first_weights_are_forgotten_and_nothing_else():
         backbone=dict(weights="package", init_cfg=dict(type="Pretrained", checkpoint="x"), depth=3),
         head=dict(loss=1),
     )
-    forget_pretrained(model)
+    strip_pretrained_init(model)
     assert model == dict(backbone=dict(weights=None, depth=3), head=dict(loss=1))
     drawn = dict(backbone=dict(init_cfg=dict(type="Kaiming")))
-    forget_pretrained(drawn)
+    strip_pretrained_init(drawn)
     assert drawn == dict(backbone=dict(init_cfg=dict(type="Kaiming")))
-    forget_pretrained(dict(head=dict()))
+    strip_pretrained_init(dict(head=dict()))
 
 
 SMOKE = find_config("smoke/rtmpose_m_ap10k")

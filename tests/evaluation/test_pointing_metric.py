@@ -99,7 +99,7 @@ def test_a_perfect_sequence(scale):
     assert found["pointing/F1"] == 1
     assert found["pointing/error_px"] == pytest.approx(5)
     assert found["pointing/count_MAE"] == found["pointing/duplicates"] == 0
-    for name in ("done_recall", "done_precision", "going_recall"):
+    for name in ("done_recall", "done_precision", "not_done_recall"):
         assert found[f"pointing/{name}"] == 1
 
 
@@ -118,14 +118,14 @@ def test_two_pictures_by_hand():
     # second picture: done was right at steps 1 and 2 and said at step 2; first: said once, wrongly
     assert found["pointing/done_recall"] == pytest.approx(1 / 2)
     assert found["pointing/done_precision"] == pytest.approx(1 / 2)
-    assert found["pointing/going_recall"] == pytest.approx(3 / 4)
+    assert found["pointing/not_done_recall"] == pytest.approx(3 / 4)
 
 
 def test_share_of_pictures_whose_number_is_in_the_interval():
     pictures = [sample(ROW, ROW, [0, 0, 0, 1]) for _ in range(4)]
     assert "pointing/count_in_interval" not in metrics(*pictures)
     for picture, interval in zip(pictures, ([3, 3], [0, 3], [4, 9], [0, 2]), strict=True):
-        picture["pred_instances"]["number_interval"] = np.array([interval])
+        picture["pred_instances"]["count_interval"] = np.array([interval])
     assert metrics(*pictures)["pointing/count_in_interval"] == 1 / 2
 
 

@@ -21,7 +21,7 @@ model = dict(
         # places are in -1 to 1 over the input: 0.1 is a twentieth of its side
         attention=dict(width=128, heads=4, memory_layers=2, num_glimpses=4),
         # so much that the glimpses learn as much from places as from done
-        loss=dict(type="FunnelLoss", threshold=0.1, outer="tangent", loss_weight=50.0),
+        loss=dict(type="FunnelLoss", threshold=0.1, tail="linear", loss_weight=50.0),
         done_weight=3.0,
         # the one step in N + 1 that says done weighs as much as all others
         done_balance="balanced",

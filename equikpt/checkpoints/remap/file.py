@@ -14,7 +14,7 @@ from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
 from equikpt.checkpoints.remap.rows import TensorRow
 from equikpt.compat.safe_load import load_from_local
 from equikpt.config_checks.load import load_config
-from equikpt.core.configs import forget_pretrained
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes
 from equikpt.metainfo.correspondence import KEYPOINT_NAMES
 
@@ -62,7 +62,7 @@ def _build_model(config: str) -> nn.Module:
 
     cfg = load_config(config)
     init_default_scope(cfg.get("default_scope", "mmpose"))
-    forget_pretrained(cfg.model)
+    strip_pretrained_init(cfg.model)
     model = MODELS.build(cfg.model)
     MMLogger.get_current_instance().setLevel("WARNING")  # it would say how each tensor starts
     model.init_weights()

@@ -85,40 +85,40 @@ def head_options(cfg: Config) -> HeadOptions:
 
 
 def labelled_places(dataset: BaseDataset, named: bool) -> np.ndarray:
-    """Which places of its sequence each picture has a point for, (B, P) bool.
+    """Which coords of its sequence each picture has a point for, (B, P) bool.
 
-    Labels are those of the files: what augmentation moves out of a picture is still counted.
+    Labels are those of the files: what augmentation moves out of a picture is still step_mask.
 
     Args:
         dataset: Data set whose samples have keypoints.
-        named: Whether points stay in their places; else those without a label leave no gap.
+        named: Whether points stay in their coords; else those without a label leave no gap.
     """
     rows = [
         labelled(dataset.get_data_info(index))[0]
         for index in tqdm(range(len(dataset)), desc="labels", unit="img", delay=5, disable=None)
     ]
-    places = np.zeros((len(rows), max(1, *map(len, rows))), bool)
-    for place, row in zip(places, rows, strict=True):
+    coords = np.zeros((len(rows), max(1, *map(len, rows))), bool)
+    for place, row in zip(coords, rows, strict=True):
         kept = row if named else row[row]
         place[: len(kept)] = kept
-    return places
+    return coords
 
 
-def balance_of(places: np.ndarray) -> DoneBalance:
+def balance_of(coords: np.ndarray) -> DoneBalance:
     """What the done loss gets to see of a data set; the weights are those of the head.
 
     Args:
-        places: From :func:`labelled_places`.
+        coords: From :func:`labelled_places`.
     """
-    valid = torch.from_numpy(places).float()
-    done, counted = done_target(valid, places.shape[1] + 1)
+    valid = torch.from_numpy(coords).float()
+    done, step_mask = done_target(valid, coords.shape[1] + 1)
     generator = torch.Generator().manual_seed(0)  # which step is drawn does not change the share
     shares = {
-        balance: float((done_weights(done, counted, balance, generator) * done).sum(dim=1).mean())
+        balance: float((done_weights(done, step_mask, balance, generator) * done).sum(dim=1).mean())
         for balance in DONE_BALANCES
     }
-    counts = tuple(places.sum(axis=1).tolist())
-    return DoneBalance(counts, float((done * counted).sum() / counted.sum()), shares)
+    counts = tuple(coords.sum(axis=1).tolist())
+    return DoneBalance(counts, float((done * step_mask).sum() / step_mask.sum()), shares)
 
 
 def findings(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import nn
 
-from equikpt.engine.wrapping import unwrap, wrap_again
+from equikpt.engine.wrapping import rewrap_ddp, unwrap
 
 
 @HOOKS.register_module()
@@ -59,7 +59,7 @@ class ChannelsLastHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):
                 match_average(hook.ema_model)
-        wrap_again(runner)
+        rewrap_ddp(runner)
         runner.logger.info("Convolutions run in channels_last")
 
 

@@ -107,17 +107,19 @@ def drawn_step(
         (H, 2 · W, 3) uint8, BGR.
     """
     data = model.data_preprocessor(dict(inputs=[inputs], data_samples=[sample]), False)
-    lesson = model.head.teach(model.extract_feat(data["inputs"]), data["data_samples"])
-    step = round(share * (int(lesson.counted.sum()) - 1))
+    sequence = model.head.teacher_forced_targets(
+        model.extract_feat(data["inputs"]), data["data_samples"]
+    )
+    step = round(share * (int(sequence.step_mask.sum()) - 1))
     half_size = np.array([inputs.shape[2], inputs.shape[1]]) / 2
-    given, places, targets = (
+    given, coords, targets = (
         (part[0].float().cpu().numpy() + 1) * half_size
-        for part in (lesson.given, lesson.steps.places, lesson.target)
+        for part in (sequence.input_points, sequence.steps.coords, sequence.target)
     )
     return draw_step(
         np.ascontiguousarray(inputs.permute(1, 2, 0).cpu().numpy()),
         given[:step],
-        places[step],
-        targets[step] if lesson.has_target[0, step] else None,
-        float(lesson.steps.done_logits[0, step].sigmoid()),
+        coords[step],
+        targets[step] if sequence.has_target[0, step] else None,
+        float(sequence.steps.done_logits[0, step].sigmoid()),
     )

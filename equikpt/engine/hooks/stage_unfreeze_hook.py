@@ -14,7 +14,7 @@ from equikpt.engine.freezing import (
     set_frozen_stages,
 )
 from equikpt.engine.layer_depth import stages_of
-from equikpt.engine.wrapping import unwrap, wrap_again
+from equikpt.engine.wrapping import rewrap_ddp, unwrap
 
 
 @HOOKS.register_module()
@@ -83,7 +83,7 @@ class StageUnfreezeHook(Hook):
         if is_as_it_should:
             return
         set_frozen_stages(model, phase["frozen_stages"])
-        wrap_again(runner)
+        rewrap_ddp(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Make the phase one of the curves."""

@@ -17,7 +17,7 @@ def ending(done_logits: Tensor, total: Tensor, balance: str) -> Tensor:
 
     Args:
         done_logits: (B, S).
-        total: (B, 1), ``number_left`` of the first step.
+        total: (B, 1), ``count_left`` of the first step.
         balance: The ``done_balance`` of the training.
 
     Source: Elkan, 2001, The Foundations of Cost-Sensitive Learning (odds and class weights).

@@ -20,12 +20,12 @@ from equikpt.models.heads.step_targets import (
     done_target,
     done_weights,
     has_target,
-    marks,
+    match_mask,
     nearest_target,
     next_target,
-    unmarked,
+    remaining_mask,
 )
-from equikpt.models.layers.places import cell_places, squared_distances
+from equikpt.models.layers.coords import cell_centers, squared_distances
 from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
 from equikpt.models.losses.funnel_loss import FunnelLoss
 
@@ -33,15 +33,15 @@ MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
 
 
-class Lesson(NamedTuple):
-    """All S steps of a batch of B pictures, and what they should have said."""
+class SequenceTargets(NamedTuple):
+    """All S steps of a batch of B images under teacher forcing, and their targets."""
 
     steps: Steps
-    given: Tensor
+    input_points: Tensor
     """(B, S − 1, 2): the points that were given; step n knows the first n."""
     points: Tensor
     """(B, N, 2): the true points."""
-    wanted: Tensor
+    target_mask: Tensor
     """(B, S, N) of 0 and 1: which of them each step's map should show; none where nothing is."""
     target: Tensor
     """(B, S, 2): where each step should have pointed; anywhere if it has no target."""
@@ -49,7 +49,7 @@ class Lesson(NamedTuple):
     """(B, S) of 0 and 1."""
     done: Tensor
     """(B, S) of 0 and 1: whether nothing is left."""
-    counted: Tensor
+    step_mask: Tensor
     """(B, S) of 0 and 1: whether the sequence gets to the step."""
 
 
@@ -59,10 +59,10 @@ class SequentialAttentionHead(BaseHead):
 
     Training is by teacher forcing: from one pass of the backbone all N + 1 steps are computed at
     once, step n knowing the first n true points, to which noise is added (:attr:`given_noise`, set
-    by ``GivenPointNoiseHook``), since inference feeds back points that are a little off. Some
-    pictures (``own_share``) are instead given what the head itself would point at, with what that
-    misses and what is not there; they are done after as many points as there are true ones.
-    Inference takes one small step a point.
+    by ``TeacherForcingNoiseHook``), since inference feeds back points that are a little off. Some
+    images (``scheduled_sampling_prob``) are instead given what the head itself would point at, with
+    what that misses and what is not there; they are done after as many points as there are true
+    ones. Inference takes one small step a point.
 
     The first glimpse's map is the intensity of a Poisson process of the things that are not
     marked: it says where they are and, by its sum, how many. Its loss is that process's likelihood
@@ -72,13 +72,13 @@ class SequentialAttentionHead(BaseHead):
     found. Mode ``"keypoints"``: ``max_points`` named steps, of which each is always predicted; done
     means that no labelled point is left.
 
-    Losses: ``loss_x`` and ``loss_y``, the shares of the loss of places; ``loss_done``, binary
+    Losses: ``loss_x`` and ``loss_y``, the shares of the loss of coords; ``loss_done``, binary
     cross-entropy; ``loss_attention``, cross-entropy between the first glimpse's map and Gaussians
     around the target, or with ``target="nearest"`` around all points that are left;
-    ``loss_number``, between the map's sum and their number, 0 where both are the same. MMEngine
+    ``loss_count``, between the map's sum and their number, 0 where both are the same. MMEngine
     adds up all names that have "loss" in them, so what is only read has others: ``spatial``
-    (loss_x + loss_y), ``error_px`` (mean Euclidean error in px of the input), ``number_error``
-    (mean error of the map's sum), ``done_accuracy`` and ``going_accuracy`` (shares of steps at
+    (loss_x + loss_y), ``error_px`` (mean Euclidean error in px of the input), ``count_error``
+    (mean error of the map's sum), ``done_accuracy`` and ``not_done_accuracy`` (shares of steps at
     which nothing, something, is left that say so).
 
     Args:
@@ -89,15 +89,16 @@ class SequentialAttentionHead(BaseHead):
         target: ``"next"`` in the order of the codec, or ``"nearest"`` to the prediction among the
             unmarked points, for which order does not matter; give the codec ``order="random"``.
         attention: Options of :class:`SequentialAttention`.
-        loss: The loss of places; ``FunnelLoss`` unless given.
+        loss: The loss of coords; ``FunnelLoss`` unless given.
         done_weight: Factor of the done loss.
         done_balance: One of :data:`~equikpt.models.heads.step_targets.DONE_BALANCES`.
         attention_weight: Factor of the attention loss.
-        attention_sigma: Of its Gaussian, in units of places (−1 to 1).
-        number_weight: Factor of the loss of the number.
-        own_share: Share of the pictures, 0 to 1, that are given in training what the head itself
-            would point at (:meth:`SequentialAttention.winners`); for ``target="nearest"``.
-        own_radius: How near such a point must be to a true one to mark it, in units of places.
+        attention_sigma: Of its Gaussian, in normalised coords (−1 to 1).
+        count_weight: Factor of the loss of the number.
+        scheduled_sampling_prob: Share of the images, 0 to 1, that are given in training what the
+            head itself would point at (:meth:`SequentialAttention.greedy_peaks`);
+            for ``target="nearest"``.
+        match_radius: How near such a point must be to a true one to mark it, in normalised coords.
         done_threshold: Probability of being over from which a sequence ends; at 0.5 it is as
             likely too long as too short.
         init_cfg: As ``BaseHead``.
@@ -119,9 +120,9 @@ class SequentialAttentionHead(BaseHead):
         done_balance: str = "steps",
         attention_weight: float = 1.0,
         attention_sigma: float = 0.04,
-        number_weight: float = 0.3,
-        own_share: float = 0.0,
-        own_radius: float = 0.1,
+        count_weight: float = 0.3,
+        scheduled_sampling_prob: float = 0.0,
+        match_radius: float = 0.1,
         done_threshold: float = 0.5,
         init_cfg: dict | None = None,
     ) -> None:
@@ -137,10 +138,11 @@ class SequentialAttentionHead(BaseHead):
             raise ValueError(
                 "expected target='next' in mode 'keypoints', whose steps have names, got 'nearest'"
             )
-        if not 0 <= own_share <= 1 or (own_share and target != "nearest"):
+        sampled = scheduled_sampling_prob
+        if not 0 <= sampled <= 1 or (sampled and target != "nearest"):
             raise ValueError(
-                "expected own_share from 0 to 1, and 0 unless target='nearest', got "
-                f"own_share={own_share}, target={target!r}"
+                "expected scheduled_sampling_prob from 0 to 1, and 0 unless target='nearest', got "
+                f"scheduled_sampling_prob={sampled}, target={target!r}"
             )
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self.named = mode == "keypoints"
@@ -153,15 +155,15 @@ class SequentialAttentionHead(BaseHead):
         self.done_balance = done_balance
         self.attention_weight = attention_weight
         self.attention_sigma = attention_sigma
-        self.number_weight = number_weight
-        self.own_share = own_share
-        self.own_radius = own_radius
+        self.count_weight = count_weight
+        self.scheduled_sampling_prob = scheduled_sampling_prob
+        self.match_radius = match_radius
         self.done_threshold = done_threshold
         self.given_noise = 0.0
-        """Standard deviation, in units of places, of what is added to given points in training."""
+        """Standard deviation, in normalised coords, of the noise on given points in training."""
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Free-running: places (B, M, 2), scores (B, M), probabilities of being over (B, M + 1).
+        """Free-running: coords (B, M, 2), scores (B, M), probabilities of being over (B, M + 1).
 
         A picture's own points are those before its first step whose probability is at least
         ``done_threshold``; in mode "keypoints" they are all of them. It goes on after that until
@@ -171,7 +173,7 @@ class SequentialAttentionHead(BaseHead):
         scene = self.attention.scene(feats[-1])
         everything: list[Steps] = []
         steps, memory = self.attention.first(scene)
-        total, going = steps.number_left, torch.ones_like(steps.done_logits)
+        total, going = steps.count_left, torch.ones_like(steps.done_logits)
         enough = max(self.done_threshold, *INTERVAL)
         over: list[Tensor] = []
         while True:
@@ -182,11 +184,11 @@ class SequentialAttentionHead(BaseHead):
             if full or not (self.named or (over[-1] < enough).any()):
                 break
             valid = torch.ones_like(steps.done_logits)
-            steps, memory = self.attention.next(scene, memory, steps.places, valid)
+            steps, memory = self.attention.next(scene, memory, steps.coords, valid)
         run = Steps(*(torch.cat(parts, dim=1) for parts in zip(*everything, strict=True)))
-        scores = self.attention.number_near(scene, run).clamp_max(1)
+        scores = self.attention.count_near(scene, run).clamp_max(1)
         most = self.max_points
-        return run.places[:, :most], scores[:, :most], torch.cat(over, dim=1)
+        return run.coords[:, :most], scores[:, :most], torch.cat(over, dim=1)
 
     def predict(
         self,
@@ -204,7 +206,7 @@ class SequentialAttentionHead(BaseHead):
         Returns:
             For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
             as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
-            every step and of the one that ended it. In mode "points" also ``number_interval`` (1,
+            every step and of the one that ended it. In mode "points" also ``count_interval`` (1,
             2), the least and the most things that there may well be, inclusive: the number of
             points at the ends of ``INTERVAL``, at most ``max_points``.
 
@@ -215,11 +217,11 @@ class SequentialAttentionHead(BaseHead):
             raise ValueError(
                 "expected test_cfg without flip_test for SequentialAttentionHead; leave it out"
             )
-        places, scores, done = (part.detach().float().cpu().numpy() for part in self.forward(feats))
+        outputs = (part.detach().float().cpu().numpy() for part in self.forward(feats))
         instances = []
-        for its_places, its_scores, its_done in zip(places, scores, done, strict=True):
-            count = len(its_places) if self.named else points_before(its_done, self.done_threshold)
-            keypoints, _ = self.decoder.decode(its_places[None, :count])
+        for its_coords, its_scores, its_done in zip(*outputs, strict=True):
+            count = len(its_coords) if self.named else points_before(its_done, self.done_threshold)
+            keypoints, _ = self.decoder.decode(its_coords[None, :count])
             instance = InstanceData(
                 keypoints=keypoints,
                 keypoint_scores=its_scores[None, :count],
@@ -227,7 +229,7 @@ class SequentialAttentionHead(BaseHead):
             )
             if not self.named:
                 ends = [points_before(its_done, probability) for probability in INTERVAL]
-                instance.number_interval = np.array([ends])
+                instance.count_interval = np.array([ends])
             instances.append(instance)
         return instances
 
@@ -245,10 +247,12 @@ class SequentialAttentionHead(BaseHead):
                 ``points_valid`` (1, P).
             train_cfg: Not used.
         """
-        lesson = self.teach(feats, batch_data_samples)
-        return self.place_losses(lesson, feats) | self.done_losses(lesson)
+        sequence = self.teacher_forced_targets(feats, batch_data_samples)
+        return self.coord_losses(sequence, feats) | self.done_losses(sequence)
 
-    def teach(self, feats: Sequence[Tensor], batch_data_samples: list[PoseDataSample]) -> Lesson:
+    def teacher_forced_targets(
+        self, feats: Sequence[Tensor], batch_data_samples: list[PoseDataSample]
+    ) -> SequenceTargets:
         """All steps of a batch that is given its true points; arguments as :meth:`loss`."""
         labels = [sample.gt_instance_labels for sample in batch_data_samples]
         points = torch.cat([label.points for label in labels]).float()
@@ -258,16 +262,18 @@ class SequentialAttentionHead(BaseHead):
             points, valid = points[:, :longest], valid[:, :longest]
         given, marked = self._given(feats[-1], points, valid)
         steps = self.attention(feats[-1], given, valid)
-        count = steps.places.shape[1]
+        count = steps.coords.shape[1]
         aimed = has_target(valid, count, self.named)
         if self.target == "nearest":
-            wanted = unmarked(valid, marked)
-            index = nearest_target(steps.places.detach(), points, wanted)
+            target_mask = remaining_mask(valid, marked)
+            index = nearest_target(steps.coords.detach(), points, target_mask)
         else:
             index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
-            wanted = one_hot(index, points.shape[1]) * aimed[..., None]
+            target_mask = one_hot(index, points.shape[1]) * aimed[..., None]
         target = points.gather(1, index[..., None].expand(-1, -1, 2))
-        return Lesson(steps, given, points, wanted, target, aimed, *done_target(valid, count))
+        return SequenceTargets(
+            steps, given, points, target_mask, target, aimed, *done_target(valid, count)
+        )
 
     def _given(self, features: Tensor, points: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The points that steps are given, (B, N, 2), and which true ones each marks, (B, N, N)."""
@@ -275,22 +281,23 @@ class SequentialAttentionHead(BaseHead):
         if not self.training:
             return points, marked
         given = points
-        if self.own_share:
-            own = self.attention.winners(features, points.shape[1])
-            drawn = torch.rand(len(points), 1, 1, device=points.device) < self.own_share
+        if self.scheduled_sampling_prob:
+            own = self.attention.greedy_peaks(features, points.shape[1])
+            chance = torch.rand(len(points), 1, 1, device=points.device)
+            drawn = chance < self.scheduled_sampling_prob
             given = torch.where(drawn, own, points)
-            marked = torch.where(drawn, marks(own, points, valid, self.own_radius), marked)
+            marked = torch.where(drawn, match_mask(own, points, valid, self.match_radius), marked)
         return given + self.given_noise * torch.randn_like(points), marked
 
-    def place_losses(self, lesson: Lesson, feats: Sequence[Tensor]) -> dict[str, Tensor]:
-        """What is lost and read about places."""
-        steps, target, weights = lesson.steps, lesson.target, lesson.has_target
-        share_x, share_y = self.loss_module(steps.places, target, weights)
-        cells = cell_places(feats[-1])
-        near = -squared_distances(lesson.points, cells) / (2 * self.attention_sigma**2)
+    def coord_losses(self, sequence: SequenceTargets, feats: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What is lost and read about coords."""
+        steps, target, weights = sequence.steps, sequence.target, sequence.has_target
+        share_x, share_y = self.loss_module(steps.coords, target, weights)
+        cells = cell_centers(feats[-1])
+        near = -squared_distances(sequence.points, cells) / (2 * self.attention_sigma**2)
         with torch.autocast(target.device.type, enabled=False):
-            share = lesson.wanted @ near.softmax(dim=-1)
-        number = lesson.wanted.sum(dim=-1)
+            share = sequence.target_mask @ near.softmax(dim=-1)
+        number = sequence.target_mask.sum(dim=-1)
         share = share / number.clamp_min(1)[..., None]
         entropy = -(share * steps.attention.log_softmax(dim=-1)).sum(dim=-1)
         log_left = steps.attention.logsumexp(dim=-1)
@@ -298,27 +305,27 @@ class SequentialAttentionHead(BaseHead):
         unlikely = poisson_nll_loss(log_left, number, reduction="none") - best
         off = (log_left.detach().exp() - number).abs()
         half_size = target.new_tensor(self.decoder.input_size) / 2
-        error_px = ((steps.places.detach() - target) * half_size).norm(dim=-1)
+        error_px = ((steps.coords.detach() - target) * half_size).norm(dim=-1)
         return dict(
             loss_x=share_x,
             loss_y=share_y,
             loss_attention=self.attention_weight * weighted_mean(entropy, weights),
-            loss_number=self.number_weight * weighted_mean(unlikely, lesson.counted),
+            loss_count=self.count_weight * weighted_mean(unlikely, sequence.step_mask),
             spatial=(share_x + share_y).detach(),
             error_px=weighted_mean(error_px, weights),
-            number_error=weighted_mean(off, lesson.counted),
+            count_error=weighted_mean(off, sequence.step_mask),
         )
 
-    def done_losses(self, lesson: Lesson) -> dict[str, Tensor]:
+    def done_losses(self, sequence: SequenceTargets) -> dict[str, Tensor]:
         """What is lost and read about done."""
-        logits, done, counted = lesson.steps.done_logits, lesson.done, lesson.counted
-        weights = done_weights(done, counted, self.done_balance)
+        logits, done, step_mask = sequence.steps.done_logits, sequence.done, sequence.step_mask
+        weights = done_weights(done, step_mask, self.done_balance)
         each = binary_cross_entropy_with_logits(logits, done, reduction="none")
         right = ((logits.detach() >= 0) == (done > 0)).float()
         return dict(
             loss_done=self.done_weight * weighted_mean(each, weights),
-            done_accuracy=weighted_mean(right, counted * done),
-            going_accuracy=weighted_mean(right, counted * (1 - done)),
+            done_accuracy=weighted_mean(right, step_mask * done),
+            not_done_accuracy=weighted_mean(right, step_mask * (1 - done)),
         )
 
 

@@ -25,13 +25,13 @@ def nearest_target(predicted: Tensor, points: Tensor, left: Tensor) -> Tensor:
     Args:
         predicted: (B, S, 2).
         points: (B, N, 2).
-        left: (B, S, N), from :func:`unmarked`.
+        left: (B, S, N), from :func:`remaining_mask`.
     """
     apart = (predicted[:, :, None] - points[:, None]).abs().sum(dim=-1)
     return apart.masked_fill(left <= 0, torch.inf).argmin(dim=-1)
 
 
-def marks(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor:
+def match_mask(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor:
     """Which true point each given one marks, (B, M, N) of 0 and 1.
 
     In their order each given point marks the nearest that none before it has marked, if that is
@@ -41,7 +41,7 @@ def marks(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor
         given: (B, M, 2).
         points: (B, N, 2).
         valid: (B, N), 0 for padding.
-        radius: In units of places.
+        radius: In normalised coords.
     """
     apart = torch.cdist(given, points, compute_mode="donot_use_mm_for_euclid_dist")
     free, rows = valid > 0, []
@@ -53,7 +53,7 @@ def marks(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor
     return torch.stack(rows, dim=1)
 
 
-def unmarked(valid: Tensor, marked: Tensor) -> Tensor:
+def remaining_mask(valid: Tensor, marked: Tensor) -> Tensor:
     """1 where a point is valid and nothing that a step knows marks it, (B, M + 1, N).
 
     Args:
@@ -90,12 +90,12 @@ def done_target(valid: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """
     left = has_target(valid, steps, named=False)
     done = 1 - left
-    counted = torch.cat([torch.ones_like(left[:, :1]), left[:, :-1]], dim=1)
-    return done, counted
+    step_mask = torch.cat([torch.ones_like(left[:, :1]), left[:, :-1]], dim=1)
+    return done, step_mask
 
 
 def done_weights(
-    done: Tensor, counted: Tensor, balance: str, generator: torch.Generator | None = None
+    done: Tensor, step_mask: Tensor, balance: str, generator: torch.Generator | None = None
 ) -> Tensor:
     """How much each step's "done" counts, (B, S), of sum 1 a picture.
 
@@ -104,11 +104,11 @@ def done_weights(
 
     Args:
         done: (B, S) of 0 and 1.
-        counted: (B, S) of 0 and 1.
+        step_mask: (B, S) of 0 and 1.
         balance: One of :data:`DONE_BALANCES`.
         generator: For ``"sampled"``.
     """
-    going, ending = counted * (1 - done), counted * done
+    going, ending = step_mask * (1 - done), step_mask * done
     if balance == "sampled":
         drawn = torch.rand(going.shape, generator=generator, device=going.device) * going
         top = drawn.argmax(dim=1, keepdim=True)

@@ -1,7 +1,7 @@
-"""Look, point, remember, look again: attention that gives one place after another.
+"""Look, point, remember, look again: attention that gives one point after another.
 
 Letters: B pictures, C channels of the features, T cells of the feature map, N points, S steps,
-D width; places as in :mod:`equikpt.models.layers.places`. Step n knows the n points that were given
+D width; coords as in :mod:`equikpt.models.layers.coords`. Step n knows the n points that were given
 before it.
 
 Related: pointer networks (Vinyals et al., 2015, https://arxiv.org/abs/1506.03134), recurrent models
@@ -17,11 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equikpt.models.layers.places import (
+from equikpt.models.layers.coords import (
+    FourierPositionEncoding,
     GaussianFoveation,
     InhibitionOfReturn,
-    PlaceEmbedding,
-    cell_places,
+    cell_centers,
     squared_distances,
 )
 from equikpt.models.layers.working_memory import WorkingMemory, feed_forward, split_heads
@@ -35,7 +35,7 @@ class Scene(NamedTuple):
 
     features: Tensor
     """(B, C, H, W)."""
-    places: Tensor
+    coords: Tensor
     """(T, 2) of the cells."""
     keys: Tensor
     """(B, heads, T, D / heads)."""
@@ -79,14 +79,14 @@ class Glimpse(nn.Module):
         state = state + self.feed_forward(state)
         pointing = logits.mean(dim=1)
         with torch.autocast(pointing.device.type, enabled=False):  # bfloat16 would round to 0.7 px
-            guess = pointing.softmax(dim=-1) @ scene.places
+            guess = pointing.softmax(dim=-1) @ scene.coords
         return Look(state, pointing, guess)
 
 
 class Steps(NamedTuple):
     """What each of S steps said."""
 
-    places: Tensor
+    coords: Tensor
     """(B, S, 2)."""
     done_logits: Tensor
     """(B, S)."""
@@ -95,7 +95,7 @@ class Steps(NamedTuple):
     that are not marked lie in each cell."""
 
     @property
-    def number_left(self) -> Tensor:
+    def count_left(self) -> Tensor:
         """How many things are not marked, (B, S): the sum of the map."""
         return self.attention.logsumexp(dim=-1).exp()
 
@@ -106,7 +106,7 @@ class Memory:
 
     caches: list
     inhibition: Tensor
-    """(B, 1, T): the dents of all points so far."""
+    """(B, 1, T): the suppression of all points so far."""
     number: int
     """Steps done."""
     total: Tensor | None
@@ -114,7 +114,7 @@ class Memory:
 
 
 class SequentialAttention(nn.Module):
-    """Places one after another: all steps at once for training, one by one for inference.
+    """Points one after another: all steps at once for training, one by one for inference.
 
     A step starts from what the working memory knows. Its first glimpse sees the whole input, its
     guess is the highest cell; each further glimpse sees a narrower Gaussian around the guess before
@@ -161,7 +161,7 @@ class SequentialAttention(nn.Module):
             )
         self.heads = heads
         self.memory = WorkingMemory(channels, width, heads, memory_layers, names)
-        self.cell = PlaceEmbedding(width)
+        self.cell = FourierPositionEncoding(width)
         self.keys_values = nn.Linear(channels, 2 * width)
         self.foveation = GaussianFoveation(first_sigma, narrowing)
         self.inhibition = InhibitionOfReturn(return_sigma, return_strength)
@@ -172,16 +172,16 @@ class SequentialAttention(nn.Module):
 
     @property
     def narrowest_sigma(self) -> float:
-        """Of the last glimpse, in units of places."""
+        """Of the last glimpse, in normalised coords."""
         return self.foveation.sigma(max(1, len(self.glimpses) - 1))
 
     def scene(self, features: Tensor) -> Scene:
         """What all steps look at, computed once a picture."""
-        places = cell_places(features)
+        coords = cell_centers(features)
         keys, values = self.keys_values(features.flatten(2).transpose(1, 2)).chunk(2, dim=-1)
-        keys = keys + self.cell(places)
+        keys = keys + self.cell(coords)
         return Scene(
-            features, places, split_heads(keys, self.heads), split_heads(values, self.heads)
+            features, coords, split_heads(keys, self.heads), split_heads(values, self.heads)
         )
 
     def forward(self, features: Tensor, points: Tensor, valid: Tensor) -> Steps:
@@ -194,7 +194,7 @@ class SequentialAttention(nn.Module):
         """
         scene = self.scene(features)
         state = self.memory(features, points, valid)
-        looked = self.look(scene, state, self.inhibition(points, valid, scene.places))
+        looked = self.look(scene, state, self.inhibition(points, valid, scene.coords))
         marked = torch.arange(state.shape[1], device=state.device)
         return self._read(looked, marked)
 
@@ -202,7 +202,7 @@ class SequentialAttention(nn.Module):
         """The first step, which knows no points."""
         pictures = len(scene.keys)
         start = self.memory.start.expand(pictures, 1, -1)
-        nothing = torch.zeros(pictures, 1, len(scene.places), device=start.device)
+        nothing = torch.zeros(pictures, 1, len(scene.coords), device=start.device)
         memory = Memory([None] * len(self.memory.layers), nothing, 0, None)
         return self._advance(scene, start, memory)
 
@@ -211,11 +211,11 @@ class SequentialAttention(nn.Module):
     ) -> tuple[Steps, Memory]:
         """The step after a further point (B, 1, 2), valid (B, 1)."""
         token = self.memory.tokens(scene.features, point, valid)
-        dent = self.inhibition.dents(point, valid, scene.places)
-        return self._advance(scene, token, replace(memory, inhibition=memory.inhibition + dent))
+        suppressed = memory.inhibition + self.inhibition.suppression(point, valid, scene.coords)
+        return self._advance(scene, token, replace(memory, inhibition=suppressed))
 
     @torch.no_grad()
-    def winners(self, features: Tensor, number: int) -> Tensor:
+    def greedy_peaks(self, features: Tensor, number: int) -> Tensor:
         """The highest cells of the first step's map, each inhibiting the next, (B, number, 2).
 
         Next to what inference would point at, for the price of one step.
@@ -226,17 +226,17 @@ class SequentialAttention(nn.Module):
         scene = self.scene(features)
         first, _ = self.first(scene)
         left, valid = first.attention, torch.ones_like(first.done_logits)
-        places = []
+        coords = []
         for _ in range(number):
-            places.append(scene.places[left.argmax(dim=-1)])
-            left = left + self.inhibition.dents(places[-1], valid, scene.places)
-        return torch.cat(places, dim=1)
+            coords.append(scene.coords[left.argmax(dim=-1)])
+            left = left + self.inhibition.suppression(coords[-1], valid, scene.coords)
+        return torch.cat(coords, dim=1)
 
     def _advance(self, scene: Scene, token: Tensor, memory: Memory) -> tuple[Steps, Memory]:
         state, caches = self.memory.step(token, memory.number, memory.caches)
         looked = self.look(scene, state, memory.inhibition)
         steps = self._read(looked, memory.number, memory.total)
-        total = steps.number_left if memory.total is None else memory.total
+        total = steps.count_left if memory.total is None else memory.total
         return steps, Memory(caches, memory.inhibition, memory.number + 1, total)
 
     def look(self, scene: Scene, state: Tensor, inhibition: Tensor) -> Look:
@@ -245,9 +245,9 @@ class SequentialAttention(nn.Module):
         Of the result, the attention is that of the first glimpse, all else of the last.
         """
         first = self.glimpses[0](state, scene, inhibition + self.level)
-        guess, state = scene.places[first.attention.argmax(dim=-1)], first.state
+        guess, state = scene.coords[first.attention.argmax(dim=-1)], first.state
         for number, glimpse in enumerate(self.glimpses[1:], start=1):
-            bias = inhibition + self.foveation(guess.detach(), scene.places, number)
+            bias = inhibition + self.foveation(guess.detach(), scene.coords, number)
             state, _, guess = glimpse(state, scene, bias)
         return Look(state, first.attention, guess)
 
@@ -255,7 +255,7 @@ class SequentialAttention(nn.Module):
         """What steps say that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
         state, attention, guess = looked
         offset = torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
-        places = guess + self.narrowest_sigma * offset
+        coords = guess + self.narrowest_sigma * offset
         # done only reads the map, which has a loss of its own
         left = attention.detach().logsumexp(dim=-1)
         if total is None:
@@ -263,12 +263,12 @@ class SequentialAttention(nn.Module):
         more = (total - marked).clamp(-MOST_MORE, MOST_MORE)
         evidence = torch.stack([attention.detach().amax(dim=-1), left, more], dim=-1)
         done = self.done(torch.cat([state, evidence.to(state)], dim=-1))[..., 0]
-        return Steps(places, done.float(), attention)
+        return Steps(coords, done.float(), attention)
 
-    def number_near(self, scene: Scene, steps: Steps) -> Tensor:
+    def count_near(self, scene: Scene, steps: Steps) -> Tensor:
         """How many things lie within twice the narrowest sigma of each step's place, (B, S)."""
         radius = 2 * self.narrowest_sigma
-        near = squared_distances(steps.places, scene.places) <= radius**2
+        near = squared_distances(steps.coords, scene.coords) <= radius**2
         return (steps.attention.exp() * near).sum(dim=-1)
 
 

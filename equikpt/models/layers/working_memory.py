@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from equikpt.models.layers.places import PlaceEmbedding, sample_at
+from equikpt.models.layers.coords import FourierPositionEncoding, sample_point_features
 
 
 class CausalLayer(nn.Module):
@@ -70,13 +70,13 @@ class WorkingMemory(nn.Module):
         super().__init__()
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.names = nn.Parameter(torch.randn(names, width) * 0.02) if names else None
-        self.place = PlaceEmbedding(width)
+        self.place = FourierPositionEncoding(width)
         self.look = nn.Linear(channels, width)
         self.layers = nn.ModuleList(CausalLayer(width, heads) for _ in range(layers))
 
     def tokens(self, features: Tensor, points: Tensor, valid: Tensor) -> Tensor:
         """(B, N, D) of points (B, N, 2); nothing, 0, of those that are not valid (B, N)."""
-        known = self.place(points) + self.look(sample_at(features, points))
+        known = self.place(points) + self.look(sample_point_features(features, points))
         return known * valid[..., None]
 
     def forward(self, features: Tensor, points: Tensor, valid: Tensor) -> Tensor:

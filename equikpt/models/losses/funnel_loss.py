@@ -6,27 +6,27 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-OUTER = ("tangent", "published")
+TAILS = ("linear", "published")
 
 
-def funnel(distance: Tensor, threshold: float = 0.1, outer: str = "tangent") -> Tensor:
+def funnel(distance: Tensor, threshold: float = 0.1, tail: str = "linear") -> Tensor:
     """Funnel of a distance: d² up to the threshold τ, a line beyond it.
 
-    ``"tangent"`` goes on along the tangent, 2τ·d − τ², continuous with its slope: a point that is
+    ``"linear"`` goes on along the tangent, 2τ·d − τ², continuous with its slope: a point that is
     far away is pulled as much as one at the threshold. ``"published"`` is τ·d + τ², which jumps
     from τ² to 2τ² at the threshold and pulls half as much beyond it.
 
     Args:
         distance: Any shape, at least 0.
         threshold: τ, in the units of the distance, above 0.
-        outer: One of :data:`OUTER`.
+        tail: One of :data:`TAILS`.
 
-    Source: with ``"tangent"`` twice Huber's loss (https://doi.org/10.1214/aoms/1177703732).
+    Source: with ``"linear"`` twice Huber's loss (https://doi.org/10.1214/aoms/1177703732).
 
     >>> [round(each, 3) for each in funnel(torch.tensor([0.05, 0.1, 0.3]), threshold=0.1).tolist()]
     [0.003, 0.01, 0.05]
     """
-    slope, offset = (2, -1) if outer == "tangent" else (1, 1)
+    slope, offset = (2, -1) if tail == "linear" else (1, 1)
     line = slope * threshold * distance + offset * threshold**2
     return torch.where(distance < threshold, distance**2, line)
 
@@ -37,7 +37,7 @@ class FunnelLoss(nn.Module):
 
     Args:
         threshold: In the units of the places; 0.1 of places in −1 to 1 over 384 px is 19.2 px.
-        outer: ``"tangent"`` or ``"published"``, see :func:`funnel`.
+        tail: ``"linear"`` or ``"published"``, see :func:`funnel`.
         loss_weight: Factor.
 
     Raises:
@@ -45,17 +45,17 @@ class FunnelLoss(nn.Module):
     """
 
     def __init__(
-        self, threshold: float = 0.1, outer: str = "tangent", loss_weight: float = 1.0
+        self, threshold: float = 0.1, tail: str = "linear", loss_weight: float = 1.0
     ) -> None:
         super().__init__()
         if not threshold > 0:
             raise ValueError(f"expected threshold above 0, got {threshold}")
-        if outer not in OUTER:
-            raise ValueError(f"expected outer to be one of {', '.join(OUTER)}, got {outer!r}")
+        if tail not in TAILS:
+            raise ValueError(f"expected tail to be one of {', '.join(TAILS)}, got {tail!r}")
         if not loss_weight >= 0:
             raise ValueError(f"expected loss_weight of at least 0, got {loss_weight}")
         self.threshold = threshold
-        self.outer = outer
+        self.tail = tail
         self.loss_weight = loss_weight
 
     def forward(self, predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -72,7 +72,7 @@ class FunnelLoss(nn.Module):
         distance = apart.sum(dim=-1, keepdim=True)
         # the funnel over d: finite at d = 0, and its product with |Δx| has the right gradient
         tiny = torch.finfo(distance.dtype).tiny
-        ratio = funnel(distance, self.threshold, self.outer) / distance.clamp_min(tiny)
+        ratio = funnel(distance, self.threshold, self.tail) / distance.clamp_min(tiny)
         shares = apart * ratio
         if weights is None:
             weights = torch.ones_like(shares[..., 0])

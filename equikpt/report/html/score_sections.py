@@ -50,7 +50,7 @@ MEANINGS = {
     "pointing/duplicates": "share of points on a thing that another has marked",
     "pointing/done_precision": "share of the steps that said done at which all was found",
     "pointing/done_recall": "share of the steps at which all was found that said done",
-    "pointing/going_recall": "share of the other steps that went on",
+    "pointing/not_done_recall": "share of the other steps that went on",
     "pixel/AP": "average precision of single points, mean over the distances",
 }
 FILMS = (

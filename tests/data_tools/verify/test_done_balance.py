@@ -49,14 +49,14 @@ OPTIONS = HeadOptions("balanced", 64, named=False)
 
 
 def test_a_thing_without_label_is_no_step():
-    places = labelled_places(Labels([1, 0, 1], [1], []), named=False)
-    assert places.tolist() == [[True, True, False], [True, False, False], [False] * 3]
+    coords = labelled_places(Labels([1, 0, 1], [1], []), named=False)
+    assert coords.tolist() == [[True, True, False], [True, False, False], [False] * 3]
 
 
 def test_a_keypoint_without_label_keeps_its_place():
-    places = labelled_places(Labels([1, 0, 1, 0]), named=True)
-    assert places.tolist() == [[True, False, True, False]]
-    balance = balance_of(places)
+    coords = labelled_places(Labels([1, 0, 1, 0]), named=True)
+    assert coords.tolist() == [[True, False, True, False]]
+    balance = balance_of(coords)
     assert balance.counts == (2,)
     assert balance.share_of_steps == pytest.approx(1 / 4)  # three steps on the way, one done
 

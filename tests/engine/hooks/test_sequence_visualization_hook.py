@@ -13,7 +13,7 @@ from torch import nn
 from equikpt.engine.hooks.sequence_visualization_hook import (
     SequenceVisualizationHook,
 )
-from equikpt.models.heads.sequential_attention_head import Lesson
+from equikpt.models.heads.sequential_attention_head import SequenceTargets
 from equikpt.models.layers.sequential_attention import Steps
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 
@@ -35,19 +35,19 @@ class Model(nn.Module):
     def extract_feat(self, inputs: list) -> list:
         return inputs
 
-    def teach(self, feats: list, samples: list) -> Lesson:
+    def teacher_forced_targets(self, feats: list, samples: list) -> SequenceTargets:
         done = torch.tensor([[0.0, 0.0, 0.0, 1.0]])
         steps = Steps(PREDICTED, 20 * done - 10, torch.zeros(1, 4, 1))
         target = torch.cat([PLACES, PLACES[:, -1:]], dim=1)
-        return Lesson(
+        return SequenceTargets(
             steps=steps,
-            given=PLACES,
+            input_points=PLACES,
             points=PLACES,
-            wanted=torch.zeros(1, 4, 3),
+            target_mask=torch.zeros(1, 4, 3),
             target=target,
             has_target=1 - done,
             done=done,
-            counted=torch.ones(1, 4),
+            step_mask=torch.ones(1, 4),
         )
 
 

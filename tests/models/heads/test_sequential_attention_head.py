@@ -11,8 +11,8 @@ from mmpose.structures import PoseDataSample
 from equikpt.codecs.point_sequence import PointSequence  # noqa: F401
 from equikpt.models.heads.sequence_end import ending
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
-from equikpt.models.heads.step_targets import marks, unmarked
-from equikpt.models.layers.places import cell_places, squared_distances
+from equikpt.models.heads.step_targets import match_mask, remaining_mask
+from equikpt.models.layers.coords import cell_centers, squared_distances
 
 SIZE = 64
 PLACES = torch.tensor(
@@ -47,8 +47,8 @@ def samples(points: torch.Tensor = PLACES, valid: torch.Tensor = VALID) -> list[
 def test_what_is_lost_and_what_is_read(feats):
     losses = make_head().loss(feats, samples())
     assert set(losses) == {
-        "loss_x", "loss_y", "loss_done", "loss_attention", "loss_number", "spatial", "error_px",
-        "number_error", "done_accuracy", "going_accuracy",
+        "loss_x", "loss_y", "loss_done", "loss_attention", "loss_count", "spatial", "error_px",
+        "count_error", "done_accuracy", "not_done_accuracy",
     }  # fmt: skip
     assert all(value.ndim == 0 and torch.isfinite(value) for value in losses.values())
     torch.testing.assert_close(losses["spatial"], losses["loss_x"] + losses["loss_y"])
@@ -78,13 +78,14 @@ def test_a_named_point_without_label_is_not_trained(feats):
 def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
     """At the first step, where nothing is marked. The reading order does care."""
     one_step = torch.tensor([[1.0, 1.0, 1.0]] * 2)
-    places = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    turned = places.flip(1)
+    coords = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    turned = coords.flip(1)
     found = {}
     for target in ("nearest", "next"):
         head = make_head(target=target)
         first, second = (
-            head.teach(feats, samples(points, one_step)).target[:, 0] for points in (places, turned)
+            head.teacher_forced_targets(feats, samples(points, one_step)).target[:, 0]
+            for points in (coords, turned)
         )
         found[target] = torch.allclose(first, second)
     assert found == {"nearest": True, "next": False}
@@ -98,22 +99,29 @@ def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
     ],
 )
 def test_the_map_shows_the_target_or_all_that_is_left(feats, target, shown):
-    assert make_head(target=target).teach(feats, samples()).wanted[0].tolist() == shown
+    assert (
+        make_head(target=target).teacher_forced_targets(feats, samples()).target_mask[0].tolist()
+        == shown
+    )
 
 
 @pytest.mark.parametrize("target", ["next", "nearest"])
 def test_a_map_that_shows_what_it_should_costs_its_entropy_alone(feats, target):
     """By Gibbs' inequality: any other map costs more."""
     head = make_head(target=target, attention_weight=1.0)
-    lesson = head.teach(feats, samples())
-    cells = cell_places(feats[-1])
-    near = -squared_distances(lesson.points, cells) / (2 * head.attention_sigma**2)
-    share = lesson.wanted @ near.softmax(-1) / lesson.wanted.sum(-1, keepdim=True).clamp_min(1)
-    right = lesson._replace(steps=lesson.steps._replace(attention=(share + 1e-9).log()))
-    best = head.place_losses(right, feats)["loss_attention"]
-    assert best < head.place_losses(lesson, feats)["loss_attention"]
+    sequence = head.teacher_forced_targets(feats, samples())
+    cells = cell_centers(feats[-1])
+    near = -squared_distances(sequence.points, cells) / (2 * head.attention_sigma**2)
+    share = (
+        sequence.target_mask
+        @ near.softmax(-1)
+        / sequence.target_mask.sum(-1, keepdim=True).clamp_min(1)
+    )
+    right = sequence._replace(steps=sequence.steps._replace(attention=(share + 1e-9).log()))
+    best = head.coord_losses(right, feats)["loss_attention"]
+    assert best < head.coord_losses(sequence, feats)["loss_attention"]
     entropy = -(share * (share + 1e-9).log()).sum(-1)
-    mean = (entropy * lesson.has_target).sum() / lesson.has_target.sum()
+    mean = (entropy * sequence.has_target).sum() / sequence.has_target.sum()
     torch.testing.assert_close(best, mean, rtol=1e-3, atol=1e-4)
 
 
@@ -121,11 +129,11 @@ def test_noise_is_added_in_training_alone(feats):
     head = make_head()
     head.given_noise = 0.1
     head.train()
-    noisy = head.teach(feats, samples())
+    noisy = head.teacher_forced_targets(feats, samples())
     head.eval()
-    plain = head.teach(feats, samples())
-    torch.testing.assert_close(plain.given, PLACES)
-    assert 0.03 < (noisy.given - PLACES).std() < 0.3
+    plain = head.teacher_forced_targets(feats, samples())
+    torch.testing.assert_close(plain.input_points, PLACES)
+    assert 0.03 < (noisy.input_points - PLACES).std() < 0.3
     torch.testing.assert_close(noisy.target[0, :3], PLACES[0])  # the targets are the true points
 
 
@@ -170,15 +178,15 @@ def test_the_interval_goes_on_where_the_sequence_ends(feats):
     torch.nn.init.zeros_(head.attention.done[-1].weight)
     torch.nn.init.constant_(head.attention.done[-1].bias, math.log(0.5))  # 1/3 at each step
     for instance in head.predict(feats, samples()):  # over: 0.33, 0.56, 0.70, 0.80
-        assert instance.number_interval.tolist() == [[0, 3]]  # 3 is max_points
+        assert instance.count_interval.tolist() == [[0, 3]]  # 3 is max_points
         assert instance.keypoints.shape == (1, 1, 2)
         assert instance.done_probability[0] == pytest.approx([1 / 3, 5 / 9])
     torch.nn.init.constant_(head.attention.done[-1].bias, math.log(2.0))  # 2/3, 8/9, 26/27
     for instance in head.predict(feats, samples()):
-        assert instance.number_interval.tolist() == [[0, 2]]
+        assert instance.count_interval.tolist() == [[0, 2]]
         assert instance.keypoints.shape == (1, 0, 2)
     named = make_head(order="given", mode="keypoints")
-    assert "number_interval" not in named.predict(feats, samples())[0]
+    assert "count_interval" not in named.predict(feats, samples())[0]
 
 
 def test_a_sequence_ends_at_the_most_points(feats):
@@ -213,47 +221,49 @@ def test_scores_say_how_many_things_are_near_up_to_one(feats, named):
 
 def test_a_map_with_as_many_things_as_are_left_costs_nothing(feats):
     """Whatever its shape; any other sum costs more, as the Poisson distribution has it."""
-    head = make_head(target="nearest", order="random", number_weight=1.0)
-    lesson = head.teach(feats, samples())
-    left = lesson.wanted.sum(dim=-1)
+    head = make_head(target="nearest", order="random", count_weight=1.0)
+    sequence = head.teacher_forced_targets(feats, samples())
+    left = sequence.target_mask.sum(dim=-1)
 
     def loss(number: torch.Tensor) -> dict[str, torch.Tensor]:
-        attention = lesson.steps.attention.log_softmax(dim=-1) + number.log()[..., None]
-        steps = lesson.steps._replace(attention=attention)
-        return head.place_losses(lesson._replace(steps=steps), feats)
+        attention = sequence.steps.attention.log_softmax(dim=-1) + number.log()[..., None]
+        steps = sequence.steps._replace(attention=attention)
+        return head.coord_losses(sequence._replace(steps=steps), feats)
 
     right = loss(left.clamp_min(1e-6))
-    assert right["loss_number"].item() == pytest.approx(0.0, abs=1e-4)
-    assert right["number_error"].item() == pytest.approx(0.0, abs=1e-4)
+    assert right["loss_count"].item() == pytest.approx(0.0, abs=1e-4)
+    assert right["count_error"].item() == pytest.approx(0.0, abs=1e-4)
     one_more = loss(left + 1)
-    assert one_more["number_error"].item() == pytest.approx(1.0, abs=1e-4)
-    counted = lesson.counted > 0
+    assert one_more["count_error"].item() == pytest.approx(1.0, abs=1e-4)
+    step_mask = sequence.step_mask > 0
     poisson = (
-        torch.distributions.Poisson(left[counted] + 1),
-        torch.distributions.Poisson(left[counted].clamp_min(1e-6)),
+        torch.distributions.Poisson(left[step_mask] + 1),
+        torch.distributions.Poisson(left[step_mask].clamp_min(1e-6)),
     )
-    expected = (poisson[1].log_prob(left[counted]) - poisson[0].log_prob(left[counted])).mean()
-    torch.testing.assert_close(one_more["loss_number"], expected, rtol=1e-3, atol=1e-4)
+    expected = (poisson[1].log_prob(left[step_mask]) - poisson[0].log_prob(left[step_mask])).mean()
+    torch.testing.assert_close(one_more["loss_count"], expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(one_more["loss_attention"], right["loss_attention"])
 
 
 def test_own_points_are_given_to_a_share_of_the_pictures_in_training(feats):
-    head = make_head(target="nearest", order="random", own_share=1.0, own_radius=0.3)
-    own = head.attention.winners(feats[-1], 3)
+    head = make_head(
+        target="nearest", order="random", scheduled_sampling_prob=1.0, match_radius=0.3
+    )
+    own = head.attention.greedy_peaks(feats[-1], 3)
     head.train()
-    lesson = head.teach(feats, samples())
-    torch.testing.assert_close(lesson.given, own)
-    marked = marks(own, PLACES, VALID, radius=0.3)
-    assert torch.equal(lesson.wanted, unmarked(VALID, marked))
-    assert lesson.done[0].tolist() == [0, 0, 0, 1]  # after as many points as there are true ones
-    assert lesson.done[1, 1].item() == 1
-    head.own_share = 0.5
+    sequence = head.teacher_forced_targets(feats, samples())
+    torch.testing.assert_close(sequence.input_points, own)
+    marked = match_mask(own, PLACES, VALID, radius=0.3)
+    assert torch.equal(sequence.target_mask, remaining_mask(VALID, marked))
+    assert sequence.done[0].tolist() == [0, 0, 0, 1]  # after as many points as there are true ones
+    assert sequence.done[1, 1].item() == 1
+    head.scheduled_sampling_prob = 0.5
     torch.manual_seed(0)
-    drawn = [head.teach(feats, samples()).given for _ in range(60)]
+    drawn = [head.teacher_forced_targets(feats, samples()).input_points for _ in range(60)]
     shares = torch.stack([(given == own).all(dim=(1, 2)) for given in drawn]).float().mean(dim=0)
     assert ((shares > 0.3) & (shares < 0.7)).all()
     head.eval()
-    torch.testing.assert_close(head.teach(feats, samples()).given, PLACES)
+    torch.testing.assert_close(head.teacher_forced_targets(feats, samples()).input_points, PLACES)
 
 
 def test_what_balancing_did_to_the_odds_of_done_is_taken_back():
@@ -271,7 +281,7 @@ def test_a_sequence_is_over_once_it_has_ended(feats):
         _, _, over = head(feats)
         scene = head.attention.scene(feats[-1])
         steps, memory = head.attention.first(scene)
-        second, _ = head.attention.next(scene, memory, steps.places, torch.ones(2, 1))
+        second, _ = head.attention.next(scene, memory, steps.coords, torch.ones(2, 1))
     ends = torch.cat([steps.done_logits, second.done_logits], dim=1).sigmoid()
     torch.testing.assert_close(over[:, 0], ends[:, 0])
     torch.testing.assert_close(over[:, 1], 1 - (1 - ends[:, 0]) * (1 - ends[:, 1]))
@@ -297,8 +307,14 @@ def test_done_weight_and_attention_weight_are_factors(feats):
         (dict(target="last"), "expected target to be one of next, nearest"),
         (dict(done_balance="half"), "expected done_balance to be one of steps, balanced, sampled"),
         (dict(mode="keypoints", target="nearest"), "whose steps have names"),
-        (dict(own_share=0.5), "0 unless target='nearest', got own_share=0.5, target='next'"),
-        (dict(own_share=1.5, target="nearest"), "expected own_share from 0 to 1"),
+        (
+            dict(scheduled_sampling_prob=0.5),
+            "0 unless target='nearest', got scheduled_sampling_prob=0.5, target='next'",
+        ),
+        (
+            dict(scheduled_sampling_prob=1.5, target="nearest"),
+            "expected scheduled_sampling_prob from 0 to 1",
+        ),
     ],
 )
 def test_wrong_options_say_what_is_right(options, message):

@@ -8,10 +8,10 @@ from equikpt.models.heads.step_targets import (
     done_target,
     done_weights,
     has_target,
-    marks,
+    match_mask,
     nearest_target,
     next_target,
-    unmarked,
+    remaining_mask,
 )
 
 THREE_OF_FOUR = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
@@ -19,7 +19,7 @@ THREE_OF_FOUR = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
 
 def left_of(valid: torch.Tensor) -> torch.Tensor:
     """Of steps that are given the true points."""
-    return unmarked(valid, torch.diag_embed(valid))
+    return remaining_mask(valid, torch.diag_embed(valid))
 
 
 def test_the_next_target_is_the_next_point():
@@ -66,10 +66,10 @@ def test_what_a_step_does_not_know_is_unmarked():
 def test_a_given_point_marks_the_nearest_that_is_free_and_near():
     points = torch.tensor([[[-0.5, 0.0], [0.0, 0.0], [0.2, 0.0], [0.0, 0.0]]])
     given = torch.tensor([[[0.05, 0.0], [0.1, 0.0], [0.8, 0.0], [-0.5, 0.2]]])
-    marked = marks(given, points, THREE_OF_FOUR, radius=0.15)
+    marked = match_mask(given, points, THREE_OF_FOUR, radius=0.15)
     # the second is nearer to a point that the first has marked, the last two are near none
     assert marked.tolist() == [[[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]]
-    assert unmarked(THREE_OF_FOUR, marked)[0, [0, 1, 2, 4]].tolist() == [
+    assert remaining_mask(THREE_OF_FOUR, marked)[0, [0, 1, 2, 4]].tolist() == [
         [1, 1, 1, 0], [1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0]
     ]  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_true_points_mark_themselves():
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(3, 6, 2, generator=generator)
     valid = (torch.arange(6) < torch.tensor([[6], [2], [0]])).float()
-    assert torch.equal(marks(points, points, valid, radius=1e-3), torch.diag_embed(valid))
+    assert torch.equal(match_mask(points, points, valid, radius=1e-3), torch.diag_embed(valid))
 
 
 def test_named_steps_have_targets_of_their_own():
@@ -89,33 +89,33 @@ def test_named_steps_have_targets_of_their_own():
 
 
 def test_done_is_the_first_step_with_nothing_left():
-    done, counted = done_target(torch.cat([THREE_OF_FOUR, torch.zeros(1, 4)]), 5)
+    done, step_mask = done_target(torch.cat([THREE_OF_FOUR, torch.zeros(1, 4)]), 5)
     assert done.tolist() == [[0, 0, 0, 1, 1], [1, 1, 1, 1, 1]]
-    assert counted.tolist() == [[1, 1, 1, 1, 0], [1, 0, 0, 0, 0]]
+    assert step_mask.tolist() == [[1, 1, 1, 1, 0], [1, 0, 0, 0, 0]]
 
 
 def test_done_at_the_last_step_of_a_full_sequence():
-    done, counted = done_target(torch.ones(1, 4), 5)
+    done, step_mask = done_target(torch.ones(1, 4), 5)
     assert done.tolist() == [[0, 0, 0, 0, 1]]
-    assert counted.tolist() == [[1, 1, 1, 1, 1]]
+    assert step_mask.tolist() == [[1, 1, 1, 1, 1]]
 
 
 @pytest.mark.parametrize(
     ("balance", "share"), [("steps", 0.25), ("balanced", 0.5), ("sampled", 0.5)]
 )
 def test_share_of_the_step_that_says_done(balance, share):
-    done, counted = done_target(THREE_OF_FOUR, 5)
-    weights = done_weights(done, counted, balance)
+    done, step_mask = done_target(THREE_OF_FOUR, 5)
+    weights = done_weights(done, step_mask, balance)
     assert weights.sum().item() == pytest.approx(1.0)
     assert (weights * done).sum().item() == pytest.approx(share)
     assert weights[0, 4].item() == 0  # no sequence gets there
 
 
 def test_sampling_takes_one_going_step_each_in_its_turn():
-    done, counted = done_target(THREE_OF_FOUR, 5)
+    done, step_mask = done_target(THREE_OF_FOUR, 5)
     generator = torch.Generator().manual_seed(0)
     drawn = torch.stack(
-        [done_weights(done, counted, "sampled", generator)[0, :3] for _ in range(60)]
+        [done_weights(done, step_mask, "sampled", generator)[0, :3] for _ in range(60)]
     )
     assert ((drawn > 0).sum(dim=1) == 1).all()
     assert (drawn > 0).any(dim=0).all()
@@ -123,5 +123,5 @@ def test_sampling_takes_one_going_step_each_in_its_turn():
 
 @pytest.mark.parametrize("balance", ["steps", "balanced", "sampled"])
 def test_an_empty_picture_is_done_at_once(balance):
-    done, counted = done_target(torch.zeros(1, 4), 5)
-    assert done_weights(done, counted, balance).tolist() == [[1, 0, 0, 0, 0]]
+    done, step_mask = done_target(torch.zeros(1, 4), 5)
+    assert done_weights(done, step_mask, balance).tolist() == [[1, 0, 0, 0, 0]]

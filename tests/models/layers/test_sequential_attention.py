@@ -88,9 +88,9 @@ def test_what_is_marked_attracts_less(attention, inputs):
     """The mark's own cell loses against all others from the step that knows it."""
     features, _, _ = inputs
     scene = attention.scene(features)
-    marked = scene.places[14].expand(2, 1, 2)
+    marked = scene.coords[14].expand(2, 1, 2)
     state = torch.zeros(2, 2, 16)  # the same for both steps
-    inhibition = attention.inhibition(marked, torch.ones(2, 1), scene.places)
+    inhibition = attention.inhibition(marked, torch.ones(2, 1), scene.coords)
     before, after = attention.look(scene, state, inhibition).attention.softmax(-1).unbind(1)
     assert (after[:, 14] < 0.2 * before[:, 14]).all()
 
@@ -101,27 +101,27 @@ def test_glimpses_stay_near_the_highest_cell(inputs):
     torch.manual_seed(0)
     attention = SequentialAttention(8, width=16, heads=2, num_glimpses=4, first_sigma=0.1)
     steps = attention(*inputs)
-    places = attention.scene(inputs[0]).places
-    peak = places[steps.attention.argmax(dim=-1)]
-    assert (steps.places - peak).norm(dim=-1).max() < 0.4
+    coords = attention.scene(inputs[0]).coords
+    peak = coords[steps.attention.argmax(dim=-1)]
+    assert (steps.coords - peak).norm(dim=-1).max() < 0.4
 
 
 @torch.no_grad()
 def test_how_many_things_the_map_has_near_a_place(attention):
     scene = attention.scene(torch.zeros(2, 8, 48, 48))
-    places = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
-    flat = Steps(places, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
+    coords = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
+    flat = Steps(coords, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
     radius = 2 * attention.foveation.sigma(3)
     for picture, step in ((0, 0), (0, 1), (1, 0)):
-        near = (scene.places - places[picture, step]).norm(dim=-1) <= radius
-        number = attention.number_near(scene, flat)[picture, step]
+        near = (scene.coords - coords[picture, step]).norm(dim=-1) <= radius
+        number = attention.count_near(scene, flat)[picture, step]
         assert number.item() == pytest.approx(near.sum().item())  # one in each cell
     sharp = flat._replace(attention=torch.full_like(flat.attention, -50.0))
-    cell = int((scene.places - places[0, 1]).norm(dim=-1).argmin())
+    cell = int((scene.coords - coords[0, 1]).norm(dim=-1).argmin())
     sharp.attention[:, 1, cell] = math.log(0.7)
-    at_cell = sharp._replace(places=scene.places[cell].expand(2, 2, 2))
-    assert attention.number_near(scene, at_cell)[:, 1].tolist() == pytest.approx([0.7, 0.7])
-    assert sharp.number_left[:, 1].tolist() == pytest.approx([0.7, 0.7])
+    at_cell = sharp._replace(coords=scene.coords[cell].expand(2, 2, 2))
+    assert attention.count_near(scene, at_cell)[:, 1].tolist() == pytest.approx([0.7, 0.7])
+    assert sharp.count_left[:, 1].tolist() == pytest.approx([0.7, 0.7])
 
 
 @torch.no_grad()
@@ -131,10 +131,10 @@ def test_winners_are_high_cells_apart_from_each_other(inputs):
     features = inputs[0]
     scene = attention.scene(features)
     first = attention.first(scene)[0].attention[:, 0]
-    winners = attention.winners(features, 4)
-    torch.testing.assert_close(winners[:, 0], scene.places[first.argmax(dim=-1)])
-    cells = (winners[:, :, None] - scene.places).norm(dim=-1).argmin(dim=-1)
-    # dents are narrower than cells here, so that the winners are the highest cells, in that order
+    greedy_peaks = attention.greedy_peaks(features, 4)
+    torch.testing.assert_close(greedy_peaks[:, 0], scene.coords[first.argmax(dim=-1)])
+    cells = (greedy_peaks[:, :, None] - scene.coords).norm(dim=-1).argmin(dim=-1)
+    # what is suppressed is narrower than cells here, so the peaks are the highest cells, in order
     assert torch.equal(cells, first.topk(4).indices)
 
 
@@ -143,18 +143,18 @@ def test_a_point_lowers_the_number_that_is_left(attention, inputs):
     steps = attention(*inputs)
     scene = attention.scene(inputs[0])
     state = torch.zeros(2, 6, 16)  # all else the same
-    inhibition = attention.inhibition(*inputs[1:], scene.places)
+    inhibition = attention.inhibition(*inputs[1:], scene.coords)
     looked = attention.look(scene, state, inhibition)
-    left = steps._replace(attention=looked.attention).number_left
+    left = steps._replace(attention=looked.attention).count_left
     assert (left.diff(dim=1)[0] < 0).all()
     assert left[1, 3] == left[1, 2]  # the point before it is missing
 
 
 def test_every_parameter_learns(attention, inputs):
-    """From the places and done of all steps, with a missing point among them."""
+    """From the coords and done of all steps, with a missing point among them."""
     attention.train()
     steps = attention(*inputs)
-    (steps.places.sum() + steps.done_logits.sum() + steps.attention.logsumexp(-1).sum()).backward()
+    (steps.coords.sum() + steps.done_logits.sum() + steps.attention.logsumexp(-1).sum()).backward()
     still = [name for name, p in attention.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
 
@@ -183,9 +183,9 @@ def test_places_keep_their_precision_under_amp(amp):
     features = torch.randn(1, 8, 47, 47)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=amp):
         steps = attention(features, torch.zeros(1, 1, 2), torch.ones(1, 1))
-    places = attention.scene(features).places
-    peak = places[steps.attention.argmax(dim=-1)]
-    torch.testing.assert_close(steps.places, peak, rtol=0, atol=1e-6)
+    coords = attention.scene(features).coords
+    peak = coords[steps.attention.argmax(dim=-1)]
+    torch.testing.assert_close(steps.coords, peak, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [dict(num_glimpses=0), dict(width=10, heads=4)])

@@ -6,7 +6,7 @@ import pytest
 from mmengine.logging import MessageHub
 from torch import nn
 
-from equikpt.engine.hooks.given_point_noise_hook import GivenPointNoiseHook
+from equikpt.engine.hooks.teacher_forcing_noise_hook import TeacherForcingNoiseHook
 
 
 def runner(epoch: int, head: object) -> SimpleNamespace:
@@ -27,7 +27,7 @@ def head() -> nn.Module:
 )
 def test_noise_rises_in_a_line_and_stays(epoch, expected):
     current = runner(epoch, head())
-    GivenPointNoiseHook(sigma=0.02, begin=0.2, end=0.6).before_train_epoch(current)
+    TeacherForcingNoiseHook(sigma=0.02, begin=0.2, end=0.6).before_train_epoch(current)
     assert current.model.head.given_noise == pytest.approx(expected)
     logged = current.message_hub.get_scalar("train/given_noise").current()
     assert logged == pytest.approx(expected)
@@ -35,7 +35,7 @@ def test_noise_rises_in_a_line_and_stays(epoch, expected):
 
 def test_another_head_is_refused():
     with pytest.raises(ValueError, match="expected a head with given_noise.*got Linear"):
-        GivenPointNoiseHook().before_train_epoch(runner(0, nn.Linear(1, 1)))
+        TeacherForcingNoiseHook().before_train_epoch(runner(0, nn.Linear(1, 1)))
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_another_head_is_refused():
 )
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match="0 <= begin < end <= 1"):
-        GivenPointNoiseHook(**options)
+        TeacherForcingNoiseHook(**options)

@@ -1,8 +1,8 @@
-"""Places on a feature map: embedded, sampled, preferred, avoided.
+"""Coordinates on a feature map: embedded, sampled, preferred, avoided.
 
-Places are (x, y) in −1 to 1 over the input: −1 is px 0, and cell i of n is at 2i/n − 1, as strided
-convolutions put it. Letters: B pictures, C channels, T cells of the map, N points, S steps,
-D width.
+Normalised coords are (x, y) in −1 to 1 over the input: −1 is px 0, and cell i of n is at 2i/n − 1,
+as strided convolutions put it. Letters: B images, C channels, T cells of the map, N points,
+S steps, D width.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample, softplus
 
 
-def cell_places(features: Tensor) -> Tensor:
+def cell_centers(features: Tensor) -> Tensor:
     """Places (T, 2) of the cells of features (B, C, H, W), row by row."""
     (height, width), device = features.shape[-2:], features.device
     y, x = torch.meshgrid(
@@ -23,26 +23,26 @@ def cell_places(features: Tensor) -> Tensor:
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
 
 
-def sample_at(features: Tensor, places: Tensor) -> Tensor:
-    """Features (B, N, C) where places (B, N, 2) lie in (B, C, H, W), bilinear, 0 outside.
+def sample_point_features(features: Tensor, coords: Tensor) -> Tensor:
+    """Features (B, N, C) where coords (B, N, 2) lie in (B, C, H, W), bilinear, 0 outside.
 
     >>> features = torch.arange(4.0).view(1, 1, 2, 2)
-    >>> sample_at(features, cell_places(features)[None]).flatten()
+    >>> sample_point_features(features, cell_centers(features)[None]).flatten()
     tensor([0., 1., 2., 3.])
     """
     height, width = features.shape[-2:]
     # without align_corners, grid_sample has the middle of the first cell at −1 + 1/n
-    grid = places + torch.tensor([1 / width, 1 / height], device=places.device)
+    grid = coords + torch.tensor([1 / width, 1 / height], device=coords.device)
     sampled = grid_sample(features.float(), grid[:, :, None].float(), align_corners=False)
     return sampled[..., 0].transpose(1, 2)
 
 
-def squared_distances(places: Tensor, others: Tensor) -> Tensor:
-    """(..., N, T) from places (..., N, 2) to others (T, 2)."""
-    return (places[..., :, None, :] - others).square().sum(dim=-1)
+def squared_distances(coords: Tensor, others: Tensor) -> Tensor:
+    """(..., N, T) from coords (..., N, 2) to others (T, 2)."""
+    return (coords[..., :, None, :] - others).square().sum(dim=-1)
 
 
-class PlaceEmbedding(nn.Module):
+class FourierPositionEncoding(nn.Module):
     """Places (..., 2) as sines and cosines of ``octaves`` wavelengths, mapped to (..., D).
 
     Source: Tancik et al., 2020, https://arxiv.org/abs/2006.10739.
@@ -53,10 +53,10 @@ class PlaceEmbedding(nn.Module):
         self.octaves = octaves
         self.project = nn.Linear(4 * octaves, width)
 
-    def forward(self, places: Tensor) -> Tensor:
-        """Embed places (..., 2), giving (..., D)."""
-        frequencies = torch.pi / 2 * 2.0 ** torch.arange(self.octaves, device=places.device)
-        phases = (places[..., None] * frequencies).flatten(-2)
+    def forward(self, coords: Tensor) -> Tensor:
+        """Embed coords (..., 2), giving (..., D)."""
+        frequencies = torch.pi / 2 * 2.0 ** torch.arange(self.octaves, device=coords.device)
+        phases = (coords[..., None] * frequencies).flatten(-2)
         return self.project(torch.cat([phases.sin(), phases.cos()], dim=-1))
 
 
@@ -64,7 +64,7 @@ class GaussianFoveation(nn.Module):
     """A spatial prior around the current guess, narrower with each glimpse.
 
     Args:
-        first_sigma: Of the second glimpse, in units of places; the first sees the whole input.
+        first_sigma: Of the second glimpse, in normalised coords; the first sees the whole input.
         narrowing: Factor of sigma from one glimpse to the next, above 0 and up to 1.
     """
 
@@ -79,19 +79,19 @@ class GaussianFoveation(nn.Module):
         self.narrowing = narrowing
 
     def sigma(self, glimpse: int) -> float:
-        """Of glimpse 1, 2, …, in units of places."""
+        """Of glimpse 1, 2, …, in normalised coords."""
         return self.first_sigma * self.narrowing ** (glimpse - 1)
 
-    def forward(self, guess: Tensor, places: Tensor, glimpse: int) -> Tensor:
+    def forward(self, guess: Tensor, coords: Tensor, glimpse: int) -> Tensor:
         """Log of the prior, (B, S, T), 0 at the guess (B, S, 2) and below everywhere else."""
-        return -squared_distances(guess, places) / (2 * self.sigma(glimpse) ** 2)
+        return -squared_distances(guess, coords) / (2 * self.sigma(glimpse) ** 2)
 
 
 class InhibitionOfReturn(nn.Module):
-    """What is marked attracts less: a Gaussian dent around each point, of learnt depth and width.
+    """Suppress a Gaussian around each marked point, of learnt depth and width.
 
     Args:
-        sigma: Initial width in units of places, above 0.
+        sigma: Initial width in normalised coords, above 0.
         strength: Initial depth in nats, above 0.
     """
 
@@ -102,16 +102,19 @@ class InhibitionOfReturn(nn.Module):
         self.raw_sigma = nn.Parameter(inverse_softplus(sigma))
         self.raw_strength = nn.Parameter(inverse_softplus(strength))
 
-    def dents(self, points: Tensor, valid: Tensor, places: Tensor) -> Tensor:
-        """(B, N, T), at most 0: the dent of each of the points (B, N, 2); none where not valid."""
+    def suppression(self, points: Tensor, valid: Tensor, coords: Tensor) -> Tensor:
+        """(B, N, T), at most 0: that of each of the points (B, N, 2); none where not valid."""
         width = 2 * softplus(self.raw_sigma).square()
-        near = torch.exp(-squared_distances(points, places) / width)
+        near = torch.exp(-squared_distances(points, coords) / width)
         return -softplus(self.raw_strength) * near * valid[..., None]
 
-    def forward(self, points: Tensor, valid: Tensor, places: Tensor) -> Tensor:
-        """(B, N + 1, T): at step n the sum of the dents of the n points before it."""
-        dents = self.dents(points, valid, places)
-        return torch.cat([dents.new_zeros(len(dents), 1, len(places)), dents.cumsum(dim=1)], dim=1)
+    def forward(self, points: Tensor, valid: Tensor, coords: Tensor) -> Tensor:
+        """(B, N + 1, T): at step n the sum of the suppression of the n points before it."""
+        suppression = self.suppression(points, valid, coords)
+        return torch.cat(
+            [suppression.new_zeros(len(suppression), 1, len(coords)), suppression.cumsum(dim=1)],
+            dim=1,
+        )
 
 
 def inverse_softplus(value: float) -> Tensor:

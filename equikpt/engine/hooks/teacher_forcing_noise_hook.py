@@ -10,7 +10,7 @@ from equikpt.engine.wrapping import unwrap
 
 
 @HOOKS.register_module()
-class GivenPointNoiseHook(Hook):
+class TeacherForcingNoiseHook(Hook):
     """Set ``model.head.given_noise``, by epoch: 0 at first, then rising in a line to ``sigma``.
 
     In training a sequence is given true points, in inference its own, which are a little off; noise
@@ -19,7 +19,7 @@ class GivenPointNoiseHook(Hook):
     predictions instead.
 
     Args:
-        sigma: Standard deviation at the end, in units of places (−1 to 1 over the input).
+        sigma: Standard deviation at the end, in normalised coords (−1 to 1 over the input).
         begin: Share of the epochs after which the noise begins, 0 to 1.
         end: Share after which it stays.
 
@@ -47,7 +47,7 @@ class GivenPointNoiseHook(Hook):
         if not hasattr(head, "given_noise"):
             raise ValueError(
                 f"expected a head with given_noise, as SequentialAttentionHead, got "
-                f"{type(head).__name__}; leave GivenPointNoiseHook out of custom_hooks"
+                f"{type(head).__name__}; leave TeacherForcingNoiseHook out of custom_hooks"
             )
         head.given_noise = self.noise_at(runner.epoch / runner.max_epochs)
         runner.message_hub.update_scalar("train/given_noise", head.given_noise)
