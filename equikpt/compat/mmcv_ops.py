@@ -2,8 +2,12 @@
 
 The Python files of ``mmcv.ops`` import that half at once, so without it not even
 ``import mmpose.models`` works (https://github.com/open-mmlab/mmcv/issues/204 and hundreds like
-it). The operators that torchvision or plain torch can compute are computed there, on any device
-and any torch. The rest fails only when called, with the way to a compiled mmcv.
+it). torchvision computes what inference needs: non-maximum suppression (RTMDet), RoIAlign (Faster
+R-CNN) and deformable convolution (MMPose's DEKR head), on any device and any torch. The rest fails
+only when called, with the way to a compiled mmcv.
+
+Operators have the names, arguments and conventions of their twins in ``mmcv._ext``: results go into
+the tensors that the caller hands over, unless mmcv expects a return value.
 """
 
 from __future__ import annotations
@@ -11,35 +15,79 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from typing import Any
 
-from equikpt.compat.mmcv_ext import (
-    boxes,
-    deform_attention,
-    deform_conv,
-    roi_align,
-    sigmoid_focal_loss,
-)
+import torch
+from torch import Tensor
+from torchvision import ops
 
 NAME = "mmcv._ext"
 
-OPERATORS: tuple[Callable, ...] = (
-    boxes.bbox_overlaps,
-    boxes.nms,
-    boxes.nms_match,
-    boxes.softnms,
-    deform_attention.ms_deform_attn_backward,
-    deform_attention.ms_deform_attn_forward,
-    deform_conv.deform_conv_backward_input,
-    deform_conv.deform_conv_backward_parameters,
-    deform_conv.deform_conv_forward,
-    deform_conv.modulated_deform_conv_backward,
-    deform_conv.modulated_deform_conv_forward,
-    roi_align.roi_align_backward,
-    roi_align.roi_align_forward,
-    sigmoid_focal_loss.sigmoid_focal_loss_backward,
-    sigmoid_focal_loss.sigmoid_focal_loss_forward,
-)
-"""What the stand-in computes, each under its own name."""
+AVERAGE = 1
+"""Number that mmcv gives to the pool mode of :func:`roi_align_forward` that is computed here."""
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """Select the boxes that no better box overlaps.
+
+    Args:
+        boxes: (N, 4), x1, y1, x2, y2 in px.
+        scores: (N,).
+        iou_threshold: A box is dropped where its overlap with a better one is above this.
+        offset: 0, or 1 for the older convention in which a box is ``x2 - x1 + 1`` wide.
+
+    Returns:
+        (M,) indices by falling score.
+    """
+    boxes = boxes.detach().to(torch.promote_types(boxes.dtype, torch.float32))
+    if offset:  # "+ 1" on both sides of every formula is the same as moving the far corner
+        boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
+    # rounded as the overlaps are, so that 1/10 is not above 0.1
+    threshold = boxes.new_tensor(iou_threshold).item()
+    return ops.nms(boxes, scores.detach().to(boxes.dtype), threshold)
+
+
+def roi_align_forward(
+    input: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor, argmax_x: Tensor, **options: Any
+) -> None:
+    """Average regions (R, 5) of feature maps (B, C, H, W) into ``output`` (R, C, PH, PW).
+
+    Raises:
+        NotImplementedError: The options ask for maxima instead of averages.
+    """
+    if options["pool_mode"] != AVERAGE:
+        _unsupported("roi_align_forward of maxima")()
+    size = (options["aligned_height"], options["aligned_width"])
+    names = ("spatial_scale", "sampling_ratio", "aligned")
+    pooled = ops.roi_align(
+        input, rois.to(input.dtype), size, **{name: options[name] for name in names}
+    )
+    output.copy_(pooled)
+
+
+def deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    **geometry: int,
+) -> None:
+    """Convolve ``input`` (B, C, H, W) at moved places into ``output`` (B, C_out, OH, OW).
+
+    ``offset`` (B, 2 * G * KH * KW, OH, OW) is (dy, dx) in cells for each place of the kernel and
+    each of G offset groups. ``columns`` and ``ones`` are scratch space of mmcv's kernels.
+    """
+    pairs = {
+        name: (geometry[f"{short}H"], geometry[f"{short}W"])
+        for name, short in (("stride", "d"), ("padding", "pad"), ("dilation", "dilation"))
+    }
+    output.copy_(ops.deform_conv2d(input, offset, weight, **pairs))
+
+
+OPERATORS: tuple[Callable, ...] = (nms, roi_align_forward, deform_conv_forward)
+"""Operators that the stand-in computes, each under its own name."""
 
 
 class StandInLoader:
@@ -64,7 +112,7 @@ class StandInLoader:
 
 
 def build_ext() -> types.ModuleType:
-    """A new stand-in module, not yet in ``sys.modules``."""
+    """Make a stand-in module, not yet in ``sys.modules``."""
     loader = StandInLoader()
     spec = ModuleSpec(NAME, loader)  # type: ignore[arg-type]
     module = loader.create_module(spec)
@@ -74,12 +122,12 @@ def build_ext() -> types.ModuleType:
 
 
 def is_stand_in(module: types.ModuleType) -> bool:
-    """Whether ``module`` came from :func:`build_ext`."""
+    """Tell if ``module`` came from :func:`build_ext`."""
     return isinstance(getattr(module, "__loader__", None), StandInLoader)
 
 
 def compile_command() -> str:
-    """What builds the operators of the mmcv that is installed: the fork's, or the official one."""
+    """Return the command that builds the operators of the installed mmcv, fork or official."""
     import mmcv
     from mmengine.utils import digit_version
 
@@ -95,7 +143,7 @@ def compile_command() -> str:
 
 
 def _unsupported(name: str) -> Callable:
-    """A function that fails when called, for any name but Python's own double-underscore ones."""
+    """Make a function that fails when called, for all names but Python's double-underscore ones."""
     if name.startswith("__"):
         raise AttributeError(f"module {NAME!r} has no attribute {name!r}")
 
