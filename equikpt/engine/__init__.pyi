@@ -6,7 +6,6 @@ from .cpu.depthwise_grad_hook import DepthwiseGradHook as DepthwiseGradHook
 from .cpu.thread_budget_hook import ThreadBudgetHook as ThreadBudgetHook
 from .hooks.atomic_checkpoint_hook import AtomicCheckpointHook as AtomicCheckpointHook
 from .hooks.epoch_seed_hook import EpochSeedHook as EpochSeedHook
-from .hooks.given_point_noise_hook import GivenPointNoiseHook as GivenPointNoiseHook
 from .hooks.gradient_monitor_hook import GradientMonitorHook as GradientMonitorHook
 from .hooks.group_rates_hook import GroupRatesHook as GroupRatesHook
 from .hooks.keypoint_channels_hook import KeypointChannelsHook as KeypointChannelsHook
@@ -18,6 +17,9 @@ from .hooks.sequence_visualization_hook import (
     SequenceVisualizationHook as SequenceVisualizationHook,
 )
 from .hooks.stage_unfreeze_hook import StageUnfreezeHook as StageUnfreezeHook
+from .hooks.teacher_forcing_noise_hook import (
+    TeacherForcingNoiseHook as TeacherForcingNoiseHook,
+)
 from .hooks.top_k_checkpoint_hook import TopKCheckpointHook as TopKCheckpointHook
 from .hooks.validation_state_hook import ValidationStateHook as ValidationStateHook
 from .layerwise_lr import LayerwiseLrConstructor as LayerwiseLrConstructor

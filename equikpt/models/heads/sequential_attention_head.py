@@ -24,6 +24,7 @@ from equikpt.models.heads.step_targets import (
     nearest_target,
     next_target,
     remaining_mask,
+    weighted_mean,
 )
 from equikpt.models.layers.coords import cell_centers, squared_distances
 from equikpt.models.layers.sequential_attention import SequentialAttention, Steps
@@ -327,9 +328,3 @@ class SequentialAttentionHead(BaseHead):
             done_accuracy=weighted_mean(right, step_mask * done),
             not_done_accuracy=weighted_mean(right, step_mask * (1 - done)),
         )
-
-
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of values by weights of the same shape; 0 where all weights are 0."""
-    total = weights.sum()
-    return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))

@@ -121,3 +121,9 @@ def done_weights(
 def _unit_rows(weights: Tensor) -> Tensor:
     """Rows of sum 1, or 0 where all are 0."""
     return weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Mean of values by weights of the same shape; 0 where all weights are 0."""
+    total = weights.sum()
+    return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
