@@ -124,10 +124,10 @@ def _compare(args: argparse.Namespace) -> int:
 def _write(args: argparse.Namespace, panels, title: str, page) -> None:
     """Write what was asked for; ``panels`` and ``page`` are called only then."""
     from equikpt.core.files import write_bytes, write_text
-    from equikpt.report.html.figure import draw, png_bytes
+    from equikpt.report.html.charts import png_bytes
 
     if args.png is not None:
-        write_bytes(args.png, png_bytes(draw(panels(), title)))
+        write_bytes(args.png, png_bytes(panels(), title))
         print(f"written: {args.png}")
     if args.html is not None:
         write_text(args.html, page())

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from equikpt.report.evaluation import Evaluation
+from equikpt.report.html.charts import panel_chart
+from equikpt.report.html.curves import panels_of_run
 from equikpt.report.html.examples import MAX_IMAGE_BYTES
 from equikpt.report.html.keypoint_sections import calibration_tile, pose_sections
-from equikpt.report.html.plots import Chart, Line, line_chart
 from equikpt.report.html.render import Section, render
 from equikpt.report.html.score_sections import TILES, other_sections, tiles_of
 from equikpt.report.run.facts import (
@@ -26,7 +24,6 @@ from equikpt.report.run.facts import (
 from equikpt.report.run.run_folder import Run
 from equikpt.report.run.run_plan import Metric, better_direction, watched_metric
 
-MAX_RATES = 5
 COUNTS = {
     "pictures": "Images",
     "instances": "Labelled instances",
@@ -109,65 +106,17 @@ def _data_table(counts: Sequence[SplitCount]) -> dict[str, Any] | None:
 
 
 def _curves(run: Run) -> Section:
-    """Losses, the metric that the run was judged by, and learning rates."""
-    charts = [
-        _loss_chart(run),
-        *(_metric_chart(run, metric) for metric in _metrics(run)),
-        _rate_chart(run),
-    ]
-    content: dict[str, Any] = dict(charts=[chart for chart in charts if chart.html])
+    """Every curve of the run, with the metric that it was judged by."""
+    content: dict[str, Any] = dict(charts=list(map(panel_chart, panels_of_run(run, _metric(run)))))
     if not content["charts"]:
         content["told"] = "The run has logged nothing yet."
     return Section("curves", "Training curves", "charts", content)
 
 
-def _metrics(run: Run) -> list[Metric]:
+def _metric(run: Run) -> Metric | None:
     """Metric of the best checkpoint; the first key figure where that is a loss."""
     watched = watched_metric(run)
-    if watched is None or watched.name not in run.val:
-        return []
-    if "loss" not in watched.name:
-        return [watched]
-    return [Metric(name, better_direction(name)) for name in TILES if name in run.val][:1]
-
-
-def _x(run: Run, rows: pd.DataFrame) -> np.ndarray:
-    """Epochs where the run has them, else steps."""
-    steps = rows["step"].to_numpy(float)
-    return steps / run.steps_per_epoch if _by_epoch(run) and run.steps_per_epoch else steps
-
-
-def _by_epoch(run: Run) -> bool:
-    return run.steps_per_epoch is not None and bool(run.train["epoch"].notna().any())
-
-
-def _x_title(run: Run) -> str:
-    return "epoch" if _by_epoch(run) else "step"
-
-
-def _line(run: Run, rows: pd.DataFrame, column: str, name: str, dots: bool = False) -> Line:
-    return Line(name, _x(run, rows), rows[column].to_numpy(float), dots)
-
-
-def _loss_chart(run: Run) -> Chart:
-    lines = []
-    if "loss" in run.train:
-        lines.append(_line(run, run.train, "loss", "training"))
-    if "val_loss" in run.val:
-        lines.append(_line(run, run.val, "val_loss", "validation", dots=True))
-    return line_chart("Loss", lines, _x_title(run))
-
-
-def _metric_chart(run: Run, metric: Metric) -> Chart:
-    """The metric over the validations with its best value ringed."""
-    line = _line(run, run.val, metric.name, metric.name, dots=True)
-    best = metric.best_row(run.val)
-    index = None if best is None else run.val.index.tolist().index(best.name)
-    return line_chart(metric.name, [line], _x_title(run), index)
-
-
-def _rate_chart(run: Run) -> Chart:
-    names = [name for name in map(str, run.train) if name.startswith("lr_")]
-    names = names or [name for name in ("lr", "base_lr") if name in run.train][:1]
-    lines = [_line(run, run.train, name, name.removeprefix("lr_")) for name in names[:MAX_RATES]]
-    return line_chart("Learning rate", lines, _x_title(run))
+    if watched is None or watched.name not in run.val or "loss" not in watched.name:
+        return watched
+    names = [name for name in TILES if name in run.val]
+    return Metric(names[0], better_direction(names[0])) if names else None

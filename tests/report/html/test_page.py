@@ -59,8 +59,9 @@ document.querySelector("#single details").open = true;
 pairs.querySelectorAll("thead button")[3].click();
 result.single = [...pairs.querySelectorAll("tbody.rows td:nth-child(4)")]
   .map((cell) => Number(cell.dataset.value));
-result.lines = document.querySelectorAll("#curves polyline").length;
-result.stroke = getComputedStyle(document.querySelector("#curves polyline")).stroke;
+result.lines = document.querySelectorAll("#curves svg").length;
+const line = document.querySelector("#curves path[style*='--s0']");
+result.stroke = getComputedStyle(line).stroke;
 """
 
 
@@ -205,8 +206,8 @@ def test_the_page_works_in_a_browser(browse, report, width_px, dark):
     assert seen["alts"]
     assert seen["single"] == sorted(seen["single"])
     assert len(seen["single"]) == 4
-    assert seen["lines"] == 4  # training and validation loss, AP, rate
-    assert seen["stroke"] == ("rgb(121, 184, 243)" if dark else "rgb(31, 111, 178)")
+    assert seen["lines"] == 4  # loss, AP, rate, time
+    assert seen["stroke"] == ("rgb(121, 184, 243)" if dark else "rgb(42, 120, 194)")
     assert seen["ground"] == ("rgb(22, 22, 20)" if dark else "rgb(246, 246, 244)")
 
 
