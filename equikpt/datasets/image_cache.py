@@ -1,4 +1,4 @@
-"""Decoded pictures in memory that the main process shares with its data-loader workers."""
+"""Decoded images in memory that the main process shares with its data-loader workers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -16,18 +18,16 @@ from mmengine.logging import MMLogger
 
 from equikpt.core.machine import GIB, memory_bytes
 
-GREATEST_DEFAULT_BYTES = 4 * GIB
-SHARE_OF_FREE_MEMORY = 0.25
+MAX_DEFAULT_BYTES = 4 * GIB
+FRACTION_OF_FREE_MEMORY = 0.25
 
-_BYTES_PER_SLOT = 8192  # a picture of 50 x 50 px: larger ones fill the pixels before the slots
-_MOST_SLOTS = 2**20
-_PROBES = 64
+_BYTES_PER_SLOT = 8192  # an image of 50 x 50 px: larger ones fill the pixels before the slots
+_MAX_SLOTS = 2**20
 _LOCK_SECONDS = 5.0
 
 # digest of the name, stamp (mtime, size, inode), offset, height, width, channels (0: no such axis)
-_RECORD = struct.Struct("=16s7q")
-_HEADER = struct.Struct("=3q")  # bytes of pixels in use, pictures, whether the log says "full"
-_EMPTY = bytes(16)
+_SLOT = struct.Struct("=16s7q")
+_HEADER = struct.Struct("=3q")  # bytes of pixels in use, slots in use, whether the log says "full"
 
 
 class FileStamp(NamedTuple):
@@ -49,22 +49,22 @@ class FileStamp(NamedTuple):
 
 
 class ImageCache:
-    """A bounded store of uint8 pictures by name, filled by whoever decodes one first.
+    """A bounded store of uint8 images by name, filled by whoever decodes one first.
 
-    Pixels and index lie in shared memory without a name. It is made before the workers are forked,
+    Pixels and slots lie in shared memory without a name. It is made before the workers are forked,
     so all of them and the main process see one store, which outlives the workers of an epoch. Pages
     that nothing was written to cost nothing.
 
-    Pixels are only ever appended: a view that was handed out never changes. A picture whose file
-    changed is stored anew, and the old one keeps its bytes. When the store is full, what does not
-    fit is left out, once with a line in the log.
+    Both are only ever appended: a view that was handed out never changes, and a process reads the
+    slots that it has not read yet by their number. An image whose file changed gets a new slot.
+    When the store is full, what does not fit is left out, once with a line in the log.
 
     A copy of this object is the same store. A pickle of it, which is what spawned workers get, is
     an empty store that takes nothing, since the memory cannot follow.
 
     Args:
-        max_bytes: Bound on the bytes of all pixels; 0 makes a store that takes nothing. The index
-            takes at most 1 % more.
+        max_bytes: Bound on the bytes of all pixels; 0 makes a store that takes nothing. The slots
+            take at most 1 % more.
         folder: Keep the pixels in a file there instead of in memory, for sets that are larger than
             it; the system reads from it what it cannot hold. The file has no name and is gone with
             the last process.
@@ -80,11 +80,12 @@ class ImageCache:
                 f"expected ImageCache(max_bytes=...) of at least 0, got {max_bytes}; 0 turns it off"
             )
         self.max_bytes = int(max_bytes)
+        self._kept: dict[bytes, tuple[int, ...]] = {}  # what this process has read of the slots
+        self._read = 0
         if not self.max_bytes:
             return
-        slots = min(_MOST_SLOTS, max(1024, self.max_bytes // _BYTES_PER_SLOT))
-        self._slot_mask = (1 << (slots - 1).bit_length()) - 1
-        self._index = mmap.mmap(-1, _HEADER.size + (self._slot_mask + 1) * _RECORD.size)
+        self._max_slots = min(_MAX_SLOTS, max(1024, self.max_bytes // _BYTES_PER_SLOT))
+        self._index = mmap.mmap(-1, _HEADER.size + self._max_slots * _SLOT.size)
         self._file = _nameless_file(folder)
         os.ftruncate(self._file.fileno(), self.max_bytes)
         self._pixels = mmap.mmap(self._file.fileno(), self.max_bytes, access=mmap.ACCESS_READ)
@@ -93,59 +94,54 @@ class ImageCache:
         self._lock = multiprocessing.get_context("fork" if "fork" in methods else None).Lock()
 
     def get(self, name: str, stamp: FileStamp) -> np.ndarray | None:
-        """The picture, (H, W, C) or (H, W), as a read-only view; None where it must be decoded."""
-        if not self.max_bytes or not self._lock.acquire(timeout=_LOCK_SECONDS):
+        """Return the image, (H, W, C) or (H, W), as a read-only view; None where it is not kept."""
+        with self._locked() as locked:
+            if not locked:
+                return None
+            self._read_slots()
+        record = self._kept.get(_digest(name))
+        if record is None or record[:3] != stamp:
             return None
-        try:
-            _, record = self._find(_digest(name))
-        finally:
-            self._lock.release()
-        if record is None or record[1:4] != stamp:
-            return None
-        offset, height, width, channels = record[4:]
+        offset, height, width, channels = record[3:]
         shape = (height, width, channels) if channels else (height, width)
         count = height * width * (channels or 1)
         return np.frombuffer(self._pixels, np.uint8, count, offset).reshape(shape)
 
-    def put(self, name: str, stamp: FileStamp, picture: np.ndarray) -> bool:
-        """Keep a picture (H, W, C) or (H, W); False where it does not fit or is not of uint8.
+    def put(self, name: str, stamp: FileStamp, image: np.ndarray) -> bool:
+        """Keep an image (H, W, C) or (H, W); False where it does not fit or is not of uint8.
 
         Args:
             name: Name under which to find it.
             stamp: State of its file before it was read.
-            picture: Its pixels, which are copied.
+            image: Its pixels, which are copied.
         """
-        if not self.max_bytes or picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+        if not self.max_bytes or image.dtype != np.uint8 or image.ndim not in (2, 3):
             return False
-        offset = self._reserve(picture.nbytes)
-        if offset is None:
+        offset = self._reserve(image.nbytes)
+        if offset is None or not self._write(np.ascontiguousarray(image), offset):
             return False
-        if not self._write(np.ascontiguousarray(picture), offset):
-            return False
-        digest = _digest(name)
-        height, width, *channels = picture.shape
-        if not self._lock.acquire(timeout=_LOCK_SECONDS):
-            return False
-        try:
-            at, found = self._find(digest)
-            if at is None:
+        with self._locked() as locked:
+            if not locked:
                 return False
-            # Found by others only now that the pixels are complete.
-            shape = (height, width, channels[0] if channels else 0)
-            _RECORD.pack_into(self._index, at, digest, *stamp, offset, *shape)
-            used, pictures, told = _HEADER.unpack_from(self._index)
-            _HEADER.pack_into(self._index, 0, used, pictures + (found is None), told)
-        finally:
-            self._lock.release()
+            used, slots, is_full = _HEADER.unpack_from(self._index)
+            if slots == self._max_slots:
+                return False
+            record = (_digest(name), *stamp, offset, *(*image.shape, 0)[:3])
+            _SLOT.pack_into(self._index, _HEADER.size + slots * _SLOT.size, *record)
+            # found by others only now that the pixels are complete
+            _HEADER.pack_into(self._index, 0, used, slots + 1, is_full)
         return True
 
     @property
     def used_bytes(self) -> int:
-        """Bytes of pixels in use, those of replaced pictures included."""
+        """Bytes of pixels in use, those of replaced images included."""
         return _HEADER.unpack_from(self._index)[0] if self.max_bytes else 0
 
     def __len__(self) -> int:
-        return _HEADER.unpack_from(self._index)[1] if self.max_bytes else 0
+        with self._locked() as locked:
+            if locked:
+                self._read_slots()
+        return len(self._kept)
 
     def __deepcopy__(self, memo: dict) -> ImageCache:
         return self
@@ -156,80 +152,83 @@ class ImageCache:
     def __reduce__(self) -> tuple:
         if self.max_bytes:
             MMLogger.get_current_instance().warning(
-                "the store of decoded pictures cannot follow into spawned workers, which decode "
-                "every picture anew; set env_cfg.mp_cfg.mp_start_method to 'fork' to share it"
+                "the store of decoded images cannot follow into spawned workers, which decode "
+                "every image anew; set env_cfg.mp_cfg.mp_start_method to 'fork' to share it"
             )
         return type(self), (0,)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(max_bytes={self.max_bytes})"
 
-    def _reserve(self, size_bytes: int) -> int | None:
-        """Where ``size_bytes`` may be written, by this caller alone; None if they do not fit."""
-        if not self._lock.acquire(timeout=_LOCK_SECONDS):
-            return None
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Hold the lock; False in a store that takes nothing, or where the lock is never free."""
+        locked = bool(self.max_bytes) and self._lock.acquire(timeout=_LOCK_SECONDS)
         try:
-            used, pictures, told = _HEADER.unpack_from(self._index)
-            fits = used + size_bytes <= self.max_bytes
-            _HEADER.pack_into(
-                self._index, 0, used + size_bytes if fits else used, pictures, told or not fits
-            )
+            yield locked
         finally:
-            self._lock.release()
+            if locked:
+                self._lock.release()
+
+    def _read_slots(self) -> None:
+        """Take in the slots that others have filled since the last call."""
+        end = _HEADER.unpack_from(self._index)[1]
+        first, last = (_HEADER.size + number * _SLOT.size for number in (self._read, end))
+        for name, *record in _SLOT.iter_unpack(self._index[first:last]):
+            self._kept[name] = tuple(record)
+        self._read = end
+
+    def _reserve(self, size_bytes: int) -> int | None:
+        """Return where this caller alone may write ``size_bytes``; None if they do not fit."""
+        with self._locked() as locked:
+            if not locked:
+                return None
+            used, slots, is_full = _HEADER.unpack_from(self._index)
+            fits = used + size_bytes <= self.max_bytes and slots < self._max_slots
+            taken = used + size_bytes if fits else used
+            _HEADER.pack_into(self._index, 0, taken, slots, is_full or not fits)
         if fits:
             return used
-        if not told:
+        if not is_full:
             MMLogger.get_current_instance().info(
-                f"the store of decoded pictures is full: {pictures} pictures in "
+                f"the store of decoded images is full: {slots} images in "
                 f"{used / GIB:.2f} GiB of {self.max_bytes / GIB:.2f}; the others are decoded each "
                 "time they are used (LoadCachedImage(max_bytes=...) sets the bound)"
             )
         return None
 
-    def _write(self, picture: np.ndarray, offset: int) -> bool:
+    def _write(self, image: np.ndarray, offset: int) -> bool:
         """Copy pixels into the file: its pages are then never cleared, nor faulted in one by one.
 
         Writing to the mapping takes twice as long.
         """
-        left = picture.data.cast("B")
+        left = image.data.cast("B")
         try:
             while left:
                 written = os.pwrite(self._file.fileno(), left, offset)
                 left, offset = left[written:], offset + written
         except OSError as error:  # the disk is full
             MMLogger.get_current_instance().warning(
-                f"a decoded picture cannot be kept ({error}); it is decoded each time it is used"
+                f"a decoded image cannot be kept ({error}); it is decoded each time it is used"
             )
             return False
         return True
 
-    def _find(self, digest: bytes) -> tuple[int | None, tuple | None]:
-        """Place and content of a record; the place where it belongs, if any, and None without."""
-        first = int.from_bytes(digest[:8], "little")
-        for step in range(_PROBES):
-            at = _HEADER.size + ((first + step) & self._slot_mask) * _RECORD.size
-            record = _RECORD.unpack_from(self._index, at)
-            if record[0] == digest:
-                return at, record
-            if record[0] == _EMPTY:
-                return at, None
-        return None, None
-
 
 @functools.cache
 def default_cache() -> ImageCache:
-    """The one store of this process and its workers for all data sets that name no bound."""
+    """Return the one store of this process and its workers for all data sets that name no bound."""
     return ImageCache(default_max_bytes())
 
 
 def default_max_bytes() -> int:
-    """A quarter of the free memory, at most 4 GiB, shared by the ranks of one machine."""
+    """Return a quarter of the free memory, at most 4 GiB, shared by the ranks of one machine."""
     try:
         free_bytes, _ = memory_bytes()
     except OSError:
-        return GREATEST_DEFAULT_BYTES
+        return MAX_DEFAULT_BYTES
     ranks = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    return min(GREATEST_DEFAULT_BYTES, int(free_bytes * SHARE_OF_FREE_MEMORY)) // ranks
+    return min(MAX_DEFAULT_BYTES, int(free_bytes * FRACTION_OF_FREE_MEMORY)) // ranks
 
 
 def _digest(name: str) -> bytes:
@@ -237,11 +236,11 @@ def _digest(name: str) -> bytes:
 
 
 def _nameless_file(folder: str | None) -> IO[bytes]:
-    """A file that forked processes share and that nothing is left of: in memory without folder."""
+    """Open a file without a name that forked processes share: in memory without a folder."""
     if folder is not None and not os.path.isdir(folder):
         raise FileNotFoundError(
             f"expected ImageCache(folder=...) to be a folder, found none at {folder}; make it first"
         )
     if folder is None and hasattr(os, "memfd_create"):
-        return open(os.memfd_create("equikpt_pictures"), "r+b", buffering=0)
+        return open(os.memfd_create("equikpt_images"), "r+b", buffering=0)
     return tempfile.TemporaryFile(dir=folder, buffering=0)

@@ -18,7 +18,7 @@ class LoadCachedImage(LoadImage):
     Of pictures of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
     where ``LoadImage`` keeps the upper 8 of 16, in which a picture of 12 bits is nearly black.
 
-    The store of decoded pictures is shared by the main process and all of its forked workers, by
+    The store of decoded images is shared by the main process and all of its forked workers, by
     all data sets, and from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A
     file whose time of change, size or inode differs is decoded again. Without a store, with
     pictures that are not local files, and under spawned workers each is decoded every time.
@@ -27,10 +27,10 @@ class LoadCachedImage(LoadImage):
     instead of spoiling the picture for all later epochs. ``to_float32`` makes a copy.
 
     Args:
-        max_bytes: Bound on the decoded pictures in memory. None shares one store between all
+        max_bytes: Bound on the decoded images in memory. None shares one store between all
             pipelines that name no bound: a quarter of the free memory, at most 4 GiB. 0 decodes
             every time.
-        folder: Keep the decoded pictures in a nameless file there instead of in memory; needs
+        folder: Keep the decoded images in a nameless file there instead of in memory; needs
             ``max_bytes``.
         **kwargs: ``to_float32``, ``backend_args`` and ``ignore_empty`` of ``LoadImage``.
 
