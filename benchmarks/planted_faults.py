@@ -303,7 +303,7 @@ def read_data(root: Path) -> Data:
 
 def found_in(data: Data, checks: tuple[str, ...], with_pictures: bool) -> list[Target]:
     """What the checks name in the data, each annotation or picture once."""
-    from equikpt.data_tools.verify.checks import CHECKS
+    from equikpt.core.issues import CODES
     from equikpt.data_tools.verify.label_set import read_set
     from equikpt.data_tools.verify.run import FAMILIES
 
@@ -313,15 +313,15 @@ def found_in(data: Data, checks: tuple[str, ...], with_pictures: bool) -> list[T
             path.write_text(json.dumps(data.contents[split]))
         folders = [data.folder / "images" / split for split in SPLITS] if with_pictures else []
         labels = read_set(paths, folders, "horse26")
-        families = {CHECKS[check].family for check in checks}
-        faults = [f for family in FAMILIES if family.name in families for f in family.check(labels)]
+        families = {CODES[check].family for check in checks}
+        issues = [i for family in FAMILIES if family.name in families for i in family.check(labels)]
     named: dict[Target, None] = {}
-    for fault in faults:
-        if fault.check in checks:
-            part, number = ("annotation", fault.annotation_id)
+    for issue in issues:
+        if issue.code in checks:
+            part, number = ("annotation", issue.subject.annotation_id)
             if number is None:
-                part, number = "image", fault.image_id
-            named[Path(fault.file).stem, part, number] = None
+                part, number = "image", issue.subject.image_id
+            named[Path(issue.subject.file).stem, part, number] = None
     return list(named)
 
 

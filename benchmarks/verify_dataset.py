@@ -97,7 +97,7 @@ def measure(path: str) -> dict[str, float]:
     verdict = verify([Path(path)])
     measured = dict(quick_s=quick_s, all_s=time.perf_counter() - started)
     measured["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    measured["faults"] = len(verdict.faults)
+    measured["issues"] = len(verdict.issues)
     started = time.perf_counter()
     labels = read_set([Path(path)])
     measured["read and structure"] = time.perf_counter() - started

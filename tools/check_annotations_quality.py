@@ -50,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     folder = args.out or Path("work_dirs") / f"quality_{args.files[0].stem}"
     refuse_existing(folder / "suspects.csv", args.overwrite)
     tasks = [task for file in args.files for task in read_labels(file)]
-    films = examine(tasks, args.images, args.largest_z)
-    print("\n".join(summary(films)))
-    suspects = [film for film in films if film.faults]
+    radiographs = examine(tasks, args.images, args.largest_z)
+    print("\n".join(summary(radiographs)))
+    suspects = [each for each in radiographs if each.issues]
     for path in write_report(suspects, folder):
         print(f"written: {path}")
     return int(bool(suspects))

@@ -30,12 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.cli.browse import load_dataset
     from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
     from equikpt.core.files import refuse_existing, write_text
+    from equikpt.core.issues import format_issues
     from equikpt.data_tools.verify.done_balance import (
         as_content,
         balance_of,
-        findings,
+        check_balances,
         head_options,
-        labelled_places,
+        labelled_slots,
         report,
     )
 
@@ -47,16 +48,16 @@ def main(argv: list[str] | None = None) -> int:
     splits = ("train", "val")
     check_annotation_files(cfg, splits)
     balances = {
-        split: balance_of(labelled_places(load_dataset(cfg, split), options.named))
+        split: balance_of(labelled_slots(load_dataset(cfg, split), options.named))
         for split in splits
     }
     print("\n".join(report(balances, options)))
-    wrong = findings(balances, options)
-    print("\n".join(wrong) or "nothing to change")
+    issues = check_balances(balances, options)
+    print("\n".join(format_issues(issues)) or "nothing to change")
     if args.json:
         write_text(args.json, json.dumps(as_content(args.config, balances, options), indent=1))
         print(f"written: {args.json}")
-    return int(bool(wrong))
+    return int(bool(issues))
 
 
 if __name__ == "__main__":

@@ -65,13 +65,13 @@ def main(argv: list[str] | None = None) -> int:
     for path, _ in outputs:
         if path is not None:
             refuse_existing(path, args.force)
-    verdict = verify(args.ann_file, args.img_dir, args.metainfo)
-    print("\n".join(summary(verdict)))
+    result = verify(args.ann_file, args.img_dir, args.metainfo)
+    print("\n".join(summary(result)))
     for path, render in outputs:
         if path is not None:
-            write_text(path, render(verdict))
+            write_text(path, render(result))
             print(f"written: {path}")
-    return int(verdict.count("error") > 0)
+    return int(result.count("error") > 0)
 
 
 if __name__ == "__main__":

@@ -170,10 +170,10 @@ def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:
         path = Path(dataset.get("data_root") or "", dataset.get("ann_file", ""))
         if kind is None or not issubclass(kind, CheckedCocoDataset) or is_list(path):
             continue
-        faults = verify_quickly([path])
+        issues = verify_quickly([path])
         if dataset.get("area_from_bbox"):  # then areas are not needed
-            faults = [f for f in faults if f.check not in ("no_area", "area_not_positive")]
-        told = first_errors(faults)
+            issues = [i for i in issues if i.code not in ("no_area", "area_not_positive")]
+        told = first_errors(issues)
         if told:
             MMLogger.get_current_instance().warning(
                 f"{path}: {told} - see tools/verify_dataset.py, or --no-verify"

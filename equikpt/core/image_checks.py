@@ -1,16 +1,16 @@
-"""Pictures that are missing, damaged, or not of the size that the annotations say."""
+"""Images that are missing, damaged, or not of the size that the annotations say."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import Finding
 from equikpt.core.image_decoding import (
     ImageError,
     decode,
@@ -18,26 +18,22 @@ from equikpt.core.image_decoding import (
     is_whole_at_end,
     read_header,
 )
+from equikpt.core.issues import Issue, Subject
 from equikpt.core.radiograph import dicom_size_px, is_dicom, read_gray
 
 MODES = ("none", "header", "full")
 
 
 class ListedImage(NamedTuple):
-    """A picture as the annotation file lists it; sizes in px."""
+    """An image as the annotation file lists it; sizes in px."""
 
     path: str
     width: int
     height: int
 
 
-class _Verdict(NamedTuple):
-    damage: str = ""
-    size_px: tuple[int, int] | None = None
-
-
 def missing_images(images: Iterable[ListedImage]) -> list[ListedImage]:
-    """The pictures that are not on this disk; a folder or a pipe of such a name is no picture."""
+    """The images that are not on this disk; a folder or a pipe of such a name is not missing."""
     return [image for image in images if not os.path.exists(image.path)]
 
 
@@ -52,17 +48,18 @@ def name_in_other_case(path: str) -> str | None:
     return None
 
 
-def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Finding]:
-    """Open every picture, in threads, as training does, and report those it would trip over.
+def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Issue]:
+    """Open every image, in threads, as training does, and find those it would trip over.
 
     Args:
-        images: Pictures that exist on disk.
+        images: Images that exist on disk.
         mode: ``"header"`` reads size and end of each JPEG and PNG, which finds most broken
             downloads, and decodes all others; ``"full"`` decodes every pixel, and strictly;
             ``"none"`` opens nothing.
 
     Returns:
-        At most two findings: damaged pictures, and pictures of another size than listed.
+        An issue for each damaged image and each of another size than listed; its subject's
+        ``image`` is the path.
 
     Raises:
         ValueError: If ``mode`` is unknown.
@@ -72,84 +69,82 @@ def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Fi
         raise ValueError(f"check_images is {mode!r}; expected one of {', '.join(MODES)}")
     if mode == "none":
         return []
-    examine: Callable[[str], _Verdict] = _examine_header if mode == "header" else _examine_full
     # Decoders release the interpreter lock, and on network disks most of the time is waiting.
     with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
-        verdicts = list(
+        sizes = list(
             tqdm(
-                pool.map(examine, (image.path for image in images)),
+                pool.map(partial(_size_or_reason, full=mode == "full"), (i.path for i in images)),
                 total=len(images),
-                desc="checking pictures",
+                desc="checking images",
                 unit="img",
                 delay=5,
                 disable=None,
             )
         )
-    judged = list(zip(images, verdicts, strict=True))
-    damaged = tuple(
-        f"{image.path}: {verdict.damage}" for image, verdict in judged if verdict.damage
-    )
+    found = list(zip(images, sizes, strict=True))
     resized = [
-        (image, verdict.size_px)
-        for image, verdict in judged
-        if verdict.size_px and verdict.size_px != (image.width, image.height)
+        (image, size)
+        for image, size in found
+        if not isinstance(size, str) and size != (image.width, image.height)
     ]
-    findings = []
-    if damaged:
-        findings.append(
-            Finding("damaged pictures", damaged, "replace them, or take them out of the JSON")
-        )
-    if resized:
-        findings.append(_size_finding(resized))
-    return findings
+    return [
+        *(damaged(image.path, size) for image, size in found if isinstance(size, str)),
+        *_size_issues(resized),
+    ]
+
+
+def damaged(path: str, reason: str) -> Issue:
+    """The issue of an image that cannot be decoded."""
+    subject, example = Subject(image=path), f"{path}: {reason}"
+    return Issue("damaged_picture", "damaged images", subject=subject, examples=(example,))
 
 
 def loaded_size_px(path: str) -> tuple[int, int]:
-    """Width and height with which training sees the picture, after its EXIF orientation.
+    """Read width and height with which training sees the image, after its EXIF orientation.
 
     Raises:
-        ImageError: If the file is no picture.
+        ImageError: If the file is no image.
     """
     if is_dicom(path):
         return dicom_size_px(path)
     header = read_header(path)
-    # Which formats are turned depends on OpenCV's version; such pictures are few, so ask it.
+    # Which formats are turned depends on OpenCV's version; such images are few, so ask it.
     return _decoded_size_px(path) if header.orientation >= 5 else header.size_px
 
 
-def _size_finding(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> Finding:
+def _size_issues(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> list[Issue]:
     swapped = all(size_px == (image.height, image.width) for image, size_px in resized)
-    return Finding(
-        "pictures of another size than the JSON says",
-        tuple(
-            f"{image.path} is {size_px[0]} x {size_px[1]}, listed as "
-            f"{image.width:g} x {image.height:g}"
-            for image, size_px in resized
-        ),
+    fix = (
         "width and height seem exchanged, by the exporter or by an EXIF orientation; correct them "
         "and check that the keypoints fit"
-        if swapped
-        else "the keypoints may belong to another version of the picture; bring both together",
     )
+    return [
+        Issue(
+            "picture_size",
+            "images of another size than the JSON says",
+            fix if swapped else "",
+            subject=Subject(image=image.path),
+            examples=(
+                f"{image.path} is {size_px[0]} x {size_px[1]}, listed as "
+                f"{image.width:g} x {image.height:g}",
+            ),
+        )
+        for image, size_px in resized
+    ]
 
 
-def _examine_header(path: str) -> _Verdict:
+def _size_or_reason(path: str, full: bool) -> tuple[int, int] | str:
+    """Width and height as training sees them, or what is wrong with the file."""
     try:
-        if is_dicom(path) or not is_whole_at_end(path):
-            # Only decoding tells a cut file, or one of a kind that is not read, from a good one.
-            return _Verdict(size_px=_decoded_size_px(path))
-        return _Verdict(size_px=loaded_size_px(path))
+        if full:
+            if not is_dicom(path):
+                decode_strictly(path)
+        elif not is_dicom(path) and is_whole_at_end(path):
+            return loaded_size_px(path)
+        # Only decoding tells a cut file, or one of a kind that is not read, from a good one.
+        return _decoded_size_px(path)
     except ImageError as error:
-        return _Verdict(error.reason)
-
-
-def _examine_full(path: str) -> _Verdict:
-    try:
-        if not is_dicom(path):
-            decode_strictly(path)
-        return _Verdict(size_px=_decoded_size_px(path))
-    except ImageError as error:
-        return _Verdict(error.reason)
+        return error.reason
 
 
 def _decoded_size_px(path: str) -> tuple[int, int]:

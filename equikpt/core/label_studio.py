@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from equikpt.core.coco.checks import is_number, named
+from equikpt.core.coco.checks import is_number
+from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 Percent = tuple[float, float]
@@ -244,9 +245,10 @@ def _location(row: dict, where: str, keys: Sequence[str]) -> str:
         *(located[key] for key in (*keys, "image") if located.get(key)),
     ]
     if not chosen and len(pictures) > 1:
+        shown = format_examples([f"data.{key}" for key in pictures])
         raise ValueError(
-            f"{where} names several pictures ({named([f'data.{key}' for key in pictures])}); put "
-            f"the labelling interface beside the export as {INTERFACE_FILE}"
+            f"{where} names several images ({shown}); put the "
+            f"labelling interface beside the export as {INTERFACE_FILE}"
         )
     chosen += [*pictures.values(), *([_clean(upload)] if upload else ())]
     if not chosen or not chosen[0].rsplit("/", 1)[-1]:

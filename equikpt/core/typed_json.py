@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -22,13 +22,12 @@ SHOWN_CHARACTERS = 40
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer that arrays can hold."""
 
-_WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
 }
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -104,66 +103,95 @@ def refuse_wrong_types(content: Any, record: Any, where: str, what: str) -> None
     wrong = list(islice(wrong_types(content, record), SHOWN_ERRORS + 1))
     if wrong:
         more = " - and more" if len(wrong) > SHOWN_ERRORS else ""
-        told = " - ".join(wrong[:SHOWN_ERRORS])
+        told = " - ".join(map(str, wrong[:SHOWN_ERRORS]))
         raise ValueError(f"{where}: {told}{more}; correct it, or give {what}")
 
 
-def wrong_types(content: Any, record: Any, path: str = "") -> Iterator[str]:
+class WrongType(NamedTuple):
+    """A value of another type than its record has; as text, a sentence.
+
+    Args:
+        path: Keys and indices that lead to it: ``("annotations", 12, "keypoints", 3)``.
+        expected: Its type, in the words of a user.
+        found: The value, cut short.
+    """
+
+    path: tuple[str | int, ...]
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        steps = (
+            f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{_shown(key)}]"
+            for key in self.path
+        )
+        where = "".join(steps).removeprefix(".") or "the whole"
+        return f"{where}: expected {self.expected}, found {self.found}"
+
+
+def wrong_types(content: Any, record: Any, path: tuple[str | int, ...] = ()) -> Iterator[WrongType]:
     """Find each value of another type than its record has.
 
     Args:
         content: Parsed JSON.
         record: As :func:`refuse_wrong_types`.
         path: Of the content in its file.
-
-    Yields:
-        A sentence each: ``annotations[12].keypoints[3]: expected a number, found 'a'``.
     """
     try:
         msgspec.convert(content, record)
         return
-    except msgspec.ValidationError as error:
-        told = str(error)
+    except msgspec.ValidationError:
+        pass
     inside = False
-    for member, kind, place in _members(content, record, path):
-        for sentence in wrong_types(member, kind, place):
+    for key, member, kind in _members(content, record):
+        for wrong in wrong_types(member, kind, (*path, key)):
             inside = True
-            yield sentence
+            yield wrong
     if not inside:
-        yield f"{path or 'the whole'}: {_expectation(told)}, found {_shown(content)}"
+        yield WrongType(path, _expectation(content, record), _shown(content))
 
 
-def _members(content: Any, record: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
-    """The parts of a container with their records and paths."""
+def _members(content: Any, record: Any) -> Iterator[tuple[str | int, Any, Any]]:
+    """The parts of a container: key, value and record."""
     origin, inner = get_origin(record), get_args(record)
     if origin in (Union, types.UnionType):
         for kind in inner:
-            yield from _members(content, kind, path)
+            yield from _members(content, kind)
     elif origin is list and isinstance(content, list):
-        for index, member in enumerate(content):
-            yield member, inner[0], f"{path}[{index}]"
+        yield from ((index, member, inner[0]) for index, member in enumerate(content))
     elif origin is dict and isinstance(content, dict):
-        for key, member in content.items():
-            yield member, inner[1], f"{path}[{_shown(key)}]"
+        yield from ((key, member, inner[1]) for key, member in content.items())
     elif isinstance(record, type) and issubclass(record, msgspec.Struct):
         for field in msgspec.structs.fields(record):
             if isinstance(content, dict) and field.name in content:
-                place = f"{path}.{field.name}" if path else field.name
-                yield content[field.name], field.type, place
+                yield field.name, content[field.name], field.type
 
 
-def _expectation(told: str) -> str:
-    """``Expected `float | null`, got `str` - at `$[3]``` in the words of a user."""
-    missing = re.match(r"Object missing required field `(\w+)`", told)
-    if missing:
-        return f"expected an object with '{missing[1]}'"
-    expected = re.match(r"Expected `([^`]+)`(.*?)(?:, got `|$| - at )", told)
-    if not expected:
-        return "expected a number of usual size" if "range" in told else told
-    kinds = [kind for kind in expected[1].split(" | ") if kind != "null"]
-    if "float" in kinds:
-        kinds = [kind for kind in kinds if kind != "int"]
-    return f"expected {' or '.join(_WORDS.get(kind, kind) for kind in kinds)}{expected[2]}"
+def _expectation(content: Any, record: Any) -> str:
+    """The types of a record in the words of a user, or what an object lacks."""
+    kinds = tuple(dict.fromkeys(_kinds(record)))
+    for kind in kinds:
+        if isinstance(content, dict) and issubclass(kind, msgspec.Struct):
+            fields = msgspec.structs.fields(kind)
+            for field in fields:
+                if field.required and field.name not in content:
+                    return f"an object with '{field.name}'"
+    if type(content) in kinds or (type(content) is int and float in kinds):
+        return "a number of usual size"
+    told = [kind for kind in kinds if kind is not int or float not in kinds]
+    return " or ".join(dict.fromkeys(_WORDS.get(kind, "an object") for kind in told))
+
+
+def _kinds(record: Any) -> Iterator[type]:
+    """The types that a record may have, without their contents; ``null`` is not told."""
+    origin = get_origin(record)
+    if origin in (Union, types.UnionType):
+        for kind in get_args(record):
+            yield from _kinds(kind)
+    elif origin is Annotated:
+        yield from _kinds(get_args(record)[0])
+    elif record is not types.NoneType:
+        yield origin or record
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A COCO-style dataset that says what is wrong with its files before training starts."""
+"""COCO-style dataset that checks its files before training starts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mmpose.registry import DATASETS
 from equikpt.core import image_checks
 from equikpt.core.coco import checks as coco_checks
 from equikpt.core.coco.box_checks import check_boxes
-from equikpt.core.coco.checks import Finding, named
 from equikpt.core.coco.detections import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
+from equikpt.core.issues import Issue, errors, format_examples, format_issues
 from equikpt.core.pipelines import fill_codec
 
 LISTED_MISSING = 10
@@ -42,9 +42,9 @@ class _OwnedAnnotation(dict):
 
 @DATASETS.register_module()
 class CheckedCocoDataset(BaseCocoStyleDataset):
-    """:class:`BaseCocoStyleDataset` that checks its annotation file and its pictures.
+    """:class:`BaseCocoStyleDataset` that checks its annotation file and its images.
 
-    A subclass gives ``METAINFO`` and nothing else. Pictures that are missing on disk are left out
+    A subclass gives ``METAINFO`` and nothing else. Images that are missing on disk are left out
     of training and of the evaluation's ground truth; every other mistake stops with a message that
     names the offenders. Annotations without labelled keypoints and crowds are skipped, as MMPose
     does, and counted in the log.
@@ -53,22 +53,22 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
     1 (hidden) or 2 (seen) beside MMPose's ``keypoints_visible``, which is 0 or 1.
 
     Evaluation: MMPose's dataset hands the path of its annotation file to ``CocoMetric``, whose
-    ground truth then includes the missing pictures. This one does not, so a ``CocoMetric`` without
+    ground truth then includes the missing images. This one does not, so a ``CocoMetric`` without
     ``ann_file`` builds it from the data samples. With ``bbox_file``, whose samples carry no
-    annotation, it hands over a file without the missing pictures.
+    annotation, it hands over a file without the missing images.
 
     Args:
-        check_images: ``"header"`` opens every picture at load and compares its size with the file;
+        check_images: ``"header"`` opens every image at load and compares its size with the file;
             ``"full"`` decodes it as well; ``"none"`` only looks whether it exists.
         area_from_bbox: Share of the box that stands in for an area which is absent or not above 0;
             0.53 is the share that MMPose uses. ``None`` stops at such annotations.
-        max_missing_share: Largest share of missing pictures, 0 to 1, with which to go on.
+        max_missing_share: Largest share of missing images, 0 to 1, with which to go on.
         codec: Of crops and targets of ``pipeline`` that name none.
         **kwargs: As :class:`BaseCocoStyleDataset`.
 
     Raises:
-        FileNotFoundError: If the annotation file or too many pictures are missing.
-        ValueError: If an option, the annotation file or a picture is wrong.
+        FileNotFoundError: If the annotation file or too many images are missing.
+        ValueError: If an option, the annotation file or an image is wrong.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         self.max_missing_share = max_missing_share
         self.codec = codec
         super().__init__(*args, pipeline=fill_codec(pipeline, codec), **kwargs)
-        # The base class has just published its annotation file, missing pictures and all.
+        # The base class has just published its annotation file, missing images and all.
         self._publish_ground_truth()
 
     def full_init(self) -> None:
-        """Load, unless it is done, and settle where the evaluation's ground truth comes from."""
+        """Load, unless it is done, and tell where the evaluation's ground truth comes from."""
         super().full_init()
         self._sample_metainfo = pickle.dumps({key: self._metainfo[key] for key in SAMPLE_METAINFO})
         self._publish_ground_truth()
@@ -127,26 +127,26 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         return np.frombuffer(content, dtype=np.uint8), np.array(ends, dtype=np.int64)
 
     def load_data_list(self) -> list[dict]:
-        """Read and check the annotation file and the pictures.
+        """Read and check the annotation file and the images.
 
         Raises:
-            FileNotFoundError: If the annotation file or too many pictures are missing.
-            ValueError: If the annotation file or a picture is wrong, or nothing usable is left.
+            FileNotFoundError: If the annotation file or too many images are missing.
+            ValueError: If the annotation file or an image is wrong, or nothing usable is left.
         """
         if not self.ann_file:
             raise ValueError(
                 f"{type(self).__name__} got no ann_file; set it to a COCO keypoint JSON"
             )
         content = self._read_content()
-        names = list(self.metainfo["keypoint_name2id"])
-        self._settle(coco_checks.check_coco(content, names, needs_area=self.area_from_bbox is None))
-        self._settle(check_boxes(content))
+        names, needs_area = list(self.metainfo["keypoint_name2id"]), self.area_from_bbox is None
+        self._raise_or_warn(coco_checks.check_coco(content, names, needs_area))
+        self._raise_or_warn(check_boxes(content))
         if self.bbox_file:
             ids = {row["id"] for row in content["images"]}
             self._detections = check_detections(self.bbox_file, ids)
         self._complete(content)
         content = self._without_missing(content)
-        self._settle(image_checks.check_images(self._listed(content), self.check_images))
+        self._raise_or_warn(image_checks.check_images(self._listed(content), self.check_images))
         self._content = content
         data_list = super().load_data_list()
         if self.bbox_file:
@@ -156,7 +156,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         if not data_list:
             raise ValueError(
                 f"{self.ann_file} has no annotation to use: {len(content['annotations'])} belong "
-                "to existing pictures, and none has labelled keypoints without being a crowd; "
+                "to existing images, and none has labelled keypoints without being a crowd; "
                 "label some, or correct the visibilities"
             )
         return data_list
@@ -178,7 +178,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         return data_info
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
-        """Instances and pictures of the checked content; the base class would read the file."""
+        """Instances and images of the checked content; the base class would read the file."""
         self._metainfo["CLASSES"] = self._content["categories"]
         annotations_of: dict[int, list[dict]] = {}
         for annotation in self._content["annotations"]:
@@ -198,7 +198,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         return instances, images
 
     def _load_detection_results(self) -> list[dict]:
-        """Detected boxes on the pictures that exist; the base class would read both files anew.
+        """Detected boxes on the images that exist; the base class would read both files anew.
 
         They have no labels. MMPose calls their dummy points visible, so this says seen.
         """
@@ -227,13 +227,12 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
             )
         return infos
 
-    def _settle(self, findings: list[Finding]) -> None:
-        """Stop at fatal findings, all in one message, and log the others."""
-        fatal = [finding.sentence() for finding in findings if finding.fatal]
-        if fatal:
-            raise ValueError(f"{self.ann_file}: {' - '.join(fatal)}")
-        for finding in findings:
-            MMLogger.get_current_instance().warning(f"{self.ann_file}: {finding.sentence()}")
+    def _raise_or_warn(self, issues: list[Issue]) -> None:
+        """Stop at errors, all in one message, and log the other issues."""
+        if errors(issues):
+            raise ValueError(f"{self.ann_file}: {' - '.join(format_issues(errors(issues)))}")
+        for line in format_issues(issues):
+            MMLogger.get_current_instance().warning(f"{self.ann_file}: {line}")
 
     def _complete(self, content: dict) -> None:
         """Fill in what the evaluation reads from annotations: area, crowd mark, point count."""
@@ -261,7 +260,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
     def _listed(self, content: dict) -> list[image_checks.ListedImage]:
         if "img" not in self.data_prefix:
             raise ValueError(
-                f"data_prefix is {dict(self.data_prefix)}; expected the folder of the pictures "
+                f"data_prefix is {dict(self.data_prefix)}; expected the folder of the images "
                 "under the key 'img'"
             )
         return [
@@ -272,7 +271,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         ]
 
     def _without_missing(self, content: dict) -> dict:
-        """The content without the pictures that are not on disk, which the log lists."""
+        """The content without the images that are not on disk, which the log lists."""
         listed = self._listed(content)
         lost = {image.path for image in image_checks.missing_images(listed)}
         if not lost:
@@ -283,8 +282,8 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         ]
         folder = self.data_prefix["img"]
         told = (
-            f"{len(names)} of {len(rows)} pictures of {self.ann_file} are missing under "
-            f"{folder or os.getcwd()} ({named(names, LISTED_MISSING)})"
+            f"{len(names)} of {len(rows)} images of {self.ann_file} are missing under "
+            f"{folder or os.getcwd()} ({format_examples(names, LISTED_MISSING)})"
         )
         if len(names) == len(rows) or len(names) > self.max_missing_share * len(rows):
             raise FileNotFoundError(f"{told}; {self._missing_advice(sorted(lost)[0])}")
@@ -301,7 +300,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
         if other_case:
             return f"'{other_case}' is there: make upper and lower case agree with the JSON"
         return (
-            "set data_root and data_prefix so that data_prefix['img'] + file_name is the picture, "
+            "set data_root and data_prefix so that data_prefix['img'] + file_name is the image, "
             f"or raise max_missing_share (now {self.max_missing_share}) to go on without them"
         )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from mmpose.registry import DATASETS
 
-from equikpt.core.coco.checks import named
 from equikpt.core.image_checks import loaded_size_px
+from equikpt.core.issues import format_examples
 from equikpt.core.label_studio import Task, is_list, read_tasks
 from equikpt.core.radiograph import dicom_spacing_mm, is_dicom
 from equikpt.datasets.checked_coco import CheckedCocoDataset
@@ -88,7 +88,7 @@ class P1P2Dataset(CheckedCocoDataset):
         if ambiguous:
             MMLogger.get_current_instance().warning(
                 f"{self.ann_file}: marks that are there several times are not trained "
-                f"({named(ambiguous)}); keep one of each"
+                f"({format_examples(ambiguous)}); keep one of each"
             )
         categories = [dict(id=1, name="ruler", keypoints=names)]
         return dict(images=images, annotations=annotations, categories=categories)

@@ -15,8 +15,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import named
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
+from equikpt.core.issues import format_examples, format_issues
 from equikpt.core.pipelines import fill_codec
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
@@ -151,7 +151,7 @@ class PointSequenceDataset(BaseDataset):
         """Name broken records; stop at too many."""
         if not broken:
             return
-        each = named([f"{name}: {reason}" for name, reason in broken.items()])
+        each = format_examples([f"{name}: {reason}" for name, reason in broken.items()])
         told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({each})"
         if len(broken) > self.max_missing_share * listed:
             raised = f"raise max_missing_share (now {self.max_missing_share})"
@@ -166,8 +166,8 @@ class PointSequenceDataset(BaseDataset):
     def _examine(self, samples: list[dict]) -> None:
         """Stop at damaged pictures."""
         listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
-        for finding in check_images(listed, self.check_images):
-            raise ValueError(f"{self.ann_file}: {finding.sentence()}")
+        for line in format_issues(check_images(listed, self.check_images)):
+            raise ValueError(f"{self.ann_file}: {line}")
 
     def _of_wanted_length(self, samples: list[dict]) -> list[dict]:
         """Samples with as many points as wanted, numbered from 0."""
@@ -220,7 +220,7 @@ def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | 
         return None, "no points"
     wrong = next(wrong_types(record, Record), None)
     if wrong:
-        return None, wrong
+        return None, str(wrong)
     if any(len(point) != 2 for point in record["points"]):
         return None, "points that are no pairs of numbers"
     points = np.array(record["points"], np.float32).reshape(-1, 2)

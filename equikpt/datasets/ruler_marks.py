@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import DATASETS
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.core.tables import text_of_cell
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.metainfo.p1p2 import MARKS
@@ -110,7 +110,7 @@ class RulerMarkDataset(P1P2Dataset):
         if absent:
             raise ValueError(
                 f"expected every film of {self.ann_file} in marks_file, {len(absent)} are not "
-                f"({named(absent)}); test the first stage on the same films"
+                f"({format_examples(absent)}); test the first stage on the same films"
             )
 
 

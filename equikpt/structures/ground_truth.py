@@ -9,6 +9,7 @@ import numpy as np
 
 from equikpt.core.coco.checks import check_coco, is_box
 from equikpt.core.coco.file import load_coco
+from equikpt.core.issues import errors, format_issues
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +41,8 @@ class Labels:
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:
         content = load_coco(path)
-        for finding in check_coco(content, names, needs_area=False):
-            if finding.fatal:
-                raise ValueError(f"annotation file {path} has {finding.sentence()}")
+        for line in format_issues(errors(check_coco(content, names, needs_area=False))):
+            raise ValueError(f"annotation file {path} has {line}")
         self.path = path
         self._count = len(names)
         rows: dict[int, list[dict]] = {image["id"]: [] for image in content["images"]}

@@ -105,7 +105,7 @@ def test_pictures_that_are_all_missing_are_told(run, sample_data, tmp_path):
         path.write_text(path.read_text().replace(str(sample_data), str(tmp_path / "bare")))
     result = write_report(options(run))
     (note,) = result.notes
-    assert "4 of 4 pictures" in note, note
+    assert "4 of 4 images" in note, note
 
 
 MISTAKES = [

@@ -14,6 +14,7 @@ from equikpt.core.image_checks import (
     missing_images,
     name_in_other_case,
 )
+from equikpt.core.issues import CODES, Issue, format_issues
 
 WIDTH, HEIGHT = 40, 24
 
@@ -25,7 +26,7 @@ def write(path: Path, width: int = WIDTH, height: int = HEIGHT) -> Path:
 
 
 def write_turned(path: Path, orientation: int) -> Path:
-    """A picture stored upright as WIDTH x HEIGHT that viewers turn."""
+    """An image stored upright as WIDTH x HEIGHT that viewers turn."""
     pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -33,8 +34,12 @@ def write_turned(path: Path, orientation: int) -> Path:
     return path
 
 
-def check(path: Path, mode: str, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
-    return [f.sentence() for f in check_images([ListedImage(str(path), width, height)], mode)]
+def check(path: Path, mode: str, width: int = WIDTH, height: int = HEIGHT) -> list[Issue]:
+    return check_images([ListedImage(str(path), width, height)], mode)
+
+
+def codes(issues: list[Issue]) -> list[str]:
+    return [issue.code for issue in issues]
 
 
 SUFFIXES = ("jpg", "png", "bmp", "webp")
@@ -42,35 +47,39 @@ SUFFIXES = ("jpg", "png", "bmp", "webp")
 
 @pytest.mark.parametrize("mode", ["none", "header", "full"])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_sound_pictures_pass(tmp_path, suffix, mode):
+def test_valid_images_pass(tmp_path, suffix, mode):
     assert check(write(tmp_path / f"a.{suffix}"), mode) == []
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 @pytest.mark.parametrize("share", [0.3, 0.9])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_cut_picture_is_found(tmp_path, suffix, share, mode):
+def test_a_cut_image_is_found(tmp_path, suffix, share, mode):
     path = write(tmp_path / f"a.{suffix}")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    (found,) = check(path, mode)
-    assert found.startswith("damaged pictures (")
-    assert f"a.{suffix}" in found
+    (issue,) = check(path, mode)
+    assert (issue.code, issue.subject.image) == ("damaged_picture", str(path))
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        pytest.param(b"", "the file is empty", id="empty"),
-        pytest.param(b"<html>not found</html>", "it is none of JPEG", id="a web page"),
-    ],
+    "content",
+    [pytest.param(b"", id="empty"), pytest.param(b"<html>not found</html>", id="a web page")],
 )
-def test_what_is_no_picture_is_found(tmp_path, content, said, mode):
+def test_a_file_that_is_no_image_is_found(tmp_path, content, mode):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    (found,) = check(path, mode)
-    assert said in found
+    assert codes(check(path, mode)) == ["damaged_picture"]
+
+
+def test_an_issue_says_what_came_and_what_to_do(tmp_path):
+    """The golden message of the family."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"")
+    assert format_issues(check(path, "header")) == [
+        f"damaged images ({path}: the file is empty); replace it, or take it out of the JSON"
+    ]
 
 
 def test_none_opens_nothing(tmp_path):
@@ -93,21 +102,21 @@ def test_only_full_finds_damage_in_the_middle(tmp_path):
     content[middle : middle + 40] = bytes(40)
     path.write_bytes(bytes(content))
     assert check(path, "header", 200, 200) == []
-    (found,) = check(path, "full", 200, 200)
-    assert found.startswith("damaged pictures")
+    assert codes(check(path, "full", 200, 200)) == ["damaged_picture"]
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 def test_another_size_is_found(tmp_path, mode):
-    (found,) = check(write(tmp_path / "a.png"), mode, width=WIDTH + 1)
-    assert f"is {WIDTH} x {HEIGHT}, listed as {WIDTH + 1} x {HEIGHT}" in found
-    assert "exchanged" not in found
+    (issue,) = check(write(tmp_path / "a.png"), mode, width=WIDTH + 1)
+    assert (issue.code, issue.fix) == ("picture_size", CODES["picture_size"].fix)
+    assert f"is {WIDTH} x {HEIGHT}, listed as {WIDTH + 1} x {HEIGHT}" in issue.examples[0]
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 def test_exchanged_width_and_height_are_called_that(tmp_path, mode):
-    (found,) = check(write(tmp_path / "a.png"), mode, width=HEIGHT, height=WIDTH)
-    assert "width and height seem exchanged" in found
+    (issue,) = check(write(tmp_path / "a.png"), mode, width=HEIGHT, height=WIDTH)
+    assert issue.code == "picture_size"
+    assert "exchanged" in issue.fix
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -121,18 +130,17 @@ def test_size_is_that_with_which_opencv_loads(tmp_path, suffix, orientation):
 def test_a_turned_jpeg_is_judged_as_it_is_shown(tmp_path):
     path = write_turned(tmp_path / "a.jpg", orientation=6)
     assert check(path, "header", width=HEIGHT, height=WIDTH) == []
-    assert "exchanged" in check(path, "header", width=WIDTH, height=HEIGHT)[0]
+    assert "exchanged" in check(path, "header", width=WIDTH, height=HEIGHT)[0].fix
 
 
-def test_every_offender_is_kept_in_order(tmp_path):
+def test_every_damaged_image_is_an_issue_in_order(tmp_path):
     images = [ListedImage(str(tmp_path / f"{index}.png"), 1, 1) for index in range(9)]
     for image in images:
         Path(image.path).write_bytes(b"")
-    (found,) = check_images(images)
-    assert [text.split(":")[0] for text in found.offenders] == [image.path for image in images]
+    assert [issue.subject.image for issue in check_images(images)] == [i.path for i in images]
 
 
-def test_missing_pictures_are_told_from_present_ones(tmp_path):
+def test_missing_images_are_told_from_present_ones(tmp_path):
     write(tmp_path / "here.png")
     (tmp_path / "folder.png").mkdir()
     images = [
@@ -140,7 +148,7 @@ def test_missing_pictures_are_told_from_present_ones(tmp_path):
     ]
     assert missing_images(images) == images[2:]
     (damaged, _) = check_images(images[:2])
-    assert "folder.png: it is a folder" in damaged.sentence()
+    assert (damaged.code, damaged.subject.image) == ("damaged_picture", images[1].path)
 
 
 def test_a_name_in_other_case_is_seen(tmp_path):

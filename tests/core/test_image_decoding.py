@@ -177,9 +177,9 @@ def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
         ):
             read(path)
     for mode in ("header", "full"):
-        (finding,) = check_images([ListedImage(path, 9, 9)], mode)
-        assert finding.fatal
-        assert path in finding.sentence()
+        (issue,) = check_images([ListedImage(path, 9, 9)], mode)
+        assert (issue.code, issue.severity) == ("damaged_picture", "error")
+        assert issue.subject.image == path
 
 
 def test_a_name_without_a_file_is_told_from_a_damaged_file(tmp_path):

@@ -99,7 +99,7 @@ def test_names_under_which_the_picture_may_lie(read, row, names):
 
 def test_of_several_pictures_the_interface_chooses(read, tmp_path):
     row = dict(id=1, annotations=[], data=dict(left="a.png", right="b.png"))
-    with pytest.raises(ValueError, match="several pictures .data.left, data.right.; put the lab"):
+    with pytest.raises(ValueError, match="several images .data.left, data.right.; put the lab"):
         read(row)
     interface = '<View><Image name="x" value="$right"/></View>'
     (tmp_path / "labeling_interface.xml").write_text(interface)

@@ -93,9 +93,9 @@ def test_the_check_of_pictures_knows_dicom(tmp_path, mode):
     broken.write_bytes(b"no film")
     assert check_images([ListedImage(path, 40, 60)], mode) == []
     (damaged,) = check_images([ListedImage(str(broken), 40, 60)], mode)
-    assert "damaged" in damaged.sentence()
+    assert damaged.code == "damaged_picture"
     (resized,) = check_images([ListedImage(path, 41, 60)], mode)
-    assert "another size" in resized.sentence()
+    assert resized.code == "picture_size"
 
 
 PADDING = {

@@ -27,14 +27,15 @@ def coco(**annotation) -> dict:
     ],
 )  # fmt: skip
 def test_a_value_of_another_type_is_named_by_its_path(content, told):
-    assert list(wrong_types(content, Coco)) == [told]
+    assert [str(wrong) for wrong in wrong_types(content, Coco)] == [told]
 
 
 @pytest.mark.parametrize("value", [10**30, 10**400])
 def test_numbers_that_no_array_holds_are_refused(value):
-    (told,) = wrong_types(coco(id=value), Coco)
-    assert told.startswith("annotations[1].id: expected a ")
-    assert len(told) < 150
+    (wrong,) = wrong_types(coco(id=value), Coco)
+    assert wrong.path == ("annotations", 1, "id")
+    assert wrong.expected == "a number of usual size"
+    assert len(str(wrong)) < 150
 
 
 def test_null_floats_as_ids_and_unknown_fields_are_left_to_the_checks():

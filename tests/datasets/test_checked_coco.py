@@ -135,7 +135,7 @@ def test_pictures_missing_on_disk_are_left_out_and_listed(
     names = {Path(dataset.get_data_info(index)["img_path"]).name for index in range(len(dataset))}
     assert names == {"001.png", "003.png", "005.png", "006.png"}
     (line,) = [line for line in log if line.startswith("warning")]
-    assert "2 of 6 pictures" in line
+    assert "2 of 6 images" in line
     assert "(002.png, 004.png)" in line
     assert "left out of training and evaluation" in line
 
@@ -155,7 +155,7 @@ def test_too_many_missing_pictures_stop(build, make_coco, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         build(content, missing=("001.png", "002.png"))
     text = str(caught.value)
-    assert "2 of 10 pictures" in text
+    assert "2 of 10 images" in text
     assert str(tmp_path / "images/train") in text
     assert "data_prefix" in text
     assert "max_missing_share (now 0.1)" in text
@@ -163,7 +163,7 @@ def test_too_many_missing_pictures_stop(build, make_coco, tmp_path):
 
 def test_no_share_allows_that_all_pictures_are_missing(build, make_coco):
     missing = ("001.png", "002.png", "003.png")
-    with pytest.raises(FileNotFoundError, match="3 of 3 pictures"):
+    with pytest.raises(FileNotFoundError, match="3 of 3 images"):
         build(make_coco(), missing=missing, max_missing_share=1)
 
 
@@ -330,7 +330,7 @@ def test_a_warning_does_not_stop(build, make_coco, log):
     content = make_coco()
     content["annotations"][0]["keypoints"][3] = 60.0
     assert len(build(content)) == 6
-    assert "outside their picture (annotation 1)" in log[0]
+    assert "outside their image (annotation 1)" in log[0]
 
 
 @pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
@@ -339,7 +339,7 @@ def test_damaged_pictures_stop(build, make_coco, write_coco, tmp_path, test_mode
     write_coco(content)
     path = tmp_path / "images/train/002.png"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"damaged pictures \(.*002.png: .*\); replace them"):
+    with pytest.raises(ValueError, match=r"damaged images \(.*002.png: .*\); replace it"):
         build(content, missing=("002.png",), test_mode=test_mode)
     assert len(build(content, missing=("002.png",), check_images="none")) == 6
 

@@ -16,7 +16,7 @@ from equikpt.core.image import picture_of_bytes, read_picture, reader_of
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.radiograph import read_film
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
-from equikpt.data_tools.verify.pictures import _look
+from equikpt.data_tools.verify.images import _read
 from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
 from tests.core.test_radiograph import write_dicom
 
@@ -126,7 +126,7 @@ def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
         np.testing.assert_array_equal(found, pixels, err_msg=reader)
 
     digest = hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).hexdigest()
-    assert _look(str(path), film=False).digest == digest, "verification"
+    assert _read(str(path), radiograph=False).digest == digest, "verification"
     (found,) = read_fingerprints([path])
     ours = fingerprint(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
     assert found.bits == ours.bits, "splits"
@@ -145,7 +145,7 @@ def test_all_readers_of_films_give_the_same_pixels(tmp_path, colours, kind):
     store = LoadFilm(max_bytes=10**6)
     for load in (LoadFilm(max_bytes=0), store, store):
         np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], film)
-    assert _look(str(path), film=True).digest == (
+    assert _read(str(path), radiograph=True).digest == (
         hashlib.sha256(film.tobytes() + str(film.shape).encode()).hexdigest()
     )
 

@@ -11,7 +11,7 @@ COUNTS = dict(train=(20, 30, 40), val=(22,))
 
 @pytest.fixture
 def things(tmp_path):
-    """A folder in FSC-147's layout: empty pictures with points."""
+    """A folder in FSC-147's layout: empty images with points."""
     records, splits = {}, {}
     (tmp_path / "images_384_VarV2").mkdir()
     for split, counts in COUNTS.items():
@@ -33,7 +33,7 @@ def test_figures_and_exit_codes(run_tool, things):
     even = ("--cfg-options", "model.head.done_balance=balanced")
     done = run_tool("check_done_balance.py", *arguments, *even)
     assert done.returncode == 0, done.stderr
-    assert "train: 3 pictures, 30.0 points each (min 20, median 30, max 40)" in done.stdout
+    assert "train: 3 images, 30.0 points each (min 20, median 30, max 40)" in done.stdout
     assert "nothing to change" in done.stdout
     content = json.loads(out.read_text())
     assert content["balance"] == "balanced"
@@ -72,5 +72,5 @@ def test_real_cells(run_tool, real_data):
         "check_done_balance.py", "sequential_fsc147_384", "--data-root", real_data / "blood_cells"
     )
     assert done.returncode == 0, done.stderr
-    assert "train: 205 pictures" in done.stdout
-    assert "val: 87 pictures" in done.stdout
+    assert "train: 205 images" in done.stdout
+    assert "val: 87 images" in done.stdout

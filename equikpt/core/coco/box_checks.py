@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.core.coco.checks import Finding, has_area, is_box, is_used, visibilities
+from equikpt.core.coco.checks import has_area, is_box, is_used, visibilities
+from equikpt.core.issues import Issue
 
 STATED = "[x, y, width, height]"
 
@@ -59,20 +60,20 @@ FORMS: dict[str, Form] = {
     "[x, y, width, height] with x, y the centre": _centre,
     "[y, x, height, width]": lambda box, size: box[:, [1, 0, 3, 2]],
     "[x, y, height, width]": lambda box, size: box[:, [0, 1, 3, 2]],
-    "fractions of the picture": _fractions,
-    "[left, top, right, bottom] in fractions of the picture": lambda box, size: _corners(
+    "fractions of the image": _fractions,
+    "[left, top, right, bottom] in fractions of the image": lambda box, size: _corners(
         _fractions(box, size), size
     ),
-    "centre and size in fractions of the picture": lambda box, size: _centre(
+    "centre and size in fractions of the image": lambda box, size: _centre(
         _fractions(box, size), size
     ),
 }
-"""What four numbers may mean, as the way to x, y, width, height in px. The first is COCO's."""
+"""Meanings of four numbers, as the way to x, y, width, height in px. The first is COCO's."""
 
 
 @dataclass(frozen=True)
 class BoxForm:
-    """What the boxes of a file mean.
+    """Meaning of the boxes of a file.
 
     Args:
         name: Of :data:`FORMS`.
@@ -86,7 +87,7 @@ class BoxForm:
 
 
 def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> BoxForm:
-    """Find what the boxes of a file mean.
+    """Find the meaning of the boxes of a file.
 
     Args:
         boxes: (N, 4) as they are written.
@@ -107,7 +108,7 @@ def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.
 
 
 def fits(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(N,) whether boxes in px go around the points and, where sizes are known, lie in the image.
+    """Tell of each box (N,) whether it goes around its points and, by a known size, in its image.
 
     Args:
         boxes: (N, 4) x, y, width, height, px.
@@ -122,31 +123,30 @@ def fits(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray
     return (around & inside).all(axis=1)
 
 
-def check_boxes(content: dict) -> list[Finding]:
-    """What the boxes, areas and crowd marks of a COCO file tell together.
+def check_boxes(content: dict) -> list[Issue]:
+    """Judge the boxes, areas and crowd marks of a COCO file together.
 
     Args:
-        content: In which :func:`equikpt.core.coco.checks.check_coco` found nothing fatal.
+        content: In which :func:`equikpt.core.coco.checks.check_coco` found no error.
     """
-    largest = max((_xy(row).max() for row in _used(content)), default=np.inf)
+    used = _used(content)
+    largest = max((_xy(row).max() for row in used), default=np.inf)
     narrowest = min(min(row["width"], row["height"]) for row in content["images"])
     if largest <= FRACTION_LIMIT < narrowest:
-        found = f"coordinates that seem to be fractions of the picture, up to {largest:.3g}"
-        fix = "multiply x by the width and y by the height"
-        return [Finding(found, tuple(map(_named, _used(content))), fix)]
+        message = f"coordinates that seem to be fractions of the image, up to {largest:.3g}"
+        return [Issue("fractions", message, examples=_examples(used))]
     form = form_of(content)
     if form.name != STATED:
-        found = (
+        message = (
             f"boxes that seem to be {form.name}: so read, {form.share:.0%} go around their points "
-            f"inside their pictures, as written {form.stated_share:.0%}"
+            f"inside their images, as written {form.stated_share:.0%}"
         )
-        fix = f"write them as {STATED} in px with x, y the upper left corner"
-        return [Finding(found, tuple(map(_named, _used(content))), fix)]
+        return [Issue("box_form", message, examples=_examples(used))]
     return [*crowds_with_points(content), *areas_far_below(content)]
 
 
 def form_of(content: dict) -> BoxForm:
-    """What the boxes of a COCO file mean."""
+    """Find the meaning of the boxes of a COCO file."""
     size_of = {row["id"]: (row["width"], row["height"]) for row in content["images"]}
     boxes, low, high, sizes = [], [], [], []
     for row in _used(content):
@@ -156,43 +156,37 @@ def form_of(content: dict) -> BoxForm:
             low.append(xy.min(axis=0))
             high.append(xy.max(axis=0))
             sizes.append(size_of[row["image_id"]])
-    columns = [np.array(rows, float).reshape(-1, n) for rows, n in ((boxes, 4), (low, 2))]
-    columns += [np.array(rows, float).reshape(-1, 2) for rows in (high, sizes)]
-    return likely_form(*columns)
+    return likely_form(
+        np.array(boxes, float).reshape(-1, 4),
+        *(np.array(rows, float).reshape(-1, 2) for rows in (low, high, sizes)),
+    )
 
 
-def crowds_with_points(content: dict) -> list[Finding]:
-    """Crowds that have labelled points, which nothing trains or tests."""
+def crowds_with_points(content: dict) -> list[Issue]:
+    """Find crowds that have labelled points, which nothing trains or tests."""
     labelled = [row for row in content["annotations"] if visibilities(row).any()]
     crowds = [row for row in labelled if row.get("iscrowd")]
-    if not crowds:
-        return []
-    return [
-        Finding(
-            f"animals with labelled points that iscrowd=1 keeps out of training and tests, "
-            f"{len(crowds)} of {len(labelled)} ({len(crowds) / len(labelled):.0%})",
-            tuple(map(_named, crowds)),
-            "write iscrowd=0 for each single animal",
-            fatal=False,
-        )
-    ]
+    message = "animals with labelled points that iscrowd=1 keeps out of training and tests"
+    return _counted("crowd", message, crowds, labelled)
 
 
-def areas_far_below(content: dict) -> list[Finding]:
-    """Areas of so small a share of their boxes that AP is near 0 whatever the error."""
+def areas_far_below(content: dict) -> list[Issue]:
+    """Find areas of so small a share of their boxes that AP is near 0 whatever the error."""
     used = [row for row in _used(content) if has_area(row) and is_box(row.get("bbox"))]
     low = [row for row in used if row["area"] < FAR_BELOW * row["bbox"][2] * row["bbox"][3]]
-    if len(low) <= FEW * len(used):
+    message = (
+        f"areas below {FAR_BELOW:.0%} of their boxes, with which AP is near 0 however good the "
+        "points are"
+    )
+    return _counted("area_far_below_box", message, low if len(low) > FEW * len(used) else [], used)
+
+
+def _counted(code: str, message: str, rows: list[dict], among: list[dict]) -> list[Issue]:
+    """One issue of all rows with their share, or none without rows."""
+    if not rows:
         return []
-    return [
-        Finding(
-            f"areas below {FAR_BELOW:.0%} of their boxes, with which AP is near 0 however good the "
-            f"points are, {len(low)} of {len(used)} ({len(low) / len(used):.0%})",
-            tuple(map(_named, low)),
-            "write the areas of the outlines in px², or remove them and set area_from_bbox=0.53",
-            fatal=False,
-        )
-    ]
+    share = f"{len(rows)} of {len(among)} ({len(rows) / len(among):.0%})"
+    return [Issue(code, f"{message}, {share}", examples=_examples(rows))]
 
 
 def _used(content: dict) -> list[dict]:
@@ -205,5 +199,5 @@ def _xy(row: dict) -> np.ndarray:
     return points[points[:, 2] > 0, :2]
 
 
-def _named(row: dict) -> str:
-    return f"annotation {row['id']}"
+def _examples(rows: list[dict]) -> tuple[str, ...]:
+    return tuple(f"annotation {row['id']}" for row in rows)

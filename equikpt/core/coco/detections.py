@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from equikpt.core.coco.checks import is_box, is_number, named
+from equikpt.core.coco.checks import is_box, is_number
 from equikpt.core.coco.rows import AnnotationRow
+from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 USED_CATEGORY = 1
@@ -18,11 +19,11 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]
 
     Args:
         path: JSON list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``.
-        image_ids: Ids of the annotation file's pictures.
+        image_ids: Ids of the annotation file's images.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such list, names unknown pictures, or holds no box of category 1.
+        ValueError: It is no such list, names unknown images, or holds no box of category 1.
     """
     path = Path(path)
     if not path.is_file():
@@ -38,13 +39,13 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]
     if wrong:
         raise ValueError(
             f"detection file {path} has rows without image_id, category_id, a bbox of four numbers "
-            f"or a score ({named(wrong)}); write them"
+            f"or a score ({format_examples(wrong)}); write them"
         )
     unknown = [str(row["image_id"]) for row in rows if row["image_id"] not in image_ids]
     if unknown:
         raise ValueError(
-            f"detection file {path} names pictures that the annotation file lacks "
-            f"({named(unknown)}); take the two files of the same split"
+            f"detection file {path} names images that the annotation file lacks "
+            f"({format_examples(unknown)}); take the two files of the same split"
         )
     if not any(row["category_id"] == USED_CATEGORY for row in rows):
         raise ValueError(

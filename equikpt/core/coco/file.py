@@ -1,11 +1,16 @@
-"""Reading a COCO annotation file."""
+"""Read a COCO annotation file: for its checks, for training, or to rearrange its rows."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from equikpt.core.coco.rows import PARTS, Coco
+from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 A_COCO_FILE = "a COCO keypoint JSON"
@@ -25,7 +30,7 @@ def load_coco(path: str | Path, parts: Sequence[str] = PARTS, typed: bool = True
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty, is not JSON, or is not a COCO file with pictures and annotations.
+        ValueError: It is empty, is not JSON, or is not a COCO file with images and annotations.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,3 +54,50 @@ def load_coco(path: str | Path, parts: Sequence[str] = PARTS, typed: bool = True
     if typed:
         refuse_wrong_types(content, Coco, f"annotation file {path}", A_COCO_FILE)
     return content
+
+
+def load_valid_rows(path: Path) -> dict:
+    """Read a COCO file whose annotations belong to listed images.
+
+    Boxes, areas and the number of keypoints may be anything: those are for whoever trains on it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no COCO file, ids are absent or not unique, an image has no name, an
+            annotation is of no image, or keypoints are not triples of numbers.
+    """
+    content = load_coco(path)
+    for part in ("images", "annotations"):
+        ids = Counter(str(row.get("id")) for row in content[part])
+        _refuse(path, f"{part} without id", ["None"] * ids["None"], "number them")
+        twice = [id_ for id_, count in ids.items() if count > 1]
+        _refuse(path, f"{part} of the same id", twice, "give each its own")
+    images, annotations = content["images"], content["annotations"]
+    names = ((row["id"], row.get("file_name")) for row in images)
+    unnamed = [id_ for id_, name in names if not (isinstance(name, str) and name)]
+    _refuse(path, "images without file_name", unnamed, "name them")
+    known = {row["id"] for row in images}
+    lost = [row["id"] for row in annotations if row.get("image_id") not in known]
+    _refuse(path, "annotations of images that it does not list", lost, "remove them")
+    broken = [row["id"] for row in annotations if not _are_triples(row.get("keypoints"))]
+    _refuse(path, "keypoints that are not x, y, visibility", broken, "export them again")
+    return content
+
+
+def _refuse(path: Path, mistake: str, ids: list, fix: str) -> None:
+    if ids:
+        shown = format_examples([str(id_) for id_ in ids])
+        raise ValueError(f"{path} has {mistake} ({shown}); {fix}")
+
+
+def _are_triples(values: Any) -> bool:
+    """Tell whether keypoints are absent, or finite numbers with visibilities 0, 1, 2."""
+    if not values:
+        return True
+    if not isinstance(values, list) or len(values) % 3:
+        return False
+    try:
+        numbers = np.array(values, float)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(numbers).all() and np.isin(numbers[2::3], (0, 1, 2)).all())

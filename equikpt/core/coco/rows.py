@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from equikpt.core.typed_json import Whole, wrong_types
+from equikpt.core.typed_json import Whole, WrongType, wrong_types
 
 Id = Whole | float | str | None
 """Texts are judged by :func:`equikpt.core.coco.checks.check_coco`, or read as numbers."""
@@ -65,11 +63,11 @@ def as_number(id_: object) -> object:
     return int(id_) if isinstance(id_, str) and id_.isdecimal() and len(id_) < 19 else id_
 
 
-def wrong_rows(content: dict) -> dict[tuple[str, int], str]:
-    """The first sentence of :func:`wrong_types` on each wrong row, by part and index."""
-    told: dict[tuple[str, int], str] = {}
+def wrong_rows(content: dict) -> dict[tuple[str, int], WrongType]:
+    """The first value of another type on each row that has one, by part and index."""
+    first: dict[tuple[str, int], WrongType] = {}
     for part in PARTS:
-        for sentence in wrong_types({part: content[part]}, Coco):
-            place = re.match(r"\w+\[(\d+)\]", sentence)
-            told.setdefault((part, int(place[1]) if place else 0), sentence)
-    return told
+        for wrong in wrong_types({part: content[part]}, Coco):
+            _, index, *_ = wrong.path
+            first.setdefault((part, int(index)), wrong)
+    return first

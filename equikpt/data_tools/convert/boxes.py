@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.records import BoxPx
 
 MARGIN = 0.1
@@ -57,14 +57,16 @@ def read_boxes(
     fit = fits(FORMS[form.name](evidence[0], evidence[3]), *evidence[1:])
     astray = [where[index] for index, fine in zip(judged, fit, strict=True) if not fine]
     if astray:
-        notes.append(f"boxes that leave a labelled point outside, or the picture ({named(astray)})")
+        notes.append(
+            f"boxes that leave a labelled point outside, or the picture ({format_examples(astray)})"
+        )
     read = [
         None if box is None else FORMS[form.name](box[None], np.array([size], float))[0]
         for box, size in zip(boxes, sizes, strict=True)
     ]
     flat = [where[index] for index, box in enumerate(read) if box is not None and min(box[2:]) <= 0]
     if flat:
-        notes.append(f"boxes without area, taken anew around the points ({named(flat)})")
+        notes.append(f"boxes without area, taken anew around the points ({format_examples(flat)})")
     return [None if box is None or min(box[2:]) <= 0 else _as_tuple(box) for box in read], notes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.pictures import PictureFolders
 from equikpt.data_tools.convert.records import UNSPLIT
 
@@ -75,7 +75,7 @@ def left_out(source: Path, files: dict[str, Path]) -> list[str]:
     others = sorted(path.name for path in beside - set(files.values()))
     if not others:
         return []
-    return [f"JSON files whose names say no split are not read ({named(others)})"]
+    return [f"JSON files whose names say no split are not read ({format_examples(others)})"]
 
 
 def picture_folders(annotations: Path, split: str, images: Path | None) -> PictureFolders:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt.core.coco.checks import has_area, is_number, named
+from equikpt.core.coco.checks import has_area, is_number
 from equikpt.core.coco.file import load_coco
 from equikpt.core.coco.rows import as_number
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.boxes import read_boxes
 from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
 from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, output_names, sizes_px
@@ -206,7 +207,9 @@ class _File:
                 repeated.append(entry[0])
             rows[id_] = entry
         if repeated:
-            self._notes.append(f"pictures listed several times, taken once ({named(repeated)})")
+            self._notes.append(
+                f"pictures listed several times, taken once ({format_examples(repeated)})"
+            )
         return rows
 
     def _annotation_rows(self, images: dict) -> list[dict]:
@@ -226,7 +229,9 @@ class _File:
             else:
                 astray.append(f"annotation {row.get('id')}")
         if astray:
-            self._notes.append(f"annotations of pictures not listed, left out ({named(astray)})")
+            self._notes.append(
+                f"annotations of pictures not listed, left out ({format_examples(astray)})"
+            )
         if len(set(numbers)) < len(numbers) or 0 in numbers or None in numbers:
             self._notes.append("annotation ids repeat, begin at 0 or are absent; numbered anew")
         return rows

@@ -9,6 +9,7 @@ import numpy as np
 from equikpt.core.coco.box_checks import check_boxes
 from equikpt.core.coco.checks import check_coco, is_used
 from equikpt.core.coco.file import load_coco
+from equikpt.core.issues import errors, format_issues
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.coco import to_coco
 from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
@@ -69,7 +70,7 @@ def convert(
     contents, notes = to_coco(dataset, scheme, target)
     _refuse_empty(contents, splits, [*dataset.notes, *notes])
     for split, content in contents.items():
-        notes += [f"{split}: {found.sentence()}" for found in check_boxes(content)]
+        notes += [f"{split}: {line}" for line in format_issues(check_boxes(content))]
     if not dry_run:
         writer.refuse_collisions(output, dataset.splits, force, labels_only)
         writer.write(
@@ -113,15 +114,12 @@ def check_output(
         written = load_coco(path)
         if written != content:
             raise ValueError(f"{path} does not read back as it was written; is the disk full?")
-        problems = [
-            finding.sentence()
-            for finding in check_coco(written, target.names)
-            if finding.fatal or not labels_only
-        ]
-        if not problems:
-            problems = [found.sentence() for found in check_boxes(written) if found.fatal]
-        if problems:
-            raise ValueError(f"split '{split}' would be wrong: {' - '.join(problems)}")
+        issues = check_coco(written, target.names)
+        issues = errors(issues) if labels_only else issues
+        issues = issues or errors(check_boxes(written))
+        if issues:
+            told = " - ".join(format_issues(issues))
+            raise ValueError(f"split '{split}' would be wrong: {told}")
         if not labels_only:
             _check_pictures(root, split, written)
             if target.dataset:

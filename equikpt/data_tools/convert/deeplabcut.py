@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.deeplabcut_files import HEADERS, project_tables, read_csv_table
 from equikpt.data_tools.convert.h5_table import read_h5_table
 from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
@@ -65,7 +65,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         notes.append(f"{halves} points with one coordinate of the two are read as not labelled")
     bare = [image.file_name for image in listed if not image.instances]
     if bare:
-        notes.append(f"pictures without a labelled point ({named(bare)})")
+        notes.append(f"pictures without a labelled point ({format_examples(bare)})")
     return dataset
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.core.tables import text_of_cell
 from equikpt.data_tools.convert.records import cut
 from equikpt.data_tools.convert.text_file import read_text, read_yaml
@@ -60,7 +60,7 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
     notes = []
     if len(own) < len(found):
         others = [str(path.relative_to(source)) for path in found if path not in own]
-        notes.append(f"copies and backups of labels are left out ({named(others)})")
+        notes.append(f"copies and backups of labels are left out ({format_examples(others)})")
     if len(tables) < len(own):
         doubled = len(own) - len(tables)
         notes.append(f"{doubled} h5 files have a csv beside them, which is read")

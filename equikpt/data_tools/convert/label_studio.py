@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from equikpt.core.coco.checks import is_number, named
+from equikpt.core.coco.checks import is_number
+from equikpt.core.issues import format_examples
 from equikpt.core.label_studio import (
     INTERFACE_FILE,
     Task,
@@ -216,10 +217,12 @@ def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
     notes = []
     several = [f"{task.file_name}: {task.annotations}" for task in tasks if task.annotations > 1]
     if several:
-        notes.append(f"pictures labelled several times, the newest is taken ({named(several)})")
+        notes.append(
+            f"pictures labelled several times, the newest is taken ({format_examples(several)})"
+        )
     turned = [f"{task.file_name}: {task.rotation:g}°" for task in tasks if task.rotation]
     if turned:
-        notes.append(f"labelled turned, points turned back ({named(turned)})")
+        notes.append(f"labelled turned, points turned back ({format_examples(turned)})")
     others = Counter(
         str(region.get("type"))
         for own in regions

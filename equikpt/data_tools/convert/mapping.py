@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points
 from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
@@ -47,7 +47,7 @@ def map_keypoints(
             with_instances(image, _instances(image, scheme, target, changed)) for image in images
         ]
         notes += [
-            f"{split}: {text} ({named(changed[key])})"
+            f"{split}: {text} ({format_examples(changed[key])})"
             for key, text in _NOTES.items()
             if changed[key] and (boxes or key != "around")
         ]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import named
 from equikpt.core.image_checks import loaded_size_px, name_in_other_case
 from equikpt.core.image_decoding import ImageError, read_header
+from equikpt.core.issues import format_examples
 from equikpt.core.radiograph import DICOM_SUFFIXES, is_dicom
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, safe_name
 
@@ -225,7 +225,8 @@ class SizeLedger:
         """What was put right."""
         if not self._swapped:
             return []
-        return [f"width and height were swapped in the file, put right ({named(self._swapped)})"]
+        swapped = format_examples(self._swapped)
+        return [f"width and height were swapped in the file, put right ({swapped})"]
 
 
 def _unturned_size_px(path: Path) -> tuple[int, int] | None:
@@ -247,7 +248,7 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
     missing = [image for image in images if not image.exists]
     if not missing:
         return
-    names = named([image.file_name for image in missing])
+    names = format_examples([image.file_name for image in missing])
     if len(missing) > MAX_MISSING_SHARE * len(images):
         path = missing[0].path
         other_case = name_in_other_case(str(path))
@@ -275,9 +276,10 @@ def refuse_unknown_sizes(dataset: SourceDataset) -> None:
     """
     unknown = [image for image in dataset.images() if not image.width]
     if unknown:
+        names = format_examples([image.file_name for image in unknown])
         raise FileNotFoundError(
-            f"the sizes of {len(unknown)} pictures are not known "
-            f"({named([image.file_name for image in unknown])}); the labels do not state them, so "
+            f"the sizes of {len(unknown)} pictures are not known ({names}); the labels do not "
+            "state them, so "
             "say with --images where the pictures are"
         )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import named
 from equikpt.core.image_decoding import ImageError
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, SourceDataset
 from equikpt.data_tools.near_duplicates import Fingerprint, near_pairs, read_fingerprints
 
@@ -50,7 +50,9 @@ def drop_repeated_sources(dataset: SourceDataset) -> None:
         removed = [image for image in images if id(image) in earlier]
         if not removed:
             continue
-        told = named([f"{image.file_name} (in {earlier[id(image)]})" for image in removed])
+        told = format_examples(
+            [f"{image.file_name} (in {earlier[id(image)]})" for image in removed]
+        )
         if len(removed) == len(images):
             raise ValueError(
                 f"all {len(images)} images of {split} are in an earlier split as well ({told}); "
@@ -115,7 +117,7 @@ def _near_versions(placed: Sequence[Placed], notes: list[str]) -> Iterator[tuple
     if unlike:
         notes.append(
             "images whose name says that they are a version of one in an earlier split, and which "
-            f"show something else, kept ({named(unlike)})"
+            f"show something else, kept ({format_examples(unlike)})"
         )
 
 

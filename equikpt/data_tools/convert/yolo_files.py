@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from equikpt.core.coco.checks import named
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES, PictureFolders
 from equikpt.data_tools.convert.records import cut, safe_name
@@ -147,9 +147,11 @@ class YoloFiles:
             for path in sorted(place.rglob("*.txt"))
             if path not in labels and path.name != "classes.txt"
         ]
-        notes = [f"{split}: pictures without a label file ({named(bare)})"] if bare else []
+        notes = (
+            [f"{split}: pictures without a label file ({format_examples(bare)})"] if bare else []
+        )
         if orphans:
-            notes.append(f"{split}: label files without a picture ({named(orphans)})")
+            notes.append(f"{split}: label files without a picture ({format_examples(orphans)})")
         return notes
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from equikpt.core.coco.checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used, named
+from equikpt.core.coco.checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used
+from equikpt.core.coco.file import load_valid_rows
 from equikpt.core.coco.rows import AnnotationRow
-from equikpt.core.coco.valid_rows import load_sound_rows
+from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 LEAST_IOU = 0.5
@@ -56,7 +57,7 @@ def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> Poin
         FileNotFoundError: A file is missing.
         ValueError: A file is broken, or they have no instance in common.
     """
-    a, b = load_sound_rows(first), load_sound_rows(second)
+    a, b = load_valid_rows(first), load_valid_rows(second)
     names = {image["id"]: image["file_name"] for image in b["images"]}
     rows = _by_picture(_used(b), lambda row: names[row["image_id"]])
     pictures = {image["id"]: image for image in a["images"]}
@@ -86,7 +87,7 @@ def pairs_with_predictions(truth: Path, predictions: Path) -> PointPairs:
         FileNotFoundError: A file is missing.
         ValueError: A file is broken, or there is no prediction for any instance.
     """
-    content = load_sound_rows(truth)
+    content = load_valid_rows(truth)
     pictures = {image["id"]: image for image in content["images"]}
     results = _by_picture(_results(predictions), lambda row: row["image_id"])
     instances = _by_picture(_used(content), lambda row: row["image_id"])
@@ -213,7 +214,7 @@ def _squared(matches: Sequence[tuple[dict, dict]], areas_px2: Sequence[float]) -
 def _notes(matches: Sequence, lonely: Sequence[dict], *more: str) -> tuple[str, ...]:
     notes = [*more, f"instances in both: {len(matches)}"]
     if lonely:
-        names = named([str(row["id"]) for row in lonely])
+        names = format_examples([str(row["id"]) for row in lonely])
         notes.append(f"annotations without a partner, left out: {len(lonely)} ({names})")
     bare = sum(not has_area(one) for one, _ in matches)
     if bare:

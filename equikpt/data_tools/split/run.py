@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt.core.coco.checks import named
-from equikpt.core.coco.file import load_coco
-from equikpt.core.coco.valid_rows import load_sound_rows
+from equikpt.core.coco.file import load_coco, load_valid_rows
 from equikpt.core.groups import GroupRule
+from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, safe_name
 from equikpt.data_tools.near_duplicates import NearPair, near_pairs, read_fingerprints
@@ -73,7 +72,7 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
             parted.
     """
     _refuse_contradictions(options)
-    content = load_sound_rows(ann_file)
+    content = load_valid_rows(ann_file)
     names = options.division.names()
     writer.restore(output)
     _refuse_leftovers(output, names)
@@ -147,7 +146,9 @@ def _compare(images: Sequence[dict], img_dir: Path | None) -> tuple[list[NearPai
     if len(there) < len(paths):
         gone = [str(image["file_name"]) for image, path in zip(images, paths, strict=True)
                 if not path.is_file()]  # fmt: skip
-        notes.append(f"{len(gone)} of {len(paths)} pictures are missing on disk ({named(gone)})")
+        notes.append(
+            f"{len(gone)} of {len(paths)} pictures are missing on disk ({format_examples(gone)})"
+        )
     found = near_pairs(read_fingerprints(paths[index] for index in there))
     pairs = [
         NearPair(there[pair.first], there[pair.second], pair.likeness, pair.bits, pair.mirrored)
@@ -167,7 +168,7 @@ def _parted(
     apart = [pair for pair in pairs if parts[pair.first] != parts[pair.second]]
     if not apart:
         return [f"pairs of pictures that are nearly the same: {len(pairs)}, none parted"]
-    told = named(
+    told = format_examples(
         [
             " and ".join(
                 f"{images[index]['file_name']} in {names[parts[index]]}"

@@ -1,7 +1,7 @@
-"""Mistakes in COCO keypoint files and their pictures. One family of checks a file.
+"""Mistakes in COCO keypoint files and their images. One family of checks a file.
 
-``checks.py`` has the table of checks, ``run.py`` the table of families; ``label_set.py`` is what a
-family gets, and :class:`~equikpt.data_tools.verify.checks.Fault` what it yields.
+A family takes the :class:`~equikpt.data_tools.verify.label_set.LabelSet` and yields
+:class:`~equikpt.core.issues.Issue`; ``run.py`` has the table of families.
 """
 
 METAINFOS: tuple[str, ...] = ("horse26", "p1p2", "coco17")

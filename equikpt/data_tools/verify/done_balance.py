@@ -1,6 +1,6 @@
-"""How often a pointing sequence says done, and how much of the done loss says it.
+"""Share of done among the steps of pointing sequences, and in the done loss.
 
-Letters: B pictures, P points at most. A sequence of N points has N + 1 steps, of which the last one
+Letters: B images, P points at most. A sequence of N points has N + 1 steps, of which the last one
 says done: of 21 points, one step in 22. A head that never says it is right in all the others.
 """
 
@@ -16,18 +16,19 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from tqdm import tqdm
 
+from equikpt.core.issues import Issue, format_issues
 from equikpt.datasets.transforms.labels import labelled
 from equikpt.models.heads.step_targets import DONE_BALANCES, done_target, done_weights
 
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 """Share of done in the loss below which a head is likely to learn never to say it: 3 % was too
 little in a published attempt, at 7 % half of the last steps said it (benchmarks/README.md)."""
 
 EVEN_BALANCE = "balanced"
-"""What is advised where the share is too small."""
+"""Advised where the share is too small."""
 
 DEFAULT_BALANCE = "steps"
-"""What ``SequentialAttentionHead`` takes where the config names none."""
+"""Taken by ``SequentialAttentionHead`` where the config names none."""
 
 HISTOGRAM_BINS = 12
 HISTOGRAM_WIDTH = 40
@@ -38,9 +39,9 @@ class DoneBalance:
     """Points and steps of one data set.
 
     Args:
-        counts: Labelled points of each picture.
+        counts: Labelled points of each image.
         share_of_steps: Of done among all steps, 0 to 1.
-        share_of_loss: Of done in the loss of a picture, 0 to 1, by ``done_balance`` of the head.
+        share_of_loss: Of done in the loss of an image, 0 to 1, by ``done_balance`` of the head.
     """
 
     counts: tuple[int, ...]
@@ -50,12 +51,12 @@ class DoneBalance:
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """What a config's head makes of the points.
+    """Options of a config's head.
 
     Args:
         balance: Its ``done_balance``.
-        max_points: Most points of a picture.
-        named: Whether the points are keypoints, each in the place of its name.
+        max_points: Most points of an image.
+        named: Whether the points are keypoints, each in the slot of its name.
     """
 
     balance: str
@@ -84,68 +85,76 @@ def head_options(cfg: Config) -> HeadOptions:
     return HeadOptions(balance, head.max_points, head.get("mode", "points") == "keypoints")
 
 
-def labelled_places(dataset: BaseDataset, named: bool) -> np.ndarray:
-    """Which coords of its sequence each picture has a point for, (B, P) bool.
+def labelled_slots(dataset: BaseDataset, named: bool) -> np.ndarray:
+    """Slots of its sequence that each image has a point for, (B, P) bool.
 
-    Labels are those of the files: what augmentation moves out of a picture is still step_mask.
+    Labels are those of the files: what augmentation moves out of an image is still counted.
 
     Args:
         dataset: Data set whose samples have keypoints.
-        named: Whether points stay in their coords; else those without a label leave no gap.
+        named: Whether points stay in their slots; else those without a label leave no gap.
     """
     rows = [
         labelled(dataset.get_data_info(index))[0]
         for index in tqdm(range(len(dataset)), desc="labels", unit="img", delay=5, disable=None)
     ]
-    coords = np.zeros((len(rows), max(1, *map(len, rows))), bool)
-    for place, row in zip(coords, rows, strict=True):
+    slots = np.zeros((len(rows), max(1, *map(len, rows))), bool)
+    for slot, row in zip(slots, rows, strict=True):
         kept = row if named else row[row]
-        place[: len(kept)] = kept
-    return coords
+        slot[: len(kept)] = kept
+    return slots
 
 
-def balance_of(coords: np.ndarray) -> DoneBalance:
-    """What the done loss gets to see of a data set; the weights are those of the head.
+def balance_of(slots: np.ndarray) -> DoneBalance:
+    """Compute the share of done in a data set; the weights are those of the head.
 
     Args:
-        coords: From :func:`labelled_places`.
+        slots: From :func:`labelled_slots`.
     """
-    valid = torch.from_numpy(coords).float()
-    done, step_mask = done_target(valid, coords.shape[1] + 1)
+    valid = torch.from_numpy(slots).float()
+    done, step_mask = done_target(valid, slots.shape[1] + 1)
     generator = torch.Generator().manual_seed(0)  # which step is drawn does not change the share
     shares = {
         balance: float((done_weights(done, step_mask, balance, generator) * done).sum(dim=1).mean())
         for balance in DONE_BALANCES
     }
-    counts = tuple(coords.sum(axis=1).tolist())
+    counts = tuple(slots.sum(axis=1).tolist())
     return DoneBalance(counts, float((done * step_mask).sum() / step_mask.sum()), shares)
 
 
-def findings(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:
-    """What to change, a sentence each; none for a config that is as it should be.
+def check_balances(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[Issue]:
+    """Find what the config should change; nothing for one that is as it should be.
 
     Args:
         balances: By split.
         options: Of the head.
     """
-    sentences = []
+    issues = []
     for split, balance in balances.items():
         share = balance.share_of_loss[options.balance]
-        if share < LEAST_SHARE:
+        if share < MIN_SHARE:
             better = _percent(balance.share_of_loss[EVEN_BALANCE])
-            sentences.append(
-                f"{split}: done is {_percent(share)} of the done loss, so a head that never says "
-                f"it is nearly right; set model.head.done_balance={EVEN_BALANCE} ({better}): "
-                "done_weight does not change the share"
+            issues.append(
+                Issue(
+                    "done_share",
+                    f"{split}: done is {_percent(share)} of the done loss, so a head that never "
+                    "says it is nearly right",
+                    f"set model.head.done_balance={EVEN_BALANCE} ({better}): done_weight does not "
+                    "change the share",
+                )
             )
         too_many = sum(count > options.max_points for count in balance.counts)
         if too_many:
-            sentences.append(
-                f"{split}: {too_many} pictures have more than the head's {options.max_points} "
-                f"points; set max_points={options.max_points} of the data set, which leaves them "
-                "out, or raise that of codec and head"
+            issues.append(
+                Issue(
+                    "too_many_points",
+                    f"{split}: {too_many} images have more than the head's {options.max_points} "
+                    "points",
+                    f"set max_points={options.max_points} of the data set, which leaves them out, "
+                    "or raise that of codec and head",
+                )
             )
-    return sentences
+    return issues
 
 
 def report(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:
@@ -154,7 +163,7 @@ def report(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[st
     for split, balance in balances.items():
         counts = np.array(balance.counts)
         lines += [
-            f"{split}: {len(counts)} pictures, {counts.mean():.1f} points each (min "
+            f"{split}: {len(counts)} images, {counts.mean():.1f} points each (min "
             f"{counts.min()}, median {np.median(counts):g}, max {counts.max()})",
             *histogram(counts),
             f"  done among all steps  {_percent(balance.share_of_steps)}",
@@ -171,13 +180,13 @@ def histogram(counts: np.ndarray) -> list[str]:
     """Numbers of points as lines of bars, at most :data:`HISTOGRAM_BINS` of equal width."""
     low, high = int(counts.min()), int(counts.max())
     width = math.ceil((high - low + 1) / HISTOGRAM_BINS)
-    pictures = np.bincount((counts - low) // width)
-    digits = len(str(low + width * len(pictures)))
+    images = np.bincount((counts - low) // width)
+    digits = len(str(low + width * len(images)))
     lines = []
-    for number, amount in enumerate(pictures):
+    for number, amount in enumerate(images):
         first, last = low + number * width, low + (number + 1) * width - 1
         label = f"{first:{digits}}" + (f" – {last:{digits}}" if width > 1 else "")
-        bar = "█" * math.ceil(HISTOGRAM_WIDTH * amount / pictures.max())
+        bar = "█" * math.ceil(HISTOGRAM_WIDTH * amount / images.max())
         lines.append(f"  {label}  {bar} {amount}")
     return lines
 
@@ -190,7 +199,7 @@ def as_content(
         config=config,
         **asdict(options),
         splits={split: asdict(balance) for split, balance in balances.items()},
-        findings=findings(balances, options),
+        findings=format_issues(check_balances(balances, options)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the checks work on: annotation files, and their sound labels as arrays."""
+"""Annotation files, and their valid labels as arrays: the input of the checks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from equikpt.core.coco.checks import has_area, is_box, is_used
 from equikpt.core.coco.file import load_coco
 from equikpt.core.files import is_within
+from equikpt.core.issues import Issue, Subject
 from equikpt.core.label_studio import is_list
-from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.scheme import Scheme, find_scheme
-from equikpt.data_tools.verify.structure import settle
+from equikpt.data_tools.verify.structure import drop_invalid
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LabelFile:
 
     Args:
         path: Of the JSON.
-        img_dir: Folder of its pictures; None where pictures are not looked at.
+        img_dir: Folder of its images; None where images are not looked at.
         content: Its rows that can be relied on: ids are unique, references lead somewhere, and
             keypoints are K triples of numbers.
     """
@@ -35,16 +35,16 @@ class LabelFile:
 
     @property
     def name(self) -> str:
-        """How findings speak of it."""
+        """Its name in issues."""
         return str(self.path)
 
-    def picture(self, file_name: str) -> Path:
-        """Where a picture is, or would be relative to where the tool runs."""
+    def image_path(self, file_name: str) -> Path:
+        """Path of an image, relative to the current folder without a folder of images."""
         return Path(os.path.join(self.img_dir or "", file_name))
 
     def holds(self, file_name: str) -> bool:
-        """Whether a name leads into the folder of pictures."""
-        return is_within(self.picture(file_name), self.img_dir or "")
+        """Tell whether a name leads into the folder of images."""
+        return is_within(self.image_path(file_name), self.img_dir or "")
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,20 @@ class LabelSet:
     Args:
         scheme: The K keypoints.
         files: The files.
-        structure: What the checks of structure found.
+        structure: Issues of the structure of the files.
         file: (N,) index of each annotation's file.
         rows: N annotations as in the file.
-        images: N rows of their pictures.
-        xy: (N, K, 2) px of the picture.
+        images: N rows of their images.
+        xy: (N, K, 2) px of the image.
         visibility: (N, K) 0, 1 or 2.
         boxes: (N, 4) x, y, width, height in px, NaN without a box.
-        sizes: (N, 2) width and height of the picture in px, as listed.
+        sizes: (N, 2) width and height of the image in px, as listed.
         areas: (N,) px², NaN without an area above 0.
     """
 
     scheme: Scheme
     files: tuple[LabelFile, ...]
-    structure: tuple[Fault, ...]
+    structure: tuple[Issue, ...]
     file: np.ndarray
     rows: list[dict] = field(repr=False)
     images: list[dict] = field(repr=False)
@@ -89,34 +89,32 @@ class LabelSet:
 
     @property
     def ever_labelled(self) -> np.ndarray:
-        """(K,) bool, whether any annotation labels the keypoint."""
+        """(K,) bool, true where any annotation labels the keypoint."""
         return (self.visibility > 0).any(axis=0).reshape(-1)
 
-    def fault(
+    def issue(
         self,
-        check: str,
+        code: str,
         index: int | np.integer,
-        sentence: str,
-        points: Sequence[int] | np.ndarray = (),
+        message: str,
+        keypoints: Sequence[int] | np.ndarray = (),
         score: float | np.floating = 0.0,
-    ) -> Fault:
-        """A fault of annotation ``index``."""
-        return Fault(
-            check,
-            sentence,
+    ) -> Issue:
+        """Make an issue of annotation ``index``."""
+        subject = Subject(
             file=self.files[self.file[index]].name,
             image_id=self.images[index]["id"],
             image=self.images[index]["file_name"],
             annotation_id=self.rows[index]["id"],
-            points=tuple(int(point) for point in points),
-            score=float(score),
+            keypoints=tuple(int(point) for point in keypoints),
         )
+        return Issue(code, message, subject=subject, score=float(score))
 
 
 def read_set(
     ann_files: Sequence[Path], img_dirs: Sequence[Path] = (), metainfo: str | None = None
 ) -> LabelSet:
-    """Read annotation files and put their sound labels into arrays.
+    """Read annotation files and put their valid labels into arrays.
 
     Args:
         ann_files: COCO keypoint JSON files.
@@ -133,12 +131,12 @@ def read_set(
     folders = _folders(ann_files, img_dirs)
     contents = [_load(path) for path in ann_files]
     scheme = find_scheme(metainfo, contents)
-    files, faults = [], []
+    files, issues = [], []
     for path, folder, content in zip(ann_files, folders, contents, strict=True):
-        found, sound = settle(content, scheme, str(path))
-        files.append(LabelFile(path, folder, sound))
-        faults += found
-    return _in_arrays(scheme, tuple(files), tuple(faults))
+        found, valid = drop_invalid(content, scheme, str(path))
+        files.append(LabelFile(path, folder, valid))
+        issues += found
+    return _in_arrays(scheme, tuple(files), tuple(issues))
 
 
 def extent_px(xy: np.ndarray, labelled: np.ndarray) -> np.ndarray:
@@ -156,12 +154,12 @@ def extent_px(xy: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 def _folders(ann_files: Sequence[Path], img_dirs: Sequence[Path]) -> list[Path | None]:
     if len(img_dirs) not in (0, 1, len(ann_files)):
         raise ValueError(
-            f"expected one --img-dir for all files or one for each of the {len(ann_files)}, got "
-            f"{len(img_dirs)}"
+            "expected one folder of images for all annotation files or one for each of the "
+            f"{len(ann_files)}, got {len(img_dirs)}"
         )
     for folder in img_dirs:
         if not folder.is_dir():
-            raise FileNotFoundError(f"expected a folder of pictures at {folder}, there is none")
+            raise FileNotFoundError(f"expected a folder of images at {folder}, there is none")
     if len(img_dirs) == len(ann_files):
         return list(img_dirs)
     return [img_dirs[0] if img_dirs else None] * len(ann_files)
@@ -176,7 +174,7 @@ def _load(path: Path) -> dict:
     return load_coco(path, typed=False)
 
 
-def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], faults: tuple[Fault, ...]) -> LabelSet:
+def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], issues: tuple[Issue, ...]) -> LabelSet:
     owner, rows, images = [], [], []
     for index, file in enumerate(files):
         by_id = {row["id"]: row for row in file.content["images"]}
@@ -193,7 +191,7 @@ def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], faults: tuple[Fault
     return LabelSet(
         scheme,
         files,
-        faults,
+        issues,
         np.array(owner, int),
         rows,
         images,

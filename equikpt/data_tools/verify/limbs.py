@@ -1,6 +1,6 @@
 """Limbs whose lengths do not go with the rest of the pose, and limbs that cross to the other side.
 
-A picture shortens limbs that point at the camera and lengthens none, so only limbs that are too
+An image shortens limbs that point at the camera and lengthens none, so only limbs that are too
 long are looked for.
 """
 
@@ -10,19 +10,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equikpt.data_tools.verify.checks import Fault
+from equikpt.core.issues import Issue
 from equikpt.data_tools.verify.label_set import LabelSet, extent_px
 from equikpt.data_tools.verify.ruler import MAD_TO_SIGMA
 
-LEAST_ANNOTATIONS = 20
+MIN_ANNOTATIONS = 20
 """Of a limb's length, to know what is usual."""
-LEAST_LIMBS = 4
+MIN_LIMBS = 4
 """Of an annotation, to know its size."""
-LEAST_SIGMA = 0.15
+MIN_SIGMA = 0.15
 """Of the logarithm of a length."""
-LARGEST_Z = 5.0
-LEAST_RATIO = 2.0
-"""A limb is too long beyond both, this many times its usual length and ``LARGEST_Z``."""
+MAX_Z = 5.0
+MIN_RATIO = 2.0
+"""A limb is too long beyond both, this many times its usual length and ``MAX_Z``."""
 
 CROSSING_RATIO = 1.2
 """Length of both limbs as labelled, over that with their ends exchanged."""
@@ -31,11 +31,11 @@ CROSSING_SHARE = 0.12
 
 
 def labelled_links(links: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Links (L, 2) with those through points that no annotation labels joined to one.
+    """Join the links (L, 2) through points that no annotation labels.
 
     Args:
         links: (L, 2) indices of keypoints.
-        labelled: (K,) whether any annotation labels the point.
+        labelled: (K,) bool, true where any annotation labels the point.
     """
     edges = {frozenset(link) for link in links.tolist()}
     for point in np.flatnonzero(~labelled).tolist():
@@ -48,8 +48,8 @@ def labelled_links(links: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     return np.array(sorted(sorted(edge) for edge in edges), int).reshape(-1, 2)
 
 
-def check_limbs(labels: LabelSet) -> Iterator[Fault]:
-    """Limbs that are too long, and limbs that cross."""
+def check_limbs(labels: LabelSet) -> Iterator[Issue]:
+    """Find limbs that are too long, and limbs that cross."""
     if not len(labels):
         return
     links = labelled_links(labels.scheme.links, labels.ever_labelled)
@@ -60,7 +60,7 @@ def check_limbs(labels: LabelSet) -> Iterator[Fault]:
 def length_ratios(
     xy: np.ndarray, labelled: np.ndarray, links: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Length of each limb over its usual length, at the size of the annotation.
+    """Compute the length of each limb over its usual length, at the size of the annotation.
 
     Args:
         xy: (N, K, 2).
@@ -73,8 +73,8 @@ def length_ratios(
     both = labelled[:, links[:, 0]] & labelled[:, links[:, 1]]
     length = np.linalg.norm(xy[:, links[:, 0]] - xy[:, links[:, 1]], axis=-1)
     log_length = np.where(both & (length > 0), np.log(np.maximum(length, 1e-9)), np.nan)
-    log_length[:, both.sum(axis=0) < LEAST_ANNOTATIONS] = np.nan
-    log_length[np.isfinite(log_length).sum(axis=1) < LEAST_LIMBS] = np.nan
+    log_length[:, both.sum(axis=0) < MIN_ANNOTATIONS] = np.nan
+    log_length[np.isfinite(log_length).sum(axis=1) < MIN_LIMBS] = np.nan
     ratio = log_length - _median(log_length, axis=1)
     # sizes depend on which limbs an annotation has, so they are taken against the usual lengths
     for _ in range(3):
@@ -82,7 +82,7 @@ def length_ratios(
         ratio = ratio - usual
         ratio = ratio - _median(ratio, axis=1)
     sigma = MAD_TO_SIGMA * _median(np.abs(ratio - _median(ratio, axis=0)), axis=0)[0]
-    return ratio, np.maximum(sigma, LEAST_SIGMA)
+    return ratio, np.maximum(sigma, MIN_SIGMA)
 
 
 def _median(values: np.ndarray, axis: int) -> np.ndarray:
@@ -91,21 +91,21 @@ def _median(values: np.ndarray, axis: int) -> np.ndarray:
     return np.ma.filled(np.ma.median(masked, axis=axis, keepdims=True), 0.0)
 
 
-def _too_long(labels: LabelSet, links: np.ndarray) -> Iterator[Fault]:
+def _too_long(labels: LabelSet, links: np.ndarray) -> Iterator[Issue]:
     if not len(links):
         return
     ratio, sigma = length_ratios(labels.xy, labels.labelled, links)
-    too_long = (ratio > LARGEST_Z * sigma) & (ratio > np.log(LEAST_RATIO))
+    too_long = (ratio > MAX_Z * sigma) & (ratio > np.log(MIN_RATIO))
     for index in np.flatnonzero(too_long.any(axis=1)):
         mine = np.flatnonzero(too_long[index])
         points = _blamed(links, ratio[index], mine)
         worst = mine[np.argmax(ratio[index, mine])]
         start, end = (labels.scheme.names[point] for point in links[worst])
-        yield labels.fault(
+        yield labels.issue(
             "limb_length",
             index,
             f"{start}–{end} is {np.exp(ratio[index, worst]):.1f} times as long as it would be at "
-            f"this size; {labels.scheme.named(points)} may be misplaced",
+            f"this size; {labels.scheme.names_of(points)} may be misplaced",
             points,
             ratio[index, worst] / sigma[worst],
         )
@@ -116,12 +116,12 @@ def _blamed(links: np.ndarray, ratio: np.ndarray, too_long: np.ndarray) -> list[
     blamed = []
     for point in sorted({int(point) for point in links[too_long].ravel()}):
         around = ratio[(links == point).any(axis=1)]
-        if np.nanmedian(around) > np.log(LEAST_RATIO) / 2:
+        if np.nanmedian(around) > np.log(MIN_RATIO) / 2:
             blamed.append(point)
     return blamed or sorted({int(point) for point in links[too_long].ravel()})
 
 
-def _crossed(labels: LabelSet, links: np.ndarray) -> Iterator[Fault]:
+def _crossed(labels: LabelSet, links: np.ndarray) -> Iterator[Issue]:
     """Joints from which on left and right are exchanged: both limbs are much too long then."""
     swap = labels.scheme.swap
     sided = [(a, b) for a, b in links.tolist() if swap[a] != a and swap[b] != b and a < swap[a]]
@@ -141,7 +141,7 @@ def _crossed(labels: LabelSet, links: np.ndarray) -> Iterator[Fault]:
         limbs = ", ".join(
             f"{labels.scheme.names[start[i]]}–{labels.scheme.names[end[i]]}" for i in mine
         )
-        yield labels.fault(
+        yield labels.issue(
             "crossed_limbs",
             index,
             f"{limbs} and the other side's would be shorter with their ends exchanged",

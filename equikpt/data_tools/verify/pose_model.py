@@ -1,10 +1,10 @@
-"""What poses of a set look like: a robust mixture of low-rank Gaussians over incomplete poses.
+"""Poses of a set: a robust mixture of low-rank Gaussians over incomplete poses.
 
 Each component is a factor analysis with missing entries (Rubin & Thayer, 1982, "EM algorithms for
 ML factor analysis"; Ghahramani & Hinton, 1996, for the mixture), which stays cheap: with R factors,
 all that depends on a pose are R × R matrices. Poses far from every component are weighed down as
 under a t distribution (Peel & McLachlan, 2000), so that the mistakes that are looked for do not
-shape the model. Beside its place, each keypoint has a probability of being labelled and of being
+shape the model. Beside its coords, each keypoint has a probability of being labelled and of being
 seen: the side turned away from the camera is what annotators leave out.
 
 Shapes: N poses, K keypoints, D = 2K coordinates, C components, R factors.
@@ -25,7 +25,7 @@ ITERATIONS = 20
 FREEDOM = 8.0
 """Of the t distribution: smaller is more robust."""
 PRIOR_POSES = 8.0
-"""How many poses the priors of spread and visibility count as."""
+"""Number of poses that the priors of spread and visibility count as."""
 START_VARIANCE = 0.1
 PRIOR_SPREAD = 0.1
 """Standard deviation of the prior, in units of a pose's root mean square radius."""
@@ -33,7 +33,7 @@ PRIOR_SPREAD = 0.1
 
 @dataclass(frozen=True)
 class Poses:
-    """Poses without their place and size.
+    """Poses without their position and size.
 
     Args:
         xy: (N, K, 2) coordinates, 0 where not labelled; the labelled points of a pose have mean 0
@@ -55,7 +55,7 @@ class Poses:
         return Poses(self.xy[:, order], self.visibility[:, order])
 
     def mirrored(self, swap: np.ndarray) -> Poses:
-        """What the poses are in a mirror: left and right exchanged, and their names as well."""
+        """The poses in a mirror: left and right exchanged, and their names as well."""
         return Poses(self.xy * (-1, 1), self.visibility).renamed(swap)
 
     def joined(self, others: Poses) -> Poses:
@@ -84,7 +84,7 @@ class _Component:
     share: float
 
     def mirrored(self, swap: np.ndarray) -> _Component:
-        """What it is for poses in a mirror; see :meth:`Poses.mirrored`."""
+        """The component of poses in a mirror; see :meth:`Poses.mirrored`."""
         size = len(self.mean)
         flip = np.tile([-1.0, 1.0], size // 2)
         order = (2 * swap[:, None] + (0, 1)).ravel()
@@ -121,35 +121,35 @@ class PoseModel:
             for index, part in enumerate(parts):
                 self._components[index] = _refit(values, mask, levels, belongs[:, index], part)
 
-    def log_likelihood(self, poses: Poses, places_only: bool = False) -> np.ndarray:
+    def log_likelihood(self, poses: Poses, coords_only: bool = False) -> np.ndarray:
         """(N,) natural logarithm of each pose's likelihood.
 
         Args:
             poses: N poses.
-            places_only: Leave out how likely the visibilities are.
+            coords_only: Leave out how likely the visibilities are.
         """
         values, mask = _flat(poses)
-        levels = None if places_only else _one_hot(poses.visibility)
+        levels = None if coords_only else _one_hot(poses.visibility)
         parts = [_posterior(values, mask, levels, part).log_joint for part in self._components]
         return _log_sum(np.stack(parts, axis=1))
 
     def log_likelihood_of_points(self, poses: Poses) -> np.ndarray:
-        """(N, K) log-density of each labelled point's place given the other points, else 0."""
-        whole = self.log_likelihood(poses, places_only=True)
+        """(N, K) log-density of each labelled point's coords given the other points, else 0."""
+        whole = self.log_likelihood(poses, coords_only=True)
         given_others = np.zeros(poses.visibility.shape)
         for point in range(poses.xy.shape[1]):
             rows = np.flatnonzero(poses.visibility[:, point] > 0)
             if len(rows):
                 without = poses.visibility[rows]
                 without[:, point] = 0
-                rest = self.log_likelihood(Poses(poses.xy[rows], without), places_only=True)
+                rest = self.log_likelihood(Poses(poses.xy[rows], without), coords_only=True)
                 given_others[rows, point] = whole[rows] - rest
         return given_others
 
 
 @dataclass
 class _Posterior:
-    """What one component makes of each pose: factors, and how likely it is."""
+    """Factors and likelihood of each pose under one component."""
 
     factors: np.ndarray  # (N, R)
     spread: np.ndarray  # (N, R, R)
@@ -187,13 +187,13 @@ def _posterior(
     log_volume = (mask * np.log(part.variance)).sum(axis=1) - np.linalg.slogdet(spread)[1]
     count = mask.sum(axis=1)
     half = (FREEDOM + count) / 2
-    log_place = (
+    log_coords = (
         gammaln(half)
         - math.lgamma(FREEDOM / 2)
         - 0.5 * (count * math.log(FREEDOM * math.pi) + log_volume)
         - half * np.log1p(distance / FREEDOM)
     )
-    log_joint = log_place + math.log(part.share)
+    log_joint = log_coords + math.log(part.share)
     if levels is not None:
         log_visible = np.einsum("nkv,kv->n", levels, np.log(part.visible))
         log_joint = log_joint + log_visible
@@ -269,5 +269,5 @@ def _start(
 
 
 def _overall(levels: np.ndarray) -> np.ndarray:
-    """(K, 3) how often each visibility occurs, never quite 0."""
+    """(K, 3) share of each visibility, never quite 0."""
     return (levels.mean(axis=0) + 0.02) / 1.06

@@ -1,6 +1,6 @@
 """Annotations that are unlikely among all the others: sides exchanged, or a point out of place.
 
-Each annotation is judged by models that were fitted without its picture.
+Each annotation is judged by models that were fitted without its image.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.data_tools.verify.checks import Fault
+from equikpt.core.issues import Issue
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.data_tools.verify.limbs import labelled_links
 from equikpt.data_tools.verify.pose_model import PoseModel, Poses, normalised
 
-LEAST_LOG_ODDS = 5.0
+MIN_LOG_ODDS = 5.0
 """Log of the likelihood with sides exchanged over that as labelled, from which it is reported.
 
 With one exchanged annotation in a hundred, 5 makes the exchange somewhat likelier than not.
 """
-MOST_SHOWN = 20.0
+MAX_SHOWN = 20.0
 """Log odds from which a larger factor would say nothing more."""
-LEAST_LOG_DENSITY = -10.0
-"""Of a point's place given the others, in units of the pose's radius: a usual one is around 2."""
-LEAST_POINTS = 5
-LEAST_POSES = 40
+MIN_LOG_DENSITY = -10.0
+"""Of a point's coords given the others, in units of the pose's radius: a usual one is around 2."""
+MIN_POINTS = 5
+MIN_POSES = 40
 """Fewer do not show what poses look like."""
 FOLDS = 5
-MOST_FITTED = 1000
+MAX_FITTED = 1000
 """Poses that a model is fitted to; more change little."""
 REPEATS = 3
 """Of smaller sets, how often folds and start are drawn anew; the mean varies less than one."""
 JUDGED_AT_ONCE = 20_000
-MOST_SUSPECTS = 500
+MAX_SUSPECTS = 500
 """Of the poses that are judged at once, the least likely ones, whose points are judged singly."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What models of the other poses say.
+    """Likelihoods by models of the other poses.
 
     Args:
         log_odds: (N, V) log-likelihood of each variant less that as labelled.
@@ -52,32 +52,32 @@ class Evidence:
     points: np.ndarray
 
 
-def check_poses(labels: LabelSet) -> Iterator[Fault]:
-    """Exchanged sides, and points where the rest of the pose does not lead one to expect them."""
+def check_poses(labels: LabelSet) -> Iterator[Issue]:
+    """Find exchanged sides, and points that the rest of the pose puts elsewhere."""
     scheme = labels.scheme
-    judged = np.flatnonzero(labels.labelled.sum(axis=1) >= LEAST_POINTS)
-    if len(judged) < LEAST_POSES:
+    judged = np.flatnonzero(labels.labelled.sum(axis=1) >= MIN_POINTS)
+    if len(judged) < MIN_POSES:
         return
     poses = normalised(labels.xy[judged], labels.visibility[judged])
     variants = exchanges(scheme.swap, labelled_links(scheme.links, labels.ever_labelled))
-    pictures = [(int(labels.file[index]), labels.rows[index]["image_id"]) for index in judged]
-    found = evidence(poses, scheme.swap, variants, pictures)
+    images = [(int(labels.file[index]), labels.rows[index]["image_id"]) for index in judged]
+    found = evidence(poses, scheme.swap, variants, images)
     best = found.log_odds.argmax(axis=1)
-    for row in np.flatnonzero(found.log_odds.max(axis=1) > LEAST_LOG_ODDS):
+    for row in np.flatnonzero(found.log_odds.max(axis=1) > MIN_LOG_ODDS):
         order, odds = variants[best[row]], found.log_odds[row, best[row]]
         moved = np.flatnonzero((order != np.arange(len(order))) & labels.labelled[judged[row]])
-        what = "all pairs" if best[row] == 0 else scheme.named(moved)
-        yield labels.fault(
+        pairs = "all pairs" if best[row] == 0 else scheme.names_of(moved)
+        yield labels.issue(
             "swapped_sides",
             int(judged[row]),
-            f"a model of the other poses finds this one likelier with left and right of {what} "
-            f"exchanged, by a factor of {np.exp(min(odds, MOST_SHOWN)):,.0f}",
+            f"a model of the other poses finds this one likelier with left and right of {pairs} "
+            f"exchanged, by a factor of {np.exp(min(odds, MAX_SHOWN)):,.0f}",
             moved,
             odds,
         )
-    for row in np.flatnonzero(found.points.min(axis=1) < LEAST_LOG_DENSITY):
+    for row in np.flatnonzero(found.points.min(axis=1) < MIN_LOG_DENSITY):
         point = int(found.points[row].argmin())
-        yield labels.fault(
+        yield labels.issue(
             "misplaced_point",
             int(judged[row]),
             f"a model of the other poses expects {scheme.names[point]} elsewhere",
@@ -87,7 +87,7 @@ def check_poses(labels: LabelSet) -> Iterator[Fault]:
 
 
 def exchanges(swap: np.ndarray, links: np.ndarray) -> list[np.ndarray]:
-    """Orders (K,) that exchange all pairs, or those of one pair of limbs alone.
+    """List orders (K,) that exchange all pairs, or those of one pair of limbs alone.
 
     Args:
         swap: (K,) index of the other side.
@@ -123,9 +123,9 @@ def evidence(
         variants: V orders of the keypoints.
         groups: N keys; poses of one key are never judged by a model that was fitted to one of them.
     """
-    places = {key: place for place, key in enumerate(dict.fromkeys(groups))}
-    group = np.array([places[key] for key in groups])
-    repeats = REPEATS if len(poses) < MOST_FITTED else 1
+    ids = {key: id_ for id_, key in enumerate(dict.fromkeys(groups))}
+    group = np.array([ids[key] for key in groups])
+    repeats = REPEATS if len(poses) < MAX_FITTED else 1
     with tqdm(total=repeats * FOLDS, desc="poses", unit="model", delay=5, disable=None) as bar:
         all_found = [
             _cross_fitted(poses, swap, variants, group, seed, bar) for seed in range(repeats)
@@ -151,7 +151,7 @@ def _cross_fitted(
     points = np.zeros(poses.visibility.shape)
     for number in range(FOLDS):
         others = np.flatnonzero(fold != number)
-        model = PoseModel(poses[rng.permutation(others)[:MOST_FITTED]], swap, seed)
+        model = PoseModel(poses[rng.permutation(others)[:MAX_FITTED]], swap, seed)
         mine = np.flatnonzero(fold == number)
         for start in range(0, len(mine), JUDGED_AT_ONCE):
             rows = mine[start : start + JUDGED_AT_ONCE]
@@ -159,9 +159,9 @@ def _cross_fitted(
             as_labelled = model.log_likelihood(judged)
             for column, order in enumerate(variants):
                 log_odds[rows, column] = model.log_likelihood(judged.renamed(order)) - as_labelled
-            per_point = model.log_likelihood(judged, places_only=True)
+            per_point = model.log_likelihood(judged, coords_only=True)
             per_point /= (judged.visibility > 0).sum(axis=1)
-            suspects = rows[np.argsort(per_point)[:MOST_SUSPECTS]]
+            suspects = rows[np.argsort(per_point)[:MAX_SUSPECTS]]
             points[suspects] = model.log_likelihood_of_points(poses[suspects])
         bar.update()
     return Evidence(log_odds, points)

@@ -1,4 +1,4 @@
-"""Mistakes in the labels of ruler marks, found by comparing each film with the rest of its set."""
+"""Mistakes in the labels of ruler marks: each radiograph is compared with the rest of its set."""
 
 from __future__ import annotations
 
@@ -7,57 +7,59 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import is_number, named
-from equikpt.core.coco.valid_rows import load_sound_rows
+from equikpt.core.coco.checks import is_number
+from equikpt.core.coco.file import load_valid_rows
 from equikpt.core.image_checks import loaded_size_px
+from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks
 from equikpt.core.radiograph import DICOM_SUFFIXES, read_gray
 from equikpt.metainfo.p1p2 import MARKS
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 
 MAD_TO_SIGMA = 1.4826
 """A normal distribution's standard deviation, in units of its median absolute deviation."""
 
 # A set whose marks are equally far apart has no spread, so that any rounding would be an outlier.
-LEAST_SPREAD = {"distance": 0.005, "angle": 0.5}
+MIN_SPREAD = {"distance": 0.005, "angle": 0.5}
 """Smallest sigma: a share of the median distance (clicks of half a pixel), and degrees."""
 
-SEVERITY = {
-    "missing": 100.0,
-    "doubled": 90.0,
-    "outside": 80.0,
-    "swapped": 70.0,
-    "turned": 60.0,
-    "size": 55.0,
-    "duplicate": 50.0,
-    "unreadable": 45.0,
-    "no picture": 40.0,
-    "unknown label": 35.0,
-    "no labels": 30.0,
-    "several annotations": 10.0,
+WEIGHTS = {
+    "mark_missing": 100.0,
+    "mark_doubled": 90.0,
+    "mark_outside": 80.0,
+    "marks_swapped": 70.0,
+    "labelled_turned": 60.0,
+    "radiograph_size": 55.0,
+    "radiograph_duplicate": 50.0,
+    "radiograph_unreadable": 45.0,
+    "radiograph_missing": 40.0,
+    "unknown_label": 35.0,
+    "not_labelled": 30.0,
+    "several_annotations": 10.0,
 }
-"""How early in the list a film of each kind comes; outliers come by their z."""
-LARGEST_Z_COUNTED = 59.0
+"""How early in the list a radiograph with each issue comes; outliers come by their z."""
+MAX_Z_COUNTED = 59.0
 
 
 @dataclass
-class Film:
-    """What is known of one film: its task, its file and what is wrong.
+class Radiograph:
+    """A radiograph of the set: its task, its file and its issues.
 
     Args:
-        task: The labels; None for a picture that no task names.
-        path: The picture; None where there is none.
-        size_px: Width and height of the picture, or as the export states them.
-        unit: ``px`` of the film, or ``%`` of its width and height where a size is not known.
+        task: The labels; None for an image that no task names.
+        path: The image; None where there is none.
+        size_px: Width and height of the image, or as the export states them.
+        unit: ``px``, or ``%`` of width and height where a size is not known.
         distance: Between the marks, in ``unit``; None without one of each.
         angle_deg: Of the line from p1 to p2 against the vertical, clockwise; 0 is straight up.
-        faults: Kind and sentence of each mistake.
+        issues: Everything that is wrong with it.
         z: Robust z of distance and angle.
     """
 
@@ -68,16 +70,19 @@ class Film:
     unit: str = "px"
     distance: float | None = None
     angle_deg: float | None = None
-    faults: list[tuple[str, str]] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     z: dict[str, float] = field(default_factory=dict)
 
     @property
     def severity(self) -> float:
-        """Sum over the mistakes; 0 for a sound film."""
+        """Sum over the issues; 0 without any."""
         return sum(
-            SEVERITY[kind] if kind in SEVERITY else min(LARGEST_Z_COUNTED, abs(self.z[kind]))
-            for kind, _ in self.faults
+            WEIGHTS.get(issue.code, min(MAX_Z_COUNTED, issue.score)) for issue in self.issues
         )
+
+    def add(self, code: str, message: str, score: float = 0.0) -> None:
+        """Add an issue of this radiograph."""
+        self.issues.append(Issue(code, message, subject=Subject(image=self.name), score=score))
 
 
 def read_labels(path: str | Path) -> list[Task]:
@@ -91,16 +96,15 @@ def read_labels(path: str | Path) -> list[Task]:
 
 
 def _tasks_of_coco(path: str | Path) -> list[Task]:
-    content = load_sound_rows(Path(path))
+    content = load_valid_rows(Path(path))
     sizeless = [
         row["file_name"]
         for row in content["images"]
         if not all(is_number(row.get(side)) and row[side] > 0 for side in ("width", "height"))
     ]
     if sizeless:
-        raise ValueError(
-            f"{path} has pictures without width or height ({named(sizeless)}); write them in px"
-        )
+        shown = format_examples(sizeless)
+        raise ValueError(f"{path} has images without width or height ({shown}); write them in px")
     labels: dict[int, list[dict]] = defaultdict(list)
     for annotation in content["annotations"]:
         labels[annotation["image_id"]].append(annotation)
@@ -126,146 +130,139 @@ def _tasks_of_coco(path: str | Path) -> list[Task]:
 
 def examine(
     tasks: Sequence[Task], images: Path | None = None, largest_z: float = 5.0
-) -> list[Film]:
-    """Every film of a set with its mistakes, worst first.
+) -> list[Radiograph]:
+    """Find the issues of every radiograph of a set.
 
     Args:
         tasks: What :func:`read_labels` returned.
-        images: Folder with the pictures. Without it, pictures are neither looked for nor compared.
-        largest_z: Robust z, of distance or angle, from which a film is an outlier.
+        images: Folder with the images. Without it, images are neither looked for nor compared.
+        largest_z: Robust z, of distance or angle, from which a radiograph is an outlier.
 
     Returns:
-        A film for each task, and one for each picture that no task names.
+        A radiograph for each task, and one for each image that no task names, worst first.
 
     Raises:
         FileNotFoundError: ``images`` is no folder.
     """
     if images is not None and not images.is_dir():
-        raise FileNotFoundError(f"expected a folder of pictures at {images}, there is none")
-    films = [_film(task, images) for task in tasks]
+        raise FileNotFoundError(f"expected a folder of images at {images}, there is none")
+    radiographs = [_of_task(task, images) for task in tasks]
     if images is not None:
-        named = {film.path for film in films}
-        films += [
-            Film(
-                str(path.relative_to(images)),
-                path=path,
-                faults=[("no labels", "a picture without a task")],
-            )
-            for path in sorted(images.rglob("*"))
-            if path.suffix.lower() in PICTURES and path not in named
-        ]
+        known = {each.path for each in radiographs}
+        for path in sorted(images.rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and path not in known:
+                radiographs.append(Radiograph(str(path.relative_to(images)), path=path))
+                radiographs[-1].add("not_labelled", "an image without a task")
     # One unit for all, so that distances can be compared.
-    unit = "px" if all(film.size_px for film in films if film.task) else "%"
-    for film in films:
-        if film.task is not None:
-            _check_task(film, film.task)
-            _measure(film, film.task, unit)
-    _mark_outliers(films, "distance", largest_z)
-    _mark_outliers(films, "angle", largest_z)
-    _mark_duplicates(films)
-    return sorted(films, key=lambda film: -film.severity)
+    unit = "px" if all(each.size_px for each in radiographs if each.task) else "%"
+    for radiograph in radiographs:
+        if radiograph.task is not None:
+            _check_task(radiograph, radiograph.task)
+            _measure(radiograph, radiograph.task, unit)
+    _find_outliers(radiographs, "distance", largest_z)
+    _find_outliers(radiographs, "angle", largest_z)
+    _find_duplicates(radiographs)
+    return sorted(radiographs, key=lambda radiograph: -radiograph.severity)
 
 
-def _film(task: Task, images: Path | None) -> Film:
-    film = Film(task.file_name, task, size_px=task.size_px)
+def _of_task(task: Task, images: Path | None) -> Radiograph:
+    radiograph = Radiograph(task.file_name, task, size_px=task.size_px)
     if images is None:
-        return film
-    film.path = next((images / n for n in task.names_on_disk if (images / n).is_file()), None)
-    if film.path is None:
-        film.faults.append(("no picture", f"no picture of that name in {images}"))
-        return film
+        return radiograph
+    radiograph.path = next((images / n for n in task.names_on_disk if (images / n).is_file()), None)
+    if radiograph.path is None:
+        radiograph.add("radiograph_missing", f"no image of that name in {images}")
+        return radiograph
     try:
-        size_px = loaded_size_px(str(film.path))
+        size_px = loaded_size_px(str(radiograph.path))
     except OSError as error:
-        film.faults.append(("unreadable", " ".join(str(error).split())))
-        return film
+        radiograph.add("radiograph_unreadable", " ".join(str(error).split()))
+        return radiograph
     if task.size_px and task.size_px != size_px:
-        film.faults.append(
-            ("size", f"labelled as {_by(task.size_px)}, the picture is {_by(size_px)}")
-        )
-    film.size_px = size_px
-    return film
+        message = f"labelled as {_by(task.size_px)}, the image is {_by(size_px)}"
+        radiograph.add("radiograph_size", message)
+    radiograph.size_px = size_px
+    return radiograph
 
 
-def _check_task(film: Film, task: Task) -> None:
-    """Mistakes that one film's labels show without the others."""
+def _check_task(radiograph: Radiograph, task: Task) -> None:
+    """Mistakes that the labels of one radiograph show without the others."""
     if not task.points:
-        film.faults.append(("no labels", "a task without labels"))
+        radiograph.add("not_labelled", "a task without labels")
         return
     for name in MARKS:
         found = task.points.get(name, ())
         if not found:
-            film.faults.append(("missing", f"no {name}"))
+            radiograph.add("mark_missing", f"no {name}")
         if len(found) > 1:
-            film.faults.append(("doubled", f"{len(found)} × {name}"))
+            radiograph.add("mark_doubled", f"{len(found)} × {name}")
         for x, y in found:
             if not (0 <= x <= 100 and 0 <= y <= 100):
-                film.faults.append(("outside", f"{name} at {x:.1f} %, {y:.1f} %"))
+                radiograph.add("mark_outside", f"{name} at {x:.1f} %, {y:.1f} %")
     for name in sorted(set(task.points) - set(MARKS)):
-        film.faults.append(("unknown label", f"a point named '{name}'"))
+        radiograph.add("unknown_label", f"a point named '{name}'")
     if task.rotation:
-        film.faults.append(("turned", f"labelled turned by {task.rotation:g}°"))
+        radiograph.add("labelled_turned", f"labelled turned by {task.rotation:g}°")
     if task.annotations > 1:
-        film.faults.append(("several annotations", f"labelled {task.annotations} times"))
+        radiograph.add("several_annotations", f"labelled {task.annotations} times")
 
 
-def _measure(film: Film, task: Task, unit: str) -> None:
+def _measure(radiograph: Radiograph, task: Task, unit: str) -> None:
     """Distance and angle of the marks, where there is one of each."""
     lower, upper = (task.points.get(name, ()) for name in MARKS)
     if len(lower) != 1 or len(upper) != 1:
         return
-    scale = np.array(film.size_px if unit == "px" and film.size_px else (100, 100)) / 100
-    along = (np.array(upper[0]) - np.array(lower[0])) * scale
-    film.unit = unit
-    film.distance = float(np.hypot(*along))
-    film.angle_deg = math.degrees(math.atan2(along[0], -along[1]))
+    size = radiograph.size_px if unit == "px" and radiograph.size_px else (100, 100)
+    along = (np.array(upper[0]) - np.array(lower[0])) * np.array(size) / 100
+    radiograph.unit = unit
+    radiograph.distance = float(np.hypot(*along))
+    radiograph.angle_deg = math.degrees(math.atan2(along[0], -along[1]))
     if along[1] > 0:
-        film.faults.append(("swapped", "p1, the lower end, is above p2"))
+        radiograph.add("marks_swapped", "p1, the lower end, is above p2")
 
 
-def _mark_outliers(films: Iterable[Film], quantity: str, largest_z: float) -> None:
+def _find_outliers(radiographs: Iterable[Radiograph], quantity: str, largest_z: float) -> None:
     """Robust z of a quantity over the set: the median and the median absolute deviation."""
-    read = {"distance": lambda f: f.distance, "angle": lambda f: f.angle_deg}[quantity]
-    measured = [film for film in films if read(film) is not None]
+    read = attrgetter("distance" if quantity == "distance" else "angle_deg")
+    measured = [radiograph for radiograph in radiographs if read(radiograph) is not None]
     if not measured:
         return
-    values = np.array([read(film) for film in measured])
+    values = np.array([read(radiograph) for radiograph in measured])
     median = float(np.median(values))
-    least = LEAST_SPREAD[quantity] * (median if quantity == "distance" else 1)
+    least = MIN_SPREAD[quantity] * (median if quantity == "distance" else 1)
     sigma = max(MAD_TO_SIGMA * float(np.median(np.abs(values - median))), least)
-    for film, value in zip(measured, values, strict=True):
-        z = film.z[quantity] = float((value - median) / sigma)
+    for radiograph, value in zip(measured, values, strict=True):
+        z = radiograph.z[quantity] = float((value - median) / sigma)
         if abs(z) > largest_z:
-            unit = f" {film.unit}" if quantity == "distance" else "°"
-            film.faults.append(
-                (
-                    quantity,
-                    f"{quantity} {value:.1f}{unit}, the set has {median:.1f}{unit} ({z:+.1f} σ)",
-                )
-            )
+            unit = f" {radiograph.unit}" if quantity == "distance" else "°"
+            message = f"{quantity} {value:.1f}{unit}, the set has {median:.1f}{unit} ({z:+.1f} σ)"
+            radiograph.add(f"{quantity}_outlier", message, abs(z))
 
 
-def _mark_duplicates(films: Sequence[Film]) -> None:
-    """Pictures of the same pixels, whatever their names, formats and metadata."""
-    same: dict[str, list[Film]] = defaultdict(list)
+def _find_duplicates(radiographs: Sequence[Radiograph]) -> None:
+    """Images of the same pixels, whatever their names, formats and metadata."""
+    same: dict[str, list[Radiograph]] = defaultdict(list)
     present = [
-        (film, film.path)
-        for film in films
-        if film.path is not None and all(kind != "unreadable" for kind, _ in film.faults)
+        (radiograph, radiograph.path)
+        for radiograph in radiographs
+        if radiograph.path is not None
+        and all(issue.code != "radiograph_unreadable" for issue in radiograph.issues)
     ]
-    for film, path in tqdm(present, desc="comparing pictures", unit="img", delay=5, disable=None):
+    for radiograph, path in tqdm(
+        present, desc="comparing images", unit="img", delay=5, disable=None
+    ):
         try:
             pixels = read_gray(path)
         except (OSError, ValueError) as error:
-            film.faults.append(("unreadable", " ".join(str(error).split())))
+            radiograph.add("radiograph_unreadable", " ".join(str(error).split()))
             continue
         digest = hashlib.sha256(pixels.tobytes())
         digest.update(str((pixels.shape, pixels.dtype)).encode())
-        same[digest.hexdigest()].append(film)
+        same[digest.hexdigest()].append(radiograph)
     for group in same.values():
-        for film in group if len(group) > 1 else ():
-            others = ", ".join(other.name for other in group if other is not film)
-            film.faults.append(("duplicate", f"the same picture as {others}"))
+        for radiograph in group if len(group) > 1 else ():
+            others = ", ".join(other.name for other in group if other is not radiograph)
+            radiograph.add("radiograph_duplicate", f"the same image as {others}")
 
 
 def _by(size_px: tuple[int, int]) -> str:

@@ -1,4 +1,4 @@
-"""All checks over annotation files and their pictures."""
+"""All checks over annotation files and their images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from equikpt.data_tools.verify.checks import CHECKS, Fault, worst_first
+from equikpt.core.issues import Issue, errors, worst_first
 from equikpt.data_tools.verify.geometry import check_geometry
+from equikpt.data_tools.verify.images import check_image_files
 from equikpt.data_tools.verify.label_set import LabelSet, read_set
 from equikpt.data_tools.verify.limbs import check_limbs
-from equikpt.data_tools.verify.pictures import check_pictures
 from equikpt.data_tools.verify.poses import check_poses
 from equikpt.data_tools.verify.repeats import check_repeats
-from equikpt.data_tools.verify.statistics import statistics
-from equikpt.data_tools.verify.visibility import check_visibility
+from equikpt.data_tools.verify.statistics import check_visibility, statistics
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class Family:
     """Checks that run together.
 
     Args:
-        name: What the progress bar says.
-        check: From the labels to what is wrong with them.
+        name: The family of their codes in :data:`equikpt.core.issues.CODES`.
+        check: From the labels to their issues.
         quick: Whether it is part of :func:`verify_quickly`.
     """
 
     name: str
-    check: Callable[[LabelSet], Iterable[Fault]]
+    check: Callable[[LabelSet], Iterable[Issue]]
     quick: bool = False
 
 
@@ -41,49 +40,49 @@ FAMILIES: tuple[Family, ...] = (
     Family("limbs", check_limbs),
     Family("poses", check_poses),
     Family("repeats", check_repeats),
-    Family("pictures", check_pictures),
+    Family("images", check_image_files),
 )
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was looked at and what was found, worst first."""
+class VerifyResult:
+    """The labels, their issues worst first, and the figures of each file by its name."""
 
     labels: LabelSet
-    faults: list[Fault]
+    issues: list[Issue]
     statistics: dict[str, dict]
 
     def count(self, severity: str) -> int:
-        """Number of faults of one severity."""
-        return sum(fault.severity == severity for fault in self.faults)
+        """Count the issues of one severity."""
+        return sum(issue.severity == severity for issue in self.issues)
 
 
 def verify(
     ann_files: Sequence[Path], img_dirs: Sequence[Path] = (), metainfo: str | None = None
-) -> Verdict:
+) -> VerifyResult:
     """Run every check; arguments and errors as :func:`~.label_set.read_set`."""
     labels = read_set(ann_files, img_dirs, metainfo)
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     with tqdm(FAMILIES, desc="checks", unit="family", delay=5, disable=None) as bar:
         for family in bar:
             bar.set_postfix_str(family.name)
-            faults += family.check(labels)
-    return Verdict(labels, worst_first(faults), statistics(labels))
+            issues += family.check(labels)
+    return VerifyResult(labels, worst_first(issues), statistics(labels))
 
 
-def verify_quickly(ann_files: Sequence[Path], metainfo: str | None = None) -> list[Fault]:
-    """Structure and geometry alone, worst first: no picture is opened and no model is fitted.
+def verify_quickly(ann_files: Sequence[Path], metainfo: str | None = None) -> list[Issue]:
+    """Check structure and geometry alone, worst first: no image is opened, no model is fitted.
 
     Arguments and errors as :func:`~.label_set.read_set`.
     """
     labels = read_set(ann_files, (), metainfo)
     quick = (family for family in FAMILIES if family.quick)
-    return worst_first([fault for family in quick for fault in family.check(labels)])
+    return worst_first(issue for family in quick for issue in family.check(labels))
 
 
-def first_errors(faults: Sequence[Fault], shown: int = 3) -> str:
-    """The first errors in one sentence, empty without any: for what stops before training."""
-    errors = [fault for fault in faults if fault.severity == "error"]
-    told = [f"{CHECKS[f.check].title}: {f.sentence}; {f.to_do}" for f in errors[:shown]]
-    more = f" - and {len(errors) - shown} more" if len(errors) > shown else ""
-    return " - ".join(told) + more
+def first_errors(issues: Sequence[Issue], shown: int = 3) -> str:
+    """The first errors in one line, empty without any: for what stops before training."""
+    wrong = errors(issues)
+    lines = [f"{issue.title}: {issue.sentence}; {issue.fix}" for issue in wrong[:shown]]
+    more = f" - and {len(wrong) - shown} more" if len(wrong) > shown else ""
+    return " - ".join(lines) + more

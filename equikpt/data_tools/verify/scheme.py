@@ -1,4 +1,4 @@
-"""The keypoints that a file is checked against: a metainfo of equikpt, or what the file says."""
+"""Keypoints that a file is checked against: a metainfo of equikpt, or the names in the file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Scheme:
         """(P, 2) indices of points that are each other's other side, the lower one first."""
         return np.array([(a, b) for a, b in enumerate(self.swap) if a < b], int).reshape(-1, 2)
 
-    def named(self, points: Sequence[int] | np.ndarray) -> str:
+    def names_of(self, points: Sequence[int] | np.ndarray) -> str:
         """Names of the points, in a row."""
         return ", ".join(self.names[index] for index in points)
 
     def drawing(self) -> dict:
-        """What :func:`equikpt.visualization.pose.draw_pose` reads of MMPose's parsed metainfo."""
+        """Metainfo in MMPose's form, as far as drawing a pose reads it."""
         sides = [side_of(name) or "middle" for name in self.names]
         colours = [SIDE_COLORS_RGB[side] for side in sides]
         return dict(
@@ -58,7 +58,7 @@ class Scheme:
 
 
 def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
-    """The scheme named, or the one whose names the first file has, or the file's own.
+    """Find the scheme by its name, or the one whose names the first file has, or the file's own.
 
     Args:
         metainfo: One of :data:`METAINFOS`, or None.
@@ -94,7 +94,7 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
 
 
 def is_named(category: dict) -> bool:
-    """Whether a category names its keypoints."""
+    """Tell whether a category names its keypoints."""
     names = category.get("keypoints")
     return isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names)
 

@@ -1,22 +1,30 @@
-"""Figures of a set that no check judges: sizes, points an instance, crowding."""
+"""Figures of a set: sizes, points an instance, crowding, visibilities by keypoint."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
+from equikpt.core.issues import Issue, Subject
 from equikpt.data_tools.verify.label_set import LabelSet
 
 PERCENTILES = (0, 5, 50, 95, 100)
 CROWDED_IOU = 0.3
 """Overlap of two boxes from which top-down crops show both."""
+SELDOM_SHARE = 0.02
+"""Of the annotations: a point that fewer label hardly trains."""
+MIN_ANNOTATIONS = 50
+"""Below this, shares say little."""
+OFTEN_MISSING_SHARE = 0.05
+"""Points are left out of a set at times where its average point is missing this often."""
 
 
 def statistics(labels: LabelSet) -> dict[str, dict]:
-    """Figures of each file by its name; plain numbers, as JSON takes them.
+    """Compute figures of each file by its name; plain numbers, as JSON takes them.
 
-    Lengths are px of the picture. ``box side`` is the longer one; ``crowded`` is the share of used
+    Lengths are px of the image. ``box side`` is the longer one; ``crowded`` is the share of used
     annotations whose box overlaps another one's by an IoU above ``CROWDED_IOU``.
     """
     figures = {}
@@ -62,7 +70,7 @@ def _shares(labels: LabelSet, mine: np.ndarray, kind: int) -> dict[str, float]:
 
 
 def _crowded(boxes: np.ndarray, image_ids: np.ndarray) -> float:
-    """Share of boxes that overlap another one of their picture."""
+    """Share of boxes that overlap another one of their image."""
     if not len(boxes):
         return 0.0
     crowded = np.zeros(len(boxes), bool)
@@ -83,3 +91,35 @@ def _iou(boxes: np.ndarray) -> np.ndarray:
     shared = np.maximum(sides, 0).prod(axis=-1)
     area = boxes[:, 2] * boxes[:, 3]
     return shared / np.maximum(area[:, None] + area[None] - shared, 1e-9)
+
+
+def check_visibility(labels: LabelSet) -> Iterator[Issue]:
+    """Find keypoints labelled never, seldom or always, and visibilities that say nothing."""
+    for index, file in enumerate(labels.files):
+        visibility = labels.visibility[labels.file == index]
+        if not len(visibility):
+            continue
+        share = (visibility > 0).mean(axis=0)
+        yield from _by_keypoint(labels, share, len(visibility), file.name)
+        levels = np.unique(visibility[visibility > 0])
+        if len(levels) == 1 and len(visibility) >= MIN_ANNOTATIONS:
+            meaning = {1: "hidden", 2: "seen"}[int(levels[0])]
+            message = f"every labelled point has visibility {levels[0]}, {meaning}"
+            yield Issue("one_visibility", message, subject=Subject(file=file.name))
+
+
+def _by_keypoint(labels: LabelSet, share: np.ndarray, count: int, file: str) -> Iterator[Issue]:
+    kinds = [("never_labelled", share == 0)]
+    if count >= MIN_ANNOTATIONS:
+        kinds.append(("seldom_labelled", (share > 0) & (share < SELDOM_SHARE)))
+        if (share[share > 0] < 1 - OFTEN_MISSING_SHARE).mean() > 0.5:
+            kinds.append(("always_labelled", share == 1))
+    for code, which in kinds:
+        points = np.flatnonzero(which)
+        if len(points):
+            yield Issue(
+                code,
+                f"{len(points)} of {len(share)} keypoints, over {count} annotations: "
+                f"{labels.scheme.names_of(points)}",
+                subject=Subject(file=file, keypoints=tuple(points.tolist())),
+            )

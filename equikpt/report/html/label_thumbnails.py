@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from equikpt.core.image import reader_of
-from equikpt.data_tools.verify.checks import Fault
+from equikpt.core.issues import Issue
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import draw_pose, zoom_in
@@ -22,7 +22,7 @@ SURROUNDINGS_SHARE = 0.08
 
 
 class Thumbnails:
-    """Draws faults of a set of labels."""
+    """Draws issues of a set of labels."""
 
     def __init__(self, labels: LabelSet) -> None:
         self._labels = labels
@@ -34,17 +34,17 @@ class Thumbnails:
             for index, (file, row) in enumerate(zip(labels.file, labels.rows, strict=True))
         }
 
-    def data_uri(self, fault: Fault) -> str:
+    def data_uri(self, issue: Issue) -> str:
         """The thumbnail as the ``src`` of an HTML image, empty where there is nothing to show."""
-        cell = self.cell(fault)
+        cell = self.cell(issue)
         return "" if cell is None else jpeg_uri(cell)
 
-    def cell(self, fault: Fault) -> np.ndarray | None:
+    def cell(self, issue: Issue) -> np.ndarray | None:
         """(``SIDE_PX``, ``SIDE_PX``, 3) uint8, BGR, or None without annotation and picture."""
-        picture = self._picture(fault)
-        index = self._index.get((fault.file, fault.annotation_id))
+        picture = self._picture(issue)
+        index = self._index.get((issue.subject.file, issue.subject.annotation_id))
         if index is not None:
-            return self._annotation(index, picture, fault)
+            return self._annotation(index, picture, issue)
         if picture is None:
             return None
         corners = np.array([(0, 0), (picture.shape[1], picture.shape[0])], float)
@@ -53,19 +53,19 @@ class Thumbnails:
         inner = corners.mean(axis=0) + (corners - corners.mean(axis=0)) / 2
         return zoom_in(picture, inner, SIDE_PX, half_px)[0]
 
-    def _picture(self, fault: Fault) -> np.ndarray | None:
+    def _picture(self, issue: Issue) -> np.ndarray | None:
         """(H, W, 3) uint8, BGR."""
-        file = self._files.get(fault.file)
-        if file is None or file.img_dir is None or not fault.image:
+        file = self._files.get(issue.subject.file)
+        if file is None or file.img_dir is None or not issue.subject.image:
             return None
-        if not file.holds(fault.image):
+        if not file.holds(issue.subject.image):
             return None
         try:
-            return self._read(file.picture(fault.image))
+            return self._read(file.image_path(issue.subject.image))
         except OSError:  # missing or damaged
             return None
 
-    def _annotation(self, index: int, picture: np.ndarray | None, fault: Fault) -> np.ndarray:
+    def _annotation(self, index: int, picture: np.ndarray | None, issue: Issue) -> np.ndarray:
         labels = self._labels
         labelled = labels.labelled[index]
         xy, box = labels.xy[index], labels.boxes[index]
@@ -84,7 +84,7 @@ class Thumbnails:
             low, high = np.round(placed[-2:]).astype(int).tolist()
             cv2.rectangle(cell, low, high, BOX_BGR, 1, cv2.LINE_AA)
         cell = draw_pose(cell, points, self._drawing, labels.visibility[index])
-        for point in fault.points:
+        for point in issue.subject.keypoints:
             if labelled[point]:
                 centre = np.round(points[point]).astype(int).tolist()
                 cv2.circle(cell, centre, MARK_RADIUS_PX, MARK_BGR, 2, cv2.LINE_AA)

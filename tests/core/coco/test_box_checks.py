@@ -6,7 +6,7 @@ from equikpt.core.coco.box_checks import check_boxes
 
 
 def content(change=lambda row: None, count: int = 12) -> dict:
-    """Animals all over pictures of 200 x 100 px, three points and a box of 40 x 30 px each."""
+    """Animals all over images of 200 x 100 px, three points and a box of 40 x 30 px each."""
     rows = []
     for index in range(count):
         x, y = 10 + 140 * index // count, 5 + 60 * (index % 4) // 4
@@ -59,26 +59,25 @@ def one_small(row):
 
 
 @pytest.mark.parametrize(
-    ("change", "told", "fatal"),
+    ("change", "code", "shown", "count"),
     [
-        (corners, r"seem to be \[left, top, right, bottom\]: so read, 100% go around", True),
-        (loose_corners, "so read, 75% go around", True),
-        (centres, "with x, y the centre", True),
-        (fractions, "fractions of the picture: so read, 100%", True),
-        (points_too, "coordinates that seem to be fractions of the picture", True),
-        (crowds, r"iscrowd=1 keeps out of training and tests, 3 of 12 \(25%\)", False),
-        (small, r"AP is near 0 .*, 6 of 12 \(50%\)", False),
+        (corners, "box_form", ("[left, top, right, bottom]", "100%"), 12),
+        (loose_corners, "box_form", ("[left, top, right, bottom]", "75%"), 12),
+        (centres, "box_form", ("[x, y, width, height] with x, y the centre", "100%"), 12),
+        (fractions, "box_form", ("fractions of the image", "100%"), 12),
+        (points_too, "fractions", (), 12),
+        (crowds, "crowd", ("3 of 12 (25%)",), 3),
+        (small, "area_far_below_box", ("6 of 12 (50%)",), 6),
     ],
 )
-def test_what_most_rows_show_is_told_with_its_share(change, told, fatal):
-    (found,) = check_boxes(content(change))
-    assert found.fatal is fatal
-    with pytest.raises(ValueError, match=told):
-        raise ValueError(found.sentence())
+def test_most_rows_of_one_kind_are_one_issue_with_their_share(change, code, shown, count):
+    (issue,) = check_boxes(content(change))
+    assert (issue.code, len(issue.examples)) == (code, count)
+    assert all(words in issue.message for words in shown)
 
 
 @pytest.mark.parametrize(("change", "count"), [(lambda row: None, 12), (one_small, 24)])
-def test_a_sound_file_and_a_thin_animal_are_no_finding(change, count):
+def test_a_valid_file_and_a_thin_animal_are_no_issue(change, count):
     assert check_boxes(content(change, count)) == []
 
 

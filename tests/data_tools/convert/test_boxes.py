@@ -33,10 +33,10 @@ def misread(form: str, box: np.ndarray) -> np.ndarray:
         "[x, y, height, width]": (x, y, height, width),
     }
     for name, start in (
-        ("fractions of the picture", STATED),
-        ("[left, top, right, bottom] in fractions of the picture", "[left, top, right, bottom]"),
+        ("fractions of the image", STATED),
+        ("[left, top, right, bottom] in fractions of the image", "[left, top, right, bottom]"),
         (
-            "centre and size in fractions of the picture",
+            "centre and size in fractions of the image",
             "[x, y, width, height] with x, y the centre",
         ),
     ):

@@ -151,7 +151,7 @@ def test_an_output_that_the_dataset_refuses_is_not_kept(make_yolo, mapping_file,
     root = make_yolo()
     path = root / "train/images/train0_jpg.rf.0000.jpg"
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="damaged pictures"):
+    with pytest.raises(ValueError, match="damaged images"):
         run(root, tmp_path / "out", mapping_file)
     assert tree(tmp_path / "out") == {}
 

@@ -25,7 +25,7 @@ STANDING = np.array([  # a person from the front, who is 1 high; left is on the 
 def person(
     number: int, image: int, rng: np.random.Generator, place: tuple[float, float] = (100, 20)
 ) -> dict:
-    """A sound annotation: a standing person of about 200 px, each of another stature and place."""
+    """A valid annotation: a standing person of about 200 px, each of another stature and place."""
     points = STANDING * rng.uniform((0.8, 0.95), (1.2, 1.05)) + rng.normal(0, 0.012, (17, 2))
     points = points * rng.uniform(180, 200) + place
     low, high = points.min(axis=0) - 4, points.max(axis=0) + 4
@@ -38,7 +38,7 @@ def person(
 
 
 def people(count: int, seed: int = 0) -> dict:
-    """The content of a sound file with one person on each of ``count`` pictures of 300 x 260 px."""
+    """The content of a valid file with one person on each of ``count`` pictures of 300 x 260 px."""
     rng = np.random.default_rng(seed)
     return dict(
         images=[
@@ -59,9 +59,9 @@ def set_points(annotation: dict, points: np.ndarray) -> None:
     annotation["keypoints"] = points.ravel().tolist()
 
 
-def told(faults) -> list[tuple[str, int | None]]:
-    """Check and annotation of each fault."""
-    return [(fault.check, fault.annotation_id) for fault in faults]
+def codes_of(issues) -> list[tuple[str, int | None]]:
+    """Code and annotation of each issue."""
+    return [(issue.code, issue.subject.annotation_id) for issue in issues]
 
 
 @pytest.fixture

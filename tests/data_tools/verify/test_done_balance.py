@@ -11,17 +11,17 @@ from equikpt.data_tools.verify.done_balance import (
     DoneBalance,
     HeadOptions,
     balance_of,
-    findings,
+    check_balances,
     head_options,
     histogram,
-    labelled_places,
+    labelled_slots,
     report,
 )
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
 
 
 class Labels:
-    """A data set of pictures of which only the visibilities are known."""
+    """A data set of images of which only the visibilities are known."""
 
     def __init__(self, *rows: list[float]) -> None:
         self.rows = rows
@@ -38,7 +38,7 @@ def things(*counts: int) -> Labels:
 
 
 def by_hand(row: list[float], balance: str) -> float:
-    """Share of done in the loss of one picture: steps up to the last label, and the one behind."""
+    """Share of done in the loss of one image: steps up to the last label, and the one behind."""
     going = max((n + 1 for n, visible in enumerate(row) if visible > 0), default=0)
     if balance == "steps" or going == 0:
         return 1 / (going + 1)
@@ -49,21 +49,21 @@ OPTIONS = HeadOptions("balanced", 64, named=False)
 
 
 def test_a_thing_without_label_is_no_step():
-    coords = labelled_places(Labels([1, 0, 1], [1], []), named=False)
-    assert coords.tolist() == [[True, True, False], [True, False, False], [False] * 3]
+    slots = labelled_slots(Labels([1, 0, 1], [1], []), named=False)
+    assert slots.tolist() == [[True, True, False], [True, False, False], [False] * 3]
 
 
-def test_a_keypoint_without_label_keeps_its_place():
-    coords = labelled_places(Labels([1, 0, 1, 0]), named=True)
-    assert coords.tolist() == [[True, False, True, False]]
-    balance = balance_of(coords)
+def test_a_keypoint_without_label_keeps_its_slot():
+    slots = labelled_slots(Labels([1, 0, 1, 0]), named=True)
+    assert slots.tolist() == [[True, False, True, False]]
+    balance = balance_of(slots)
     assert balance.counts == (2,)
     assert balance.share_of_steps == pytest.approx(1 / 4)  # three steps on the way, one done
 
 
 @pytest.mark.parametrize("count", [1, 3, 21])
-def test_of_equal_pictures_one_step_in_n_plus_one_is_done(count):
-    balance = balance_of(labelled_places(things(*[count] * 5), named=False))
+def test_of_equal_images_one_step_in_n_plus_one_is_done(count):
+    balance = balance_of(labelled_slots(things(*[count] * 5), named=False))
     assert balance.share_of_steps == pytest.approx(1 / (count + 1))
     assert balance.share_of_loss == pytest.approx(
         dict(steps=1 / (count + 1), balanced=0.5, sampled=0.5)
@@ -75,7 +75,7 @@ def test_of_equal_pictures_one_step_in_n_plus_one_is_done(count):
 def test_shares_are_those_counted_by_hand(seed, named):
     rng = np.random.default_rng(seed)
     rows = [(rng.random(rng.integers(0, 9)) < 0.7).astype(float).tolist() for _ in range(12)]
-    balance = balance_of(labelled_places(Labels(*rows), named))
+    balance = balance_of(labelled_slots(Labels(*rows), named))
     kept = rows if named else [[1.0] * int(sum(row)) for row in rows]
     for name, share in balance.share_of_loss.items():
         assert share == pytest.approx(np.mean([by_hand(row, name) for row in kept])), name
@@ -84,8 +84,8 @@ def test_shares_are_those_counted_by_hand(seed, named):
     assert balance.counts == tuple(int(sum(row)) for row in rows)
 
 
-def test_a_picture_without_points_is_done_at_once():
-    balance = balance_of(labelled_places(things(0, 0), named=False))
+def test_an_image_without_points_is_done_at_once():
+    balance = balance_of(labelled_slots(things(0, 0), named=False))
     assert (balance.counts, balance.share_of_steps) == ((0, 0), 1)
     assert set(balance.share_of_loss.values()) == {1}
 
@@ -100,24 +100,25 @@ def test_a_picture_without_points_is_done_at_once():
     ],
 )
 def test_a_share_below_a_twentieth_has_to_change(counts, configured, found):
-    balances = dict(val=balance_of(labelled_places(things(*counts), named=False)))
-    sentences = findings(balances, HeadOptions(configured, 64, named=False))
-    assert len(sentences) == found
-    if found:
-        assert sentences[0].startswith("val: done is 4.8 % of the done loss")
-        assert "set model.head.done_balance=balanced (50.0 %)" in sentences[0]
+    balances = dict(val=balance_of(labelled_slots(things(*counts), named=False)))
+    issues = check_balances(balances, HeadOptions(configured, 64, named=False))
+    assert [issue.code for issue in issues] == ["done_share"] * found
+    for issue in issues:
+        assert "4.8 %" in issue.message
+        assert "model.head.done_balance=balanced (50.0 %)" in issue.fix
 
 
-def test_pictures_that_the_head_has_no_room_for_are_counted():
-    balances = dict(train=balance_of(labelled_places(things(3, 4, 5), named=False)))
-    (sentence,) = findings(balances, HeadOptions("balanced", 3, named=False))
-    assert "2 pictures have more than the head's 3 points" in sentence
-    assert findings(balances, HeadOptions("balanced", 5, named=False)) == []
+def test_images_that_the_head_has_no_room_for_are_counted():
+    balances = dict(train=balance_of(labelled_slots(things(3, 4, 5), named=False)))
+    (issue,) = check_balances(balances, HeadOptions("balanced", 3, named=False))
+    assert issue.code == "too_many_points"
+    assert "2 images" in issue.message
+    assert check_balances(balances, HeadOptions("balanced", 5, named=False)) == []
 
 
 @pytest.mark.parametrize("low", [0, 7])
 @pytest.mark.parametrize("spread", [1, 12, 13, 500])
-def test_the_histogram_holds_every_picture_once(low, spread):
+def test_the_histogram_holds_every_image_once(low, spread):
     counts = np.random.default_rng(spread).integers(low, low + spread, 300)
     lines = histogram(counts)
     assert len(lines) <= 12
@@ -135,7 +136,7 @@ def test_bars_stand_at_their_numbers():
 def test_the_report_marks_what_is_configured():
     balances = dict(train=DoneBalance((1, 3), 1 / 3, dict(steps=0.375, balanced=0.5)))
     text = "\n".join(report(balances, OPTIONS))
-    assert "train: 2 pictures, 2.0 points each (min 1, median 2, max 3)" in text
+    assert "train: 2 images, 2.0 points each (min 1, median 2, max 3)" in text
     assert "33.3 %" in text
     assert [line for line in text.splitlines() if "as configured" in line] == [
         "  done in the loss      50.0 % with done_balance=balanced (as configured)"

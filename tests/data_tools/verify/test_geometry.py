@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from equikpt.data_tools.verify.geometry import READINGS, box_excess_px, check_geometry
-from tests.data_tools.verify.conftest import people, points_of, set_points, told
+from tests.data_tools.verify.conftest import codes_of, people, points_of, set_points
 
 
-def test_sound_labels_have_no_fault(read):
+def test_valid_labels_have_no_issue(read):
     assert list(check_geometry(read(people(20)))) == []
 
 
@@ -43,7 +43,7 @@ CASES = [
 def test_each_mistake_is_found_once(read, check, spoil):
     content = people(20)
     spoil(content["annotations"][6])
-    assert told(check_geometry(read(content))) == [(check, 7)]
+    assert codes_of(check_geometry(read(content))) == [(check, 7)]
 
 
 def test_hidden_points_may_be_guessed_outside_the_box(read):
@@ -59,11 +59,11 @@ WRITE = {
     "[x, y, width, height] with x, y the centre": lambda x, y, w, h: [x + w / 2, y + h / 2, w, h],
     "[y, x, height, width]": lambda x, y, w, h: [y, x, h, w],
     "[x, y, height, width]": lambda x, y, w, h: [x, y, h, w],
-    "fractions of the picture": lambda x, y, w, h: [x / 300, y / 260, w / 300, h / 260],
-    "[left, top, right, bottom] in fractions of the picture": lambda x, y, w, h: [
+    "fractions of the image": lambda x, y, w, h: [x / 300, y / 260, w / 300, h / 260],
+    "[left, top, right, bottom] in fractions of the image": lambda x, y, w, h: [
         *(x / 300, y / 260, (x + w) / 300, (y + h) / 260),
     ],
-    "centre and size in fractions of the picture": lambda x, y, w, h: [
+    "centre and size in fractions of the image": lambda x, y, w, h: [
         *((x + w / 2) / 300, (y + h / 2) / 260, w / 300, h / 260),
     ],
 }
@@ -78,15 +78,15 @@ def test_every_reading_undoes_its_way_of_writing(name):
 
 
 @pytest.mark.parametrize("name", WRITE)
-def test_boxes_in_another_form_are_one_fault_of_the_file(read, name):
+def test_boxes_in_another_form_are_one_issue_of_the_file(read, name):
     content = people(20)
     for annotation in content["annotations"]:
         annotation["bbox"] = WRITE[name](*annotation["bbox"])
         annotation["area"] = 100
-    (fault,) = check_geometry(read(content))
-    assert fault.check == "box_form"
-    assert f"read as {name}" in fault.sentence
-    assert fault.annotation_id is None
+    (issue,) = check_geometry(read(content))
+    assert issue.code == "box_form"
+    assert f"read as {name}" in issue.message
+    assert issue.subject.annotation_id is None
 
 
 def test_crowds_with_points_and_small_areas_are_told_with_their_share(read):
@@ -96,16 +96,16 @@ def test_crowds_with_points_and_small_areas_are_told_with_their_share(read):
     for annotation in content["annotations"][10:16]:
         annotation["area"] *= 0.1
     crowd, area = check_geometry(read(content))
-    assert (crowd.check, area.check) == ("crowd", "area_far_below_box")
-    assert "5 of 20 (25%)" in crowd.sentence
-    assert "6 of 15 (40%)" in area.sentence
+    assert (crowd.code, area.code) == ("crowd", "area_far_below_box")
+    assert "5 of 20 (25%)" in crowd.message
+    assert "6 of 15 (40%)" in area.message
     for annotation in content["annotations"]:
         annotation["iscrowd"] = 1
     (crowd,) = check_geometry(read(content))
-    assert "20 of 20 (100%)" in crowd.sentence
+    assert "20 of 20 (100%)" in crowd.message
 
 
-def test_exchanged_width_and_height_are_one_fault_of_the_file(read):
+def test_exchanged_width_and_height_are_one_issue_of_the_file(read):
     content = people(20)
     for image in content["images"]:
         image["width"], image["height"] = 150, 300
@@ -117,15 +117,15 @@ def test_exchanged_width_and_height_are_one_fault_of_the_file(read):
         set_points(annotation, points)
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         annotation.update(bbox=[*low.tolist(), *(high - low).tolist()], area=10)
-    checks = {fault.check for fault in check_geometry(read(content))}
+    checks = {issue.code for issue in check_geometry(read(content))}
     assert "size_form" in checks
 
 
-def test_fractions_are_one_fault_of_the_file(read):
+def test_fractions_are_one_issue_of_the_file(read):
     content = people(20)
     for annotation in content["annotations"]:
         points = points_of(annotation)
         points[:, :2] /= (300, 260)
         set_points(annotation, points)
-    faults = list(check_geometry(read(content)))
-    assert told(faults) == [("fractions", None)]
+    issues = list(check_geometry(read(content)))
+    assert codes_of(issues) == [("fractions", None)]

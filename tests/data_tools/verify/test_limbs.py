@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equikpt.data_tools.verify.limbs import check_limbs, labelled_links, length_ratios
-from tests.data_tools.verify.conftest import NAMES, people, points_of, set_points, told
+from tests.data_tools.verify.conftest import NAMES, codes_of, people, points_of, set_points
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_links_lead_past_points_that_nobody_labels(labelled, expected):
     assert sorted(map(tuple, found.tolist())) == expected
 
 
-def test_ratios_know_neither_place_nor_size():
+def test_ratios_know_neither_position_nor_size():
     rng = np.random.default_rng(0)
     links = np.array([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])
     shape = rng.uniform(0, 10, (6, 2))
@@ -31,7 +31,7 @@ def test_ratios_know_neither_place_nor_size():
     np.testing.assert_allclose(ratio, 0, atol=1e-9)
 
 
-def test_sound_labels_have_no_fault(read):
+def test_valid_labels_have_no_issue(read):
     assert list(check_limbs(read(people(40)))) == []
 
 
@@ -41,9 +41,9 @@ def test_a_point_thrown_away_is_blamed(read, point):
     points = points_of(content["annotations"][9])
     points[NAMES.index(point), :2] = (295, 255) if "left" in point else (2, 2)
     set_points(content["annotations"][9], points)
-    faults = [fault for fault in check_limbs(read(content)) if fault.check == "limb_length"]
-    assert told(faults) == [("limb_length", 10)]
-    assert NAMES.index(point) in faults[0].points
+    issues = [issue for issue in check_limbs(read(content)) if issue.code == "limb_length"]
+    assert codes_of(issues) == [("limb_length", 10)]
+    assert NAMES.index(point) in issues[0].subject.keypoints
 
 
 def test_ends_of_legs_exchanged_cross(read):
@@ -51,7 +51,6 @@ def test_ends_of_legs_exchanged_cross(read):
     points = points_of(content["annotations"][9])
     points[[15, 16]] = points[[16, 15]]
     set_points(content["annotations"][9], points)
-    faults = list(check_limbs(read(content)))
-    assert told(faults) == [("crossed_limbs", 10)]
-    assert faults[0].points == (15, 16)
-    assert "left_knee–left_ankle" in faults[0].sentence or "left_ankle" in faults[0].sentence
+    issues = list(check_limbs(read(content)))
+    assert codes_of(issues) == [("crossed_limbs", 10)]
+    assert issues[0].subject.keypoints == (15, 16)

@@ -20,7 +20,7 @@ def random_poses(count: int, seed: int = 0, missing: float = 0.2) -> Poses:
     return normalised(xy, visibility)
 
 
-def test_normalised_poses_know_neither_place_nor_size():
+def test_normalised_poses_know_neither_position_nor_size():
     rng = np.random.default_rng(0)
     xy, visibility = rng.uniform(0, 99, (30, 5, 2)), rng.integers(0, 3, (30, 5))
     visibility[:, :2] = 2
@@ -40,10 +40,10 @@ def test_a_mirror_twice_is_none():
     np.testing.assert_array_equal(again.visibility, poses.visibility)
 
 
-def test_places_have_the_density_of_scipys_t_distributions():
+def test_coords_have_the_density_of_scipys_t_distributions():
     poses = random_poses(60)
     model = PoseModel(poses, SWAP)
-    found = model.log_likelihood(poses, places_only=True)
+    found = model.log_likelihood(poses, coords_only=True)
     for row in range(len(poses)):
         known = np.repeat(poses.visibility[row] > 0, 2)
         density = 0.0
@@ -101,5 +101,5 @@ def test_a_visibility_that_does_not_occur_makes_a_pose_unlikely():
     hidden.visibility[:, 2] = 1
     model = PoseModel(poses, SWAP)
     assert (model.log_likelihood(hidden) < model.log_likelihood(poses) - 2).all()
-    for_places = (model.log_likelihood(p, places_only=True) for p in (hidden, poses))
+    for_places = (model.log_likelihood(p, coords_only=True) for p in (hidden, poses))
     np.testing.assert_allclose(*for_places)

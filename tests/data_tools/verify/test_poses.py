@@ -6,10 +6,10 @@ import pytest
 from equikpt.data_tools.verify.pose_model import normalised
 from equikpt.data_tools.verify.poses import check_poses, evidence, exchanges
 from equikpt.data_tools.verify.scheme import find_scheme
-from tests.data_tools.verify.conftest import NAMES, people, points_of, set_points, told
+from tests.data_tools.verify.conftest import NAMES, codes_of, people, points_of, set_points
 
 
-def test_sound_labels_have_no_fault(read):
+def test_valid_labels_have_no_issue(read):
     assert list(check_poses(read(people(60)))) == []
 
 
@@ -19,9 +19,9 @@ def test_exchanged_sides_are_found(read):
     for index in (7, 31):
         annotation = content["annotations"][index]
         set_points(annotation, points_of(annotation)[swap])
-    faults = list(check_poses(read(content)))
-    assert sorted(told(faults)) == [("swapped_sides", 8), ("swapped_sides", 32)]
-    assert NAMES.index("left_knee") in faults[0].points
+    issues = list(check_poses(read(content)))
+    assert sorted(codes_of(issues)) == [("swapped_sides", 8), ("swapped_sides", 32)]
+    assert NAMES.index("left_knee") in issues[0].subject.keypoints
 
 
 def test_a_point_out_of_place_is_found(read):
@@ -29,9 +29,9 @@ def test_a_point_out_of_place_is_found(read):
     points = points_of(content["annotations"][20])
     points[NAMES.index("right_wrist"), :2] = (250, 30)
     set_points(content["annotations"][20], points)
-    (fault,) = check_poses(read(content))
-    assert told([fault]) == [("misplaced_point", 21)]
-    assert fault.points == (NAMES.index("right_wrist"),)
+    (issue,) = check_poses(read(content))
+    assert codes_of([issue]) == [("misplaced_point", 21)]
+    assert issue.subject.keypoints == (NAMES.index("right_wrist"),)
 
 
 def test_few_poses_are_not_judged(read):

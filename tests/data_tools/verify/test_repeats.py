@@ -5,10 +5,10 @@ import copy
 import numpy as np
 
 from equikpt.data_tools.verify.repeats import check_repeats
-from tests.data_tools.verify.conftest import people, person, points_of, set_points, told
+from tests.data_tools.verify.conftest import codes_of, people, person, points_of, set_points
 
 
-def test_sound_labels_have_no_fault(read):
+def test_valid_labels_have_no_issue(read):
     content = people(20)
     rng = np.random.default_rng(5)
     content["annotations"].append(person(21, 1, rng, (10, 20)))  # another person beside the first
@@ -24,18 +24,18 @@ def test_an_object_labelled_again_is_found_once(read):
         points[:, :2] += rng.normal(0, 1, (17, 2))
         set_points(again, points)
         content["annotations"].append(again)
-    faults = list(check_repeats(read(content)))
-    assert told(faults) == [("repeated_annotation", 11), ("repeated_annotation", 12)]
-    assert "annotation 4" in faults[0].sentence
+    issues = list(check_repeats(read(content)))
+    assert codes_of(issues) == [("repeated_annotation", 11), ("repeated_annotation", 12)]
+    assert "annotation 4" in issues[0].message
 
 
-def test_labels_on_a_second_picture_are_copies(read):
+def test_labels_on_a_second_image_are_copies(read):
     first, second = people(10, seed=0), people(10, seed=1)
     second["annotations"][4]["keypoints"] = first["annotations"][2]["keypoints"]
-    (fault,) = check_repeats(read(first, second))
-    assert told([fault]) == [("copied_labels", 5)]
-    assert "annotation 3 on 3.png of " in fault.sentence
-    assert fault.file.endswith("labels_1.json")
+    (issue,) = check_repeats(read(first, second))
+    assert codes_of([issue]) == [("copied_labels", 5)]
+    assert "annotation 3 on 3.png of " in issue.message
+    assert issue.subject.file.endswith("labels_1.json")
 
 
 def test_single_points_may_agree_by_chance(read):

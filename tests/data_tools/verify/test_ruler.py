@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from equikpt.core.label_studio import Task
-from equikpt.data_tools.verify.ruler import Film, examine, read_labels
+from equikpt.data_tools.verify.ruler import Radiograph, examine, read_labels
 from equikpt.data_tools.verify.ruler_report import sheet, summary, to_csv
 from tests.core.test_radiograph import write_dicom
 
@@ -26,67 +26,70 @@ def marks(angle_deg: float = 0.0, distance: float = 40.0, foot=(100.0, 200.0)) -
 
 
 def tasks_with(**odd: Task) -> list[Task]:
-    """Twenty sound films, whose rulers vary a little, and the odd ones under their names."""
+    """Twenty valid radiographs, whose rulers vary a little, and the odd ones under their names."""
     generator = np.random.default_rng(0)
-    sound = [
+    valid = [
         Task(i, f"{i}.png", marks(generator.normal(0, 1), generator.normal(40, 0.4)))
         for i in range(20)
     ]
-    return [*sound, *odd.values()]
+    return [*valid, *odd.values()]
 
 
 def task(points: dict, name: str = "odd.png", **more) -> Task:
     return Task("odd", name, points, **({"size_px": (WIDTH, HEIGHT)} | more))
 
 
-def kinds(film: Film) -> list[str]:
-    return [kind for kind, _ in film.faults]
+def codes(radiograph: Radiograph) -> list[str]:
+    return [issue.code for issue in radiograph.issues]
 
 
-def only_suspect(films: list[Film]) -> Film:
-    suspects = [film for film in films if film.faults]
-    assert [film.name for film in suspects] == ["odd.png"]
-    assert films[0] is suspects[0]
+def only_suspect(radiographs: list[Radiograph]) -> Radiograph:
+    suspects = [each for each in radiographs if each.issues]
+    assert [each.name for each in suspects] == ["odd.png"]
+    assert radiographs[0] is suspects[0]
     return suspects[0]
 
 
 GOOD = marks()
 ODD = {
-    "no p2": (dict(points={"p1": GOOD["p1"]}), ["missing"]),
-    "no labels": (dict(points={}), ["no labels"]),
-    "p1 twice": (dict(points=GOOD | {"p1": GOOD["p1"] * 2}), ["doubled"]),
-    "another name": (dict(points=GOOD | {"P1": ((1.0, 1.0),)}), ["unknown label"]),
-    "upside down": (dict(points={"p1": GOOD["p2"], "p2": GOOD["p1"]}), ["swapped", "angle"]),
-    "outside": (dict(points=marks(foot=(100, 401))), ["outside"]),
-    "too long": (dict(points=marks(distance=44)), ["distance"]),
-    "leaning": (dict(points=marks(angle_deg=8)), ["angle"]),
-    "turned": (dict(points=GOOD, rotation=90.0), ["turned"]),
-    "labelled twice": (dict(points=GOOD, annotations=2), ["several annotations"]),
+    "no p2": (dict(points={"p1": GOOD["p1"]}), ["mark_missing"]),
+    "no labels": (dict(points={}), ["not_labelled"]),
+    "p1 twice": (dict(points=GOOD | {"p1": GOOD["p1"] * 2}), ["mark_doubled"]),
+    "another name": (dict(points=GOOD | {"P1": ((1.0, 1.0),)}), ["unknown_label"]),
+    "upside down": (
+        dict(points={"p1": GOOD["p2"], "p2": GOOD["p1"]}),
+        ["marks_swapped", "angle_outlier"],
+    ),
+    "outside": (dict(points=marks(foot=(100, 401))), ["mark_outside"]),
+    "too long": (dict(points=marks(distance=44)), ["distance_outlier"]),
+    "leaning": (dict(points=marks(angle_deg=8)), ["angle_outlier"]),
+    "turned": (dict(points=GOOD, rotation=90.0), ["labelled_turned"]),
+    "labelled twice": (dict(points=GOOD, annotations=2), ["several_annotations"]),
 }
 
 
 @pytest.mark.parametrize(("odd", "expected"), ODD.values(), ids=ODD)
 def test_each_mistake_is_found_and_nothing_else(odd, expected):
-    sound = [Task(t.number, t.file_name, t.points, (WIDTH, HEIGHT)) for t in tasks_with()]
-    film = only_suspect(examine([*sound, task(**odd)]))
-    assert kinds(film) == expected
+    valid = [Task(t.number, t.file_name, t.points, (WIDTH, HEIGHT)) for t in tasks_with()]
+    radiograph = only_suspect(examine([*valid, task(**odd)]))
+    assert codes(radiograph) == expected
 
 
 def test_equal_rulers_are_no_reason_for_suspicion():
     """Without a least spread, any rounding would be many sigmas away from a constant."""
     same = [task(marks(), f"{i}.png") for i in range(20)]
-    assert not any(film.faults for film in examine([*same, task(marks(distance=40.2))]))
-    assert kinds(only_suspect(examine([*same, task(marks(distance=41.1))]))) == ["distance"]
+    assert not any(each.issues for each in examine([*same, task(marks(distance=40.2))]))
+    assert codes(only_suspect(examine([*same, task(marks(distance=41.1))]))) == ["distance_outlier"]
 
 
 def test_distances_without_any_size_are_in_percent():
-    films = examine(tasks_with())
-    assert {film.unit for film in films} == {"%"}
-    assert films[0].distance == pytest.approx(10, abs=0.5)  # 40 of 400 px
+    radiographs = examine(tasks_with())
+    assert {each.unit for each in radiographs} == {"%"}
+    assert radiographs[0].distance == pytest.approx(10, abs=0.5)  # 40 of 400 px
 
 
 def test_certain_mistakes_come_before_doubtful_ones():
-    films = examine(
+    radiographs = examine(
         [
             *[task(marks(), f"{i}.png") for i in range(9)],
             task(GOOD, "twice.png", annotations=2),
@@ -94,64 +97,73 @@ def test_certain_mistakes_come_before_doubtful_ones():
             task({"p1": GOOD["p1"]}, "half.png"),
         ]
     )
-    assert [film.name for film in films[:4]] == ["half.png", "long.png", "twice.png", "0.png"]
+    assert [each.name for each in radiographs[:4]] == [
+        "half.png",
+        "long.png",
+        "twice.png",
+        "0.png",
+    ]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures ``a.png``, ``copy.jpg`` of the same pixels, and ``other.png``, all gray."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    """Images ``a.png``, ``copy.jpg`` of the same pixels, and ``other.png``, all gray."""
+    images = tmp_path / "images"
+    images.mkdir()
     flat = np.full((HEIGHT, WIDTH), 90, np.uint8)
-    cv2.imwrite(str(pictures / "a.png"), flat)
-    cv2.imwrite(str(pictures / "copy.tif"), flat)
-    cv2.imwrite(str(pictures / "other.png"), flat + 1)
-    (pictures / "notes.txt").write_text("no picture")
-    (pictures / "more").mkdir()
-    cv2.imwrite(str(pictures / "more" / "below.png"), flat + 2)
-    return pictures
+    cv2.imwrite(str(images / "a.png"), flat)
+    cv2.imwrite(str(images / "copy.tif"), flat)
+    cv2.imwrite(str(images / "other.png"), flat + 1)
+    (images / "notes.txt").write_text("no image")
+    (images / "more").mkdir()
+    cv2.imwrite(str(images / "more" / "below.png"), flat + 2)
+    return images
 
 
-def test_pictures_and_tasks_are_compared_both_ways(folder):
-    films = examine(
+def test_images_and_tasks_are_compared_both_ways(folder):
+    radiographs = examine(
         [task(GOOD, "0123abcd-a.png"), task(GOOD, "lost.png"), task(GOOD, "copy.tif")], folder
     )
-    found = {film.name: kinds(film) for film in films}
+    found = {each.name: codes(each) for each in radiographs}
     assert found == {
-        "0123abcd-a.png": ["duplicate"],
-        "copy.tif": ["duplicate"],
-        "lost.png": ["no picture"],
-        "other.png": ["no labels"],
-        "more/below.png": ["no labels"],
+        "0123abcd-a.png": ["radiograph_duplicate"],
+        "copy.tif": ["radiograph_duplicate"],
+        "lost.png": ["radiograph_missing"],
+        "other.png": ["not_labelled"],
+        "more/below.png": ["not_labelled"],
     }
 
 
-def test_a_picture_of_another_size_than_labelled_is_named(folder):
-    (film, *_) = examine([task(GOOD, "a.png", size_px=(199, 400))], folder)
-    assert ("size", "labelled as 199 × 400 px, the picture is 200 × 400 px") in film.faults
+def test_an_image_of_another_size_than_labelled_is_named(folder):
+    (radiograph, *_) = examine([task(GOOD, "a.png", size_px=(199, 400))], folder)
+    assert "radiograph_size" in codes(radiograph)
 
 
-def test_a_picture_that_cannot_be_read_is_named(folder):
-    (folder / "broken.png").write_text("no picture")
-    (folder / "half.dcm").write_text("no film")
-    films = examine([task(GOOD, "broken.png"), task(GOOD, "a.png")], folder)
-    found = {film.name: kinds(film) for film in films}
-    assert found["broken.png"] == ["unreadable"]
-    assert found["half.dcm"] == ["no labels", "unreadable"]
-    assert sheet([film for film in films if film.name == "broken.png"]) is None
+def test_an_image_that_cannot_be_read_is_named(folder):
+    (folder / "broken.png").write_text("no image")
+    (folder / "half.dcm").write_text("none")
+    radiographs = examine([task(GOOD, "broken.png"), task(GOOD, "a.png")], folder)
+    found = {each.name: codes(each) for each in radiographs}
+    assert found["broken.png"] == ["radiograph_unreadable"]
+    assert found["half.dcm"] == ["not_labelled", "radiograph_unreadable"]
+    assert sheet([each for each in radiographs if each.name == "broken.png"]) is None
 
 
-def test_dicom_films_are_compared_by_their_pixels(folder):
+def test_dicom_radiographs_are_compared_by_their_pixels(folder):
     pixels = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH)).astype(np.uint16)
     for name, values in (("one.dcm", pixels), ("two.dcm", pixels), ("three.dcm", pixels + 1)):
         write_dicom(folder / name, values)
-    films = examine([task(GOOD, f"{name}.dcm") for name in ("one", "two", "three")], folder)
-    found = {film.name: kinds(film) for film in films if film.task}
-    assert found == {"one.dcm": ["duplicate"], "two.dcm": ["duplicate"], "three.dcm": []}
+    radiographs = examine([task(GOOD, f"{name}.dcm") for name in ("one", "two", "three")], folder)
+    found = {each.name: codes(each) for each in radiographs if each.task}
+    assert found == {
+        "one.dcm": ["radiograph_duplicate"],
+        "two.dcm": ["radiograph_duplicate"],
+        "three.dcm": [],
+    }
 
 
 def test_a_missing_folder_is_a_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a folder of pictures"):
+    with pytest.raises(FileNotFoundError, match="expected a folder of images"):
         examine([task(GOOD)], tmp_path / "none")
 
 
@@ -169,8 +181,10 @@ def test_coco_is_read_like_an_export(tmp_path):
 
 
 def test_the_csv_has_a_row_for_each_suspect():
-    films = examine([task(marks(), f"{i}.png") for i in range(9)] + [task(marks(distance=44))])
-    suspects = [film for film in films if film.faults]
+    radiographs = examine(
+        [task(marks(), f"{i}.png") for i in range(9)] + [task(marks(distance=44))]
+    )
+    suspects = [each for each in radiographs if each.issues]
     (row,) = csv.DictReader(to_csv(suspects).splitlines())
     assert row["film"] == "odd.png"
     assert float(row["distance"]) == pytest.approx(44)
@@ -179,7 +193,7 @@ def test_the_csv_has_a_row_for_each_suspect():
     assert "the set has 40.0 px" in row["mistakes"]
 
 
-def test_the_summary_counts_films_by_mistake():
+def test_the_summary_counts_radiographs_by_mistake():
     lines = summary(examine([task(marks(), f"{i}.png") for i in range(9)] + [task({})]))
     assert lines[0] == "10 tasks, 9 with both marks"
     assert "distance: median 40.00 px, from 40.00 to 40.00" in lines
@@ -188,10 +202,10 @@ def test_the_summary_counts_films_by_mistake():
 
 
 def test_the_sheet_shows_the_surroundings_of_the_marks(folder):
-    films = examine([task(GOOD, "a.png", annotations=2), task(GOOD, "lost.png")], folder)
-    suspects = [film for film in films if film.faults and film.task]
-    picture = sheet(suspects)
-    assert picture.shape == (338, 320, 3)
-    green = (picture[..., 1] > 150) & (picture[..., 2] < 120)
+    radiographs = examine([task(GOOD, "a.png", annotations=2), task(GOOD, "lost.png")], folder)
+    suspects = [each for each in radiographs if each.issues and each.task]
+    image = sheet(suspects)
+    assert image.shape == (338, 320, 3)
+    green = (image[..., 1] > 150) & (image[..., 2] < 120)
     assert green.sum() > 20  # the cross of p1
-    assert sheet([film for film in films if film.path is None]) is None
+    assert sheet([each for each in radiographs if each.path is None]) is None

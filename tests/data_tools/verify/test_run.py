@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from equikpt.data_tools.verify.run import first_errors, verify, verify_quickly
+from equikpt.core.issues import CODES
+from equikpt.data_tools.verify.run import FAMILIES, first_errors, verify, verify_quickly
 from tests.data_tools.verify.conftest import people
 
 
@@ -18,27 +19,33 @@ def spoilt(tmp_path):
 
 
 def test_the_quick_checks_are_some_of_all(spoilt):
-    quick, all_found = verify_quickly([spoilt]), verify([spoilt]).faults
-    assert [fault.check for fault in quick] == ["area_not_positive"]
-    assert [fault.check for fault in all_found] == ["area_not_positive", "one_visibility"]
+    quick, all_found = verify_quickly([spoilt]), verify([spoilt]).issues
+    assert [issue.code for issue in quick] == ["area_not_positive"]
+    assert [issue.code for issue in all_found] == ["area_not_positive", "one_visibility"]
 
 
-def test_first_errors_are_one_sentence_for_who_must_stop(spoilt):
-    faults = verify_quickly([spoilt])
-    assert "annotation 9 has 0" in first_errors(faults)
-    assert "area_from_bbox" in first_errors(faults)
-    assert first_errors(faults * 5).endswith("and 2 more")
+def test_first_errors_are_one_line(spoilt):
+    issues = verify_quickly([spoilt])
+    assert first_errors(issues) == (
+        f"area not above 0: {issues[0].sentence}; {CODES['area_not_positive'].fix}"
+    )
+    assert first_errors(issues * 5).endswith("and 2 more")
     assert first_errors([]) == ""
 
 
-def test_a_verdict_counts(spoilt):
-    verdict = verify([spoilt])
-    assert [verdict.count(level) for level in ("error", "warning", "info")] == [1, 0, 1]
-    assert list(verdict.statistics) == [str(spoilt)]
+def test_a_result_counts(spoilt):
+    result = verify([spoilt])
+    assert [result.count(level) for level in ("error", "warning", "info")] == [1, 0, 1]
+    assert list(result.statistics) == [str(spoilt)]
 
 
 def test_the_same_call_finds_the_same(spoilt):
-    assert verify([spoilt]).faults == verify([spoilt]).faults
+    assert verify([spoilt]).issues == verify([spoilt]).issues
+
+
+def test_every_family_has_codes():
+    families = {row.family for row in CODES.values()}
+    assert {family.name for family in FAMILIES} <= families
 
 
 MISTAKES = [

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
-from equikpt.data_tools.verify.statistics import statistics
-from tests.data_tools.verify.conftest import people, person
+from equikpt.data_tools.verify.statistics import check_visibility, statistics
+from tests.data_tools.verify.conftest import people, person, points_of, set_points
 
 
 def test_figures_are_those_of_a_set_that_can_be_counted_by_hand(read):
@@ -35,3 +36,46 @@ def test_figures_are_those_of_a_set_that_can_be_counted_by_hand(read):
 def test_each_file_has_its_own(read):
     labels = read(people(3), people(7, seed=1))
     assert [figures["pictures"] for figures in statistics(labels).values()] == [3, 7]
+
+
+def with_visibility(count: int, level) -> dict:
+    """People whose visibility of a point is ``level(annotation, point)``."""
+    content = people(count)
+    for number, annotation in enumerate(content["annotations"]):
+        points = points_of(annotation)
+        points[:, 2] = [level(number, point) for point in range(17)]
+        set_points(annotation, points)
+        annotation["num_keypoints"] = int((points[:, 2] > 0).sum())
+    return content
+
+
+def mixed(number: int, point: int) -> int:
+    """Now and then hidden or not labelled."""
+    return (number + 3 * point) % 5 % 3
+
+
+CASES = [
+    # the rule for one point, and the codes of its issues
+    pytest.param(lambda number: mixed(number, 0), [], id="as the others"),
+    pytest.param(lambda number: 0, ["never_labelled"], id="never"),
+    pytest.param(lambda number: 2 * (number == 0), ["seldom_labelled"], id="seldom"),
+    pytest.param(lambda number: 1 + number % 2, ["always_labelled"], id="always"),
+]
+
+
+@pytest.mark.parametrize(("rule", "checks"), CASES)
+def test_a_keypoint_of_its_own_kind_is_named(read, rule, checks):
+    content = with_visibility(100, lambda n, point: rule(n) if point == 4 else mixed(n, point))
+    issues = list(check_visibility(read(content)))
+    assert [issue.code for issue in issues] == checks
+    assert all(issue.subject.keypoints == (4,) for issue in issues)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_one_visibility_for_all_is_told(read, level):
+    issues = list(check_visibility(read(with_visibility(60, lambda *_: level))))
+    assert [issue.code for issue in issues] == ["one_visibility"]
+
+
+def test_few_annotations_say_nothing_about_shares(read):
+    assert list(check_visibility(read(with_visibility(10, lambda *_: 2)))) == []

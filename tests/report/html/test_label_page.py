@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from equikpt.data_tools.verify.checks import Fault
 from equikpt.data_tools.verify.report import to_csv, to_json
-from equikpt.data_tools.verify.run import Verdict, verify
+from equikpt.data_tools.verify.run import VerifyResult, verify
 from equikpt.report.html import label_page as page
 from equikpt.report.html.label_page import to_html
 from equikpt.report.html.label_thumbnails import MARK_BGR, SIDE_PX, Thumbnails
@@ -82,10 +82,10 @@ def test_the_page_needs_nothing_from_elsewhere(spoilt):
     assert "http" not in re.sub(r'src="[^"]*"', "", to_html(spoilt))
 
 
-def many(verdict: Verdict, count: int) -> Verdict:
-    """As if each fault had been found ``count`` times."""
-    faults = [fault for fault in verdict.faults for _ in range(count)]
-    return Verdict(verdict.labels, [Fault(**vars(fault)) for fault in faults], {})
+def many(result: VerifyResult, count: int) -> VerifyResult:
+    """As if each issue had been found ``count`` times."""
+    issues = [issue for issue in result.issues for _ in range(count)]
+    return VerifyResult(result.labels, [replace(issue) for issue in issues], {})
 
 
 def test_thumbnails_stay_within_their_bytes_and_the_worst_have_them(spoilt):
@@ -111,8 +111,8 @@ def test_cards_of_a_check_are_limited_and_the_page_below_five_megabytes(spoilt):
 
 def test_a_thumbnail_marks_the_points_that_are_meant(spoilt):
     thumbnails = Thumbnails(spoilt.labels)
-    fault = next(f for f in spoilt.faults if f.check == "points_coincide")
-    marked, plain = (thumbnails.cell(f) for f in (fault, Fault(**{**vars(fault), "points": ()})))
+    issue = next(i for i in spoilt.issues if i.code == "points_coincide")
+    marked, plain = (thumbnails.cell(i) for i in (issue, issue.of(keypoints=())))
     assert marked.shape == plain.shape == (SIDE_PX, SIDE_PX, 3)
     changed = (marked != plain).any(axis=-1)
     assert 20 < changed.sum() < 400
@@ -121,12 +121,12 @@ def test_a_thumbnail_marks_the_points_that_are_meant(spoilt):
 
 
 def test_without_pictures_poses_are_drawn_on_gray(tmp_path, spoilt):
-    verdict = verify([tmp_path / "labels.json"])
-    fault = next(f for f in verdict.faults if f.check == "points_coincide")
-    cell = Thumbnails(verdict.labels).cell(fault)
+    result = verify([tmp_path / "labels.json"])
+    issue = next(i for i in result.issues if i.code == "points_coincide")
+    cell = Thumbnails(result.labels).cell(issue)
     assert (cell == cell[0, 0]).all(axis=-1).mean() > 0.5
     assert (cell != cell[0, 0]).any()
-    assert to_html(verdict).count("<img") == 3
+    assert to_html(result).count("<img") == 3
 
 
 @pytest.fixture
