@@ -41,13 +41,13 @@ def write_labels(path: Path, count: int) -> None:
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
     from projects.sample_horses.coco import Parameters
-    from projects.sample_horses.writer import draw_picture
+    from projects.sample_horses.writer import draw_image
 
     names = [point.name for point in KEYPOINTS]
     swap = [names.index(point.swap or point.name) for point in KEYPOINTS]
     parameters = Parameters(train=TEMPLATES, val=0, test=0, seed=0)
-    pictures = [draw_picture(parameters, "train", index) for index in range(TEMPLATES)]
-    poses = np.array([picture.labels[0].keypoints for picture in pictures], float)
+    pictures = [draw_image(parameters, "train", index) for index in range(TEMPLATES)]
+    poses = np.array([rendering.labels[0].keypoints for rendering in pictures], float)
     rng = np.random.default_rng(0)
     images, annotations = [], []
     for index in range(count):

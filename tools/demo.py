@@ -1,4 +1,4 @@
-"""From nothing to predictions: sample horses, a small model, its AP and a picture of it."""
+"""From nothing to predictions: sample horses, a small model, its AP and an image of it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", default="data/sample", help="folder for the sample data")
     parser.add_argument("--work-dir", default="work_dirs/demo", help="folder for the run")
-    parser.add_argument("--train", type=whole(1), default=1000, help="training pictures")
-    parser.add_argument("--val", type=whole(1), default=100, help="validation pictures")
+    parser.add_argument("--train", type=whole(1), default=1000, help="training images")
+    parser.add_argument("--val", type=whole(1), default=100, help="validation images")
     parser.add_argument("--epochs", type=whole(1), help="epochs (default: the config's)")
     return parser.parse_args(argv)
 
@@ -45,7 +45,7 @@ def split_machine() -> tuple[int, int]:
     """Training processes, and loader workers of each.
 
     A small network keeps two cores busier as two processes than as two threads; where that
-    leaves no core for workers, each process loads its own pictures.
+    leaves no core for workers, each process loads its own images.
     """
     import torch
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     options += [f"train_cfg.max_epochs={args.epochs}"] if args.epochs else []
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
     work_dir = Path(args.work_dir)
-    picture = work_dir / "predictions.jpg"
+    image = work_dir / "predictions.jpg"
     step(
         "sample data: drawn horses with exact labels",
         TOOLS / "make_sample_data.py",
@@ -77,13 +77,13 @@ def main(argv: list[str] | None = None) -> int:
         *("--cfg-options", *options),
     )
     step(
-        "test on the validation pictures",
+        "test on the validation images",
         TOOLS / "test.py",
         *(CONFIG, (work_dir / "last_checkpoint").read_text().strip(), "--split", "val"),
         *("--data-root", args.data, "--work-dir", work_dir / "test"),
-        *("--draw", picture, "--report", work_dir / "keypoints.csv", "--overwrite"),
+        *("--draw", image, "--report", work_dir / "keypoints.csv", "--overwrite"),
     )
-    print(f"\npredictions: {picture}\nkeypoints:   {work_dir / 'keypoints.csv'}")
+    print(f"\npredictions: {image}\nkeypoints:   {work_dir / 'keypoints.csv'}")
     return 0
 
 

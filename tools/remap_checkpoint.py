@@ -32,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    from equikpt.checkpoints.remap.file import remap_file
-    from equikpt.checkpoints.remap.rows import format_rows
+    from equikpt.checkpoints.remap.checkpoint import remap_file
+    from equikpt.checkpoints.remap.state import format_rows
 
     rows = remap_file(
         args.checkpoint,

@@ -7,7 +7,7 @@ it; the name says 7a041aa1 (open-mmlab/mmpose#3273 shows the same of RTMPose-s).
 the whole sum, or that none is known.
 
 OpenMMLab publishes the files under the terms of MMPose, Apache-2.0, and states no others for them;
-what the terms of the pictures mean for weights trained on them is not settled
+what the terms of the images mean for weights trained on them is not settled
 (open-mmlab/mmpose#2106), so each row names those too.
 """
 
@@ -31,7 +31,7 @@ LICENCE = "Apache-2.0 (MMPose)"
 
 AP10K = "AP-10K: CC BY 4.0"  # its README
 ANIMALPOSE = "Animal-Pose: terms unknown"
-COCO = "COCO: annotations CC BY 4.0, pictures under Flickr's terms"
+COCO = "COCO: annotations CC BY 4.0, images under Flickr's terms"
 AIC = "AI Challenger: terms unknown"
 IMAGENET = "ImageNet: non-commercial research"
 
@@ -46,7 +46,7 @@ class Checkpoint:
         keypoints: The points of its head, a name of ``metainfo.correspondence.KEYPOINT_NAMES`` or
             ``coco``; empty where only its backbone is of use.
         holds: The network, the input in px (width × height) and what it was trained on.
-        data: The terms of the pictures it was trained on.
+        data: The terms of the images it was trained on.
         licence: The terms under which it is published.
         sha256: The whole SHA-256 where it is known from others than the file's name.
         name_tells: Whether the file's name begins the SHA-256.
@@ -78,7 +78,7 @@ class Checkpoint:
 
     @property
     def sha256_prefix(self) -> str:
-        """What the file's SHA-256 begins with, as far as known; may be empty."""
+        """Known first digits of the file's SHA-256; may be empty."""
         return self.sha256 or (self.name_digits if self.name_tells else "")
 
 
@@ -149,7 +149,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
 
 
 def find(name: str) -> Checkpoint:
-    """The row of a short name.
+    """Return the row of a short name.
 
     Raises:
         ValueError: There is no such row.
@@ -162,7 +162,7 @@ def find(name: str) -> Checkpoint:
 
 
 def select(names: Sequence[str]) -> tuple[Checkpoint, ...]:
-    """The rows of several short names, each once; ``all`` stands for every row.
+    """Return the rows of several short names, each once; ``all`` stands for every row.
 
     Raises:
         ValueError: No name is given, or one is unknown.
@@ -251,7 +251,7 @@ def accepted_sha256(path: Path) -> str:
 
 
 def state(row: Checkpoint, folder: Path) -> str:
-    """What ``folder`` has of a file, in words."""
+    """Describe the state of a file in ``folder``."""
     path = folder / row.file_name
     if path.is_file():
         known = row.sha256 or accepted_sha256(path)
@@ -263,7 +263,7 @@ def state(row: Checkpoint, folder: Path) -> str:
 
 
 def usage(row: Checkpoint, path: Path) -> str:
-    """What starts a training from the file: options of ``tools/train.py``, or lines of a config.
+    """Return options of ``tools/train.py``, or lines of a config, that start from the file.
 
     ``load_from`` goes by the names of a whole model. The weights of a backbone alone have other
     names, so that ``load_from`` would load none of them and only warn.
@@ -288,7 +288,7 @@ def _config_lines(values: dict[str, str]) -> str:
 
 
 def format_list(folder: Path, width: int, rows: Iterable[Checkpoint] = CHECKPOINTS) -> str:
-    """A table of what there is and what ``folder`` has of it, at most ``width`` columns wide."""
+    """Format a table of the files and of those in ``folder``, at most ``width`` columns wide."""
     from rich.console import Console
     from rich.table import Table
 

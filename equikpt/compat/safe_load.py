@@ -58,7 +58,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
             " such as epoch_10.pth in the work directory of a training"
         )
     allow_mmengine_classes()
-    check_whole(path)
+    check_checksums(path)
     with _only_weights_allowed(), _errors_as_sentences(str(path)):
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     if not isinstance(checkpoint, dict):
@@ -70,7 +70,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
 
 
 def is_complete(path: Path) -> bool:
-    """Whether a checkpoint file was written to its end, by a look at its first and last bytes."""
+    """Tell if a checkpoint file was written to its end, by a look at its first and last bytes."""
     with path.open("rb") as file:
         start = file.read(4)
     if start == _ZIP:
@@ -78,7 +78,7 @@ def is_complete(path: Path) -> bool:
     return start.startswith(b"\x80")  # a pickle, torch's format before 1.6, without an end mark
 
 
-def check_whole(path: Path) -> None:
+def check_checksums(path: Path) -> None:
     """Compare a checkpoint with the checksums in it, which torch writes and does not read.
 
     The format before torch 1.6 holds none, nor do files written after
@@ -109,7 +109,7 @@ _UNREADABLE = (
 
 
 def _fits(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> bool:
-    """Whether a record of an archive has its checksum, and torch will see its content."""
+    """Tell if a record of an archive has its checksum, and torch will see its content."""
     if record.external_attr & 0x10:  # marked as a folder: torch reads it as empty memory
         return False
     try:
@@ -122,7 +122,7 @@ def _fits(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> bool:
 
 
 def _only_weights(loader: Callable) -> Callable:
-    """One of MMEngine's loaders (URL, model zoo, object store) that cannot run what it reads."""
+    """Wrap a loader of MMEngine (URL, model zoo, object store) so that it runs nothing it reads."""
 
     @functools.wraps(loader)  # MMEngine's log shows the name
     def load(filename: str, *args: Any, **kwargs: Any) -> dict:
@@ -155,7 +155,7 @@ def _set_environment(values: dict[str, str | None]) -> None:
 
 @contextlib.contextmanager
 def _errors_as_sentences(source: str) -> Iterator[None]:
-    """What goes wrong while ``source`` is read, as an error that says what to do."""
+    """Turn what goes wrong while ``source`` is read into errors that say what to do."""
     try:
         yield
     except FileNotFoundError:
@@ -226,7 +226,7 @@ def allow_mmengine_classes() -> None:
 
 @functools.lru_cache(maxsize=1)
 def _mmengine_classes() -> list[Any]:
-    """The classes and functions in MMEngine's checkpoints that torch does not allow by itself.
+    """Return what MMEngine's checkpoints need and torch does not allow by itself.
 
     The message hub holds ``HistoryBuffer`` objects, which hold numpy arrays; learning rates and
     dataset metainfo hold numpy scalars and arrays. numpy 1 and 2 call the module of the two
@@ -251,7 +251,7 @@ def _mmengine_classes() -> list[Any]:
 
 
 def _under_name(function: Callable, module: str, name: str) -> Callable:
-    """A function that torch's list, which goes by names, knows by another name."""
+    """Make a function that torch's list, which goes by names, knows by another name."""
 
     def call(*args: Any) -> Any:
         return function(*args)

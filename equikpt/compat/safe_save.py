@@ -1,4 +1,4 @@
-"""What MMEngine writes is written whole: beside its place, then renamed.
+"""Files that MMEngine writes are complete or not there: written beside, then renamed.
 
 A process that is killed, a full disk or Ctrl-C leaves what stood there before. MMEngine opens
 checkpoints and configs in place (``LocalBackend.put``, ``Config.dump``) and formats the whole

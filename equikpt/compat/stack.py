@@ -1,4 +1,4 @@
-"""Every rough edge of the OpenMMLab stack, in one place, each with its reason.
+"""Rough edges of the OpenMMLab stack, all in one module, each with its reason.
 
 :func:`ready` smooths them, in the official packages and in their maintained forks alike. What is
 in order is left as it is. How checkpoints are read is in :mod:`equikpt.compat.safe_load`, how
@@ -249,7 +249,7 @@ def _look_for_the_training_loop_in_training() -> None:
 
 
 def _imports(module: str) -> bool:
-    """Whether a module can be imported: mmdet refuses versions of mmcv by an assertion."""
+    """Tell if a module can be imported: mmdet refuses versions of mmcv by an assertion."""
     try:
         importlib.import_module(module)
     except (ImportError, AssertionError):

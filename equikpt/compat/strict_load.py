@@ -3,7 +3,7 @@
 MMEngine's ``Runner`` and MMPose's ``init_model`` load non-strictly: what is missing keeps its
 random values, with a warning in the log, and a test of them ends well. They, the EMA hook and
 pretrained initialisation load through ``mmengine.runner.checkpoint.load_state_dict``, in whose
-place :func:`install` puts :func:`load_state_dict`. A model has to be loaded whole. A part of one,
+place :func:`install` puts :func:`load_state_dict`. A model gets all of its tensors. A part of one,
 such as a backbone that starts from a classifier's weights, may keep a few tensors as they are.
 """
 
@@ -29,8 +29,8 @@ from equikpt.core.checkpoint_weights import (
     weights_of,
 )
 
-MIN_PART_SHARE = 0.5
-"""Least share of the tensors of a part of a model that its pretrained weights have to give.
+MIN_PART_FRACTION = 0.5
+"""Smallest fraction of the tensors of a part of a model that its pretrained weights have to give.
 
 A network of another width shares its stem, a few tensors in a hundred.
 """
@@ -50,7 +50,7 @@ def install() -> None:
 
 
 def load_weights(model: nn.Module, path: str) -> dict:
-    """Load a checkpoint file into a whole model, and return the checkpoint.
+    """Load a checkpoint file into a model, and return the checkpoint.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -60,7 +60,7 @@ def load_weights(model: nn.Module, path: str) -> dict:
 
     with loading(path):
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location="cpu")
-        _load_whole(model, weights_of(checkpoint))
+        _load_strictly(model, weights_of(checkpoint))
     return checkpoint
 
 
@@ -103,10 +103,10 @@ def load_state_dict(
     """Take the place of ``mmengine.runner.checkpoint.load_state_dict``.
 
     Args:
-        module: A whole model, or a part of one.
+        module: A model, or a part of one.
         state_dict: Weights, bare or in a checkpoint, under the names of ``module`` or of what
             wrapped it.
-        strict: Whether a part has to be loaded whole too.
+        strict: Load a part as strictly as a model.
         logger: Of the warning about a part that is not.
 
     Raises:
@@ -118,11 +118,11 @@ def load_state_dict(
     module = _unwrap(module)
     state = weights_of(state_dict)
     if strict or isinstance(module, BaseModel):
-        _load_whole(module, state)
+        _load_strictly(module, state)
         return
     misfit = _copy(module, fit_names(state, _state_of(module), prefixed=False))
     loaded = misfit.total - len(misfit.missing) - len(misfit.misshapen)
-    if loaded < MIN_PART_SHARE * misfit.total:
+    if loaded < MIN_PART_FRACTION * misfit.total:
         raise ValueError(
             f"expected in {source.get()} pretrained weights for the {misfit.total} tensors of "
             f"{type(module).__name__}, found {loaded} of them ({misfit.describe()}): give the "
@@ -158,7 +158,7 @@ def load_part(prefix: str, filename: str, map_location: Any = None) -> dict[str,
     return part
 
 
-def _load_whole(model: nn.Module, state: Mapping[str, Any]) -> None:
+def _load_strictly(model: nn.Module, state: Mapping[str, Any]) -> None:
     misfit = _copy(model, _fitted(state, _state_of(model)))
     if misfit:
         raise ValueError(sentence(misfit, model))

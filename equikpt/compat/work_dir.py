@@ -1,4 +1,4 @@
-"""The folder of a run: who writes to it, and which of its checkpoints a run may go on from."""
+"""The folder of a run: its lock, and the checkpoints that a run may go on from."""
 
 from __future__ import annotations
 

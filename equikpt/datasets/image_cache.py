@@ -31,7 +31,7 @@ _HEADER = struct.Struct("=3q")  # bytes of pixels in use, slots in use, whether 
 
 
 class FileStamp(NamedTuple):
-    """What changes when a file does, short of one that is made to look the same."""
+    """State of a file that changes with it, unless one is made to look the same."""
 
     mtime_ns: int
     size_bytes: int

@@ -31,7 +31,7 @@ REFERENCE_LIMB = 0.93
 
 @dataclass(frozen=True)
 class Build:
-    """What makes one horse another than the mean one; all but ``size`` are factors around 1."""
+    """Proportions of one horse against the mean one; all but ``size`` are factors around 1."""
 
     size: float = 1.0
     leg_length: float = 1.0
@@ -124,7 +124,7 @@ def keypoints(skeleton: Skeleton) -> dict[str, Array]:
     """The 26 keypoints by name, (3,) each, in the horse's frame.
 
     Each is a joint centre or lies a little under the skin, so that it always falls on the drawn
-    body. ``l_hip`` is the stifle and ``l_elbow`` the elbow, where the labelled pictures of other
+    body. ``l_hip`` is the stifle and ``l_elbow`` the elbow, where the labelled images of other
     data sets have them; ``neck`` lies in the lower neck's middle, ``hoof`` in the hoof's.
     """
     ridge = skeleton.trunk_point(

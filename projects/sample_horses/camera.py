@@ -11,13 +11,13 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the picture is taken from.
+    """Where the image is taken from.
 
     Attributes:
         position: (3,) metres; z is the height above the ground.
-        rotation: (3, 3) rows are the picture's right, down and viewing direction in the world.
+        rotation: (3, 3) rows are the image's right, down and viewing direction in the world.
         focal_px: focal length.
-        centre_px: (2,) where the viewing direction meets the picture.
+        centre_px: (2,) where the viewing direction meets the image.
     """
 
     position: Array
@@ -54,7 +54,7 @@ class Camera:
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixel positions (N, 2) and depths (N,) along the viewing direction, in metres.
 
-        Pixel (0, 0) has its centre at 0.5, 0.5: positions are measured from the picture's corner.
+        Pixel (0, 0) has its centre at 0.5, 0.5: positions are measured from the image's corner.
         A point behind the camera gets a depth below zero and a position without meaning.
         """
         local = (np.asarray(points, dtype=float) - self.position) @ self.rotation.T
@@ -64,7 +64,7 @@ class Camera:
         return xy, depth
 
     def moved(self, shift_px: tuple[float, float]) -> Camera:
-        """The same view with the frame moved, as a crop of a larger picture would be."""
+        """The same view with the frame moved, as a crop of a larger image would be."""
         centre = (self.centre_px[0] + shift_px[0], self.centre_px[1] + shift_px[1])
         return Camera(self.position, self.rotation, self.focal_px, centre)
 

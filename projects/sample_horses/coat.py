@@ -63,7 +63,7 @@ FACE_WEIGHTS = (0.34, 0.24, 0.16, 0.20, 0.06)
 
 @dataclass(frozen=True)
 class Coat:
-    """What is drawn on one horse.
+    """Colours and markings of one horse.
 
     Attributes:
         kind: row of :data:`COATS`.

@@ -13,15 +13,15 @@ from projects.sample_horses.render import HIDDEN, VISIBLE, HorseLabel
 SPLITS = ("train", "val", "test")
 WIDTH_PX, HEIGHT_PX = 320, 240
 GENERATOR = 1
-"""Raise it whenever the same seed gives other pictures: a folder of before is then out of date."""
+"""Raise it whenever the same seed gives other images: a folder of before is then out of date."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What decides every byte of the data set.
+    """Numbers that decide every byte of the data set.
 
     Raises:
-        ValueError: a negative number, or no picture at all.
+        ValueError: a negative number, or no image at all.
     """
 
     train: int
@@ -39,18 +39,18 @@ class Parameters:
                     f"expected a {name} of 0 or more, got {getattr(self, name)}; choose another"
                 )
         if not any(getattr(self, split) for split in SPLITS):
-            raise ValueError("expected at least one picture, got none; raise --train or --val")
+            raise ValueError("expected at least one image, got none; raise --train or --val")
 
     @property
     def splits(self) -> dict[str, int]:
-        """Number of pictures of each split that has any."""
+        """Number of images of each split that has any."""
         return {split: getattr(self, split) for split in SPLITS if getattr(self, split)}
 
 
 def coco_split(
     parameters: Parameters, split: str, labels: dict[tuple[str, int], list[HorseLabel]]
 ) -> dict:
-    """The whole JSON of a split; ``labels`` by split and index of the picture."""
+    """The whole JSON of a split; ``labels`` by split and index of the image."""
     images: list[dict] = []
     annotations: list[dict] = []
     for index in range(parameters.splits[split]):
@@ -110,5 +110,5 @@ def _header(parameters: Parameters, split: str) -> dict:
 
 
 def file_name(index: int) -> str:
-    """Of a picture, counted from 0."""
+    """Name of an image, counted from 0."""
     return f"{index + 1:06d}.jpg"

@@ -1,4 +1,4 @@
-"""What lies behind the horses: ground, hills, trees and sky, one colour a pixel."""
+"""Ground, hills, trees and sky behind the horses, one colour a pixel."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def draw_backdrop(
 
     Args:
         backdrop: what to draw.
-        camera: of a picture of this size.
+        camera: of an image of this size.
         light: that falls on the ground.
         size: (height, width) px.
         shadow: (H, W) share of the sunlight and of the skylight that things on the ground keep
@@ -126,8 +126,8 @@ def draw_backdrop(
     level = np.maximum(np.hypot(rays[..., 0], rays[..., 1]), 1e-6)
     elevation = rays[..., 2] / level
     bearing = np.arctan2(rays[..., 1], rays[..., 0])
-    picture = _sky(backdrop, elevation, bearing, tile)
-    picture = _horizon(backdrop, picture, elevation, bearing, tile, light, rng)
+    image = _sky(backdrop, elevation, bearing, tile)
+    image = _horizon(backdrop, image, elevation, bearing, tile, light, rng)
     # Trees and hills stand on the ground, not beyond its end.
     below = elevation < -camera.position[2] / FAR_M
     distance = float(camera.position[2]) / np.maximum(-elevation, 1e-4)
@@ -137,7 +137,7 @@ def draw_backdrop(
     lit = ground * (_color(light.sky) * (1 - shadow[..., 1:]) + sun * (1 - shadow[..., :1]))
     haze = (1 - np.exp(-distance / 500.0))[..., None]
     lit = (1 - haze) * lit + haze * (0.9 * _color(backdrop.horizon))
-    return np.where(below[..., None], lit, picture).astype(np.float32)
+    return np.where(below[..., None], lit, image).astype(np.float32)
 
 
 def _color(color: Color | Array) -> Array:
@@ -176,7 +176,7 @@ def _sky(backdrop: Backdrop, elevation: Array, bearing: Array, tile: Array) -> A
 
 def _horizon(
     backdrop: Backdrop,
-    picture: Array,
+    image: Array,
     elevation: Array,
     bearing: Array,
     tile: Array,
@@ -191,7 +191,7 @@ def _horizon(
         hill = (elevation < backdrop.hills * ridge)[..., None]
         grain = 1 + 0.10 * _sample(tile, 2.0 * bearing, 3.0 * elevation)[..., None]
         color = 0.55 * _color((0.22, 0.30, 0.22)) * glow + 0.35 * _color(backdrop.horizon)
-        picture = np.where(hill, color * grain, picture)
+        image = np.where(hill, color * grain, image)
     if backdrop.trees:
         crowns = _sample(tile, 0.9 * bearing + 0.3, np.full_like(bearing, 0.37))
         leaves = _sample(tile, 5.0 * bearing, 7.0 * elevation)
@@ -199,8 +199,8 @@ def _horizon(
         tree = (elevation < top)[..., None]
         tone = rng.uniform([0.05, 0.12, 0.07], [0.11, 0.24, 0.20])
         shade = np.clip(0.85 + 0.28 * leaves + 0.35 * elevation / backdrop.trees, 0.35, 1.7)
-        picture = np.where(tree, _color(tone) * glow * shade[..., None], picture)
-    return picture
+        image = np.where(tree, _color(tone) * glow * shade[..., None], image)
+    return image
 
 
 def _ground(backdrop: Backdrop, camera: Camera, rays: Array, distance: Array, tile: Array) -> Array:

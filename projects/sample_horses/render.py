@@ -1,4 +1,4 @@
-"""From a scene to a picture with labels."""
+"""From a scene to an image with labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OUTSIDE, HIDDEN, VISIBLE = 0, 1, 2
 
 @dataclass(frozen=True)
 class Layers:
-    """What the z-buffer holds, all (S·H, S·W) with S samples per pixel and axis.
+    """Content of the z-buffer, all (S·H, S·W) with S samples per pixel and axis.
 
     Attributes:
         instance: 0 background and props, i + 1 for horse i.
@@ -42,7 +42,7 @@ class HorseLabel:
     """The label of one horse.
 
     Attributes:
-        keypoints: (26, 3) x, y (px of the picture) and visibility; 0, 0, 0 out of the frame.
+        keypoints: (26, 3) x, y (px of the image) and visibility; 0, 0, 0 out of the frame.
         bbox_xywh: around the visible silhouette, px.
         area_px: of the visible silhouette.
     """
@@ -53,7 +53,7 @@ class HorseLabel:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Rendering:
     """A drawn scene: uint8 BGR (H, W, 3), one label a horse (None: nothing of it is seen)."""
 
     image: Array
@@ -61,7 +61,7 @@ class Picture:
     layers: Layers
 
 
-def render(scene: Scene, width_px: int, height_px: int) -> Picture:
+def render(scene: Scene, width_px: int, height_px: int) -> Rendering:
     """Draw a scene and label its horses."""
     size = (height_px, width_px)
     mesh = merge([horse.mesh(i + 1) for i, horse in enumerate(scene.horses)] + scene.props)
@@ -80,17 +80,17 @@ def render(scene: Scene, width_px: int, height_px: int) -> Picture:
     covered = (triangle_at >= 0).astype(np.float32)
     share = cv2.resize(covered, size[::-1], interpolation=cv2.INTER_AREA)[..., None]
     front = cv2.resize(color, size[::-1], interpolation=cv2.INTER_AREA)
-    picture = front + (1 - share) * backdrop
-    image = np.clip(255 * np.clip(picture, 0, 1) ** 0.72, 0, 255)
+    image = front + (1 - share) * backdrop
+    image = np.clip(255 * np.clip(image, 0, 1) ** 0.72, 0, 255)
     labels = [label(horse, i + 1, scene.camera, layers) for i, horse in enumerate(scene.horses)]
-    return Picture(_grain(image, scene.backdrop.seed), labels, layers)
+    return Rendering(_grain(image, scene.backdrop.seed), labels, layers)
 
 
 def label(horse: Horse, instance: int, camera: Camera, layers: Layers) -> HorseLabel | None:
     """Project a horse's keypoints and test each against the z-buffer.
 
     A keypoint is a joint centre beneath the skin. It counts as visible where its own horse is what
-    the picture shows there, and the surface is no farther in front than the part is thick
+    the image shows there, and the surface is no farther in front than the part is thick
     (:data:`~projects.sample_horses.horse.TOLERANCE_M`).
     """
     mask = layers.instance == instance
@@ -124,7 +124,7 @@ def _facing(mesh: Mesh, xy: Array, depth: Array) -> tuple[Array, Array]:
     """Triangles that show their front, and the instances they belong to."""
     corners = xy[mesh.triangles]
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    # The picture's y runs down: counter-clockwise in the world is negative here.
+    # The image's y runs down: counter-clockwise in the world is negative here.
     front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0
     keep = (front | mesh.two_sided) & (depth[mesh.triangles].min(1) > 0)
     return mesh.triangles[keep], mesh.instance[keep]

@@ -28,7 +28,7 @@ HORSE_RADIUS_M = 0.62
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a picture shows; horse ``i`` of the list is instance ``i + 1``."""
+    """All that an image shows; horse ``i`` of the list is instance ``i + 1``."""
 
     camera: Camera
     horses: list[Horse]
@@ -40,7 +40,7 @@ class Scene:
 def random_scene(rng: np.random.Generator, width_px: int, height_px: int) -> Scene:
     """Draw a scene around one main horse at the world's origin.
 
-    Most pictures show one or two horses of a good size and whole; one in eight is cut off by the
+    Most images show one or two horses of a good size and whole; one in eight is cut off by the
     frame, one in three has something that may hide a part.
     """
     horse = random_horse(rng, (0.0, 0.0), float(rng.uniform(0, 2 * np.pi)))

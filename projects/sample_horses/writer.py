@@ -1,4 +1,4 @@
-"""A folder of sample data: pictures and COCO JSON, whole or not there at all."""
+"""A folder of sample data: images and COCO JSON, whole or not there at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from projects.sample_horses.coco import SPLITS, Parameters, coco_split, file_name
-from projects.sample_horses.render import VISIBLE, HorseLabel, Picture, render
+from projects.sample_horses.render import VISIBLE, HorseLabel, Rendering, render
 from projects.sample_horses.scene import random_scene
 
 MARKER = "sample_data.json"
@@ -23,7 +23,7 @@ MARKER = "sample_data.json"
 JPEG_QUALITY = 92
 MIN_VISIBLE_KEYPOINTS = 4
 """A scene in which a horse shows fewer is drawn anew: nobody would label that horse."""
-PICTURES_A_TASK = 4
+IMAGES_A_TASK = 4
 
 
 def write_samples(
@@ -43,7 +43,7 @@ def write_samples(
         parameters: sizes and seed.
         jobs: processes; the result does not depend on it.
         overwrite: replace sample data of other parameters, and nothing else.
-        progress: called with the number of pictures written since the last call.
+        progress: called with the number of images written since the last call.
 
     Returns:
         Whether anything was written; False: this very data set was there already.
@@ -71,27 +71,27 @@ def write_samples(
 
 
 def is_complete(folder: Path, parameters: Parameters) -> bool:
-    """Whether ``folder`` holds exactly this data set, with no picture missing."""
+    """Tell if ``folder`` holds exactly this data set, with no image missing."""
     if _read_marker(folder) != asdict(parameters):
         return False
     for split, count in parameters.splits.items():
-        pictures = sum(1 for _ in (folder / "images" / split).glob("*.jpg"))
-        if pictures != count or not (folder / "annotations" / f"{split}.json").is_file():
+        images = sum(1 for _ in (folder / "images" / split).glob("*.jpg"))
+        if images != count or not (folder / "annotations" / f"{split}.json").is_file():
             return False
     return True
 
 
-def draw_picture(parameters: Parameters, split: str, index: int) -> Picture:
-    """Picture ``index`` of a split: a function of the seed, the split and the index alone."""
+def draw_image(parameters: Parameters, split: str, index: int) -> Rendering:
+    """Rendering ``index`` of a split: a function of the seed, the split and the index alone."""
     for attempt in range(20):
         entropy = [parameters.seed, SPLITS.index(split), index, attempt]
         scene = random_scene(
             np.random.default_rng(entropy), parameters.width_px, parameters.height_px
         )
-        picture = render(scene, parameters.width_px, parameters.height_px)
-        if all(label is not None and _is_labelable(label) for label in picture.labels):
+        rendering = render(scene, parameters.width_px, parameters.height_px)
+        if all(label is not None and _is_labelable(label) for label in rendering.labels):
             break
-    return picture
+    return rendering
 
 
 def _is_labelable(label: HorseLabel) -> bool:
@@ -104,8 +104,8 @@ def _write_draft(
     tasks = []
     for split, count in parameters.splits.items():
         (draft / "images" / split).mkdir(parents=True)
-        for start in range(0, count, PICTURES_A_TASK):
-            indices = range(start, min(start + PICTURES_A_TASK, count))
+        for start in range(0, count, IMAGES_A_TASK):
+            indices = range(start, min(start + IMAGES_A_TASK, count))
             tasks.append((draft, parameters, split, indices))
     labels: dict[tuple[str, int], list[HorseLabel]] = {}
     if jobs == 1:
@@ -150,15 +150,15 @@ def _draw_task(
     cv2.setNumThreads(1)
     labels = {}
     for index in indices:
-        picture = draw_picture(parameters, split, index)
+        rendering = draw_image(parameters, split, index)
         path = draft / "images" / split / file_name(index)
         written, content = cv2.imencode(
-            ".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            ".jpg", rendering.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         )
         if not written:
             raise RuntimeError(f"OpenCV could not encode {path.name} as JPEG; reinstall OpenCV")
         path.write_bytes(content.tobytes())
-        labels[split, index] = [label for label in picture.labels if label is not None]
+        labels[split, index] = [label for label in rendering.labels if label is not None]
     return labels
 
 

@@ -11,7 +11,7 @@ def test_writes_once_and_then_says_so(run_tool, tmp_path):
     arguments = ("--out", tmp_path / "set", "--train", 2, "--val", 1, "--seed", 3, "--jobs", 1)
     first = run_tool(TOOL, *arguments)
     assert first.returncode == 0, first.stderr
-    assert "3 pictures written" in first.stdout
+    assert "3 images written" in first.stdout
     assert len(list((tmp_path / "set" / "images").rglob("*.jpg"))) == 3
     again = run_tool(TOOL, *arguments)
     assert again.returncode == 0
@@ -27,7 +27,7 @@ def test_writes_once_and_then_says_so(run_tool, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("--train", 0, "--val", 0), "at least one picture"), (("--train", -3, "--val", 1), "-3")],
+    [(("--train", 0, "--val", 0), "at least one image"), (("--train", -3, "--val", 1), "-3")],
     ids=["none", "negative"],
 )
 def test_bad_input_is_one_line(run_tool, tmp_path, arguments, message):
@@ -58,4 +58,4 @@ def test_off_a_terminal_it_reports_in_lines(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(tool, "LINE_EVERY_S", 0.0)
     arguments = ["--out", str(tmp_path / "set"), "--train", "2", "--val", "0", "--jobs", "1"]
     assert tool.main(arguments) == 0
-    assert "sample data: 2 of 2 pictures" in capsys.readouterr().out
+    assert "sample data: 2 of 2 images" in capsys.readouterr().out

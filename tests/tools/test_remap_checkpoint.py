@@ -68,7 +68,7 @@ def test_a_wrong_source_is_one_sentence(run_tool, files):
 
 
 def test_missing_tensors_are_allowed_by_name(files):
-    from equikpt.checkpoints.remap.file import remap_file
+    from equikpt.checkpoints.remap.checkpoint import remap_file
 
     checkpoint = torch.load(files / "ap10k.pth")
     del checkpoint["state_dict"]["backbone.conv1.weight"]
@@ -86,7 +86,7 @@ def test_missing_tensors_are_allowed_by_name(files):
 
 
 def test_a_checkpoint_that_is_not_there_is_named(files):
-    from equikpt.checkpoints.remap.file import remap_file
+    from equikpt.checkpoints.remap.checkpoint import remap_file
 
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         remap_file(files / "gone.pth", files / "out.pth", config="unused.py", source="ap10k")

@@ -71,18 +71,18 @@ def head_family(head: object) -> HeadFamily:
 
 
 def keypoint_dims(model_state: Mapping[str, Tensor], family: HeadFamily) -> dict[str, int]:
-    """Which dimension counts the keypoints, for every tensor of the head's output layer.
+    """Map each tensor of the head's output layer to the dimension that counts the keypoints.
 
     Raises:
         ValueError: The head has none of the family's output layers.
     """
     for output in family.outputs:
         prefix = HEAD + output.name + "."
-        place = {name: _place_in_sequence(name, prefix) for name in model_state}
+        index = {name: _index_in_sequence(name, prefix) for name in model_state}
         inside = [name for name in model_state if name.startswith(prefix)]
-        convolutions = [place[name] for name in inside if model_state[name].ndim == 4]
+        convolutions = [index[name] for name in inside if model_state[name].ndim == 4]
         if convolutions:
-            last = [name for name in inside if place[name] >= max(convolutions)]
+            last = [name for name in inside if index[name] >= max(convolutions)]
             return {
                 name: output.weight_dim if model_state[name].ndim == 4 else 0
                 for name in last
@@ -95,6 +95,6 @@ def keypoint_dims(model_state: Mapping[str, Tensor], family: HeadFamily) -> dict
     )
 
 
-def _place_in_sequence(name: str, prefix: str) -> int:
+def _index_in_sequence(name: str, prefix: str) -> int:
     number = re.match(re.escape(prefix) + r"(\d+)\.", name)
     return int(number[1]) if number else -1

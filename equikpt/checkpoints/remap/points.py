@@ -11,7 +11,7 @@ from equikpt.metainfo.correspondence import KEYPOINT_NAMES, index_pairs
 
 @dataclass(frozen=True)
 class PointMatch:
-    """Which channels of ``source`` become which channels of ``target``."""
+    """Pairs of channels: those of ``source`` become those of ``target``."""
 
     source: str
     target: str

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
+from typing import Literal
 
 from torch import Tensor
 
 from equikpt.checkpoints.remap.heads import HEAD, HeadFamily, keypoint_dims
 from equikpt.checkpoints.remap.points import PointMatch
-from equikpt.checkpoints.remap.rows import TensorRow
 from equikpt.metainfo.correspondence import KEYPOINT_NAMES
+
+Outcome = Literal["loaded", "remapped", "initialised", "unused"]
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """Fate of one tensor.
+
+    ``initialised`` means that the model keeps the values it starts with; ``unused``, that the
+    checkpoint's tensor has no place in the model. ``detail`` names the points or the reason.
+    """
+
+    name: str
+    outcome: Outcome
+    shape: tuple[int, ...]
+    detail: str = ""
 
 
 def check_allow_missing(allow_missing: Iterable[str]) -> tuple[str, ...]:
@@ -70,7 +87,7 @@ def remap_state_dict(
     unfit: dict[str, str] = {}
     for name, ours in model_state.items():
         theirs = checkpoint_state.get(name)
-        reason = _why_not(theirs, ours, dims.get(name) if is_remapped else None)
+        reason = _mismatch(theirs, ours, dims.get(name) if is_remapped else None)
         if name in by_order:
             reason = "it belongs to the order of the points, which is another one"
         if theirs is None or reason:
@@ -99,7 +116,7 @@ def _is_of_source_set(
     dims: Mapping[str, int],
     match: PointMatch,
 ) -> bool:
-    """Whether the checkpoint's keypoints are the source's; if not, they are the target's."""
+    """Tell if the checkpoint's keypoints are the source's; if not, they are the target's."""
     for name, dim in dims.items():
         if model_state[name].shape[dim] != match.target_count:
             raise ValueError(
@@ -128,8 +145,8 @@ def _known_sets() -> str:
     return ", ".join(f"{name} ({len(points)})" for name, points in KEYPOINT_NAMES.items())
 
 
-def _why_not(theirs: Tensor | None, ours: Tensor, keypoint_dim: int | None) -> str:
-    """Why a tensor cannot be taken; empty if it can. The length along keypoints may differ."""
+def _mismatch(theirs: Tensor | None, ours: Tensor, keypoint_dim: int | None) -> str:
+    """Reason why a tensor cannot be taken, empty if it can; lengths along keypoints may differ."""
     if theirs is None:
         return "not in the checkpoint"
     lengths = [list(theirs.shape), list(ours.shape)]
@@ -163,3 +180,16 @@ def _refuse(unfit: Mapping[str, str], total: int) -> None:
         "the values that they start with by "
         f"allow_missing=[{next(iter(unfit))!r}, …], where * is any text"
     )
+
+
+def format_rows(rows: Sequence[TensorRow]) -> list[str]:
+    """One line a tensor, and a last one that counts them."""
+    width = max((len(row.outcome) for row in rows), default=0)
+    lines = [
+        f"{row.outcome:{width}}  {row.name} {row.shape}" + (row.detail and f": {row.detail}")
+        for row in rows
+    ]
+    outcomes = [row.outcome for row in rows]
+    kinds: tuple[Outcome, ...] = ("loaded", "remapped", "initialised", "unused")
+    counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in kinds)
+    return [*lines, f"{len(rows)} tensors: {counts}"]

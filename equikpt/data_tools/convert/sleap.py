@@ -91,7 +91,7 @@ def _instance(item: Any, names: tuple[str, ...]) -> Instance:
 
 
 def _has_pictures(film: Any) -> bool:
-    """Whether the "film" is a list of pictures."""
+    """Tell if the video is a list of images."""
     return isinstance(film.filename, list)
 
 

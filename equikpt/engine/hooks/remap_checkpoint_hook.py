@@ -10,8 +10,7 @@ from mmpose.registry import HOOKS
 
 from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
 from equikpt.checkpoints.remap.points import PointMatch
-from equikpt.checkpoints.remap.rows import format_rows
-from equikpt.checkpoints.remap.state import check_allow_missing
+from equikpt.checkpoints.remap.state import check_allow_missing, format_rows
 from equikpt.engine.wrapping import unwrap
 
 
@@ -24,8 +23,8 @@ class RemapCheckpointHook(Hook):
         load_from = "checkpoints/rtmpose-m_simcc-ap10k.pth"
         custom_hooks = [dict(type="RemapCheckpointHook", source="ap10k"), ...]
 
-    How points without an equal start is in :mod:`equikpt.head_remap`. A checkpoint of the target's
-    own set loads as it is. A resumed run and a test are left alone: they need the very weights.
+    How points without an equal start is in :mod:`equikpt.checkpoints.remap`. A checkpoint of the
+    target's own set loads as it is. A resumed run and a test are left alone: they need the very weights.
 
     Args:
         source: Keypoint set of the checkpoint: ap10k, animalpose, horse10 or horse26.

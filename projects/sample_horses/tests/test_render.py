@@ -1,4 +1,4 @@
-"""Labels against the picture: what is seen, what hides it, and which pixels are whose."""
+"""Labels against the image: what is seen, what hides it, and which pixels are whose."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_visibility_asks_whose_surface_and_how_deep(owner, surface_m, expected):
 
 def test_another_horse_hides_too():
     near = replace(STANDING, position=(0.0, 1.6))
-    picture = render(scene_of(STANDING, near, distance=8.0, height=1.2), WIDTH, HEIGHT)
-    far_flags, near_flags = flags(picture.labels[0]), flags(picture.labels[1])
+    rendering = render(scene_of(STANDING, near, distance=8.0, height=1.2), WIDTH, HEIGHT)
+    far_flags, near_flags = flags(rendering.labels[0]), flags(rendering.labels[1])
     assert far_flags["l_elbow"] == far_flags["l_hip"] == far_flags["back"] == 1
     assert near_flags["l_elbow"] == near_flags["l_hip"] == near_flags["back"] == 2
 
@@ -120,11 +120,11 @@ def test_keypoints_lie_within_the_drawn_body(seed):
     rng = np.random.default_rng(seed)
     horse = random_horse(rng, (0.0, 0.0), float(rng.uniform(0, 2 * np.pi)))
     scene = scene_of(horse, bearing_deg=0.0, height=float(rng.uniform(0.7, 3.5)))
-    picture = render(scene, WIDTH, HEIGHT)
-    for name, (x, y, flag) in zip(NAMES, picture.labels[0].keypoints, strict=True):
+    rendering = render(scene, WIDTH, HEIGHT)
+    for name, (x, y, flag) in zip(NAMES, rendering.labels[0].keypoints, strict=True):
         if flag:
             row, column = int(y * SUPERSAMPLING), int(x * SUPERSAMPLING)
-            near = picture.layers.instance[
+            near = rendering.layers.instance[
                 max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2
             ]
             assert (near == 1).any(), name
@@ -133,13 +133,13 @@ def test_keypoints_lie_within_the_drawn_body(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_labels_agree_with_the_drawn_masks(seed):
     scene = random_scene(np.random.default_rng([5, seed]), 320, 240)
-    picture = render(scene, 320, 240)
-    assert picture.image.shape == (240, 320, 3)
-    assert picture.image.dtype == np.uint8
-    for index, label in enumerate(picture.labels):
+    rendering = render(scene, 320, 240)
+    assert rendering.image.shape == (240, 320, 3)
+    assert rendering.image.dtype == np.uint8
+    for index, label in enumerate(rendering.labels):
         if label is None:
             continue
-        mask = picture.layers.instance == index + 1
+        mask = rendering.layers.instance == index + 1
         left, top, width, height = label.bbox_xywh
         assert label.area_px == mask.sum() / SUPERSAMPLING**2 > 0
         assert label.area_px <= width * height
@@ -215,12 +215,12 @@ def test_no_scene_has_a_tiny_or_a_merged_horse():
 
 @pytest.mark.parametrize("kind", COATS)
 def test_coats_differ_where_they_are_seen(kind):
-    """The drawn trunk is brighter for a brighter coat: colours reach the picture."""
+    """The drawn trunk is brighter for a brighter coat: colours reach the image."""
     horse = Horse(Build(), Pose(), Coat(kind=kind, seed=3))
-    picture = render(scene_of(horse), WIDTH, HEIGHT)
+    rendering = render(scene_of(horse), WIDTH, HEIGHT)
     black = render(scene_of(replace(horse, coat=Coat(kind="black", seed=3))), WIDTH, HEIGHT)
-    body = picture.layers.instance[::SUPERSAMPLING, ::SUPERSAMPLING] == 1
-    brightness, reference = (p.image[body].mean() for p in (picture, black))
+    body = rendering.layers.instance[::SUPERSAMPLING, ::SUPERSAMPLING] == 1
+    brightness, reference = (p.image[body].mean() for p in (rendering, black))
     if kind == "black":
         assert brightness == reference
     else:

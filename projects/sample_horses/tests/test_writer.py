@@ -53,11 +53,11 @@ def test_processes_do_not_change_a_byte(samples, tmp_path):
 
 def test_a_picture_depends_on_seed_split_and_index_alone():
     longer = Parameters(train=9, val=0, test=0, seed=4)
-    reference = writer.draw_picture(SMALL, "train", 1).image
-    np.testing.assert_array_equal(writer.draw_picture(longer, "train", 1).image, reference)
+    reference = writer.draw_image(SMALL, "train", 1).image
+    np.testing.assert_array_equal(writer.draw_image(longer, "train", 1).image, reference)
     others = [("train", 2, SMALL), ("val", 1, SMALL), ("train", 1, Parameters(3, 2, 1, seed=5))]
     for split, index, parameters in others:
-        assert (writer.draw_picture(parameters, split, index).image != reference).any()
+        assert (writer.draw_image(parameters, split, index).image != reference).any()
 
 
 @pytest.mark.parametrize("library", ["pycocotools", "xtcocotools"])
@@ -198,7 +198,7 @@ def test_an_empty_folder_is_filled(tmp_path):
     [
         ({"train": -1}, "train of 0 or more, got -1"),
         ({"seed": -2}, "seed of 0 or more, got -2"),
-        ({"train": 0, "val": 0, "test": 0}, "at least one picture"),
+        ({"train": 0, "val": 0, "test": 0}, "at least one image"),
     ],
     ids=["negative", "seed", "none"],
 )

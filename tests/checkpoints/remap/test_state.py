@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equikpt.checkpoints.remap.heads import head_family
-from equikpt.checkpoints.remap.state import remap_state_dict
+from equikpt.checkpoints.remap.state import TensorRow, format_rows, remap_state_dict
 from tests.checkpoints.remap.models import build, heatmap_head, rtmcc_head
 
 
@@ -145,3 +145,19 @@ def test_a_pattern_that_names_nothing_is_an_error(family, theirs, ours):
 def test_a_string_is_no_list_of_patterns(family, theirs, ours):
     with pytest.raises(TypeError, match=r"write \['head\.\*'\]"):
         remap_state_dict(theirs, ours, family, "ap10k", allow_missing="head.*")
+
+
+def test_one_line_a_tensor_and_their_numbers():
+    rows = [
+        TensorRow("a.weight", "loaded", (3, 4)),
+        TensorRow("a.steps", "initialised", (), "not in the checkpoint"),
+        TensorRow("b", "unused", (2,), "no place"),
+        TensorRow("c", "loaded", (1,)),
+    ]
+    assert format_rows(rows) == [
+        "loaded       a.weight (3, 4)",
+        "initialised  a.steps (): not in the checkpoint",
+        "unused       b (2,): no place",
+        "loaded       c (1,)",
+        "4 tensors: 2 loaded, 0 remapped, 1 initialised, 1 unused",
+    ]
