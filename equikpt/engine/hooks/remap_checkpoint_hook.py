@@ -24,7 +24,8 @@ class RemapCheckpointHook(Hook):
         custom_hooks = [dict(type="RemapCheckpointHook", source="ap10k"), ...]
 
     How points without an equal start is in :mod:`equikpt.checkpoints.remap`. A checkpoint of the
-    target's own set loads as it is. A resumed run and a test are left alone: they need the very weights.
+    target's own set loads as it is. A resumed run and a test are left alone: they need the very
+    weights.
 
     Args:
         source: Keypoint set of the checkpoint: ap10k, animalpose, horse10 or horse26.
