@@ -54,7 +54,7 @@ VARIANTS: dict[str, list[str]] = {
         "model.head.scheduled_sampling_prob=0.0",
         "encoder.order=reading",
     ],
-    "backbone at a tenth": ["optim_wrapper.paramwise_cfg.tiers.backbone=0.1"],
+    "backbone at a tenth": ["optim_wrapper.paramwise_cfg.module_lr_mult.backbone=0.1"],
     "true points without noise": ["noise=0.0"],
 }
 

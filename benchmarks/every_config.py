@@ -189,11 +189,11 @@ def mean_place_px(films: Path) -> float:
     """Mean error, px of the film, of the mean place (fraction of the film) of each mark."""
     from ruler_robustness import labelled_films
 
-    from equikpt.core.radiograph import read_film
+    from equikpt.core.radiograph import read_radiograph
 
     def places(split: str) -> tuple[np.ndarray, np.ndarray]:
         rows = labelled_films(films, split)
-        sizes = np.array([read_film(path).shape[1::-1] for path, _ in rows], float)
+        sizes = np.array([read_radiograph(path).shape[1::-1] for path, _ in rows], float)
         return np.array([marks for _, marks in rows]), sizes[:, None]
 
     train, train_size = places("train")
@@ -206,9 +206,9 @@ def film_height_px(films: Path) -> float:
     """Mean height of the validation films."""
     from ruler_robustness import labelled_films
 
-    from equikpt.core.radiograph import read_film
+    from equikpt.core.radiograph import read_radiograph
 
-    return float(np.mean([len(read_film(path)) for path, _ in labelled_films(films, "val")]))
+    return float(np.mean([len(read_radiograph(path)) for path, _ in labelled_films(films, "val")]))
 
 
 def mean_count_mae(cells: Path, max_points: int) -> float:

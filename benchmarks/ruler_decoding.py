@@ -24,7 +24,7 @@ from tqdm import tqdm
 from equikpt.apis.inferencer import BoxPredictor, whole_picture
 from equikpt.cli.launch import load_config
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 from equikpt.evaluation.functional.ruler_errors import radial_errors, scale_errors
 
 BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     films = labelled_films(args.data_root, "val")
     found: dict[str, list[np.ndarray]] = {name: [] for name in DECODERS}
     for path, _ in tqdm(films, unit="film", disable=None):
-        film = read_film(path)
+        film = read_radiograph(path)
         (sample,) = predictor.samples(film, [whole_picture(film)])
         to_film = sample.input_scale / sample.input_size
         corner = sample.input_center - sample.input_scale / 2

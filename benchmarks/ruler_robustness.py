@@ -24,7 +24,7 @@ from tqdm import tqdm
 from equikpt.apis.ruler import RulerFinder
 from equikpt.cli.launch import load_config
 from equikpt.core.files import write_text
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.evaluation.functional.ruler_errors import (
     failures,
@@ -130,7 +130,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
         args.device,
     )
     trained_on = labelled_films(args.data_root, "train")
-    sizes = [read_film(path).shape[1::-1] for path, _ in trained_on]
+    sizes = [read_radiograph(path).shape[1::-1] for path, _ in trained_on]
     mean_place = np.mean(
         [marks / size for (_, marks), size in zip(trained_on, sizes, strict=True)], 0
     )
@@ -142,7 +142,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
     )
     films = labelled_films(args.data_root, "val")[: args.films]
     for number, (path, marks) in enumerate(tqdm(films, unit="film", disable=None)):
-        original = read_film(path)
+        original = read_radiograph(path)
         for kind, change in enumerate(CHANGES):
             rng = np.random.default_rng([args.seed, number, kind])
             film, truth = change(rng, original, marks)

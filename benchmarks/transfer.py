@@ -39,11 +39,13 @@ RECIPES: dict[str, dict] = {
     "random start": dict(weights=None),
     "one rate": dict(),
     "early stages frozen": dict(frozen=2),
-    "layer-wise rates": dict(tiers=dict(backbone=0.1)),
-    "frozen + layer-wise": dict(frozen=2, tiers=dict(backbone=0.1)),
+    "layer-wise rates": dict(module_lr_mult=dict(backbone=0.1)),
+    "frozen + layer-wise": dict(frozen=2, module_lr_mult=dict(backbone=0.1)),
     "probe, then tune": dict(phases=((0.0, 7), (0.2, -1)), late_rate=0.3),
     "three phases": dict(
-        phases=((0.0, 5), (0.33, 4), (0.5, 2), (0.67, 2)), tiers=dict(backbone=0.1), late_rate=0.3
+        phases=((0.0, 5), (0.33, 4), (0.5, 2), (0.67, 2)),
+        module_lr_mult=dict(backbone=0.1),
+        late_rate=0.3,
     ),
 }
 
@@ -95,8 +97,8 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     if "weights" in recipe:
         cfg.model.backbone.weights = recipe["weights"]
     rates = dict(norm_decay_mult=0, bias_decay_mult=0)
-    if "tiers" in recipe:
-        rates["tiers"] = recipe["tiers"]
+    if "module_lr_mult" in recipe:
+        rates["module_lr_mult"] = recipe["module_lr_mult"]
     begins = [(int(share * epochs), frozen) for share, frozen in recipe.get("phases", ())]
     if begins:
         phases = [

@@ -142,12 +142,12 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.visualization.predictions import Look
 
     given = vars(args)
-    look = {name: given.pop(name) for name in ("names", "threshold", "least_score")}
+    look = {name: given.pop(name) for name in ("names", "threshold", "min_score")}
     look |= {name: given.pop(name) for name in ("truth", "overlay")}
     filtering = OneEuroOptions(given.pop("min_cutoff"), given.pop("beta"))
     options = VisualizeOptions(
         look=Look(**look),
-        track=None if given.pop("no_track") else TrackOptions(least_score=look["threshold"]),
+        track=None if given.pop("no_track") else TrackOptions(min_score=look["threshold"]),
         smooth=filtering if given.pop("smooth") else None,
         boxes=given.pop("box"),
         img=given.pop("img") or (),

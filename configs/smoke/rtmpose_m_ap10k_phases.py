@@ -16,7 +16,7 @@ phases = [
 ]
 model = dict(backbone=dict(frozen_stages=2))
 optim_wrapper = dict(
-    paramwise_cfg=dict(tiers=dict(backbone=0.5), frozen_stages=0, frozen_at_start=2)
+    paramwise_cfg=dict(module_lr_mult=dict(backbone=0.5), frozen_stages=0, frozen_at_start=2)
 )
 
 balanced_pipeline = [

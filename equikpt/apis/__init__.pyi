@@ -12,8 +12,8 @@ from .predictor import Predictor as Predictor
 from .ruler import RulerFinder as RulerFinder
 from .video.clips import Clip as Clip
 from .video.clips import ClipWriter as ClipWriter
-from .video.inference import follow as follow
 from .video.inference import predict_frames as predict_frames
+from .video.inference import track_and_smooth as track_and_smooth
 from .video.one_euro import OneEuroFilter as OneEuroFilter
 from .video.one_euro import OneEuroOptions as OneEuroOptions
 from .video.one_euro import PoseSmoother as PoseSmoother

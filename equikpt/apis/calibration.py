@@ -13,7 +13,7 @@ from equikpt.apis.ruler import RulerFinder
 from equikpt.core.image_batch import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError
-from equikpt.core.radiograph import dicom_spacing_mm, is_dicom, read_film
+from equikpt.core.radiograph import dicom_spacing_mm, is_dicom, read_radiograph
 from equikpt.datasets.p1p2 import P1P2Dataset
 
 SPACING_TOLERANCE = 0.2
@@ -155,7 +155,7 @@ def calibrate(
     """
 
     def measure(film: str) -> Scale:
-        picture = read_film(film)
+        picture = read_radiograph(film)
         try:
             spacing = dicom_spacing_mm(film) if is_dicom(film) else None
         except ValueError as error:  # a px that is no square

@@ -23,7 +23,7 @@ def load_detector(
     model: str,
     checkpoint: Path | None = None,
     class_name: str = "horse",
-    least_score: float = 0.5,
+    min_score: float = 0.5,
     device: str | None = None,
 ) -> Detector:
     """An mmdet detector by the path of its config, or one of torchvision's by name.
@@ -33,7 +33,7 @@ def load_detector(
         checkpoint: Its weights; torchvision's may lie in torch's cache instead. Nothing is
             downloaded.
         class_name: What to look for, by the name that the detector has for it.
-        least_score: Boxes below are left out.
+        min_score: Boxes below are left out.
         device: As in ``Predictor``.
 
     Raises:
@@ -41,18 +41,18 @@ def load_detector(
         ImportError: An mmdet config without mmdet.
         ValueError: No such model or class, weights of another model, or a score out of its range.
     """
-    if not 0 <= least_score <= 1:
-        raise ValueError(f"expected a detector's score of 0 to 1, got {least_score:g}")
+    if not 0 <= min_score <= 1:
+        raise ValueError(f"expected a detector's score of 0 to 1, got {min_score:g}")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = MmdetDetector if model.endswith(".py") else TorchvisionDetector
-    return kind(model, checkpoint, class_name, least_score, device)
+    return kind(model, checkpoint, class_name, min_score, device)
 
 
 class TorchvisionDetector:
     """A detector of torchvision with its COCO weights; arguments of :func:`load_detector`."""
 
     def __init__(
-        self, model: str, checkpoint: Path | None, class_name: str, least_score: float, device: str
+        self, model: str, checkpoint: Path | None, class_name: str, min_score: float, device: str
     ) -> None:
         from torchvision.models import detection, get_model, get_model_weights, list_models
 
@@ -76,7 +76,7 @@ class TorchvisionDetector:
         load_weights(self.model, str(path))
         self.model.to(device).eval()
         self.device = device
-        self.least_score = least_score
+        self.min_score = min_score
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """See :data:`Detector`."""
@@ -85,14 +85,14 @@ class TorchvisionDetector:
             (found,) = self.model([torch.from_numpy(rgb).to(self.device).float() / 255])
         parts = (found["boxes"], found["scores"], found["labels"])
         boxes, scores, labels = (part.cpu().numpy() for part in parts)
-        return _chosen(boxes, scores, labels == self.label, self.least_score)
+        return _chosen(boxes, scores, labels == self.label, self.min_score)
 
 
 class MmdetDetector:
     """A detector of mmdet, by config and checkpoint; arguments of :func:`load_detector`."""
 
     def __init__(
-        self, model: str, checkpoint: Path | None, class_name: str, least_score: float, device: str
+        self, model: str, checkpoint: Path | None, class_name: str, min_score: float, device: str
     ) -> None:
         for path, what in ((Path(model), "an mmdet config"), (checkpoint, "its checkpoint")):
             if path is None or not path.is_file():
@@ -106,7 +106,7 @@ class MmdetDetector:
         self.model.cfg = adapt_mmdet_pipeline(self.model.cfg)
         self._inference: Callable[[Any, np.ndarray], Any] = apis.inference_detector
         self.label = _class_index(class_name, self.model.dataset_meta["classes"])
-        self.least_score = least_score
+        self.min_score = min_score
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """See :data:`Detector`."""
@@ -115,7 +115,7 @@ class MmdetDetector:
         # mmdet keeps boxes inside of the padded input, which is larger than the picture
         boxes = found.bboxes.clip(0, [width, height, width, height])
         wanted = (found.labels == self.label) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return _chosen(boxes, found.scores, wanted, self.least_score)
+        return _chosen(boxes, found.scores, wanted, self.min_score)
 
 
 def _mmdet_apis() -> Any:
@@ -138,8 +138,8 @@ def _class_index(name: str, classes: Sequence[str]) -> int:
 
 
 def _chosen(
-    boxes: np.ndarray, scores: np.ndarray, wanted: np.ndarray, least_score: float
+    boxes: np.ndarray, scores: np.ndarray, wanted: np.ndarray, min_score: float
 ) -> np.ndarray:
     """(N, 5) of the wanted boxes that are certain enough, the most certain first."""
-    rows = np.column_stack([boxes, scores])[wanted & (scores >= least_score)]
+    rows = np.column_stack([boxes, scores])[wanted & (scores >= min_score)]
     return rows[np.argsort(-rows[:, 4], kind="stable")]

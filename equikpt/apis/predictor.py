@@ -17,8 +17,8 @@ from mmpose.structures import PoseDataSample
 from equikpt.apis.inferencer import BoxPredictor, whole_picture
 from equikpt.config_checks.load import load_config
 from equikpt.core.image import as_picture, read_picture
-from equikpt.core.radiograph import read_film
-from equikpt.datasets.transforms import LoadFilm
+from equikpt.core.radiograph import read_radiograph
+from equikpt.datasets.transforms import LoadRadiograph
 from equikpt.structures.heatmaps import Maps, maps_of
 from equikpt.structures.pose_instance import Instance
 
@@ -35,7 +35,7 @@ class Predictor:
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
 
     Files are read as the model's training read them: films as films
-    (:func:`equikpt.core.radiograph.read_film`), others by
+    (:func:`equikpt.core.radiograph.read_radiograph`), others by
     :func:`equikpt.core.image.read_picture`.
 
     Args:
@@ -66,7 +66,7 @@ class Predictor:
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
-        self._read = read_film if loading is LoadFilm else read_picture
+        self._read = read_radiograph if loading is LoadRadiograph else read_picture
 
     @property
     def metainfo(self) -> dict:

@@ -58,7 +58,7 @@ class RulerFinder:
         """Both marks of a film, by all stages there are.
 
         Args:
-            film: (H, W, 3) uint8, as :func:`equikpt.core.radiograph.read_film` gives it.
+            film: (H, W, 3) uint8, as :func:`equikpt.core.radiograph.read_radiograph` gives it.
 
         Returns:
             (2, 2) p1 and p2 in px of the film, and (2,) scores in 0–1.

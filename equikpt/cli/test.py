@@ -94,7 +94,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         folder = Path(runner.log_dir)
         written = (
             Path(options.report or folder / "films.csv"),
-            Path(options.draw or folder / "worst_films.jpg"),
+            Path(options.draw or folder / "worst_radiographs.jpg"),
         )
         write_text(written[0], frame_text(films))
         write_worst_sheet(films, written[1], options.draw_count)

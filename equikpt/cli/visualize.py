@@ -21,7 +21,7 @@ from equikpt.apis.images import (
 )
 from equikpt.apis.predictor import Predictor
 from equikpt.apis.video.clips import Clip, ClipWriter, check_clip_name
-from equikpt.apis.video.inference import follow, predict_frames
+from equikpt.apis.video.inference import predict_frames, track_and_smooth
 from equikpt.apis.video.one_euro import OneEuroOptions
 from equikpt.apis.video.tables import (
     DeepLabCutTable,
@@ -239,7 +239,7 @@ def _video(
 ) -> Outcome:
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     found = predict_frames(frames, predictor, boxes, clip.path)
-    followed = follow(found, predictor.metainfo, options.track, options.smooth)
+    followed = track_and_smooth(found, predictor.metainfo, options.track, options.smooth)
     outcome, count, writer = Outcome(), 0, None
     last_s = longest_s = 0.0
     if options.out:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from equikpt.core.image_decoding import ImageError, MissingImageError, decode, decode_bytes
-from equikpt.core.radiograph import is_dicom, read_film
+from equikpt.core.radiograph import is_dicom, read_radiograph
 
 __all__ = [
     "Depth",
@@ -43,10 +43,10 @@ class Depth(NamedTuple):
 def reader_of(dataset_name: str) -> Callable[[str | os.PathLike], np.ndarray]:
     """The function that reads the pictures of a data set, by the name in its metainfo.
 
-    Ruler marks are found on films, which :func:`equikpt.core.radiograph.read_film` reads; all other
-    data sets have pictures for :func:`read_picture`.
+    Ruler marks are found on films, which :func:`equikpt.core.radiograph.read_radiograph` reads;
+    all other data sets have images for :func:`read_picture`.
     """
-    return read_film if dataset_name in RADIOGRAPH_SETS else read_picture
+    return read_radiograph if dataset_name in RADIOGRAPH_SETS else read_picture
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -68,7 +68,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 def read_with_depth(path: str | os.PathLike) -> tuple[np.ndarray, Depth | None]:
     """As :func:`read_picture`, with the bits of the file; None for DICOM, which has a window."""
     if is_dicom(path):
-        return read_film(path), None
+        return read_radiograph(path), None
     pixels = decode(path)
     used = 8 if pixels.dtype == np.uint8 else _used_bits(pixels)
     return as_picture(pixels), Depth(8 * pixels.itemsize, used)

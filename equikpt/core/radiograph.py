@@ -22,7 +22,7 @@ __all__ = [
     "dicom_size_px",
     "dicom_spacing_mm",
     "is_dicom",
-    "read_film",
+    "read_radiograph",
     "read_gray",
     "window",
 ]
@@ -33,7 +33,7 @@ SQUARE_TOLERANCE = 1e-3
 """Relative difference between the sides of a px from which they count as unequal."""
 
 
-def read_film(path: str | os.PathLike) -> np.ndarray:
+def read_radiograph(path: str | os.PathLike) -> np.ndarray:
     """A film as (H, W, 3) uint8, three equal channels, bone bright.
 
     8-bit pictures keep their values. Deeper ones use a part of their range that differs from
@@ -55,7 +55,7 @@ def read_film(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_gray(path: str | os.PathLike) -> np.ndarray:
-    """A film's own gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_film`."""
+    """A film's gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_radiograph`."""
     return _gray_and_exposed(path)[0]
 
 

@@ -55,7 +55,7 @@ def set_frozen_stages(model: nn.Module, value: int) -> None:
     if not family.freezes or not hasattr(backbone, "frozen_stages"):
         raise ValueError(
             f"expected a backbone with frozen_stages, but {type(backbone).__name__} has none; "
-            "train its early stages at a small rate instead (paramwise_cfg.tiers)"
+            "train its early stages at a small rate instead (paramwise_cfg.module_lr_mult)"
         )
     if not -1 <= value <= last:
         raise ValueError(

@@ -16,15 +16,15 @@ from equikpt.engine.freezing import frozen_stages, unfrozen_batchnorms
 from equikpt.engine.layer_depth import Stages, stages_of
 from equikpt.engine.wrapping import unwrap
 
-TIERS = ("backbone", "neck", "head")
+MODULES = ("backbone", "neck", "head")
 CUSTOM = ("lr_mult", "decay_mult")
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one parameter gets of the base rate and the base weight decay."""
+class ParamGroupKey:
+    """Factors of the base rate and the base weight decay that a parameter gets."""
 
-    tier: str
+    module: str
     lr_scale: float
     decay_scale: float
 
@@ -40,10 +40,11 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
 
     Keys of ``paramwise_cfg``, all optional:
 
-    - ``tiers``: ``dict(backbone=0.1, neck=1.0, head=1.0)``, factors of the base rate. A tier that
-      is not named has factor 1.
+    - ``module_lr_mult``: ``dict(backbone=0.1, neck=1.0, head=1.0)``, factors of the base rate. A
+      module that is not named has factor 1.
     - ``decay_rate``: geometric instead: a parameter ``n`` stages before the head has the factor
-      ``decay_rate ** n`` (https://arxiv.org/abs/1801.06146, section 3.2). Not with ``tiers``.
+      ``decay_rate ** n`` (https://arxiv.org/abs/1801.06146, section 3.2). Not with
+      ``module_lr_mult``.
     - ``frozen_stages``: stages 0 to this one never train. It freezes nothing: it is compared with
       what ``model.backbone.frozen_stages`` froze, since freezing after DDP has wrapped the model
       breaks DDP. Default -1.
@@ -61,7 +62,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
     """
 
     KEYS = (
-        *("tiers", "decay_rate", "frozen_stages", "frozen_at_start"),
+        *("module_lr_mult", "decay_rate", "frozen_stages", "frozen_at_start"),
         *("norm_decay_mult", "bias_decay_mult", "custom_keys"),
     )
 
@@ -71,12 +72,13 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
     def _validate_cfg(self) -> None:
         super()._validate_cfg()
         _refuse_unknown(self.paramwise_cfg, self.KEYS, "paramwise_cfg")
-        _refuse_unknown(self.paramwise_cfg.get("tiers", {}), TIERS, "paramwise_cfg.tiers")
+        by_module = self.paramwise_cfg.get("module_lr_mult", {})
+        _refuse_unknown(by_module, MODULES, "paramwise_cfg.module_lr_mult")
         for pattern, options in self.paramwise_cfg.get("custom_keys", {}).items():
             _refuse_unknown(options, CUSTOM, f"paramwise_cfg.custom_keys[{pattern!r}]")
-        if "tiers" in self.paramwise_cfg and "decay_rate" in self.paramwise_cfg:
+        if "module_lr_mult" in self.paramwise_cfg and "decay_rate" in self.paramwise_cfg:
             raise ValueError(
-                "expected tiers or decay_rate in paramwise_cfg, got both; keep one of them "
+                "expected module_lr_mult or decay_rate in paramwise_cfg, got both; keep one "
                 "(paramwise_cfg=dict(_delete_=True, …) drops what is inherited)"
             )
         if self.base_lr is None:
@@ -87,22 +89,25 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer wrapper for a model, wrapped in DDP or not."""
         self._is_wrapped = is_model_wrapper(model)
-        self.paramwise_cfg = self.paramwise_cfg or dict(tiers={})  # empty: no groups, no checks
+        # an empty one would mean no groups and no checks
+        self.paramwise_cfg = self.paramwise_cfg or dict(module_lr_mult={})
         return super().__call__(unwrap(model))
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = "", **_: Any) -> None:
         """Add the merged groups of the whole model to ``params``."""
         stages = stages_of(module)
         self._check_frozen(module, stages)
-        groups: dict[Share, dict] = {}
-        for name, parameter, share in self.shares(module, stages):
-            group = groups.setdefault(share, self._new_group(share))
+        groups: dict[ParamGroupKey, dict] = {}
+        for name, parameter, key in self.iter_params(module, stages):
+            group = groups.setdefault(key, self._new_group(key))
             group["params"].append(parameter)
             group["param_names"].append(name)
         params.extend(groups.values())
 
-    def shares(self, model: nn.Module, stages: Stages) -> Iterator[tuple[str, nn.Parameter, Share]]:
-        """Name, parameter and share of everything that trains now or later."""
+    def iter_params(
+        self, model: nn.Module, stages: Stages
+    ) -> Iterator[tuple[str, nn.Parameter, ParamGroupKey]]:
+        """Name, parameter and group of everything that trains now or later."""
         never = self.paramwise_cfg.get("frozen_stages", -1)
         custom = self._custom_keys(model)
         for name, parameter in model.named_parameters():
@@ -116,7 +121,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
             yield (
                 name,
                 parameter,
-                Share(
+                ParamGroupKey(
                     # a pattern's own rate is worth a line of its own in the log
                     stages.label(stage) if "lr_mult" not in options else f"{options['pattern']}",
                     self._depth_scale(stage, stages) * options.get("lr_mult", 1.0),
@@ -128,8 +133,8 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
         rate = self.paramwise_cfg.get("decay_rate")
         if rate is not None:
             return float(rate) ** (stages.head - stage)
-        tiers = self.paramwise_cfg.get("tiers", {})
-        return float(tiers.get(stages.label(stage).split(".")[0], 1.0))
+        module_lr_mult = self.paramwise_cfg.get("module_lr_mult", {})
+        return float(module_lr_mult.get(stages.label(stage).split(".")[0], 1.0))
 
     def _custom_keys(self, model: nn.Module) -> dict[str, dict]:
         """Options by parameter name, from the longest pattern that is found in it."""
@@ -146,15 +151,15 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
             chosen |= {name: {**options[pattern], "pattern": pattern} for name in found}
         return chosen
 
-    def _new_group(self, share: Share) -> dict:
+    def _new_group(self, key: ParamGroupKey) -> dict:
         group = dict(
             params=[],
             param_names=[],
-            tier=share.tier,
-            lr=self.base_lr * share.lr_scale,
+            tier=key.module,
+            lr=self.base_lr * key.lr_scale,
         )
         if self.base_wd is not None:
-            group["weight_decay"] = self.base_wd * share.decay_scale
+            group["weight_decay"] = self.base_wd * key.decay_scale
         return group
 
     def _check_frozen(self, model: nn.Module, stages: Stages) -> None:

@@ -19,8 +19,8 @@ from equikpt.core.tables import frame_text
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
 from equikpt.evaluation.functional.keypoint_measures import (
     EVERY_KEYPOINT,
+    KeypointMetrics,
     KeypointSet,
-    Measures,
     PosePredictions,
     format_table,
     without_intervals,
@@ -36,7 +36,7 @@ class KeypointReport(BaseMetric):
 
     Distances are px of the original picture, over labelled points (visibility 1 and 2). PCK is
     normalised by the longer side of the annotated box. AP is COCO's, computed for one keypoint at
-    a time and ranked by that keypoint's score. Columns: :class:`Measures`.
+    a time and ranked by that keypoint's score. Columns: :class:`KeypointMetrics`.
 
     Metrics: ``keypoint/PCK@t`` (mean over labelled points), ``keypoint/error_px`` (mean),
     ``keypoint/median_error_px``, ``keypoint/error`` (mean, as a fraction of the box's longer side)
@@ -154,7 +154,7 @@ class KeypointReport(BaseMetric):
         )
 
         def add(part: str, name: str, of_part: PosePredictions, clusters: np.ndarray, **only: int):
-            measures = Measures(of_part, scheme, self.pck_thresholds, **only)
+            measures = KeypointMetrics(of_part, scheme, self.pck_thresholds, **only)
             table = measures.table(clusters, self.resamples, self.seed)
             table.insert(0, "part", part)
             table.insert(1, "name", name)

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.evaluation.functional.keypoint_errors import box_side_px, distances_px, swapped_sides
+from equikpt.evaluation.functional.keypoint_errors import (
+    box_side_px,
+    distances_px,
+    left_right_inversions,
+)
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions
 from equikpt.report.reliability import RIGHT_WITHIN
 
@@ -153,9 +157,9 @@ def exchanged_points(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
 
 
 def _exchanges(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
-    """:func:`swapped_sides`: (N, K) 1, 0, or NaN where not both sides are labelled."""
+    """:func:`left_right_inversions`: (N, K) 1, 0, or NaN where not both sides are labelled."""
     side_px = box_side_px(pose.boxes)
-    return swapped_sides(pose.predicted, pose.truth, pose.visibility, side_px, swap)
+    return left_right_inversions(pose.predicted, pose.truth, pose.visibility, side_px, swap)
 
 
 def by_pair(pose: PosePredictions, names: Sequence[str], swap: Sequence[int]) -> list[Pair]:

@@ -1,6 +1,6 @@
-from .bbox import best_pairs as best_pairs
 from .bbox import box_area as box_area
-from .bbox import box_overlap as box_overlap
+from .bbox import box_iou as box_iou
+from .bbox import hungarian_match as hungarian_match
 from .ground_truth import Labels as Labels
 from .ground_truth import Truth as Truth
 from .heatmaps import Maps as Maps

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 
-def box_overlap(one: np.ndarray, other: np.ndarray) -> float:
+def box_iou(one: np.ndarray, other: np.ndarray) -> float:
     """Intersection over union of two boxes (4,), left, top, right and bottom.
 
-    >>> box_overlap(np.array([0, 0, 4, 4]), np.array([2, 0, 6, 4]))
+    >>> box_iou(np.array([0, 0, 4, 4]), np.array([2, 0, 6, 4]))
     0.3333333333333333
     """
     low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:4], other[2:4])
@@ -18,20 +18,21 @@ def box_overlap(one: np.ndarray, other: np.ndarray) -> float:
     return common / total if total > 0 else 0.0
 
 
-def best_pairs(alike: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Pairs of a row and a column with the largest sum, none below ``least``.
+def hungarian_match(similarity: np.ndarray, min_similarity: float) -> list[tuple[int, int]]:
+    """Pair rows and columns for the largest sum, none below ``min_similarity``.
 
     Args:
-        alike: (N, M) similarities.
-        least: Similarity.
+        similarity: (N, M) similarities.
+        min_similarity: Least of a pair.
 
-    >>> best_pairs(np.array([[0.9, 0.8], [0.8, 0.1]]), least=0.2)
+    >>> hungarian_match(np.array([[0.9, 0.8], [0.8, 0.1]]), min_similarity=0.2)
     [(0, 1), (1, 0)]
     """
     # what is below counts nothing, so that it does not decide between the others
-    rows, columns = linear_sum_assignment(np.where(alike >= least, alike, 0), maximize=True)
+    counted = np.where(similarity >= min_similarity, similarity, 0)
+    rows, columns = linear_sum_assignment(counted, maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(row, column) for row, column in pairs if alike[row, column] >= least]
+    return [(row, column) for row, column in pairs if similarity[row, column] >= min_similarity]
 
 
 def box_area(box: np.ndarray) -> float:

@@ -18,9 +18,9 @@ from equikpt.visualization.pose import draw_instance, has_names
 
 CELL_PX = 240
 """Longer side of each of the two pictures."""
-CONTEXT = 1.25
+CROP_PADDING = 1.25
 """A cell shows the box enlarged by this factor."""
-CLOSE = 0.25
+CLOSE_UP_FRACTION = 0.25
 """Points that lie within this fraction of the box are shown close up."""
 CLOSEST = 0.2
 """A cell shows at least this fraction of the box."""
@@ -37,7 +37,7 @@ class Pose(NamedTuple):
     """(K,) of a prediction."""
 
 
-def draw_pair(
+def draw_gt_pred_pair(
     sample: PoseDataSample, metainfo: dict, labelled: np.ndarray | None, threshold: float
 ) -> np.ndarray:
     """Truth and prediction of a sample.
@@ -119,12 +119,12 @@ def _area(
         return np.array([[0.0, 0.0], [size[1], size[0]]])
     corners = np.asarray(sample.gt_instances.bboxes[0], float).reshape(2, 2)
     middle, side = corners.mean(axis=0), float(np.ptp(corners, axis=0).max())
-    half = side * CONTEXT / 2
+    half = side * CROP_PADDING / 2
     drawn = np.concatenate([pose.points[pose.visibility > 0] for pose in poses] or [corners])
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     if named and len(drawn):
         extent = float(np.ptp(drawn, axis=0).max())
-        if extent < CLOSE * side:
+        if extent < CLOSE_UP_FRACTION * side:
             middle = (drawn.min(axis=0) + drawn.max(axis=0)) / 2
             half = max(0.75 * extent, CLOSEST * side / 2)
     return np.stack([middle - half, middle + half])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.structures.bbox import best_pairs, box_overlap
+from equikpt.structures.bbox import box_iou, hungarian_match
 from equikpt.structures.ground_truth import Truth
 from equikpt.structures.pose_instance import Instance
 from equikpt.visualization.overlays import (
@@ -30,7 +30,7 @@ class Look:
     Args:
         names: Whether keypoints have their names beside them.
         threshold: Score below which a point is hollow and has no links.
-        least_score: Score below which a point is left out.
+        min_score: Score below which a point is left out.
         truth: One of ``TRUTHS``: in a second picture to the left, or only within the prediction,
             which in both cases has a line from each labelled point to the predicted one.
         overlay: One of ``OVERLAYS``: where the model sees each point; ``"simcc"`` with its
@@ -42,15 +42,15 @@ class Look:
 
     names: bool = False
     threshold: float = 0.3
-    least_score: float = 0.1
+    min_score: float = 0.1
     truth: str | None = None
     overlay: str | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.least_score <= self.threshold <= 1:
+        if not 0 <= self.min_score <= self.threshold <= 1:
             raise ValueError(
                 "expected scores of 0 to 1, that of hollow points not below that of points that "
-                f"are left out, got {self.threshold:g} and {self.least_score:g}"
+                f"are left out, got {self.threshold:g} and {self.min_score:g}"
             )
         for value, known in ((self.truth, TRUTHS), (self.overlay, OVERLAYS)):
             if value is not None and value not in known:
@@ -99,11 +99,11 @@ def _with_errors(picture: np.ndarray, instances: Sequence[Instance], truth: Trut
     A labelled animal that was not found has its points alone, and so have all where the model's
     points are not grouped.
     """
-    alike = np.zeros((len(instances), len(truth.boxes)))
+    similarity = np.zeros((len(instances), len(truth.boxes)))
     for row, instance in enumerate(instances):
         if np.isfinite(instance.keypoints).all(axis=1).sum() > 1:
-            alike[row] = [box_overlap(instance.box, box) for box in truth.boxes]
-    found_of = {true: found for found, true in best_pairs(alike, np.spacing(1))}
+            similarity[row] = [box_iou(instance.box, box) for box in truth.boxes]
+    found_of = {true: found for found, true in hungarian_match(similarity, np.spacing(1))}
     drawn = picture
     for true, (points, visibility) in enumerate(
         zip(truth.keypoints, truth.visibility, strict=True)
@@ -117,7 +117,7 @@ def _with_errors(picture: np.ndarray, instances: Sequence[Instance], truth: Trut
 def _with_instance(
     picture: np.ndarray, instance: Instance, metainfo: dict, look: Look
 ) -> np.ndarray:
-    shown = instance.scores >= look.least_score
+    shown = instance.scores >= look.min_score
     drawn = draw_instance(
         picture,
         instance.keypoints,

@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from equikpt.core.files import write_bytes
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualization.pose import (
     ERROR_BGR,
@@ -23,7 +23,7 @@ from equikpt.visualization.pose import (
 CELL_PX = 420
 
 
-def worst_films(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
+def worst_radiographs(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
     """The rows of :class:`LandmarkError`'s table with the largest error of a mark, worst first."""
     largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
     return table.loc[largest.sort_values(ascending=False, kind="stable").index[:count]]
@@ -35,7 +35,7 @@ def write_worst_sheet(table: pd.DataFrame, picture: Path, count: int = 12) -> No
     write_bytes(picture, encoded.tobytes())
 
 
-def draw_film(row: pd.Series) -> np.ndarray:
+def draw_radiograph(row: pd.Series) -> np.ndarray:
     """The surroundings of one film's marks: truth green, prediction red, their distance yellow.
 
     Args:
@@ -51,7 +51,7 @@ def draw_film(row: pd.Series) -> np.ndarray:
     predicted = np.array([[row[f"{mark}_x"], row[f"{mark}_y"]] for mark in MARKS])
     distance = float(row["true_distance_px"])
     cell, places = zoom_in(
-        read_film(row["path"]), np.concatenate([truth, predicted]), CELL_PX, 0.9 * distance
+        read_radiograph(row["path"]), np.concatenate([truth, predicted]), CELL_PX, 0.9 * distance
     )
     for mark, true_place, place in zip(MARKS, places[:2], places[2:], strict=True):
         start, end = (tuple(int(v) for v in np.round(p)) for p in (true_place, place))
@@ -65,8 +65,8 @@ def draw_film(row: pd.Series) -> np.ndarray:
 
 
 def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
-    """:func:`draw_film` of :func:`worst_films`, laid out in rows of four."""
-    rows = [row for _, row in worst_films(table, count).iterrows()]
+    """:func:`draw_radiograph` of :func:`worst_radiographs`, laid out in rows of four."""
+    rows = [row for _, row in worst_radiographs(table, count).iterrows()]
     captions = [f"{row['film']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows]
     bar = tqdm(rows, desc="drawing", unit="film", delay=5, disable=None)
-    return contact_sheet([draw_film(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))
+    return contact_sheet([draw_radiograph(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

@@ -31,7 +31,7 @@ def found(labels, scores) -> dict[str, torch.Tensor]:
 
 
 def test_horses_that_are_certain_come_in_order(weights):
-    detector = load_detector(SMALL, weights, least_score=0.4, device="cpu")
+    detector = load_detector(SMALL, weights, min_score=0.4, device="cpu")
     shown = []
 
     def model(batch):
@@ -54,7 +54,7 @@ def test_another_class_by_its_name(weights):
 
 
 def test_the_model_itself_takes_a_picture(weights):
-    detector = load_detector(SMALL, weights, least_score=0.0, device="cpu")
+    detector = load_detector(SMALL, weights, min_score=0.0, device="cpu")
     boxes = detector(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     assert boxes.shape[1] == 5
     detector.model = lambda batch: [found([], [])]
@@ -77,7 +77,7 @@ def test_mistakes_are_sentences(weights, tmp_path):
     with pytest.raises(ValueError, match=r"classes, person, bicycle.*got 'hrose'"):
         load_detector(SMALL, weights, "hrose")
     with pytest.raises(ValueError, match="score of 0 to 1, got 30"):
-        load_detector(SMALL, weights, least_score=30)
+        load_detector(SMALL, weights, min_score=30)
     torch.save(dict(other=torch.zeros(3)), tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other\.pth all \d+ tensors .* another network"):
         load_detector(SMALL, tmp_path / "other.pth")
@@ -133,7 +133,7 @@ def test_mmdet_itself_takes_a_picture(tmp_path):
     state = init_detector(config, device="cpu").state_dict()
     weights = tmp_path / "random.pth"
     torch.save(dict(state_dict=state, meta=dict(dataset_meta=dict(classes=("horse",)))), weights)
-    detector = load_detector(config, weights, least_score=0.0, device="cpu")
+    detector = load_detector(config, weights, min_score=0.0, device="cpu")
     boxes = detector(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
     assert len(boxes) > 0
     assert (boxes[:, :4] >= 0).all()

@@ -8,11 +8,11 @@ import pytest
 from mmengine.logging import MMLogger
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from equikpt.apis import Instance
 from equikpt.apis.box_source import box_source
 from equikpt.apis.images import drawn_paths, find_pictures, sheet, sheet_cell, show
 from equikpt.core.image import read_picture
 from equikpt.metainfo.horse26 import METAINFO
+from equikpt.structures import Instance
 from equikpt.visualization.predictions import Look
 
 

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 from equikpt.apis.inferencer import BoxPredictor
 from equikpt.apis.ruler import RulerFinder
 from equikpt.cli.launch import load_config
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 
 FILM = np.zeros((500, 300, 3), np.uint8)
 
@@ -59,7 +59,7 @@ def stages(tmp_path_factory):
 
 def test_both_stages_look_where_they_should(stages, sample_films):
     """Untrained networks point anywhere, but only inside of what they are shown."""
-    film = read_film(sample_films / "images" / "val_0.png")
+    film = read_radiograph(sample_films / "images" / "val_0.png")
     height, width = film.shape[:2]
     first, _ = RulerFinder.load(*stages[:2])(film)
     longest = max(height, width)

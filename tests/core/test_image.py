@@ -107,5 +107,5 @@ def test_a_dicom_file_is_read_as_a_film(tmp_path, monkeypatch):
     path = tmp_path / "film.dcm"
     path.write_bytes(b"")
     film = np.full((3, 4, 3), 7, np.uint8)
-    monkeypatch.setattr("equikpt.core.image.read_film", lambda name: film)
+    monkeypatch.setattr("equikpt.core.image.read_radiograph", lambda name: film)
     assert read_picture(path) is film

@@ -24,8 +24,8 @@ from equikpt.core.image_decoding import (
     decode,
     is_dicom,
 )
-from equikpt.core.radiograph import read_film
-from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
+from equikpt.core.radiograph import read_radiograph
+from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 from tests.core.test_radiograph import RAMP, write_dicom
 
 
@@ -44,10 +44,10 @@ def png_of_size(path, width: int, height: int) -> str:
 
 READERS = [
     pytest.param(read_picture, id="picture"),
-    pytest.param(read_film, id="film"),
+    pytest.param(read_radiograph, id="film"),
     pytest.param(loaded_size_px, id="size"),
     pytest.param(lambda path: LoadCachedImage(max_bytes=10)(dict(img_path=str(path))), id="train"),
-    pytest.param(lambda path: LoadFilm(max_bytes=10)(dict(img_path=str(path))), id="train film"),
+    pytest.param(lambda path: LoadRadiograph(max_bytes=9)(dict(img_path=str(path))), id="film"),
 ]
 
 
@@ -171,7 +171,7 @@ def test_any_type_of_error_becomes_one(tmp_path, monkeypatch, error):
 def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
     path = str(tmp_path / "a.tif")
     Image.fromarray(np.ones((9, 9), dtype)).save(path)
-    for read in (read_picture, read_film):
+    for read in (read_picture, read_radiograph):
         with pytest.raises(
             ImageError, match=r"its values are of .*32.*; export it with 8 or 16 bits"
         ):

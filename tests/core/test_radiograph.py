@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.core.radiograph import dicom_size_px, dicom_spacing_mm, read_film
+from equikpt.core.radiograph import dicom_size_px, dicom_spacing_mm, read_radiograph
 
 RAMP = np.linspace(0, 4095, 60 * 40).reshape(60, 40).astype(np.uint16)  # 12 bits of 16
 
@@ -33,7 +33,7 @@ def write_dicom(path, pixels, **header):
 def test_8_bits_stay_as_they_are(tmp_path):
     film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "film.png"), film)
-    read = read_film(tmp_path / "film.png")
+    read = read_radiograph(tmp_path / "film.png")
     assert read.shape == (60, 40, 3)
     assert (read == film[..., None]).all()
 
@@ -42,7 +42,7 @@ def test_8_bits_stay_as_they_are(tmp_path):
 def test_12_bits_of_16_fill_the_range_in_order(tmp_path, suffix):
     path = tmp_path / f"film.{suffix}"
     cv2.imwrite(str(path), RAMP)
-    read = read_film(path)[..., 0]
+    read = read_radiograph(path)[..., 0]
     assert (read.min(), read.max()) == (0, 255)
     assert (np.diff(read.ravel().astype(int)) >= 0).all()
     assert abs(read.astype(float) - RAMP / 4095 * 255).max() < 2
@@ -52,14 +52,14 @@ def test_12_bits_of_16_fill_the_range_in_order(tmp_path, suffix):
 def test_a_dicom_film_reads_as_its_picture_does(tmp_path):
     cv2.imwrite(str(tmp_path / "film.png"), RAMP)
     path = write_dicom(tmp_path / "film.dcm", RAMP)
-    assert (read_film(path) == read_film(tmp_path / "film.png")).all()
+    assert (read_radiograph(path) == read_radiograph(tmp_path / "film.png")).all()
     assert dicom_size_px(path) == loaded_size_px(str(path)) == (40, 60)
 
 
 def test_monochrome1_is_turned_so_that_bone_is_bright(tmp_path):
-    plain = read_film(write_dicom(tmp_path / "a.dcm", RAMP)).astype(int)
+    plain = read_radiograph(write_dicom(tmp_path / "a.dcm", RAMP)).astype(int)
     negative = write_dicom(tmp_path / "b.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
-    assert abs(read_film(negative).astype(int) - (255 - plain)).max() <= 1
+    assert abs(read_radiograph(negative).astype(int) - (255 - plain)).max() <= 1
 
 
 def test_spacing_is_the_patients_else_the_detectors_else_unknown(tmp_path):
@@ -79,11 +79,11 @@ def test_files_that_are_no_films_say_so(tmp_path):
     (tmp_path / "empty.png").touch()
     for name in ("text.png", "empty.png", "text.dcm", "absent.png", "absent.dcm"):
         with pytest.raises(OSError, match=name):
-            read_film(tmp_path / name)
+            read_radiograph(tmp_path / name)
     frames = np.stack([RAMP, RAMP])
     several = write_dicom(tmp_path / "several.dcm", frames, NumberOfFrames=2)
     with pytest.raises(OSError, match="it holds 2 frames"):
-        read_film(several)
+        read_radiograph(several)
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
@@ -109,11 +109,11 @@ PADDING = {
 @pytest.mark.parametrize("kind", PADDING)
 def test_padding_is_black_and_no_part_of_the_window(tmp_path, kind, meaning):
     header = dict(PADDING[kind], PhotometricInterpretation=meaning)
-    bare = read_film(
+    bare = read_radiograph(
         write_dicom(tmp_path / "bare.dcm", RAMP + 1, PhotometricInterpretation=meaning)
     )
     padded = np.pad(RAMP + 1, 30, constant_values=header["PixelPaddingValue"])
-    read = read_film(write_dicom(tmp_path / "padded.dcm", padded, **header))
+    read = read_radiograph(write_dicom(tmp_path / "padded.dcm", padded, **header))
     np.testing.assert_array_equal(read[30:-30, 30:-30], bare)
     read[30:-30, 30:-30] = 0
     assert not read.any()
@@ -122,13 +122,13 @@ def test_padding_is_black_and_no_part_of_the_window(tmp_path, kind, meaning):
 def test_padding_of_signed_values_is_found(tmp_path):
     signed = np.pad(RAMP.astype(np.int16), 30, constant_values=-2000)
     path = write_dicom(tmp_path / "a.dcm", signed, PixelRepresentation=1, PixelPaddingValue=-2000)
-    assert read_film(path)[30:-30, 30:-30, 0].min() == 0
-    assert not read_film(path)[:30].any()
-    assert abs(read_film(path)[30:-30, 30:-30, 0].astype(float) - RAMP / 4095 * 255).max() < 2
+    assert read_radiograph(path)[30:-30, 30:-30, 0].min() == 0
+    assert not read_radiograph(path)[:30].any()
+    assert abs(read_radiograph(path)[30:-30, 30:-30, 0].astype(float) - RAMP / 4095 * 255).max() < 2
 
 
 def test_8_bits_keep_their_values_beside_padding(tmp_path):
     film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
     padded = np.pad(film, 9, constant_values=255)
-    read = read_film(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]
+    read = read_radiograph(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]
     np.testing.assert_array_equal(read, np.pad(film, 9))

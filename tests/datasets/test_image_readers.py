@@ -14,10 +14,10 @@ from PIL import Image
 
 from equikpt.core.image import picture_of_bytes, read_picture, reader_of
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
 from equikpt.data_tools.verify.images import _read
-from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
+from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 from tests.core.test_radiograph import write_dicom
 
 REPO = Path(__file__).resolve().parents[2]
@@ -140,10 +140,10 @@ def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
 @pytest.mark.parametrize("kind", ["png 8", "png 12", "tif 16", "gray 12", "dicom 12"])
 def test_all_readers_of_films_give_the_same_pixels(tmp_path, colours, kind):
     path = KINDS[kind][0](tmp_path, colours)
-    film = read_film(path)
+    film = read_radiograph(path)
     assert reader_of("p1p2")(path).tobytes() == film.tobytes()
-    store = LoadFilm(max_bytes=10**6)
-    for load in (LoadFilm(max_bytes=0), store, store):
+    store = LoadRadiograph(max_bytes=10**6)
+    for load in (LoadRadiograph(max_bytes=0), store, store):
         np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], film)
     assert _read(str(path), radiograph=True).digest == (
         hashlib.sha256(film.tobytes() + str(film.shape).encode()).hexdigest()

@@ -57,7 +57,7 @@ def settings(model, optimizer) -> dict[str, tuple[float, float]]:
 
 
 def test_tiers(rtmpose):
-    model, optimizer = build(rtmpose, 1, tiers=dict(backbone=0.1), frozen_stages=1)
+    model, optimizer = build(rtmpose, 1, module_lr_mult=dict(backbone=0.1), frozen_stages=1)
     found = settings(model, optimizer)
     for name, parameter in model.named_parameters():
         if name.startswith(("backbone.stem", "backbone.stage1")):
@@ -86,7 +86,7 @@ def test_without_options_every_rate_is_the_base_rate(rtmpose):
 
 
 def test_few_groups_that_hold_everything_once(rtmpose):
-    model, optimizer = build(rtmpose, tiers=dict(backbone=0.1))
+    model, optimizer = build(rtmpose, module_lr_mult=dict(backbone=0.1))
     parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(parameters) == sorted(id(p) for p in model.parameters())
     # one with and one without weight decay for each of the five stages and the head
@@ -96,7 +96,7 @@ def test_few_groups_that_hold_everything_once(rtmpose):
 def test_custom_keys_come_on_top(rtmpose):
     model, optimizer = build(
         rtmpose,
-        tiers=dict(backbone=0.1),
+        module_lr_mult=dict(backbone=0.1),
         custom_keys={r"backbone\.": dict(decay_mult=0.5), r"\.stage4\.": dict(lr_mult=2.0)},
     )
     found = settings(model, optimizer)
@@ -116,10 +116,10 @@ def test_released_later_means_in_the_optimizer_from_the_start(rtmpose):
     ("frozen", "paramwise", "message"),
     [
         (-1, dict(decay_multi=0.5), "got 'decay_multi'"),
-        (-1, dict(tiers=dict(body=0.1)), "got 'body'"),
+        (-1, dict(module_lr_mult=dict(body=0.1)), "got 'body'"),
         (-1, dict(custom_keys={"head": dict(lr=1)}), "got 'lr'"),
         (-1, dict(custom_keys={"no_such": dict(lr_mult=1)}), "'no_such'.*it is in none"),
-        (-1, dict(tiers={}, decay_rate=0.9), "got both"),
+        (-1, dict(module_lr_mult={}, decay_rate=0.9), "got both"),
         (-1, dict(frozen_stages=1), "found -1; set model.backbone.frozen_stages=1"),
         (2, dict(frozen_stages=1), "up to stage 1 .*found 2"),
         (2, dict(), "up to stage -1 .*found 2"),
@@ -166,9 +166,9 @@ def test_freezing_must_come_before_ddp(rtmpose):
 
 
 def test_state_of_the_optimizer_loads_safely(rtmpose, tmp_path):
-    model, optimizer = build(rtmpose, tiers=dict(backbone=0.1))
+    model, optimizer = build(rtmpose, module_lr_mult=dict(backbone=0.1))
     torch.save(optimizer.state_dict(), tmp_path / "state.pth")
     state = torch.load(tmp_path / "state.pth", weights_only=True)
-    _, other = build(rtmpose, tiers=dict(backbone=0.1))
+    _, other = build(rtmpose, module_lr_mult=dict(backbone=0.1))
     other.load_state_dict(state)
     assert [group["tier"] for group in other.param_groups][-1] == "head"

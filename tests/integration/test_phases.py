@@ -21,7 +21,7 @@ model = dict(backbone=dict(frozen_stages=3, norm_eval={norm_eval}))
 optim_wrapper = dict(
     constructor="LayerwiseLrConstructor",
     paramwise_cfg=dict(
-        _delete_=True, tiers=dict(backbone=0.1), frozen_stages=1, frozen_at_start=3
+        _delete_=True, module_lr_mult=dict(backbone=0.1), frozen_stages=1, frozen_at_start=3
     ),
 )
 train_cfg = dict(max_epochs=3)

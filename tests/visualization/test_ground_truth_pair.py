@@ -8,7 +8,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 
 from equikpt.metainfo import coco17, horse26, p1p2, points
-from equikpt.visualization.ground_truth_pair import CELL_PX, draw_pair, true_poses
+from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 
 GRAY = 128
 PEOPLE = parse_pose_metainfo(coco17.METAINFO)
@@ -62,7 +62,7 @@ def peaks(places, scores, labels) -> InstanceData:
 def test_a_whole_picture_shows_everyone_and_other_numbers_of_peaks(tmp_path):
     annotations = [person(PLACES[0]), person(PLACES[1]), person()]
     found = peaks([PLACES[2], PLACES[1], PLACES[0]], [0.9, 0.5, 0.2], [0, 16, 0])
-    pair = draw_pair(sample(tmp_path, annotations, found), PEOPLE, None, threshold=0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, annotations, found), PEOPLE, None, threshold=0.3)
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)  # all of it, in its own proportions
     truth, prediction = halves(pair)
     assert [is_drawn(truth, place, 1.0) for place in PLACES] == [True, True, False]
@@ -73,14 +73,16 @@ def test_instances_of_a_whole_picture_are_left_out_by_their_mean_score(tmp_path)
     keypoints = np.stack([np.tile(place, (17, 1)) for place in PLACES])
     scores = np.full((3, 17), [[0.9], [0.2], [0.9]])
     found = InstanceData(keypoints=keypoints, keypoint_scores=scores)
-    pair = draw_pair(sample(tmp_path, [person()], found), PEOPLE, None, threshold=0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, [person()], found), PEOPLE, None, threshold=0.3)
     _, prediction = halves(pair)
     assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [True, False, True]
 
 
 @pytest.mark.parametrize("annotations", [[], None], ids=["nobody", "no annotation"])
 def test_nothing_found_where_nothing_is(tmp_path, annotations):
-    pair = draw_pair(sample(tmp_path, annotations, peaks([], [], [])), PEOPLE, None, threshold=0.3)
+    pair = draw_gt_pred_pair(
+        sample(tmp_path, annotations, peaks([], [], [])), PEOPLE, None, threshold=0.3
+    )
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)
     assert (pair == GRAY).all()
 
@@ -107,7 +109,7 @@ def horse(spread: float) -> tuple[dict, InstanceData]:
 def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
     truth, found = horse(spread)
     box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
     left, right = halves(pair)
     ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
     middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
@@ -117,14 +119,14 @@ def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
 def test_a_box_may_reach_over_the_border(tmp_path):
     truth, found = horse(60.0)
     box = [-50.0, -300.0, 10.0, -200.0]  # a corner of the picture and what lies above it
-    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
     assert max(pair.shape[0], pair.shape[1] // 2) == CELL_PX
 
 
 def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
     truth, found = horse(60.0)
     box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_pair(sample(tmp_path, truth, found, box), HORSES, np.zeros(26, bool), 0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, np.zeros(26, bool), 0.3)
     left, right = halves(pair)
     assert left.any()
     assert not right.any()
@@ -134,7 +136,7 @@ def test_keypoints_of_another_scheme_are_no_truth(tmp_path):
     _, found = horse(60.0)
     made = sample(tmp_path, person(*PLACES), found, [70.0, 10.0, 170.0, 110.0])
     assert true_poses(made, HORSES) == []
-    left, right = halves(draw_pair(made, HORSES, None, 0.3))
+    left, right = halves(draw_gt_pred_pair(made, HORSES, None, 0.3))
     assert not left.any()
     assert right.any()
 
@@ -148,7 +150,7 @@ def test_a_deep_film_is_not_black(tmp_path):
     )
     made = sample(tmp_path, marks, found, [0.0, 0.0, 200.0, 200.0])
     cv2.imwrite(made.img_path, film)
-    assert np.median(draw_pair(made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
+    assert np.median(draw_gt_pred_pair(made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -159,6 +161,6 @@ def test_any_number_of_unnamed_points(tmp_path, count):
         keypoints=rng.uniform(20, 100, (1, count, 2)), keypoint_scores=np.ones((1, count))
     )
     made = sample(tmp_path, dict(keypoints=truth.ravel()), found, [0.0, 0.0, 239.0, 119.0])
-    left, right = halves(draw_pair(made, POINTS, None, 0.3))
+    left, right = halves(draw_gt_pred_pair(made, POINTS, None, 0.3))
     assert left.any()
     assert right.any() == bool(count)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from equikpt.apis import Instance
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.metainfo.points import METAINFO as POINTS
+from equikpt.structures import Instance
 from equikpt.structures.ground_truth import Truth
 from equikpt.structures.heatmaps import Maps
 from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR

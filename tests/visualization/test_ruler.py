@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
-from equikpt.visualization.ruler import draw_film, worst_films, worst_sheet
+from equikpt.visualization.ruler import draw_radiograph, worst_radiographs, worst_sheet
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def table(tmp_path) -> pd.DataFrame:
 
 
 def test_the_worst_come_first(table):
-    assert worst_films(table, 2)["film"].tolist() == ["9.png", "3.png"]
-    assert len(worst_films(table)) == 3
+    assert worst_radiographs(table, 2)["film"].tolist() == ["9.png", "3.png"]
+    assert len(worst_radiographs(table)) == 3
 
 
 def test_truth_prediction_and_error_are_drawn_where_they_are(table):
-    picture = draw_film(table.loc[1])
+    picture = draw_radiograph(table.loc[1])
     found = {
         name: np.argwhere((np.abs(picture.astype(int) - colour) < 30).all(axis=2))
         for name, colour in (("true", TARGET_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))

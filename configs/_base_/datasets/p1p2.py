@@ -7,7 +7,7 @@ data_mode = "topdown"
 data_root = "data/"
 ruler_mm = 10.0  # distance of the marks; about 20.6 on the films of the ISBI 2015 challenge
 
-val_geometry = [dict(type="LoadFilm"), dict(type="GetBBoxCenterScale", padding=1.0)]
+val_geometry = [dict(type="LoadRadiograph"), dict(type="GetBBoxCenterScale", padding=1.0)]
 
 # No flip and no half body: films face one way, and a ruler has no half.
 train_geometry = [
@@ -39,7 +39,7 @@ train_pixels = [
             dict(type="GaussNoise", std_range=(0.01, 0.08), per_channel=False, p=0.3),
         ],
     ),
-    dict(type="RandomFilmArtifacts"),
+    dict(type="RandomRadiographArtifacts"),
 ]
 
 crop = dict(type="TopdownAffineCrop")

@@ -19,7 +19,10 @@ phases = [
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     paramwise_cfg=dict(
-        _delete_=True, tiers=dict(backbone=0.1, head=1.0), frozen_stages=1, frozen_at_start=3
+        _delete_=True,
+        module_lr_mult=dict(backbone=0.1, head=1.0),
+        frozen_stages=1,
+        frozen_at_start=3,
     ),
 )
 param_scheduler = [

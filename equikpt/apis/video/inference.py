@@ -37,7 +37,7 @@ def predict_frames(
         yield from zip(chunk, predictor.stream(pairs), strict=True)
 
 
-def follow(
+def track_and_smooth(
     frames: Iterable[Found],
     metainfo: dict,
     track: TrackOptions | None,

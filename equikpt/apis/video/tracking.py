@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from equikpt.core.coco.checks import BOX_AREA_SHARE
-from equikpt.evaluation.functional.keypoint_errors import keypoint_similarity
-from equikpt.structures.bbox import best_pairs, box_area, box_overlap
+from equikpt.evaluation.functional.keypoint_errors import oks
+from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 from equikpt.structures.pose_instance import Instance
 
 LEAST_COMMON = 3
@@ -24,23 +24,23 @@ class TrackOptions:
     """When two instances are the same animal.
 
     Args:
-        least_similarity: Of an animal and its track, 0 to 1.
-        most_missed: Frames for which a track waits for its animal.
-        least_score: Score from which a keypoint takes part in the comparison.
+        min_similarity: Of an animal and its track, 0 to 1.
+        max_age: Frames for which a track waits for its animal.
+        min_score: Score from which a keypoint takes part in the comparison.
 
     Raises:
         ValueError: An option out of its range.
     """
 
-    least_similarity: float = 0.2
-    most_missed: int = 15
-    least_score: float = 0.3
+    min_similarity: float = 0.2
+    max_age: int = 15
+    min_score: float = 0.3
 
     def __post_init__(self) -> None:
-        if not 0 < self.least_similarity <= 1 or self.most_missed < 0:
+        if not 0 < self.min_similarity <= 1 or self.max_age < 0:
             raise ValueError(
-                "expected least_similarity above 0 and up to 1 and most_missed of at least 0, got "
-                f"{self.least_similarity:g} and {self.most_missed}"
+                "expected min_similarity above 0 and up to 1 and max_age of at least 0, got "
+                f"{self.min_similarity:g} and {self.max_age}"
             )
 
 
@@ -86,8 +86,8 @@ class Tracker:
             time_s: Of the frame, in seconds; it rises from call to call.
         """
         expected = [track.expected(time_s) for track in self._tracks]
-        alike = similarities(expected, instances, self.sigmas, self.options.least_score)
-        pairs = dict((j, i) for i, j in best_pairs(alike, self.options.least_similarity))
+        similarity = similarities(expected, instances, self.sigmas, self.options.min_score)
+        pairs = dict((j, i) for i, j in hungarian_match(similarity, self.options.min_similarity))
         for track in self._tracks:
             track.missed += 1
         numbered = []
@@ -100,7 +100,7 @@ class Tracker:
                 track = _Track(self._count, instance, time_s, np.zeros(2))
                 self._tracks.append(track)
             numbered.append(replace(instance, track=track.number))
-        waiting = self.options.most_missed
+        waiting = self.options.max_age
         self._tracks = [track for track in self._tracks if track.missed <= waiting]
         return numbered
 
@@ -114,46 +114,46 @@ class Tracker:
 
     def _displacement(self, before: Instance, now: Instance) -> np.ndarray:
         """(2,) px: the median of the keypoints that both are sure of, or that of the boxes."""
-        sure = _sure(before, self.options.least_score) & _sure(now, self.options.least_score)
+        sure = _sure(before, self.options.min_score) & _sure(now, self.options.min_score)
         if sure.sum() >= LEAST_COMMON:
             return np.median(now.keypoints[sure] - before.keypoints[sure], axis=0)
         return (now.box.reshape(2, 2) - before.box.reshape(2, 2)).mean(axis=0)
 
 
 def similarities(
-    first: Sequence[Instance], second: Sequence[Instance], sigmas: np.ndarray, least_score: float
+    first: Sequence[Instance], second: Sequence[Instance], sigmas: np.ndarray, min_score: float
 ) -> np.ndarray:
-    """How much alike the instances of two lists are, (N, M) in 0 to 1.
+    """How much similarity the instances of two lists are, (N, M) in 0 to 1.
 
-    The mean of :func:`pose_similarity` and :func:`box_overlap`: keypoints tell apart animals whose
+    The mean of :func:`instance_oks` and :func:`box_iou`: keypoints tell apart animals whose
     boxes are one, and boxes still overlap where an animal moves by more than a keypoint's spread.
     The overlap alone where poses cannot be compared.
     """
-    alike = np.zeros((len(first), len(second)))
+    similarity = np.zeros((len(first), len(second)))
     for i, one in enumerate(first):
         for j, other in enumerate(second):
-            overlap = box_overlap(one.box, other.box)
-            pose = pose_similarity(one, other, sigmas, least_score)
-            alike[i, j] = overlap if pose is None else (overlap + pose) / 2
-    return alike
+            overlap = box_iou(one.box, other.box)
+            pose = instance_oks(one, other, sigmas, min_score)
+            similarity[i, j] = overlap if pose is None else (overlap + pose) / 2
+    return similarity
 
 
-def pose_similarity(
-    one: Instance, other: Instance, sigmas: np.ndarray, least_score: float
+def instance_oks(
+    one: Instance, other: Instance, sigmas: np.ndarray, min_score: float
 ) -> float | None:
     """COCO's object keypoint similarity over the keypoints that both are sure of.
 
     The area is that of both boxes, by the share of a box that an animal fills. None where these
     keypoints are fewer than ``LEAST_COMMON``.
     """
-    sure = _sure(one, least_score) & _sure(other, least_score)
+    sure = _sure(one, min_score) & _sure(other, min_score)
     if sure.sum() < LEAST_COMMON:
         return None
     apart_px = np.linalg.norm(one.keypoints[sure] - other.keypoints[sure], axis=-1)
     area_px2 = BOX_AREA_SHARE * (box_area(one.box) + box_area(other.box)) / 2
-    each = keypoint_similarity(apart_px[None], np.array([area_px2]), sigmas[sure])
+    each = oks(apart_px[None], np.array([area_px2]), sigmas[sure])
     return float(each.mean())
 
 
-def _sure(instance: Instance, least_score: float) -> np.ndarray:
-    return (instance.scores >= least_score) & np.isfinite(instance.keypoints).all(axis=1)
+def _sure(instance: Instance, min_score: float) -> np.ndarray:
+    return (instance.scores >= min_score) & np.isfinite(instance.keypoints).all(axis=1)

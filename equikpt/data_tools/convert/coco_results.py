@@ -21,7 +21,7 @@ def read_predictions(
     results: Path,
     names: Sequence[str],
     images: Path | None = None,
-    least_score: float = 0.0,
+    min_score: float = 0.0,
 ) -> SourceDataset:
     """Pictures of a COCO file with what a model found on them instead of labels.
 
@@ -31,7 +31,7 @@ def read_predictions(
             and perhaps ``bbox``.
         names: Keypoints in file order, for files that do not name them.
         images: Folder of the pictures.
-        least_score: Keypoints below it are left out.
+        min_score: Keypoints below it are left out.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -51,8 +51,8 @@ def read_predictions(
         )
     predicted, num_low = [], 0
     for index, row in enumerate(rows, start=1):
-        keypoints, scores = _points(row, f"{results}, result {index}", least_score)
-        num_low += int((scores < least_score).sum())
+        keypoints, scores = _points(row, f"{results}, result {index}", min_score)
+        num_low += int((scores < min_score).sum())
         predicted.append({**row, "id": index, "keypoints": keypoints, "keypoint_scores": scores})
     split = split_named(annotations.stem)
     dataset = from_contents(
@@ -62,17 +62,17 @@ def read_predictions(
         names,
     )
     if num_low:
-        dataset.notes.append(f"{num_low} predicted points score below {least_score:g}, left out")
+        dataset.notes.append(f"{num_low} predicted points score below {min_score:g}, left out")
     return dataset
 
 
-def _points(row: dict, where: str, least_score: float) -> tuple[list[float], np.ndarray]:
+def _points(row: dict, where: str, min_score: float) -> tuple[list[float], np.ndarray]:
     """x, y, visibility as COCO lists them, and the (K,) scores that stood in its place."""
     values = row.get("keypoints")
     if not isinstance(values, list) or len(values) % 3 or not all(map(is_number, values)):
         raise ValueError(f"{where} has no keypoints of x, y, score each; predict again")
     points = np.array(values, dtype=float).reshape(-1, 3)
     scores = points[:, 2].copy()
-    points[:, 2] = np.where(scores < least_score, 0, 2)
-    points[scores < least_score, :2] = 0
+    points[:, 2] = np.where(scores < min_score, 0, 2)
+    points[scores < min_score, :2] = 0
     return points.ravel().tolist(), scores

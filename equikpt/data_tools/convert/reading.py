@@ -30,14 +30,14 @@ class Reading:
             not given.
         classes: Classes to read; empty for all.
         predictions: COCO results to read instead of the labels of a COCO file.
-        least_score: Predicted keypoints below it are left out; 0.3 if not given.
+        min_score: Predicted keypoints below it are left out; 0.3 if not given.
     """
 
     images: Path | None = None
     split: str | None = None
     classes: tuple[str, ...] = ()
     predictions: Path | None = None
-    least_score: float | None = None
+    min_score: float | None = None
 
 
 def find_function(reference: str) -> Callable[..., Any]:
@@ -102,11 +102,11 @@ def _read(
                 f"--predictions goes with --from coco, not {format_name}: results name pictures by "
                 "the ids of a COCO file"
             )
-        score = DEFAULT_LEAST_SCORE if reading.least_score is None else reading.least_score
+        score = DEFAULT_LEAST_SCORE if reading.min_score is None else reading.min_score
         return read_predictions(
             source, reading.predictions, scheme.keypoints, reading.images, score
         )
-    if reading.least_score is not None:
+    if reading.min_score is not None:
         raise ValueError("--score is for --predictions: labels have no scores")
     return find_function(row.read)(source, scheme, reading.images)
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from equikpt.evaluation.functional.bootstrap import (
     RESAMPLES,
-    interval,
-    resampled,
+    bootstrap,
+    percentile_interval,
     weighted_mean,
     weighted_median,
 )
@@ -70,8 +70,8 @@ def estimate_sigmas(
     count = np.isfinite(squared).sum(axis=0)
     variance = ESTIMATORS[estimator]
     sigma = np.sqrt(variance(squared, np.ones((1, len(squared)), int))[0])
-    low, high = interval(
-        np.sqrt(resampled(lambda weights: variance(squared, weights), clusters, resamples, seed))
+    low, high = percentile_interval(
+        np.sqrt(bootstrap(lambda weights: variance(squared, weights), clusters, resamples, seed))
     )
     # From one cluster, however large, nothing is known of how clusters differ.
     few = np.array([len(set(clusters[np.isfinite(column)])) < 2 for column in squared.T])

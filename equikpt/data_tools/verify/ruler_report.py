@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from equikpt.core.files import write_bytes, write_text
-from equikpt.core.radiograph import read_film
+from equikpt.core.radiograph import read_radiograph
 from equikpt.core.tables import csv_text
 from equikpt.data_tools.verify.ruler import Radiograph
 from equikpt.metainfo.p1p2 import MARKS
@@ -125,7 +125,7 @@ def _cut_out(radiograph: Radiograph, image: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> np.ndarray | None:
     try:
-        return read_film(path)
+        return read_radiograph(path)
     except (OSError, ValueError):
         return None
 

@@ -6,13 +6,13 @@ from equikpt.datasets.transforms.fast_bbox_transform import FastRandomBBoxTransf
 from equikpt.datasets.transforms.fast_pack_inputs import FastPackPoseInputs
 from equikpt.datasets.transforms.generate_val_target import GenerateValTarget
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage
-from equikpt.datasets.transforms.load_film import LoadFilm
+from equikpt.datasets.transforms.load_radiograph import LoadRadiograph
 from equikpt.datasets.transforms.mask_unlabelled import MaskUnlabelled
 from equikpt.datasets.transforms.random_elastic import RandomElastic
-from equikpt.datasets.transforms.random_film_artifacts import RandomFilmArtifacts
 from equikpt.datasets.transforms.random_flip import RandomFlipKeypoints
 from equikpt.datasets.transforms.random_half_body import RandomHalfBodyCrop
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
+from equikpt.datasets.transforms.random_radiograph_artifacts import RandomRadiographArtifacts
 from equikpt.datasets.transforms.topdown_affine_crop import TopdownAffineCrop
 from equikpt.datasets.transforms.whole_image_resize import WholeImageResize
 
@@ -23,10 +23,10 @@ __all__ = [
     "FastRandomBBoxTransform",
     "GenerateValTarget",
     "LoadCachedImage",
-    "LoadFilm",
+    "LoadRadiograph",
     "MaskUnlabelled",
     "RandomElastic",
-    "RandomFilmArtifacts",
+    "RandomRadiographArtifacts",
     "RandomFlipKeypoints",
     "RandomHalfBodyCrop",
     "RandomOcclusion",

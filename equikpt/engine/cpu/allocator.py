@@ -19,7 +19,7 @@ TOP_PAD_BYTES = 64 * 2**20
 OTHER_ALLOCATORS = ("jemalloc", "tcmalloc", "mimalloc", "hoard")
 
 
-def why_not(
+def unsupported_reason(
     environ: Mapping[str, str] = os.environ, maps: Path = Path("/proc/self/maps")
 ) -> str | None:
     """What keeps glibc's allocator from being set here, or None where nothing does.
@@ -43,7 +43,7 @@ def why_not(
     return None
 
 
-def keep_freed_memory() -> None:
+def disable_malloc_trim() -> None:
     """Take blocks of any size from the heap, and never hand its top back by itself.
 
     Holds for this process and for what it forks from now on (loader workers). Resident memory then

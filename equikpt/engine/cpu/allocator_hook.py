@@ -40,9 +40,9 @@ class AllocatorHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Set the allocator, once a process, and say so."""
-        obstacle = "switched off" if not self.enabled else allocator.why_not()
+        obstacle = "switched off" if not self.enabled else allocator.unsupported_reason()
         if obstacle is None:
-            allocator.keep_freed_memory()
+            allocator.disable_malloc_trim()
             self._keeps = True
         runner.logger.info(
             "Allocator: "

@@ -101,7 +101,8 @@ class DepthwiseConv2d(nn.Conv2d):
     float32. The output, and everything on a GPU, is ``nn.Conv2d``'s own. Gradients of gradients
     are not supported on a CPU.
 
-    A convolution becomes one in place, with the same parameters, by :meth:`adopt`.
+    A convolution becomes one in place, with the same parameters, by
+    :meth:`convert_depthwise_convs`.
     """
 
     @classmethod
@@ -116,7 +117,7 @@ class DepthwiseConv2d(nn.Conv2d):
         )
 
     @classmethod
-    def adopt(cls, model: nn.Module) -> int:
+    def convert_depthwise_convs(cls, model: nn.Module) -> int:
         """Change every convolution of a model that fits, parameters untouched.
 
         Args:

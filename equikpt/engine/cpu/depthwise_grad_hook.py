@@ -28,7 +28,7 @@ class DepthwiseGradHook(Hook):
         """Change the convolutions of the model that trains."""
         if not self.enabled:
             return
-        count = DepthwiseConv2d.adopt(unwrap(runner.model))
+        count = DepthwiseConv2d.convert_depthwise_convs(unwrap(runner.model))
         if count:
             runner.logger.info(
                 f"{count} depthwise convolutions compute their gradients in ways that suit a CPU"

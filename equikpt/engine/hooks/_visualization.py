@@ -21,7 +21,7 @@ def evenly_spaced(size: int, count: int) -> list[int]:
     return np.linspace(0, seen - 1, min(count, seen)).round().astype(int).tolist()
 
 
-class Occasions:
+class VisualizationSchedule:
     """At which validations pictures are due.
 
     They are those of the first validation, of the first one that comes ``interval`` epochs after
@@ -43,7 +43,7 @@ class Occasions:
         self.interval = interval
         self._latest: int | None = None
 
-    def due(self, runner: Runner) -> bool:
+    def should_draw(self, runner: Runner) -> bool:
         """Whether the validation that begins is one of them; only rank 0 has any."""
         if self.interval is None or runner.rank != 0:
             return False
@@ -56,7 +56,7 @@ class Occasions:
         return True
 
 
-def show(runner: Runner, name: str, sheet: np.ndarray) -> None:
+def log_image(runner: Runner, name: str, sheet: np.ndarray) -> None:
     """Hand a picture to every backend of the visualizer: files, TensorBoard, W&B.
 
     Args:

@@ -14,8 +14,8 @@ from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
 from equikpt.core.files import write_bytes
-from equikpt.engine.hooks._visualization import Occasions, evenly_spaced, show
-from equikpt.visualization.ground_truth_pair import CELL_PX, draw_pair, true_poses
+from equikpt.engine.hooks._visualization import VisualizationSchedule, evenly_spaced, log_image
+from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 from equikpt.visualization.pose import check_picture_name, contact_sheet, has_names
 
 
@@ -38,8 +38,8 @@ class PredictionSheetHook(Hook):
         num_instances: How many instances to draw.
         score_threshold: Points below it are drawn hollow.
         interval: Epochs from one validation's sheet to the next; see
-            :class:`~equikpt.engine.hooks._visualization.Occasions`. None draws nothing in
-            validations.
+            :class:`~equikpt.engine.hooks._visualization.VisualizationSchedule`. None draws
+            nothing in validations.
 
     Raises:
         ValueError: ``num_instances`` or ``interval`` below 1, or a file format that cannot be
@@ -60,7 +60,7 @@ class PredictionSheetHook(Hook):
         self.out_file = None if out_file is None else Path(out_file)
         self.num_instances = num_instances
         self.score_threshold = score_threshold
-        self.occasions = Occasions(interval)
+        self.schedule = VisualizationSchedule(interval)
         self._wanted: set[int] = set()
         self._seen = 0
         self._chosen: list[PoseDataSample] = []
@@ -68,7 +68,7 @@ class PredictionSheetHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the instances, the same in every epoch."""
-        self._begin(len(runner.val_dataloader.dataset), self.occasions.due(runner))
+        self._begin(len(runner.val_dataloader.dataset), self.schedule.should_draw(runner))
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Choose the instances, the same on every call."""
@@ -98,7 +98,8 @@ class PredictionSheetHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw the sheet and hand it to the visualizer."""
         if self._chosen:
-            show(runner, "val_predictions", self._sheet(runner.val_dataloader.dataset.metainfo))
+            sheet = self._sheet(runner.val_dataloader.dataset.metainfo)
+            log_image(runner, "val_predictions", sheet)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw and write the sheet."""
@@ -135,5 +136,5 @@ class PredictionSheetHook(Hook):
         return contact_sheet(images, columns=3, captions=captions, cell_px=(2 * CELL_PX, CELL_PX))
 
     def _draw(self, sample: PoseDataSample, metainfo: dict) -> tuple[np.ndarray, str]:
-        pair = draw_pair(sample, metainfo, self._labelled, self.score_threshold)
+        pair = draw_gt_pred_pair(sample, metainfo, self._labelled, self.score_threshold)
         return pair, f"truth | prediction: {Path(sample.img_path).name}"

@@ -13,7 +13,7 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
-from equikpt.engine.hooks._visualization import Occasions, evenly_spaced, show
+from equikpt.engine.hooks._visualization import VisualizationSchedule, evenly_spaced, log_image
 from equikpt.engine.wrapping import unwrap
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
 from equikpt.visualization.pose import contact_sheet, draw_step
@@ -33,7 +33,7 @@ class SequenceVisualizationHook(Hook):
 
     Args:
         interval: Epochs from one sheet to the next; see
-            :class:`~equikpt.engine.hooks._visualization.Occasions`. None draws nothing.
+            :class:`~equikpt.engine.hooks._visualization.VisualizationSchedule`. None draws nothing.
         num_pictures: How many pictures.
 
     Raises:
@@ -43,7 +43,7 @@ class SequenceVisualizationHook(Hook):
     def __init__(self, interval: int | None = 1, num_pictures: int = 6) -> None:
         if num_pictures < 1:
             raise ValueError(f"expected num_pictures of at least 1, got {num_pictures}")
-        self.occasions = Occasions(interval)
+        self.schedule = VisualizationSchedule(interval)
         self.num_pictures = num_pictures
         self._wanted: dict[int, float] = {}
         self._seen = 0
@@ -61,7 +61,7 @@ class SequenceVisualizationHook(Hook):
     def before_val_epoch(self, runner: Runner) -> None:
         """Choose the pictures, the same in every epoch."""
         chosen = evenly_spaced(len(runner.val_dataloader.dataset), self.num_pictures)
-        due = self.occasions.due(runner)
+        due = self.schedule.should_draw(runner)
         self._wanted = dict(zip(chosen, cycle(SHARES), strict=False)) if due else {}
         self._seen = 0
         self._drawn = []
@@ -88,7 +88,7 @@ class SequenceVisualizationHook(Hook):
         if self._drawn:
             height, width = self._drawn[0].shape[:2]
             sheet = contact_sheet(self._drawn, columns=2, cell_px=(width, height))
-            show(runner, "val_steps", sheet)
+            log_image(runner, "val_steps", sheet)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ def cluster_numbers(names: Sequence[str]) -> np.ndarray:
     return np.unique(np.asarray(names, str), return_inverse=True)[1].reshape(-1)
 
 
-def cluster_draws(num_clusters: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+def bootstrap_weights(num_clusters: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """How often each of G clusters is in each of R bootstrap samples, (R, G); rows add up to G.
 
     Raises:
@@ -35,7 +35,7 @@ def cluster_draws(num_clusters: int, resamples: int = RESAMPLES, seed: int = 0) 
     return rng.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), size=resamples)
 
 
-def resampled(
+def bootstrap(
     statistic: Callable[[np.ndarray], np.ndarray],
     clusters: np.ndarray,
     resamples: int = RESAMPLES,
@@ -54,11 +54,11 @@ def resampled(
 
     >>> errors_px = np.array([[1.0], [2.0], [3.0], [4.0]])
     >>> horses = cluster_numbers(["bella", "bella", "fleur", "gem"])
-    >>> means = resampled(lambda weights: weighted_mean(errors_px, weights), horses)
-    >>> [each.round(1) for each in interval(means)]
+    >>> means = bootstrap(lambda weights: weighted_mean(errors_px, weights), horses)
+    >>> [each.round(1) for each in percentile_interval(means)]
     [array([1.5]), array([4.])]
     """
-    draws = cluster_draws(int(clusters.max()) + 1, resamples, seed)
+    draws = bootstrap_weights(int(clusters.max()) + 1, resamples, seed)
     starts = range(0, resamples, DRAWN_AT_ONCE)
     blocks = tqdm(starts, desc="bootstrap", unit="block", delay=5, disable=None)
     return np.concatenate(
@@ -66,8 +66,8 @@ def resampled(
     )
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper end, (…), of the percentile interval of (R, …) resampled values.
+def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper end, (…), of the percentile interval of (R, …) bootstrap values.
 
     NaN, from samples without a single item, is left out; where nothing else is, both ends are NaN.
     """

@@ -70,9 +70,7 @@ def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.nd
     return np.where(counts > 0, np.nansum(hits, axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def keypoint_similarity(
-    distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray
-) -> np.ndarray:
+def oks(distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
     """COCO's similarity of each keypoint on its own: exp(−d² / (2 · area · (2σ)²)).
 
     Source: https://cocodataset.org/#keypoints-eval; ``area`` stands for the squared scale.
@@ -85,7 +83,7 @@ def keypoint_similarity(
     Returns:
         (N, K) in 0–1, NaN where unlabelled.
 
-    >>> keypoint_similarity(np.array([[0.0, 10.0]]), np.array([10000]), np.array([0.05, 0.05]))
+    >>> oks(np.array([[0.0, 10.0]]), np.array([10000]), np.array([0.05, 0.05]))
     array([[1.        , 0.60653066]])
     """
     variance = (2 * np.asarray(sigmas, float)) ** 2
@@ -93,7 +91,7 @@ def keypoint_similarity(
     return np.exp(-(distance_px**2) / (2 * variance * scale))
 
 
-def swapped_sides(
+def left_right_inversions(
     predicted: np.ndarray,
     truth: np.ndarray,
     visibility: np.ndarray,
@@ -126,7 +124,7 @@ def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """COCO average precision of each keypoint on its own, ranked by the keypoint's score.
 
     Args:
-        similarity: (N, K) of :func:`keypoint_similarity`, NaN where unlabelled.
+        similarity: (N, K) of :func:`oks`, NaN where unlabelled.
         scores: (N, K) predicted scores.
 
     Returns:

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 
 from equikpt.evaluation.functional.bootstrap import (
-    interval,
-    resampled,
+    bootstrap,
+    percentile_interval,
     weighted_mean,
     weighted_median,
 )
 from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
     distances_px,
-    keypoint_similarity,
+    left_right_inversions,
+    oks,
     pck_hits,
-    swapped_sides,
     weighted_keypoint_ap,
 )
 
@@ -73,13 +73,13 @@ class KeypointSet:
     swap: tuple[int, ...]
 
 
-class Measures:
+class KeypointMetrics:
     """AP, PCK, errors and exchanged sides of every keypoint, and of all together.
 
     ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the share of points within ``t`` of the
     box's longer side; ``error_px`` and ``median_error_px`` are px of the original picture;
     ``error`` is the mean as a fraction of the box's longer side; ``swapped`` the share of points
-    that :func:`swapped_sides` finds.
+    that :func:`left_right_inversions` finds.
 
     Args:
         predictions: Of N instances.
@@ -101,9 +101,9 @@ class Measures:
         self._thresholds = tuple(thresholds)
         self._side_px = box_side_px(pose.boxes)
         self._distance_px = distances_px(pose.predicted, pose.truth, labelled)
-        self._similarity = keypoint_similarity(self._distance_px, pose.areas, scheme.sigmas)
+        self._similarity = oks(self._distance_px, pose.areas, scheme.sigmas)
         self._scores = pose.scores
-        swapped = swapped_sides(
+        swapped = left_right_inversions(
             pose.predicted, pose.truth, pose.visibility, self._side_px, scheme.swap
         )
         self._swapped = np.where(labelled, swapped, np.nan)
@@ -115,7 +115,7 @@ class Measures:
         shares = (f"PCK@{threshold:g}" for threshold in self._thresholds)
         return ("AP", *shares, "error", "error_px", "median_error_px", "swapped")
 
-    def of_samples(self, weights: np.ndarray) -> np.ndarray:
+    def compute(self, weights: np.ndarray) -> np.ndarray:
         """(B, measures, K + 1) values; the last is over all keypoints.
 
         Args:
@@ -150,7 +150,7 @@ class Measures:
             seed: Of the bootstrap.
         """
         count = len(self._distance_px)
-        values = self.of_samples(np.ones((1, count), int))[0]
+        values = self.compute(np.ones((1, count), int))[0]
         labelled = self._labelled.sum(axis=0)
         columns: dict[str, object] = {
             "keypoint": [*self._names, EVERY_KEYPOINT],
@@ -159,7 +159,8 @@ class Measures:
         columns |= dict(zip(self.names, values, strict=True))
         if resamples and clusters is not None:
             if len(set(clusters.tolist())) > 1:
-                low, high = interval(resampled(self.of_samples, clusters, resamples, seed))
+                drawn = bootstrap(self.compute, clusters, resamples, seed)
+                low, high = percentile_interval(drawn)
             else:  # of one cluster it is not known how clusters differ
                 low = high = np.full_like(values, np.nan)
             for index, name in enumerate(self.names):
@@ -183,7 +184,7 @@ def without_intervals(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """A table of :meth:`Measures.table` for a terminal, intervals in brackets behind the values."""
+    """Format a table of :meth:`KeypointMetrics.table` for a terminal, intervals in brackets."""
     shown = without_intervals(table).copy()
     for name in shown:
         if f"{name}_low" in table:

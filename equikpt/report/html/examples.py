@@ -19,10 +19,10 @@ from equikpt.report.breakdown import Instance, by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
-from equikpt.visualization.ruler import draw_film
+from equikpt.visualization.ruler import draw_radiograph
 
 SIDE_PX = 240
-CONTEXT = 1.2
+CROP_PADDING = 1.2
 """A cell shows the box enlarged by this factor."""
 GROUND = 56
 """Gray around a picture."""
@@ -150,7 +150,7 @@ def _film_task(row: pd.Series) -> Task:
         f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
         f"scale off by {row['scale_error_percent']:.1f} %"
     )
-    return Task(str(row["path"]), told, lambda: draw_film(row))
+    return Task(str(row["path"]), told, lambda: draw_radiograph(row))
 
 
 def _pointing_tasks(table: pd.DataFrame, evaluation: Evaluation) -> list[Task]:
@@ -184,7 +184,8 @@ def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndar
     truth, predicted = np.asarray(sample.truth[0]), np.asarray(sample.predicted[0])
     left, top, width, height = sample.boxes[0]
     middle = np.array([left + width / 2, top + height / 2])
-    cell, scale, shift = _square(read_picture(sample.picture), middle, CONTEXT * max(width, height))
+    side = CROP_PADDING * max(width, height)
+    cell, scale, shift = _square(read_picture(sample.picture), middle, side)
     true_places, places = truth[:, :2] * scale + shift, predicted * scale + shift
     with_truth = draw_pose(cell, true_places, meta, truth[:, 2])
     for start, end in zip(true_places[truth[:, 2] > 0], places[truth[:, 2] > 0], strict=True):

@@ -207,8 +207,8 @@ def _optimizer(run: Run) -> str:
 
 
 def _tiers(run: Run) -> str:
-    tiers = setting(run, "optim_wrapper.paramwise_cfg.tiers") or {}
-    return ", ".join(f"{name} × {value:g}" for name, value in tiers.items())
+    module_lr_mult = setting(run, "optim_wrapper.paramwise_cfg.module_lr_mult") or {}
+    return ", ".join(f"{name} × {value:g}" for name, value in module_lr_mult.items())
 
 
 def _precision(run: Run) -> str:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from equikpt.apis import Instance
 from equikpt.apis.box_source import box_source
 from equikpt.apis.video.clips import Frame
-from equikpt.apis.video.inference import follow, predict_frames
+from equikpt.apis.video.inference import predict_frames, track_and_smooth
 from equikpt.apis.video.one_euro import OneEuroOptions
 from equikpt.apis.video.tracking import TrackOptions
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.metainfo.points import METAINFO as POINTS
+from equikpt.structures import Instance
 
 HORSE = parse_pose_metainfo(METAINFO)
 FRAME = np.zeros((20, 30, 3), np.uint8)
@@ -56,7 +56,7 @@ def frames(count: int = 30) -> list:
 
 def test_animals_are_numbered_and_steady():
     raw = frames()
-    followed = list(follow(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0)))
+    followed = list(track_and_smooth(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0)))
     for number, x in ((1, 300), (2, 100)):
         path = [each.keypoints for _, found in followed for each in found if each.track == number]
         assert len(path) == 30
@@ -67,20 +67,22 @@ def test_animals_are_numbered_and_steady():
 
 def test_smoothing_and_tracking_can_be_left_out():
     raw = frames(3)
-    tracked = list(follow(raw, HORSE, TrackOptions(), None))
+    tracked = list(track_and_smooth(raw, HORSE, TrackOptions(), None))
     np.testing.assert_array_equal(tracked[2][1][0].keypoints, raw[2][1][0].keypoints)
-    untouched = list(follow(raw, HORSE, None, None))
+    untouched = list(track_and_smooth(raw, HORSE, None, None))
     assert untouched[0][1][0].track is None
 
 
 def test_points_without_names_are_nobody():
     metainfo = parse_pose_metainfo(POINTS)
     found = Instance(np.zeros((7, 2)), np.ones(7), np.zeros(4))
-    ((_, (same,)),) = follow([(Frame(FRAME, 0.0), [found])], metainfo, TrackOptions(), None)
+    ((_, (same,)),) = track_and_smooth(
+        [(Frame(FRAME, 0.0), [found])], metainfo, TrackOptions(), None
+    )
     assert same is found
     for track, info in ((TrackOptions(), metainfo), (None, HORSE)):
         with pytest.raises(ValueError, match="tracked animals of named keypoints for smoothing"):
-            next(follow([(Frame(FRAME, 0.0), [found])], info, track, OneEuroOptions()))
+            next(track_and_smooth([(Frame(FRAME, 0.0), [found])], info, track, OneEuroOptions()))
 
 
 def test_smoothing_goes_by_the_time_of_each_frame():
@@ -91,7 +93,7 @@ def test_smoothing_goes_by_the_time_of_each_frame():
             (Frame(FRAME, time_s), [Instance(np.full((26, 2), x), np.ones(26), np.arange(4.0))])
             for time_s, x in ((0.0, 0.0), (gap_s, 1.0))
         ]
-        _, (_, (last,)) = follow(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0))
+        _, (_, (last,)) = track_and_smooth(raw, HORSE, TrackOptions(), OneEuroOptions(1.0, 0.0))
         moved.append(float(last.keypoints[0, 0]))
     alphas = [1 / (1 + 1 / (2 * np.pi * gap_s)) for gap_s in (0.04, 0.4)]  # the paper's, at 1 Hz
     np.testing.assert_allclose(moved, alphas, rtol=1e-5)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.apis import Instance
 from equikpt.apis.video.tables import DeepLabCutTable, PlainTable, check_deeplabcut_name
 from equikpt.data_tools.convert import deeplabcut
 from equikpt.data_tools.convert.schemes import NO_SCHEME
+from equikpt.structures import Instance
 
 NAMES = ("nose", "withers", "lf_hoof")
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.apis import Instance
-from equikpt.apis.video.tracking import Tracker, TrackOptions, pose_similarity, similarities
-from equikpt.structures.bbox import best_pairs, box_overlap
+from equikpt.apis.video.tracking import Tracker, TrackOptions, instance_oks, similarities
+from equikpt.structures import Instance
+from equikpt.structures.bbox import box_iou, hungarian_match
 
 SIGMAS = np.full(5, 0.05)
 SHAPE = np.array([[-40, -30], [40, -30], [0, 0], [-30, 30], [30, 30]], float)
@@ -57,7 +57,7 @@ def test_an_animal_that_is_missed_keeps_its_number():
     numbers = tracks_of(frames)
     assert [each[-1] for each in numbers] == [numbers[0][1]] * 40
     assert {each[0] for each in numbers if len(each) == 2} == {numbers[0][0]}
-    gone = tracks_of(frames, most_missed=3)
+    gone = tracks_of(frames, max_age=3)
     assert gone[30][0] == 3
 
 
@@ -85,8 +85,10 @@ def test_the_instances_stay_what_they_are():
 def test_similarity_is_coco_s():
     """exp(−d² / (2 · area · (2σ)²)) with 0.53 of the box as the area; 1 for equal poses."""
     area = 0.53 * 100 * 80
-    alike = [pose_similarity(animal(0, 0), animal(x, y), SIGMAS, 0.3) for x, y in ((0, 0), (3, 4))]
-    np.testing.assert_allclose(alike, [1, np.exp(-25 / (2 * area * 0.1**2))])
+    similarity = [
+        instance_oks(animal(0, 0), animal(x, y), SIGMAS, 0.3) for x, y in ((0, 0), (3, 4))
+    ]
+    np.testing.assert_allclose(similarity, [1, np.exp(-25 / (2 * area * 0.1**2))])
 
 
 def test_poses_and_boxes_count_alike():
@@ -97,8 +99,8 @@ def test_poses_and_boxes_count_alike():
 
 
 def test_uncertain_poses_are_compared_by_their_boxes():
-    alike = similarities([animal(0, 0, sure=False)], [animal(50, 0)], SIGMAS, 0.3)
-    np.testing.assert_allclose(alike, [[1 / 3]])
+    similarity = similarities([animal(0, 0, sure=False)], [animal(50, 0)], SIGMAS, 0.3)
+    np.testing.assert_allclose(similarity, [[1 / 3]])
 
 
 @pytest.mark.parametrize(
@@ -108,19 +110,19 @@ def test_uncertain_poses_are_compared_by_their_boxes():
 )
 def test_overlap_of_boxes(other, overlap):
     box = np.array([0, 0, 10, 10])
-    assert box_overlap(box, np.array(other)) == pytest.approx(overlap)
-    assert box_overlap(np.array(other), box) == pytest.approx(overlap)
-    assert box_overlap(np.zeros(4), np.zeros(4)) == 0
+    assert box_iou(box, np.array(other)) == pytest.approx(overlap)
+    assert box_iou(np.array(other), box) == pytest.approx(overlap)
+    assert box_iou(np.zeros(4), np.zeros(4)) == 0
 
 
 def test_pairs_have_the_largest_sum_and_none_is_too_low():
     """The first row would like the first column best, but together the others are better."""
-    assert best_pairs(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.05) == [(0, 1), (1, 0)]
-    assert best_pairs(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.75) == [(0, 0)]
-    assert best_pairs(np.zeros((0, 3)), 0.5) == []
+    assert hungarian_match(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.05) == [(0, 1), (1, 0)]
+    assert hungarian_match(np.array([[0.9, 0.8], [0.7, 0.1]]), 0.75) == [(0, 0)]
+    assert hungarian_match(np.zeros((0, 3)), 0.5) == []
 
 
 def test_options_out_of_range_are_refused():
-    for options in (dict(least_similarity=0.0), dict(most_missed=-1)):
-        with pytest.raises(ValueError, match="least_similarity above 0"):
+    for options in (dict(min_similarity=0.0), dict(max_age=-1)):
+        with pytest.raises(ValueError, match="min_similarity above 0"):
             TrackOptions(**options)

@@ -31,7 +31,7 @@ def result(image_id=1, keypoints=(5, 6, 0.9, 7, 8, 0.1), score=0.5, **more) -> d
 
 def test_predictions_stand_instead_of_labels(truth, tmp_path):
     path = results(tmp_path, result(bbox=[1, 2, 30, 20]), result(score=0.25))
-    dataset = read_predictions(truth, path, (), least_score=0.3)
+    dataset = read_predictions(truth, path, (), min_score=0.3)
     first, second = dataset.splits["val"]
     assert (len(first.instances), len(second.instances)) == (2, 0)
     instance, other = first.instances

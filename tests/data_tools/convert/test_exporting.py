@@ -367,7 +367,7 @@ def test_what_does_not_read_back_is_not_kept(make_coco, tmp_path, monkeypatch, f
         ("sleap", {}, "no format 'sleap' to write"),
         ("cvat", {"options": writer.Options(link=True)}, "--link does not go with cvat"),
         ("dlc", {"options": writer.Options(image_prefix="x")}, "--image-prefix does not go with"),
-        ("dlc", {"reading": Reading(least_score=0.5)}, "--score is for --predictions"),
+        ("dlc", {"reading": Reading(min_score=0.5)}, "--score is for --predictions"),
         ("dlc", {"reading": Reading(split="test")}, "--split test is for a source with one"),
         ("dlc", {"reading": Reading(split="all")}, "no split 'all'"),
         ("dlc", {"reading": Reading(classes=("cow",))}, "no animal of class 'cow'"),

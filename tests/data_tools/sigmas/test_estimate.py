@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equikpt.data_tools.sigmas.estimate import estimate_sigmas, pool_sides
-from equikpt.evaluation.functional.keypoint_errors import keypoint_similarity
+from equikpt.evaluation.functional.keypoint_errors import oks
 
 
 def test_a_click_one_sigma_off_has_cocos_similarity():
@@ -13,7 +13,7 @@ def test_a_click_one_sigma_off_has_cocos_similarity():
     sigma = estimate_sigmas(squared, np.arange(30)).sigma
     np.testing.assert_allclose(sigma, [0.06])
     distances = np.array([[1.0], [2.0], [3.0]]) * sigma * 100
-    similarity = keypoint_similarity(distances, np.full(3, 100.0**2), sigma)
+    similarity = oks(distances, np.full(3, 100.0**2), sigma)
     np.testing.assert_allclose(similarity[:, 0], np.exp([-1 / 8, -4 / 8, -9 / 8]))
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from equikpt.core.image import ImageError
 from equikpt.datasets.image_cache import default_cache
-from equikpt.datasets.transforms import LoadCachedImage, LoadFilm
+from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 
 BOUND = 10**6
 
@@ -81,7 +81,7 @@ def test_films_and_pictures_do_not_mix_in_one_store(tmp_path):
     deep = np.linspace(0, 4095, 40 * 60).reshape(40, 60).astype(np.uint16)
     path = str(tmp_path / "deep.png")
     assert cv2.imwrite(path, np.clip(deep, 1000, 3000))
-    picture, film = LoadCachedImage(), LoadFilm()
+    picture, film = LoadCachedImage(), LoadRadiograph()
     assert picture.cache is film.cache is default_cache()
     for _ in range(2):
         assert picture(dict(img_path=path))["img"].max() == 3000 >> 4

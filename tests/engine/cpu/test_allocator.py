@@ -8,7 +8,8 @@ import pytest
 from equikpt.engine.cpu import allocator
 
 LINUX = pytest.mark.skipif(
-    allocator.why_not() is not None, reason=f"the allocator is not ours: {allocator.why_not()}"
+    allocator.unsupported_reason() is not None,
+    reason=f"the allocator is not ours: {allocator.unsupported_reason()}",
 )
 
 STEPS = """
@@ -16,7 +17,7 @@ import resource, sys
 import numpy as np
 from equikpt.engine.cpu import allocator
 if sys.argv[1] == "keep":
-    allocator.keep_freed_memory()
+    allocator.disable_malloc_trim()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step():  # freed one after the other, as a graph frees its activations
     blocks = [np.ones(8 * 2**20) for _ in range(4)]
@@ -46,7 +47,7 @@ RELEASE = """
 import numpy as np
 from equikpt.engine.cpu import allocator
 from equikpt.core.machine import resident_bytes
-allocator.keep_freed_memory()
+allocator.disable_malloc_trim()
 blocks = [np.ones(8 * 2**20) for _ in range(4)]  # 256 MiB
 full = resident_bytes()
 del blocks
@@ -76,7 +77,7 @@ def test_release_hands_back_what_is_free():
 )
 @LINUX
 def test_settings_of_the_user_stay_in_charge(environ, reason):
-    assert reason in allocator.why_not(environ)
+    assert reason in allocator.unsupported_reason(environ)
 
 
 @LINUX
@@ -84,11 +85,11 @@ def test_settings_of_the_user_stay_in_charge(environ, reason):
 def test_another_allocator_stays_in_charge(tmp_path, name):
     maps = tmp_path / "maps"
     maps.write_text(f"7f00-7f01 r-xp 00000000 08:01 42 /usr/lib/x86_64-linux-gnu/{name}\n")
-    assert name[3:11] in allocator.why_not({}, maps)
+    assert name[3:11] in allocator.unsupported_reason({}, maps)
 
 
 @pytest.mark.parametrize(("platform", "libc"), [("darwin", ""), ("linux", "musl")])
 def test_other_c_libraries_are_left_alone(monkeypatch, platform, libc):
     monkeypatch.setattr(allocator.sys, "platform", platform)
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: (libc, "1"))
-    assert "not glibc" in allocator.why_not({})
+    assert "not glibc" in allocator.unsupported_reason({})

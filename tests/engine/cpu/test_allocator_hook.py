@@ -13,9 +13,9 @@ from equikpt.engine.cpu.allocator_hook import AllocatorHook
 def calls(monkeypatch) -> list[str]:
     """What the hook asks of the C library, which must not change for the other tests."""
     asked: list[str] = []
-    monkeypatch.setattr(allocator, "keep_freed_memory", lambda: asked.append("keep"))
+    monkeypatch.setattr(allocator, "disable_malloc_trim", lambda: asked.append("keep"))
     monkeypatch.setattr(allocator, "release_freed_memory", lambda: asked.append("release"))
-    monkeypatch.setattr(allocator, "why_not", lambda: None)
+    monkeypatch.setattr(allocator, "unsupported_reason", lambda: None)
     return asked
 
 
@@ -45,7 +45,7 @@ def test_is_off_by_one_key(calls, runner):
 
 
 def test_says_what_is_in_charge_instead(calls, runner, monkeypatch):
-    monkeypatch.setattr(allocator, "why_not", lambda: "jemalloc replaces it")
+    monkeypatch.setattr(allocator, "unsupported_reason", lambda: "jemalloc replaces it")
     AllocatorHook().before_run(runner)
     assert calls == []
     assert "jemalloc" in runner.lines[0]

@@ -46,7 +46,7 @@ def features():
 def test_float32_is_the_same_to_rounding(geometry, layout, features):
     stock = depthwise(**geometry).to(memory_format=layout)
     ours = copy.deepcopy(stock)
-    assert DepthwiseConv2d.adopt(ours) == 1
+    assert DepthwiseConv2d.convert_depthwise_convs(ours) == 1
     features = features.to(memory_format=layout)
     out, grad_features, grad_weight = gradients(ours, features, False)
     stock_out, stock_grad_features, stock_grad_weight = gradients(stock, features, False)
@@ -59,7 +59,7 @@ def test_float32_is_the_same_to_rounding(geometry, layout, features):
 def test_float64_is_untouched(features):
     stock = depthwise(kernel_size=5, padding=2).double()
     ours = copy.deepcopy(stock)
-    DepthwiseConv2d.adopt(ours)
+    DepthwiseConv2d.convert_depthwise_convs(ours)
     pairs = zip(
         gradients(ours, features.double(), False),
         gradients(stock, features.double(), False),
@@ -73,7 +73,7 @@ def test_weight_gradient_is_the_exact_one_of_rounded_activations(geometry, featu
     """What bfloat16 leaves is the rounding of the activations, none of the gradient itself."""
     stock = depthwise(**geometry)
     ours = copy.deepcopy(stock)
-    DepthwiseConv2d.adopt(ours)
+    DepthwiseConv2d.convert_depthwise_convs(ours)
     out, grad_features, grad_weight = gradients(ours, features, True)
     stock_out, stock_grad_features, stock_grad_weight = gradients(stock, features, True)
 
@@ -96,7 +96,7 @@ def test_weight_gradient_is_the_exact_one_of_rounded_activations(geometry, featu
 
 def test_frozen_filters_get_no_gradient(features):
     conv = depthwise(kernel_size=3, padding=1)
-    DepthwiseConv2d.adopt(conv)
+    DepthwiseConv2d.convert_depthwise_convs(conv)
     conv.requires_grad_(False)
     inputs = features.clone().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -121,7 +121,7 @@ def test_frozen_filters_get_no_gradient(features):
     ],
 )
 def test_other_convolutions_stay(module):
-    assert DepthwiseConv2d.adopt(nn.Sequential(module)) == 0
+    assert DepthwiseConv2d.convert_depthwise_convs(nn.Sequential(module)) == 0
     assert type(module) is nn.Conv2d
 
 
@@ -129,8 +129,8 @@ def test_parameters_and_names_stay():
     model = nn.Sequential(depthwise(kernel_size=3), nn.BatchNorm2d(8))
     before = model.state_dict()
     held = list(model.parameters())
-    assert DepthwiseConv2d.adopt(model) == 1
-    assert DepthwiseConv2d.adopt(model) == 0  # once
+    assert DepthwiseConv2d.convert_depthwise_convs(model) == 1
+    assert DepthwiseConv2d.convert_depthwise_convs(model) == 0  # once
     assert list(model.state_dict()) == list(before)
     assert all(one is other for one, other in zip(model.parameters(), held, strict=True))
     plain = nn.Sequential(depthwise(kernel_size=3), nn.BatchNorm2d(8))

@@ -8,7 +8,7 @@ import pytest
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmengine.visualization import LocalVisBackend
 
-from equikpt.engine.hooks._visualization import Occasions, evenly_spaced, show
+from equikpt.engine.hooks._visualization import VisualizationSchedule, evenly_spaced, log_image
 
 
 def runner(epoch: int, max_epochs: int = 100, rank: int = 0) -> SimpleNamespace:
@@ -35,34 +35,39 @@ def iteration_runner(iteration: int) -> SimpleNamespace:
     ],
 )
 def test_occasions(interval, validated, due):
-    occasions = Occasions(interval)
-    assert [epoch for epoch in validated if occasions.due(runner(epoch, max_epochs=20))] == due
+    schedule = VisualizationSchedule(interval)
+    assert [
+        epoch for epoch in validated if schedule.should_draw(runner(epoch, max_epochs=20))
+    ] == due
 
 
 def test_a_resumed_run_begins_with_pictures():
-    occasions = Occasions(5)
-    assert [epoch for epoch in range(8, 14) if occasions.due(runner(epoch))] == [8, 13]
+    schedule = VisualizationSchedule(5)
+    assert [epoch for epoch in range(8, 14) if schedule.should_draw(runner(epoch))] == [8, 13]
 
 
 def test_other_ranks_have_no_occasion():
-    assert not Occasions(1).due(runner(1, rank=1))
+    assert not VisualizationSchedule(1).should_draw(runner(1, rank=1))
 
 
 @pytest.mark.parametrize("config", [None, dict(by_epoch=True)], ids=["none", "not built"])
 def test_a_validation_alone_has_pictures_and_builds_no_training(config):
     current = SimpleNamespace(_train_loop=config, rank=0)
-    occasions = Occasions(5)
-    assert [occasions.due(current) for _ in range(2)] == [True, True]
+    schedule = VisualizationSchedule(5)
+    assert [schedule.should_draw(current) for _ in range(2)] == [True, True]
 
 
 def test_a_loop_by_iterations_has_pictures_in_every_validation():
-    occasions = Occasions(5)
-    assert [occasions.due(iteration_runner(number)) for number in (1000, 2000)] == [True, True]
+    schedule = VisualizationSchedule(5)
+    assert [schedule.should_draw(iteration_runner(number)) for number in (1000, 2000)] == [
+        True,
+        True,
+    ]
 
 
 def test_an_interval_below_one_is_refused():
     with pytest.raises(ValueError, match="at least 1, or None, got 0"):
-        Occasions(0)
+        VisualizationSchedule(0)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_evenly_spaced(monkeypatch, size, ranks, count, expected):
 def test_what_is_shown_lies_in_the_local_folder_as_it_was_drawn(tmp_path, current, step):
     sheet = np.random.default_rng(0).integers(0, 256, (8, 6, 3)).astype(np.uint8)
     current.visualizer = LocalVisBackend(str(tmp_path))
-    show(current, "val_predictions", sheet)
+    log_image(current, "val_predictions", sheet)
     (path,) = (tmp_path / "vis_image").iterdir()
     assert path.name == f"val_predictions_{step}.png"
     np.testing.assert_array_equal(cv2.imread(str(path)), sheet)

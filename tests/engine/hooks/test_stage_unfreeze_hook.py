@@ -39,7 +39,9 @@ def runner():
         dict(
             constructor="LayerwiseLrConstructor",
             optimizer=dict(type="SGD", lr=0.1),
-            paramwise_cfg=dict(tiers=dict(backbone=0.1), frozen_stages=1, frozen_at_start=3),
+            paramwise_cfg=dict(
+                module_lr_mult=dict(backbone=0.1), frozen_stages=1, frozen_at_start=3
+            ),
         ),
     )
     lines: list[str] = []

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from equikpt.evaluation.functional.bootstrap import (
-    cluster_draws,
+    bootstrap,
+    bootstrap_weights,
     cluster_numbers,
-    interval,
-    resampled,
+    percentile_interval,
     weighted_mean,
     weighted_median,
 )
@@ -19,19 +19,19 @@ def test_clusters_are_numbered_from_zero():
 
 
 def test_draws_are_with_replacement_and_seeded():
-    draws = cluster_draws(20, 4000, seed=1)
+    draws = bootstrap_weights(20, 4000, seed=1)
     assert (draws.sum(axis=1) == 20).all()
     np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.1)
     # the chance that a cluster is left out of a sample
     assert (draws == 0).mean() == pytest.approx((1 - 1 / 20) ** 20, abs=0.01)
-    np.testing.assert_array_equal(draws, cluster_draws(20, 4000, seed=1))
-    assert (draws != cluster_draws(20, 4000, seed=2)).any()
+    np.testing.assert_array_equal(draws, bootstrap_weights(20, 4000, seed=1))
+    assert (draws != bootstrap_weights(20, 4000, seed=2)).any()
 
 
 @pytest.mark.parametrize("resamples", [0, -1])
 def test_no_samples_are_refused(resamples):
     with pytest.raises(ValueError, match="one bootstrap sample or more"):
-        cluster_draws(5, resamples)
+        bootstrap_weights(5, resamples)
 
 
 def some_values() -> np.ndarray:
@@ -62,7 +62,9 @@ def test_weights_are_repetitions(weighted, plain):
 
 def test_without_clusters_the_interval_is_scipys():
     values = np.random.default_rng(2).gamma(2, size=(60, 1))
-    ours = interval(resampled(lambda w: weighted_mean(values, w), np.arange(60), 20_000, seed=0))
+    ours = percentile_interval(
+        bootstrap(lambda w: weighted_mean(values, w), np.arange(60), 20_000, seed=0)
+    )
     theirs = stats.bootstrap(
         (values[:, 0],), np.mean, n_resamples=20_000, method="percentile",
         rng=np.random.default_rng(0),
@@ -77,7 +79,9 @@ def covered(clusters_are_known: bool) -> float:
     for _ in range(400):
         values = (rng.normal(size=40)[of_item] + rng.normal(0, 0.3, 200))[:, None]
         clusters = of_item if clusters_are_known else np.arange(200)
-        low, high = interval(resampled(lambda w, v=values: weighted_mean(v, w), clusters, 200))
+        low, high = percentile_interval(
+            bootstrap(lambda w, v=values: weighted_mean(v, w), clusters, 200)
+        )
         hits += bool(low[0] <= 0 <= high[0])
     return hits / 400
 
@@ -89,6 +93,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 def test_samples_without_an_item_are_left_out_of_the_interval():
     values = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, np.nan]])
-    low, high = interval(values)
+    low, high = percentile_interval(values)
     assert 1 <= low[0] < high[0] <= 3
     assert np.isnan([low[1], high[1]]).all()

@@ -10,9 +10,9 @@ from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
     distances_px,
     keypoint_ap,
-    keypoint_similarity,
+    left_right_inversions,
+    oks,
     pck,
-    swapped_sides,
     weighted_keypoint_ap,
 )
 
@@ -36,7 +36,7 @@ def test_truth_as_prediction_is_perfect():
     distance = distances_px(truth, truth, visibility)
     assert np.nanmax(distance) == 0
     np.testing.assert_array_equal(pck(distance, box_side_px(boxes), 0.01), 1.0)
-    similarity = keypoint_similarity(distance, area, SIGMAS)
+    similarity = oks(distance, area, SIGMAS)
     np.testing.assert_allclose(keypoint_ap(similarity, scores), 1.0)
 
 
@@ -63,7 +63,7 @@ def test_pck_leaves_unlabelled_points_out():
 
 def test_similarity_is_cocos_formula():
     # d = 10 px, area = 2500 px², sigma = 0.1: exp(-100 / (2 · 2500 · 0.04)) = exp(-0.5)
-    similarity = keypoint_similarity(np.array([[10.0]]), np.array([2500.0]), np.array([0.1]))
+    similarity = oks(np.array([[10.0]]), np.array([2500.0]), np.array([0.1]))
     assert similarity[0, 0] == pytest.approx(np.exp(-0.5), abs=1e-9)
 
 
@@ -72,7 +72,7 @@ def test_keypoint_ap_equals_coco_evaluation_of_that_keypoint(seed):
     """One instance a picture, so COCO's matching has nothing to choose."""
     truth, predicted, visibility, scores, boxes, area = random_instances(seed)
     distance = distances_px(predicted, truth, visibility)
-    ours = keypoint_ap(keypoint_similarity(distance, area, SIGMAS), scores)
+    ours = keypoint_ap(oks(distance, area, SIGMAS), scores)
     for index in range(3):
         only = np.where(np.arange(3) == index, visibility, 0)
         theirs = coco_ap(truth, predicted, only, scores[:, index], boxes, area)
@@ -83,7 +83,7 @@ def test_ap_falls_when_good_predictions_are_ranked_last():
     truth, predicted, visibility, _, _, area = random_instances(3)
     visibility[:] = 2
     distance = distances_px(predicted, truth, visibility)
-    similarity = keypoint_similarity(distance, area, SIGMAS)
+    similarity = oks(distance, area, SIGMAS)
     assert (keypoint_ap(similarity, -distance) > keypoint_ap(similarity, distance)).all()
 
 
@@ -92,7 +92,7 @@ def test_weights_are_repeated_instances(seed):
     """Against COCO's own evaluation of a set in which instances occur several times."""
     truth, predicted, visibility, scores, boxes, area = random_instances(seed, count=25)
     scores = scores.round(1)  # some are equal
-    similarity = keypoint_similarity(distances_px(predicted, truth, visibility), area, SIGMAS)
+    similarity = oks(distances_px(predicted, truth, visibility), area, SIGMAS)
     weights = np.random.default_rng(seed).integers(0, 3, (2, 25))
     found = weighted_keypoint_ap(similarity, scores, weights)
     for sample, times in zip(found, weights, strict=True):
@@ -124,13 +124,15 @@ SIDES = [
 def test_what_hits_the_other_side_and_misses_its_own_is_swapped(place, swapped):
     truth = np.array([[[0.0, 0], [50, 0], [70, 0]]])
     predicted = np.array([[[place, 0], [50, 0], [50, 0]]], float)
-    found = swapped_sides(predicted, truth, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2))
+    found = left_right_inversions(
+        predicted, truth, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2)
+    )
     np.testing.assert_array_equal(found, [[swapped, 0, np.nan]])
 
 
 def test_sides_that_lie_together_or_are_not_both_labelled_are_never_swapped():
     truth = np.array([[[0.0, 0], [5, 0]], [[0, 0], [50, 0]]])
-    found = swapped_sides(
+    found = left_right_inversions(
         truth[:, ::-1], truth, np.array([[2, 2], [2, 0]]), np.array([100.0, 100.0]), (1, 0)
     )
     np.testing.assert_array_equal(found, [[0, 0], [np.nan, np.nan]])

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.functional.keypoint_errors import keypoint_ap, keypoint_similarity
+from equikpt.evaluation.functional.keypoint_errors import keypoint_ap, oks
 from equikpt.evaluation.functional.keypoint_measures import (
+    KeypointMetrics,
     KeypointSet,
-    Measures,
     PosePredictions,
     format_table,
 )
@@ -68,7 +68,7 @@ def by_hand(pose: PosePredictions) -> list[dict]:
 
 def test_the_table_is_what_loops_over_points_find():
     pose = some_poses()
-    table = Measures(pose, SCHEME, THRESHOLDS).table()
+    table = KeypointMetrics(pose, SCHEME, THRESHOLDS).table()
     assert table["keypoint"].tolist() == ["nose", "l_knee", "r_knee", "tail", "all"]
     expected = pd.DataFrame(by_hand(pose))
     pd.testing.assert_frame_equal(table[list(expected)], expected, check_dtype=False)
@@ -80,20 +80,20 @@ def test_ap_is_that_of_each_keypoint_and_over_all_their_mean():
     pose = some_poses()
     distance = np.linalg.norm(pose.predicted - pose.truth, axis=-1)
     distance[pose.visibility == 0] = np.nan
-    ap = keypoint_ap(keypoint_similarity(distance, pose.areas, SCHEME.sigmas), pose.scores)
-    table = Measures(pose, SCHEME, THRESHOLDS).table()
+    ap = keypoint_ap(oks(distance, pose.areas, SCHEME.sigmas), pose.scores)
+    table = KeypointMetrics(pose, SCHEME, THRESHOLDS).table()
     np.testing.assert_allclose(table["AP"], [*ap, np.nanmean(ap)])
 
 
 def test_a_sample_is_a_table_of_repeated_instances():
     pose = some_poses()
-    measures = Measures(pose, SCHEME, THRESHOLDS)
+    measures = KeypointMetrics(pose, SCHEME, THRESHOLDS)
     weights = np.random.default_rng(1).integers(0, 3, (5, 30))
-    for sample, times in zip(measures.of_samples(weights), weights, strict=True):
+    for sample, times in zip(measures.compute(weights), weights, strict=True):
         again = PosePredictions(
             *(np.repeat(getattr(pose, field.name), times, axis=0) for field in fields(pose))
         )
-        table = Measures(again, SCHEME, THRESHOLDS).table()
+        table = KeypointMetrics(again, SCHEME, THRESHOLDS).table()
         np.testing.assert_allclose(sample.T, table[list(measures.names)], atol=1e-12)
 
 
@@ -101,7 +101,7 @@ def test_intervals_hold_the_values_and_are_wider_over_groups():
     pose = some_poses(40)
     # ten groups of four instances that are the same
     pose = pose.instances(np.repeat(np.arange(10), 4))
-    measures = Measures(pose, SCHEME, THRESHOLDS)
+    measures = KeypointMetrics(pose, SCHEME, THRESHOLDS)
     by_group = measures.table(np.repeat(np.arange(10), 4), resamples=300)
     alone = measures.table(np.arange(40), resamples=300)
     for table in (by_group, alone):
@@ -114,16 +114,16 @@ def test_intervals_hold_the_values_and_are_wider_over_groups():
 
 
 def test_of_one_group_there_is_no_interval():
-    table = Measures(some_poses(), SCHEME, THRESHOLDS).table(np.zeros(30, int), resamples=20)
+    table = KeypointMetrics(some_poses(), SCHEME, THRESHOLDS).table(np.zeros(30, int), resamples=20)
     assert table.filter(regex="_(low|high)$").isna().all(axis=None)
 
 
 def test_visibilities_divide_the_labelled_points():
     pose = some_poses()
     hidden, seen = (
-        Measures(pose, SCHEME, THRESHOLDS, visibility=value).table() for value in (1, 2)
+        KeypointMetrics(pose, SCHEME, THRESHOLDS, visibility=value).table() for value in (1, 2)
     )
-    whole = Measures(pose, SCHEME, THRESHOLDS).table()
+    whole = KeypointMetrics(pose, SCHEME, THRESHOLDS).table()
     np.testing.assert_array_equal(hidden["labelled"] + seen["labelled"], whole["labelled"])
     sums = (hidden["labelled"] * hidden["error_px"].fillna(0)
             + seen["labelled"] * seen["error_px"].fillna(0))  # fmt: skip
@@ -136,18 +136,18 @@ def test_a_hidden_point_may_be_found_at_a_seen_one_of_the_other_side():
         truth[:, list(SCHEME.swap)], np.ones((1, 4)), truth, np.array([[0, 1, 2, 0]]),
         np.array([[0, 0, 100.0, 50]]), np.array([2500.0]),
     )  # fmt: skip
-    hidden = Measures(pose, SCHEME, THRESHOLDS, visibility=1).table()
+    hidden = KeypointMetrics(pose, SCHEME, THRESHOLDS, visibility=1).table()
     np.testing.assert_array_equal(hidden["swapped"], [np.nan, 1, np.nan, np.nan, 1])
 
 
 def test_a_terminal_shows_no_interval_where_there_is_none():
-    table = Measures(some_poses(), SCHEME, (0.1,)).table(np.zeros(30, int), resamples=20)
+    table = KeypointMetrics(some_poses(), SCHEME, (0.1,)).table(np.zeros(30, int), resamples=20)
     assert "nan" not in format_table(table).lower()
 
 
 @pytest.mark.parametrize("resamples", [0, 20])
 def test_a_terminal_shows_values_with_their_intervals(resamples):
-    table = Measures(some_poses(), SCHEME, (0.1,)).table(np.arange(30), resamples)
+    table = KeypointMetrics(some_poses(), SCHEME, (0.1,)).table(np.arange(30), resamples)
     head, *rows = format_table(table).splitlines()
     assert head.split() == [
         "keypoint", "labelled", "AP", "PCK@0.1", "error", "error_px", "median_error_px", "swapped",

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.core.radiograph import read_film
-from equikpt.datasets.transforms import LoadFilm
+from equikpt.core.radiograph import read_radiograph
+from equikpt.datasets.transforms import LoadRadiograph
 
 
 @pytest.fixture
@@ -17,19 +17,19 @@ def film(tmp_path):
 
 @pytest.mark.parametrize("max_bytes", [0, 10**6])
 def test_with_and_without_a_store_the_film_is_windowed(film, max_bytes):
-    load = LoadFilm(max_bytes=max_bytes)
+    load = LoadRadiograph(max_bytes=max_bytes)
     for _ in range(2):
         loaded = load.transform(dict(img_path=film))
-        assert (loaded["img"] == read_film(film)).all()
+        assert (loaded["img"] == read_radiograph(film)).all()
         assert loaded["img_shape"] == loaded["ori_shape"] == (60, 40)
     assert len(load.cache) == (max_bytes > 0)
 
 
 def test_to_float32_and_pictures_in_memory(film):
-    loaded = LoadFilm(max_bytes=0, to_float32=True).transform(dict(img_path=film))
+    loaded = LoadRadiograph(max_bytes=0, to_float32=True).transform(dict(img_path=film))
     assert loaded["img"].dtype == np.float32
     given = np.full((5, 4, 3), 7, np.uint8)
-    loaded = LoadFilm().transform(dict(img=given))
+    loaded = LoadRadiograph().transform(dict(img=given))
     assert loaded["img"] is given
     assert loaded["ori_shape"] == (5, 4)
 
@@ -38,4 +38,4 @@ def test_a_file_that_is_no_film_is_named(tmp_path):
     path = tmp_path / "notes.png"
     path.write_text("no film")
     with pytest.raises(OSError, match=r"notes\.png"):
-        LoadFilm(max_bytes=10**6).transform(dict(img_path=str(path)))
+        LoadRadiograph(max_bytes=10**6).transform(dict(img_path=str(path)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.datasets.transforms import RandomFilmArtifacts
+from equikpt.datasets.transforms import RandomRadiographArtifacts
 
 GRAY = 90
 
@@ -24,7 +24,7 @@ def drawn(transform, sample, seed) -> np.ndarray:
 
 
 def test_nothing_is_drawn_near_the_marks_and_something_elsewhere():
-    transform = RandomFilmArtifacts(border_prob=0.7, ruler_prob=1, clearance=0.1)
+    transform = RandomRadiographArtifacts(border_prob=0.7, ruler_prob=1, clearance=0.1)
     masks = np.stack([drawn(transform, film(), seed) for seed in range(60)])
     assert not masks[:, 21:60, 51:72].any()
     assert masks.any(axis=(1, 2)).mean() > 0.9
@@ -32,7 +32,7 @@ def test_nothing_is_drawn_near_the_marks_and_something_elsewhere():
 
 
 def test_a_border_reaches_over_its_whole_side_and_stops_before_the_marks():
-    transform = RandomFilmArtifacts(
+    transform = RandomRadiographArtifacts(
         border_prob=1, border_range=(0.45, 0.45), ruler_prob=0, clearance=0.05
     )
     sample = film(points=((20.0, 15.0), (20.0, 12.0)))
@@ -42,18 +42,18 @@ def test_a_border_reaches_over_its_whole_side_and_stops_before_the_marks():
 
 
 def test_unlabelled_marks_are_not_spared():
-    transform = RandomFilmArtifacts(border_prob=1, border_range=(0.4, 0.49), ruler_prob=0)
+    transform = RandomRadiographArtifacts(border_prob=1, border_range=(0.4, 0.49), ruler_prob=0)
     masks = np.stack([drawn(transform, film(visible=(0.0, 0.0)), seed) for seed in range(9)])
     assert masks[:, 30:50, 55:65].any()
 
 
 def test_the_picture_is_copied_and_seeded():
-    transform = RandomFilmArtifacts(border_prob=0.5, ruler_prob=0.5)
+    transform = RandomRadiographArtifacts(border_prob=0.5, ruler_prob=0.5)
     sample = film()
     once, again = (drawn(transform, sample, seed=3) for _ in range(2))
     assert (once == again).all()
     assert (sample["img"] == GRAY).all()
-    idle = RandomFilmArtifacts(border_prob=0, ruler_prob=0)
+    idle = RandomRadiographArtifacts(border_prob=0, ruler_prob=0)
     assert idle.transform(sample)["img"] is sample["img"]
 
 
@@ -62,4 +62,4 @@ def test_the_picture_is_copied_and_seeded():
 )
 def test_senseless_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        RandomFilmArtifacts(**wrong)
+        RandomRadiographArtifacts(**wrong)

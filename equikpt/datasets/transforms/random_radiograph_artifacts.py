@@ -14,7 +14,7 @@ PLACE_TRIES = 10
 
 
 @TRANSFORMS.register_module()
-class RandomFilmArtifacts(BaseTransform):
+class RandomRadiographArtifacts(BaseTransform):
     """Draw scanner borders and other rulers into a film, never onto its labelled points.
 
     - A **border** is a black, gray or white strip along one side or several, as a scanner adds
@@ -45,16 +45,16 @@ class RandomFilmArtifacts(BaseTransform):
     ) -> None:
         for name, value in (("border_prob", border_prob), ("ruler_prob", ruler_prob)):
             if not 0 <= value <= 1:
-                raise ValueError(f"expected RandomFilmArtifacts({name}=...) in 0 to 1, got {value}")
+                raise ValueError(f"expected {name} in 0 to 1, got {value}")
         for name, (low, high) in (("border_range", border_range), ("ruler_range", ruler_range)):
             if not 0 < low <= high < 0.5:
                 raise ValueError(
-                    f"expected RandomFilmArtifacts({name}=(least, greatest)) as fractions above 0 "
+                    f"expected {name} as (least, greatest), fractions above 0 "
                     f"and below 0.5, the smaller first, got {(low, high)}"
                 )
         if not 0 <= clearance < 0.5:
             raise ValueError(
-                f"expected RandomFilmArtifacts(clearance=...) in 0 to 0.5, got {clearance}"
+                f"expected RandomRadiographArtifacts(clearance=...) in 0 to 0.5, got {clearance}"
             )
         self.border_prob = border_prob
         self.border_range = border_range
