@@ -26,7 +26,7 @@ from equikpt.core.image_checks import (
 )
 from equikpt.core.image_decoding import ImageError, read_header
 from equikpt.core.issues import Issue
-from equikpt.core.radiograph import is_dicom, read_film
+from equikpt.core.radiograph import is_dicom, read_radiograph
 from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprint, near_pairs
 from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
 
@@ -146,7 +146,7 @@ def _read_all(
 
 def _read(path: str, radiograph: bool) -> _Content | str:
     try:
-        pixels, depth = (read_film(path), None) if radiograph else read_with_depth(path)
+        pixels, depth = (read_radiograph(path), None) if radiograph else read_with_depth(path)
         orientation = 1 if is_dicom(path) else read_header(path).orientation
     except ImageError as error:
         return error.reason
