@@ -1,4 +1,4 @@
-"""What must be installed, and a sentence where it is missing or broken."""
+"""Packages that must be installed, and a sentence where one is missing or broken."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ PACKAGES = {
     "json_tricks": "json-tricks",
     "munkres": "munkres",
     "matplotlib": "matplotlib",
+    "psutil": "psutil",
     "six": "six",  # imported by mmpose, which does not say so in its metadata
     "mmengine": "onedl-mmengine",
     "mmcv": "onedl-mmcv",
     "mmpose": "mmpose",
 }
-"""What must be there to train: import name and the name to install it by."""
+"""Packages that training needs: import name and the name to install it by."""
 
 COMPILED = ("torch", "torchvision", "numpy", "cv2", "xtcocotools.mask", "mmengine", "mmcv")
 """Of these, and of what they load, a wrong build shows only when they are imported."""

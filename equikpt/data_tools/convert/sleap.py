@@ -1,4 +1,4 @@
-"""SLEAP's ``.slp`` files, read by sleap-io: labelled instances on frames of films or pictures."""
+"""SLEAP's ``.slp`` files, read by sleap-io: labelled instances on frames of videos or images."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
     """Read the labels of a SLEAP project.
 
-    Frames of a film, or of pictures embedded in the file, become PNG files in the output.
+    Frames of a video, or of images embedded in the file, become PNG files in the output.
 
     Args:
         source: An ``.slp`` or ``.pkg.slp`` file.
         scheme: Its keypoints, if any, are the nodes to take; by default all.
-        images: Folder of the films and pictures, by default that of the file.
+        images: Folder of the videos and images, by default that of the file.
 
     Raises:
         ImportError: If sleap-io is not installed.
-        ValueError: If it is no such file, or a film does not open.
+        ValueError: If it is no such file, or a video does not open.
     """
     labels = _load(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
@@ -41,13 +41,13 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     frames = [frame for frame in labels.labeled_frames if frame.user_instances]
     if not frames:
         raise ValueError(f"{source} has no labelled instance; label some, or accept predictions")
-    paths = _pictures([frame for frame in frames if _has_pictures(frame.video)], source, images)
+    paths = _image_files([frame for frame in frames if _has_images(frame.video)], source, images)
     sizes = sizes_px(path for path, _ in paths.values())
     labelled: dict[int, list[int]] = defaultdict(list)
     for frame in frames:
         labelled[id(frame.video)].append(frame.frame_idx)
-    films = {
-        id(video): _Film(video, number, labelled[id(video)], source, images)
+    videos = {
+        id(video): _Video(video, number, labelled[id(video)], source, images)
         for number, video in enumerate(labels.videos)
     }
     listed = []
@@ -57,7 +57,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
             path, name = paths[id(frame)]
             listed.append(LabelledImage(path, *sizes.get(path, (0, 0)), instances, name))
         else:
-            listed.append(films[id(frame.video)].image(frame.frame_idx, instances))
+            listed.append(videos[id(frame.video)].image(frame.frame_idx, instances))
     dataset.splits[UNSPLIT] = listed
     predicted = sum(len(frame.predicted_instances) for frame in labels.labeled_frames)
     if predicted:
@@ -90,20 +90,20 @@ def _instance(item: Any, names: tuple[str, ...]) -> Instance:
     return Instance(None, keypoints)
 
 
-def _has_pictures(film: Any) -> bool:
+def _has_images(video: Any) -> bool:
     """Tell if the video is a list of images."""
-    return isinstance(film.filename, list)
+    return isinstance(video.filename, list)
 
 
-def _pictures(
+def _image_files(
     frames: Sequence[Any], source: Path, images: Path | None
 ) -> dict[int, tuple[Path, str]]:
-    """File and name in the output of each frame, by its id, where films are lists of pictures."""
+    """File and name in the output of each frame, by its id, where videos are lists of images."""
     try:
         stated = [str(frame.video.filename[frame.frame_idx]) for frame in frames]
     except IndexError as error:
         raise ValueError(
-            f"{source} labels more pictures than it lists; save it again in SLEAP"
+            f"{source} labels more images than it lists; save it again in SLEAP"
         ) from error
     parts = [_parts(path) for path in stated]
     absolute = any(path != "/".join(own) for path, own in zip(stated, parts, strict=True))
@@ -126,15 +126,15 @@ def _parts(path: str) -> list[str]:
     return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
 
 
-class _Film:
-    """A film, which may not be there.
+class _Video:
+    """A video, which may not be there.
 
     Args:
         video: Of sleap-io.
         number: In the project.
         labelled: Its frames that are read: the first and the last before anything is written.
         source: The project.
-        images: Folder of the films, if not that of the project.
+        images: Folder of the videos, if not that of the project.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class _Film:
     ) -> None:
         self._video, self._number, self._source = video, number, source
         self._labelled = labelled
-        self._path = Path() if _has_pictures(video) else self._find(Path(video.filename), images)
+        self._path = Path() if _has_images(video) else self._find(Path(video.filename), images)
         self._shape: tuple[int, ...] | None = None
 
     def image(self, index: int, instances: tuple[Instance, ...]) -> LabelledImage:
@@ -159,8 +159,8 @@ class _Film:
             self.read(max(self._labelled))
             self._shape = self.read(index).shape
         height, width = self._shape[:2]
-        place = self._path.with_name(name)
-        return LabelledImage(place, width, height, instances, name, pixels=lambda: self.read(index))
+        path = self._path.with_name(name)
+        return LabelledImage(path, width, height, instances, name, pixels=lambda: self.read(index))
 
     def read(self, index: int) -> np.ndarray:
         """(H, W, 3) RGB or (H, W) pixels of a frame."""
@@ -172,12 +172,12 @@ class _Film:
         except Exception as error:  # sleap-io hands on whatever its plugins raise
             raise ValueError(
                 f"frame {index} of {self._path}, which {self._source} labels, cannot be read "
-                f"({error}); is it the film that was labelled?"
+                f"({error}); is it the video that was labelled?"
             ) from error
         return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
     def _find(self, stated: Path, images: Path | None) -> Path:
-        """The file, here or under the folder of films, by the longest tail of its path."""
+        """The file, here or under the folder of videos, by the longest tail of its path."""
         if stated.is_file():
             return stated
         parts, root = _parts(str(stated)), images or self._source.parent
