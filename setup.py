@@ -88,7 +88,12 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["equikpt", "equikpt.*"]),
     include_package_data=True,
-    package_data={"equikpt.report.html.templates": ["*.j2", "*.css", "*.js"]},
+    package_data={
+        "equikpt": ["py.typed"],
+        "equikpt.report.html.templates": ["*.j2", "*.css", "*.js"],
+        "": ["*.pyi"],
+    },
+    entry_points={"console_scripts": ["equikpt = equikpt.__main__:console"]},
     # Without the packages of mmstack.txt: mmpose's metadata asks for chumpy, which no longer
     # builds, and mmcv's for a second OpenCV. They go in with `pip install --no-deps`, xtcocotools
     # from source; setup.sh does both, and `python -m equikpt doctor` names what is missing.

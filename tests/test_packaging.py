@@ -127,6 +127,12 @@ def test_wheel_holds_the_package_and_nothing_else(names):
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
+def test_wheel_installs_the_console_script(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
+        assert "equikpt = equikpt.__main__:console" in archive.read(name).decode()
+
+
 def test_building_leaves_no_copy_in_the_sources(wheel, source):
     assert not (source / "equikpt" / ".mim").exists()
 
@@ -236,7 +242,7 @@ def test_an_unknown_tool_is_answered_with_a_near_one():
     )
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: expected the name of a tool, got 'trainn'; did you mean train"
+        "error: expected the name of a command, got 'trainn'; did you mean train"
     )
     assert done.stderr.count("\n") == 1
 

@@ -40,7 +40,7 @@ class Count:
     problem: str = ""
 
 
-def load(cfg: Config, checkpoint: str | Path, device: str = "cpu") -> BoxPredictor:
+def load(cfg: Config, checkpoint: str | Path, device: str | None = None) -> BoxPredictor:
     """A model that points at any number of things.
 
     Raises:

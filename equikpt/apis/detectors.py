@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmpose.utils import adapt_mmdet_pipeline
 
+from equikpt.apis.inferencer import usable_device
 from equikpt.compat.strict_load import load_weights
 
 Detector = Callable[[np.ndarray], np.ndarray]
@@ -43,9 +44,8 @@ def load_detector(
     """
     if not 0 <= min_score <= 1:
         raise ValueError(f"expected a detector's score of 0 to 1, got {min_score:g}")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = MmdetDetector if model.endswith(".py") else TorchvisionDetector
-    return kind(model, checkpoint, class_name, min_score, device)
+    return kind(model, checkpoint, class_name, min_score, usable_device(device))
 
 
 class TorchvisionDetector:

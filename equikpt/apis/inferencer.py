@@ -34,6 +34,11 @@ View = tuple[np.ndarray, np.ndarray]
 """A picture (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
 
 
+def usable_device(name: str | None) -> str:
+    """Return the device that is named, or else a GPU if there is one."""
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class BoxPredictor:
     """A trained model, ready for boxes of pictures that are in memory.
 
@@ -42,7 +47,7 @@ class BoxPredictor:
     Args:
         cfg: Of the model; its test pipeline is used, without targets. It is not changed.
         checkpoint: Its weights.
-        device: Torch's name of where to compute.
+        device: Torch's name of where to compute; by default a GPU if there is one.
         maps: Whether samples carry the heatmaps that their points were read from, as
             ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
             of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
@@ -53,7 +58,11 @@ class BoxPredictor:
     """
 
     def __init__(
-        self, cfg: Config, checkpoint: str | Path, device: str = "cpu", maps: bool = False
+        self,
+        cfg: Config,
+        checkpoint: str | Path,
+        device: str | None = None,
+        maps: bool = False,
     ) -> None:
         if not Path(checkpoint).is_file():
             raise FileNotFoundError(
@@ -64,7 +73,7 @@ class BoxPredictor:
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
-        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(device).eval()
+        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(usable_device(device)).eval()
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from mmpose.registry import TRANSFORMS
@@ -61,7 +60,6 @@ class Predictor:
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         cfg = config if isinstance(config, Config) else load_config(config)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_size = batch_size
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)

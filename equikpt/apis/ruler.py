@@ -35,7 +35,7 @@ class RulerFinder:
         checkpoint: str | Path,
         close_cfg: Config | None = None,
         close_checkpoint: str | Path | None = None,
-        device: str = "cpu",
+        device: str | None = None,
     ) -> RulerFinder:
         """From configs and checkpoints of both stages, or of the first alone.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from equikpt.cli.commands.test import EvaluateOptions
 from equikpt.cli.launch import (
     check_annotation_files,
     init_distributed,
@@ -28,25 +28,6 @@ from equikpt.evaluation.keypoint_report import KeypointReport
 from equikpt.evaluation.landmark_error import LandmarkError, format_summary
 from equikpt.visualization.pose import check_picture_name
 from equikpt.visualization.ruler import write_worst_sheet
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What ``tools/test.py`` takes; see its ``--help``."""
-
-    config: str
-    checkpoint: str
-    work_dir: str | None = None
-    data_root: str | None = None
-    split: str | None = None
-    out: str | None = None
-    report: str | None = None
-    draw: str | None = None
-    draw_count: int = 12
-    overwrite: bool = False
-    cfg_options: Sequence[str] | None = None
-    launcher: str = "none"
-    local_rank: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -17,6 +16,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
+from equikpt.cli.commands.train import TrainOptions
 from equikpt.cli.launch import (
     check_annotation_files,
     init_distributed,
@@ -36,27 +36,6 @@ from equikpt.engine.freezing import refuse_frozen_random_weights
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 """A full disk, a quota, a limit of file sizes, a read-only disk, no permission."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What ``tools/train.py`` takes; see its ``--help``."""
-
-    config: str
-    work_dir: str | None = None
-    data_root: str | None = None
-    epochs: int | None = None
-    resume: str | None = None
-    overwrite: bool = False
-    amp: bool = False
-    auto_scale_lr: bool = False
-    validate: bool = True
-    verify: bool = True
-    seed: int | None = None
-    deterministic: bool = False
-    cfg_options: Sequence[str] | None = None
-    launcher: str = "none"
-    local_rank: int | None = None
 
 
 def train(options: TrainOptions) -> Runner:

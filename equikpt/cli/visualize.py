@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,40 +30,13 @@ from equikpt.apis.video.tables import (
     check_deeplabcut_name,
 )
 from equikpt.apis.video.tracking import TrackOptions
+from equikpt.cli.commands.visualize import VisualizeOptions
 from equikpt.core.files import refuse_existing
 from equikpt.core.image_batch import failures
 from equikpt.core.image_decoding import ImageError
 from equikpt.structures.ground_truth import Labels
 from equikpt.visualization.pose import check_picture_name, has_names
 from equikpt.visualization.predictions import Look, draw
-
-
-@dataclass(frozen=True)
-class VisualizeOptions:
-    """What ``tools/visualize.py`` takes; see its ``--help``."""
-
-    config: str
-    checkpoint: Path
-    img: Sequence[str] = ()
-    img_dir: Path | None = None
-    video: Path | None = None
-    out_file: Path | None = None
-    out_dir: Path | None = None
-    out: Path | None = None
-    csv: Path | None = None
-    dlc: Path | None = None
-    boxes: Sequence[Sequence[float]] = ()
-    ann_file: Path | None = None
-    detector: str | None = None
-    detector_checkpoint: Path | None = None
-    detector_class: str = "horse"
-    detector_score: float = 0.5
-    look: Look = field(default_factory=Look)
-    track: TrackOptions | None = field(default_factory=TrackOptions)
-    smooth: OneEuroOptions | None = None
-    device: str | None = None
-    batch_size: int = 8
-    overwrite: bool = False
 
 
 @dataclass
@@ -92,7 +65,9 @@ def visualize(options: VisualizeOptions) -> Outcome:
         OSError: A video that cannot be read or written, or no picture that can.
         ValueError: Options that do not fit each other, the model or the files.
     """
+    options = _with_targets(options)
     check_options(options)
+    look = _look(options)
     pictures = [] if options.video else find_pictures(options.img, options.img_dir)
     targets = _targets(options, pictures)
     for target in targets:
@@ -112,10 +87,10 @@ def visualize(options: VisualizeOptions) -> Outcome:
         options.checkpoint,
         options.device,
         options.batch_size,
-        maps=options.look.overlay is not None,
+        maps=look.overlay is not None,
     )
     labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
-    boxes = box_source(options.boxes, detector, labels if predictor.takes_boxes else None)
+    boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
     named = has_names(predictor.metainfo)
     if options.dlc and not named:
         raise ValueError("expected a model of named keypoints for --dlc; write --csv instead")
@@ -135,7 +110,7 @@ def visualize(options: VisualizeOptions) -> Outcome:
 
 
 def check_options(options: VisualizeOptions) -> None:
-    """Look at what a user gave before anything is loaded.
+    """Check what a user gave before anything is loaded.
 
     Raises:
         ValueError: Options that do not fit each other.
@@ -144,9 +119,9 @@ def check_options(options: VisualizeOptions) -> None:
     given = [bool(options.img), options.img_dir is not None, options.video is not None]
     if sum(given) != 1:
         raise ValueError("expected one of --img, --img-dir and --video")
-    if options.boxes and options.detector:
+    if options.box and options.detector:
         raise ValueError("expected boxes by hand or of a detector, got --box and --detector")
-    if options.look.truth and not options.ann_file:
+    if options.truth and not options.ann_file:
         raise ValueError("expected --ann-file for --truth, got none")
     tables = [path for path in (options.csv, options.dlc) if path]
     if options.dlc:
@@ -162,14 +137,36 @@ def check_options(options: VisualizeOptions) -> None:
         elif not tables:
             raise ValueError("expected --out, --csv or --dlc: where to write")
         return
-    if options.out:
-        raise ValueError("expected --out-file or --out-dir for pictures, --out is for a video")
     if options.smooth:
         raise ValueError("expected --video for --smooth, got pictures")
     if not (options.out_file or options.out_dir or tables):
-        raise ValueError("expected --out-file, --out-dir, --csv or --dlc: where to write")
+        raise ValueError("expected --out, --csv or --dlc: where to write")
     if options.out_file:
         check_picture_name(options.out_file.name)
+
+
+def _with_targets(options: VisualizeOptions) -> VisualizeOptions:
+    """Take ``--out`` of images for the file or the folder that it names.
+
+    Raises:
+        ValueError: The same is named twice.
+    """
+    if options.video or not options.out:
+        return options
+    kind = "out_file" if options.out.suffix else "out_dir"
+    if getattr(options, kind):
+        raise ValueError(f"expected --out or --{kind.replace('_', '-')}, got both")
+    return replace(options, out=None, **{kind: options.out})
+
+
+def _look(options: VisualizeOptions) -> Look:
+    return Look(
+        names=options.names,
+        threshold=options.threshold,
+        min_score=options.min_score,
+        truth=options.truth,
+        overlay=options.overlay,
+    )
 
 
 def _targets(options: VisualizeOptions, pictures: Sequence[Path]) -> list[Path]:
@@ -196,12 +193,12 @@ def _pictures(
     labels: Labels | None,
     tables: Sequence[KeypointTable],
 ) -> Outcome:
-    outcome, cells = Outcome(), []
-    panels = 2 if options.look.truth == "beside" else 1
+    outcome, cells, look = Outcome(), [], _look(options)
+    panels = 2 if look.truth == "beside" else 1
     targets: Sequence[Path | None] = [None] * len(pictures)
     if options.out_dir:
         targets = drawn_paths(pictures, options.out_dir)
-    shown = show(pictures, predictor, boxes, options.look, labels)
+    shown = show(pictures, predictor, boxes, look, labels)
     progress = tqdm(shown, total=len(pictures), unit="picture", disable=None)
     for each, target in zip(progress, targets, strict=True):
         if each.drawn is None:
@@ -238,9 +235,11 @@ def _video(
     tables: Sequence[KeypointTable],
 ) -> Outcome:
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
+    track = TrackOptions(min_score=options.threshold) if options.track else None
+    smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
     found = predict_frames(frames, predictor, boxes, clip.path)
-    followed = track_and_smooth(found, predictor.metainfo, options.track, options.smooth)
-    outcome, count, writer = Outcome(), 0, None
+    followed = track_and_smooth(found, predictor.metainfo, track, smooth)
+    outcome, count, writer, look = Outcome(), 0, None, _look(options)
     last_s = longest_s = 0.0
     if options.out:
         fps = clip.constant_fps()
@@ -251,7 +250,7 @@ def _video(
             for table in tables:
                 table.add(count - 1, instances, frame.time_s)
             if writer:
-                drawn = draw(frame.pixels, instances, predictor.metainfo, options.look)
+                drawn = draw(frame.pixels, instances, predictor.metainfo, look)
                 writer.write(drawn, frame.time_s)
     if writer:
         width, height = writer.written_px

@@ -36,7 +36,7 @@ def test_it_divides_tells_and_refuses_to_overwrite(run_tool, labels):
 
 MISTAKES = [
     pytest.param(["--ratios", "0.8", "0.3"], "whose sum is 1", id="ratios"),
-    pytest.param(["--counts", "many", "few"], "a number of pictures or 'rest'", id="counts"),
+    pytest.param(["--counts", "many", "few"], "a number of images or 'rest'", id="counts"),
     pytest.param(["--folds", "0"], "a whole number of at least 2", id="folds"),
     pytest.param(["--folds", "3", "--counts", "1", "2"], "not allowed with", id="both"),
     pytest.param(["--by", "group"], "--by group needs", id="no group"),

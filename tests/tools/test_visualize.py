@@ -146,8 +146,9 @@ def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--img", "a.jpg"], "--out-file, --out-dir, --csv or --dlc"),
-        (["--img", "a.jpg", "--out", "b.mp4"], "--out is for a video"),
+        (["--img", "a.jpg"], "--out, --csv or --dlc"),
+        (["--img", "a.jpg", "--out", "b.mp4"], "a picture file that OpenCV writes"),
+        (["--img", "a.jpg", "--out", "b.png", "--out-file", "c.png"], "got both"),
         (["--img", "a.jpg", "--out-file", "b.txt"], "a picture file that OpenCV writes"),
         (["--img", "a.jpg", "--out-file", "b.png", "--truth", "over"], "--ann-file for --truth"),
         (["--img", "a.jpg", "--out-file", "b.png", "--smooth"], "--video for --smooth"),

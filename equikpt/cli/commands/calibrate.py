@@ -1,0 +1,105 @@
+"""Find the scale of films: mm per px with a confidence, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from equikpt.cli import options as declare
+from equikpt.cli.entry import SMALLEST, number
+from equikpt.cli.options import argument, option, required
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions(declare.ReadsImages):
+    """Find the scale of films: mm per px with a confidence, or the reason why there is none.
+
+    Each result is written as it comes. Exit code 0: every film has a scale; 1: some were refused or
+    could not be read, which are named at the end; 2: wrong input.
+    """
+
+    films: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="FILM")
+    checkpoint: Path = required("trained weights", metavar="FILE.pth")
+    config: str = option("of the checkpoint", default="p1p2_timm_512")
+    refine: Path | None = option(
+        "checkpoint of a second stage, which looks at each mark again in full resolution",
+        metavar="FILE.pth",
+    )
+    refine_config: str = option("of that checkpoint", default="p1p2_timm_refine")
+    ruler_mm: float = option("distance of the marks", default=10.0, type=number(SMALLEST))
+    labels: Path | None = option(
+        "labelled films as the model was trained on: what their rulers look like is plausible",
+        metavar="FILE.json",
+    )
+    img_dir: Path | None = declare.img_dir("folder of the labelled films")
+    distance: tuple[float, float] | None = option(
+        "plausible distance of the marks in percent of the film's height",
+        metavar=("LEAST", "GREATEST"),
+    )
+    angle: tuple[float, float] | None = option(
+        "plausible direction from p1 to p2 in degrees, 90 is straight up",
+        metavar=("LEAST", "GREATEST"),
+    )
+    score: float = option("least score of a mark", default=0.3, type=number(0))
+    out: Path = option(
+        "where scales.json and scales.csv go", default=Path("work_dirs/calibration"), metavar="DIR"
+    )
+    device: str | None = declare.device()
+    overwrite: bool = declare.overwrite("an earlier result")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Calibrate film by film; 1 where one has no scale."""
+    options = declare.parse(CalibrateOptions, argv)
+    from tqdm import tqdm
+
+    from equikpt.apis.calibration import Scale, calibrate, check_options, format_scale
+    from equikpt.apis.ruler import RulerFinder
+    from equikpt.cli.launch import load_config
+    from equikpt.core.files import refuse_existing
+    from equikpt.core.image_batch import failures
+    from equikpt.core.tables import CsvTable, JsonTable
+
+    targets = [options.out / "scales.json", options.out / "scales.csv"]
+    for target in targets:
+        refuse_existing(target, options.overwrite)
+    check_options(options.ruler_mm, options.labels, options.img_dir)
+    plausible = _plausible(options)
+    columns = [field.name for field in fields(Scale)]
+    problems, refused = [], 0
+    with JsonTable(targets[0]) as as_json, CsvTable(targets[1], columns) as as_csv:
+        finder = RulerFinder.load(
+            load_config(options.config),
+            options.checkpoint,
+            load_config(options.refine_config) if options.refine else None,
+            options.refine,
+            options.device,
+        )
+        found = calibrate(options.films, finder, options.ruler_mm, plausible)
+        for scale in tqdm(found, total=len(options.films), unit="film", disable=None):
+            as_json.add(asdict(scale))
+            as_csv.add(asdict(scale))
+            refused += bool(scale.refused)
+            if scale.is_read:
+                tqdm.write(format_scale(scale))
+            else:
+                problems.append(f"{scale.film}: {scale.refused}")
+    written = f"written: {targets[0]}, {targets[1]}"
+    print("\n".join([*failures(problems, len(options.films)), written]))
+    return int(refused > 0)
+
+
+def _plausible(options: CalibrateOptions):
+    """Rulers that are believed: like the labelled ones, or as the options say."""
+    from equikpt.apis.calibration import Plausible, plausible_from
+
+    plausible = Plausible(score=options.score)
+    if options.labels:
+        plausible = plausible_from(options.labels, options.img_dir, options.score)
+    if options.distance:
+        low, high = options.distance
+        plausible = replace(plausible, distance=(low / 100, high / 100))
+    if options.angle:
+        plausible = replace(plausible, angle_deg=tuple(options.angle))
+    return plausible

@@ -1,0 +1,60 @@
+"""Count the things in images by pointing at one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from equikpt.cli import options as declare
+from equikpt.cli.options import argument, option, required
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountOptions(declare.ReadsImages):
+    """Count the things in images by pointing at one after another.
+
+    Each result is written as it comes. Exit code 0: every image has a count; 1: some could not be
+    read, which are named at the end; 2: wrong input.
+    """
+
+    images: Sequence[str] = argument("files to count in", metavar="IMAGE")
+    checkpoint: Path = required("trained weights", metavar="FILE.pth")
+    config: str = option("of the checkpoint", default="sequential_fsc147_384")
+    out: Path = option(
+        "where counts.json and the images with their points go",
+        default=Path("work_dirs/counts"),
+        metavar="DIR",
+    )
+    pictures: bool = option("write counts.json alone", default=True)
+    device: str | None = declare.device()
+    overwrite: bool = declare.overwrite("an earlier result")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Count image by image; 1 where one could not be read."""
+    options = declare.parse(CountOptions, argv)
+    from tqdm import tqdm
+
+    from equikpt.apis.counting import count, drawn_paths, format_count, load
+    from equikpt.cli.launch import load_config
+    from equikpt.core.files import refuse_existing
+    from equikpt.core.image_batch import failures
+    from equikpt.core.tables import JsonTable
+
+    images, folder = options.images, options.out if options.pictures else None
+    result = options.out / "counts.json"
+    for target in (result, *(drawn_paths(images, folder) if folder else ())):
+        refuse_existing(target, options.overwrite)
+    problems = []
+    with JsonTable(result) as table:
+        predictor = load(load_config(options.config), options.checkpoint, options.device)
+        found = count(images, predictor, folder)
+        for each in tqdm(found, total=len(images), unit="image", disable=None):
+            table.add(asdict(each))
+            if each.problem:
+                problems.append(f"{each.picture}: {each.problem}")
+            else:
+                tqdm.write(format_count(each))
+    print("\n".join([*failures(problems, len(images), "counted"), f"written: {result}"]))
+    return int(bool(problems))

@@ -1,0 +1,81 @@
+"""Estimate the sigmas of AP from images that were labelled twice, or from a model's errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from equikpt.cli import options as declare
+from equikpt.cli.entry import whole
+from equikpt.cli.options import option
+from equikpt.data_tools.verify import METAINFOS
+
+
+@dataclass(frozen=True)
+class EstimateOptions:
+    """Estimate the sigmas of AP from images that were labelled twice, or from a model's errors.
+
+    COCO: sigma² = E[d² / s²], where d is the error of a click and s² the object's area. Two
+    annotations (--double) give it as COCO does. A model's residuals (--truth, --predictions) hold
+    the model's own errors too and give an upper bound; they are estimated by the median, which
+    gross errors such as exchanged legs do not move.
+    """
+
+    double: tuple[Path, Path] | None = option("the same images twice", metavar=("A.json", "B.json"))
+    truth: Path | None = option("COCO keypoint JSON", metavar="ANN.json")
+    predictions: Path | None = option("written by test.py --out", metavar="RESULTS.json")
+    match: Literal["iou", "id"] = option("how instances of --double are paired", default="iou")
+    estimator: Literal["mean", "median"] | None = option(
+        "(default: mean, COCO's definition, with --double, median with --predictions)"
+    )
+    metainfo: str | None = option(
+        "keypoints (default: by the names in the file)", choices=METAINFOS
+    )
+    pool_sides: bool = option("one sigma for left and right, from both", default=False)
+    group_key: str = option(
+        "of the image records: horse or video", default="", metavar="KEY", at_most_one_of="groups"
+    )
+    group_regex: str = option(
+        "searched in the file name, the group in parentheses; intervals are over groups "
+        "(default: over images)",
+        default="",
+        metavar="REGEX",
+        at_most_one_of="groups",
+    )
+    resamples: int = option("of the bootstrap", default=1000, type=whole(1), metavar="N")
+    seed: int = declare.seed("of the bootstrap")
+    out: Path | None = option("write a metainfo for configs", metavar="FILE.py")
+    overwrite: bool = declare.overwrite("that file")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the sigmas with their intervals; 0 when done."""
+    options = declare.parse(EstimateOptions, argv)
+    given = (bool(options.double), bool(options.truth), bool(options.predictions))
+    if given not in ((True, False, False), (False, True, True)):
+        raise ValueError("expected --double A.json B.json, or --truth with --predictions")
+    from equikpt.core.groups import GroupRule
+    from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
+    from equikpt.data_tools.sigmas.run import SigmaOptions, estimate_from
+
+    chosen = SigmaOptions(
+        estimator=options.estimator or ("mean" if options.double else "median"),
+        metainfo=options.metainfo,
+        rule=GroupRule(options.group_key, options.group_regex),
+        pooled=options.pool_sides,
+        resamples=options.resamples,
+        seed=options.seed,
+        out=options.out,
+        force=options.overwrite,
+    )
+    if options.double:
+        labels, again = options.double
+        pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
+        made_by = f"Sigmas from two annotations, {labels.name} and {again.name}."
+    else:
+        labels, predictions = options.truth, options.predictions
+        pairs = pairs_with_predictions(labels, predictions)
+        made_by = f"Sigmas from the residuals of a model, {predictions.name}."
+    print("\n".join(estimate_from(pairs, labels, made_by, chosen)))
+    return 0

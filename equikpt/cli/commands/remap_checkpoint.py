@@ -1,0 +1,42 @@
+"""Fit a checkpoint to a model of other keypoints: a file for `load_from`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from equikpt.cli import options as declare
+from equikpt.cli.options import argument, option, required
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemapOptions:
+    """Fit a checkpoint to a model of other keypoints.
+
+    Channels of points that both sets have are copied, the others start from their mean. Prints what
+    becomes of every tensor. A config does the same without a file by the hook RemapCheckpointHook.
+    """
+
+    checkpoint: str = argument("checkpoint of MMPose 1.x or 0.x")
+    out: str = argument("file to write, for load_from")
+    config: str = required("config of the model, by path or name")
+    source: str = required("the checkpoint's keypoints: ap10k, animalpose, …")
+    target: str = option("the model's keypoints", default="horse26")
+    allow_missing: Sequence[str] = option(
+        "tensors that may keep the values that the model starts with, such as 'head.cls_*'",
+        default=(),
+        metavar="PATTERN",
+    )
+    overwrite: bool = declare.overwrite()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the fitted checkpoint; 0 when done."""
+    options = declare.parse(RemapOptions, argv)
+    from equikpt.checkpoints.remap.checkpoint import remap_file
+    from equikpt.checkpoints.remap.state import format_rows
+
+    rows = remap_file(**vars(options))
+    print("\n".join(format_rows(rows)))
+    print(f"written: {options.out}")
+    return 0

@@ -1,0 +1,170 @@
+"""Options declared once: the fields of a dataclass are the command line of a command.
+
+A field's type says how its text is read: ``int``, ``Path``, ``Literal`` (a choice), ``bool`` (a
+flag, ``--no-NAME`` where the default is True), ``tuple[float, float]`` (two values), ``Sequence``
+(one value or more, and the option may be repeated). Everything else is argparse's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from equikpt.cli.entry import MAX_SEED, SMALLEST, number, whole
+from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
+
+Options = TypeVar("Options")
+UNSAID = (None, False, True, (), "", MISSING)
+"""Defaults that the help need not name."""
+
+
+def argument(help: str, default: Any = MISSING, **settings: Any) -> Any:
+    """Declare a field that is given by its position."""
+    return field(default=default, metadata=dict(settings, help=help, names=None))
+
+
+def option(help: str, *names: str, default: Any = None, **settings: Any) -> Any:
+    """Declare a field that is given by its name.
+
+    Args:
+        help: One phrase; a default that says something is added to it.
+        names: As typed, the first one first; without any, ``--FIELD-NAME``.
+        default: The field's.
+        settings: Of argparse's ``add_argument``, and ``group`` (a title that options stand under),
+            ``one_of`` and ``at_most_one_of`` (a name that alternatives have in common).
+    """
+    return field(default=default, metadata=dict(settings, help=help, names=names))
+
+
+def required(help: str, *names: str, **settings: Any) -> Any:
+    """Declare an :func:`option` that must be given."""
+    return option(help, *names, default=MISSING, required=True, **settings)
+
+
+def parse(options: type[Options], argv: Sequence[str] | None, epilog: str = "") -> Options:
+    """Read a command line into a dataclass; its docstring is the description.
+
+    A line that cannot be read, and ``--help``, end the program as argparse does.
+    """
+    parser = _Parser(
+        description=inspect.cleandoc(options.__doc__ or ""),
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hints, holders = get_type_hints(options), {}
+    declared: tuple[Field, ...] = fields(options)  # type: ignore[arg-type]  # a dataclass
+    own = options.__annotations__
+    for each in sorted(declared, key=lambda each: each.name not in own):  # inherited ones last
+        settings = dict(each.metadata)
+        holder: Any = parser
+        for kind in ("group", "one_of", "at_most_one_of"):
+            name = settings.pop(kind, None)
+            if name and name not in holders:
+                holders[name] = (
+                    holder.add_argument_group(name)
+                    if kind == "group"
+                    else holder.add_mutually_exclusive_group(required=kind == "one_of")
+                )
+            holder = holders.get(name, holder)
+        _add(holder, each, settings, hints[each.name])
+    return options(**vars(parser.parse_args(argv)))
+
+
+def _add(holder: Any, each: Field, settings: dict[str, Any], hint: Any) -> None:
+    names, settings["default"] = settings.pop("names"), argparse.SUPPRESS
+    settings = {**_read_as(hint, each.default, is_option=names is not None), **settings}
+    if settings["help"] != argparse.SUPPRESS:
+        said = any(each.default is one for one in UNSAID) or "(default" in settings["help"]
+        told = settings["help"] + ("" if said else f" (default: {each.default})")
+        settings["help"] = told.replace("%", "%%")
+    if names is None:
+        holder.add_argument(each.name, **settings)
+        return
+    negation = "no-" if each.default is True else ""
+    usual = f"--{negation}{each.name.replace('_', '-')}"
+    holder.add_argument(*(names or (usual,)), dest=each.name, **settings)
+
+
+def _read_as(hint: Any, default: Any = None, *, is_option: bool) -> dict[str, Any]:
+    """Translate a field's type into the settings of ``add_argument``."""
+    if get_origin(hint) in (Union, UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if hint is bool:
+        return dict(action="store_false" if default is True else "store_true")
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return dict(choices=inner)
+    if kind is tuple:
+        return dict(nargs=len(inner), type=inner[0])
+    if kind is None:
+        return dict(type=hint)
+    each = _read_as(inner[0], is_option=is_option)
+    if "nargs" in each:
+        return dict(each, action="append")
+    return dict(each, nargs="+", **(dict(action="extend") if is_option else {}))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line instead of the usage."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+# --- options that mean the same in every command ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadsImages:
+    """Options of a command that reads images; its workers inherit the variable."""
+
+    max_megapixels: float | None = option(
+        f"largest image that is read (default: 250; the same as {MAX_MEGAPIXELS_VARIABLE}=N)",
+        type=number(SMALLEST),
+        metavar="N",
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_megapixels is not None:
+            os.environ[MAX_MEGAPIXELS_VARIABLE] = f"{self.max_megapixels:.12g}"
+
+
+def config_argument() -> Any:
+    """Declare the config that a command takes first."""
+    return argument("a config file, or the name of one that equikpt ships", metavar="CONFIG")
+
+
+def cfg_options() -> Any:
+    """Declare changes of a config's keys."""
+    return option(
+        "override keys of the config, such as train_dataloader.batch_size=8", metavar="KEY=VALUE"
+    )
+
+
+def data_root() -> Any:
+    """Declare the folder of the data."""
+    return option("folder of the data, with annotations/ and images/ (default: the config's)")
+
+
+def overwrite(what: str = "files that exist") -> Any:
+    """Declare that what is there may be replaced."""
+    return option(f"replace {what}", "--overwrite", "--force", default=False)
+
+
+def device() -> Any:
+    """Declare where a model computes."""
+    return option("such as cpu or cuda:0 (default: a GPU if there is one)")
+
+
+def img_dir(text: str = "folder of the images", **settings: Any) -> Any:
+    """Declare the folder that images are in."""
+    return option(text, "--img-dir", "--images", metavar="DIR", **settings)
+
+
+def seed(text: str, default: int | None = 0) -> Any:
+    """Declare the seed of what is random."""
+    return option(text, default=default, type=whole(0, MAX_SEED), metavar="N")

@@ -1,0 +1,113 @@
+"""A dataclass as a command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from equikpt.cli import options as declare
+from equikpt.cli.entry import whole
+from equikpt.cli.options import argument, option, parse, required
+from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stable(declare.ReadsImages):
+    """Feed the horses.
+
+    Twice a day.
+    """
+
+    horses: Sequence[str] = argument("by name", metavar="HORSE")
+    hay_kg: float = required("50 % more in winter")
+    box: Sequence[tuple[int, int]] = option("row and column", default=())
+    span: tuple[float, float] | None = option("of the day")
+    seed: int = declare.seed("of the order")
+    buckets: int = option("to carry", default=2, type=whole(1))
+    notes: Sequence[Path] | None = option("files to read")
+    gait: Literal["walk", "trot"] = option("on the way", default="walk", group="out of doors")
+    sing: bool = option("sing", default=False)
+    sweep: bool = option("leave the floor", default=True)
+    resume: str | None = option("go on", "--resume", "--again", nargs="?", const="auto")
+    hot: bool = option("feed mash", default=False, at_most_one_of="feed")
+    cold: bool = option("feed hay", default=False, at_most_one_of="feed")
+    overwrite: bool = declare.overwrite("the list")
+
+
+def read(*words: str) -> Stable:
+    return parse(Stable, ["bella", "--hay-kg", "9", *words])
+
+
+def test_defaults_are_the_dataclasses():
+    assert read() == Stable(horses=["bella"], hay_kg=9.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--box 1 2 --box 3 4", "box", [[1, 2], [3, 4]]),
+        ("--span 6.5 18", "span", [6.5, 18.0]),
+        ("--buckets 3", "buckets", 3),
+        ("--notes a b --notes c", "notes", [Path("a"), Path("b"), Path("c")]),
+        ("--gait trot", "gait", "trot"),
+        ("--sing", "sing", True),
+        ("--no-sweep", "sweep", False),
+        ("--resume", "resume", "auto"),
+        ("--again epoch_3.pth", "resume", "epoch_3.pth"),
+        ("--resume=epoch_3.pth", "resume", "epoch_3.pth"),
+        ("--force", "overwrite", True),
+        ("--overwrite", "overwrite", True),
+        ("--sin", "sing", True),
+    ],
+)
+def test_types_are_read(words, name, value):
+    assert getattr(read(*words.split()), name) == value
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "the following arguments are required: HORSE, --hay-kg"),
+        (["bella", "--hay-kg", "much"], "--hay-kg"),
+        (["bella", "--hay-kg", "1", "--buckets", "0"], "a whole number of at least 1, got '0'"),
+        (["bella", "--hay-kg", "1", "--gait", "piaffe"], "--gait"),
+        (["bella", "--hay-kg", "1", "--hot", "--cold"], "not allowed with"),
+        (["bella", "--hay-kg", "1", "--oats"], "--oats"),
+        (["bella", "--hay-kg", "1", "--max-megapixels", "0"], "a number above 0, got '0'"),
+    ],
+)
+def test_a_mistake_is_one_line(words, told, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(Stable, words)
+    printed = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert printed.startswith("error: ")
+    assert told in printed
+    assert printed.count("\n") == 1
+
+
+def test_help_says_what_the_fields_say(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(Stable, ["--help"], "Horses are patient.")
+    printed = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "Feed the horses.\n\nTwice a day.\n" in printed
+    assert "out of doors:\n  --gait {walk,trot}" in printed
+    assert "50 % more in winter" in printed
+    assert "of the order (default: 0)" in printed
+    assert "(default: 2)" in printed
+    assert "Horses are patient." in printed
+    assert "(default: False)" not in printed
+
+
+def test_the_size_of_images_is_inherited_by_workers(monkeypatch):
+    monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "1")
+    read()
+    assert os.environ[MAX_MEGAPIXELS_VARIABLE] == "1"
+    read("--max-megapixels", "900")
+    assert os.environ[MAX_MEGAPIXELS_VARIABLE] == "900"
