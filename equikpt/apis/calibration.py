@@ -168,18 +168,6 @@ def calibrate(
         yield scale or Scale(film, None, 0.0, problem, *nothing, is_read=False)
 
 
-def check_options(ruler_mm: float, labels: Path | None, images: Path | None) -> None:
-    """Look at what a user gave before anything is loaded.
-
-    Raises:
-        ValueError: A length that is not above 0, or labels without their pictures.
-    """
-    if not ruler_mm > 0:
-        raise ValueError(f"expected --ruler-mm above 0, got {ruler_mm:g}")
-    if (labels is None) != (images is None):
-        raise ValueError("expected --labels and --images together, got one of them")
-
-
 def format_scale(scale: Scale) -> str:
     """One line for a terminal."""
     if scale.mm_per_px is None:

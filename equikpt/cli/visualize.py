@@ -153,10 +153,11 @@ def _with_targets(options: VisualizeOptions) -> VisualizeOptions:
     """
     if options.video or not options.out:
         return options
-    kind = "out_file" if options.out.suffix else "out_dir"
-    if getattr(options, kind):
-        raise ValueError(f"expected --out or --{kind.replace('_', '-')}, got both")
-    return replace(options, out=None, **{kind: options.out})
+    if options.out_file or options.out_dir:
+        raise ValueError("expected --out, or --out-file and --out-dir, got both")
+    if options.out.suffix:
+        return replace(options, out=None, out_file=options.out)
+    return replace(options, out=None, out_dir=options.out)
 
 
 def _look(options: VisualizeOptions) -> Look:

@@ -16,7 +16,7 @@ UDP_CODECS = ("UDPHeatmap", "FastUDPHeatmap")
 Step = Mapping[str, Any] | Callable
 
 
-def fill_codec(pipeline: Sequence[Step], codec: Mapping[str, Any] | None) -> list[Step]:
+def fill_codec(pipeline: Sequence[Step], codec: Mapping[str, Any] | None) -> list[Any]:
     """Give the crops and targets of a pipeline the codec where they name none of their own.
 
     Args:

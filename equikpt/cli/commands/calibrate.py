@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(CalibrateOptions, argv)
     from tqdm import tqdm
 
-    from equikpt.apis.calibration import Scale, calibrate, check_options, format_scale
+    from equikpt.apis.calibration import Scale, calibrate, format_scale
     from equikpt.apis.ruler import RulerFinder
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
@@ -64,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     targets = [options.out / "scales.json", options.out / "scales.csv"]
     for target in targets:
         refuse_existing(target, options.overwrite)
-    check_options(options.ruler_mm, options.labels, options.img_dir)
+    if (options.labels is None) != (options.img_dir is None):
+        raise ValueError("expected --labels and --img-dir together, got one of them")
     plausible = _plausible(options)
     columns = [field.name for field in fields(Scale)]
     problems, refused = [], 0
@@ -95,11 +96,11 @@ def _plausible(options: CalibrateOptions):
     from equikpt.apis.calibration import Plausible, plausible_from
 
     plausible = Plausible(score=options.score)
-    if options.labels:
+    if options.labels and options.img_dir:
         plausible = plausible_from(options.labels, options.img_dir, options.score)
     if options.distance:
         low, high = options.distance
         plausible = replace(plausible, distance=(low / 100, high / 100))
     if options.angle:
-        plausible = replace(plausible, angle_deg=tuple(options.angle))
+        plausible = replace(plausible, angle_deg=(options.angle[0], options.angle[1]))
     return plausible

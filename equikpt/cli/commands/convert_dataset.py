@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from equikpt.cli import options as declare
 from equikpt.cli.entry import number
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     reading = Reading(
         options.img_dir, options.split, tuple(options.classes), options.predictions, options.score
     )
-    common = {"mapping": options.mapping, "reading": reading}
+    common: dict[str, Any] = {"mapping": options.mapping, "reading": reading}
     common |= {"dry_run": options.dry_run, "force": options.overwrite}
     target = options.target_name
     if target in TARGETS:

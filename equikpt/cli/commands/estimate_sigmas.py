@@ -52,9 +52,6 @@ class EstimateOptions:
 def main(argv: list[str] | None = None) -> int:
     """Print the sigmas with their intervals; 0 when done."""
     options = declare.parse(EstimateOptions, argv)
-    given = (bool(options.double), bool(options.truth), bool(options.predictions))
-    if given not in ((True, False, False), (False, True, True)):
-        raise ValueError("expected --double A.json B.json, or --truth with --predictions")
     from equikpt.core.groups import GroupRule
     from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
     from equikpt.data_tools.sigmas.run import SigmaOptions, estimate_from
@@ -69,13 +66,15 @@ def main(argv: list[str] | None = None) -> int:
         out=options.out,
         force=options.overwrite,
     )
-    if options.double:
+    if options.double and not options.truth and not options.predictions:
         labels, again = options.double
         pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
         made_by = f"Sigmas from two annotations, {labels.name} and {again.name}."
+    elif options.truth and options.predictions and not options.double:
+        labels = options.truth
+        pairs = pairs_with_predictions(labels, options.predictions)
+        made_by = f"Sigmas from the residuals of a model, {options.predictions.name}."
     else:
-        labels, predictions = options.truth, options.predictions
-        pairs = pairs_with_predictions(labels, predictions)
-        made_by = f"Sigmas from the residuals of a model, {predictions.name}."
+        raise ValueError("expected --double A.json B.json, or --truth with --predictions")
     print("\n".join(estimate_from(pairs, labels, made_by, chosen)))
     return 0
