@@ -128,7 +128,7 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
     [
         (["--checkpoint", "gone.pth"], "expected a checkpoint at gone.pth"),
         (["--checkpoint", "FILM", "--ruler-mm", "0"], "--ruler-mm: expected a number above 0"),
-        (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --images together"),
+        (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --img-dir together"),
     ],
 )
 def test_mistakes_are_one_sentence(call_tool, sample_films, tmp_path, more, words):
