@@ -54,7 +54,7 @@ class Reliability:
         gaps = (self.confidence - self.accuracy)[there]
         return float(np.average(gaps, weights=self.counts[there])) if there.any() else float("nan")
 
-    def percentile_interval(self) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """(B,) lower and upper ends of Wilson's 95 % interval of ``accuracy``, NaN where empty.
 
         It takes points for independent, which those of one picture are not quite.
