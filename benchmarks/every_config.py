@@ -3,10 +3,10 @@
     python benchmarks/every_config.py --horses DIR --films DIR --people DIR --cells DIR
 
 Each is trained by ``tools/train.py NAME --amp --epochs N`` and nothing else, so that its own
-schedule is what is measured, shortened to what should take 15 minutes of two cores: N stands in
-``EPOCHS``. ``tools/test.py`` then tests its best checkpoint on the validation images. The table
-says how much computing the training took, in minutes of one core. Finished runs are kept under
---out and not done again.
+schedule is what is measured, shortened to at most 15 minutes of two cores: N stands in ``EPOCHS``.
+``tools/test.py`` then tests its best checkpoint on the validation images. The table says how much
+computing the training took, in minutes of one core. Finished runs are kept under --out and not
+done again.
 
 Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
 image (ruler marks), the middle of the crop (close-ups of marks), an untrained network (whole images
@@ -32,21 +32,26 @@ from equikpt.core.files import write_text
 
 EPOCHS: dict[str, int] = {
     "rtmpose_m_ap10k": 24,
-    "rtmpose_m_ap10k_phases": 24,
+    "rtmpose_m_ap10k_phases": 12,
     "hrnet_w32_ap10k": 14,
-    "hrnet_w32_animalpose": 14,
-    "rtmpose_timm_ap10k": 60,
-    "sequential_horse26": 30,
+    "hrnet_w32_animalpose": 10,
+    "rtmpose_timm_ap10k": 40,
+    "sequential_horse26": 20,
     "litehrnet_coco": 36,
     "litehrnet_coco_whole": 60,
-    "p1p2_timm_512": 36,
-    "p1p2_timm_refine": 60,
-    "hrnet_w18_p1p2_512": 8,
+    "p1p2_timm_512": 20,
+    "p1p2_timm_refine": 40,
+    "hrnet_w18_p1p2_512": 6,
     "hrnet_w18_p1p2_768": 5,
-    "hrnet_w18_p1p2_refine": 36,
-    "sequential_fsc147_384": 24,
+    "hrnet_w18_p1p2_refine": 20,
+    "sequential_fsc147_384": 16,
 }
-"""Meant for 30 minutes of one core, by estimate; small twins train for as long as they say."""
+"""For at most 30 minutes of one core; small twins train for as long as they say."""
+
+CLEARLY = 1.5
+"""Factor by which a score must be better than its control, or an error smaller."""
+LEAST_SCORE = 0.05
+"""Score that a control of 0 must be beaten by."""
 
 STARTS_FROM: dict[str, str] = {"rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
 """Configs that freeze early stages and so need weights: those of another row, trained before."""
@@ -242,12 +247,18 @@ def untrained(args, name: str) -> dict[str, float]:
     return test(name, folder / "untrained.pth", data, folder, threads_each(1))
 
 
+def beats(score: float, control: float, kind: Kind) -> bool:
+    """Tell whether a score is clearly better than its control."""
+    if kind.more_is_better:
+        return score >= max(CLEARLY * control, LEAST_SCORE)
+    return score <= control / CLEARLY
+
+
 def format_row(name: str, result: dict) -> str:
     """One row of the table."""
     kind = kind_of(name)
     score = result["metrics"][kind.metric]
-    sign = 1 if kind.more_is_better else -1
-    better = "yes" if sign * (score - result["control"]) > 0 else "**no**"
+    better = "yes" if beats(score, result["control"], kind) else "**no**"
     ap = result["metrics"].get("coco/AP")
     shown = f"{kind.metric.split('/')[-1]} {score:.3g}" + (f", AP {ap:.3f}" if ap else "")
     cells = (name, kind.data, result["epochs"], f"{result['minutes']:.1f}", shown)
