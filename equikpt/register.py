@@ -15,10 +15,9 @@ import equikpt.datasets.transforms
 import equikpt.engine.cpu.allocator_hook
 import equikpt.engine.cpu.amp
 import equikpt.engine.cpu.channels_last_hook
-import equikpt.engine.cpu.depthwise_grad_hook
+import equikpt.engine.cpu.depthwise_conv
 import equikpt.engine.cpu.thread_budget_hook
 import equikpt.engine.hooks.atomic_checkpoint_hook
-import equikpt.engine.hooks.epoch_seed_hook
 import equikpt.engine.hooks.gradient_monitor_hook
 import equikpt.engine.hooks.group_rates_hook
 import equikpt.engine.hooks.keypoint_channels_hook

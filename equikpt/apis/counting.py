@@ -24,7 +24,7 @@ class Count:
         picture: Path as given.
         count: Number of points; None where the picture cannot be read.
         interval: Least and most things that there may well be, inclusive; see
-            :data:`~equikpt.models.heads.sequence_end.INTERVAL`.
+            :data:`~equikpt.models.heads.step_targets.INTERVAL`.
         points: [x, y] each, in px of the picture, in the order of pointing.
         scores: One for each point, 0 to 1.
         complete: Whether the head said done; False where it was stopped at its most points.

@@ -2,10 +2,9 @@ from .cpu.allocator_hook import AllocatorHook as AllocatorHook
 from .cpu.amp import CpuAmpOptimWrapper as CpuAmpOptimWrapper
 from .cpu.amp import enable_amp as enable_amp
 from .cpu.channels_last_hook import ChannelsLastHook as ChannelsLastHook
-from .cpu.depthwise_grad_hook import DepthwiseGradHook as DepthwiseGradHook
+from .cpu.depthwise_conv import DepthwiseGradHook as DepthwiseGradHook
 from .cpu.thread_budget_hook import ThreadBudgetHook as ThreadBudgetHook
 from .hooks.atomic_checkpoint_hook import AtomicCheckpointHook as AtomicCheckpointHook
-from .hooks.epoch_seed_hook import EpochSeedHook as EpochSeedHook
 from .hooks.gradient_monitor_hook import GradientMonitorHook as GradientMonitorHook
 from .hooks.group_rates_hook import GroupRatesHook as GroupRatesHook
 from .hooks.keypoint_channels_hook import KeypointChannelsHook as KeypointChannelsHook
@@ -25,6 +24,7 @@ from .hooks.validation_state_hook import ValidationStateHook as ValidationStateH
 from .layerwise_lr import LayerwiseLrConstructor as LayerwiseLrConstructor
 from .param_schedulers import ChainedCosineRestartLR as ChainedCosineRestartLR
 from .param_schedulers import WarmupLR as WarmupLR
+from .seeding import EpochSeedHook as EpochSeedHook
 from .seeding import seed_everything as seed_everything
 from .val_log_processor import ValLogProcessor as ValLogProcessor
 from .wandb_backend import IterationWandbVisBackend as IterationWandbVisBackend

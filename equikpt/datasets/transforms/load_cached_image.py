@@ -1,4 +1,4 @@
-"""Pictures that are decoded once."""
+"""Images and radiographs that are decoded once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
 from equikpt.core.image import as_picture, picture_of_bytes, read_picture
+from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
 
 
@@ -101,3 +102,14 @@ class LoadCachedImage(LoadImage):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, cache={self.cache})"
+
+
+@TRANSFORMS.register_module()
+class LoadRadiograph(LoadCachedImage):
+    """:class:`LoadCachedImage` by :func:`equikpt.core.radiograph.read_radiograph`.
+
+    Arguments are those of :class:`LoadCachedImage`; files must be local.
+    """
+
+    def _read(self, path: str) -> np.ndarray:
+        return read_radiograph(path)

@@ -14,15 +14,17 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot, poisson_nll_loss
 
-from equikpt.models.heads.sequence_end import INTERVAL, ending, points_before
 from equikpt.models.heads.step_targets import (
     DONE_BALANCES,
+    INTERVAL,
     done_target,
     done_weights,
+    ending,
     has_target,
     match_mask,
     nearest_target,
     next_target,
+    points_before,
     remaining_mask,
     weighted_mean,
 )
@@ -96,9 +98,8 @@ class SequentialAttentionHead(BaseHead):
         attention_weight: Factor of the attention loss.
         attention_sigma: Of its Gaussian, in normalised coords (−1 to 1).
         count_weight: Factor of the loss of the number.
-        scheduled_sampling_prob: Share of the images, 0 to 1, that are given in training what the
-            head itself would point at (:meth:`SequentialAttention.greedy_peaks`);
-            for ``target="nearest"``.
+        scheduled_sampling_prob: Share of the images, 0 to 1, that are given the head's own points
+            (:meth:`SequentialAttention.greedy_peaks`) in training; for ``target="nearest"``.
         match_radius: How near such a point must be to a true one to mark it, in normalised coords.
         done_threshold: Probability of being over from which a sequence ends; at 0.5 it is as
             likely too long as too short.
@@ -139,8 +140,7 @@ class SequentialAttentionHead(BaseHead):
             raise ValueError(
                 "expected target='next' in mode 'keypoints', whose steps have names, got 'nearest'"
             )
-        sampled = scheduled_sampling_prob
-        if not 0 <= sampled <= 1 or (sampled and target != "nearest"):
+        if not 0 <= (sampled := scheduled_sampling_prob) <= 1 or (sampled and target != "nearest"):
             raise ValueError(
                 "expected scheduled_sampling_prob from 0 to 1, and 0 unless target='nearest', got "
                 f"scheduled_sampling_prob={sampled}, target={target!r}"

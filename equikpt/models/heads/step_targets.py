@@ -1,10 +1,11 @@
-"""What each step of a pointing sequence should have said.
+"""Targets and weights of the steps of a pointing sequence, and where it ends.
 
 Letters: B pictures, N points in their order (padded), S steps. Step n knows the first n points.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -127,3 +128,31 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Mean of values by weights of the same shape; 0 where all weights are 0."""
     total = weights.sum()
     return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
+
+
+INTERVAL = (0.1, 0.9)
+"""Probabilities of being over at the ends of the interval that the number lies in."""
+
+
+def ending(done_logits: Tensor, total: Tensor, balance: str) -> Tensor:
+    """Probability that a sequence ends at a step, if it has come so far, (B, S).
+
+    Where both classes of done are weighed alike in training, done gets as many times as likely as
+    there are things; dividing its odds by their number takes that back.
+
+    Args:
+        done_logits: (B, S).
+        total: (B, 1), ``count_left`` of the first step.
+        balance: The ``done_balance`` of the training.
+
+    Source: Elkan, 2001, The Foundations of Cost-Sensitive Learning (odds and class weights).
+    """
+    if balance != "steps":
+        done_logits = done_logits - total.clamp_min(1).log()
+    return done_logits.sigmoid()
+
+
+def points_before(over: np.ndarray, probability: float) -> int:
+    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
+    ends = (over >= probability).nonzero()[0]
+    return int(ends[0]) if len(ends) else len(over) - 1

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from equikpt.engine.cpu.depthwise_conv import DepthwiseConv2d
-from equikpt.engine.cpu.depthwise_grad_hook import DepthwiseGradHook
+from equikpt.engine.cpu.depthwise_conv import DepthwiseConv2d, DepthwiseGradHook
 
 
 @pytest.fixture

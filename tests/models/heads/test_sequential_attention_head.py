@@ -9,9 +9,8 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from equikpt.codecs.point_sequence import PointSequence  # noqa: F401
-from equikpt.models.heads.sequence_end import ending
 from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
-from equikpt.models.heads.step_targets import match_mask, remaining_mask
+from equikpt.models.heads.step_targets import ending, match_mask, remaining_mask
 from equikpt.models.layers.coords import cell_centers, squared_distances
 
 SIZE = 64

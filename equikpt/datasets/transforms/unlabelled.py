@@ -1,4 +1,4 @@
-"""Where people are that nobody labelled."""
+"""What MMPose's target transforms do to samples without labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xtcocotools.mask as coco_mask
-from mmpose.datasets.transforms import BottomupGetHeatmapMask
+from mmpose.datasets.transforms import BottomupGetHeatmapMask, GenerateTarget
 from mmpose.registry import TRANSFORMS
 
 
@@ -29,3 +29,16 @@ class MaskUnlabelled(BottomupGetHeatmapMask):
                 height, width = seg["size"]
                 mask = np.maximum(mask, coco_mask.decode(coco_mask.frPyObjects(seg, height, width)))
         return mask
+
+
+@TRANSFORMS.register_module()
+class GenerateValTarget(GenerateTarget):
+    """MMPose's ``GenerateTarget`` that leaves samples without labels as they are.
+
+    Samples of ``bbox_file``, a detector's boxes, carry invented keypoints at (0, 0) that count as
+    visible: a loss of those would mean nothing. Arguments are those of ``GenerateTarget``.
+    """
+
+    def transform(self, results: dict) -> dict | None:
+        """Add the encoder's targets to a labelled sample."""
+        return super().transform(results) if results.get("raw_ann_info") else results

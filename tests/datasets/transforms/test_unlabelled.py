@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from mmpose.datasets.transforms import BottomupGetHeatmapMask
 
-from equikpt.datasets.transforms.mask_unlabelled import MaskUnlabelled
+from equikpt.datasets.transforms.unlabelled import MaskUnlabelled
 
 SQUARE = [20, 20, 40, 20, 40, 40, 20, 40]
 # the upper left corner, 10 columns of 30 px of 80, as COCO's uncompressed run lengths
