@@ -141,6 +141,17 @@ def oversized(source: str) -> list[str]:
     return faults
 
 
+OPENINGS = re.compile(r"(What|Whether|Which|How|Who|Of)\b")
+
+
+def docstrings_that_ask(source: str) -> list[str]:
+    """Docstrings that open with a question's word instead of a verb or a noun."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds))
+    openings = (OPENINGS.match(ast.get_docstring(node) or "") for node in nodes)
+    return [opening.group() for opening in openings if opening]
+
+
 def any_imports(source: str) -> list[str]:
     """A config with an import before ``_base_`` stops inheriting; after it, the name leaks."""
     return list(imports_of(ast.parse(source)))
@@ -224,6 +235,11 @@ def test_modules_and_functions_are_short():
     assert faults_in([*PACKAGE, *PROJECTS], oversized) == []
 
 
+def test_docstrings_open_with_a_verb_or_a_noun():
+    files = [path for path in PACKAGE if not set(path.parts) & {"report", "core", "verify"}]
+    assert faults_in(files, docstrings_that_ask) == []
+
+
 def test_no_module_is_named_for_anything():
     assert [path for path in PACKAGE if path.stem in ("utils", "util", "helpers", "misc")] == []
 
@@ -297,6 +313,9 @@ def test_no_forbidden_words():
         (oversized, "x = 1\n" * (MODULE_LINES + 1), 1),
         (oversized, "def f():\n" + "    x = 1\n" * FUNCTION_LINES, 1),
         (oversized, "def f():\n    '''" + "\n" * 60 + "    '''\n    return 1", 0),
+        (docstrings_that_ask, '"""What it is."""', 1),
+        (docstrings_that_ask, 'def f():\n    """Whether so."""\nclass A:\n    """Of a."""', 2),
+        (docstrings_that_ask, 'def f():\n    """Offer what is there."""', 0),
         (any_imports, "import os\nfrom a import b", 2),
         (heavy_imports, "import argparse\nimport torch\nfrom cv2 import x\nimport equikpt", 2),
         (heavy_imports, "def main():\n    import torch", 0),

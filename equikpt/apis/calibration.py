@@ -23,7 +23,7 @@ on the detector by some ten percent, and a header may state the detector's px.""
 
 @dataclass(frozen=True)
 class Plausible:
-    """What a ruler may look like.
+    """Limits within which a found ruler is believed.
 
     Args:
         distance: Least and greatest distance of the marks, as fractions of the film's height.
@@ -70,7 +70,7 @@ class Scale:
 def plausible_from(
     labels: Path, images: Path, score: float, margin: float = 0.25, margin_deg: float = 12.0
 ) -> Plausible:
-    """What the rulers of a labelled set look like: their range, with a margin on both sides.
+    """Take the limits from the rulers of a labelled set: their range, with a margin on both sides.
 
     Args:
         labels: Annotation file of :class:`P1P2Dataset`, of films as the model was trained on.

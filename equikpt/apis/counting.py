@@ -18,7 +18,7 @@ from equikpt.visualization.pose import draw_sequence
 
 @dataclass(frozen=True)
 class Count:
-    """What was found in one picture.
+    """Count of one image, with its points.
 
     Args:
         picture: Path as given.

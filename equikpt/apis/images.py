@@ -32,7 +32,7 @@ SHEET_COLUMNS = 4
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """What was found in one picture.
+    """Instances found in one image, and the drawing of them.
 
     Args:
         path: Of the picture.

@@ -87,7 +87,7 @@ class BoxPredictor:
         return [sample.pred_instances for sample in self.samples(picture, boxes)]
 
     def samples(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
-        """What the model returns for each box.
+        """Predict a data sample for each box.
 
         Args:
             picture: (H, W, 3) uint8, BGR.
@@ -96,7 +96,7 @@ class BoxPredictor:
         return self.batch([(picture, box) for box in boxes])
 
     def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
-        """What the model returns for boxes of any pictures, computed at once."""
+        """Predict data samples for boxes of any images, computed at once."""
         if not views:
             return []
         samples = [

@@ -79,7 +79,7 @@ class Predictor:
 
     @property
     def takes_boxes(self) -> bool:
-        """Whether the model looks at boxes, and not at whole pictures only."""
+        """True where the model looks at boxes, and not at whole images only."""
         return not self._model.whole
 
     @overload
@@ -93,7 +93,7 @@ class Predictor:
     ) -> list[list[Instance]]: ...
 
     def __call__(self, pictures, boxes=None):
-        """What is found in a picture, or in each picture of a list.
+        """Predict the instances of an image, or of each image of a list.
 
         Args:
             pictures: One, or a list.
@@ -125,7 +125,7 @@ class Predictor:
     def stream(
         self, pictures: Iterable[tuple[Picture, Sequence | np.ndarray | None]]
     ) -> Iterator[list[Instance]]:
-        """What is found in each of any number of pictures, which come with their boxes.
+        """Predict the instances of any number of images, which come with their boxes.
 
         Never more than ``batch_size`` pictures are taken before their instances are given.
         """

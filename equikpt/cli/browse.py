@@ -1,4 +1,4 @@
-"""What a config's pipeline makes of its data, as pictures to look at before training."""
+"""Draw what a config's pipeline makes of its data, to look at before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every tool does around its ``main``: errors become sentences, exit codes mean something."""
+"""Run a command's ``main``: errors become sentences, exit codes mean something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is frozen, at which rate, and from when on: a table of a config's parameters by stage."""
+"""Table of frozen and trainable stages with their learning rates."""
 
 from __future__ import annotations
 

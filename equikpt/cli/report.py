@@ -38,7 +38,7 @@ PREDICTIONS = ".predictions.json"
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What ``tools/report.py`` takes; see its ``--help``."""
+    """Options of ``report``; see its ``--help``."""
 
     work_dir: str
     checkpoint: str = "best"
@@ -57,7 +57,7 @@ class ReportOptions:
 
     @property
     def changes_test(self) -> bool:
-        """Whether something else is tested than the config says."""
+        """True where something else is tested than the config says."""
         return any((self.data_root, self.split, self.cfg_options))
 
     def shared_with_test(self) -> list[str]:
@@ -70,7 +70,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What was written.
+    """Files and notes of a report.
 
     Args:
         page: The report.
@@ -220,7 +220,7 @@ def _config_path(run: Run) -> str:
 
 
 def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list[tuple[str, str]]:
-    """What each step of the run and of this report is typed as."""
+    """List the command lines of each step of the run and of this report."""
     config = _config_path(run)
     commands = []
     if config:

@@ -32,7 +32,7 @@ from equikpt.visualization.ruler import write_worst_sheet
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """What a test found.
+    """Metrics, tables and files of a test.
 
     Args:
         metrics: By name.

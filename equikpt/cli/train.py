@@ -84,7 +84,7 @@ def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
 
 @contextlib.contextmanager
 def disk_errors_as_sentences(folder: str) -> Iterator[None]:
-    """What a full disk, or one that may not be written, is to a run, wherever it shows.
+    """Explain a full disk, or one that may not be written, wherever it shows in a run.
 
     Raises:
         OSError: As the name says.

@@ -1,4 +1,4 @@
-"""What ``tools/visualize.py`` does, from options to files."""
+"""Predict and draw: from the options of ``visualize`` to files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from equikpt.visualization.predictions import Look, draw
 
 @dataclass
 class Outcome:
-    """What came of it, for a terminal.
+    """Lines for a terminal.
 
     Args:
         written: A line a file or folder.

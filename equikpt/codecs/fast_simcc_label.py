@@ -55,7 +55,7 @@ class _ShiftedGaussian:
         self.size = size
 
     def reaches(self, centers: np.ndarray) -> np.ndarray:
-        """Whether three sigmas about the centre touch the axis."""
+        """Tell for each centre if three sigmas about it touch the axis."""
         return (centers - self.radius < self.size) & (centers + self.radius + 1 >= 0)
 
     def labels(self, centers: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ class Argument(NamedTuple):
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
+        """True where there is no default."""
         return self.default is inspect.Parameter.empty
 
 

@@ -35,7 +35,7 @@ COMPARED_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a picture is compared by.
+    """Hashes that an image is compared by.
 
     Args:
         bits: Of its perceptual hash, 64 in one number.

@@ -29,7 +29,7 @@ BORDER_PX = 2.0
 
 
 class Record(msgspec.Struct):
-    """What ``ann_file`` has of a picture."""
+    """Labels of an image in ``ann_file``."""
 
     points: list[list[float]]
 

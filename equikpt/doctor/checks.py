@@ -186,7 +186,7 @@ def check_device() -> Result:
 
 
 def check_mixed_precision() -> Result:
-    """What ``--amp`` would do."""
+    """Number type that ``--amp`` would use."""
     import torch
 
     if torch.cuda.is_available():
@@ -244,7 +244,7 @@ def check_training() -> Result:
 
 
 def _flavour(package: ModuleType, *distributions: str) -> str:
-    """Which of several distributions the imported package belongs to."""
+    """Name the one of several distributions that the imported package belongs to."""
     for distribution in distributions:
         try:
             folder = metadata.distribution(distribution).locate_file(package.__name__)

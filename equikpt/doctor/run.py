@@ -63,7 +63,7 @@ def progress(findings: Iterable[Finding]) -> Iterable[Finding]:
 
 
 def works(findings: Sequence[Finding]) -> bool:
-    """Whether training would work: no check failed."""
+    """Tell if training would work: no check failed."""
     return all(finding.status != FAIL for finding in findings)
 
 
@@ -171,7 +171,7 @@ def to_json(findings: Sequence[Finding]) -> str:
 
 
 def answer(names: Sequence[str]) -> None:
-    """What the checking process does: a marked line for each finding, on its standard output."""
+    """Run checks in the checking process: a marked line for each finding, on standard output."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what packages print goes with the errors
     for name in names:

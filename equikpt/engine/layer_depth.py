@@ -1,4 +1,4 @@
-"""Which stage of its network a parameter belongs to: stem, later stages, neck, head.
+"""Assign each parameter to a stage of its network: stem, later stages, neck, head.
 
 Layer-wise learning rates and freezing both count in these stages. The rules are tables of regular
 expressions over parameter names, one table a family of backbones; a parameter that none of them

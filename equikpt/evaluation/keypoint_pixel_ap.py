@@ -14,7 +14,7 @@ from mmpose.registry import METRICS
 def match_points(
     found: np.ndarray, scores: np.ndarray, truth: np.ndarray, radius: float
 ) -> np.ndarray:
-    """Which found points are right: (n,) bool.
+    """Mark the found points that are right: (n,) bool.
 
     From the highest score down (of equal ones the first), each takes the nearest true point that is
     not taken yet, if it lies within the radius.

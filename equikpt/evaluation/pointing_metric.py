@@ -1,4 +1,4 @@
-"""How well a sequence of points found all things, once each, and knew when to stop."""
+"""Score of a sequence of points: all things found, once each, and an end at the right time."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PointingMetric(BaseMetric):
 def compare(
     truth: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
 ) -> dict[str, float | np.ndarray]:
-    """What one sequence is worth, as numbers that add up over pictures, and its distances.
+    """Compare one sequence with the truth: numbers that add up over images, and its distances.
 
     Args:
         truth: (N, 2).

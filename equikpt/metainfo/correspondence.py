@@ -1,4 +1,4 @@
-"""Which keypoints of public animal datasets lie at the same place as horse26's.
+"""Correspondence of public animal datasets' keypoints with those of horse26, by place.
 
 The table was read off labelled pictures, not off names: AP-10K's "shoulder" of a hoofed animal is
 clicked at the elbow, its "elbow" at the carpus and its "knee" at the hock, and a point may be close

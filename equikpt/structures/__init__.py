@@ -1,4 +1,4 @@
-"""What passes between rooms: instances, heatmaps, ground truth, boxes."""
+"""Instances, heatmaps, ground truth and boxes, as they pass between rooms."""
 
 import lazy_loader
 

@@ -11,7 +11,7 @@ from mmpose.structures import PoseDataSample
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What the keypoints of one instance were read from.
+    """Maps that the keypoints of one instance were read from.
 
     Args:
         heat: (K, h, w) float32, 0 to 1; of SimCC the outer product of both marginals.

@@ -1,4 +1,4 @@
-"""What a model found of one animal."""
+"""An instance: keypoints and box of one animal."""
 
 from __future__ import annotations
 

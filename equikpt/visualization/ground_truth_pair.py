@@ -27,7 +27,7 @@ CLOSEST = 0.2
 
 
 class Pose(NamedTuple):
-    """What is drawn of one instance."""
+    """One instance as it is drawn."""
 
     points: np.ndarray
     """(K, 2) x and y in px of the picture."""
@@ -107,7 +107,7 @@ def _predicted_poses(
 
 
 def _is_whole(sample: PoseDataSample) -> bool:
-    """Whether the sample is a picture with any number of instances, and not one instance."""
+    """Tell an image with any number of instances from a sample of one instance."""
     return isinstance(sample.get("raw_ann_info"), list) or "bboxes" not in sample.gt_instances
 
 
@@ -131,7 +131,7 @@ def _area(
 
 
 def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """What of ``area`` lies in the picture, scaled to a cell, its origin and the scale."""
+    """Cut the part of ``area`` in the image, scaled to a cell; also its origin and the scale."""
     limit = np.array([image.shape[1], image.shape[0]])
     origin = np.clip(np.round(area[0]), 0, np.maximum(limit - 2, 0)).astype(int)
     end = np.clip(np.round(area[1]), np.minimum(origin + 2, limit), limit).astype(int)

@@ -1,4 +1,4 @@
-"""What is drawn over a pose: names, errors, labels of animals, heatmaps and SimCC.
+"""Drawings over a pose: names, errors, labels of animals, heatmaps and SimCC.
 
 All take pictures (H, W, 3) uint8, BGR, and return a changed copy.
 """
@@ -178,5 +178,5 @@ def _text_px(text: str, size: float) -> tuple[int, int]:
 
 
 def _touches(box: np.ndarray, others: Sequence[np.ndarray]) -> bool:
-    """Whether a box (4,) has px in common with one of others."""
+    """Tell if a box (4,) has px in common with one of others."""
     return any((box[:2] < other[2:]).all() and (other[:2] < box[2:]).all() for other in others)

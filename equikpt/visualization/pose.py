@@ -97,7 +97,7 @@ def dot_radius_px(image: np.ndarray) -> int:
 
 
 def has_names(metainfo: dict) -> bool:
-    """Whether a data set's points are named keypoints, and not any number of unnamed things."""
+    """Tell if a data set's points are named keypoints, and not any number of unnamed things."""
     return metainfo["dataset_name"] != UNNAMED["dataset_name"]
 
 

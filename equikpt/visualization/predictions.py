@@ -1,4 +1,4 @@
-"""What was found in a picture, drawn into it."""
+"""Predictions drawn into their image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVERLAYS = ("heatmap", "simcc")
 
 @dataclass(frozen=True)
 class Look:
-    """How predictions are drawn.
+    """Choices of how predictions are drawn.
 
     Args:
         names: Whether keypoints have their names beside them.

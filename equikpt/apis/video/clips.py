@@ -63,7 +63,10 @@ class FrameTimes:
         self.unknown = 0
 
     def next_s(self) -> float:
-        """Of the frame that was just read; that of the one before and a frame's where unknown."""
+        """Time of the frame that was just read, in s.
+
+        Where it is unknown, that of the one before and one frame more.
+        """
         self._number += 1
         told_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if self._number == 0:

@@ -15,7 +15,7 @@ from equikpt.structures.pose_instance import Instance
 
 @dataclass(frozen=True)
 class OneEuroOptions:
-    """How much to smooth.
+    """Strength of the smoothing.
 
     Args:
         min_cutoff_hz: Cut-off frequency at rest; lower is smoother.

@@ -1,4 +1,4 @@
-"""Which animal of one frame is which of the next.
+"""Tracking of animals: the instances of one frame matched to those of the next.
 
 Letters: N and M instances, K keypoints.
 """
@@ -123,7 +123,7 @@ class Tracker:
 def similarities(
     first: Sequence[Instance], second: Sequence[Instance], sigmas: np.ndarray, min_score: float
 ) -> np.ndarray:
-    """How much similarity the instances of two lists are, (N, M) in 0 to 1.
+    """Compute the similarity of the instances of two lists, (N, M) in 0 to 1.
 
     The mean of :func:`instance_oks` and :func:`box_iou`: keypoints tell apart animals whose
     boxes are one, and boxes still overlap where an animal moves by more than a keypoint's spread.

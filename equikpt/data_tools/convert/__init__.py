@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """What one format is, who reads and writes it, and what survives in it.
+    """A label format: its reader, its writer, and what survives in it.
 
     Args:
         about: The format in a few words.

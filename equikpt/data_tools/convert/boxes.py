@@ -89,7 +89,7 @@ def box_around(points: np.ndarray, width: int, height: int) -> BoxPx | None:
 
 
 def misses_points(box_px: BoxPx, points: np.ndarray) -> bool:
-    """Whether the middle of the labelled points lies outside a box, farther than by rounding.
+    """Tell if the middle of the labelled points lies outside a box, farther than by rounding.
 
     Args:
         box_px: x, y, width, height, px.

@@ -1,4 +1,4 @@
-"""Which annotation files a folder of COCO JSON has, of which split, and where the pictures lie."""
+"""Find the annotation files of a folder of COCO JSON, their splits, and their images."""
 
 from __future__ import annotations
 

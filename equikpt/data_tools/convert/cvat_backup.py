@@ -39,7 +39,7 @@ class Label(msgspec.Struct):
 
 
 class Data(msgspec.Struct):
-    """What a task says of its pictures."""
+    """Images of a task, as its ``data`` lists them."""
 
     deleted_frames: list[Whole] | None = None
 

@@ -1,4 +1,4 @@
-"""What CVAT's XML and its backups have in common: shapes drawn on pictures."""
+"""Shapes drawn on images, as CVAT's XML and its backups both have them."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def _same(image: LabelledImage, again: LabelledImage, row: Format) -> bool:
 
 
 def _same_instance(before: Instance, after: Instance, row: Format) -> bool:
-    """Whether what the format keeps is the same."""
+    """Compare two instances in what the format keeps."""
     visibility = [
         points.keypoints[:, 2] if row.hidden else points.keypoints[:, 2] > 0
         for points in (before, after)
@@ -182,7 +182,7 @@ def _drop_crowds(dataset: SourceDataset) -> None:
 
 
 def _lost(dataset: SourceDataset, row: Format) -> list[str]:
-    """What the dataset has and the format has no place for."""
+    """List what the dataset has and the format has no place for."""
     instances = [item for image in dataset.images() for item in image.instances]
     has = {
         "hidden points (written as seen)": (

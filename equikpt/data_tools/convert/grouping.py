@@ -40,7 +40,7 @@ class LooseBox:
     group: str = ""
 
     def holds(self, point: LoosePoint) -> bool:
-        """Whether the point lies in it."""
+        """Tell if the point lies in it."""
         x, y, width, height = self.box_px
         return x <= point.x <= x + width and y <= point.y <= y + height
 

@@ -58,7 +58,7 @@ def _key(file: Any, path: Path) -> tuple[str, list[str]]:
 
 
 def _is_own(group: Any, name: str) -> bool:
-    """Whether a node lies in this file: links may lead to any file of the machine."""
+    """Tell if a node lies in this file: links may lead to any file of the machine."""
     import h5py
 
     return isinstance(group.get(name, getlink=True), h5py.HardLink)

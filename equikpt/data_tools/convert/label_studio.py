@@ -128,7 +128,7 @@ def _labels(path: Path, regions: list[list[dict]]) -> tuple[str, ...]:
 
 
 def _groups(regions: Sequence[dict]) -> list[str]:
-    """What each region is tied to, empty where that is nothing.
+    """Name what each region is tied to, empty where that is nothing.
 
     ``parentID`` ties, and so does a relation, unless it is one of two rectangles, such as a mare
     and her foal.

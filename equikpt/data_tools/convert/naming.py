@@ -115,7 +115,7 @@ def _by_names(names: tuple[str, ...], target: Target) -> KeypointScheme:
 
 
 def _key(name: str) -> str:
-    """What is the same in ``Left Knee``, ``left-knee`` and ``left_knee``."""
+    """Reduce ``Left Knee``, ``left-knee`` and ``left_knee`` to the same text."""
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
@@ -130,7 +130,7 @@ def flip_of(names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def mapping_lines(scheme: KeypointScheme, target: Target) -> list[str]:
-    """Which keypoint of the source goes where, which lack a source and which are not used."""
+    """List where each keypoint of the source goes, which lack a source and which are not used."""
     source_of = {name: source for source, name in scheme.mapping.items()}
     lacking = [name for name in target.names if name not in source_of]
     dropped = [name for name in scheme.keypoints if name not in scheme.mapping]

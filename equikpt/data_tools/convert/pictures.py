@@ -222,7 +222,7 @@ class SizeLedger:
         return turned
 
     def notes(self) -> list[str]:
-        """What was put right."""
+        """Say what was put right."""
         if not self._swapped:
             return []
         swapped = format_examples(self._swapped)

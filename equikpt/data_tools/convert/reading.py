@@ -22,7 +22,7 @@ DEFAULT_LEAST_SCORE = 0.3
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a source.
+    """Choices of how a source is read.
 
     Args:
         images: Folder of the pictures, where they lie apart from the labels.

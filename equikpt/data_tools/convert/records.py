@@ -1,4 +1,4 @@
-"""What every reader returns: labelled pictures in px, still with the source's own keypoints."""
+"""Records that every reader returns: labelled images in px, with the source's own keypoints."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LabelledImage:
 
     @property
     def exists(self) -> bool:
-        """Whether there are pixels to copy."""
+        """True where there are pixels to copy."""
         return self.pixels is not None or self.path.is_file()
 
 
@@ -117,12 +117,12 @@ class SourceDataset:
 
 
 def cut(text: str) -> str:
-    """What a file holds where a word belongs, for messages."""
+    """Shorten what a file holds where a word belongs, for messages."""
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def is_text(name: str) -> bool:
-    """Whether every file can hold a name: no control characters, no halves of characters."""
+    """Tell if every file can hold a name: no control characters, no halves of characters."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 

@@ -84,7 +84,7 @@ def _equal_files(placed: Sequence[Placed]) -> Iterator[tuple[Placed, Placed]]:
 
 
 def _shows_something(path: Path) -> bool:
-    """Whether an image is not plain; a plain one is like no other."""
+    """Tell if an image is not plain; a plain one is like no other."""
     found = _fingerprints([path])
     return path in found and bool(found[path].fine.any())
 

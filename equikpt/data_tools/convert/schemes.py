@@ -56,7 +56,7 @@ def flip_by_name(names: Sequence[str]) -> tuple[int, ...]:
 
 
 def is_flip(flip_idx: object, num_keypoints: int) -> TypeGuard[list[int]]:
-    """Whether it is a list that exchanges keypoints in pairs: twice gives the first order back."""
+    """Tell if a list exchanges keypoints in pairs: twice gives the first order back."""
     return (
         isinstance(flip_idx, list)
         and all(type(index) is int for index in flip_idx)

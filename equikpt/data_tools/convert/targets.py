@@ -41,7 +41,7 @@ class Target:
 
     @property
     def keeps_source(self) -> bool:
-        """Whether it has no keypoints of its own but takes those of the source."""
+        """True where it has no keypoints of its own but takes those of the source."""
         return not self.keypoints
 
     def dataset_class(self) -> type:

@@ -28,7 +28,7 @@ _NEW, _OLD, _JOURNAL = "new", "old", "parts.json"
 
 @dataclass(frozen=True)
 class Options:
-    """How the writer of a format writes.
+    """Choices of how a format is written.
 
     Args:
         link: Hard links instead of copies: no disk space, but an edit changes both.

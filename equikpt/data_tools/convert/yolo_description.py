@@ -38,7 +38,7 @@ def shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class Description:
-    """What ``data.yaml`` says.
+    """Content of ``data.yaml``.
 
     Args:
         path: The file.
@@ -194,12 +194,12 @@ def _classes(
 
 
 def _is_name(value: object) -> bool:
-    """Whether YAML took it for a text, or for a number or ``on`` and ``off``."""
+    """Tell a text from what YAML took for a number or for ``on`` and ``off``."""
     return isinstance(value, str | int | float)
 
 
 def _entries(content: dict, path: Path) -> dict[str, list[str]]:
-    """What each split names, as a list."""
+    """List what each split names."""
     entries: dict[str, list[str]] = {}
     for split in SPLITS:
         keys = (split, *_OTHER_KEYS.get(split, ()))

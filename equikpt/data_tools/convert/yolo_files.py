@@ -51,7 +51,7 @@ class YoloFiles:
         self._images = images
 
     def exist(self, entries: Sequence[str]) -> bool:
-        """Whether every folder or list is there."""
+        """True where every folder or list is there."""
         return all(self._existing(entry) is not None for entry in entries)
 
     def find(self, split: str, entries: Sequence[str]) -> tuple[list[ListedImage], list[str]]:

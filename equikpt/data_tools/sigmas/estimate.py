@@ -31,7 +31,7 @@ ones, such as exchanged legs, up to nearly half of all."""
 
 @dataclass(frozen=True)
 class SigmaEstimate:
-    """Of K keypoints.
+    """Sigmas of K keypoints with their intervals.
 
     Args:
         sigma: (K,) NaN where nothing was measured.

@@ -20,7 +20,7 @@ from equikpt.evaluation.functional.bootstrap import RESAMPLES, cluster_numbers
 
 @dataclass(frozen=True)
 class SigmaOptions:
-    """How to estimate.
+    """Choices of an estimate.
 
     Args:
         estimator: One of :data:`~equikpt.data_tools.sigmas.estimate.ESTIMATORS`.

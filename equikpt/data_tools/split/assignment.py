@@ -1,4 +1,4 @@
-"""Which unit, a picture or a group of pictures, goes to which part.
+"""Assign units, which are images or groups of images, to the parts.
 
 scikit-learn's ``StratifiedGroupKFold`` balances one class a sample, makes folds of equal size only,
 and would be a dependency for this alone. Here a picture has many features at once (labelled points

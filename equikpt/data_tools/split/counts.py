@@ -1,4 +1,4 @@
-"""What pictures hold, as rows of numbers that add up over any set of pictures."""
+"""Contents of images, as rows of numbers that add up over any set of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUM_BINS = 4
 
 @dataclass(frozen=True)
 class PictureCounts:
-    """What each of N pictures holds.
+    """Contents of N images.
 
     Args:
         instances: (N, 1) annotations that training uses.

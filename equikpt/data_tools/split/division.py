@@ -52,7 +52,7 @@ class Division:
             )
 
     def names(self) -> tuple[str, ...]:
-        """Of the parts; a fold's is where its val goes."""
+        """Name the parts; a fold's name is where its val goes."""
         if self.folds is not None:
             return tuple(f"fold_{number}" for number in range(self.folds))
         return SPLITS[: len(self.ratios or self.counts)]

@@ -1,4 +1,4 @@
-"""What each part holds, as a table."""
+"""Table of what each part holds."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from equikpt.data_tools.verify.scheme import find_scheme
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How to divide.
+    """Choices of a division.
 
     Args:
         division: Into which parts.
@@ -164,7 +164,7 @@ def _parted(
     names: Sequence[str],
     allowed: bool,
 ) -> list[str]:
-    """What to say of near-duplicates in different parts."""
+    """Say that near-duplicates are in different parts."""
     apart = [pair for pair in pairs if parts[pair.first] != parts[pair.second]]
     if not apart:
         return [f"pairs of pictures that are nearly the same: {len(pairs)}, none parted"]

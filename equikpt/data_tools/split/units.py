@@ -1,4 +1,4 @@
-"""Which pictures may not be parted."""
+"""Units: images that may not be parted."""
 
 from __future__ import annotations
 

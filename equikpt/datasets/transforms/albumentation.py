@@ -208,7 +208,7 @@ class _Carried:
         results.pop("input_scale", None)
 
     def _move_raw(self, results: dict, rows: np.ndarray, picture: np.ndarray) -> bool:
-        """Whether the sample was moved; False leaves it as it was, since no instance is left."""
+        """Move the sample; False leaves it as it was, since no instance is left."""
         _check_movable(results)
         height, width = picture.shape[:2]
         boxes, padded = self._boxes(rows)

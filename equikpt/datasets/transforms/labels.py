@@ -17,7 +17,7 @@ POINT_KEYS = ("keypoints", "transformed_keypoints", "keypoints_visible", "keypoi
 
 
 def is_cropped(results: dict) -> bool:
-    """Whether ``TopdownAffine`` has cut the model's input out of the picture.
+    """Tell if ``TopdownAffine`` has cut the model's input out of the image.
 
     Bottom-up transforms set ``input_size`` as well, but move ``keypoints`` themselves.
     """
@@ -25,7 +25,7 @@ def is_cropped(results: dict) -> bool:
 
 
 def has_points(results: dict) -> bool:
-    """Whether the sample has keypoints (``TopdownAffine`` makes empty ones where it has none)."""
+    """Tell if the sample has keypoints (``TopdownAffine`` makes empty ones where it has none)."""
     return results.get("keypoints") is not None
 
 

@@ -1,4 +1,4 @@
-"""What scanners and other devices leave on a film."""
+"""Traces that scanners and other devices leave on a radiograph."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class RandomRadiographArtifacts(BaseTransform):
 
 
 def _overlaps(corners: np.ndarray, box: np.ndarray) -> bool:
-    """Whether the box around the corners (N, 2) meets a box (2, 2)."""
+    """Tell if the box around the corners (N, 2) meets a box (2, 2)."""
     return bool(((corners.max(axis=0) >= box[0]) & (corners.min(axis=0) <= box[1])).all())
 
 

@@ -1,1 +1,1 @@
-"""What makes training on a CPU faster, and nothing else."""
+"""Hooks and wrappers that make training on a CPU faster, and nothing else."""

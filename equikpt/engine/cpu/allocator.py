@@ -22,7 +22,7 @@ OTHER_ALLOCATORS = ("jemalloc", "tcmalloc", "mimalloc", "hoard")
 def unsupported_reason(
     environ: Mapping[str, str] = os.environ, maps: Path = Path("/proc/self/maps")
 ) -> str | None:
-    """What keeps glibc's allocator from being set here, or None where nothing does.
+    """Name what keeps glibc's allocator from being set here, or None where nothing does.
 
     Settings of the user stay in charge: an allocator that replaces glibc's, ``MALLOC_*`` variables
     and ``GLIBC_TUNABLES``.

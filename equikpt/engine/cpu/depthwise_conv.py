@@ -112,7 +112,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     @classmethod
     def fits(cls, module: nn.Module) -> bool:
-        """Whether a module is a plain depthwise convolution: not a subclass, no bias."""
+        """Tell if a module is a plain depthwise convolution: not a subclass, no bias."""
         return (
             type(module) is nn.Conv2d
             and 1 < module.groups == module.in_channels == module.out_channels

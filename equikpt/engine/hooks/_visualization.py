@@ -44,7 +44,7 @@ class VisualizationSchedule:
         self._latest: int | None = None
 
     def should_draw(self, runner: Runner) -> bool:
-        """Whether the validation that begins is one of them; only rank 0 has any."""
+        """Tell if the validation that begins is one of them; only rank 0 has any."""
         if self.interval is None or runner.rank != 0:
             return False
         loop = _train_loop(runner)

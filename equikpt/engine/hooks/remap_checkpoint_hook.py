@@ -66,7 +66,7 @@ class RemapCheckpointHook(Hook):
 
 
 def _is_testing(runner: Runner) -> bool:
-    """Whether the runner was started by ``test`` or ``val``: these build their loop first."""
+    """Tell if the runner was started by ``test`` or ``val``: these build their loop first."""
     if isinstance(runner._test_loop, BaseLoop):
         return True
     return isinstance(runner._val_loop, BaseLoop) and not isinstance(runner._train_loop, BaseLoop)

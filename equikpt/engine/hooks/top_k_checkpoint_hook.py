@@ -112,7 +112,7 @@ class TopKCheckpointHook(Hook):
 
 
 def read_list(folder: Path) -> list[Kept]:
-    """What the list in a work dir names and what is still there, best first."""
+    """Read the list of a work dir, best first, without what is no longer there."""
     listed = [Kept(**row) for row in top_rows(folder) or ()]
     return [kept for kept in listed if (folder / kept.file).is_file()]
 

@@ -76,7 +76,7 @@ class ValidationStateHook(Hook):
 
 
 def is_validated_here(runner: Runner) -> bool:
-    """Whether the training loop validates after the step that it has reached."""
+    """Tell if the training loop validates after the step that it has reached."""
     loop = runner.train_loop
     if runner.val_loop is None:
         return False

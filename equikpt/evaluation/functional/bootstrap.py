@@ -24,7 +24,7 @@ def cluster_numbers(names: Sequence[str]) -> np.ndarray:
 
 
 def bootstrap_weights(num_clusters: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """How often each of G clusters is in each of R bootstrap samples, (R, G); rows add up to G.
+    """Draw the weights of G clusters in R bootstrap samples, (R, G); rows add up to G.
 
     Raises:
         ValueError: There is to be no sample.

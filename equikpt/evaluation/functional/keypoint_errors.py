@@ -41,7 +41,7 @@ def box_side_px(boxes_xywh: np.ndarray) -> np.ndarray:
 
 
 def pck_hits(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
-    """Whether each keypoint is correct.
+    """Mark the keypoints that are correct.
 
     Args:
         distance_px: (N, K), NaN where unlabelled.
@@ -98,7 +98,7 @@ def left_right_inversions(
     side_px: np.ndarray,
     swap: Sequence[int],
 ) -> np.ndarray:
-    """Whether each prediction misses its keypoint and hits the same one on the other side.
+    """Mark predictions that miss their keypoint and hit the same one on the other side.
 
     To hit is to lie within ``SWAP_THRESHOLD`` of the box's longer side.
 

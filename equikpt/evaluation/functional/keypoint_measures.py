@@ -60,7 +60,7 @@ class PosePredictions:
 
 @dataclass(frozen=True)
 class KeypointSet:
-    """What the measures need to know of K keypoints.
+    """Names, sigmas and swaps of the K keypoints that are measured.
 
     Args:
         names: K names.
@@ -111,7 +111,7 @@ class KeypointMetrics:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the measures, in the order of the columns."""
+        """Name the measures, in the order of the columns."""
         shares = (f"PCK@{threshold:g}" for threshold in self._thresholds)
         return ("AP", *shares, "error", "error_px", "median_error_px", "swapped")
 

@@ -1,4 +1,4 @@
-"""Which of the predicted points are which of the true ones.
+"""Matching of predicted points with true ones.
 
 Letters: N true points, M predicted points, S steps.
 """
@@ -37,7 +37,7 @@ def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray
 def duplicates(
     truth: np.ndarray, predicted: np.ndarray, belongs: np.ndarray, radius: float
 ) -> np.ndarray:
-    """Which predicted points mark a thing that another one has marked, (M,) bool.
+    """Mark the predicted points of a thing that another one has marked, (M,) bool.
 
     They belong to no true point, and one that is marked lies within ``radius``.
 
@@ -53,7 +53,7 @@ def duplicates(
 
 
 def everything_found(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
-    """Whether the first n predicted points, n from 0 to M, are a match for all true ones, (M + 1,).
+    """Tell for n from 0 to M if the first n predicted points match all true ones, (M + 1,).
 
     One point more never unmatches a true one (the nearest pairs first are a stable matching), so
     the first such n is found by halving.

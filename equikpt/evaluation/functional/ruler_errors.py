@@ -1,4 +1,4 @@
-"""How wrong two ruler marks are: each on its own, and the scale that follows from both.
+"""Errors of two ruler marks: of each on its own, and of the scale that follows from both.
 
 ``predicted`` and ``truth`` are (N, 2, 2): films, the marks p1 and p2, x and y in px.
 """

@@ -83,7 +83,7 @@ class LogitHeatmapHead(HeatmapHead):
         batch_data_samples: list[PoseDataSample],
         train_cfg: dict | None = None,
     ) -> dict[str, Tensor]:
-        """What the loss returns, with ``acc_pose`` unless ``compute_acc`` is off.
+        """Compute the losses, with ``acc_pose`` unless ``compute_acc`` is off.
 
         Args:
             feats: Features.

@@ -291,7 +291,7 @@ class SequentialAttentionHead(BaseHead):
         return given + self.given_noise * torch.randn_like(points), marked
 
     def coord_losses(self, sequence: SequenceTargets, feats: Sequence[Tensor]) -> dict[str, Tensor]:
-        """What is lost and read about coords."""
+        """Compute the losses of the coords, and figures to log."""
         steps, target, weights = sequence.steps, sequence.target, sequence.has_target
         share_x, share_y = self.loss_module(steps.coords, target, weights)
         cells = cell_centers(feats[-1])
@@ -318,7 +318,7 @@ class SequentialAttentionHead(BaseHead):
         )
 
     def done_losses(self, sequence: SequenceTargets) -> dict[str, Tensor]:
-        """What is lost and read about done."""
+        """Compute the losses of the done signal, and figures to log."""
         logits, done, step_mask = sequence.steps.done_logits, sequence.done, sequence.step_mask
         weights = done_weights(done, step_mask, self.done_balance)
         each = binary_cross_entropy_with_logits(logits, done, reduction="none")

@@ -33,7 +33,7 @@ def nearest_target(predicted: Tensor, points: Tensor, left: Tensor) -> Tensor:
 
 
 def match_mask(given: Tensor, points: Tensor, valid: Tensor, radius: float) -> Tensor:
-    """Which true point each given one marks, (B, M, N) of 0 and 1.
+    """Match each given point with the true point that it marks, (B, M, N) of 0 and 1.
 
     In their order each given point marks the nearest that none before it has marked, if that is
     within the radius; else none.
@@ -85,7 +85,7 @@ def anything_left(valid: Tensor) -> Tensor:
 
 
 def done_target(valid: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Whether nothing is left at each step, and whether the step counts, both (B, S) of 0 and 1.
+    """Tell for each step if nothing is left, and if the step counts, both (B, S) of 0 and 1.
 
     Steps after the first at which nothing is left do not count: no sequence gets there.
     """
@@ -98,7 +98,7 @@ def done_target(valid: Tensor, steps: int) -> tuple[Tensor, Tensor]:
 def done_weights(
     done: Tensor, step_mask: Tensor, balance: str, generator: torch.Generator | None = None
 ) -> Tensor:
-    """How much each step's "done" counts, (B, S), of sum 1 a picture.
+    """Weigh each step's done signal, (B, S), with a sum of 1 an image.
 
     ``"steps"``: all alike, so that one in N + 1 says done. ``"balanced"``: the step that says done
     as much as all others together. ``"sampled"``: that step and one of the others, at random.

@@ -79,7 +79,7 @@ class GaussianFoveation(nn.Module):
         self.narrowing = narrowing
 
     def sigma(self, glimpse: int) -> float:
-        """Of glimpse 1, 2, …, in normalised coords."""
+        """Return the sigma of glimpse 1, 2, …, in normalised coords."""
         return self.first_sigma * self.narrowing ** (glimpse - 1)
 
     def forward(self, guess: Tensor, coords: Tensor, glimpse: int) -> Tensor:
@@ -118,5 +118,5 @@ class InhibitionOfReturn(nn.Module):
 
 
 def inverse_softplus(value: float) -> Tensor:
-    """What softplus maps to ``value``."""
+    """Invert softplus."""
     return torch.tensor(value).expm1().log()

@@ -44,7 +44,7 @@ class Scene(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a look at the scene saw, for each step."""
+    """Features that each step's look at the scene gives."""
 
     state: Tensor
     """(B, S, D)."""
@@ -84,7 +84,7 @@ class Glimpse(nn.Module):
 
 
 class Steps(NamedTuple):
-    """What each of S steps said."""
+    """Outputs of S steps."""
 
     coords: Tensor
     """(B, S, 2)."""
@@ -96,13 +96,13 @@ class Steps(NamedTuple):
 
     @property
     def count_left(self) -> Tensor:
-        """How many things are not marked, (B, S): the sum of the map."""
+        """Count the things that are not marked, (B, S): the sum of the map."""
         return self.attention.logsumexp(dim=-1).exp()
 
 
 @dataclass
 class Memory:
-    """What inference keeps between steps."""
+    """State that inference keeps between steps."""
 
     caches: list
     inhibition: Tensor
@@ -172,11 +172,11 @@ class SequentialAttention(nn.Module):
 
     @property
     def narrowest_sigma(self) -> float:
-        """Of the last glimpse, in normalised coords."""
+        """Sigma of the last glimpse, in normalised coords."""
         return self.foveation.sigma(max(1, len(self.glimpses) - 1))
 
     def scene(self, features: Tensor) -> Scene:
-        """What all steps look at, computed once a picture."""
+        """Compute what all steps look at, once an image."""
         coords = cell_centers(features)
         keys, values = self.keys_values(features.flatten(2).transpose(1, 2)).chunk(2, dim=-1)
         keys = keys + self.cell(coords)
@@ -252,7 +252,7 @@ class SequentialAttention(nn.Module):
         return Look(state, first.attention, guess)
 
     def _read(self, looked: Look, marked: Tensor | int, total: Tensor | None = None) -> Steps:
-        """What steps say that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
+        """Read steps that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
         state, attention, guess = looked
         offset = torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()
         coords = guess + self.narrowest_sigma * offset
@@ -266,7 +266,7 @@ class SequentialAttention(nn.Module):
         return Steps(coords, done.float(), attention)
 
     def count_near(self, scene: Scene, steps: Steps) -> Tensor:
-        """How many things lie within twice the narrowest sigma of each step's place, (B, S)."""
+        """Count the things within twice the narrowest sigma of each step's place, (B, S)."""
         radius = 2 * self.narrowest_sigma
         near = squared_distances(steps.coords, scene.coords) <= radius**2
         return (steps.attention.exp() * near).sum(dim=-1)

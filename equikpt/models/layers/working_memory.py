@@ -56,7 +56,7 @@ def feed_forward(width: int) -> nn.Sequential:
 
 
 class WorkingMemory(nn.Module):
-    """What was pointed at so far: where it is, what it looks like, in which order.
+    """Memory of the points so far: their coords, their features and their order.
 
     Args:
         channels: C of the features that are sampled at the points.
