@@ -25,6 +25,7 @@ import equikpt.engine.hooks.pipeline_switch_hook
 import equikpt.engine.hooks.prediction_sheet_hook
 import equikpt.engine.hooks.progress_bar_hook
 import equikpt.engine.hooks.remap_checkpoint_hook
+import equikpt.engine.hooks.run_record_hook
 import equikpt.engine.hooks.sequence_visualization_hook
 import equikpt.engine.hooks.stage_unfreeze_hook
 import equikpt.engine.hooks.teacher_forcing_noise_hook

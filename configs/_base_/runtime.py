@@ -15,6 +15,7 @@ default_hooks = dict(
         rule="greater",
         max_keep_ckpts=2,
     ),
+    run_record=dict(type="RunRecordHook"),  # run.json, for the monitor and the report
     validation_state=dict(type="ValidationStateHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),

@@ -12,6 +12,7 @@ from .hooks.pipeline_switch_hook import PipelineSwitchHook as PipelineSwitchHook
 from .hooks.prediction_sheet_hook import PredictionSheetHook as PredictionSheetHook
 from .hooks.progress_bar_hook import ProgressBarHook as ProgressBarHook
 from .hooks.remap_checkpoint_hook import RemapCheckpointHook as RemapCheckpointHook
+from .hooks.run_record_hook import RunRecordHook as RunRecordHook
 from .hooks.sequence_visualization_hook import (
     SequenceVisualizationHook as SequenceVisualizationHook,
 )

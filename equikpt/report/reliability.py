@@ -55,7 +55,7 @@ class Reliability:
         return float(np.average(gaps, weights=self.counts[there])) if there.any() else float("nan")
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """(B,) lower and upper ends of Wilson's 95 % interval of ``accuracy``, NaN where empty.
+        """Give (B,) ends of Wilson's 95 % interval of ``accuracy``, NaN where empty.
 
         It takes points for independent, which those of one picture are not quite.
 

@@ -43,9 +43,9 @@ def number(value: Any) -> str:
 
 def _status(state: State) -> str:
     words = [state.status.value]
-    loop = state.run.log.place
-    if state.status is Status.VALIDATING and loop is not None:
-        words[0] += f" ({loop[1]} of {loop[2]})"
+    record = state.run.record
+    if state.status is Status.VALIDATING and record is not None and record.position is not None:
+        words[0] += f" ({record.position[0]} of {record.position[1]})"
     if state.status in (Status.STALLED, Status.KILLED):
         words[0] += f": nothing was written for {duration(state.silent_s)}"
     if state.epoch is not None:
@@ -157,6 +157,8 @@ def _files(state: State) -> list[StateLine]:
         lines.append(("starts", f"{len(run.sessions)}, of which {resumed} resumed"))
     if run.unreadable_rows:
         lines.append(("left out", f"unreadable lines of scalars.json: {run.unreadable_rows}"))
+    if run.note:
+        lines.append(("not known", run.note))
     if run.config_gaps:
         words = f"of the config, which is read and not run: {', '.join(run.config_gaps)}"
         lines.append(("left out", words))

@@ -182,7 +182,7 @@ def test_the_commands_on_the_page_can_be_typed(run):
     assert shlex.split(line) == [
         *("python", "tools/train.py", config, "--work-dir", f"{run}_again")
     ]
-    line = report.split("</code>")[0].replace("&#x27;", "'")
+    line = report.split("</code>")[0].replace("&#39;", "'")
     assert shlex.split(line) == [
         *("python", "tools/report.py", "--work-dir", str(run), "--checkpoint", "newest"),
         *("--out", str(run / "my page.html"), "--force"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 from mmengine.config import Config
 
+from equikpt.engine.run_record import RunRecord, StartRecord, read_record, write_record
 from equikpt.report.run.run_folder import Checkpoints, Run
-from equikpt.report.run.run_log import RunLog
 from equikpt.report.run.run_state import State, state_of
 
 PER_EPOCH = 20
 INTERVAL = 10
-STAMP = "%Y%m%d_%H%M%S"
 
 
 def config(max_epochs: int = 100, **changes: Any) -> Config:
@@ -46,7 +45,7 @@ def write_start(
     begin: str = "20260101_100000",
     epochs_before: int = 0,
     cfg: Config | None = None,
-    log: bool = True,
+    record: bool = True,
     step_s: float = 1.0,
 ) -> Path:
     """Write a start with a row of training each 10 of 20 steps, a validation after some epochs.
@@ -58,7 +57,7 @@ def write_start(
         begin: Name of the start's folder.
         epochs_before: Epochs of earlier starts that it resumes after.
         cfg: Its dumped config.
-        log: Whether to write the text log.
+        record: Whether to add it to ``run.json``.
         step_s: Seconds a step; a validation takes as long as 5.
 
     Returns:
@@ -66,44 +65,39 @@ def write_start(
     """
     folder = work_dir / begin
     (folder / "vis_data").mkdir(parents=True)
-    now = datetime.strptime(begin, STAMP)
+    before = epochs_before * PER_EPOCH
+    start = StartRecord(begin, resumed_step=before, step=before, steps_per_epoch=PER_EPOCH, seed=0)
     rows: list[dict] = []
-    lines: list[str] = []
-
-    def say(words: str) -> None:
-        lines.append(f"{now:%Y/%m/%d %H:%M:%S} - mmengine - INFO - {words}\n")
-
-    say("Config:\nmodel = dict()")
-    if epochs_before:
-        say(f"resumed epoch: {epochs_before}, iter: {epochs_before * PER_EPOCH}")
-    left = list(losses)
-    epoch = epochs_before
-    while left:
-        epoch += 1
-        for inner in range(INTERVAL, PER_EPOCH + 1, INTERVAL):
-            if not left:
-                break
-            now += timedelta(seconds=INTERVAL * step_s)
-            step = (epoch - 1) * PER_EPOCH + inner
-            rows.append(
-                dict(lr=0.004, data_time=0.01 * step_s, loss=left.pop(0), time=step_s, epoch=epoch,
-                     iter=step, step=step)
-            )  # fmt: skip
-            say(f"Epoch(train)  [{epoch}][{inner}/{PER_EPOCH}]  lr: 4e-03  loss: 1.0")
-            if inner < PER_EPOCH:
-                continue
-            say(f"Saving checkpoint at {epoch} epochs")
-            if val and epoch in val:
-                say(f"Epoch(val)  [{epoch}][8/8]    eta: 0:00:00  time: 0.5  data_time: 0.1  ")
-                now += timedelta(seconds=5 * step_s)
-                rows.append(dict(val[epoch], data_time=0.1, time=0.5, step=epoch))
-                say(f"Epoch(val)  [{epoch}][8/8]    metric: 1.0  time: 0.5")
+    for index, loss in enumerate(losses):
+        start.step = before + (index + 1) * INTERVAL
+        start.seconds += INTERVAL * step_s
+        epoch, inner = (start.step - 1) // PER_EPOCH + 1, (start.step - 1) % PER_EPOCH + 1
+        start.loop, start.position = "train", (inner, PER_EPOCH)
+        start.longest_gaps_s = [INTERVAL * step_s] * 2
+        rows.append(
+            dict(lr=0.004, data_time=0.01 * step_s, loss=loss, time=step_s, epoch=epoch,
+                 iter=start.step, step=start.step)
+        )  # fmt: skip
+        if val and inner == PER_EPOCH and epoch in val:
+            began_s = start.seconds
+            start.seconds += 5 * step_s
+            start.validations.append((start.step, began_s, start.seconds))
+            start.loop, start.position = "val", (8, 8)
+            rows.append(dict(val[epoch], data_time=0.1, time=0.5, step=epoch))
     (folder / "vis_data" / "scalars.json").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    if log:
-        (folder / f"{begin}.log").write_text("".join(lines))
+    if record:
+        write_record(work_dir, RunRecord([*read_record(work_dir).starts, start]))
     if cfg is not None:
         cfg.dump(folder / "vis_data" / "config.py")
     return folder
+
+
+def change_record(work_dir: Path, **changes: Any) -> None:
+    """Change what ``run.json`` says of the newest start."""
+    record = read_record(work_dir)
+    for name, value in changes.items():
+        setattr(record.starts[-1], name, value)
+    write_record(work_dir, record)
 
 
 def made_state(
@@ -129,7 +123,7 @@ def made_state(
     steps = np.arange(1, len(losses) + 1) * INTERVAL
     epochs = (steps - 1) // PER_EPOCH
     train = pd.DataFrame(
-        dict(step=steps, epoch=epochs + 1.0, iter=steps, at=pd.NaT, wall_s=steps + val_s * epochs)
+        dict(step=steps, epoch=epochs + 1.0, iter=steps, wall_s=steps + val_s * epochs)
     )
     if len(losses):
         scalars = dict(loss=losses, lr=0.004, time=1.0, data_time=0.01) | logged
@@ -138,7 +132,7 @@ def made_state(
     done = np.arange(1, count + 1)
     columns = dict(metrics or {}) | (dict(val_loss=val_losses) if len(val_losses) else {})
     val = pd.DataFrame(
-        dict(epoch=done.astype(float), step=done * PER_EPOCH, at=pd.NaT,
+        dict(epoch=done.astype(float), step=done * PER_EPOCH,
              wall_s=done * (PER_EPOCH + val_s)) | columns
     )  # fmt: skip
     last = int(steps[-1]) if len(steps) else 0
@@ -153,7 +147,7 @@ def made_state(
             [start], columns=["folder", "begin", "end", "last_step", "steps", "resumed"]
         ),
         checkpoints=Checkpoints(None, (), ()),
-        log=RunLog(steps_per_epoch=PER_EPOCH, place=("train", 1, PER_EPOCH)),
+        record=StartRecord("start", steps_per_epoch=PER_EPOCH, position=(1, PER_EPOCH)),
         steps_per_epoch=PER_EPOCH,
         active_s=0.0,
     )

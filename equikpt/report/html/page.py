@@ -57,6 +57,8 @@ def to_html(report: Report, max_image_bytes: int = MAX_IMAGE_BYTES) -> str:
     """Render the page; its images take at most ``max_image_bytes`` of base64 text."""
     run, evaluation = report.run, report.evaluation
     notes, tiles = list(report.notes), []
+    if run.note:
+        notes.append(f"{run.note[0].upper()}{run.note[1:]}.")
     sections = [_trained(run, evaluation.versions if evaluation else {}), _curves(run)]
     if evaluation is not None and evaluation.parts is not None:
         tiles = [*tiles_of(evaluation), calibration_tile(evaluation)]

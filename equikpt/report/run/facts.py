@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,6 @@ from equikpt.report.run.run_plan import plan_of, setting
 
 Rows = list[tuple[str, str]]
 
-ENVIRONMENT = re.compile(r"^ {4}([\w ,.]+): (.+)$", re.MULTILINE)
-CORES = re.compile(r"Threads: of (\d+) cores?")
-VERSIONS = ("Python", "PyTorch", "TorchVision", "OpenCV", "MMEngine")
-RULE = "-" * 60
-"""MMEngine puts the environment between two lines of these."""
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -98,23 +92,10 @@ def course(run: Run) -> Rows:
 
 
 def environment(run: Run) -> Rows:
-    """Machine, versions and seed as the log of the newest start has them."""
-    folder = Path(run.sessions["folder"].iloc[-1])
-    path = folder / f"{folder.name}.log"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    block = "".join(text.split(RULE, 3)[1:3])
-    found = {name.strip(): value.strip() for name, value in ENVIRONMENT.findall(block)}
-    gpus = [f"{value} ({name})" for name, value in found.items() if re.match(r"GPU \d", name)]
-    cores = CORES.search(text)
-    rows = [
-        ("Seed", _seed(run, found)),
-        ("Processor", "; ".join(gpus) if gpus else "CPU, no GPU" if found else ""),
-        ("Cores", cores[1] if cores else ""),
-        ("System", found.get("sys.platform", "")),
-        ("Processes", _processes(found)),
-    ]
-    rows += [(name, found.get(name, "").split(" (")[0]) for name in VERSIONS]
-    return [(name, value) for name, value in rows if value]
+    """Seed, machine and versions of the newest start."""
+    record = run.record
+    facts = record.environment if record is not None else {}
+    return [(name, value) for name, value in (("Seed", _seed(run)), *facts.items()) if value]
 
 
 def data_set(run: Run) -> list[SplitCount]:
@@ -232,16 +213,12 @@ def _types(value: Any) -> str:
     return ", then ".join(dict.fromkeys(names))
 
 
-def _seed(run: Run, found: Mapping[str, str]) -> str:
+def _seed(run: Run) -> str:
     seed = setting(run, "randomness.seed")
-    seed = found.get("seed", "") if seed is None else str(seed)
+    if seed is None and run.record is not None:
+        seed = run.record.seed
     exact = " (deterministic)" if setting(run, "randomness.deterministic") else ""
-    return f"{seed}{exact}" if seed else ""
-
-
-def _processes(found: Mapping[str, str]) -> str:
-    launcher = found.get("Distributed launcher", "none")
-    return "" if launcher == "none" else f"{found.get('GPU number', '?')} by {launcher}"
+    return "" if seed is None else f"{seed}{exact}"
 
 
 def _of(count: int | None, unit: str) -> str:

@@ -1,7 +1,8 @@
 """The folder of a run as tables: steps, validations, starts, checkpoints.
 
-MMEngine makes a folder a start (``<date>_<time>/``), with a log and ``vis_data/scalars.json``, one
-JSON a line. A resumed run has several; their rows are joined here into one course.
+MMEngine makes a folder a start (``<date>_<time>/``) with ``vis_data/scalars.json``, one JSON a
+line; ``RunRecordHook`` writes ``run.json``. A resumed run has several starts; their rows are joined
+here into one course.
 """
 
 from __future__ import annotations
@@ -9,21 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 from mmengine.config import Config
 
 from equikpt.compat.work_dir import complete, newest_complete, top_rows
-from equikpt.report.run.run_log import RunLog
+from equikpt.engine.run_record import FILE, StartRecord, read_record
 from equikpt.report.run.run_session import Row, Session, read_session
 from equikpt.report.run.validation_losses import undo_mean
 from equikpt.report.saved_config import read_saved_config
 
 START = re.compile(r"\d{8}_\d{6}")
-TRAIN_COLUMNS = ("step", "epoch", "iter", "at", "wall_s")
-VAL_COLUMNS = ("epoch", "step", "at", "wall_s")
+TRAIN_COLUMNS = ("step", "epoch", "iter", "wall_s")
+VAL_COLUMNS = ("epoch", "step", "wall_s")
+NO_RECORD = (
+    "there is no run.json, which RunRecordHook writes: times are those of the steps alone, and the "
+    "progress of a validation, machine and versions are not known"
+)
 SESSION_COLUMNS = ("folder", "begin", "end", "last_step", "steps", "resumed")
 
 
@@ -46,9 +50,8 @@ class Checkpoints:
 class Run:
     """A run as its folder has it.
 
-    Steps and epochs are counted from 1 over the whole run. ``at`` is the time by the clock of the
-    machine that trained, ``wall_s`` the seconds of running until then, pauses between starts left
-    out.
+    Steps and epochs are counted from 1 over the whole run. ``wall_s`` is the seconds of running
+    until a row, pauses between starts left out.
 
     Args:
         folder: The work dir.
@@ -56,14 +59,14 @@ class Run:
         config: The config of the newest start, read as data (:mod:`.saved_config`); None where none
             is left.
         train: One row a logged step: ``step``, ``epoch`` (NaN in a run by steps), ``iter``,
-            ``at``, ``wall_s``, then what was logged: ``lr``, ``loss``, ``loss_*``, ``time``,
+            ``wall_s``, then what was logged: ``lr``, ``loss``, ``loss_*``, ``time``,
             ``data_time``, ``grad_norm``, …
-        val: One row a validation: ``epoch`` (NaN in a run by steps), ``step``, ``at``,
+        val: One row a validation: ``epoch`` (NaN in a run by steps), ``step``,
             ``wall_s``, then the metrics; losses as they were, not the means that are logged.
         sessions: One row a start: ``folder``, ``begin``, ``end``, ``last_step``, ``steps``,
             ``resumed``.
         checkpoints: Files to go on from or to use.
-        log: The log of the newest start.
+        record: Entry of the newest start in ``run.json``; None where none was written.
         steps_per_epoch: None in a run by steps, and before the first row.
         active_s: When a file of the newest start was last written, in seconds since 1970.
         unreadable_rows: Lines of the scalars that are no JSON, beside a half-written last one.
@@ -77,11 +80,16 @@ class Run:
     val: pd.DataFrame
     sessions: pd.DataFrame
     checkpoints: Checkpoints
-    log: RunLog
+    record: StartRecord | None
     steps_per_epoch: int | None
     active_s: float
     unreadable_rows: int = 0
     config_gaps: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """Sentence on what is unknown without a record; empty with one."""
+        return "" if self.record is not None else NO_RECORD
 
 
 def read_run(folder: Path | str) -> Run:
@@ -110,9 +118,9 @@ def read_run(folder: Path | str) -> Run:
             columns=list(SESSION_COLUMNS),
         ),
         checkpoints=_checkpoints(folder),
-        log=newest.log,
+        record=newest.record,
         steps_per_epoch=per_epoch,
-        active_s=max(_modified_s(path) for path in (newest.folder, *newest.files())),
+        active_s=max(_modified_s(path) for path in (newest.folder, *newest.files(), folder / FILE)),
         unreadable_rows=sum(session.unreadable for session in sessions),
         config_gaps=config_gaps,
     )
@@ -122,8 +130,10 @@ def _sessions(folder: Path) -> list[Session]:
     """The starts of a training in their order."""
     if not folder.is_dir():
         raise FileNotFoundError(f"expected the work dir of a run, found no folder {folder}")
+    records = {each.folder: each for each in read_record(folder).starts}
     starts = [path for path in sorted(folder.iterdir()) if START.fullmatch(path.name)]
-    sessions = [session for path in starts if (session := read_session(path)).is_training]
+    found = [read_session(path, records.get(path.name)) for path in starts]
+    sessions = [session for session in found if session.is_training]
     if sessions:
         return sessions
     below = sorted(path.parents[2] for path in folder.glob("*/*/vis_data/scalars.json"))
@@ -134,10 +144,10 @@ def _sessions(folder: Path) -> list[Session]:
 
 
 def _steps_per_epoch(sessions: list[Session]) -> int | None:
-    """From the log; without one from the distance between the first rows of two epochs."""
-    known = [each.log.steps_per_epoch for each in sessions if each.log.steps_per_epoch]
+    """Recorded length of an epoch, else the distance between the first rows of two epochs."""
+    known = [each.record for each in sessions if each.record is not None]
     if known:
-        return known[-1]
+        return known[-1].steps_per_epoch
     firsts: dict[int, int] = {}
     for row in (row for session in sessions for row in session.train if "epoch" in row):
         firsts.setdefault(row["epoch"], row["step"])
@@ -150,19 +160,19 @@ def _steps_per_epoch(sessions: list[Session]) -> int | None:
 def _joined(
     sessions: list[Session], per_epoch: int | None, config: Config | None
 ) -> tuple[list[Row], list[Row]]:
-    """Rows of all starts as one course, with ``at`` and ``wall_s``; a start without any is none."""
+    """Join the rows of all starts as one course, with ``wall_s``; a start without any is none."""
     by_epoch = any("epoch" in row for session in sessions for row in session.train)
     train: list[Row] = []
     val: list[Row] = []
-    before = timedelta()
+    before_s = 0.0
     for session in sessions:
         if not session.train and not session.val:
             continue
         for row in session.val:
             _place_validation(row, per_epoch, by_epoch)
         if not session.resumed:  # it replaces all, and the time that went into it
-            before = timedelta()
-        _tell_times(session, before)
+            before_s = 0.0
+        _add_seconds(session, before_s)
         # a checkpoint is written before the validation of its step
         undo_mean(session.val, [r for r in val if r["step"] < session.steps_before], config)
         train = [row for row in train if row["step"] <= session.steps_before] + session.train
@@ -171,7 +181,7 @@ def _joined(
         }  # the last one, if that start was cut off in it
         val = [r for r in val if r["step"] <= session.steps_before and r["step"] not in again]
         val += session.val
-        before += session.end - session.begin
+        before_s += session.seconds
     return train, val
 
 
@@ -185,28 +195,30 @@ def _place_validation(row: Row, per_epoch: int | None, by_epoch: bool) -> None:
         row["step"] = max(logged, after)
 
 
-def _tell_times(session: Session, before: timedelta) -> None:
-    """Add ``at`` and ``wall_s``; without a log ``at`` is unknown and steps tell the seconds."""
-    seconds, last = before.total_seconds(), session.steps_before
-    for row in session.train:
-        seconds += row.get("time", 0.0) * (row["step"] - last)
-        last = row["step"]
-        row |= {"at": session.log.train_times.get(last), "wall_s": seconds}
-    for index, row in enumerate(session.val):
-        times = session.log.val_times
+def _add_seconds(session: Session, before_s: float) -> None:
+    """Add ``wall_s``: steps take what was logged, counted anew from each recorded validation on."""
+    record = session.record
+    ends = {step: end_s for step, _, end_s in record.validations} if record else {}
+    seconds = record.training_s if record else 0.0
+    waiting = sorted(ends.items())
+    for row, steps in session.covered():
+        counted = row["step"] - steps
+        while waiting and waiting[0][0] < row["step"]:
+            step, end_s = waiting.pop(0)
+            seconds, counted = max(seconds, end_s), max(counted, step)
+        seconds += row.get("time", 0.0) * (row["step"] - counted)
+        row["wall_s"] = before_s + seconds
+    for row in session.val:
         done = [each["wall_s"] for each in session.train if each["step"] <= row["step"]]
-        row["at"] = times[index] if index < len(times) else None
-        row["wall_s"] = done[-1] if done else before.total_seconds()
-    for row in (*session.train, *session.val):
-        if row["at"] is not None:
-            row["wall_s"] = (before + (row["at"] - session.begin)).total_seconds()
+        row["wall_s"] = done[-1] if done else before_s
+        if row["step"] in ends:
+            row["wall_s"] = before_s + ends[row["step"]]
 
 
 def _frame(rows: list[Row], columns: tuple[str, ...]) -> pd.DataFrame:
     """A table whose first columns are always there, in this order."""
     logged = dict.fromkeys(name for row in rows for name in row if name not in columns)
     frame = pd.DataFrame(rows, columns=[*columns, *logged])
-    frame["at"] = pd.to_datetime(frame["at"])
     return frame.astype({"step": int, "epoch": float, "wall_s": float})
 
 

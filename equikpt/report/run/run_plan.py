@@ -60,11 +60,13 @@ class Metric:
 
 
 def plan_of(run: Run) -> Plan:
-    """Read the plan off the config."""
+    """Read the plan off the config; without one the record knows how far the run goes."""
     config: Any = run.config if run.config is not None else {}
     loop = config.get("train_cfg") or {}
     max_epochs, max_steps = loop.get("max_epochs"), loop.get("max_iters")
-    if max_epochs is not None and run.steps_per_epoch is not None:
+    if max_epochs is None and max_steps is None and run.record is not None:
+        max_epochs, max_steps = run.record.max_epochs, run.record.max_steps
+    elif max_epochs is not None and run.steps_per_epoch is not None:
         max_steps = max_epochs * run.steps_per_epoch
     return Plan(
         max_epochs=max_epochs,
@@ -120,7 +122,7 @@ def watched_metric(run: Run) -> Metric | None:
 
 def metric_names(run: Run) -> list[str]:
     """Names of what validations logged, in their order."""
-    others = ("epoch", "step", "at", "wall_s", "time", "data_time")
+    others = ("epoch", "step", "wall_s", "time", "data_time")
     return [name for name in run.val.columns if name not in others]
 
 

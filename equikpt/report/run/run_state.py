@@ -136,9 +136,9 @@ def seconds_per_step(run: Run, plan: Plan) -> float | None:
 
 
 def _steps_done(run: Run) -> int:
-    """Rows end before the epoch does: validations and checkpoints know better."""
+    """Rows end before the epoch does: validations and the record know better."""
     known = [int(frame["step"].max()) for frame in (run.train, run.val) if len(frame)]
-    return max([*known, run.log.saved_step or 0])
+    return max([*known, run.record.step if run.record is not None else 0])
 
 
 def _status(run: Run, plan: Plan, step: int, patience: Patience | None, silent_s: float) -> Status:
@@ -153,20 +153,23 @@ def _status(run: Run, plan: Plan, step: int, patience: Patience | None, silent_s
         return Status.KILLED
     if silent_s > quiet_s:
         return Status.STALLED
-    if run.log.place is None and run.sessions["steps"].iloc[-1] == 0:
+    record = run.record
+    position = record.position if record is not None else None
+    if position is None and run.sessions["steps"].iloc[-1] == 0:
         return Status.STARTING
-    loop, inner, length = run.log.place or ("train", 0, 1)
-    is_validating = loop == "val" and (inner < length or validated < step)
+    if record is None or position is None or record.loop != "val":
+        return Status.TRAINING
+    is_validating = position[0] < position[1] or validated < step
     return Status.VALIDATING if is_validating else Status.TRAINING
 
 
 def _quiet_s(run: Run, plan: Plan) -> float:
-    """The longest silence that is still usual.
+    """Longest silence that is still usual.
 
-    The longest gap between two lines but one counts: what happened once, as when a laptop slept,
+    The longest gap between two steps but one counts: what happened once, as when a laptop slept,
     is not usual.
     """
-    gaps = sorted(run.log.gaps_s)
+    gaps = run.record.longest_gaps_s if run.record is not None else []
     step_s = float(run.train["time"].iloc[-1]) if len(run.train) and "time" in run.train else 0.0
     usual_s = max(gaps[-2] if len(gaps) > 1 else 0.0, step_s * plan.log_interval)
     is_first = not len(run.train) or (plan.validates and not len(run.val))

@@ -45,7 +45,7 @@ def test_rows_are_placed_in_epochs_and_in_a_run_by_steps_in_steps(tmp_path):
     state = made_state(LOSSES)
     panel = panels_of_run(state.run, None)[0]
     assert (panel.x_label, panel.lines[0].x[:2].tolist()) == ("epochs", [0.5, 1.0])
-    folder = write_start(tmp_path, [1.0, 2.0], log=False)
+    folder = write_start(tmp_path, [1.0, 2.0], record=False)
     scalars = folder / "vis_data" / "scalars.json"
     scalars.write_text(scalars.read_text().replace('"epoch": 1, ', ""))
     panel = panels_of_run(read_run(tmp_path), None)[0]

@@ -6,27 +6,7 @@ import pytest
 
 from equikpt.report.run.facts import SplitCount, course, data_set, duration, environment, settings
 from equikpt.report.run.run_folder import read_run
-from tests.report.written_runs import config, write_start
-
-ENVIRONMENT = """
-{rule}
-System environment:
-    sys.platform: linux
-    Python: 3.11.7 (main) [GCC 12.2.0]
-    CUDA available: True
-    GPU 0,1: NVIDIA H100
-    PyTorch: 2.14.1+cu130
-    PyTorch compiling details: PyTorch built with:
-  - GCC 13.3
-
-    MMEngine: 0.10.7
-
-Runtime environment:
-    seed: {seed}
-    Distributed launcher: {launcher}
-    GPU number: 2
-{rule}
-"""
+from tests.report.written_runs import change_record, config, write_start
 
 
 def test_settings_are_those_of_the_config(tmp_path):
@@ -72,29 +52,15 @@ def test_the_course_of_a_run_that_was_resumed(tmp_path):
     assert told["Time a step"] == "1.00 s (median)"
 
 
-@pytest.mark.parametrize(
-    ("launcher", "processes"), [("none", None), ("pytorch", "2 by pytorch")], ids=["one", "two"]
-)
-def test_machine_and_versions_are_those_of_the_log(tmp_path, launcher, processes):
-    folder = write_start(tmp_path, [1.0, 0.9])
-    log = folder / f"{folder.name}.log"
-    block = ENVIRONMENT.format(rule="-" * 60, seed=17, launcher=launcher)
-    log.write_text(log.read_text() + block + "Threads: of 8 cores 2 compute\n")
-    told = dict(environment(read_run(tmp_path)))
-    expected = {
-        "Seed": "17",
-        "Processor": "NVIDIA H100 (GPU 0,1)",
-        "Cores": "8",
-        "System": "linux",
-        "Python": "3.11.7",
-        "PyTorch": "2.14.1+cu130",
-        "MMEngine": "0.10.7",
-    }
-    assert told == expected | ({"Processes": processes} if processes else {})
+def test_machine_and_versions_are_those_that_were_recorded(tmp_path):
+    write_start(tmp_path, [1.0, 0.9])
+    machine = {"Processor": "NVIDIA H100 (GPU 0,1)", "Cores": "8", "Processes": "2 by pytorch"}
+    change_record(tmp_path, seed=17, environment=machine)
+    assert dict(environment(read_run(tmp_path))) == {"Seed": "17", **machine}
 
 
-def test_a_run_without_a_log_has_no_machine(tmp_path):
-    write_start(tmp_path, [1.0, 0.9], log=False)
+def test_a_run_without_a_record_has_no_machine(tmp_path):
+    write_start(tmp_path, [1.0, 0.9], record=False)
     assert environment(read_run(tmp_path)) == []
 
 

@@ -12,8 +12,9 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from equikpt.engine.hooks.run_record_hook import RunRecordHook
 from equikpt.report.run.run_folder import read_run
-from tests.report.written_runs import config, write_start
+from tests.report.written_runs import change_record, config, write_start
 
 
 class Counting(BaseModel):
@@ -63,6 +64,7 @@ def train(
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1)),
         default_hooks=hooks,
         log_processor=processor,
+        custom_hooks=[RunRecordHook()],
         visualizer=dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")]),
         experiment_name=f"toy{len(list(work_dir.glob('*_*')))}",
         resume=resume,
@@ -74,8 +76,8 @@ def train(
 def make_older(work_dir: Path) -> None:
     """Give the start that is there another name: a second one may begin in the same second."""
     (log,) = work_dir.glob("*/*.log")
-    log.rename(log.with_name("20200101_000000.log"))
     log.parent.rename(work_dir / "20200101_000000")
+    change_record(work_dir, folder="20200101_000000")
 
 
 def test_a_resumed_run_of_mmengine_is_one_course(tmp_path):
@@ -96,8 +98,11 @@ def test_a_resumed_run_of_mmengine_is_one_course(tmp_path):
     assert run.steps_per_epoch == 4
     assert run.checkpoints.newest == tmp_path / "epoch_3.pth"
     assert run.config.train_cfg.max_epochs == 3
-    assert run.train["at"].notna().all()
-    assert run.val["at"].notna().all()
+    assert [each.name for each in tmp_path.glob("*.json")] == ["run.json"]
+    assert run.record.resumed_step == 8
+    assert (run.record.max_epochs, run.record.max_steps) == (3, 12)
+    assert (run.train["wall_s"].diff().dropna() > 0).all()
+    assert run.val["wall_s"].is_monotonic_increasing
 
 
 def test_a_run_of_mmengine_by_steps(tmp_path):
@@ -109,8 +114,8 @@ def test_a_run_of_mmengine_by_steps(tmp_path):
     assert run.steps_per_epoch is None
     assert run.val["step"].tolist() == [5, 10]
     assert run.val["epoch"].isna().all()
-    assert run.log.saved_step == 10
-    assert run.train["at"].notna().all()
+    assert run.record.step == 10
+    assert [step for step, _, _ in run.record.validations] == [5, 10]
 
 
 def test_validation_losses_are_those_that_mmengine_averaged(tmp_path):
@@ -197,22 +202,33 @@ def test_names_with_their_loop_and_single_scalars_of_hooks(tmp_path):
     assert "some_hook" not in {*run.train, *run.val}
 
 
-def test_without_a_log_rows_tell_epochs_and_times(tmp_path):
+def test_without_a_record_rows_tell_epochs_and_times(tmp_path):
     losses = [5.0, 4.0, 3.0, 2.0]
-    write_start(tmp_path, losses, {1: {}, 2: {}}, log=False, step_s=2.0)
-    write_start(tmp_path, [1.0, 0.0], {3: {}}, "20260102_100000", 2, log=False, step_s=2.0)
+    write_start(tmp_path, losses, {1: {}, 2: {}}, record=False, step_s=2.0)
+    write_start(tmp_path, [1.0, 0.0], {3: {}}, "20260102_100000", 2, record=False, step_s=2.0)
     run = read_run(tmp_path)
     assert run.steps_per_epoch == 20
     assert run.train["loss"].tolist() == [5, 4, 3, 2, 1, 0]
     assert run.train["wall_s"].tolist() == [20, 40, 60, 80, 100, 120]
-    assert run.train["at"].isna().all()
+    assert run.note
     assert run.val["step"].tolist() == [20, 40, 60]
     assert run.sessions["resumed"].tolist() == [False, True]
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"format": 9}', '{"starts": [{"folder": 1}]}'])
+def test_a_record_that_is_damaged_is_none(tmp_path, content):
+    write_start(tmp_path, [6.0, 5.0])
+    assert read_run(tmp_path).note == ""
+    (tmp_path / "run.json").write_text(content)
+    run = read_run(tmp_path)
+    assert run.record is None
+    assert run.train["loss"].tolist() == [6, 5]
+    assert "run.json" in run.note
+
+
 def test_a_test_beside_the_training_is_no_start(tmp_path):
     write_start(tmp_path, [1.0], cfg=config(7))
-    tested = write_start(tmp_path, [], begin="20260109_100000", cfg=config(9))
+    tested = write_start(tmp_path, [], begin="20260109_100000", cfg=config(9), record=False)
     (tested / "20260109_100000.json").write_text('{"coco/AP": 0.5}')
     run = read_run(tmp_path)
     assert len(run.sessions) == 1

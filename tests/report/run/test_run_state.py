@@ -7,18 +7,12 @@ import pytest
 
 from equikpt.report.run.run_folder import read_run
 from equikpt.report.run.run_state import Status, seconds_per_step, state_of
-from tests.report.written_runs import config, made_state, write_start
+from tests.report.written_runs import change_record, config, made_state, write_start
 
 
 def read(work_dir, silent_s: float = 0.0):
     run = read_run(work_dir)
     return state_of(run, now_s=run.active_s + silent_s)
-
-
-def say(start, message: str, at: str = "10:02:00") -> None:
-    """Add a line to the log of a start."""
-    log = start / f"{start.name}.log"
-    log.write_text(f"{log.read_text()}2026/01/01 {at} - mmengine - INFO - {message}\n")
 
 
 @pytest.mark.parametrize(
@@ -43,8 +37,8 @@ def test_slow_steps_may_be_silent_for_longer(tmp_path):
 
 
 def test_one_long_silence_does_not_make_it_usual(tmp_path):
-    folder = write_start(tmp_path, [1.0] * 6, {1: {}}, cfg=config())
-    say(folder, "the laptop slept", "19:00:00")
+    write_start(tmp_path, [1.0] * 6, {1: {}}, cfg=config())
+    change_record(tmp_path, longest_gaps_s=[10.0, 32_000.0])  # the laptop slept
     assert read(tmp_path, 400).status is Status.KILLED
 
 
@@ -65,23 +59,23 @@ def test_finished_is_a_run_with_its_last_epoch_and_validation(tmp_path, val, sta
 
 
 def test_finished_without_validation_and_with_steps_after_the_last_row(tmp_path):
-    folder = write_start(tmp_path, [1.0] * 3, cfg=config(2, val_dataloader=None))
+    write_start(tmp_path, [1.0] * 3, cfg=config(2, val_dataloader=None))
     assert read(tmp_path).status is Status.TRAINING
-    say(folder, "Saving checkpoint at 2 epochs")
+    change_record(tmp_path, step=40)
     assert read(tmp_path).status is Status.FINISHED
     assert read(tmp_path).step == 40
 
 
-def test_a_start_without_a_line_of_progress_is_starting(tmp_path):
+def test_a_start_without_a_step_is_starting(tmp_path):
     write_start(tmp_path, [], cfg=config())
     state = read(tmp_path)
     assert state.status is Status.STARTING
-    assert (state.step, state.epoch, state.left_s) == (0, None, None)
+    assert (state.step, state.epoch, state.left_s) == (0, 1, None)
 
 
 def test_a_validation_on_its_way(tmp_path):
-    folder = write_start(tmp_path, [1.0] * 2, cfg=config())
-    say(folder, "Epoch(val) [1][10/30]    eta: 0:00:20")
+    write_start(tmp_path, [1.0] * 2, cfg=config())
+    change_record(tmp_path, loop="val", position=(10, 30))
     state = read(tmp_path)
     assert state.status is Status.VALIDATING
     assert state.epoch == 1
@@ -96,7 +90,7 @@ def test_a_run_that_lost_its_patience_is_over(tmp_path):
     scalars = folder / "vis_data" / "scalars.json"
     row = dict(loss=1.0, time=1.0, epoch=4, iter=70, step=70)
     scalars.write_text(scalars.read_text() + json.dumps(row) + "\n")
-    say(folder, "Epoch(train)  [4][10/20]  loss: 1.0")
+    change_record(tmp_path, step=70, loop="train", position=(10, 20))
     assert read(tmp_path).status is Status.TRAINING  # it went on all the same
 
 
