@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="Label Studio's JSON export or a COCO JSON; several, such as training and validation, "
         "are examined as one set, which shows films that are in both",
     )
-    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images")
     parser.add_argument(
         "--out",
         type=Path,

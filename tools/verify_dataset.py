@@ -1,4 +1,4 @@
-"""Look for mistakes in COCO keypoint files and their pictures, before a training learns them.
+"""Look for mistakes in COCO keypoint files and their images, before a training learns them.
 
 Exit code 0: no errors; 1: errors, with which training or evaluation would be wrong; 2: wrong call.
 Warnings and information do not change it.
@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         metavar="FILE",
         help="COCO keypoint JSON; several, such as training and validation, are examined as one "
-        "set, which shows pictures that are in both",
+        "set, which shows images that are in both",
     )
     parser.add_argument(
         "--img-dir",
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="DIR",
-        help="folder of the pictures: one for all files, or one for each (default: pictures are "
+        help="folder of the images: one for all files, or one for each (default: images are "
         "not looked at)",
     )
     parser.add_argument(

@@ -1,3 +1,3 @@
-"""What every room stands on: files, images, COCO files, configs; nothing here knows MMPose."""
+"""Base of every room: files, images, COCO files, configs; nothing here knows MMPose."""
 
 __all__ = ["configs", "files", "image", "radiograph", "tables"]

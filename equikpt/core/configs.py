@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 PACKAGE = Path(__file__).resolve().parents[1]
-MOST_NAMES = 40
-"""That a message lists."""
+MAX_NAMES = 40
+"""Names that a message lists."""
 
 
 def shipped_folder(name: str) -> Path:
@@ -187,6 +187,6 @@ def nearest(name: str, known: list[str]) -> str:
     ]
     if close:
         return f"did you mean {' or '.join(close)}?"
-    if len(known) > MOST_NAMES:
+    if len(known) > MAX_NAMES:
         return f"none of the {len(known)} known names is like it"
     return f"known names: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Which pictures belong together: those of one horse, one video, one patient."""
+"""Groups of images that belong together: those of one horse, one video, one patient."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class GroupRule:
-    r"""Names the group of a picture; without key and expression each picture is its own group.
+    r"""Name the group of an image; without key and expression each image is its own group.
 
     Args:
         key: Of a record in the annotation file, whose value is the group: a text or a number.
-        regex: Regular expression, searched in the picture's name; its first pair of parentheses
+        regex: Regular expression, searched in the image's name; its first pair of parentheses
             holds the group, as in ``(\w+)_\d+\.png``.
 
     Raises:
@@ -36,7 +36,7 @@ class GroupRule:
             pattern = re.compile(self.regex)
         except re.error as error:
             raise ValueError(
-                f"'{self.regex}' is no regular expression ({error}); write a picture's name with "
+                f"'{self.regex}' is no regular expression ({error}); write an image's name with "
                 r"the group in parentheses, such as (\w+)_\d+\.png"
             ) from error
         if not pattern.groups:
@@ -47,11 +47,11 @@ class GroupRule:
         object.__setattr__(self, "_pattern", pattern)
 
     def group(self, file_name: str, record: Mapping) -> str:
-        """The group of one picture.
+        """Find the group of one image.
 
         Args:
             file_name: As the annotation file has it, with ``/`` between folders.
-            record: What ``key`` is looked up in.
+            record: Mapping that has ``key``.
 
         Raises:
             ValueError: The record has no such key, or the expression does not match the name.
@@ -69,6 +69,6 @@ class GroupRule:
         match = self._pattern.search(file_name)
         if match is None or not match[1]:
             raise ValueError(
-                f"'{self.regex}' finds no group in {file_name}; it must match every picture"
+                f"'{self.regex}' finds no group in {file_name}; it must match every image"
             )
         return match[1]

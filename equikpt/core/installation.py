@@ -31,7 +31,7 @@ PACKAGES = {
 """Packages that training needs: import name and the name to install it by."""
 
 COMPILED = ("torch", "torchvision", "numpy", "cv2", "xtcocotools.mask", "mmengine", "mmcv")
-"""Of these, and of what they load, a wrong build shows only when they are imported."""
+"""Modules whose wrong builds, or those of what they load, show only when they are imported."""
 
 
 def require_packages() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 SEVERITIES = ("error", "warning", "info")
@@ -217,6 +218,33 @@ class Issue:
     def of(self, **fields: Any) -> Issue:
         """The same issue of a subject with other fields."""
         return replace(self, subject=replace(self.subject, **fields))
+
+
+class IssueError(ValueError):
+    """Labels or images that training or evaluation cannot use.
+
+    Attributes:
+        issues: Everything that the message says.
+    """
+
+    def __init__(self, message: str = "", issues: Iterable[Issue] = ()) -> None:
+        super().__init__(message)
+        self.issues = tuple(issues)
+
+
+def refuse_errors(issues: Iterable[Issue], where: str | Path) -> None:
+    """Stop at the errors among issues, all in one message.
+
+    Args:
+        issues: Of a check.
+        where: The file, or another beginning of the message.
+
+    Raises:
+        IssueError: There are errors.
+    """
+    wrong = errors(issues)
+    if wrong:
+        raise IssueError(f"{where}: {' - '.join(format_issues(wrong))}", wrong)
 
 
 def format_examples(examples: Sequence[str], shown: int = MAX_EXAMPLES) -> str:

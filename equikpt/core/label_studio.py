@@ -17,20 +17,20 @@ from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 Percent = tuple[float, float]
-"""x and y as percentages of the picture's width and height, from its upper left corner."""
+"""x and y as percentages of the image's width and height, from its upper left corner."""
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the name of an uploaded file."""
+"""Prefix that Label Studio gives the name of an uploaded file."""
 
 INTERFACE_FILE = "labeling_interface.xml"
 """The code of a project's labelling interface, where it lies beside the export: all labels, in
-order, and the key of the picture."""
+order, and the key of the image."""
 
-_PICTURE = re.compile(r"\.(bmp|dcm|dicom|jpe?g|png|tiff?|webp)$", re.IGNORECASE)
+_IMAGE = re.compile(r"\.(bmp|dcm|dicom|jpe?g|png|tiff?|webp)$", re.IGNORECASE)
 
 
 class Value(msgspec.Struct):
-    """Where a region is, in percent, and its labels."""
+    """Position of a region, in percent, and its labels."""
 
     x: float | None = None
     y: float | None = None
@@ -75,17 +75,17 @@ class Row(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Task:
-    """The labels of one picture.
+    """The labels of one image.
 
     Args:
         number: The task's id, for messages.
-        file_name: Name of the picture, without folders; with the prefix of an upload, if any.
+        file_name: Name of the image, without folders; with the prefix of an upload, if any.
         points: All points of each label, in percent; one is usual, several are for the caller to
             judge.
         size_px: Width and height that the export states, or None.
-        annotations: How many people (or how often somebody) labelled the picture. ``points`` are
+        annotations: Number of times that the image was labelled. ``points`` are
             those of the newest one that was not cancelled.
-        rotation: Degrees by which the picture was turned in Label Studio while it was labelled.
+        rotation: Degrees by which the image was turned in Label Studio while it was labelled.
         location: ``file_name`` with its folders, as far as the task tells them.
     """
 
@@ -99,13 +99,13 @@ class Task:
 
     @property
     def names_on_disk(self) -> tuple[str, ...]:
-        """Under which names the picture may lie: as exported, and as it was before the upload."""
+        """Names under which the image may lie: as exported, and as it was before the upload."""
         bare = UPLOAD_PREFIX.sub("", self.file_name)
         return (self.file_name,) if bare == self.file_name else (self.file_name, bare)
 
 
 def is_list(path: str | Path) -> bool:
-    """Whether a JSON file begins as a list, which Label Studio writes; COCO is an object."""
+    """Tell whether a JSON file begins as a list, which Label Studio writes; COCO is an object."""
     path = Path(path)
     if not path.is_file():
         return False
@@ -143,11 +143,11 @@ def read_tasks(path: str | Path) -> list[Task]:
     """Read an export of the format "JSON".
 
     Returns:
-        A task for each picture, in the order of the file; unlabelled ones have no points.
+        A task for each image, in the order of the file; unlabelled ones have no points.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such export, or a task names no picture or has a broken point.
+        ValueError: It is no such export, or a task names no image or has a broken point.
     """
     return tasks_of(read_rows(path), Path(path))
 
@@ -178,7 +178,7 @@ def read_interface(path: Path) -> ElementTree.Element | None:
 
 
 def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
-    """The regions of the newest entry that was not cancelled, and how many were not.
+    """Regions of the newest entry that was not cancelled, and the number of such entries.
 
     Exports list entries in no fixed order; the times are ISO 8601, which sorts as text.
     """
@@ -191,7 +191,7 @@ def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
 
 
 def stated_size(region: dict) -> tuple[int, int] | None:
-    """Width and height in px that a region states of its picture, None where it does not."""
+    """Width and height in px that a region states of its image, None where it does not."""
     size = [region.get(side) or 0 for side in ("original_width", "original_height")]
     if not all(is_number(length) and length >= 1 for length in size):
         return None
@@ -226,33 +226,33 @@ def _percent(value: dict, where: str) -> Percent:
     x, y = value.get("x"), value.get("y")
     if not (is_number(x) and is_number(y)):
         raise ValueError(
-            f"{where} has x {x!r} and y {y!r}; expected percentages of the picture's size"
+            f"{where} has x {x!r} and y {y!r}; expected percentages of the image's size"
         )
     return float(value["x"]), float(value["y"])
 
 
 def _location(row: dict, where: str, keys: Sequence[str]) -> str:
-    """Where a task's picture is, as a path with ``/``.
+    """Path of a task's image, with ``/``.
 
-    ``file_upload`` counts where it is a picture (it may be the list that was imported), then the
+    ``file_upload`` counts where it is an image (it may be the list that was imported), then the
     key of the interface, then ``image``, then the one path in ``data``.
     """
     upload, data = row.get("file_upload"), row.get("data") or {}
     located = {key: _path(value) for key, value in data.items() if isinstance(value, str)}
-    pictures = {key: name for key, name in located.items() if _PICTURE.search(name)}
+    images = {key: name for key, name in located.items() if _IMAGE.search(name)}
     chosen = [
-        *([_clean(upload)] if upload and _PICTURE.search(_clean(upload)) else ()),
+        *([_clean(upload)] if upload and _IMAGE.search(_clean(upload)) else ()),
         *(located[key] for key in (*keys, "image") if located.get(key)),
     ]
-    if not chosen and len(pictures) > 1:
-        shown = format_examples([f"data.{key}" for key in pictures])
+    if not chosen and len(images) > 1:
+        shown = format_examples([f"data.{key}" for key in images])
         raise ValueError(
             f"{where} names several images ({shown}); put the "
             f"labelling interface beside the export as {INTERFACE_FILE}"
         )
-    chosen += [*pictures.values(), *([_clean(upload)] if upload else ())]
+    chosen += [*images.values(), *([_clean(upload)] if upload else ())]
     if not chosen or not chosen[0].rsplit("/", 1)[-1]:
-        raise ValueError(f"{where} names no picture under 'file_upload' or 'data'")
+        raise ValueError(f"{where} names no image under 'file_upload' or 'data'")
     return chosen[0]
 
 

@@ -1,4 +1,4 @@
-"""Radiographs as 8-bit gray pictures: PNG, JPEG and TIFF of 8 or 16 bits, and DICOM."""
+"""Radiographs as 8-bit gray images: PNG, JPEG and TIFF of 8 or 16 bits, and DICOM."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
 ]
 
 WINDOW_PERCENTILES = (0.1, 99.9)
-"""Of deeper pictures, the gray values that become black and white."""
+"""Percentiles of the gray values of deeper images that become black and white."""
 SQUARE_TOLERANCE = 1e-3
 """Relative difference between the sides of a px from which they count as unequal."""
 
 
 def read_radiograph(path: str | os.PathLike) -> np.ndarray:
-    """A film as (H, W, 3) uint8, three equal channels, bone bright.
+    """Read a radiograph as (H, W, 3) uint8, three equal channels, bone bright.
 
-    8-bit pictures keep their values. Deeper ones use a part of their range that differs from
-    scanner to scanner (a 12-bit film in 16 bits would be nearly black), so the percentiles
-    ``WINDOW_PERCENTILES`` of the film become 0 and 255. What a DICOM file calls padding, which is
-    no part of the film, is black and stays out of them.
+    8-bit images keep their values. Deeper ones use a part of their range that differs from
+    scanner to scanner (one of 12 bits in 16 would be nearly black), so the percentiles
+    ``WINDOW_PERCENTILES`` of the image become 0 and 255. The padding of a DICOM file, which is
+    no part of the radiograph, is black and stays out of them.
 
     Raises:
         ImageError: No file, or one that cannot be decoded; a DICOM file of several frames, of
@@ -55,16 +55,19 @@ def read_radiograph(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_gray(path: str | os.PathLike) -> np.ndarray:
-    """A film's gray values, (H, W) uint8, uint16 or float32; errors as :func:`read_radiograph`."""
+    """Read the gray values as stored, (H, W) uint8, uint16 or float32.
+
+    Errors as :func:`read_radiograph`.
+    """
     return _gray_and_exposed(path)[0]
 
 
 def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
-    """Gray values of any range as uint8, by ``WINDOW_PERCENTILES``; a flat picture is black.
+    """Scale gray values of any range to uint8 by ``WINDOW_PERCENTILES``; a flat image is black.
 
     Args:
         gray: (H, W).
-        exposed: (H, W) bool, the px that belong to the film; all of them by default.
+        exposed: (H, W) bool, the px that belong to the radiograph; all of them by default.
     """
     values = gray if exposed is None else gray[exposed]
     low, high = np.percentile(values, WINDOW_PERCENTILES) if values.size else (0, 0)
@@ -76,7 +79,7 @@ def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
 
 
 def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height of a DICOM film, from its header.
+    """Read width and height of a DICOM radiograph from its header.
 
     Raises:
         ImageError: No file, or none that pydicom reads.
@@ -87,7 +90,7 @@ def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
-    """Side of a px in mm from a DICOM header; None where it states none.
+    """Read the side of a px in mm from a DICOM header; None where it states none.
 
     ``PixelSpacing`` is that of the patient's plane where the device was calibrated;
     ``ImagerPixelSpacing``, which is taken where it is absent, is that of the detector, on which a
@@ -112,7 +115,7 @@ def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
 
 
 def _gray_and_exposed(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
-    """The film's own gray values and, where some are padding, those that are not."""
+    """The gray values as stored and, where some are padding, those that are not."""
     if not is_dicom(path):
         return decode(path, gray=True), None
     header, stored, gray = decode_dicom(path)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 DIGITS = "%.6g"
-"""Of the numbers in tables."""
+"""Format of the numbers in tables."""
 
 
 def text_cell(text: str) -> str:

@@ -21,7 +21,7 @@ from equikpt.core.coco import checks as coco_checks
 from equikpt.core.coco.box_checks import check_boxes
 from equikpt.core.coco.detections import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
-from equikpt.core.issues import Issue, errors, format_examples, format_issues
+from equikpt.core.issues import Issue, format_examples, format_issues, refuse_errors
 from equikpt.core.pipelines import fill_codec
 
 LISTED_MISSING = 10
@@ -30,7 +30,7 @@ SAMPLE_METAINFO = (
     *("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "flip_indices"),
     *("dataset_keypoint_weights", "skeleton_links"),
 )
-"""What each sample carries of the metainfo, as in MMPose's dataset."""
+"""Part of the metainfo that each sample carries, as in MMPose's dataset."""
 
 
 class _OwnedAnnotation(dict):
@@ -229,8 +229,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
 
     def _raise_or_warn(self, issues: list[Issue]) -> None:
         """Stop at errors, all in one message, and log the other issues."""
-        if errors(issues):
-            raise ValueError(f"{self.ann_file}: {' - '.join(format_issues(errors(issues)))}")
+        refuse_errors(issues, self.ann_file)
         for line in format_issues(issues):
             MMLogger.get_current_instance().warning(f"{self.ann_file}: {line}")
 

@@ -16,7 +16,7 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.core.issues import format_examples, format_issues
+from equikpt.core.issues import format_examples, refuse_errors
 from equikpt.core.pipelines import fill_codec
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
@@ -166,8 +166,7 @@ class PointSequenceDataset(BaseDataset):
     def _examine(self, samples: list[dict]) -> None:
         """Stop at damaged pictures."""
         listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
-        for line in format_issues(check_images(listed, self.check_images)):
-            raise ValueError(f"{self.ann_file}: {line}")
+        refuse_errors(check_images(listed, self.check_images), self.ann_file)
 
     def _of_wanted_length(self, samples: list[dict]) -> list[dict]:
         """Samples with as many points as wanted, numbered from 0."""

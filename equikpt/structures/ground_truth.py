@@ -9,7 +9,7 @@ import numpy as np
 
 from equikpt.core.coco.checks import check_coco, is_box
 from equikpt.core.coco.file import load_coco
-from equikpt.core.issues import errors, format_issues
+from equikpt.core.issues import refuse_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,7 @@ class Labels:
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:
         content = load_coco(path)
-        for line in format_issues(errors(check_coco(content, names, needs_area=False))):
-            raise ValueError(f"annotation file {path} has {line}")
+        refuse_errors(check_coco(content, names, needs_area=False), f"annotation file {path}")
         self.path = path
         self._count = len(names)
         rows: dict[int, list[dict]] = {image["id"]: [] for image in content["images"]}

@@ -8,11 +8,13 @@ from equikpt.core.issues import (
     CODES,
     SEVERITIES,
     Issue,
+    IssueError,
     Subject,
     errors,
     format_examples,
     format_issues,
     merged,
+    refuse_errors,
     worst_first,
 )
 
@@ -81,3 +83,17 @@ def test_issues_of_one_kind_are_one_line():
 def test_a_subject_is_completed():
     issue = Issue("no_area", "w", subject=Subject(annotation_id=3)).of(file="a.json")
     assert issue.subject == Subject(file="a.json", annotation_id=3)
+
+
+def test_errors_stop_with_all_of_them_and_nothing_else_does():
+    warning = Issue("crowd", "crowds")
+    refuse_errors([warning], "a.json")
+    wrong = [Issue("no_area", "no area"), Issue("field", "no name")]
+    with pytest.raises(IssueError, match=r"^a.json: no area; .* - no name; ") as caught:
+        refuse_errors([wrong[0], warning, wrong[1]], "a.json")
+    assert caught.value.issues == tuple(wrong)
+
+
+def test_an_error_of_a_loaders_worker_is_raised_anew():
+    """As torch does, with the message alone."""
+    assert IssueError("text").issues == ()

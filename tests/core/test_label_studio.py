@@ -119,7 +119,7 @@ def test_of_several_pictures_the_interface_chooses(read, tmp_path):
             "task 7, p1 has x None and y 1; expected percentages",
             id="no number",
         ),
-        pytest.param(dict(id=3, annotations=[]), "task 3 names no picture", id="no picture"),
+        pytest.param(dict(id=3, annotations=[]), "task 3 names no image", id="no picture"),
         pytest.param(dict(id=3, image="a.png"), "not as JSON-MIN", id="JSON-MIN"),
     ],
 )

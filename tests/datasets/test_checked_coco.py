@@ -13,7 +13,12 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import LoadImage, PackPoseInputs
 from mmpose.evaluation.metrics import CocoMetric
 
+from equikpt.core.issues import IssueError
 from equikpt.datasets.checked_coco import CheckedCocoDataset
+
+
+def codes(caught: pytest.ExceptionInfo) -> list[str]:
+    return [issue.code for issue in caught.value.issues]
 
 
 @pytest.fixture
@@ -81,8 +86,9 @@ def test_boxes_as_two_corners_stop_and_crowds_with_points_are_a_warning(build, m
     for row in content["annotations"]:
         x, y, width, height = row["bbox"]
         row["bbox"], row["iscrowd"] = [x, y, x + width, y + height], 0
-    with pytest.raises(ValueError, match=r"boxes that seem to be \[left, top, right, bottom\]"):
+    with pytest.raises(IssueError) as caught:
         build(content)
+    assert codes(caught) == ["box_form"]
 
 
 def test_a_value_of_another_type_is_named_by_its_path(build, make_coco):
@@ -111,7 +117,7 @@ def test_the_number_of_labelled_points_is_counted_not_trusted(build, make_coco):
     assert [dataset.get_data_info(index)["num_keypoints"] for index in (0, 1)] == [2, 2]
 
 
-def test_bottomup_keeps_the_animals_of_a_picture_together(build, make_coco):
+def test_bottomup_keeps_the_animals_of_an_image_together(build, make_coco):
     dataset = build(make_coco(), data_mode="bottomup")
     assert len(dataset) == 3
     info = dataset.get_data_info(0)
@@ -121,7 +127,7 @@ def test_bottomup_keeps_the_animals_of_a_picture_together(build, make_coco):
 
 @pytest.mark.parametrize("data_mode", ["topdown", "bottomup"])
 @pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
-def test_pictures_missing_on_disk_are_left_out_and_listed(
+def test_images_missing_on_disk_are_left_out_and_listed(
     build, make_coco, log, data_mode, test_mode
 ):
     missing = ("002.png", "004.png")
@@ -140,7 +146,7 @@ def test_pictures_missing_on_disk_are_left_out_and_listed(
     assert "left out of training and evaluation" in line
 
 
-def test_the_log_lists_the_first_ten_missing_pictures(build, make_coco, log):
+def test_the_log_lists_the_first_ten_missing_images(build, make_coco, log):
     missing = tuple(f"{index:03d}.png" for index in range(1, 13))
     build(make_coco(num_images=14), missing=missing, max_missing_share=1)
     assert "(12 in all: 001.png, " in log[0]
@@ -148,7 +154,7 @@ def test_the_log_lists_the_first_ten_missing_pictures(build, make_coco, log):
     assert "011.png" not in log[0]
 
 
-def test_too_many_missing_pictures_stop(build, make_coco, tmp_path):
+def test_too_many_missing_images_stop(build, make_coco, tmp_path):
     content = make_coco(num_images=10)
     assert len(build(content, missing=("001.png",))) == 18  # a tenth is not more than a tenth
     (tmp_path / "images/train/002.png").unlink()
@@ -161,7 +167,7 @@ def test_too_many_missing_pictures_stop(build, make_coco, tmp_path):
     assert "max_missing_share (now 0.1)" in text
 
 
-def test_no_share_allows_that_all_pictures_are_missing(build, make_coco):
+def test_no_share_allows_that_all_images_are_missing(build, make_coco):
     missing = ("001.png", "002.png", "003.png")
     with pytest.raises(FileNotFoundError, match="3 of 3 images"):
         build(make_coco(), missing=missing, max_missing_share=1)
@@ -178,7 +184,7 @@ def test_a_wrong_case_is_said_to_be_the_cause(build, make_coco, tmp_path):
 
 
 @pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
-def test_ground_truth_as_prediction_scores_one_with_pictures_missing(build, make_coco, test_mode):
+def test_ground_truth_as_prediction_scores_one_with_images_missing(build, make_coco, test_mode):
     dataset = build(
         make_coco(num_images=5),
         missing=("003.png",),
@@ -189,7 +195,7 @@ def test_ground_truth_as_prediction_scores_one_with_pictures_missing(build, make
 
 
 def test_controls_of_the_score(build, make_coco):
-    """The same evaluation sees a shift, and would see the missing picture in the file's truth."""
+    """The same evaluation sees a shift, and would see the missing image in the file."""
     dataset = build(
         make_coco(num_images=5), missing=("003.png",), max_missing_share=0.2, test_mode=True
     )
@@ -222,9 +228,7 @@ def boxes(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("lazy_init", [False, True], ids=["at once", "lazy"])
-def test_detected_boxes_leave_missing_pictures_out_of_both_sides(
-    build, make_coco, boxes, lazy_init
-):
+def test_detected_boxes_leave_missing_images_out_of_both_sides(build, make_coco, boxes, lazy_init):
     content = make_coco()
     del content["annotations"][0]["area"]
     dataset = build(
@@ -283,8 +287,9 @@ def test_absent_and_impossible_areas_are_filled_on_demand(build, make_coco, log)
     content = make_coco()
     del content["annotations"][0]["area"]
     content["annotations"][1]["area"] = 0
-    with pytest.raises(ValueError, match=r"annotation 1\).*area_from_bbox.*annotation 2 has 0"):
+    with pytest.raises(IssueError) as caught:
         build(content)
+    assert codes(caught) == ["no_area", "area_not_positive"]
     dataset = build(content, area_from_bbox=0.5, test_mode=True)
     areas = [float(dataset.get_data_info(index)["area"]) for index in range(3)]
     assert areas == [0.5 * 21 * 29, 0.5 * 21 * 29, 300.0]
@@ -318,12 +323,10 @@ def test_mistakes_stop_with_all_of_them_in_one_message(build, make_coco):
     content = make_coco()
     content["annotations"][0]["area"] = 0
     content["annotations"][1]["bbox"] = [0, 0, 0, 0]
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(IssueError, match="train.json: ") as caught:
         build(content)
-    text = str(caught.value)
-    assert "train.json" in text
-    assert "annotation 1 has 0" in text
-    assert "annotation 2 has [0, 0, 0, 0]" in text
+    found = {(issue.code, issue.subject.annotation_id) for issue in caught.value.issues}
+    assert found == {("area_not_positive", 1), ("box_without_area", 2)}
 
 
 def test_a_warning_does_not_stop(build, make_coco, log):
@@ -334,13 +337,14 @@ def test_a_warning_does_not_stop(build, make_coco, log):
 
 
 @pytest.mark.parametrize("test_mode", [False, True], ids=["train", "test"])
-def test_damaged_pictures_stop(build, make_coco, write_coco, tmp_path, test_mode):
+def test_damaged_images_stop(build, make_coco, write_coco, tmp_path, test_mode):
     content = make_coco()
     write_coco(content)
     path = tmp_path / "images/train/002.png"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"damaged images \(.*002.png: .*\); replace it"):
+    with pytest.raises(IssueError) as caught:
         build(content, missing=("002.png",), test_mode=test_mode)
+    assert codes(caught) == ["damaged_picture"]
     assert len(build(content, missing=("002.png",), check_images="none")) == 6
 
 

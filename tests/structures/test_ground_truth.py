@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equikpt.core.issues import IssueError
 from equikpt.structures.ground_truth import Labels
 
 NAMES = ("nose", "l_eye")
@@ -72,7 +73,7 @@ def test_crowds_and_rows_without_a_box_are_left_out(write):
 
 def test_other_keypoints_than_the_model_s_are_refused(write):
     path = write("a.jpg")
-    with pytest.raises(ValueError, match=r"labels\.json has annotations without 3 keypoints"):
-        Labels(path, (*NAMES, "r_eye"))
-    with pytest.raises(ValueError, match="has keypoints in another order"):
-        Labels(path, NAMES[::-1])
+    for names, code in (((*NAMES, "r_eye"), "keypoint_count"), (NAMES[::-1], "keypoint_order")):
+        with pytest.raises(IssueError, match=r"labels\.json") as caught:
+            Labels(path, names)
+        assert {issue.code for issue in caught.value.issues} == {code}

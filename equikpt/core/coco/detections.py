@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from equikpt.core.coco.checks import is_box, is_number
 from equikpt.core.coco.rows import AnnotationRow
-from equikpt.core.issues import format_examples
+from equikpt.core.issues import Issue, refuse_errors
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 USED_CATEGORY = 1
@@ -35,24 +35,29 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]
             "category_id, bbox and score"
         )
     refuse_wrong_types(rows, list[AnnotationRow], f"detection file {path}", "a detector's results")
-    wrong = [f"number {index}" for index, row in enumerate(rows) if not _is_detection(row)]
-    if wrong:
-        raise ValueError(
-            f"detection file {path} has rows without image_id, category_id, a bbox of four numbers "
-            f"or a score ({format_examples(wrong)}); write them"
-        )
-    unknown = [str(row["image_id"]) for row in rows if row["image_id"] not in image_ids]
-    if unknown:
-        raise ValueError(
-            f"detection file {path} names images that the annotation file lacks "
-            f"({format_examples(unknown)}); take the two files of the same split"
-        )
+    refuse_errors(_unusable(rows, image_ids), f"detection file {path}")
     if not any(row["category_id"] == USED_CATEGORY for row in rows):
         raise ValueError(
             f"none of the {len(rows)} rows of detection file {path} has category_id "
             f"{USED_CATEGORY}, the only one that MMPose reads; write the horses as that category"
         )
     return rows
+
+
+def _unusable(rows: list[dict], image_ids: Collection[int]) -> Iterator[Issue]:
+    """Rows without what a detection needs, and rows of images that are not known."""
+    wrong = [f"number {index}" for index, row in enumerate(rows) if not _is_detection(row)]
+    unknown = [str(row.get("image_id")) for row in rows if row.get("image_id") not in image_ids]
+    if wrong:
+        message = "rows without image_id, category_id, a bbox of four numbers or a score"
+        yield Issue("field", message, "write them", examples=tuple(wrong))
+    elif unknown:
+        yield Issue(
+            "dangling_reference",
+            "images that the annotation file lacks",
+            "take the two files of the same split",
+            examples=tuple(unknown),
+        )
 
 
 def _is_detection(row: dict) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equikpt.core.coco.rows import PARTS, Coco
-from equikpt.core.issues import format_examples
+from equikpt.core.issues import Issue, refuse_errors
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
 A_COCO_FILE = "a COCO keypoint JSON"
@@ -67,27 +67,32 @@ def load_valid_rows(path: Path) -> dict:
             annotation is of no image, or keypoints are not triples of numbers.
     """
     content = load_coco(path)
-    for part in ("images", "annotations"):
-        ids = Counter(str(row.get("id")) for row in content[part])
-        _refuse(path, f"{part} without id", ["None"] * ids["None"], "number them")
-        twice = [id_ for id_, count in ids.items() if count > 1]
-        _refuse(path, f"{part} of the same id", twice, "give each its own")
-    images, annotations = content["images"], content["annotations"]
-    names = ((row["id"], row.get("file_name")) for row in images)
-    unnamed = [id_ for id_, name in names if not (isinstance(name, str) and name)]
-    _refuse(path, "images without file_name", unnamed, "name them")
-    known = {row["id"] for row in images}
-    lost = [row["id"] for row in annotations if row.get("image_id") not in known]
-    _refuse(path, "annotations of images that it does not list", lost, "remove them")
-    broken = [row["id"] for row in annotations if not _are_triples(row.get("keypoints"))]
-    _refuse(path, "keypoints that are not x, y, visibility", broken, "export them again")
+    refuse_errors(_unclear(content), path)
     return content
 
 
-def _refuse(path: Path, mistake: str, ids: list, fix: str) -> None:
+def _unclear(content: dict) -> Iterator[Issue]:
+    """Rows of which it is not clear what they are, or what they belong to."""
+    images, annotations = content["images"], content["annotations"]
+    for part in ("images", "annotations"):
+        ids = Counter(str(row.get("id")) for row in content[part])
+        yield from _of_ids("field", f"{part} without id", ["None"] * ids["None"])
+        twice = [id_ for id_, count in ids.items() if count > 1 and id_ != "None"]
+        yield from _of_ids("repeated_id", f"{part} of the same id", twice)
+    names = ((row.get("id"), row.get("file_name")) for row in images)
+    unnamed = [id_ for id_, name in names if not (isinstance(name, str) and name)]
+    yield from _of_ids("field", "images without file_name", unnamed)
+    known = {row.get("id") for row in images}
+    lost = [row.get("id") for row in annotations if row.get("image_id") not in known]
+    message = "annotations of images that it does not list"
+    yield from _of_ids("dangling_reference", message, lost)
+    broken = [row.get("id") for row in annotations if not _are_triples(row.get("keypoints"))]
+    yield from _of_ids("keypoint_value", "keypoints that are not x, y, visibility", broken)
+
+
+def _of_ids(code: str, message: str, ids: list) -> Iterator[Issue]:
     if ids:
-        shown = format_examples([str(id_) for id_ in ids])
-        raise ValueError(f"{path} has {mistake} ({shown}); {fix}")
+        yield Issue(code, message, examples=tuple(map(str, ids)))
 
 
 def _are_triples(values: Any) -> bool:

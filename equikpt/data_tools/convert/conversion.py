@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from equikpt.core.coco.box_checks import check_boxes
 from equikpt.core.coco.checks import check_coco, is_used
 from equikpt.core.coco.file import load_coco
-from equikpt.core.issues import errors, format_issues
+from equikpt.core.issues import format_issues, refuse_errors
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.coco import to_coco
 from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
@@ -115,11 +116,10 @@ def check_output(
         if written != content:
             raise ValueError(f"{path} does not read back as it was written; is the disk full?")
         issues = check_coco(written, target.names)
-        issues = errors(issues) if labels_only else issues
-        issues = issues or errors(check_boxes(written))
-        if issues:
-            told = " - ".join(format_issues(issues))
-            raise ValueError(f"split '{split}' would be wrong: {told}")
+        if issues and not labels_only:  # warnings too: a converter has no reason to leave them
+            issues = [replace(issue, severity="error") for issue in issues]
+        refuse_errors(issues, f"split '{split}' would be wrong")
+        refuse_errors(check_boxes(written), f"split '{split}' would be wrong")
         if not labels_only:
             _check_pictures(root, split, written)
             if target.dataset:

@@ -19,17 +19,17 @@ from equikpt.core.issues import Issue
 from equikpt.data_tools.verify.label_set import LabelSet
 
 OUTSIDE_SHARE = 0.05
-"""Of the box's longer side, how far outside a point may be: hidden ends are clicked by guess."""
+"""Share of the box's longer side that a point may be outside: hidden ends are guessed."""
 OUTSIDE_PX = 2.0
 SEEN = 2
 """COCO visibility of a point that is not hidden."""
 REACHES_OUT_PX = 1.0
-"""How far a box may reach out of its image: exporters round."""
+"""Px that a box may reach out of its image: exporters round."""
 AREA_SHARE = 1.02
 HELD_SHARE = 0.9
-"""Of the labelled points of a file, how many must fit for a reading of it to be the right one."""
+"""Share of the labelled points of a file that must fit for a reading to be the right one."""
 MISREAD_SHARE = 0.5
-"""How many fit at most where a file is in another form."""
+"""Largest share that fits where a file is in another form."""
 
 READINGS: tuple[tuple[str, Form], ...] = tuple(
     (name, form) for name, form in FORMS.items() if name != STATED

@@ -31,8 +31,8 @@ from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprin
 from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
 
 MIN_SPAN = 32
-"""Of 255, between the darkest and the brightest px but one in 1,000. Photographs and micrographs
-have 95 and more; one of 12 bits of which the upper 8 of 16 were kept has 16."""
+"""Span of 255 between the darkest and the brightest px but one in 1,000. Photographs and
+micrographs have 95 and more; one of 12 bits of which the upper 8 of 16 were kept has 16."""
 SPAN_SHARES = (0.001, 0.999)
 
 
@@ -212,7 +212,7 @@ def _repeated(images: list[_Image], contents: dict[str, _Content]) -> Iterator[I
 
 
 def _nearest(images: list[_Image], fingerprints: list[Fingerprint]) -> Iterator[NearPair]:
-    """Of each image that is nearly an earlier one, the pair with the one most like it.
+    """Pair each image that is nearly an earlier one with the one most like it.
 
     An image of another file comes before a more similar one of the same.
     """

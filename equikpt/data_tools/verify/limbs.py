@@ -15,11 +15,11 @@ from equikpt.data_tools.verify.label_set import LabelSet, extent_px
 from equikpt.data_tools.verify.ruler import MAD_TO_SIGMA
 
 MIN_ANNOTATIONS = 20
-"""Of a limb's length, to know what is usual."""
+"""Annotations with a limb, to know its usual length."""
 MIN_LIMBS = 4
-"""Of an annotation, to know its size."""
+"""Limbs of an annotation, to know its size."""
 MIN_SIGMA = 0.15
-"""Of the logarithm of a length."""
+"""Smallest sigma of the logarithm of a length."""
 MAX_Z = 5.0
 MIN_RATIO = 2.0
 """A limb is too long beyond both, this many times its usual length and ``MAX_Z``."""

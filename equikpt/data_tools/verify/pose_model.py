@@ -23,7 +23,7 @@ COMPONENTS = 4
 """An even number: half of them start as the mirror images of the others."""
 ITERATIONS = 20
 FREEDOM = 8.0
-"""Of the t distribution: smaller is more robust."""
+"""Degrees of freedom of the t distribution: smaller is more robust."""
 PRIOR_POSES = 8.0
 """Number of poses that the priors of spread and visibility count as."""
 START_VARIANCE = 0.1

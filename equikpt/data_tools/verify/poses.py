@@ -24,7 +24,7 @@ With one exchanged annotation in a hundred, 5 makes the exchange somewhat likeli
 MAX_SHOWN = 20.0
 """Log odds from which a larger factor would say nothing more."""
 MIN_LOG_DENSITY = -10.0
-"""Of a point's coords given the others, in units of the pose's radius: a usual one is around 2."""
+"""Log-density of a point given the others, in units of the pose's radius; usual is 2."""
 MIN_POINTS = 5
 MIN_POSES = 40
 """Fewer do not show what poses look like."""
@@ -32,10 +32,10 @@ FOLDS = 5
 MAX_FITTED = 1000
 """Poses that a model is fitted to; more change little."""
 REPEATS = 3
-"""Of smaller sets, how often folds and start are drawn anew; the mean varies less than one."""
+"""Draws of folds and start for smaller sets; their mean varies less than one."""
 JUDGED_AT_ONCE = 20_000
 MAX_SUSPECTS = 500
-"""Of the poses that are judged at once, the least likely ones, whose points are judged singly."""
+"""Least likely poses of those judged at once, whose points are judged singly."""
 
 
 @dataclass(frozen=True)

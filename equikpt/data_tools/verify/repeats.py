@@ -15,7 +15,7 @@ SAME_SHARE = 0.03
 """Mean distance of two annotations' points, as a share of their extent, up to which they are of the
 same object."""
 COMMON_SHARE = 0.6
-"""Of the points that either labels, how many both must."""
+"""Share of the points that either labels that both must label."""
 MIN_COPIED = 3
 """Points that a copied row must label: one or two may agree by chance."""
 COMPARED_AT_ONCE = 20_000

@@ -44,7 +44,7 @@ WEIGHTS = {
     "not_labelled": 30.0,
     "several_annotations": 10.0,
 }
-"""How early in the list a radiograph with each issue comes; outliers come by their z."""
+"""Rank of each issue in the list of radiographs, larger first; outliers come by their z."""
 MAX_Z_COUNTED = 59.0
 
 

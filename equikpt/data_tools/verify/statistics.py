@@ -14,7 +14,7 @@ PERCENTILES = (0, 5, 50, 95, 100)
 CROWDED_IOU = 0.3
 """Overlap of two boxes from which top-down crops show both."""
 SELDOM_SHARE = 0.02
-"""Of the annotations: a point that fewer label hardly trains."""
+"""Share of the annotations: a point that fewer label hardly trains."""
 MIN_ANNOTATIONS = 50
 """Below this, shares say little."""
 OFTEN_MISSING_SHARE = 0.05

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from equikpt.core.coco.file import load_coco, load_valid_rows
+from equikpt.core.issues import IssueError
 
 
 def test_content_comes_back_with_or_without_byte_order_mark(tmp_path, make_coco):
@@ -72,27 +73,47 @@ def test_what_is_clear_is_read_as_it_is(tmp_path):
     assert load_valid_rows(path) == rows()
 
 
-MISTAKES = [
-    ("images", dict(id=1), r"images of the same id \(1\)"),
-    ("images", dict(id=None), "images without id"),
-    ("images", dict(file_name=""), r"images without file_name \(2\)"),
-    ("images", dict(file_name=7), r"images\[1\].file_name: expected a text, found 7"),
-    ("annotations", dict(id=1), "annotations of the same id"),
-    ("annotations", dict(image_id=3), r"images that it does not list \(2\)"),
-    ("annotations", dict(keypoints=[1, 2]), "not x, y, visibility"),
-    ("annotations", dict(keypoints=["a", 2, 2]), r"keypoints\[0\]: expected a number, found 'a'"),
-    ("annotations", dict(keypoints=[[1], 2, 2]), r"keypoints\[0\]: expected a number, found \[1\]"),
-    ("annotations", dict(keypoints=[float("nan"), 2, 2]), "not x, y, visibility"),
-    ("annotations", dict(keypoints=[1, 2, 3]), "not x, y, visibility"),
-    ("annotations", dict(keypoints={"nose": 1}), "keypoints: expected a list"),
+UNCLEAR = [
+    # the change of the second row, and the code of the only issue with its example
+    ("images", dict(id=1), "repeated_id", "1"),
+    ("images", dict(file_name=""), "field", "2"),
+    ("annotations", dict(id=1), "repeated_id", "1"),
+    ("annotations", dict(id=None), "field", "None"),
+    ("annotations", dict(image_id=3), "dangling_reference", "2"),
+    ("annotations", dict(keypoints=[1, 2]), "keypoint_value", "2"),
+    ("annotations", dict(keypoints=[float("nan"), 2, 2]), "keypoint_value", "2"),
+    ("annotations", dict(keypoints=[1, 2, 3]), "keypoint_value", "2"),
 ]
 
 
-@pytest.mark.parametrize(("part", "change", "words"), MISTAKES)
-def test_what_is_not_clear_is_one_sentence(tmp_path, part, change, words):
+@pytest.mark.parametrize(("part", "change", "code", "example"), UNCLEAR)
+def test_rows_of_which_it_is_not_clear_what_they_are_are_refused(
+    tmp_path, part, change, code, example
+):
+    spoilt = rows()
+    if part == "images":  # else the annotation loses its image as well
+        spoilt["annotations"][1]["image_id"] = 1
+    spoilt[part][1] |= change
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(spoilt))
+    with pytest.raises(IssueError, match="a.json: ") as caught:
+        load_valid_rows(path)
+    assert [(i.code, i.examples) for i in caught.value.issues] == [(code, (example,))]
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "where"),
+    [
+        ("images", dict(file_name=7), r"images\[1\].file_name"),
+        ("annotations", dict(keypoints=["a", 2, 2]), r"annotations\[1\].keypoints\[0\]"),
+        ("annotations", dict(keypoints=[[1], 2, 2]), r"annotations\[1\].keypoints\[0\]"),
+        ("annotations", dict(keypoints={"nose": 1}), r"annotations\[1\].keypoints"),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path, part, change, where):
     spoilt = rows()
     spoilt[part][1] |= change
     path = tmp_path / "a.json"
     path.write_text(json.dumps(spoilt))
-    with pytest.raises(ValueError, match=f"a.json.*{words}"):
+    with pytest.raises(ValueError, match=f"a.json.*{where}: expected"):
         load_valid_rows(path)
