@@ -11,7 +11,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the image is taken from.
+    """Position and lens that the image is taken with.
 
     Attributes:
         position: (3,) metres; z is the height above the ground.

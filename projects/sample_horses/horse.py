@@ -38,7 +38,7 @@ other leg or the trunk is always farther away than this.
 
 @dataclass(frozen=True)
 class Horse:
-    """Where one horse stands and what it looks like.
+    """Position and looks of one horse.
 
     Attributes:
         build: proportions.

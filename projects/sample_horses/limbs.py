@@ -33,7 +33,7 @@ HOCK_REST = np.deg2rad(146)
 
 @dataclass(frozen=True)
 class LegPose:
-    """Where a leg's fetlock is wanted, relative to a square stand.
+    """Wanted position of a leg's fetlock, relative to a square stand.
 
     Attributes:
         reach: metres towards the head.

@@ -1,4 +1,4 @@
-"""Where heads keep their keypoints: a row a family of heads."""
+"""Output layers of heads, which count the keypoints: a row a family of heads."""
 
 from __future__ import annotations
 
