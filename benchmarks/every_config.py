@@ -32,13 +32,13 @@ from equikpt.core.files import write_text
 
 EPOCHS: dict[str, int] = {
     "rtmpose_m_ap10k": 24,
-    "rtmpose_m_ap10k_phases": 12,
+    "experimental/rtmpose_m_ap10k_phases": 12,
     "hrnet_w32_ap10k": 14,
     "hrnet_w32_animalpose": 10,
     "rtmpose_timm_ap10k": 40,
-    "sequential_horse26": 20,
+    "experimental/sequential_horse26": 20,
     "litehrnet_coco": 36,
-    "litehrnet_coco_whole": 60,
+    "experimental/litehrnet_coco_whole": 60,
     "p1p2_timm_512": 20,
     "p1p2_timm_refine": 40,
     "hrnet_w18_p1p2_512": 6,
@@ -53,7 +53,7 @@ CLEARLY = 1.5
 LEAST_SCORE = 0.05
 """Score that a control of 0 must be beaten by."""
 
-STARTS_FROM: dict[str, str] = {"rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
+STARTS_FROM: dict[str, str] = {"experimental/rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
 """Configs that freeze early stages and so need weights: those of another row, trained before."""
 
 

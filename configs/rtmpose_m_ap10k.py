@@ -2,8 +2,9 @@
 
 Command:   python tools/train.py configs/rtmpose_m_ap10k.py --amp
 Hardware:  a GPU (not tried yet) or a CPU
-Expected:  300 epochs not measured yet; 64 epochs of 333 pictures from random weights, see
-           benchmarks/configs/rtmpose_m_from_random.py
+Expected:  from AP-10K weights not measured yet. From random weights early stopping ended 24 epochs
+           of 333 horses after 11 minutes of one core at PCK@0.1 0.19, the mean pose has 0.24; with
+           less augmentation 64 epochs learn it (benchmarks/configs/rtmpose_m_from_random.py)
 """
 
 _base_ = [

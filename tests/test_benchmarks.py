@@ -285,11 +285,11 @@ def test_every_config_has_data_a_score_and_a_length(benchmarks):
     from equikpt.core.configs import list_configs
 
     names = list_configs()
-    assert set(every_config.EPOCHS) == {name for name in names if "/" not in name}
+    assert set(every_config.EPOCHS) == {name for name in names if "smoke/" not in name}
     assert {every_config.kind_of(name).data for name in names} == {
         *("horses", "films", "people", "cells")
     }
-    assert every_config.kind_of("smoke/litehrnet_coco_whole").metric == "pixel/AP"
+    assert every_config.kind_of("experimental/smoke/litehrnet_coco_whole").metric == "pixel/AP"
     assert every_config.kind_of("p1p2_timm_refine").more_is_better is False
     assert every_config.epochs_of("smoke/rtmpose_m_ap10k") == 17
 

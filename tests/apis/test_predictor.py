@@ -12,8 +12,8 @@ from tests.random_models import random_checkpoint
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, FILMS = (
     "smoke/rtmpose_timm_ap10k",
     "smoke/rtmpose_m_ap10k",
-    "smoke/litehrnet_coco_whole",
-    "smoke/sequential_horse26",
+    "experimental/smoke/litehrnet_coco_whole",
+    "experimental/smoke/sequential_horse26",
     "smoke/sequential_fsc147_384",
     "smoke/p1p2_timm_512",
 )

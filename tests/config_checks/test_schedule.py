@@ -142,7 +142,7 @@ def test_a_schedule_scaled_by_one_is_the_same(leaf):
 
 
 def test_what_counts_epochs_is_scaled():
-    cfg = load("rtmpose_m_ap10k_phases.py", 30)  # of 300
+    cfg = load("experimental/rtmpose_m_ap10k_phases.py", 30)  # of 300
     assert [phase["begin"] for phase in cfg.default_hooks.phases.phases] == [0, 10, 15, 20]
     assert cfg.default_hooks.augmentation.switches[0]["begin"] == 10
     assert cfg.param_scheduler[1].milestones == [20]

@@ -14,7 +14,10 @@ from equikpt.report.saved_config import code_in, read_saved_config
 from tests.report.written_runs import config, write_start
 
 
-@pytest.mark.parametrize("name", ["rtmpose_m_ap10k_phases", "p1p2_timm_512", "sequential_horse26"])
+@pytest.mark.parametrize(
+    "name",
+    ["experimental/rtmpose_m_ap10k_phases", "p1p2_timm_512", "experimental/sequential_horse26"],
+)
 def test_a_saved_config_is_what_running_it_gives(name, tmp_path):
     path = tmp_path / "saved.py"
     cfg = load_config(name)

@@ -55,7 +55,9 @@ def test_figures_and_exit_codes(run_tool, things):
 
 
 def test_keypoints_in_their_order(run_tool, sample_data):
-    done = run_tool("check_done_balance.py", "sequential_horse26", "--data-root", sample_data)
+    done = run_tool(
+        "check_done_balance.py", "experimental/sequential_horse26", "--data-root", sample_data
+    )
     assert done.returncode == 0, done.stderr
     assert "max 26" in done.stdout
 

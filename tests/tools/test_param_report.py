@@ -4,7 +4,7 @@ import re
 
 
 def test_shows_who_is_frozen_and_who_is_released_when(run_tool):
-    done = run_tool("param_report.py", "rtmpose_m_ap10k_phases", "--names")
+    done = run_tool("param_report.py", "experimental/rtmpose_m_ap10k_phases", "--names")
     assert done.returncode == 0, done.stderr
     rows = {
         cells[0]: cells[1:]

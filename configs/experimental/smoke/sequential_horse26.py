@@ -1,6 +1,7 @@
 """The small twin of sequential_horse26 for a CPU: 128 × 128, sample data, ImageNet weights.
 
-Command:   python tools/train.py configs/smoke/sequential_horse26.py --amp --data-root data/sample
+Command:   python tools/train.py configs/experimental/smoke/sequential_horse26.py --amp \\
+               --data-root data/sample
 Hardware:  two CPU cores
 Expected:  AP 0.30, PCK@0.1 0.79 on 100 validation pictures after 8 epochs of 1,000 (5 minutes of a
            core, drawn horses); the RTMPose twin has AP 0.58 by then (benchmarks/README.md)

@@ -1,13 +1,13 @@
 """The small twin of rtmpose_m_ap10k_phases for a CPU: its phases within 17 epochs, sample data.
 
-Command:   python tools/train.py configs/smoke/rtmpose_m_ap10k_phases.py --amp \\
-               --data-root data/sample
+Command:   python tools/train.py configs/experimental/smoke/rtmpose_m_ap10k_phases.py \\
+               --amp --data-root data/sample
 Hardware:  two CPU cores
 Expected:  below the AP of smoke/rtmpose_m_ap10k: it starts from random weights, which are no good
            while they are frozen. It is here to try phases out.
 """
 
-_base_ = "rtmpose_m_ap10k.py"
+_base_ = "../../smoke/rtmpose_m_ap10k.py"
 
 phases = [
     dict(name="the head and the last stage", begin=0, frozen_stages=2),

@@ -1,6 +1,6 @@
 """People of COCO in whole pictures: Lite-HRNet, a heatmap a keypoint type, a peak a person.
 
-Command:   python tools/train.py configs/litehrnet_coco_whole.py --amp
+Command:   python tools/train.py configs/experimental/litehrnet_coco_whole.py --amp
 Hardware:  a GPU (not tried yet)
 Expected:  COCO not measured. 28 pictures do not suffice: after 60 epochs of them (120 steps, 8
            minutes of one core) AP 0 on others. By heart, with a rate and a schedule of its own:
@@ -9,10 +9,10 @@ Expected:  COCO not measured. 28 pictures do not suffice: after 60 epochs of the
 """
 
 _base_ = [
-    "_base_/runtime_coco.py",
-    "_base_/models/litehrnet.py",
-    "_base_/datasets/coco17.py",
-    "_base_/schedules/warm_restarts_200e.py",
+    "../_base_/runtime_coco.py",
+    "../_base_/models/litehrnet.py",
+    "../_base_/datasets/coco17.py",
+    "../_base_/schedules/warm_restarts_200e.py",
 ]
 
 # sigma and min_peak_distance in heatmap cells, 4 px of the input each: 6 and 8 px

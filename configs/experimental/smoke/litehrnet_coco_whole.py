@@ -1,6 +1,7 @@
 """The small twin of litehrnet_coco_whole for a CPU: a few epochs.
 
-Command:   python tools/train.py configs/smoke/litehrnet_coco_whole.py --amp --data-root DIR
+Command:   python tools/train.py configs/experimental/smoke/litehrnet_coco_whole.py --amp \\
+               --data-root DIR
 Hardware:  two CPU cores
 Expected:  nothing yet, from random weights in so few epochs: it is here to try the config out
 """
