@@ -58,7 +58,7 @@ def is_user_error(error: BaseException) -> bool:
 
 
 def is_of_a_place(error: BaseException) -> bool:
-    """Whether the system reports that a file, a folder or a disk cannot be used.
+    """Tell if the system reports that a file, a folder or a disk cannot be used.
 
     ``ENOENT`` counts where the command line named the place: a file that is missing elsewhere may
     as well have been deleted, or never written, by a bug.

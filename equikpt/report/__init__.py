@@ -1,4 +1,4 @@
-"""What a run left behind, read again: curves, state, diagnoses and pages."""
+"""Runs read again: curves, state, diagnoses and pages."""
 
 import lazy_loader
 

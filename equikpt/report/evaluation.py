@@ -1,4 +1,4 @@
-"""What a test of a run found, as a file beside its report: nothing is computed twice."""
+"""Results of a test, as a file beside its report: nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Evaluation:
 
     @property
     def names(self) -> list[str]:
-        """Of the K keypoints."""
+        """Names of the K keypoints."""
         return self.meta["names"]
 
     def poses(self) -> PosePredictions:
@@ -108,7 +108,7 @@ def poses_of(samples: Sequence[Sample]) -> PosePredictions:
 
 
 def are_poses(samples: Sequence[Sample], num_keypoints: int) -> bool:
-    """Whether each sample is one instance with one prediction of all its keypoints.
+    """True where each sample is one instance with one prediction of all its keypoints.
 
     A single mark of a film and things without names are not.
     """
@@ -173,7 +173,7 @@ def save(evaluation: Evaluation, path: Path) -> None:
 
 
 def load(path: Path, key: str) -> Evaluation | None:
-    """What :func:`save` wrote, or None where it is not there, of another test or not readable."""
+    """Load what :func:`save` wrote; None where it is not there, of another test or not readable."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content["key"] != key:

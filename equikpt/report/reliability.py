@@ -1,4 +1,4 @@
-"""Whether a keypoint's score says how often it is right: reliability diagram and its one number.
+"""Reliability of keypoint scores: the diagram, and its one number.
 
 A point is right within ``RIGHT_WITHIN`` of its box's longer side. A calibrated model that gives
 points a score of 0.8 has 80 % of them right.

@@ -156,5 +156,5 @@ def _registries() -> Iterator[Registry]:
 
 
 def _is_module(name: str) -> bool:
-    """Whether a type without a dot would be imported, where it is not registered."""
+    """Tell if a type without a dot would be imported, where it is not registered."""
     return name.isidentifier() and importlib.util.find_spec(name) is not None

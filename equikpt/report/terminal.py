@@ -96,7 +96,7 @@ def watch(
 
 
 def comparison_tables(states: Sequence[State]) -> list[RenderableType]:
-    """What runs reached, the best in bold, and in what their configs differ."""
+    """Tabulate what runs reached, the best in bold, and in what their configs differ."""
     runs = [state.run for state in states]
     names, metric = names_of(runs), common_metric(runs)
     header, rows = results(names, states, metric)
@@ -133,7 +133,7 @@ def sparkline(values: Sequence[float], cells: int = CURVE_CELLS) -> str:
 
 
 def _curves(state: State) -> list[tuple[str, pd.Series]]:
-    """What is shown as a small curve, with its title."""
+    """List what is shown as a small curve, with its title."""
     curves = []
     if "loss" in state.run.train:
         curves.append(("curve of training loss", state.run.train["loss"]))

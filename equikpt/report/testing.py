@@ -143,7 +143,7 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
 
 
 def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
-    """How the config's ``KeypointReport`` groups pictures, and its thresholds."""
+    """Read how the config's ``KeypointReport`` groups images, and its thresholds."""
     for evaluator in _evaluators(cfg):
         if evaluator.type == "KeypointReport":
             rule = GroupRule(evaluator.get("group_key", ""), evaluator.get("group_regex", ""))
@@ -164,7 +164,7 @@ def _tables(runner: Runner) -> dict[str, Any]:
 
 
 def _meta(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """What :attr:`Evaluation.meta` holds, as lists and numbers."""
+    """Pack what :attr:`Evaluation.meta` holds, as lists and numbers."""
     meta = {name: _plain(metainfo[name]) for name in DRAWN if name in metainfo}
     names = metainfo["keypoint_id2name"]
     return {**meta, "names": [names[index] for index in range(metainfo["num_keypoints"])]}
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def _predicts(sample: Any) -> bool:
-    """Whether it is a sample; an estimator may append its loss as an element of its own."""
+    """Tell a sample from a loss, which an estimator may append as an element of its own."""
     return "pred_instances" in sample and "img_path" in sample
 
 

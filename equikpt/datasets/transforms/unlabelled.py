@@ -1,4 +1,4 @@
-"""What MMPose's target transforms do to samples without labels."""
+"""Samples without labels: where MMPose's target transforms go wrong on them, put right."""
 
 from __future__ import annotations
 

@@ -27,6 +27,6 @@ SEVERITIES = ("error", "warning", "info")
 
 
 def diagnose(state: State) -> list[Diagnosis]:
-    """What the rules find, the worst first."""
+    """List what the rules find, the worst first."""
     found = [diagnosis for rule in RULES if (diagnosis := rule(state)) is not None]
     return sorted(found, key=lambda each: SEVERITIES.index(each.severity))

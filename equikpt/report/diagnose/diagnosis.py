@@ -1,4 +1,4 @@
-"""What a diagnosis is, and how the rules look at curves."""
+"""Diagnoses, and how the rules look at curves."""
 
 from __future__ import annotations
 

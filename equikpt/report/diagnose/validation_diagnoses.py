@@ -156,7 +156,7 @@ def _val_losses(state: State) -> pd.DataFrame | None:
 
 
 def _gained_lately(state: State, rows: int) -> bool:
-    """Whether a metric other than the loss has its best value in the last third of ``rows``."""
+    """Tell if a metric other than the loss has its best value in the last third of ``rows``."""
     if state.metric is None or state.best is None or state.metric.name == "val_loss":
         return False
     recent = state.run.val["step"].tail(max(2, rows // 3))

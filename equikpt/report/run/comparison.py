@@ -25,7 +25,7 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def common_metric(runs: Sequence[Run]) -> Metric | None:
-    """What all runs can be compared by: what one of them watches and all logged, else any such."""
+    """Choose what all runs can be compared by: watched by one and logged by all, else any such."""
     validated = [run for run in runs if len(run.val)]
     if not validated:
         return None

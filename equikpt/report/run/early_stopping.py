@@ -1,4 +1,4 @@
-"""How near a run is to being stopped early, replayed from its validations."""
+"""Early stopping: how near a run is to it, replayed from its validations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Patience:
 
 
 def replay(run: Run) -> Patience | None:
-    """What MMEngine's hook has counted; None without the hook.
+    """Replay what MMEngine's hook has counted; None without the hook.
 
     A resumed run counts on (``ValidationStateHook``).
     """

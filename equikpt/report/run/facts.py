@@ -1,4 +1,4 @@
-"""What was trained: settings, data, versions, machine and course of a run, as rows to read."""
+"""Facts of a run: settings, data, versions, machine and course, as rows to read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 @dataclass(frozen=True)
 class SplitCount:
-    """What an annotation file holds.
+    """Counts of an annotation file.
 
     Args:
         split: ``training``, ``validation`` or ``test``.
@@ -99,7 +99,7 @@ def environment(run: Run) -> Rows:
 
 
 def data_set(run: Run) -> list[SplitCount]:
-    """What each split has; files that are not at hand have no counts."""
+    """List what each split has; files that are not at hand have no counts."""
     counts = []
     for split, title in SPLITS.items():
         dataset = setting(run, f"{split}_dataloader.dataset")

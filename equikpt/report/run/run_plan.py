@@ -1,4 +1,4 @@
-"""What a run's config says about its course: how far it goes, what is watched, what changes when.
+"""Plan of a run, from its config: its length, what is watched, what changes when.
 
 A run without a config, or without the hook in question, has no answer; nothing is guessed but
 which direction of a metric is the better one.
@@ -26,7 +26,7 @@ LOG_INTERVAL = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """How far a run goes.
+    """Length of a run, and what is watched.
 
     Args:
         max_epochs: None in a run by steps, and without a config.

@@ -23,7 +23,7 @@ KILLED_AFTER = 5
 
 
 class Status(Enum):
-    """Whether and how a run goes on."""
+    """State that a run is in."""
 
     STARTING = "starting"
     TRAINING = "training"
