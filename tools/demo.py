@@ -1,32 +1,32 @@
 """From nothing to predictions: sample horses, a small model, its AP and an image of it."""
 
-from __future__ import annotations
-
-import argparse
 import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from equikpt.cli.entry import whole
+from equikpt.cli.options import option, parse
 
 TOOLS = Path(__file__).resolve().parent
 CONFIG = "smoke/rtmpose_m_ap10k"
 BATCH_SIZE = 16
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Make sample data, train a small model on it, test it and draw predictions. "
-        "An interrupted demo goes on where it stopped."
-    )
-    parser.add_argument("--data", default="data/sample", help="folder for the sample data")
-    parser.add_argument("--work-dir", default="work_dirs/demo", help="folder for the run")
-    parser.add_argument("--train", type=whole(1), default=1000, help="training images")
-    parser.add_argument("--val", type=whole(1), default=100, help="validation images")
-    parser.add_argument("--epochs", type=whole(1), help="epochs (default: the config's)")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class DemoOptions:
+    """Make sample data, train a small model on it, test it and draw predictions.
+
+    An interrupted demo goes on where it stopped.
+    """
+
+    data: str = option("folder for the sample data", default="data/sample")
+    work_dir: str = option("folder for the run", default="work_dirs/demo")
+    train: int = option("training images", default=1000, type=whole(1), metavar="N")
+    val: int = option("validation images", default=100, type=whole(1), metavar="N")
+    epochs: int | None = option("epochs (default: the config's)", type=whole(1), metavar="N")
 
 
 def step(title: str, *command: object) -> None:
@@ -56,23 +56,23 @@ def split_machine() -> tuple[int, int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
+    chosen = parse(DemoOptions, argv)
     count, workers = split_machine()
     options = [f"train_dataloader.batch_size={BATCH_SIZE // count}"]
     options += [f"train_dataloader.num_workers={workers}"]
-    options += [f"train_cfg.max_epochs={args.epochs}"] if args.epochs else []
+    options += [f"train_cfg.max_epochs={chosen.epochs}"] if chosen.epochs else []
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
-    work_dir = Path(args.work_dir)
+    work_dir = Path(chosen.work_dir)
     image = work_dir / "predictions.jpg"
     step(
         "sample data: drawn horses with exact labels",
         TOOLS / "make_sample_data.py",
-        *("--out", args.data, "--train", args.train, "--val", args.val, "--seed", 0),
+        *("--out", chosen.data, "--train", chosen.train, "--val", chosen.val, "--seed", 0),
     )
     step(
         "training",
         *(launch if count > 1 else []),
-        *(TOOLS / "train.py", CONFIG, "--data-root", args.data, "--work-dir", work_dir),
+        *(TOOLS / "train.py", CONFIG, "--data-root", chosen.data, "--work-dir", work_dir),
         *("--amp", "--resume", *(["--launcher", "pytorch"] if count > 1 else [])),
         *("--cfg-options", *options),
     )
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         "test on the validation images",
         TOOLS / "test.py",
         *(CONFIG, (work_dir / "last_checkpoint").read_text().strip(), "--split", "val"),
-        *("--data-root", args.data, "--work-dir", work_dir / "test"),
+        *("--data-root", chosen.data, "--work-dir", work_dir / "test"),
         *("--draw", image, "--report", work_dir / "keypoints.csv", "--overwrite"),
     )
     print(f"\npredictions: {image}\nkeypoints:   {work_dir / 'keypoints.csv'}")

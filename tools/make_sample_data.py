@@ -1,39 +1,34 @@
 """Draw images of horses with exact labels: data for a first run, never for results."""
 
-from __future__ import annotations
-
-import argparse
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from equikpt.cli.entry import MAX_SEED, whole
+from equikpt.cli import options as declare
+from equikpt.cli.entry import whole
+from equikpt.cli.options import option, required
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE_EVERY_S = 5.0
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--train", type=whole(), required=True, help="number of training images")
-    parser.add_argument("--val", type=whole(), required=True, help="number of validation images")
-    parser.add_argument(
-        "--test", type=whole(), default=0, help="number of test images (default: 0)"
-    )
-    parser.add_argument(
-        "--seed", type=whole(0, MAX_SEED), default=0, help="same seed, same images (default: 0)"
-    )
-    parser.add_argument("--jobs", type=whole(1), help="processes (default: one a core)")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace sample data of other parameters"
-    )
-    return parser.parse_args(argv)
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Draw images of horses with exact labels: data for a first run, never for results."""
+
+    out: Path = required("folder of the data set", metavar="DIR")
+    train: int = required("number of training images", type=whole(), metavar="N")
+    val: int = required("number of validation images", type=whole(), metavar="N")
+    test: int = option("number of test images", default=0, type=whole(), metavar="N")
+    seed: int = declare.seed("same seed, same images")
+    jobs: int | None = option("processes (default: one a core)", type=whole(1), metavar="N")
+    overwrite: bool = declare.overwrite("sample data of other parameters")
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parse(argv)
+    options = declare.parse(SampleOptions, argv)
     if not (ROOT / "projects" / "sample_horses").is_dir():
         raise FileNotFoundError(
             f"expected the renderer of the sample horses at {ROOT / 'projects' / 'sample_horses'}, "
@@ -50,9 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     from projects.sample_horses.coco import Parameters
     from projects.sample_horses.writer import write_samples
 
-    require_writable(args.out)
-    jobs = usable_cores() if args.jobs is None else args.jobs
-    parameters = Parameters(args.train, args.val, args.test, args.seed)
+    require_writable(options.out)
+    jobs = usable_cores() if options.jobs is None else options.jobs
+    parameters = Parameters(options.train, options.val, options.test, options.seed)
     total = sum(parameters.splits.values())
     started = last_line = time.monotonic()
     with tqdm(total=total, unit="image", desc="sample data", disable=None) as bar:
@@ -67,12 +62,12 @@ def main(argv: list[str] | None = None) -> int:
                 last_line = now
                 print(f"sample data: {done} of {total} images, {now - started:.0f} s", flush=True)
 
-        written = write_samples(args.out, parameters, jobs, args.overwrite, progress)
+        written = write_samples(options.out, parameters, jobs, options.overwrite, progress)
     if written:
         seconds = time.monotonic() - started
-        print(f"sample data: {total} images written to {args.out} in {seconds:.0f} s")
+        print(f"sample data: {total} images written to {options.out} in {seconds:.0f} s")
     else:
-        print(f"sample data: {args.out} is complete, nothing to do")
+        print(f"sample data: {options.out} is complete, nothing to do")
     return 0
 
 
