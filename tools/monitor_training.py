@@ -82,16 +82,16 @@ def _monitor(args: argparse.Namespace) -> int:
             state = watch(read, Console(), args.interval)
         except KeyboardInterrupt:  # how one leaves
             state = read()
-    findings = diagnose(state)
+    issues = diagnose(state)
     if not args.watch:
-        print(plain_text(state, findings))
+        print(plain_text(state, issues))
     _write(
         args,
         lambda: panels_of_run(state.run, state.metric),
         state.run.name,
-        lambda: run_page(state, findings),
+        lambda: run_page(state, issues),
     )
-    return int(any(each.severity == "error" for each in findings))
+    return int(any(each.severity == "error" for each in issues))
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Runs read again: curves, state, diagnoses and pages."""
+"""Files of a run, read again: curves, state, issues and pages."""
 
 import lazy_loader
 

@@ -62,7 +62,7 @@ class Pair:
 
     @property
     def share(self) -> float:
-        """Share of all predictions of the two."""
+        """Share of inverted ones among all predictions of the two."""
         return sum(self.exchanged) / (2 * self.tried)
 
 
@@ -135,7 +135,7 @@ def _range(low: float, high: float, digits: str) -> str:
 
 
 def _spread(parts: Sequence[tuple[str, np.ndarray]]) -> list[Spread]:
-    """Spread over the parts that have a labelled point."""
+    """Summarise the parts that have a labelled point."""
     found = []
     for name, errors in parts:
         known = errors[np.isfinite(errors)]

@@ -1,4 +1,4 @@
-"""Results of a test, as a file beside its report: nothing is computed twice."""
+"""Result of a run's test, as a file beside its report: nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRAWN = (
     "sigmas",
     "flip_indices",
 )
-"""Of MMPose's parsed metainfo: what drawing and measuring need."""
+"""Parts of MMPose's parsed metainfo that drawing and measuring need."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def poses_of(samples: Sequence[Sample]) -> PosePredictions:
 
 
 def are_poses(samples: Sequence[Sample], num_keypoints: int) -> bool:
-    """True where each sample is one instance with one prediction of all its keypoints.
+    """Tell whether each sample is one instance with one prediction of all its keypoints.
 
     A single mark of a film and things without names are not.
     """
@@ -173,7 +173,7 @@ def save(evaluation: Evaluation, path: Path) -> None:
 
 
 def load(path: Path, key: str) -> Evaluation | None:
-    """Load what :func:`save` wrote; None where it is not there, of another test or not readable."""
+    """Read what :func:`save` wrote; None if it is missing, unreadable or of another test."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content["key"] != key:

@@ -1,4 +1,4 @@
-"""Reliability of keypoint scores: the diagram, and its one number.
+"""Reliability diagram of keypoint scores, and the expected calibration error.
 
 A point is right within ``RIGHT_WITHIN`` of its box's longer side. A calibrated model that gives
 points a score of 0.8 has 80 % of them right.
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 RIGHT_WITHIN = 0.1
-"""Of the box's longer side: the distance up to which a point is right."""
+"""Distance up to which a point is right, as a fraction of the box's longer side."""
 BINS = 10
 Z_95 = 1.959964
-"""Of the normal distribution: 95 % lie within this many standard deviations."""
+"""Standard deviations within which 95 % of a normal distribution lie."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ SECTIONS = (
 )
 """Keys whose value is a dict or None in every config that MMEngine runs."""
 CODE_SUFFIXES = (".py", ".pkl", ".pickle", ".npy", ".npz")
-"""Of files that MMPose runs or unpickles where a config names them."""
+"""Suffixes of files that MMPose runs or unpickles where a config names them."""
 
 
 def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
@@ -156,5 +156,5 @@ def _registries() -> Iterator[Registry]:
 
 
 def _is_module(name: str) -> bool:
-    """Tell if a type without a dot would be imported, where it is not registered."""
+    """Tell whether an unregistered type without a dot would be imported."""
     return name.isidentifier() and importlib.util.find_spec(name) is not None

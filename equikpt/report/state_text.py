@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from equikpt.report.diagnose.diagnosis import place, train_loss_at
+from equikpt.report.diagnose.curves import place, train_loss_at
 from equikpt.report.run.run_plan import hook_options
 from equikpt.report.run.run_state import State, Status
 
 StateLine = tuple[str, str]
-"""What it is about, and the words."""
+"""Title and words."""
 
 
 def state_lines(state: State) -> list[StateLine]:

@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from equikpt.core.issues import Issue
 from equikpt.report.diagnose.diagnoses import diagnose
-from equikpt.report.diagnose.diagnosis import Diagnosis
 from equikpt.report.run.comparison import best_run, common_metric, names_of, results
 from equikpt.report.run.config_differences import config_differences
 from equikpt.report.run.run_state import State, Status
@@ -36,18 +36,18 @@ LOG_RANGE = 20.0
 """Times its smallest value from which a curve is told by its logarithm."""
 
 
-def plain_text(state: State, findings: Sequence[Diagnosis]) -> str:
+def plain_text(state: State, issues: Sequence[Issue]) -> str:
     """The state and what is wrong with it, a fact a line."""
     lines = state_lines(state)
     width = max(len(title) for title, _ in lines)
     text = [state.run.name]
     text += [f"  {title:<{width}}  {words}" for title, words in lines]
-    for each in findings:
-        text += [f"{each.severity}: {each.sentence}", f"  {each.to_do}"]
+    for each in issues:
+        text += [f"{each.severity}: {each.sentence}", f"  {each.fix}"]
     return "\n".join(text)
 
 
-def panel(state: State, findings: Sequence[Diagnosis]) -> RenderableType:
+def panel(state: State, issues: Sequence[Issue]) -> RenderableType:
     """The state, small curves and what is wrong, in a frame of the state's colour."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -60,9 +60,9 @@ def panel(state: State, findings: Sequence[Diagnosis]) -> RenderableType:
     for title, values in _curves(state):
         table.add_row(title, Text(sparkline(values.tolist()), style="blue"))
     parts: list[RenderableType] = [table]
-    for each in findings:
+    for each in issues:
         parts.append(Text(f"{each.severity}: {each.sentence}", SEVERITY_STYLES[each.severity]))
-        parts.append(Text(f"  {each.to_do}"))
+        parts.append(Text(f"  {each.fix}"))
     title = f"{state.run.name}: {state.status.value}"
     return Panel(Group(*parts), title=title, border_style=STATUS_STYLES.get(state.status, "blue"))
 
@@ -96,7 +96,7 @@ def watch(
 
 
 def comparison_tables(states: Sequence[State]) -> list[RenderableType]:
-    """Tabulate what runs reached, the best in bold, and in what their configs differ."""
+    """List the results of runs, the best in bold, and the differences of their configs."""
     runs = [state.run for state in states]
     names, metric = names_of(runs), common_metric(runs)
     header, rows = results(names, states, metric)
@@ -133,7 +133,7 @@ def sparkline(values: Sequence[float], cells: int = CURVE_CELLS) -> str:
 
 
 def _curves(state: State) -> list[tuple[str, pd.Series]]:
-    """List what is shown as a small curve, with its title."""
+    """List the small curves with their titles."""
     curves = []
     if "loss" in state.run.train:
         curves.append(("curve of training loss", state.run.train["loss"]))

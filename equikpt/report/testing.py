@@ -27,7 +27,7 @@ from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
 
 THRESHOLDS = (0.05, 0.1, 0.2)
-"""Of PCK, where the config's metric has none."""
+"""Thresholds of PCK where the config's metric has none."""
 WRITES = ("out_file", "parts_file", "outfile_prefix")
 """Options of metrics that name a file."""
 
@@ -143,7 +143,7 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
 
 
 def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
-    """Read how the config's ``KeypointReport`` groups images, and its thresholds."""
+    """Read from the config's ``KeypointReport`` how images are grouped, and the thresholds."""
     for evaluator in _evaluators(cfg):
         if evaluator.type == "KeypointReport":
             rule = GroupRule(evaluator.get("group_key", ""), evaluator.get("group_regex", ""))
@@ -164,7 +164,7 @@ def _tables(runner: Runner) -> dict[str, Any]:
 
 
 def _meta(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """Pack what :attr:`Evaluation.meta` holds, as lists and numbers."""
+    """Give :attr:`Evaluation.meta` as lists and numbers."""
     meta = {name: _plain(metainfo[name]) for name in DRAWN if name in metainfo}
     names = metainfo["keypoint_id2name"]
     return {**meta, "names": [names[index] for index in range(metainfo["num_keypoints"])]}
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def _predicts(sample: Any) -> bool:
-    """Tell a sample from a loss, which an estimator may append as an element of its own."""
+    """Tell a sample from the loss that an estimator may append as an element of its own."""
     return "pred_instances" in sample and "img_path" in sample
 
 

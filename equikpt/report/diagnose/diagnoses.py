@@ -1,14 +1,14 @@
-"""All rules over one run."""
+"""Check one run by every rule."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from equikpt.core.issues import SEVERITIES, Issue
 from equikpt.report.diagnose import loss_diagnoses, speed_diagnoses, validation_diagnoses
-from equikpt.report.diagnose.diagnosis import Diagnosis
 from equikpt.report.run.run_state import State
 
-RULES: tuple[Callable[[State], Diagnosis | None], ...] = (
+RULES: tuple[Callable[[State], Issue | None], ...] = (
     loss_diagnoses.not_finite,
     loss_diagnoses.not_learning,
     loss_diagnoses.diverging,
@@ -23,10 +23,9 @@ RULES: tuple[Callable[[State], Diagnosis | None], ...] = (
     speed_diagnoses.grows_slower,
     speed_diagnoses.validates_long,
 )
-SEVERITIES = ("error", "warning", "info")
 
 
-def diagnose(state: State) -> list[Diagnosis]:
+def diagnose(state: State) -> list[Issue]:
     """List what the rules find, the worst first."""
-    found = [diagnosis for rule in RULES if (diagnosis := rule(state)) is not None]
+    found = [issue for rule in RULES if (issue := rule(state)) is not None]
     return sorted(found, key=lambda each: SEVERITIES.index(each.severity))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from equikpt.report.diagnose.diagnosis import Diagnosis, after_warm_up, now_set, place, smoothed
+from equikpt.core.issues import Issue
+from equikpt.report.diagnose.curves import after_warm_up, now_set, place, smoothed
 from equikpt.report.run.run_plan import hook_options
 from equikpt.report.run.run_state import State
 
@@ -24,7 +25,7 @@ VANISHED = 1e-6
 """``GradientMonitorHook``'s own limit."""
 
 
-def not_finite(state: State) -> Diagnosis | None:
+def not_finite(state: State) -> Issue | None:
     """A loss is, or was, NaN or infinite."""
     for what, name, frame in (
         ("training", "loss", state.run.train),
@@ -39,19 +40,19 @@ def not_finite(state: State) -> Diagnosis | None:
         last_sound = int(np.flatnonzero(~broken).max(initial=-1))
         first = last_sound + 1 if goes_on else int(broken.argmax())
         value, step = frame[name].iloc[first], frame["step"].iloc[first]
-        return Diagnosis(
+        return Issue(
             "not_finite",
-            "error" if goes_on else "warning",
             f"The {what} loss {'is' if goes_on else 'was'} {value:.3g} "
             f"{'since' if goes_on else 'in'} {place(state, step)}.",
             f"Go on from an earlier checkpoint with a lower {now_set(state, LR)} and a clipped "
             f"gradient, {now_set(state, CLIP)}; if it comes back at once, look for labels that are "
             "no numbers with tools/verify_dataset.py.",
+            severity="error" if goes_on else "warning",
         )
     return None
 
 
-def diverging(state: State) -> Diagnosis | None:
+def diverging(state: State) -> Issue | None:
     """The training loss has left its lowest value far behind."""
     rows = _loss_rows(state)
     if len(rows) < FEW_ROWS:
@@ -63,17 +64,17 @@ def diverging(state: State) -> Diagnosis | None:
     if not is_back and not last > EXPLODED * lowest > 0:
         return None
     step = rows["step"].iloc[int(curve.to_numpy().argmin())]
-    return Diagnosis(
+    return Issue(
         "diverging",
-        "error",
         f"The training loss rose from {lowest:.3g} in {place(state, step)} to {last:.3g}; it began "
         f"at {start:.3g}.",
         f"Lower {now_set(state, LR)}, by 3 to begin with, or lengthen the warm-up in "
         "param_scheduler.",
+        severity="error",
     )
 
 
-def not_learning(state: State) -> Diagnosis | None:
+def not_learning(state: State) -> Issue | None:
     """The training loss has not fallen below its start."""
     rows = _loss_rows(state)
     if len(rows) < FEW_ROWS:
@@ -84,9 +85,8 @@ def not_learning(state: State) -> Diagnosis | None:
     if min(curve.min(), last) < start - STILL * abs(start):
         return None
     too_high = last > start + STILL * abs(start)
-    return Diagnosis(
+    return Issue(
         "not_learning",
-        "error",
         f"The training loss has not fallen below its start: {start:.3g} at first, {last:.3g} in "
         f"{place(state, rows['step'].iloc[-1])}.",
         f"Lower {now_set(state, LR)}, by 10 to begin with."
@@ -94,10 +94,11 @@ def not_learning(state: State) -> Diagnosis | None:
         else f"Raise {now_set(state, LR)} or release what is frozen (tools/param_report.py shows "
         "both); if neither helps, look at the labels as the model gets them "
         "(tools/browse_dataset.py).",
+        severity="error",
     )
 
 
-def exploding_gradient(state: State) -> Diagnosis | None:
+def exploding_gradient(state: State) -> Issue | None:
     """The gradient grows while the loss does not fall, or is not finite row after row."""
     rows = after_warm_up(state)
     if "grad_norm" not in rows or len(rows) < FEW_ROWS:
@@ -111,15 +112,15 @@ def exploding_gradient(state: State) -> Diagnosis | None:
     if not broken and not (grown and rises):
         return None
     told = "is not finite" if broken else f"grew from {curve.median():.3g} to {curve.iloc[-1]:.3g}"
-    return Diagnosis(
+    return Issue(
         "exploding_gradient",
-        "error",
         f"The norm of the gradient {told} up to {place(state, rows['step'].iloc[-1])}.",
         f"Lower {now_set(state, LR)}, or clip harder: {now_set(state, CLIP)}.",
+        severity="error",
     )
 
 
-def vanishing_gradient(state: State) -> Diagnosis | None:
+def vanishing_gradient(state: State) -> Issue | None:
     """A part of the model, of those that ``GradientMonitorHook`` logs, gets no gradient."""
     limit = (hook_options(state.run, "GradientMonitorHook") or {}).get("vanishing", VANISHED)
     last = state.run.train.tail(FEW_ROWS // 4)
@@ -130,12 +131,12 @@ def vanishing_gradient(state: State) -> Diagnosis | None:
     ]
     if not parts or len(last) < FEW_ROWS // 4:
         return None
-    return Diagnosis(
+    return Issue(
         "vanishing_gradient",
-        "warning",
         f"The gradient of {', '.join(parts)} is below {limit:g}.",
         "See that the part is used in the loss; freeze it with model.backbone.frozen_stages if it "
         "need not train.",
+        severity="warning",
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from equikpt.report.diagnose.diagnosis import Diagnosis, now_set, place
+from equikpt.core.issues import Issue
+from equikpt.report.diagnose.curves import now_set, place
 from equikpt.report.run.run_plan import hook_options
 from equikpt.report.run.run_state import State
 
@@ -18,7 +19,7 @@ VALIDATING = 0.5
 """Share of the time, from 0 to 1, that validation takes."""
 
 
-def waits_for_data(state: State) -> Diagnosis | None:
+def waits_for_data(state: State) -> Issue | None:
     """The processor idles while the loader works."""
     rows = state.run.train
     if "data_time" not in rows or "time" not in rows or len(rows) < 2 * FEW_ROWS:
@@ -28,16 +29,16 @@ def waits_for_data(state: State) -> Diagnosis | None:
     limit = (hook_options(state.run, "ThreadBudgetHook") or {}).get("wait_warning", WAITING)
     if not share > limit:
         return None
-    return Diagnosis(
+    return Issue(
         "waits_for_data",
-        "warning",
         f"{share:.0%} of a step is waiting for data: the processor that trains stands idle.",
         f"Raise {now_set(state, 'train_dataloader.num_workers')} up to the number of cores, set "
         "train_dataloader.persistent_workers=True, or keep the pictures on a faster disk.",
+        severity="warning",
     )
 
 
-def grows_slower(state: State) -> Diagnosis | None:
+def grows_slower(state: State) -> Issue | None:
     """Steps take much longer than they did."""
     times = state.run.train["time"].dropna() if "time" in state.run.train else None
     if times is None or len(times) < 5 * FEW_ROWS:
@@ -45,16 +46,16 @@ def grows_slower(state: State) -> Diagnosis | None:
     before, now = float(times.iloc[:-FEW_ROWS].median()), float(times.tail(FEW_ROWS).median())
     if not now > SLOWER * before:
         return None
-    return Diagnosis(
+    return Issue(
         "grows_slower",
-        "warning",
         f"A step takes {now:.2g} s, {now / before:.1f} times as long as before.",
         "See whether another process shares the machine or memory is short; a smaller "
         f"{now_set(state, 'train_dataloader.batch_size')} needs less of it.",
+        severity="warning",
     )
 
 
-def validates_long(state: State) -> Diagnosis | None:
+def validates_long(state: State) -> Issue | None:
     """Validation takes more time than training."""
     run, plan = state.run, state.plan
     recent = run.val.tail(FEW_ROWS)
@@ -72,9 +73,9 @@ def validates_long(state: State) -> Diagnosis | None:
     share = float(np.sum((ends - begins)[1:]) / (ends[-1] - ends[0]))
     if not share > VALIDATING:
         return None
-    return Diagnosis(
+    return Issue(
         "validates_long",
-        "info",
         f"Validation took {share:.0%} of the time since {place(state, recent['step'].iloc[0])}.",
         f"Raise train_cfg.val_interval (now {plan.val_interval}).",
+        severity="info",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from equikpt.report.diagnose.diagnosis import Diagnosis, now_set, place, smoothed, train_loss_at
+from equikpt.core.issues import Issue
+from equikpt.report.diagnose.curves import now_set, place, smoothed, train_loss_at
 from equikpt.report.diagnose.loss_diagnoses import EXPLODED, LR
 from equikpt.report.run.run_plan import metric_names
 from equikpt.report.run.run_state import State
@@ -27,7 +28,7 @@ LOW_RATE = 0.1
 """Share of the largest rate below which a schedule is in its landing, where curves are flat."""
 
 
-def exploding(state: State) -> Diagnosis | None:
+def exploding(state: State) -> Issue | None:
     """The validation loss shot up, and is still above what training began with."""
     losses = _val_losses(state)
     if losses is None or len(losses) < 2:
@@ -40,17 +41,17 @@ def exploding(state: State) -> Diagnosis | None:
     if last < 2 * start:
         return None
     step = losses["step"].iloc[int(values.argmin())]
-    return Diagnosis(
+    return Issue(
         "exploding",
-        "error",
         f"The validation loss rose from {lowest:.3g} in {place(state, step)} to "
         f"{highest:.3g} and is at {last:.3g}; the training loss began at {start:.3g}.",
         f"Lower {now_set(state, LR)}: steps are so large that the statistics of batch "
         "normalization no longer fit the weights.",
+        severity="error",
     )
 
 
-def overfitting(state: State) -> Diagnosis | None:
+def overfitting(state: State) -> Issue | None:
     """The validation loss rises and rises while the training loss falls, and the metric stands."""
     losses = _val_losses(state)
     if losses is None or len(losses) < FEW or exploding(state):
@@ -71,19 +72,19 @@ def overfitting(state: State) -> Diagnosis | None:
         return None
     best = state.run.checkpoints.best
     keep = f"Use {best[0].name}" if best else "Use the checkpoint of that epoch"
-    return Diagnosis(
+    return Issue(
         "overfitting",
-        "warning",
         f"Overfitting since {place(state, losses['step'].iloc[lowest])}: the validation loss rose "
         f"from {since[0]:.3g} to {last:.3g} while the training loss fell from {before:.3g} to "
         f"{now:.3g}.",
         f"{keep}; for the next run raise {now_set(state, 'optim_wrapper.optimizer.weight_decay')}, "
         "freeze more stages (model.backbone.frozen_stages), augment more in "
         "train_dataloader.dataset.pipeline, or lower early_stopping.patience.",
+        severity="warning",
     )
 
 
-def gap(state: State) -> Diagnosis | None:
+def gap(state: State) -> Issue | None:
     """Validation costs several times what training does, and no longer catches up."""
     losses = _val_losses(state)
     if losses is None or len(losses) < FEW or exploding(state) or overfitting(state):
@@ -95,18 +96,18 @@ def gap(state: State) -> Diagnosis | None:
     catches_up = last.min() < before.min() - RISEN * abs(before.min())
     if trained <= 0 or value < GAP * trained or catches_up:
         return None
-    return Diagnosis(
+    return Issue(
         "gap",
-        "warning",
         f"The validation loss, {value:.3g}, is {value / trained:.1f} times the training loss, "
         f"{trained:.3g}, and no longer falls.",
         "Add training pictures like those of validation, or augment more in "
         "train_dataloader.dataset.pipeline; see with tools/split_dataset.py whether the two sets "
         "show the same kind of pictures.",
+        severity="warning",
     )
 
 
-def plateau(state: State) -> Diagnosis | None:
+def plateau(state: State) -> Issue | None:
     """Neither the metric nor the training loss moves, with much of the run to come."""
     run, metric, best = state.run, state.metric, state.best
     if metric is None or best is None or state.plan.max_steps is None or state.status.is_over:
@@ -119,16 +120,16 @@ def plateau(state: State) -> Diagnosis | None:
     at_best = loss[run.train["step"] <= best["step"]]
     if at_best.empty or at_best.iloc[-1] - loss.iloc[-1] > RISEN * abs(at_best.iloc[-1]):
         return None
-    return Diagnosis(
+    return Issue(
         "plateau",
-        "warning",
         f"{metric.name} has stood at {best[metric.name]:.4g} since {place(state, best['step'])}, "
         f"for {len(since)} validations, and the training loss stands as well.",
         "Let param_scheduler lower the rate (ReduceOnPlateauLR, or an earlier milestone), or stop.",
+        severity="warning",
     )
 
 
-def unlogged_metric(state: State) -> Diagnosis | None:
+def unlogged_metric(state: State) -> Issue | None:
     """Early stopping, or the best checkpoint, waits for a metric that validation does not log."""
     if not len(state.run.val):
         return None
@@ -138,11 +139,11 @@ def unlogged_metric(state: State) -> Diagnosis | None:
         ("save_best of CheckpointHook", state.metric and state.metric.name),
     ):
         if name and name not in logged:
-            return Diagnosis(
+            return Issue(
                 "unlogged_metric",
-                "error",
                 f"{option} is {name}, which validation does not log.",
                 f"Set it to one of {', '.join(logged)}.",
+                severity="error",
             )
     return None
 
@@ -156,7 +157,7 @@ def _val_losses(state: State) -> pd.DataFrame | None:
 
 
 def _gained_lately(state: State, rows: int) -> bool:
-    """Tell if a metric other than the loss has its best value in the last third of ``rows``."""
+    """Tell whether a metric besides the loss has its best value in the last third of ``rows``."""
     if state.metric is None or state.best is None or state.metric.name == "val_loss":
         return False
     recent = state.run.val["step"].tail(max(2, rows // 3))

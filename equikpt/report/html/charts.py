@@ -25,14 +25,14 @@ from equikpt.report.reliability import Reliability
 
 GROUND, TEXT, QUIET, GRID = "#ffffff", "#1c1c1a", "#5f5f5a", "#d9d9d4"
 COLOURS = ("#2a78c2", "#d9622b", "#2f9e5f", "#b0479c", "#8a7a1f", "#6a6ad8", "#c23b4e", "#3a9aa0")
-"""Of lines; legible on a light and on a dark ground."""
+"""Colours of lines, legible on a light and on a dark ground."""
 THEME = {GROUND: "--card", TEXT: "--text", QUIET: "--quiet", GRID: "--line"} | {
     colour: f"--s{index}" for index, colour in enumerate(COLOURS)
 }
 """CSS variables of the pages, which take the place of these colours in an SVG."""
 SVG_INCHES = (5.0, 3.2)
 PNG_INCHES = (6.0, 3.3)
-"""Of one panel."""
+"""Size of one panel."""
 PNG_COLUMNS = 2
 PNG_DPI = 110
 LOG_RANGE = 20.0
@@ -40,7 +40,7 @@ LOG_RANGE = 20.0
 FEW_DECADES = 1e3
 """Ratio of the ends of a logarithmic axis up to which 2 and 5 have ticks as well."""
 MAX_POINTS = 1000
-"""Of one line: more are not seen, and would fill the page."""
+"""Points of one line: more are not seen, and would fill the page."""
 STYLE: Any = {
     "font.size": 10,
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; pages have their own

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from equikpt.report.diagnose.diagnosis import smoothed
+from equikpt.report.diagnose.curves import smoothed
 from equikpt.report.run.run_folder import Run
 from equikpt.report.run.run_plan import Metric, hook_options
 

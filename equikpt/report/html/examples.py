@@ -27,11 +27,11 @@ CROP_PADDING = 1.2
 GROUND = 56
 """Gray around a picture."""
 MAX_IMAGE_BYTES = 3_500_000
-"""Of all images, as text in the page, which then stays below 5 MB."""
+"""Size of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
 """Pictures of the worst, and each of the median and the best."""
 LEAST_SHARE = 0.5
-"""Of the points of the most labelled animal: with fewer, one point alone would make it best."""
+"""Share of the most labelled animal's points: with fewer, one point alone would make it best."""
 GROUPS = {
     "worst": "Worst",
     "median": "Around the median",

@@ -18,7 +18,7 @@ from equikpt.report.html.score_sections import MAX_ROWS, images, scores
 from equikpt.report.reliability import RIGHT_WITHIN, Reliability, reliability
 
 MAX_GROUPS = 60
-"""Of the choice of parts: those with the most labelled points."""
+"""Choices of a group, those with the most labelled points."""
 PART_TITLES = {"all": "all points", "hidden": "occluded points", "seen": "visible points"}
 MEASURES: dict[str, tuple[str, float, int, float]] = {
     # column: title, scale, digits, end of the axis (0: by the values)

@@ -15,11 +15,11 @@ from equikpt.report.html.label_thumbnails import Thumbnails
 from equikpt.report.html.render import render
 
 MAX_CARDS = 60
-"""Of one check: the worst are shown, all are in the CSV and the JSON."""
+"""Cards of one check: the worst are shown, all are in the CSV and the JSON."""
 MAX_IMAGE_BYTES = 4_000_000
-"""Of all thumbnails, as text in the page, which then stays below 5 MB."""
+"""Size of all thumbnails, as text in the page, which then stays below 5 MB."""
 MAX_LETTERS = 400
-"""Of a message."""
+"""Length of a message."""
 
 
 def to_html(result: VerifyResult, max_image_bytes: int = MAX_IMAGE_BYTES) -> str:

@@ -18,7 +18,7 @@ BOX_BGR = (230, 230, 230)
 GROUND = 56
 """Gray on which a pose is drawn whose picture is not at hand."""
 SURROUNDINGS_SHARE = 0.08
-"""Of the picture's longer side, how much is shown at least around the middle of an annotation."""
+"""Share of the image's longer side that is shown at least around an annotation's middle."""
 
 
 class Thumbnails:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from equikpt.report.diagnose.diagnosis import Diagnosis
+from equikpt.core.issues import Issue
 from equikpt.report.html.charts import panel_chart
 from equikpt.report.html.curves import panels_of_run, panels_of_runs
 from equikpt.report.html.render import render
@@ -14,7 +14,7 @@ from equikpt.report.run.run_state import State
 from equikpt.report.state_text import state_lines
 
 
-def run_page(state: State, issues: Sequence[Diagnosis]) -> str:
+def run_page(state: State, issues: Sequence[Issue]) -> str:
     """Render state, issues and curves of one run."""
     return render(
         "monitor.html.j2",

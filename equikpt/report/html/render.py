@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 JPEG_QUALITY = 72
 MISSING = "–"
 MAX_LETTERS = 48
-"""Of a file name in a table."""
+"""Length of a file name in a table."""
 
 
 @dataclass(frozen=True)

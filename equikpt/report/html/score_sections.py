@@ -23,7 +23,7 @@ COCO_ROWS = {
     "(L)": "0.50 to 0.95, area above 96² px²",
 }
 MAX_ROWS = 300
-"""Of a table of images: the first of its order."""
+"""Rows of a table of images, the first of its order."""
 COUNTED = ("landmark/films", "landmark/swaps", "landmark/failures", "pointing/pictures")
 PERCENT = ("keypoint/error", "keypoint/swapped")
 STATISTICS = dict(median="median", min="smallest", max="largest", std="standard deviation")

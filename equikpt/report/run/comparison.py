@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from equikpt.report.diagnose.diagnosis import place
+from equikpt.report.diagnose.curves import place
 from equikpt.report.run.config_differences import ABSENT
 from equikpt.report.run.run_folder import Run
 from equikpt.report.run.run_plan import Metric, better_direction, metric_names, watched_metric
@@ -25,7 +25,7 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def common_metric(runs: Sequence[Run]) -> Metric | None:
-    """Choose what all runs can be compared by: watched by one and logged by all, else any such."""
+    """Find a metric that all runs logged, first one that a run watches."""
     validated = [run for run in runs if len(run.val)]
     if not validated:
         return None

@@ -15,10 +15,10 @@ KEYS = (
     *("test_evaluator", "default_hooks", "custom_hooks", "data_preprocessor", "load_from"),
     *("env_cfg", "log_processor", "visualizer", "randomness"),
 )
-"""What MMEngine's runner builds a run from; other names are variables of the config itself."""
+"""Keys that MMEngine's runner builds a run from; others are variables of the config itself."""
 ABSENT = "–"
 MOST_LETTERS = 160
-"""Of a value."""
+"""Length of a value."""
 
 KeyPath = tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Early stopping: how near a run is to it, replayed from its validations."""
+"""Counter of early stopping, replayed from a run's validations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Patience:
 
 
 def replay(run: Run) -> Patience | None:
-    """Replay what MMEngine's hook has counted; None without the hook.
+    """Count as MMEngine's hook does; None without the hook.
 
     A resumed run counts on (``ValidationStateHook``).
     """

@@ -1,4 +1,4 @@
-"""Facts of a run: settings, data, versions, machine and course, as rows to read."""
+"""Settings, data, versions, machine and course of a run, as rows to read."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def environment(run: Run) -> Rows:
 
 
 def data_set(run: Run) -> list[SplitCount]:
-    """List what each split has; files that are not at hand have no counts."""
+    """Count the labels of each split; files that are not at hand have no counts."""
     counts = []
     for split, title in SPLITS.items():
         dataset = setting(run, f"{split}_dataloader.dataset")

@@ -1,4 +1,4 @@
-"""Plan of a run, from its config: its length, what is watched, what changes when.
+"""Plan of a run by its config: its end, the watched metric and the options of hooks.
 
 A run without a config, or without the hook in question, has no answer; nothing is guessed but
 which direction of a metric is the better one.
@@ -26,7 +26,7 @@ LOG_INTERVAL = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """Length of a run, and what is watched.
+    """Planned length of a run.
 
     Args:
         max_epochs: None in a run by steps, and without a config.

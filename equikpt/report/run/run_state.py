@@ -23,7 +23,7 @@ KILLED_AFTER = 5
 
 
 class Status(Enum):
-    """State that a run is in."""
+    """State of a run: it goes on, stands still or is over."""
 
     STARTING = "starting"
     TRAINING = "training"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from equikpt.core.issues import Issue
 from equikpt.report.diagnose.diagnoses import diagnose
-from equikpt.report.diagnose.diagnosis import Diagnosis
 from equikpt.report.run.run_state import State, state_of
 from tests.report.written_runs import config, made_state
 
@@ -28,11 +28,11 @@ def noise(seed: int, size: int, level: float = 0.05) -> np.ndarray:
 
 
 def rules(state: State) -> set[str]:
-    return {each.rule for each in diagnose(state)}
+    return {each.code for each in diagnose(state)}
 
 
-def only(state: State) -> Diagnosis:
-    """The one diagnosis, which says where, how much and what to set."""
+def only(state: State) -> Issue:
+    """The one issue, which says where, how much and what to set."""
     (found,) = diagnose(state)
     return found
 
@@ -92,17 +92,17 @@ def test_a_warm_up_may_raise_loss_and_gradient(warm_up):
 @pytest.mark.parametrize("value", [np.nan, np.inf], ids=str)
 def test_a_loss_that_is_no_number(value):
     found = only(made_state(np.where(ROWS >= 50, value, falling()), cfg=config(400)))
-    assert found.rule == "not_finite"
+    assert found.code == "not_finite"
     assert found.severity == "error"
     assert f"training loss is {value} since epoch 26" in found.sentence
-    assert "optim_wrapper.optimizer.lr (now 0.004)" in found.to_do
+    assert "optim_wrapper.optimizer.lr (now 0.004)" in found.fix
 
 
 def test_a_loss_that_was_no_number_once_is_a_warning():
     losses = falling()
     losses[50] = np.nan
     found = only(made_state(losses, cfg=config(400)))
-    assert (found.rule, found.severity) == ("not_finite", "warning")
+    assert (found.code, found.severity) == ("not_finite", "warning")
     assert "was nan in epoch 26" in found.sentence
 
 
@@ -121,7 +121,7 @@ def test_a_loss_that_diverges(seed, end):
     state = made_state(losses, cfg=config(400))
     assert rules(state) == {"diverging"}
     assert "rose from" in only(state).sentence
-    assert "Lower optim_wrapper.optimizer.lr (now 0.004)" in only(state).to_do
+    assert "Lower optim_wrapper.optimizer.lr (now 0.004)" in only(state).fix
 
 
 def test_a_loss_that_fell_far_and_rose_ten_times_diverges():
@@ -135,14 +135,14 @@ def test_a_loss_that_fell_far_and_rose_ten_times_diverges():
 def test_a_loss_that_never_falls(end, word):
     losses = np.geomspace(10.0, end, 120) * noise(0, 120, 0.002)
     found = only(made_state(losses, cfg=config(400)))
-    assert found.rule == "not_learning"
-    assert found.to_do.startswith(word)
+    assert found.code == "not_learning"
+    assert found.fix.startswith(word)
 
 
 def test_a_validation_loss_that_explodes():
     val = falling()[1::2] * np.where(DONE > 40, 300.0, 1.0)
     found = only(made_state(falling(), val, config(400)))
-    assert found.rule == "exploding"
+    assert found.code == "exploding"
     assert found.severity == "error"
 
 
@@ -163,7 +163,7 @@ def test_a_gradient_that_is_not_finite_row_after_row():
 
 def test_a_part_without_a_gradient_is_named():
     found = only(made_state(falling(), grad_norm_head=1.0, grad_norm_neck=1e-9))
-    assert found.rule == "vanishing_gradient"
+    assert found.code == "vanishing_gradient"
     assert "The gradient of neck is below 1e-06" in found.sentence
 
 
@@ -175,10 +175,10 @@ def test_overfitting_is_told_with_its_epoch(seed):
     losses = falling(pace=40.0) * noise(seed, 120, 0.03)
     val = 2 + 0.0015 * (DONE - 19.0) ** 2 + np.random.default_rng(seed).normal(0, 0.02, EPOCHS)
     found = only(made_state(losses, val, config(400)))
-    assert found.rule == "overfitting"
+    assert found.code == "overfitting"
     epoch = int(found.sentence.split("since epoch ")[1].split(":")[0])
     assert epoch == pytest.approx(20, abs=5)
-    assert "weight_decay (now 0.05)" in found.to_do
+    assert "weight_decay (now 0.05)" in found.fix
 
 
 def test_no_overfitting_while_the_watched_metric_gains():
@@ -200,7 +200,7 @@ def test_no_overfitting_where_the_training_loss_rises_too():
 def test_a_gap_that_does_not_close():
     val = np.maximum(4.5, falling()[1::2])
     found = only(made_state(falling(), val, config(61), silent_s=1e9))
-    assert found.rule == "gap"
+    assert found.code == "gap"
     assert "4.2 times the training loss" in found.sentence
 
 
@@ -214,8 +214,8 @@ def test_a_plateau_with_much_of_the_run_to_come():
     losses = np.maximum(2.0, falling()) * noise(2, 120, 0.01)
     val = np.maximum(2.0, falling()[1::2]) + 0.01 * (DONE > 30)
     found = only(made_state(losses, val, config(400)))
-    assert found.rule == "plateau"
-    assert "param_scheduler" in found.to_do
+    assert found.code == "plateau"
+    assert "param_scheduler" in found.fix
     # near its end, in the schedule's landing, or over, a run may stand
     assert rules(made_state(losses, val, config(70))) == set()
     rates = np.where(ROWS > 60, 1e-5, 4e-3)
@@ -228,9 +228,9 @@ def test_a_metric_that_validation_does_not_log():
     cfg = config(400, default_hooks=dict(early_stopping=hook))
     metrics = {"coco/AP": np.linspace(0, 1, EPOCHS)}
     found = only(made_state(falling(), cfg=cfg, metrics=metrics))
-    assert found.rule == "unlogged_metric"
+    assert found.code == "unlogged_metric"
     assert "coco/ap" in found.sentence
-    assert "coco/AP" in found.to_do
+    assert "coco/AP" in found.fix
 
 
 # --- time ---
@@ -243,7 +243,7 @@ def test_a_loader_that_keeps_the_processor_waiting(share, expected):
     assert rules(state) == expected
     if expected:
         assert only(state).sentence.startswith("30% of a step")
-        assert "train_dataloader.num_workers (now 2)" in only(state).to_do
+        assert "train_dataloader.num_workers (now 2)" in only(state).fix
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(2.0, set()), (4.0, {"grows_slower"})])

@@ -14,7 +14,7 @@ LOSSES = np.concatenate([np.geomspace(10, 1, 60), np.geomspace(1, 90, 60)])
 
 PROBE = """
 result.rows = document.querySelectorAll("tbody tr").length;
-result.findings = document.querySelectorAll(".findings p").length;
+result.issues = document.querySelectorAll(".issues p").length;
 result.best = [...document.querySelectorAll("tr.best th")].map((cell) => cell.textContent);
 result.curves = document.querySelectorAll(".curves svg").length;
 result.ink = getComputedStyle(document.querySelector(".curves svg text")).fill;
@@ -30,7 +30,7 @@ def test_a_run_is_one_page_with_every_curve(tmp_path, width_px):
     assert console == []
     assert result["curves"] == 4
     assert result["overflow"] <= 0
-    assert result["findings"] == len(diagnose(state)) > 0
+    assert result["issues"] == len(diagnose(state)) > 0
     assert result["rows"] >= 6
 
 

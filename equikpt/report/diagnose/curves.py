@@ -1,8 +1,7 @@
-"""Diagnoses, and how the rules look at curves."""
+"""Views of a run's curves that the rules share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,6 @@ from equikpt.report.run.run_state import State
 
 WINDOW = 5
 """Rows in a row whose median stands for a place of a noisy curve."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Something that a run suffers from.
-
-    Args:
-        rule: Name of the rule that found it.
-        severity: ``"error"`` where training goes on in vain, ``"warning"`` where it could be
-            better, ``"info"`` where it could be quicker.
-        sentence: What was seen, with figures.
-        to_do: The settings to change.
-    """
-
-    rule: str
-    severity: str
-    sentence: str
-    to_do: str
 
 
 def smoothed(values: pd.Series) -> pd.Series:
