@@ -10,6 +10,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
+from equikpt.evaluation.presentation import Column, Figure, Presented
+
 
 def match_points(
     found: np.ndarray, scores: np.ndarray, truth: np.ndarray, radius: float
@@ -61,7 +63,7 @@ def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> floa
 
 
 @METRICS.register_module()
-class KeypointPixelAP(BaseMetric):
+class KeypointPixelAP(Presented, BaseMetric):
     """AP of single points in whole pictures, by keypoint type, without grouping into instances.
 
     For each type and threshold all found points of all pictures, ranked by score, are matched
@@ -87,6 +89,15 @@ class KeypointPixelAP(BaseMetric):
     """
 
     default_prefix = "pixel"
+    primary = "AP"
+    table_title = "Types of points"
+    rows_are_samples = False
+    figures = {
+        "AP": Figure(
+            "average precision of single points, mean over the distances", "AP",
+            "of single points", 3,
+        ),
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -145,6 +156,15 @@ class KeypointPixelAP(BaseMetric):
         columns = [f"AP@{radius:g}px" for radius in self.thresholds_px]
         means = {column: float(self.table[column].mean()) for column in columns}
         return {**means, "AP": float(np.mean(list(means.values())))}
+
+    @classmethod
+    def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
+        """Every column of the table of types."""
+        digits = {"points": 0}
+        return {
+            name: Column(name, numbers=name != "keypoint", digits=digits.get(name, 3))
+            for name in map(str, table)
+        }
 
     @staticmethod
     def _of_type(results: list[dict], kind: int, radius: float) -> float:

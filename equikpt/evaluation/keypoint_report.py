@@ -25,13 +25,14 @@ from equikpt.evaluation.functional.keypoint_measures import (
     format_table,
     without_intervals,
 )
+from equikpt.evaluation.presentation import Figure, Presented
 
 VISIBILITIES = {"hidden": 1, "seen": 2}
 SUFFIXES = (".csv", ".json")
 
 
 @METRICS.register_module()
-class KeypointReport(BaseMetric):
+class KeypointReport(Presented, BaseMetric):
     """Error, PCK and AP of each keypoint, for top-down estimation from given boxes.
 
     Distances are px of the original picture, over labelled points (visibility 1 and 2). PCK is
@@ -68,6 +69,18 @@ class KeypointReport(BaseMetric):
     """
 
     default_prefix = "keypoint"
+    figures = {
+        "error": Figure(
+            "mean distance from the ground truth, % of the box's longer side", digits=1, scale=100,
+            unit=" %",
+        ),
+        "error_px": Figure("mean distance, px of the image"),
+        "median_error_px": Figure("median distance, px of the image"),
+        "swapped": Figure(
+            "found at the other side's place, % of points with both sides labelled", digits=1,
+            scale=100, unit=" %",
+        ),
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -145,6 +158,13 @@ class KeypointReport(BaseMetric):
         if np.isnan(metrics["swapped"]):
             del metrics["swapped"]
         return {name: float(value) for name, value in metrics.items()}
+
+    @classmethod
+    def figure(cls, name: str) -> Figure:
+        """Describe a value by its name without prefix."""
+        if name.startswith("PCK@"):
+            return Figure(f"share of points within {name[4:]} of the box's longer side")
+        return super().figure(name)
 
     def _parts(self, pose: PosePredictions, results: list[dict]) -> pd.DataFrame:
         """The rows of every part, one below the other."""

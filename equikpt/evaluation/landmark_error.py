@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,15 +21,45 @@ from equikpt.evaluation.functional.ruler_errors import (
     radial_errors,
     scale_errors,
 )
+from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 from equikpt.metainfo.p1p2 import MARKS
+from equikpt.visualization.ruler import draw_radiograph
 
 WITHIN_PX = (2.0, 5.0, 10.0)
 WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
 PERCENTILES = (75, 90, 95)
+STATISTICS = dict(median="median", min="smallest", max="largest", std="standard deviation")
+FIGURES = {
+    "error_px": Figure(
+        "mean distance of a mark, px of the radiograph", "Error of a mark",
+        "px of the radiograph, mean", 2,
+    ),
+    "error_mm": Figure("mean distance of a mark, mm", "Error of a mark", "mm, mean", 3),
+    "scale_error": Figure(
+        "median error of the ruler's length, %", "Error of the scale", "%, median", 2
+    ),
+    "failures": Figure(
+        "radiographs with a mark off by more than a tenth of the ruler", "Failures",
+        "radiographs", 0,
+    ),
+    "films": Figure("radiographs with both marks", digits=0),
+    "error_input_px": Figure("mean distance of a mark, px of the model's input"),
+    "scale_error_p95": Figure("95th percentile of it, %"),
+    "swaps": Figure("radiographs with the marks exchanged", digits=0),
+}  # fmt: skip
+COLUMNS = {
+    "film": Column("Radiograph", numbers=False),
+    "p1_error_px": Column("p1 error, px", digits=2),
+    "p2_error_px": Column("p2 error, px", digits=2),
+    "p1_error_mm": Column("p1 error, mm", digits=3),
+    "p2_error_mm": Column("p2 error, mm", digits=3),
+    "scale_error_percent": Column("Scale error, %", digits=2),
+    "true_distance_px": Column("Ruler, px", digits=1),
+}
 
 
 @METRICS.register_module()
-class LandmarkError(BaseMetric):
+class LandmarkError(Presented, BaseMetric):
     """Euclidean error of each mark on its own, and of the scale, over whole films.
 
     ``error`` is the mean over films and marks, never one norm over all four coordinates. Its units
@@ -58,6 +89,12 @@ class LandmarkError(BaseMetric):
     """
 
     default_prefix = "landmark"
+    primary = "error_px"
+    legend = (
+        "Ground truth green, prediction red, the surroundings of the ruler. Ranked by the worse "
+        "mark."
+    )
+    figures = FIGURES
 
     def __init__(
         self,
@@ -151,6 +188,42 @@ class LandmarkError(BaseMetric):
             "path": [row["path"] for row in results],
         }
         return pd.DataFrame(columns)
+
+    @classmethod
+    def figure(cls, name: str) -> Figure:
+        """Describe a value by its name without prefix."""
+        if found := re.fullmatch(r"error_px_(?:(median|min|max|std)|p(\d+))", name):
+            statistic = STATISTICS.get(found[1], f"{found[2]}th percentile")
+            return Figure(f"{statistic} of the distance, px of the radiograph")
+        if found := re.fullmatch(r"within_([\d.]+)(px|mm)", name):
+            unit = "px of the radiograph" if found[2] == "px" else "mm"
+            return Figure(f"share of marks within {found[1]} {unit}")
+        return super().figure(name)
+
+    @classmethod
+    def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
+        """Columns of the radiographs to show."""
+        return COLUMNS
+
+    @classmethod
+    def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
+        """Sort the radiographs by the error of p1."""
+        return table.sort_values("p1_error_px", ascending=False)
+
+    @classmethod
+    def ranked(cls, table: pd.DataFrame) -> list[Example]:
+        """List the radiographs by their worse mark, best first."""
+        largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
+        rows = table.loc[largest.sort_values(kind="stable").index]
+        return [_example(row) for _, row in rows.iterrows()]
+
+
+def _example(row: pd.Series) -> Example:
+    caption = (
+        f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
+        f"scale off by {row['scale_error_percent']:.1f} %"
+    )
+    return Example(caption, path=str(row["path"]), draw=lambda: draw_radiograph(row))
 
 
 def _films(results: list[dict]) -> list[dict]:

@@ -14,10 +14,36 @@ from mmpose.registry import METRICS
 from equikpt.core.files import write_text
 from equikpt.core.tables import frame_text
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
+from equikpt.evaluation.presentation import Column, Example, Figure, Presented
+
+FIGURES = {
+    "F1": Figure("harmonic mean of both", "F1", "of points", 3),
+    "count_MAE": Figure("mean error of the count", "Error of the count", "mean", 2),
+    "precision": Figure(
+        "share of points that were matched with a thing, within a radius", "Precision",
+        "of points", 3,
+    ),
+    "recall": Figure("share of things that were matched", "Recall", "of points", 3),
+    "count_RMSE": Figure("root mean square error of the count"),
+    "error_px": Figure("mean distance of matched points, px of the input"),
+    "error_px_median": Figure("median of it"),
+    "duplicates": Figure("share of points on a thing that another has marked"),
+    "done_precision": Figure("share of the steps that said done at which all was found"),
+    "done_recall": Figure("share of the steps at which all was found that said done"),
+    "not_done_recall": Figure("share of the other steps that went on"),
+    "pictures": Figure("images", digits=0),
+}  # fmt: skip
+COLUMNS = {
+    "picture": Column("Image", numbers=False),
+    "true": Column("Things"),
+    "predicted": Column("Points"),
+    "matched": Column("Matched"),
+    "duplicates": Column("Duplicates"),
+}
 
 
 @METRICS.register_module()
-class PointingMetric(BaseMetric):
+class PointingMetric(Presented, BaseMetric):
     """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
@@ -44,6 +70,8 @@ class PointingMetric(BaseMetric):
     """
 
     default_prefix = "pointing"
+    primary = "F1"
+    figures = FIGURES
 
     def __init__(
         self,
@@ -99,6 +127,28 @@ class PointingMetric(BaseMetric):
         if self.out_file:
             write_text(Path(self.out_file), frame_text(self.table))
         return metrics
+
+    @classmethod
+    def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
+        """Columns of the images to show."""
+        return COLUMNS
+
+    @classmethod
+    def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
+        """Sort the images by their duplicates."""
+        return table.sort_values("duplicates", ascending=False)
+
+    @classmethod
+    def ranked(cls, table: pd.DataFrame) -> list[Example]:
+        """List the images by F1, best first; of equal ones those with more things are harder."""
+        f1 = 2 * table["matched"] / (table["true"] + table["predicted"]).clip(lower=1)
+        keys = pd.DataFrame(dict(f1=-f1, true=table["true"]))
+        captions = [
+            f"things {row.true}, points {row.predicted}, matched {row.matched}"
+            for row in table.itertuples()
+        ]
+        order = keys.reset_index(drop=True).sort_values(["f1", "true"], kind="stable").index
+        return [Example(captions[index], index) for index in order]
 
 
 def compare(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+import equikpt.register  # noqa: F401 - the metrics that present themselves
 from equikpt.metainfo.schema import SIDE_COLORS_RGB
 from equikpt.report.evaluation import Evaluation, Sample, parts_of
 

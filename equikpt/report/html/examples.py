@@ -9,17 +9,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from equikpt.core.files import is_within
 from equikpt.core.image import read_picture
-from equikpt.metainfo.p1p2 import MARKS
+from equikpt.evaluation.presentation import Example, presented
 from equikpt.report.breakdown import Instance, by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
-from equikpt.visualization.ruler import draw_radiograph
 
 SIDE_PX = 240
 CROP_PADDING = 1.2
@@ -121,12 +119,22 @@ def _ranked(evaluation: Evaluation) -> list[Task] | None:
         found = by_instance(evaluation.poses(), evaluation.meta["flip_indices"])
         least = LEAST_SHARE * max((each.points for each in found), default=0)
         return [_pose_task(each, evaluation) for each in found if each.points >= least]
-    tables = evaluation.tables
-    if "LandmarkError" in tables:
-        return _film_tasks(tables["LandmarkError"])
-    if "PointingMetric" in tables and len(tables["PointingMetric"]) == len(evaluation.samples):
-        return _pointing_tasks(tables["PointingMetric"], evaluation)
+    for name, metric in presented().items():
+        table = evaluation.tables.get(name)
+        examples = None if table is None else metric.ranked(table)
+        if examples is None or table is None:
+            continue
+        if all(each.draw for each in examples) or len(table) == len(evaluation.samples):
+            return [_task(each, evaluation) for each in examples]
     return None
+
+
+def _task(example: Example, evaluation: Evaluation) -> Task:
+    """Drawing of an example: its own, else that of its sample."""
+    if example.draw is not None:
+        return Task(example.path, example.caption, example.draw)
+    task = _any_task(evaluation.samples[example.index], evaluation.meta)
+    return Task(task.path, example.caption, task.draw)
 
 
 def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
@@ -136,36 +144,6 @@ def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
         told += f", {found.exchanged} left-right exchanged"
     labelled = np.any(evaluation.poses().visibility > 0, axis=0)
     return Task(sample.picture, told, lambda: _draw_pose_pair(sample, meta, labelled))
-
-
-def _film_tasks(table: pd.DataFrame) -> list[Task]:
-    largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
-    return [
-        _film_task(row) for _, row in table.loc[largest.sort_values(kind="stable").index].iterrows()
-    ]
-
-
-def _film_task(row: pd.Series) -> Task:
-    told = (
-        f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
-        f"scale off by {row['scale_error_percent']:.1f} %"
-    )
-    return Task(str(row["path"]), told, lambda: draw_radiograph(row))
-
-
-def _pointing_tasks(table: pd.DataFrame, evaluation: Evaluation) -> list[Task]:
-    """By F1 of the picture; of equal ones those with more things are the harder."""
-    f1 = 2 * table["matched"] / (table["true"] + table["predicted"]).clip(lower=1)
-    order = pd.DataFrame(dict(f1=-f1, true=table["true"])).sort_values(
-        ["f1", "true"], kind="stable"
-    )
-    tasks = []
-    for index in order.index:
-        row = table.loc[index]
-        told = f"things {row['true']}, points {row['predicted']}, matched {row['matched']}"
-        task = _any_task(evaluation.samples[index], evaluation.meta)
-        tasks.append(Task(task.path, told, task.draw))
-    return tasks
 
 
 def _any_task(sample: Sample, meta: dict) -> Task:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from equikpt.evaluation.functional.keypoint_errors import SWAP_THRESHOLD
+from equikpt.evaluation.presentation import Column, number
 from equikpt.report import breakdown
 from equikpt.report.evaluation import Evaluation
 from equikpt.report.html.charts import reliability_chart, spread_chart
-from equikpt.report.html.render import Column, Section, Table, Tile, number, shortened
+from equikpt.report.html.render import Section, Table, Tile, shortened
 from equikpt.report.html.score_sections import MAX_ROWS, images, scores
 from equikpt.report.reliability import RIGHT_WITHIN, Reliability, reliability
 

@@ -12,7 +12,7 @@ from equikpt.report.html.curves import panels_of_run
 from equikpt.report.html.examples import MAX_IMAGE_BYTES
 from equikpt.report.html.keypoint_sections import calibration_tile, pose_sections
 from equikpt.report.html.render import Section, render
-from equikpt.report.html.score_sections import TILES, other_sections, tiles_of
+from equikpt.report.html.score_sections import other_sections, primary_names, tiles_of
 from equikpt.report.run.facts import (
     SplitCount,
     config_name,
@@ -120,5 +120,5 @@ def _metric(run: Run) -> Metric | None:
     watched = watched_metric(run)
     if watched is None or watched.name not in run.val or "loss" not in watched.name:
         return watched
-    names = [name for name in TILES if name in run.val]
+    names = [name for name in primary_names() if name in run.val]
     return Metric(names[0], better_direction(names[0])) if names else None

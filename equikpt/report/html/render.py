@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,35 +12,11 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from equikpt.evaluation.presentation import Column, number
+
 JPEG_QUALITY = 72
-MISSING = "–"
 MAX_LETTERS = 48
 """Length of a file name in a table."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """Column of a sortable table.
-
-    Args:
-        title: Text of its button.
-        numbers: It holds numbers, which are aligned to the right.
-        digits: Decimals of its numbers.
-    """
-
-    title: str
-    numbers: bool = True
-    digits: int = 0
-
-    def text(self, value: str | float | None) -> str:
-        """Format a value for a reader."""
-        return value if isinstance(value, str) else number(value, self.digits)
-
-    def key(self, value: str | float | None) -> str:
-        """Format a value for sorting; empty values sort last."""
-        if isinstance(value, str):
-            return value
-        return "" if number(value, 0) == MISSING else f"{value:.6g}"
 
 
 @dataclass(frozen=True)
@@ -94,13 +69,6 @@ def render(template: str, **context: Any) -> str:
         ValueError: JSON with a number that is not finite.
     """
     return ENVIRONMENT.get_template(template).render(**context)
-
-
-def number(value: float | None, digits: int) -> str:
-    """Format a number with ``digits`` decimals; a dash for None and for what is not finite."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return f"{value:.{digits}f}"
 
 
 def shortened(name: str, length: int = MAX_LETTERS) -> str:

@@ -8,7 +8,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from mmpose.registry import METRICS
 
+from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 from equikpt.report.html.page import Report, to_html
 from equikpt.report.run.run_folder import read_run
 from tests.browser import open_page
@@ -174,6 +176,44 @@ def test_other_tests_have_what_there_is(run, tmp_path, metric, metrics, word):
     assert page.count("<figure>") == 2
     shown = {"trained", "curves", "scores", "images", "reproduce"}
     assert shown <= set(sections(page)) <= shown | {"single", "types"}
+
+
+def test_a_metric_that_nobody_has_heard_of_presents_itself(run, tmp_path, monkeypatch):
+    """What differs between tasks is asked of the metric: a new one is a class and nothing else."""
+
+    class HoofCount(Presented):
+        default_prefix = "hooves"
+        primary = "off"
+        legend = "Count the hooves."
+        figures = {"off": Figure("mean error, hooves", "Hooves off", "mean", 1)}
+
+        @classmethod
+        def columns(cls, table):
+            return dict(picture=Column("Image", numbers=False), off=Column("Hooves off"))
+
+        @classmethod
+        def worst(cls, table):
+            return table.sort_values("off", ascending=False)
+
+        @classmethod
+        def ranked(cls, table):
+            order = table["off"].argsort(kind="stable").tolist()
+            return [Example(f"{table['off'][index]} off", index) for index in order]
+
+    monkeypatch.setitem(METRICS.module_dict, "HoofCount", HoofCount)
+    names = write_pictures(tmp_path, ["a.png", "b.png", "c.png"])
+    table = pd.DataFrame(dict(picture=["a.png", "b.png", "c.png"], off=[2, 7, 0]))
+    evaluation = other_evaluation(
+        [pose(0, name) for name in names],
+        metrics={"hooves/off": 3.0},
+        tables={"HoofCount": table},
+    )
+    page = to_html(Report(run, evaluation, COMMANDS))
+    assert "<span>Hooves off</span><b>3.0</b>" in page
+    assert "mean error, hooves" in page
+    assert "Count the hooves." in page
+    assert re.findall(r'pin [^>]*data-value="(\w\.png)"', page) == ["b.png", "a.png", "c.png"]
+    assert re.findall(r"<figcaption>(\d off)", page) == ["7 off", "2 off", "0 off"]
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.report.html.render import ENVIRONMENT, Column, jpeg_uri, number, render, shortened
+from equikpt.evaluation.presentation import Column, number
+from equikpt.report.html.render import ENVIRONMENT, jpeg_uri, render, shortened
 
 HOSTILE = "</script><!-- <script>\u2028 & \"'"
 
