@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 import equikpt.register  # noqa: F401
 from equikpt.cli.launch import load_config
+from equikpt.core.pipelines import fill_codec
 from equikpt.datasets.point_sequence import PointSequenceDataset
 
 
@@ -166,7 +167,8 @@ def test_points_stay_on_their_things_through_the_whole_pipeline(root, seed):
     """Every point of the sequence lies on a white dot of the input, in reading order."""
     init_default_scope("mmpose")
     cfg = load_config("sequential_fsc147_384")
-    geometry = [step for step in cfg.train_pipeline if step["type"] != "AlbumentationsV2"]
+    steps = fill_codec(cfg.train_pipeline, cfg.codec)
+    geometry = [step for step in steps if step["type"] != "AlbumentationsV2"]
     geometry[-2]["encoder"]["order"] = "reading"
     dataset = read(root, pipeline=[])
     np.random.seed(seed)  # noqa: NPY002 - the state that MMPose's transforms draw from
