@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from equikpt import __version__
 from equikpt.core.errors import causes, is_user_error, sentence
-from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
 from equikpt.core.stopping import ending_on_signals
 
 BUG = (
@@ -90,28 +89,6 @@ def _bounded(kind: Callable[[str], Any], name: str, least: float, most: float) -
         return value
 
     return parse
-
-
-def add_max_megapixels(parser: argparse.ArgumentParser) -> None:
-    """Give a tool that reads images ``--max-megapixels``, which its workers inherit."""
-    parser.add_argument(
-        "--max-megapixels",
-        action=_SetVariable,
-        default=argparse.SUPPRESS,
-        metavar="N",
-        help=f"largest image that is read (default: 250; the same as {MAX_MEGAPIXELS_VARIABLE}=N)",
-    )
-
-
-class _SetVariable(argparse.Action):
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        try:
-            valid = float(str(values)) > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            parser.error(f"expected {option_string} to be a number above 0, got {values!r}")
-        os.environ[MAX_MEGAPIXELS_VARIABLE] = str(values)
 
 
 def system() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 import equikpt.register  # noqa: F401
+from equikpt.cli.commands.report import ReportOptions
 from equikpt.cli.launch import (
     check_annotation_files,
     load_config,
@@ -31,41 +31,8 @@ from equikpt.report.run.run_plan import setting
 from equikpt.report.saved_config import code_in
 from equikpt.report.testing import key_of, run_test
 
-REPORT = "report.html"
 PREDICTIONS = ".predictions.json"
 """Ending of the file beside the report that keeps the predictions."""
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """Options of ``report``; see its ``--help``."""
-
-    work_dir: str
-    checkpoint: str = "best"
-    out: str | None = None
-    force: bool = False
-    data_root: str | None = None
-    split: str | None = None
-    device: str | None = None
-    cfg_options: Sequence[str] | None = None
-    trust_config: bool = False
-
-    @property
-    def target(self) -> Path:
-        """The page's file."""
-        return Path(self.out) if self.out else Path(self.work_dir) / REPORT
-
-    @property
-    def changes_test(self) -> bool:
-        """True where something else is tested than the config says."""
-        return any((self.data_root, self.split, self.cfg_options))
-
-    def shared_with_test(self) -> list[str]:
-        """The options that ``tools/test.py`` has too, as they are typed."""
-        words = []
-        for name, value in (("--split", self.split), ("--data-root", self.data_root)):
-            words += [name, value] if value else []
-        return words + (["--cfg-options", *self.cfg_options] if self.cfg_options else [])
 
 
 @dataclass(frozen=True)
@@ -94,13 +61,13 @@ def write_report(options: ReportOptions) -> ReportResult:
 
     Raises:
         FileNotFoundError: No such run, or something that an option names is missing.
-        FileExistsError: The page exists and ``force`` is not set.
+        FileExistsError: The page exists and ``overwrite`` is not set.
         ValueError: An option that does not fit the run or the machine, or a checkpoint that cannot
             be read or is of another model.
     """
     page = options.target
-    refuse_existing(page, options.force)
-    if options.device == "cuda" and not torch.cuda.is_available():
+    refuse_existing(page, options.overwrite)
+    if (options.device or "").startswith("cuda") and not torch.cuda.is_available():
         raise ValueError("expected a GPU for --device cuda, torch sees none; leave the option out")
     run = read_run(options.work_dir)
     checkpoint, notes = _choose(run, options.checkpoint)

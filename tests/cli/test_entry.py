@@ -16,7 +16,6 @@ import time
 import pytest
 
 from equikpt import __version__
-from equikpt.cli import entry as cli
 from equikpt.cli.entry import MAX_SEED, SMALLEST, number, whole
 from equikpt.core.errors import is_user_error, sentence
 
@@ -232,18 +231,3 @@ def test_an_error_that_was_never_raised_is_not_a_users():
 
 def test_sentence_is_one_line():
     assert sentence(ValueError("expected a\n    file")) == "expected a file"
-
-
-def test_the_size_of_images_is_an_option_of_tools(monkeypatch, capsys):
-    monkeypatch.setenv(cli.MAX_MEGAPIXELS_VARIABLE, "1")
-    parser = argparse.ArgumentParser()
-    cli.add_max_megapixels(parser)
-    assert vars(parser.parse_args(["--max-megapixels", "900"])) == {}
-    assert os.environ[cli.MAX_MEGAPIXELS_VARIABLE] == "900"
-    for wrong in ("0", "many"):
-        with pytest.raises(SystemExit) as stopped:
-            parser.parse_args(["--max-megapixels", wrong])
-        assert stopped.value.code == 2
-        assert f"expected --max-megapixels to be a number above 0, got '{wrong}'" in (
-            capsys.readouterr().err
-        )

@@ -40,7 +40,7 @@ def run(trained, tmp_path):
 
 
 def options(run, **changes) -> ReportOptions:
-    return ReportOptions(**dict(work_dir=str(run), force=True) | changes)
+    return ReportOptions(**dict(work_dir=str(run), overwrite=True) | changes)
 
 
 def names_in(folder) -> set[str]:
@@ -112,7 +112,7 @@ MISTAKES = [
     pytest.param(dict(checkpoint="none.pth"), FileNotFoundError, "no file none.pth", id="file"),
     pytest.param(dict(data_root="nowhere"), FileNotFoundError, "nowhere", id="data root"),
     pytest.param(dict(cfg_options=["tset=1"]), ValueError, "'tset'", id="option"),
-    pytest.param(dict(force=False), FileExistsError, "report.html", id="page exists"),
+    pytest.param(dict(overwrite=False), FileExistsError, "report.html", id="page exists"),
     pytest.param(dict(work_dir="none"), FileNotFoundError, "no folder none", id="work dir"),
 ]
 

@@ -1,0 +1,128 @@
+"""Show how a training goes: state, curves and what is wrong with it; or compare several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equikpt.cli import options as declare
+from equikpt.cli.entry import SMALLEST, number
+from equikpt.cli.options import option
+
+PLAIN_COLUMNS = 140
+"""Width of the tables in a file or a pipe."""
+
+
+@dataclass(frozen=True)
+class MonitorOptions:
+    """Show how a training goes: state, curves and what is wrong with it; or compare several.
+
+    Reads the work dir that MMEngine writes, of a run that goes on, was killed, resumed or is over.
+    Exit code 0: nothing wrong; 1: an error was diagnosed, such as a loss that is no number; 2:
+    wrong call.
+    """
+
+    work_dir: Path | None = option("the work dir of a run", metavar="DIR", one_of="runs")
+    compare: Sequence[Path] = option(
+        "work dirs of two or more runs", default=(), metavar="DIR", one_of="runs"
+    )
+    watch: bool = option(
+        "keep the state up to date until the run is over or Ctrl-C; with --png or --html these are "
+        "written at the end",
+        default=False,
+    )
+    interval: float = option(
+        "from one look to the next with --watch",
+        default=3.0,
+        type=number(SMALLEST),
+        metavar="SECONDS",
+    )
+    png: Path | None = option("draw the curves", metavar="out.png")
+    html: Path | None = option("write a page with all of it", metavar="out.html")
+    overwrite: bool = declare.overwrite()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Show one run or compare several; 1 where an error was diagnosed."""
+    options = declare.parse(MonitorOptions, argv)
+    if options.compare and (len(options.compare) < 2 or options.watch):
+        raise ValueError("expected two or more work dirs after --compare, without --watch")
+    from equikpt.core.files import refuse_existing
+
+    for path in filter(None, (options.png, options.html)):
+        refuse_existing(path, options.overwrite)
+    if options.work_dir:
+        return _monitor(options.work_dir, options)
+    return _compare(options.compare, options)
+
+
+def _monitor(work_dir: Path, options: MonitorOptions) -> int:
+    from rich.console import Console
+
+    from equikpt.report.diagnose.diagnoses import diagnose
+    from equikpt.report.html.curves import panels_of_run
+    from equikpt.report.html.monitor_page import run_page
+    from equikpt.report.run.run_folder import read_run
+    from equikpt.report.run.run_state import state_of
+    from equikpt.report.terminal import plain_text, watch
+
+    def read():
+        return state_of(read_run(work_dir))
+
+    state = read()
+    if options.watch:
+        try:
+            state = watch(read, Console(), options.interval)
+        except KeyboardInterrupt:  # how one leaves
+            state = read()
+    issues = diagnose(state)
+    if not options.watch:
+        print(plain_text(state, issues))
+    _write(
+        options,
+        lambda: panels_of_run(state.run, state.metric),
+        state.run.name,
+        lambda: run_page(state, issues),
+    )
+    return int(any(each.severity == "error" for each in issues))
+
+
+def _compare(folders: Sequence[Path], options: MonitorOptions) -> int:
+    from rich.console import Console
+
+    from equikpt.report.html.curves import panels_of_runs
+    from equikpt.report.html.monitor_page import comparison_page
+    from equikpt.report.run.comparison import common_metric, names_of
+    from equikpt.report.run.run_folder import read_run
+    from equikpt.report.run.run_state import state_of
+    from equikpt.report.terminal import comparison_tables
+
+    runs = [read_run(folder) for folder in folders]
+    states = [state_of(run) for run in runs]
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_COLUMNS)
+    for table in comparison_tables(states):
+        console.print(table)
+    names = names_of(runs)
+    _write(
+        options,
+        lambda: panels_of_runs(names, runs, common_metric(runs)),
+        ", ".join(names),
+        lambda: comparison_page(states),
+    )
+    return 0
+
+
+def _write(options: MonitorOptions, panels: Callable, title: str, page: Callable[[], str]) -> None:
+    """Write what was asked for; ``panels`` and ``page`` are called only then."""
+    from equikpt.core.files import write_bytes, write_text
+    from equikpt.report.html.charts import png_bytes
+
+    if options.png is not None:
+        write_bytes(options.png, png_bytes(panels(), title))
+        print(f"written: {options.png}")
+    if options.html is not None:
+        write_text(options.html, page())
+        print(f"written: {options.html}")
