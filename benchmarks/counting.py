@@ -33,7 +33,7 @@ from equikpt.cli.launch import parse_options
 from equikpt.config_checks.schedule import scale_schedule
 from equikpt.core.configs import find_config, strip_pretrained_init
 from equikpt.core.files import write_text
-from equikpt.evaluation.pointing_metric import compare, summarise
+from equikpt.evaluation.counting_metric import compare, summarise
 from equikpt.models.heads.step_targets import ending, points_before
 
 RADIUS_PX = 20.0

@@ -143,7 +143,7 @@ def metric_names(cfg: Config) -> tuple[str, ...]:
     """The metrics of the table; the first is that of the whole curve."""
     evaluators = cfg.val_evaluator
     first = evaluators if isinstance(evaluators, ConfigDict) else evaluators[0]
-    if first.type == "KeypointPixelAP":
+    if first.type == "PixelAPMetric":
         return ("pixel/AP",)
     return ("coco/AP", "coco/AP .5", "coco/AP .75")
 

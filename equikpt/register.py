@@ -36,10 +36,10 @@ import equikpt.engine.param_schedulers
 import equikpt.engine.seeding
 import equikpt.engine.val_log_processor
 import equikpt.engine.wandb_backend
-import equikpt.evaluation.keypoint_pixel_ap
-import equikpt.evaluation.keypoint_report
-import equikpt.evaluation.landmark_error
-import equikpt.evaluation.pointing_metric
+import equikpt.evaluation.counting_metric
+import equikpt.evaluation.keypoint_metric
+import equikpt.evaluation.pixel_ap_metric
+import equikpt.evaluation.ruler_metric
 import equikpt.models.backbones.freezing_cspnext
 import equikpt.models.backbones.recomputing_litehrnet
 import equikpt.models.backbones.timm_backbone

@@ -35,8 +35,8 @@ train_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_train_pipeline
 val_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_val_pipeline))
 test_dataloader = dict(dataset=dict(whole, pipeline=_base_.whole_val_pipeline))
 
-val_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)
-test_evaluator = dict(type="KeypointPixelAP", thresholds_px=(2, 4), _delete_=True)
+val_evaluator = dict(type="PixelAPMetric", thresholds_px=(2, 4), _delete_=True)
+test_evaluator = dict(type="PixelAPMetric", thresholds_px=(2, 4), _delete_=True)
 
 default_hooks = dict(
     checkpoint=dict(save_best="pixel/AP"),

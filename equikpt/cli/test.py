@@ -24,8 +24,8 @@ from equikpt.cli.launch import (
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.tables import frame_text
-from equikpt.evaluation.keypoint_report import KeypointReport
-from equikpt.evaluation.landmark_error import LandmarkError, format_summary
+from equikpt.evaluation.keypoint_metric import KeypointMetric
+from equikpt.evaluation.ruler_metric import RulerMetric, format_summary
 from equikpt.visualization.pose import check_picture_name
 from equikpt.visualization.ruler import write_worst_sheet
 
@@ -36,9 +36,9 @@ class EvaluateResult:
 
     Args:
         metrics: By name.
-        table: Of keypoints, if the config has ``KeypointReport``.
+        table: Of keypoints, if the config has ``KeypointMetric``.
         rank: Of this process.
-        film_report: The CSV of films and the picture of the worst, if it has ``LandmarkError``.
+        film_report: The CSV of films and the picture of the worst, if it has ``RulerMetric``.
     """
 
     metrics: dict[str, float]
@@ -68,8 +68,8 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         if options.out and runner.rank == 0:
             write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
     tested = runner.test_evaluator.metrics
-    keypoints = next((m.table for m in tested if isinstance(m, KeypointReport)), None)
-    films = next((m.table for m in tested if isinstance(m, LandmarkError)), None)
+    keypoints = next((m.table for m in tested if isinstance(m, KeypointMetric)), None)
+    films = next((m.table for m in tested if isinstance(m, RulerMetric)), None)
     written: tuple[Path, ...] = ()
     if films is not None and runner.rank == 0:
         folder = Path(runner.log_dir)
@@ -104,10 +104,10 @@ def build_config(options: EvaluateOptions) -> Config:
     strip_pretrained_init(cfg.model)
     if options.draw:
         check_picture_name(options.draw)
-    if _has_metric(cfg, "LandmarkError"):
+    if _has_metric(cfg, "RulerMetric"):
         return cfg  # whose report is written from its table
     if options.report:
-        _metric(cfg, "KeypointReport", "--report").out_file = options.report
+        _metric(cfg, "KeypointMetric", "--report").out_file = options.report
     if options.draw:
         sheet = dict(
             type="PredictionSheetHook", out_file=options.draw, num_instances=options.draw_count

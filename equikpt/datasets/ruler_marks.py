@@ -26,7 +26,7 @@ class RulerMarkDataset(P1P2Dataset):
 
     The box of a sample is a square around where its mark is believed to be, a fraction of the
     film's height wide, so that a small input has the film's own resolution. The other mark has
-    visibility 0. ``mark`` in each sample is 0 for p1 and 1 for p2; ``LandmarkError`` puts both
+    visibility 0. ``mark`` in each sample is 0 for p1 and 1 for p2; ``RulerMetric`` puts both
     marks of a film together again.
 
     Where a mark is believed to be:

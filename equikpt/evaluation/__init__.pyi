@@ -1,8 +1,8 @@
-from .keypoint_pixel_ap import KeypointPixelAP as KeypointPixelAP
-from .keypoint_report import KeypointReport as KeypointReport
-from .landmark_error import LandmarkError as LandmarkError
-from .pointing_metric import PointingMetric as PointingMetric
+from .counting_metric import CountingMetric as CountingMetric
+from .keypoint_metric import KeypointMetric as KeypointMetric
+from .pixel_ap_metric import PixelAPMetric as PixelAPMetric
 from .presentation import Column as Column
 from .presentation import Example as Example
 from .presentation import Figure as Figure
 from .presentation import Presented as Presented
+from .ruler_metric import RulerMetric as RulerMetric

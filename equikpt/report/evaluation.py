@@ -14,7 +14,7 @@ import pandas as pd
 from equikpt.core.files import write_text
 from equikpt.evaluation.functional.bootstrap import RESAMPLES
 from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, PosePredictions
-from equikpt.evaluation.keypoint_report import KeypointReport
+from equikpt.evaluation.keypoint_metric import KeypointMetric
 
 FORMAT = 1
 DRAWN = (
@@ -66,7 +66,7 @@ class Evaluation:
         images: Folder of the images; what lies elsewhere is not shown.
         metrics: By name, as the runner returns them.
         tables: Of the metrics that make one, by the metric's class.
-        parts: Of :class:`KeypointReport`, with intervals; None where poses are not matched one by
+        parts: Of :class:`KeypointMetric`, with intervals; None where poses are not matched one by
             one.
         meta: ``DRAWN`` of the metainfo, and ``names``, those of the keypoints.
         samples: In the order of the data set.
@@ -126,7 +126,7 @@ def parts_of(
     grouped: bool,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """:attr:`KeypointReport.parts` with intervals.
+    """:attr:`KeypointMetric.parts` with intervals.
 
     Args:
         samples: One instance each.
@@ -135,7 +135,7 @@ def parts_of(
         grouped: Whether to measure each group by itself, too.
         resamples: Of the bootstrap.
     """
-    report = KeypointReport(
+    report = KeypointMetric(
         thresholds, group_key="group" if grouped else "", resamples=resamples, seed=0
     )
     report.dataset_meta = {**meta, "keypoint_id2name": dict(enumerate(meta["names"]))}
@@ -151,7 +151,7 @@ def parts_of(
         ]
     )
     if report.parts is None:
-        raise ValueError("expected KeypointReport to make a table of parts, it made none")
+        raise ValueError("expected KeypointMetric to make a table of parts, it made none")
     return report.parts
 
 

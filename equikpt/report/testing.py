@@ -143,9 +143,9 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
 
 
 def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
-    """Read from the config's ``KeypointReport`` how images are grouped, and the thresholds."""
+    """Read from the config's ``KeypointMetric`` how images are grouped, and the thresholds."""
     for evaluator in _evaluators(cfg):
-        if evaluator.type == "KeypointReport":
+        if evaluator.type == "KeypointMetric":
             rule = GroupRule(evaluator.get("group_key", ""), evaluator.get("group_regex", ""))
             return rule, tuple(evaluator.get("pck_thresholds", THRESHOLDS))
     return GroupRule(), THRESHOLDS

@@ -24,7 +24,7 @@ CELL_PX = 420
 
 
 def worst_radiographs(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
-    """The rows of :class:`LandmarkError`'s table with the largest error of a mark, worst first."""
+    """The rows of :class:`RulerMetric`'s table with the largest error of a mark, worst first."""
     largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
     return table.loc[largest.sort_values(ascending=False, kind="stable").index[:count]]
 
@@ -39,7 +39,7 @@ def draw_radiograph(row: pd.Series) -> np.ndarray:
     """The surroundings of one film's marks: truth green, prediction red, their distance yellow.
 
     Args:
-        row: Of :class:`LandmarkError`'s table; its ``path`` is read.
+        row: Of :class:`RulerMetric`'s table; its ``path`` is read.
 
     Returns:
         (420, 420, 3) uint8, BGR.

@@ -85,7 +85,7 @@ def write_pictures(folder: Path, names) -> list[str]:
 
 
 def film_table(paths) -> pd.DataFrame:
-    """Of ``LandmarkError``: the further down, the worse."""
+    """Of ``RulerMetric``: the further down, the worse."""
     rows = []
     for index, path in enumerate(paths):
         row = dict(film=Path(path).name, true_distance_px=80.0, scale_error_percent=float(index))

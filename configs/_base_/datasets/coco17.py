@@ -123,5 +123,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport")]
-test_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport", log_table=True)]
+val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
+test_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric", log_table=True)]

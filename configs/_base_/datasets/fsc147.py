@@ -102,5 +102,5 @@ test_dataloader = dict(
 )
 
 # radius in px of the input
-val_evaluator = dict(type="PointingMetric", radius_px=20)
-test_evaluator = dict(type="PointingMetric", radius_px=20, log_table=True)
+val_evaluator = dict(type="CountingMetric", radius_px=20)
+test_evaluator = dict(type="CountingMetric", radius_px=20, log_table=True)

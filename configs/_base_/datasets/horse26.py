@@ -163,5 +163,5 @@ test_dataloader = dict(
 
 # Without ann_file the truth comes with the samples: pictures that are missing on disk leave the
 # evaluation too, instead of counting as horses that were not found.
-val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointReport")]
+val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
 test_evaluator = val_evaluator

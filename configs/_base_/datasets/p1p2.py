@@ -77,5 +77,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type="LandmarkError", ruler_mm=ruler_mm)
-test_evaluator = dict(type="LandmarkError", ruler_mm=ruler_mm)
+val_evaluator = dict(type="RulerMetric", ruler_mm=ruler_mm)
+test_evaluator = dict(type="RulerMetric", ruler_mm=ruler_mm)

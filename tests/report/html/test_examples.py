@@ -121,7 +121,7 @@ def test_an_animal_with_one_label_is_not_the_best(tmp_path):
 
 def test_films_are_ranked_by_their_worse_mark(tmp_path):
     table = film_table(write_pictures(tmp_path, ["a.png", "b.png", "c.png"]))
-    pictures, _ = draw_images(other_evaluation([], tables={"LandmarkError": table}))
+    pictures, _ = draw_images(other_evaluation([], tables={"RulerMetric": table}))
     assert by_group(pictures) == {"worst": ["c.png"], "median": ["b.png"], "best": ["a.png"]}
     assert pictures[0].told == "p1 2.0 px, p2 2.0 px, scale off by 2.0 %"
 
@@ -132,7 +132,7 @@ def test_counted_things_are_ranked_by_what_was_matched(tmp_path):
     samples = [pose(0, name, boxes=[], areas=[]) for name in names]
     counts = dict(true=[4, 4, 4], predicted=[4, 4, 4], matched=[1, 4, 2])
     table = pd.DataFrame(dict(picture=["a.png", "b.png", "c.png"], **counts))
-    evaluation = other_evaluation(samples, tables={"PointingMetric": table}, meta=meta)
+    evaluation = other_evaluation(samples, tables={"CountingMetric": table}, meta=meta)
     pictures, _ = draw_images(evaluation)
     assert by_group(pictures) == {"worst": ["a.png"], "median": ["c.png"], "best": ["b.png"]}
     assert pictures[0].told == "things 4, points 4, matched 1"

@@ -147,9 +147,9 @@ def test_a_run_that_has_logged_nothing(tmp_path):
 
 
 KINDS = [
-    pytest.param("LandmarkError", {"landmark/error_px": 1.5}, "Error of a mark", id="marks"),
-    pytest.param("PointingMetric", {"pointing/F1": 0.5}, "Error of", id="things"),
-    pytest.param("KeypointPixelAP", {"pixel/AP": 0.25}, "Types of points", id="single points"),
+    pytest.param("RulerMetric", {"landmark/error_px": 1.5}, "Error of a mark", id="marks"),
+    pytest.param("CountingMetric", {"pointing/F1": 0.5}, "Error of", id="things"),
+    pytest.param("PixelAPMetric", {"pixel/AP": 0.25}, "Types of points", id="single points"),
     pytest.param("", {"some/metric": 3.0}, "some/metric", id="unknown metric"),
 ]
 
@@ -159,11 +159,11 @@ def test_other_tests_have_what_there_is(run, tmp_path, metric, metrics, word):
     names = write_pictures(tmp_path, ["a.png", "b.png"])
     counts = dict(true=[4, 4], predicted=[4, 4], matched=[1, 4], duplicates=[0, 1])
     tables = {
-        "LandmarkError": film_table(names),
-        "PointingMetric": pd.DataFrame(dict(picture=["a.png", "b.png"], **counts)),
-        "KeypointPixelAP": pd.DataFrame(dict(keypoint=["nose"], points=[2], **{"AP@2px": [0.5]})),
+        "RulerMetric": film_table(names),
+        "CountingMetric": pd.DataFrame(dict(picture=["a.png", "b.png"], **counts)),
+        "PixelAPMetric": pd.DataFrame(dict(keypoint=["nose"], points=[2], **{"AP@2px": [0.5]})),
     }
-    if metric == "PointingMetric":
+    if metric == "CountingMetric":
         metrics = {**metrics, "pointing/count_MAE": 2.0}
     evaluation = other_evaluation(
         [pose(0, name) for name in names],
@@ -256,7 +256,7 @@ def test_a_page_of_other_tests_works_on_a_phone(run, tmp_path):
     evaluation = other_evaluation(
         [],
         metrics={"landmark/error_px": 1.0, "landmark/" + 60 * "x": 2.0},
-        tables={"LandmarkError": table},
+        tables={"RulerMetric": table},
     )
     page = to_html(Report(run, evaluation, [("Test", "python " + 300 * "x")]))
     seen, console = open_page(tmp_path, page, "", 360)

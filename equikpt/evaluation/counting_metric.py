@@ -43,7 +43,7 @@ COLUMNS = {
 
 
 @METRICS.register_module()
-class PointingMetric(Presented, BaseMetric):
+class CountingMetric(Presented, BaseMetric):
     """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
@@ -182,7 +182,7 @@ def compare(
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
-    """The metrics of :class:`PointingMetric` from its table; 0 where nothing is to be divided."""
+    """The metrics of :class:`CountingMetric` from its table; 0 where nothing is to be divided."""
     total = table.drop(columns=["picture", "path"]).sum()
     away = table["predicted"] - table["true"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.keypoint_report import KeypointReport
+from equikpt.evaluation.keypoint_metric import KeypointMetric
 
 META = dict(sigmas=np.array([0.05, 0.05]), keypoint_id2name={0: "nose", 1: "withers"})
 
@@ -19,8 +19,8 @@ def sample(predicted, truth, visibility, box=(0, 0, 100, 50), scores=(0.9, 0.8))
     )
 
 
-def evaluate(samples: list[dict], **options) -> tuple[KeypointReport, dict]:
-    metric = KeypointReport(**options)
+def evaluate(samples: list[dict], **options) -> tuple[KeypointMetric, dict]:
+    metric = KeypointMetric(**options)
     metric.dataset_meta = META
     metric.process({}, samples)
     return metric, metric.evaluate(size=len(samples))
@@ -49,7 +49,7 @@ def test_the_same_in_one_batch_or_two():
         for _ in range(6)
     ]
     _, whole = evaluate(samples)
-    metric = KeypointReport()
+    metric = KeypointMetric()
     metric.dataset_meta = META
     metric.process({}, samples[:2])
     metric.process({}, samples[2:])
@@ -70,11 +70,11 @@ def test_a_keypoint_that_is_labelled_nowhere_has_no_figures():
 @pytest.mark.parametrize("thresholds", [(), (0.0,), (0.1, -1)], ids=["none", "zero", "negative"])
 def test_refuses_thresholds(thresholds):
     with pytest.raises(ValueError, match="pck_thresholds above 0"):
-        KeypointReport(pck_thresholds=thresholds)
+        KeypointMetric(pck_thresholds=thresholds)
 
 
 def test_refuses_samples_of_whole_pictures():
-    metric = KeypointReport()
+    metric = KeypointMetric()
     metric.dataset_meta = META
     whole = sample([[3, 4], [7, 7]], [[0, 0], [7, 7]], [2, 2])
     whole["raw_ann_info"] = [whole["raw_ann_info"]]
@@ -82,7 +82,7 @@ def test_refuses_samples_of_whole_pictures():
         metric.process({}, [whole])
 
 
-def riders(**options) -> tuple[KeypointReport, dict]:
+def riders(**options) -> tuple[KeypointMetric, dict]:
     """Two frames of each of three videos; the error is 3, 6 and 9 px, the withers are hidden."""
     samples = []
     for video in range(3):
@@ -95,7 +95,7 @@ def riders(**options) -> tuple[KeypointReport, dict]:
     return evaluate(samples, **options)
 
 
-def errors_of(metric: KeypointReport, part: str) -> dict[str, float]:
+def errors_of(metric: KeypointMetric, part: str) -> dict[str, float]:
     rows = metric.parts[(metric.parts["part"] == part) & (metric.parts["keypoint"] == "all")]
     return dict(zip(rows["name"], rows["error_px"], strict=True))
 
@@ -162,7 +162,7 @@ def test_the_log_has_keypoints_and_parts(caplog):
 
 
 def test_exchanged_sides_are_counted():
-    metric = KeypointReport()
+    metric = KeypointMetric()
     metric.dataset_meta = {**META, "flip_indices": [1, 0]}
     apart = [[0, 0], [90, 7]]
     metric.process({}, [sample(apart[::-1], apart, [2, 2]), sample(apart, apart, [2, 2])])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.evaluation.keypoint_pixel_ap import KeypointPixelAP, average_precision, match_points
+from equikpt.evaluation.pixel_ap_metric import PixelAPMetric, average_precision, match_points
 
 
 def picture(truth, found, scores, types=None, scale: float = 1.0) -> dict:
@@ -21,8 +21,8 @@ def picture(truth, found, scores, types=None, scale: float = 1.0) -> dict:
     )
 
 
-def evaluate(*pictures: dict, **options) -> tuple[dict[str, float], KeypointPixelAP]:
-    metric = KeypointPixelAP(**options)
+def evaluate(*pictures: dict, **options) -> tuple[dict[str, float], PixelAPMetric]:
+    metric = PixelAPMetric(**options)
     metric.process([], pictures)
     return metric.compute_metrics(metric.results), metric
 
@@ -139,4 +139,4 @@ def test_a_set_without_labels_is_refused():
 @pytest.mark.parametrize("thresholds", [(), (0, 2)])
 def test_thresholds_above_zero_are_needed(thresholds):
     with pytest.raises(ValueError, match="thresholds_px above 0"):
-        KeypointPixelAP(thresholds_px=thresholds)
+        PixelAPMetric(thresholds_px=thresholds)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.landmark_error import LandmarkError, format_summary
+from equikpt.evaluation.ruler_metric import RulerMetric, format_summary
 
 
 def film(first, second, name="film.png", labelled=(2, 2), **more) -> dict:
@@ -21,8 +21,8 @@ def film(first, second, name="film.png", labelled=(2, 2), **more) -> dict:
     )
 
 
-def evaluate(*films: dict, **options) -> tuple[dict[str, float], LandmarkError]:
-    metric = LandmarkError(**options)
+def evaluate(*films: dict, **options) -> tuple[dict[str, float], RulerMetric]:
+    metric = RulerMetric(**options)
     metric.process([], films)
     return metric.compute_metrics(metric.results), metric
 
@@ -104,14 +104,14 @@ def test_the_summary_reads_as_users_know_it():
 @pytest.mark.parametrize("options", [dict(ruler_mm=0), dict(mm_per_px=-1.0)])
 def test_lengths_are_above_zero(options):
     with pytest.raises(ValueError, match="above 0"):
-        LandmarkError(**options)
+        RulerMetric(**options)
 
 
 def test_other_data_sets_are_refused():
     wrong = film((0, 0), (0, 0))
     wrong["raw_ann_info"]["keypoints"] *= 2
-    with pytest.raises(ValueError, match="has 4 keypoints; use KeypointReport"):
-        LandmarkError().process([], [wrong])
+    with pytest.raises(ValueError, match="has 4 keypoints; use KeypointMetric"):
+        RulerMetric().process([], [wrong])
     with pytest.raises(ValueError, match="none of 1 has"):
         evaluate(film((0, 0), (0, 0), labelled=(0, 2)))
 

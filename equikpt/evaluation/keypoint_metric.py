@@ -32,7 +32,7 @@ SUFFIXES = (".csv", ".json")
 
 
 @METRICS.register_module()
-class KeypointReport(Presented, BaseMetric):
+class KeypointMetric(Presented, BaseMetric):
     """Error, PCK and AP of each keypoint, for top-down estimation from given boxes.
 
     Distances are px of the original picture, over labelled points (visibility 1 and 2). PCK is

@@ -63,7 +63,7 @@ def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> floa
 
 
 @METRICS.register_module()
-class KeypointPixelAP(Presented, BaseMetric):
+class PixelAPMetric(Presented, BaseMetric):
     """AP of single points in whole pictures, by keypoint type, without grouping into instances.
 
     For each type and threshold all found points of all pictures, ranked by score, are matched

@@ -59,7 +59,7 @@ COLUMNS = {
 
 
 @METRICS.register_module()
-class LandmarkError(Presented, BaseMetric):
+class RulerMetric(Presented, BaseMetric):
     """Euclidean error of each mark on its own, and of the scale, over whole films.
 
     ``error`` is the mean over films and marks, never one norm over all four coordinates. Its units
@@ -123,7 +123,7 @@ class LandmarkError(Presented, BaseMetric):
             if len(truth) != 2:
                 raise ValueError(
                     f"expected the two marks p1 and p2, the data set has {len(truth)} keypoints; "
-                    "use KeypointReport"
+                    "use KeypointMetric"
                 )
             self.results.append(
                 dict(
@@ -240,7 +240,7 @@ def _films(results: list[dict]) -> list[dict]:
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
-    """The metrics of :class:`LandmarkError` from its table."""
+    """The metrics of :class:`RulerMetric` from its table."""
     px, input_px, mm = (
         table[[f"p1_error_{unit}", f"p2_error_{unit}"]].to_numpy()
         for unit in ("px", "input_px", "mm")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equikpt.evaluation.counting_metric import CountingMetric
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
-from equikpt.evaluation.pointing_metric import PointingMetric
 
 ROW = np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0]])
 """Three things, 100 px apart; the radius is 20 px."""
@@ -87,7 +87,7 @@ def sample(truth, predicted, done, scale: float = 1.0) -> dict:
 
 
 def metrics(*samples: dict, **options) -> dict[str, float]:
-    metric = PointingMetric(**options)
+    metric = CountingMetric(**options)
     metric.process([], samples)
     return metric.evaluate(len(samples))
 
@@ -165,4 +165,4 @@ def test_a_row_a_picture_is_written(tmp_path):
 
 def test_a_radius_of_0_is_refused():
     with pytest.raises(ValueError, match="radius_px above 0"):
-        PointingMetric(radius_px=0)
+        CountingMetric(radius_px=0)
