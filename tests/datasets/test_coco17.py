@@ -51,6 +51,6 @@ def test_what_is_missing_is_left_out_and_nothing_stands_in(coco_mini, tmp_path, 
     kept = {row["id"] for row in present}
     assert {sample["img_id"] for sample in dataset} <= kept
     missing = len(content["images"]) - len(present)
-    assert f"{missing} of {len(content['images'])} pictures" in capsys.readouterr().out
+    assert f"{missing} of {len(content['images'])} images" in capsys.readouterr().out
     with pytest.raises(FileNotFoundError, match="max_missing_share"):
         load(tmp_path, "people.json", "images")
