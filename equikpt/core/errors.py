@@ -95,6 +95,10 @@ def _is_raised_here(error: BaseException) -> bool:
     return isinstance(error, ImportError) or frame.f_code.co_code[trace.tb_lasti] == RAISE
 
 
+MAX_SENTENCE = 2000
+"""Characters of a sentence that is printed whole."""
+
+
 def sentence(error: BaseException) -> str:
     """The message of an error as one line."""
     if isinstance(error, OSError) and error.errno in PLACES and error.strerror:
@@ -102,7 +106,11 @@ def sentence(error: BaseException) -> str:
             return f"{error.strerror}: {PLACES[error.errno]}"
         name = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
         return f"{name} cannot be used ({error.strerror}): {PLACES[error.errno]}"
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    if len(text) <= MAX_SENTENCE:
+        return text
+    half = MAX_SENTENCE // 2  # a value of the file stands in it; what to do comes last
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

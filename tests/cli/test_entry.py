@@ -63,6 +63,13 @@ def test_a_users_mistake_is_one_line(script, body):
     assert done.stderr == "error: expected 26 keypoints, got 17\n"
 
 
+def test_a_long_sentence_keeps_both_its_ends():
+    told = sentence(ValueError(f"expected a number, found {'9' * 10**5}; correct it"))
+    assert len(told) < 2100
+    assert told.startswith("expected a number")
+    assert told.endswith("; correct it")
+
+
 def test_a_mistake_named_by_the_package_is_one_line(script):
     done = finish(script("from equikpt.core.configs import find_config\nfind_config('nobody')"))
     assert done.returncode == 2
