@@ -87,8 +87,8 @@ class Session:
 
     def covered(self) -> list[tuple[Row, int]]:
         """Pair each training row with the number of steps since the one before it."""
-        befores = [self.steps_before, *(row["step"] for row in self.train)]
-        return [(row, row["step"] - last) for row, last in zip(self.train, befores, strict=False)]
+        earlier = [self.steps_before, *(row["step"] for row in self.train)]
+        return [(row, row["step"] - last) for row, last in zip(self.train, earlier, strict=False)]
 
     def files(self) -> list[Path]:
         """List its files."""
