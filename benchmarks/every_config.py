@@ -278,7 +278,8 @@ def main(argv: list[str] | None = None) -> int:
     for name in tqdm(names, unit="config", disable=None):
         if not args.table or (args.out / name.replace("/", "_") / "result.json").is_file():
             rows[name] = run_one(args, name)
-            tqdm.write(format_row(name, rows[name]))
+            if not args.table:
+                tqdm.write(format_row(name, rows[name]))
     print("| config | data | epochs | minutes of one core | score | control | better |")
     print("| --- " * 7 + "|")
     for name in names:
