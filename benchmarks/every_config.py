@@ -50,7 +50,7 @@ EPOCHS: dict[str, int] = {
 
 CLEARLY = 1.5
 """Factor by which a score must be better than its control, or an error smaller."""
-LEAST_SCORE = 0.05
+MIN_SCORE = 0.05
 """Score that a control of 0 must be beaten by."""
 
 STARTS_FROM: dict[str, str] = {"experimental/rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
@@ -250,7 +250,7 @@ def untrained(args, name: str) -> dict[str, float]:
 def beats(score: float, control: float, kind: Kind) -> bool:
     """Tell whether a score is clearly better than its control."""
     if kind.more_is_better:
-        return score >= max(CLEARLY * control, LEAST_SCORE)
+        return score >= max(CLEARLY * control, MIN_SCORE)
     return score <= control / CLEARLY
 
 

@@ -7,6 +7,7 @@ show that the rule sees it.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -147,8 +148,14 @@ OPENINGS = re.compile(r"(What|Whether|Which|How|Who|Of)\b")
 def docstrings_that_ask(source: str) -> list[str]:
     """Docstrings that open with a question's word instead of a verb or a noun."""
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds))
-    openings = (OPENINGS.match(ast.get_docstring(node) or "") for node in nodes)
+    tree = ast.parse(source)
+    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds)]
+    for node in ast.walk(tree):  # and those below a name
+        body = getattr(node, "body", None)
+        for name, said in itertools.pairwise(body if isinstance(body, list) else ()):
+            if isinstance(name, ast.Assign | ast.AnnAssign) and isinstance(said, ast.Expr):
+                found.append(getattr(said.value, "value", None))
+    openings = (OPENINGS.match(text) for text in found if isinstance(text, str))
     return [opening.group() for opening in openings if opening]
 
 
@@ -313,6 +320,7 @@ def test_no_forbidden_words():
         (oversized, "def f():\n" + "    x = 1\n" * FUNCTION_LINES, 1),
         (oversized, "def f():\n    '''" + "\n" * 60 + "    '''\n    return 1", 0),
         (docstrings_that_ask, '"""What it is."""', 1),
+        (docstrings_that_ask, 'A = 1\n"""How much."""\nB = 2\n"""Share of it."""', 1),
         (docstrings_that_ask, 'def f():\n    """Whether so."""\nclass A:\n    """Of a."""', 2),
         (docstrings_that_ask, 'def f():\n    """Offer what is there."""', 0),
         (any_imports, "import os\nfrom a import b", 2),

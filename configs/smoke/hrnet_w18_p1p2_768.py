@@ -8,18 +8,7 @@ Expected:  nothing yet, from random weights in so few epochs: it is here to try 
 _base_ = "../hrnet_w18_p1p2_768.py"
 
 train_cfg = dict(max_epochs=10)
-param_scheduler = [
-    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
-    dict(
-        type="ReduceOnPlateauLR",
-        monitor="landmark/error_px",
-        rule="less",
-        factor=0.1,
-        patience=3,
-        threshold=1e-3,
-        begin=1,
-    ),
-]
+param_scheduler = _base_.plateau_10e
 
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(type="SoftmaxHeatmap", input_size=(384, 384), heatmap_size=(96, 96), sigma=1.5)

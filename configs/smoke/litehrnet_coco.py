@@ -9,18 +9,7 @@ Expected:  86 people do not suffice: PCK@0.1 0.06 on others after its 20 epochs,
 _base_ = "../litehrnet_coco.py"
 
 train_cfg = dict(max_epochs=20, val_interval=10)
-param_scheduler = [
-    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
-    dict(
-        type="ChainedCosineRestartLR",
-        periods=[5, 15],
-        eta_min_ratio=0.01,
-        by_epoch=True,
-        begin=0,
-        end=20,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.restarts_20e
 
 # sigma in heatmap cells, 4 px of the input each
 codec = dict(

@@ -11,8 +11,8 @@ from equikpt.apis.detectors import Detector
 from equikpt.structures.ground_truth import Labels
 
 BoxSource = Callable[[Path, np.ndarray], np.ndarray | None]
-"""Of a picture's path and its pixels, (N, 4) or (N, 5) boxes as ``Predictor`` takes them; None is
-the whole picture."""
+"""Function of an image's path and its pixels: (N, 4) or (N, 5) boxes as ``Predictor`` takes
+them; None is the whole image."""
 
 
 def box_source(

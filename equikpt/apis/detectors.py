@@ -14,8 +14,8 @@ from equikpt.apis.inferencer import usable_device
 from equikpt.compat.strict_load import load_weights
 
 Detector = Callable[[np.ndarray], np.ndarray]
-"""Of a picture (H, W, 3) uint8, BGR, the boxes (N, 5): left, top, right and bottom in px and the
-score in 0 to 1, the most certain first."""
+"""Function of an image (H, W, 3) uint8, BGR, to its boxes (N, 5): left, top, right and bottom in px
+and the score in 0 to 1, the most certain first."""
 
 TORCHVISION_MODEL = "fasterrcnn_resnet50_fpn_v2"
 

@@ -83,9 +83,8 @@ def download(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent, tell):
-            if _is_there(
-                path, sha256_prefix, overwrite
-            ):  # brought by a process that was waited for
+            # a process that was waited for may have brought it
+            if _is_there(path, sha256_prefix, overwrite):
                 return False
             _bring(url, path, sha256_prefix, tell, confirm)
     except OSError as error:

@@ -105,7 +105,7 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
     *(ValueError, LookupError, RuntimeError),  # NotImplementedError among the last
 )
-"""What ``zipfile`` raises at an archive that was changed."""
+"""Errors that ``zipfile`` raises at an archive that was changed."""
 
 
 def _fits(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> bool:
@@ -183,7 +183,7 @@ def _errors_as_sentences(source: str) -> Iterator[None]:
 _REFUSED = re.compile(
     r"GLOBAL (\S+)|unrecognized function (.+?)(?: which|\n|$)|but got (.+)", re.MULTILINE
 )
-"""How torch names, in three places, what it did not allow."""
+"""Phrases by which torch names, in three places, what it did not allow."""
 
 
 def _refused(source: str, named: re.Match[str]) -> ValueError:

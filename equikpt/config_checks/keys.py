@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
@@ -77,6 +78,10 @@ FIXED_KEYS: dict[str, tuple[str, ...]] = dict(
 """Keys of dicts that the runner takes apart by itself."""
 
 
+CODEC_SIZES = ("input_size", "heatmap_size", "simcc_split_ratio")
+"""Options in which the codec of a data set and the head's decoder must agree."""
+
+
 def check_config(cfg: Config) -> None:
     """Refuse keys that nothing takes, unknown types, and values of a wrong kind.
 
@@ -107,12 +112,28 @@ def check_config(cfg: Config) -> None:
         _walk(f"default_hooks.{name}", hook, rooms.HOOKS, codec)
     for key in BUILT:
         _walk(key, cfg.get(key), REGISTRIES[key])
+    _check_codecs(cfg)
     for key, fixed in FIXED_KEYS.items():
         check_keys(key, cfg.get(key), "the runner", fixed)
     _check_call("randomness", cfg.get("randomness") or {}, Runner.set_randomness)
     level = cfg.get("log_level", "INFO")
     if not isinstance(logging.getLevelName(level), int):
         raise ValueError(f"expected log_level such as INFO or WARNING, got {level!r}")
+
+
+def _check_codecs(cfg: Config) -> None:
+    """Refuse a data set whose codec has other sizes than the one that decodes."""
+    decoder = cfg.model.get("head", {}).get("decoder") or {}
+    for split in ("train", "val", "test"):
+        codec = ((cfg.get(f"{split}_dataloader") or {}).get("dataset") or {}).get("codec") or {}
+        for key in CODEC_SIZES:
+            given, wanted = codec.get(key), decoder.get(key)
+            if given is None or wanted is None or np.array_equal(given, wanted):
+                continue
+            raise ValueError(
+                f"expected {split}_dataloader.dataset.codec.{key} as model.head.decoder.{key}, "
+                f"{shown(wanted)}, got {shown(given)}; set both, for train, val and test"
+            )
 
 
 def check_keys(path: str, value: Mapping | None, taker: str, known: Iterable[str]) -> None:

@@ -28,7 +28,7 @@ FLAGS = dict(
 """By a key of the config: what the tools have for it."""
 
 STOCK_HOOKS = ["runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint"]
-"""Which the runner adds by itself, and leaves out where a config says None."""
+"""Hooks that the runner adds by itself, and leaves out where a config says None."""
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:

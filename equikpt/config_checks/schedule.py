@@ -12,7 +12,7 @@ EPOCH_KEYS = ("begin", "end", "T_max", "step_size")
 """Options of a scheduler that are epochs, or steps in one that does not go by epochs."""
 CHECKPOINT_HOOKS = ("CheckpointHook", "AtomicCheckpointHook")
 MIN_EARLY_STOPPING_PATIENCE = 2
-"""Of one validation that is worse than the best nothing follows."""
+"""Least patience: of one validation that is worse than the best nothing follows."""
 
 
 def scale_schedule(cfg: Config, epochs: int) -> None:

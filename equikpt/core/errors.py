@@ -21,7 +21,7 @@ RAISE = dis.opmap["RAISE_VARARGS"]
 """Instruction of a ``raise``."""
 
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
-"""What a user's mistake raises in this package; see :func:`is_user_error`."""
+"""Types that a user's mistake raises in this package; see :func:`is_user_error`."""
 
 PLACES = {
     errno.ENOENT: "there is no such file or folder; correct the name",

@@ -25,10 +25,10 @@ DICOM_SUFFIXES = (".dcm", ".dicom")
 RASTER_SUFFIXES = (
     ".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""What is no DICOM by its name; a file of any other name is looked into."""
+"""Suffixes of what is no DICOM; a file of any other name is looked into."""
 
 PILLOW_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
-"""What OpenCV decodes as well. Pillow knows others, of which EPS would start Ghostscript."""
+"""Formats that OpenCV decodes too. Pillow knows others, of which EPS would start Ghostscript."""
 
 MAX_MEGAPIXELS = 250.0
 """Largest image that is read; ``EQUIKPT_MAX_MEGAPIXELS`` sets another limit."""

@@ -21,10 +21,10 @@ from tqdm import tqdm
 
 from equikpt.core.image import read_picture
 
-MOST_BITS = 12
-"""Of the 64 bits of two hashes, how many may differ. Of copies that were compressed anew, resized,
+MAX_BITS = 12
+"""Bits of the 64 of two hashes that may differ. Of copies that were compressed anew, resized,
 brightened, blurred or turned by one degree, 99 in 100 differ by up to 10."""
-LEAST_LIKENESS = 0.9
+MIN_LIKENESS = 0.9
 """Copies have 0.95 and more, neighbouring frames of a clip 0.7 to 0.86, films of two patients on
 one machine up to 0.88, other pictures below 0.5. Lost are 13 in 100 copies that were turned by one
 degree, 7 of those that were cropped by 1 percent of a side, and most of those cropped by 2."""
@@ -113,8 +113,8 @@ def _read(path: str) -> Fingerprint:
 
 def near_pairs(
     fingerprints: Sequence[Fingerprint],
-    most_bits: int = MOST_BITS,
-    least_likeness: float = LEAST_LIKENESS,
+    most_bits: int = MAX_BITS,
+    least_likeness: float = MIN_LIKENESS,
 ) -> list[NearPair]:
     """All pairs of pictures that are nearly the same, mirror images among them.
 

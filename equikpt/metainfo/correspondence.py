@@ -114,7 +114,7 @@ NOTES: dict[tuple[str, str], str] = {
     ("horse10", "Ischium"): "the point of the buttock: not horse26's tail_base",
     ("horse10", "Hip"): "the point of the hip: horse26's hips are at the stifle",
 }
-"""What a reader of the table should know about a point: (dataset, keypoint) to a remark."""
+"""Remark on a point for readers of the table: (dataset, keypoint) to a remark."""
 
 
 def mapping(source: str, target: str = "horse26", camera_side: str | None = None) -> dict[str, str]:

@@ -24,10 +24,10 @@ LABELS_BGR = (
     *((235, 235, 235), (86, 180, 233), (233, 180, 86), (160, 220, 90)),
     *((200, 130, 230), (80, 230, 230), (150, 150, 255)),
 )
-"""Of boxes and their tabs: the first for animals without a number, then one after another."""
+"""Colours of boxes and their tabs: the first for animals without a number, then in turns."""
 HEAT_OPACITY = 0.65
 BAND_SHARE = 0.2
-"""Of the picture's shorter side, how wide a SimCC band is at most."""
+"""Greatest width of a SimCC band, as a share of the image's shorter side."""
 
 
 def text_size(image: np.ndarray) -> float:

@@ -101,6 +101,13 @@ def test_a_value_of_a_wrong_kind(option, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_codec_of_other_sizes_than_the_decoder(split):
+    place = f"{split}_dataloader.dataset.codec.simcc_split_ratio"
+    with pytest.raises(ValueError, match=rf"expected {place} as model\.head\.decoder.*got 3\.0"):
+        load_config("rtmpose_m_ap10k", parse_options([f"{place}=3.0"]))
+
+
 @pytest.mark.parametrize(
     "pairs",
     [
@@ -113,6 +120,14 @@ def test_a_value_of_a_wrong_kind(option, words):
         ["train_dataloader.prefetch_factor=4"],
         ["custom_hooks.2.momentum=1e-3"],
         ["sync_bn=torch"],
+        ["train_dataloader.dataset.codec.sigma=(3.0,3.0)"],
+        [
+            f"{place}.simcc_split_ratio=3.0"
+            for place in (
+                "model.head.decoder",
+                *(f"{split}_dataloader.dataset.codec" for split in ("train", "val", "test")),
+            )
+        ],
     ],
     ids=lambda pairs: pairs[0],
 )

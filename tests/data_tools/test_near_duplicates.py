@@ -76,7 +76,7 @@ def test_of_the_same_layout_the_fine_structure_decides():
         for seed in (98, 99)
     )
     (pair,) = near_pairs([first, second], least_likeness=-1)
-    assert pair.bits <= near_duplicates.MOST_BITS
+    assert pair.bits <= near_duplicates.MAX_BITS
     assert near_pairs([first, second]) == []
 
 

@@ -17,6 +17,7 @@ from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.radiograph import read_radiograph
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
 from equikpt.data_tools.verify.images import _read
+from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 from tests.core.test_radiograph import write_dicom
 
@@ -141,7 +142,7 @@ def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
 def test_all_readers_of_films_give_the_same_pixels(tmp_path, colours, kind):
     path = KINDS[kind][0](tmp_path, colours)
     film = read_radiograph(path)
-    assert reader_of("p1p2")(path).tobytes() == film.tobytes()
+    assert reader_of(P1P2Dataset.METAINFO["dataset_name"])(path).tobytes() == film.tobytes()
     store = LoadRadiograph(max_bytes=10**6)
     for load in (LoadRadiograph(max_bytes=0), store, store):
         np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], film)

@@ -17,4 +17,17 @@ param_scheduler = [
         begin=5,
     ),
 ]
+# for the small twins
+plateau_10e = [
+    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
+    dict(
+        type="ReduceOnPlateauLR",
+        monitor="landmark/error_px",
+        rule="less",
+        factor=0.1,
+        patience=3,
+        threshold=1e-3,
+        begin=1,
+    ),
+]
 auto_scale_lr = dict(base_batch_size=2)

@@ -18,4 +18,17 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+# for the small twins
+restarts_20e = [
+    dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
+    dict(
+        type="ChainedCosineRestartLR",
+        periods=[5, 15],
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        begin=0,
+        end=20,
+        convert_to_iter_based=True,
+    ),
+]
 auto_scale_lr = dict(base_batch_size=16)

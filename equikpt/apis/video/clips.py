@@ -16,18 +16,18 @@ import numpy as np
 from equikpt.core.files import refuse_existing
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-"""What is written into a container; OpenCV's own MJPG needs no encoder of the system."""
+"""Codecs by container; OpenCV's own MJPG needs no encoder of the system."""
 
 FALLBACK = ".avi"
 
 DEFAULT_FPS = 25.0
-"""Of a video whose header states none."""
+"""Frames a second of a video whose header states none."""
 
 ROUNDED_S = 0.00051
 """By how much a container's time of a frame may be off: Matroska's are whole milliseconds."""
 
-MOST_FPS = 240.0
-"""Of a video that shows frames of a variable rate for their time."""
+MAX_FPS = 240.0
+"""Greatest rate of a video that shows frames of a variable rate for their time."""
 
 
 class Frame(NamedTuple):
@@ -165,7 +165,7 @@ class Clip:
                 number, last_s = number + 1, time_s
         finally:
             capture.release()
-        return self.fps if is_constant else round(min(1 / shortest_s, MOST_FPS), 2)
+        return self.fps if is_constant else round(min(1 / shortest_s, MAX_FPS), 2)
 
 
 class ClipWriter:

@@ -15,7 +15,7 @@ from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 from equikpt.structures.pose_instance import Instance
 
-LEAST_COMMON = 3
+MIN_COMMON = 3
 """Keypoints that both poses must be sure of before they are compared by keypoints."""
 
 
@@ -115,7 +115,7 @@ class Tracker:
     def _displacement(self, before: Instance, now: Instance) -> np.ndarray:
         """(2,) px: the median of the keypoints that both are sure of, or that of the boxes."""
         sure = _sure(before, self.options.min_score) & _sure(now, self.options.min_score)
-        if sure.sum() >= LEAST_COMMON:
+        if sure.sum() >= MIN_COMMON:
             return np.median(now.keypoints[sure] - before.keypoints[sure], axis=0)
         return (now.box.reshape(2, 2) - before.box.reshape(2, 2)).mean(axis=0)
 
@@ -144,10 +144,10 @@ def instance_oks(
     """COCO's object keypoint similarity over the keypoints that both are sure of.
 
     The area is that of both boxes, by the share of a box that an animal fills. None where these
-    keypoints are fewer than ``LEAST_COMMON``.
+    keypoints are fewer than ``MIN_COMMON``.
     """
     sure = _sure(one, min_score) & _sure(other, min_score)
-    if sure.sum() < LEAST_COMMON:
+    if sure.sum() < MIN_COMMON:
         return None
     apart_px = np.linalg.norm(one.keypoints[sure] - other.keypoints[sure], axis=-1)
     area_px2 = BOX_AREA_SHARE * (box_area(one.box) + box_area(other.box)) / 2

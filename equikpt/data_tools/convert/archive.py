@@ -13,14 +13,14 @@ UNSUSPICIOUS_BYTES = 200 * 1024**2
 """Unpacked, whatever the size of the zip."""
 
 MAX_RATIO = 100
-"""Of unpacked to packed bytes beyond that: pictures hardly shrink, labels to about a twentieth."""
+"""Ratio of unpacked to packed bytes beyond that: images hardly shrink, labels to a twentieth."""
 
 _ENCRYPTED = 0x1
 _DAMAGE = (
     *(EOFError, NotImplementedError, RuntimeError, ValueError),
     *(zipfile.BadZipFile, zlib.error),
 )
-"""What :mod:`zipfile` raises at an unknown compression, a cut end or bytes that do not fit."""
+"""Errors that :mod:`zipfile` raises at an unknown compression, a cut end or wrong bytes."""
 
 
 def unpack(path: Path) -> Path:

@@ -11,12 +11,12 @@ from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.records import BoxPx
 
 MARGIN = 0.1
-"""Of a box around points on each side, as a share of the points' longer extent."""
+"""Margin of a box around points on each side, as a share of the points' longer extent."""
 
 SLACK = 0.05
 SLACK_PX = 2.0
-"""How far outside its box the middle of an animal's points may be, as in verification: a share of
-the longer side, and px."""
+"""Distance outside its box that the middle of an animal's points may be, as in verification: a
+share of the longer side, and px."""
 
 
 def read_boxes(

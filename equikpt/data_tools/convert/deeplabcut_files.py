@@ -20,7 +20,7 @@ HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 LABELS, PREDICTIONS, FOLDER = "CollectedData", "machinelabels", "labeled-data"
 
 BACKUP = "singleanimal"
-"""What DeepLabCut appends to the tables that it converts to several animals, and keeps."""
+"""Suffix that DeepLabCut appends to the tables that it converts to several animals, and keeps."""
 
 
 def project_tables(source: Path) -> tuple[list[Path], list[str]]:

@@ -16,7 +16,7 @@ import pandas as pd
 DEEPLABCUT_KEY = "df_with_missing"
 
 MAX_CELLS = 20_000_000
-"""Of one array: more than any table of labels has, and small in memory."""
+"""Size of one array: more than any table of labels has, and small in memory."""
 
 
 def read_h5_table(path: Path) -> tuple[pd.DataFrame, list[str]]:

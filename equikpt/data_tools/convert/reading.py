@@ -16,7 +16,7 @@ from equikpt.data_tools.convert.schemes import KeypointScheme
 
 DEFAULT_SPLIT = "train"
 
-DEFAULT_LEAST_SCORE = 0.3
+DEFAULT_MIN_SCORE = 0.3
 """As MMPose draws them."""
 
 
@@ -102,7 +102,7 @@ def _read(
                 f"--predictions goes with --from coco, not {format_name}: results name pictures by "
                 "the ids of a COCO file"
             )
-        score = DEFAULT_LEAST_SCORE if reading.min_score is None else reading.min_score
+        score = DEFAULT_MIN_SCORE if reading.min_score is None else reading.min_score
         return read_predictions(
             source, reading.predictions, scheme.keypoints, reading.images, score
         )

@@ -16,10 +16,10 @@ from equikpt.data_tools.convert.records import SPLITS, Instance, LabelledImage, 
 from equikpt.data_tools.convert.writer import Options, place_images, refuse_repeated_names
 
 DECIMALS = 8
-"""Of fractions of the picture: below a thousandth of a pixel of any picture."""
+"""Decimals of fractions of the image: below a thousandth of a pixel of any picture."""
 
 READ_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-"""Of those that this package reads, the ones in ``IMG_FORMATS`` of Ultralytics."""
+"""Suffixes that this package reads: the ones in ``IMG_FORMATS`` of Ultralytics."""
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:

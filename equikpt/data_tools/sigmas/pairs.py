@@ -17,13 +17,13 @@ from equikpt.core.coco.rows import AnnotationRow
 from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
-LEAST_IOU = 0.5
-"""Of the boxes of two annotations that are taken for one instance."""
+MIN_IOU = 0.5
+"""Overlap of the boxes of two annotations that are taken for one instance."""
 FARTHEST = 1.0
 """Distances beyond it, in units of the object's size, count alike when predictions are matched."""
 
 Score = Callable[[dict, dict], float]
-"""How well two rows go together; pairs below 0 are none."""
+"""Likeness of two rows; pairs below 0 are none."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _overlap(first: dict, second: dict) -> float:
     height = max(min(bottom, bottom2) - max(top, top2), 0)
     both = width * height
     either = (right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2) - both
-    return (both / either if either > 0 else 0.0) - LEAST_IOU
+    return (both / either if either > 0 else 0.0) - MIN_IOU
 
 
 def _corners(annotation: dict) -> tuple[float, float, float, float]:

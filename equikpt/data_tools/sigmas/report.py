@@ -12,7 +12,7 @@ import pandas as pd
 
 from equikpt.data_tools.sigmas.estimate import SigmaEstimate
 
-LEAST_COUNT = 20
+MIN_COUNT = 20
 """Distances from which an estimate replaces the present sigma."""
 
 
@@ -44,7 +44,7 @@ def chosen_sigmas(present: Sequence[float], estimate: SigmaEstimate) -> list[flo
 
 
 def _is_sound(sigma: float, count: int) -> bool:
-    return bool(count >= LEAST_COUNT and math.isfinite(sigma) and sigma > 0)
+    return bool(count >= MIN_COUNT and math.isfinite(sigma) and sigma > 0)
 
 
 def metainfo_file(metainfo: dict, estimate: SigmaEstimate, made_by: str, path: Path) -> str:

@@ -19,7 +19,7 @@ from equikpt.models.heads.sequential_attention_head import SequentialAttentionHe
 from equikpt.visualization.pose import contact_sheet, draw_step
 
 SHARES = (0.0, 0.3, 0.6, 0.9, 1.0)
-"""How much of its sequence a picture's step was given; the last says done."""
+"""Share of its sequence that a picture's step was given; the last says done."""
 
 
 @HOOKS.register_module()

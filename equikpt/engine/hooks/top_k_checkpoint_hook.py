@@ -15,7 +15,7 @@ from equikpt.compat.work_dir import TOP_LIST, top_rows
 from equikpt.core.files import write_text
 
 HUB_NAME = "top_checkpoints"
-"""Of the list in a checkpoint's message hub."""
+"""Key of the list in a checkpoint's message hub."""
 
 
 class Kept(NamedTuple):

@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
 
 KEY = "validation"
-"""Of the state in a checkpoint."""
+"""Key of the state in a checkpoint."""
 
 
 @HOOKS.register_module()

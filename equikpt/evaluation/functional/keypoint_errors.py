@@ -17,7 +17,7 @@ RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 """COCO's 101 recall levels, over which precision is averaged."""
 
 SWAP_THRESHOLD = 0.1
-"""Of the box's longer side: how near to the other side's point a prediction is taken for it."""
+"""Distance to the other side's point at which it counts, as a share of the box's longer side."""
 
 
 def distances_px(predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray) -> np.ndarray:

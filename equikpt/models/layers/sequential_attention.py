@@ -26,7 +26,7 @@ from equikpt.models.layers.coords import (
 )
 from equikpt.models.layers.working_memory import WorkingMemory, feed_forward, split_heads
 
-MOST_MORE = 10.0
+MAX_MORE = 10.0
 """Things that are still expected, beyond which their number tells nothing about done."""
 
 
@@ -260,7 +260,7 @@ class SequentialAttention(nn.Module):
         left = attention.detach().logsumexp(dim=-1)
         if total is None:
             total = left[:, :1].exp()
-        more = (total - marked).clamp(-MOST_MORE, MOST_MORE)
+        more = (total - marked).clamp(-MAX_MORE, MAX_MORE)
         evidence = torch.stack([attention.detach().amax(dim=-1), left, more], dim=-1)
         done = self.done(torch.cat([state, evidence.to(state)], dim=-1))[..., 0]
         return Steps(coords, done.float(), attention)

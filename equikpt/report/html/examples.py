@@ -28,7 +28,7 @@ MAX_IMAGE_BYTES = 3_500_000
 """Size of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
 """Pictures of the worst, and each of the median and the best."""
-LEAST_SHARE = 0.5
+MIN_SHARE = 0.5
 """Share of the most labelled animal's points: with fewer, one point alone would make it best."""
 GROUPS = {
     "worst": "Worst",
@@ -117,7 +117,7 @@ def _ranked(evaluation: Evaluation) -> list[Task] | None:
     """All pictures, best first; None where no error belongs to a single one."""
     if evaluation.parts is not None:
         found = by_instance(evaluation.poses(), evaluation.meta["flip_indices"])
-        least = LEAST_SHARE * max((each.points for each in found), default=0)
+        least = MIN_SHARE * max((each.points for each in found), default=0)
         return [_pose_task(each, evaluation) for each in found if each.points >= least]
     for name, metric in presented().items():
         table = evaluation.tables.get(name)

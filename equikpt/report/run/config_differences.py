@@ -17,7 +17,7 @@ KEYS = (
 )
 """Keys that MMEngine's runner builds a run from; others are variables of the config itself."""
 ABSENT = "–"
-MOST_LETTERS = 160
+MAX_LETTERS = 160
 """Length of a value."""
 
 KeyPath = tuple[str, ...]
@@ -106,7 +106,7 @@ def _whole(path: KeyPath, configs: Sequence[set[KeyPath]]) -> KeyPath:
 
 def _value(flat: dict[KeyPath, str], path: KeyPath) -> str:
     if path in flat:
-        return textwrap.shorten(flat[path], MOST_LETTERS)
+        return textwrap.shorten(flat[path], MAX_LETTERS)
     kind = (*path, "type")
     inside = [
         f"{_dotted(key[len(path) :])}={value}"
@@ -115,7 +115,7 @@ def _value(flat: dict[KeyPath, str], path: KeyPath) -> str:
     ]
     if not inside and kind not in flat:
         return ABSENT
-    return textwrap.shorten(f"{flat.get(kind, '')}({', '.join(inside)})", MOST_LETTERS)
+    return textwrap.shorten(f"{flat.get(kind, '')}({', '.join(inside)})", MAX_LETTERS)
 
 
 def _dotted(path: KeyPath) -> str:

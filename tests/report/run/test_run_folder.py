@@ -244,7 +244,7 @@ def test_the_config_beside_the_starts_serves_where_none_was_dumped(tmp_path):
 
 def test_checkpoints_are_those_that_are_there(tmp_path):
     write_start(tmp_path, [1.0])
-    (tmp_path / "last_checkpoint").write_text("/elsewhere/work/epoch_2.pth\n")
+    (tmp_path / "last_checkpoint").write_text("/elsewhere/run/epoch_2.pth\n")
     listed = [dict(file=name, score=1.0, epoch=1) for name in ("top_b.pth", "gone.pth")]
     (tmp_path / "top_checkpoints.json").write_text(json.dumps(listed))
     for name in ("best_a_epoch_1.pth", "top_b.pth"):
