@@ -22,7 +22,7 @@ help:  ## list the targets
 setup:  ## make .venv and install everything into it (seconds where that is done)
 	@./setup.sh
 
-demo: setup  ## sample data, training, test, pictures: the whole way on two cores
+demo: setup  ## sample data, training, test, images: the whole way on two cores
 	$(PY) tools/demo.py
 
 test: setup  ## the default tests (TEST_WORKERS=0: one process; PYTEST_ARGS="-k name -x")

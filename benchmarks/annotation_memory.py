@@ -3,8 +3,8 @@
     python benchmarks/annotation_memory.py [--annotations 1000 10000 100000] [--rounds 3]
 
 Each figure comes from a fresh process, stock and equikpt's in turns; the table has the medians.
-The data are generated: one horse with 26 labelled points and an outline in each picture of
-640 x 640 px, and the pictures are hard links to a black one. equikpt's data set opens each of them
+The data are generated: one horse with 26 labelled points and an outline in each image of
+640 x 640 px, and the images are hard links to a black one. equikpt's data set opens each of them
 (``check_images="header"``), the stock one opens none.
 
 - load: seconds from the JSON to a data set that is ready.
@@ -45,16 +45,16 @@ def write_dataset(folder: Path, count: int) -> None:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    pictures = folder / "images"
-    pictures.mkdir(parents=True)
+    folder_of_images = folder / "images"
+    folder_of_images.mkdir(parents=True)
     images, annotations = [], []
     for i in range(count):
         name = f"{i:07d}.png"
         if i % LINKS_PER_FILE == 0:
-            source = pictures / name
+            source = folder_of_images / name
             cv2.imwrite(str(source), np.zeros((640, 640, 3), np.uint8))
         else:
-            os.link(source, pictures / name)
+            os.link(source, folder_of_images / name)
         points = rng.uniform(100, 540, (26, 3)).round(2)
         points[:, 2] = 2
         images.append(dict(id=i + 1, file_name=name, width=640, height=640))

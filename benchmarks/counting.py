@@ -5,7 +5,7 @@
 
 Each variant changes one thing of the config. Every finished run is kept under --out and not done
 again. Prints F1 and count of sequences that end as configured, beside always answering the mean of
-the training pictures and beside the sum of the first map; F1 of sequences that are told the true
+the training images and beside the sum of the first map; F1 of sequences that are told the true
 number; how often steps that are given the true points are right about done and about going on; how
 often sequences of N points and of fewer, given the true points and given their own, have rightly
 ended; and how far a step is from what it should have pointed at, given the true points and given
@@ -108,7 +108,7 @@ def change(cfg: Config, option: str) -> None:
 
 
 def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
-    """F1, count and distances of the network on the validation pictures."""
+    """F1, count and distances of the network on the validation images."""
     from mmpose.registry import MODELS
 
     init_default_scope("mmpose")
@@ -118,8 +118,8 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
     load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
     threshold = model.head.done_threshold
     model.head.done_threshold = 2.0  # never stops: its end is found afterwards
-    found = pictures_of(model, cfg)
-    numbers = np.array([len(each["truth"]) for each in found])
+    found = images_of(model, cfg)
+    numbers = np.array([len(each["gt"]) for each in found])
     totals = np.array([each["total"] for each in found])
     forced, free = (np.concatenate([each[key] for each in found]) for key in ("forced", "free"))
     done, going = recalls(found, "forced_done", 0.5)
@@ -146,7 +146,7 @@ def measure(cfg: Config, checkpoint: Path) -> dict[str, float]:
 
 
 def mean_count(cfg: Config) -> float:
-    """Mean number of points of the training pictures."""
+    """Mean number of points of the training images."""
     from mmpose.registry import DATASETS
 
     dataset = DATASETS.build({**cfg.val_dataloader.dataset, "split": "train"})
@@ -155,14 +155,14 @@ def mean_count(cfg: Config) -> float:
 
 
 @torch.no_grad()
-def pictures_of(model, cfg: Config) -> list[dict]:
-    """For each picture the truth, the sequence, and both kinds of error, in px of the input."""
+def images_of(model, cfg: Config) -> list[dict]:
+    """Ground truth, sequence and both kinds of error of each image, in px of the input."""
     from mmpose.registry import DATASETS
 
     np.random.seed(0)  # noqa: NPY002 - from it codecs draw the order of the points
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     half = np.array(model.head.decoder.input_size) / 2
-    pictures = []
+    images = []
     for start in tqdm(range(0, len(dataset), BATCH_SIZE), desc="val", disable=None):
         items = [dataset[index] for index in range(start, min(start + BATCH_SIZE, len(dataset)))]
         batch = model.data_preprocessor(pseudo_collate(items), False)
@@ -174,52 +174,52 @@ def pictures_of(model, cfg: Config) -> list[dict]:
         coords, _, over = (part.numpy() for part in model.head(feats))
         for row in range(len(items)):
             number = int(sequence.has_target[row].sum())
-            truth = (sequence.points[row, :number].numpy() + 1) * half
+            gt = (sequence.points[row, :number].numpy() + 1) * half
             points = (coords[row] + 1) * half
-            pictures.append(
+            images.append(
                 dict(
-                    truth=truth,
+                    gt=gt,
                     points=points,
                     over=over[row],
                     total=total[row].item(),
                     forced=np.linalg.norm(away[row, :number], axis=1),
-                    free=free_running(truth, points[:number]),
+                    free=free_running(gt, points[:number]),
                     forced_done=logits[row, : number + 1].sigmoid().numpy(),
                     forced_over=forced_over[row, : number + 1].numpy(),
                 )
             )
-    return pictures
+    return images
 
 
-def free_running(truth: np.ndarray, points: np.ndarray) -> np.ndarray:
+def free_running(gt: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Distance of each point from the nearest true one that none before it has taken, (N,)."""
-    left, distances = list(range(len(truth))), []
+    left, distances = list(range(len(gt))), []
     for point in points:
-        apart = np.linalg.norm(truth[left] - point, axis=1)
+        apart = np.linalg.norm(gt[left] - point, axis=1)
         distances.append(apart.min())
         left.pop(int(apart.argmin()))
     return np.array(distances)
 
 
-def stopped(picture: dict, threshold: float) -> int:
+def stopped(image: dict, threshold: float) -> int:
     """How many points a sequence has that ends at the first step at or above the threshold."""
-    return points_before(picture["over"], threshold)
+    return points_before(image["over"], threshold)
 
 
-def scores_of(pictures: list[dict], numbers: Iterable[int]) -> dict[str, float]:
+def scores_of(images: list[dict], numbers: Iterable[int]) -> dict[str, float]:
     """What sequences of so many points each are worth."""
     rows = []
-    for picture, number in zip(pictures, numbers, strict=True):
+    for image, number in zip(images, numbers, strict=True):
         unsaid = np.zeros(number + 1, bool)
-        row = compare(picture["truth"], picture["points"][:number], unsaid, RADIUS_PX)
+        row = compare(image["gt"], image["points"][:number], unsaid, RADIUS_PX)
         del row["distances_px"]
-        rows.append(dict(row, picture="", path=""))
+        rows.append(dict(row, image="", path=""))
     return summarise(pd.DataFrame(rows))
 
 
-def recalls(pictures: list[dict], key: str, threshold: float) -> tuple[float, float]:
+def recalls(images: list[dict], key: str, threshold: float) -> tuple[float, float]:
     """Of the steps after N points the share at or above the threshold, of those before it below."""
-    said = [each[key][: len(each["truth"]) + 1] >= threshold for each in pictures]
+    said = [each[key][: len(each["gt"]) + 1] >= threshold for each in images]
     return float(np.mean([each[-1] for each in said])), float(
         1 - np.concatenate([each[:-1] for each in said]).mean()
     )

@@ -8,9 +8,9 @@ packing. Left out are two transforms of that config: ``mmdet.YOLOXHSVRandomAug``
 another package, and ``Albumentation``, which fails with albumentations 2.
 
 - stock: ``BaseCocoStyleDataset`` with stock transforms.
-- decoding: equikpt's, without a store of pictures.
-- cold: the same with an empty store, so that each picture is decoded and stored: a first epoch.
-- cached: the same once more, with all pictures in the store: every later epoch.
+- decoding: equikpt's, without a store of images.
+- cold: the same with an empty store, so that each image is decoded and stored: a first epoch.
+- cached: the same once more, with all images in the store: every later epoch.
 - full: equikpt's own training pipeline, cached, which adds colours, blur, noise and occlusion.
 
 A round takes all samples once each way, after each other, in one process with one thread, as a

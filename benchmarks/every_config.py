@@ -1,6 +1,6 @@
 """Every shipped config, trained as it is on real images, against a control that sees no image.
 
-    python benchmarks/every_config.py --horses DIR --films DIR --people DIR --cells DIR
+    python benchmarks/every_config.py --horses DIR --radiographs DIR --people DIR --cells DIR
 
 Each is trained by ``tools/train.py NAME --amp --epochs N`` and nothing else, so that its own
 schedule is what is measured, shortened to at most 15 minutes of two cores: N stands in ``EPOCHS``.
@@ -174,7 +174,7 @@ def control(args, name: str) -> float:
         from equikpt.datasets.ruler_marks import RulerMarkDataset
 
         radius = RulerMarkDataset.__init__.__kwdefaults__["offset_fraction"]
-        return 2 / 3 * radius * cfg.crop_fraction * film_height_px(data)
+        return 2 / 3 * radius * cfg.crop_fraction * radiograph_height_px(data)
     return mean_place_px(data)
 
 
@@ -184,20 +184,20 @@ def mean_pose_pck(train: list[dict], val: list[dict], threshold: float = 0.1) ->
 
     pose = mean_pose(train)
     found = np.array([predict(pose, each)["keypoints"] for each in val]).reshape(len(val), -1, 3)
-    truth = np.array([each["keypoints"] for each in val], float).reshape(found.shape)
-    distance = distances_px(found[..., :2], truth[..., :2], truth[..., 2])
+    gt = np.array([each["keypoints"] for each in val], float).reshape(found.shape)
+    distance = distances_px(found[..., :2], gt[..., :2], gt[..., 2])
     side = box_side_px(np.array([each["bbox"] for each in val]))
     return float((distance <= threshold * side[:, None])[np.isfinite(distance)].mean())
 
 
-def mean_place_px(films: Path) -> float:
-    """Mean error, px of the film, of the mean place (fraction of the film) of each mark."""
-    from ruler_robustness import labelled_films
+def mean_place_px(radiographs: Path) -> float:
+    """Mean error, px of the radiograph, of the mean place of each mark as a fraction of it."""
+    from ruler_robustness import labelled_radiographs
 
     from equikpt.core.radiograph import read_radiograph
 
     def places(split: str) -> tuple[np.ndarray, np.ndarray]:
-        rows = labelled_films(films, split)
+        rows = labelled_radiographs(radiographs, split)
         sizes = np.array([read_radiograph(path).shape[1::-1] for path, _ in rows], float)
         return np.array([marks for _, marks in rows]), sizes[:, None]
 
@@ -207,13 +207,17 @@ def mean_place_px(films: Path) -> float:
     return float(np.linalg.norm(guess - val, axis=-1).mean())
 
 
-def film_height_px(films: Path) -> float:
-    """Mean height of the validation films."""
-    from ruler_robustness import labelled_films
+def radiograph_height_px(radiographs: Path) -> float:
+    """Mean height of the validation radiographs."""
+    from ruler_robustness import labelled_radiographs
 
     from equikpt.core.radiograph import read_radiograph
 
-    return float(np.mean([len(read_radiograph(path)) for path, _ in labelled_films(films, "val")]))
+    return float(
+        np.mean(
+            [len(read_radiograph(path)) for path, _ in labelled_radiographs(radiographs, "val")]
+        )
+    )
 
 
 def mean_count_mae(cells: Path, max_points: int) -> float:

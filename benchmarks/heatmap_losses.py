@@ -6,7 +6,7 @@ The schedule is one of its own, warm-up, flat half, cosine half, and not the con
     python benchmarks/heatmap_losses.py --config benchmarks/configs/litehrnet_horse26.py \
         --data-root DIR --minutes 20
 
---by-heart trains on the training pictures without augmentation and tests on the same ones, without
+--by-heart trains on the training images without augmentation and tests on the same ones, without
 flip test. --minutes fixes the number of steps by a trial, the same number for every loss. Validated
 four times on the way. Every finished run is kept under --out and not done again. Prints a table.
 """
@@ -95,7 +95,7 @@ def build_config(args, loss: str, seed: int, epochs: int) -> Config:
 
 
 def learn_by_heart(cfg: Config) -> None:
-    """Train without augmentation, test on the training pictures without their mirror images."""
+    """Train without augmentation, test on the training images without their mirror images."""
     train_set = cfg.train_dataloader.dataset
     *geometry, pack = cfg.val_dataloader.dataset.pipeline
     geometry = [step for step in geometry if step.type != "GenerateValTarget"]

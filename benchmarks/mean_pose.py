@@ -4,7 +4,7 @@
 
 For every keypoint the mean place inside the annotated box, over the training annotations that
 label it, is predicted for every validation box. It knows where horses keep their legs, and
-nothing about the picture. Prints COCO AP, AP50, PCK and the mean error in px.
+nothing about the image. Prints COCO AP, AP50, PCK and the mean error in px.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def predict(pose: np.ndarray, annotation: dict) -> dict:
     )
 
 
-def coco_metrics(truth: Path, results: list[dict], sigmas: np.ndarray) -> dict[str, float]:
+def coco_metrics(gt: Path, results: list[dict], sigmas: np.ndarray) -> dict[str, float]:
     import contextlib
     import io
 
@@ -67,7 +67,7 @@ def coco_metrics(truth: Path, results: list[dict], sigmas: np.ndarray) -> dict[s
     from xtcocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(truth))
+        coco = COCO(str(gt))
         evaluation = COCOeval(coco, coco.loadRes(results), "keypoints", sigmas, use_area=True)
         evaluation.evaluate()
         evaluation.accumulate()
@@ -85,9 +85,9 @@ def main(argv: list[str] | None = None) -> int:
     results = [predict(pose, annotation) for annotation in annotations]
     sigmas = np.array([keypoint.sigma for keypoint in KEYPOINTS])
     metrics = coco_metrics(args.data_root / args.val, results, sigmas)
-    truth = np.array([a["keypoints"] for a in annotations], float).reshape(len(annotations), -1, 3)
-    predicted = np.array([r["keypoints"] for r in results]).reshape(truth.shape)
-    distance = distances_px(predicted[..., :2], truth[..., :2], truth[..., 2])
+    gt = np.array([a["keypoints"] for a in annotations], float).reshape(len(annotations), -1, 3)
+    predicted = np.array([r["keypoints"] for r in results]).reshape(gt.shape)
+    distance = distances_px(predicted[..., :2], gt[..., :2], gt[..., 2])
     side = box_side_px(np.array([a["bbox"] for a in annotations]))
     labelled = np.isfinite(distance)
     for threshold in args.pck:

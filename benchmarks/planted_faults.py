@@ -4,9 +4,9 @@
 
 Each of 14 kinds is planted on its own into a fresh copy of the set, ``--count`` times or into every
 annotation that allows it, and the checks run over training and validation together. Without
-``--data-root``, the set is 240 generated pictures, whose labels are exact.
+``--data-root``, the set is 240 generated images, whose labels are exact.
 
-- found: planted faults that a check meant for them names, with annotation or picture.
+- found: planted faults that a check meant for them names, with annotation or image.
 - false alarms: what the same checks say about anything else. In a set of real labels some of these
   are right: the last column has how often the same checks speak up without anything planted.
 """
@@ -32,7 +32,7 @@ Target = tuple[str, str, int]
 
 @dataclass
 class Data:
-    """Labels in memory, and where their pictures are."""
+    """Labels in memory, and where their images are."""
 
     contents: dict[str, dict]
     folder: Path
@@ -47,7 +47,7 @@ class Data:
         ]
 
     def image(self, split: str, row: dict) -> dict:
-        """The listed picture of an annotation."""
+        """The listed image of an annotation."""
         images = self.contents[split]["images"]
         return next(image for image in images if image["id"] == row["image_id"])
 
@@ -80,7 +80,7 @@ def repeat_ids(data: Data, count: int, rng: np.random.Generator) -> set[Target]:
 
 
 def change_rows(change: Callable[[dict, dict, np.random.Generator], None], least_points: int = 1):
-    """A kind that changes single annotations; ``change`` gets the annotation and its picture."""
+    """A kind that changes single annotations; ``change`` gets the annotation and its image."""
 
     def plant(data: Data, count: int, rng: np.random.Generator) -> set[Target]:
         planted: set[Target] = set()
@@ -105,7 +105,7 @@ def zero_area(row: dict, image: dict, rng: np.random.Generator) -> None:
 
 
 def move_box(row: dict, image: dict, rng: np.random.Generator) -> None:
-    """By its own width or height, as if it were another object's; inside the picture."""
+    """By its own width or height, as if it were another object's; inside the image."""
     x, y, width, height = row["bbox"]
     side = 0.5 * min(image["width"], image["height"])
     width, height = min(width, side), min(height, side)
@@ -116,7 +116,7 @@ def move_box(row: dict, image: dict, rng: np.random.Generator) -> None:
 
 
 def stretch_box(row: dict, image: dict, rng: np.random.Generator) -> None:
-    """Beyond the right or the lower border, by 2 to 10 % of the picture."""
+    """Beyond the right or the lower border, by 2 to 10 % of the image."""
     axis = int(rng.integers(2))
     size = (image["width"], image["height"])[axis]
     row["bbox"][2 + axis] = size * (1 + rng.uniform(0.02, 0.1)) - row["bbox"][axis]
@@ -184,7 +184,7 @@ def label_twice(data: Data, count: int, rng: np.random.Generator) -> set[Target]
 
 
 def wrong_size(data: Data, count: int, rng: np.random.Generator) -> set[Target]:
-    """The size of a larger version of the picture is listed."""
+    """The size of a larger version of the image is listed."""
     planted: set[Target] = set()
     for image in chosen(data.contents["train"]["images"], count, rng):
         image["width"], image["height"] = 2 * image["width"], 2 * image["height"]
@@ -209,16 +209,16 @@ def turn_by_exif(data: Data, count: int, rng: np.random.Generator) -> set[Target
 
 
 def leak(data: Data, count: int, rng: np.random.Generator) -> set[Target]:
-    """Training pictures come into validation cropped by 1 %, brightened and compressed anew."""
+    """Training images come into validation cropped by 1 %, brightened and compressed anew."""
     import cv2
 
     planted: set[Target] = set()
     train, val = (data.contents[split] for split in SPLITS)
     for image in chosen(train["images"], count, rng):
-        picture = cv2.imread(str(data.folder / "images" / "train" / image["file_name"]))
-        height, width = picture.shape[:2]
+        pixels = cv2.imread(str(data.folder / "images" / "train" / image["file_name"]))
+        height, width = pixels.shape[:2]
         dx, dy = max(1, width // 100), max(1, height // 100)
-        cut = cv2.resize(picture[dy : height - dy, dx : width - dx], (width, height))
+        cut = cv2.resize(pixels[dy : height - dy, dx : width - dx], (width, height))
         number = max(row["id"] for row in val["images"]) + 1
         name = f"again_{number}.jpg"
         brighter = cv2.convertScaleAbs(cut, alpha=1.05, beta=6)
@@ -237,13 +237,13 @@ class Kind:
         name: For the table.
         plant: Changes the data and tells what it did.
         checks: Those that should find it.
-        with_pictures: Whether pictures are needed.
+        with_images: Whether images are needed.
     """
 
     name: str
     plant: Callable[[Data, int, np.random.Generator], set[Target]]
     checks: tuple[str, ...]
-    with_pictures: bool = False
+    with_images: bool = False
 
 
 ALL_PAIRS = 8
@@ -251,17 +251,17 @@ ALL_PAIRS = 8
 
 KINDS: tuple[Kind, ...] = (
     Kind("id given twice", repeat_ids, ("repeated_id",)),
-    Kind("reference to no picture", change_rows(dangle), ("dangling_reference",)),
+    Kind("reference to no image", change_rows(dangle), ("dangling_reference",)),
     Kind("one keypoint less", change_rows(drop_point), ("keypoint_count",)),
-    Kind("size of another version", wrong_size, ("picture_size",), with_pictures=True),
-    Kind("turned by EXIF", turn_by_exif, ("exif_turned",), with_pictures=True),
+    Kind("size of another version", wrong_size, ("image_size",), with_images=True),
+    Kind("turned by EXIF", turn_by_exif, ("exif_turned",), with_images=True),
     Kind("area 0", change_rows(zero_area), ("area_not_positive",)),
     Kind(
         "box of another object",
         change_rows(move_box),
         ("box_misses_points", "point_outside_box"),
     ),
-    Kind("box out of the picture", change_rows(stretch_box), ("box_outside_picture",)),
+    Kind("box out of the image", change_rows(stretch_box), ("box_outside_image",)),
     Kind("labelled at 0, 0", change_rows(to_origin), ("labelled_at_origin",)),
     Kind("left and right exchanged", change_rows(exchange_sides, ALL_PAIRS), ("swapped_sides",)),
     Kind(
@@ -272,10 +272,10 @@ KINDS: tuple[Kind, ...] = (
     Kind("point elsewhere", change_rows(misplace, ALL_PAIRS), ("limb_length", "misplaced_point")),
     Kind("object labelled twice", label_twice, ("repeated_annotation",)),
     Kind(
-        "training picture in validation",
+        "training image in validation",
         leak,
         ("near_duplicate_across_files", "duplicate_across_files"),
-        with_pictures=True,
+        with_images=True,
     ),
 )
 
@@ -301,8 +301,8 @@ def read_data(root: Path) -> Data:
     return Data(contents, root)
 
 
-def found_in(data: Data, checks: tuple[str, ...], with_pictures: bool) -> list[Target]:
-    """What the checks name in the data, each annotation or picture once."""
+def found_in(data: Data, checks: tuple[str, ...], with_images: bool) -> list[Target]:
+    """What the checks name in the data, each annotation or image once."""
     from equikpt.core.issues import CODES
     from equikpt.data_tools.verify.label_set import read_set
     from equikpt.data_tools.verify.run import FAMILIES
@@ -311,7 +311,7 @@ def found_in(data: Data, checks: tuple[str, ...], with_pictures: bool) -> list[T
         paths = [Path(folder) / f"{split}.json" for split in SPLITS]
         for path, split in zip(paths, SPLITS, strict=True):
             path.write_text(json.dumps(data.contents[split]))
-        folders = [data.folder / "images" / split for split in SPLITS] if with_pictures else []
+        folders = [data.folder / "images" / split for split in SPLITS] if with_images else []
         labels = read_set(paths, folders, "horse26")
         families = {CODES[check].family for check in checks}
         issues = [i for family in FAMILIES if family.name in families for i in family.check(labels)]
@@ -328,14 +328,14 @@ def found_in(data: Data, checks: tuple[str, ...], with_pictures: bool) -> list[T
 def try_kind(kind: Kind, clean: Data, count: int, seed: int) -> tuple[int, int, int, int]:
     """Planted, found, false alarms, and what is said of the clean data."""
     rng = np.random.default_rng(seed)
-    before = len(found_in(clean, kind.checks, kind.with_pictures))
+    before = len(found_in(clean, kind.checks, kind.with_images))
     with tempfile.TemporaryDirectory() as folder:
         data = Data(copy.deepcopy(clean.contents), clean.folder)
-        if kind.with_pictures:
+        if kind.with_images:
             data.folder = Path(folder)
             shutil.copytree(clean.folder / "images", data.folder / "images")
         planted = kind.plant(data, count, rng)
-        named = found_in(data, kind.checks, kind.with_pictures)
+        named = found_in(data, kind.checks, kind.with_images)
     found = len(planted & set(named))
     return len(planted), found, len(named) - found, before
 

@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def build(config: str, device: str):
-    """The model of a config with random weights, and one picture for it, (1, 3, H, W)."""
+    """The model of a config with random weights, and one image for it, (1, 3, H, W)."""
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
@@ -47,10 +47,10 @@ def build(config: str, device: str):
     return model, torch.randn(1, 3, height, width, device=device)
 
 
-def step_by_step(model, picture: Tensor, points: Tensor) -> Tensor:
+def step_by_step(model, image: Tensor, points: Tensor) -> Tensor:
     """Places (1, N + 1, 2) from one pass of the backbone and cached keys."""
     attention = model.head.attention
-    scene = attention.scene(model.extract_feat(picture)[-1])
+    scene = attention.scene(model.extract_feat(image)[-1])
     steps, memory = attention.first(scene)
     coords = [steps.coords]
     valid = torch.ones_like(points[:, :1, 0])
@@ -60,13 +60,13 @@ def step_by_step(model, picture: Tensor, points: Tensor) -> Tensor:
     return torch.cat(coords, dim=1)
 
 
-def whole_passes(model, picture: Tensor, points: Tensor) -> Tensor:
+def whole_passes(model, image: Tensor, points: Tensor) -> Tensor:
     """The same from a whole pass of the network for each."""
     coords = []
     for count in range(points.shape[1] + 1):
         given = points[:, :count]
         steps = model.head.attention(
-            model.extract_feat(picture)[-1], given, torch.ones_like(given[..., 0])
+            model.extract_feat(image)[-1], given, torch.ones_like(given[..., 0])
         )
         coords.append(steps.coords[:, -1:])
     return torch.cat(coords, dim=1)
@@ -83,13 +83,13 @@ def seconds(run: Callable[[], Tensor], device: str) -> float:
 @torch.no_grad()
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    model, picture = build(args.config, args.device)
+    model, image = build(args.config, args.device)
     print(
         "| points | whole passes, points/s | steps, points/s | ratio |\n| --- | --- | --- | --- |"
     )
     for count in tqdm(args.points, unit="row", disable=None):
         points = torch.rand(1, count, 2, device=args.device) * 2 - 1
-        ways = [partial(way, model, picture, points) for way in (whole_passes, step_by_step)]
+        ways = [partial(way, model, image, points) for way in (whole_passes, step_by_step)]
         torch.testing.assert_close(ways[0](), ways[1](), rtol=1e-3, atol=1e-3)
         rounds = [[seconds(way, args.device) for way in ways] for _ in range(args.rounds)]
         naive, cached = np.median(rounds, axis=0)

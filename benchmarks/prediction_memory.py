@@ -1,9 +1,9 @@
 """Measure the memory of a long `tools/visualize.py --csv`, with and without its table.
 
-Pictures of many sizes are predicted one after another with a small network of random weights.
+Images of many sizes are predicted one after another with a small network of random weights.
 Each line is a process of its own: drawn without a table, with the table, with DeepLabCut's beside
-it, and with ``MALLOC_MMAP_THRESHOLD_=65536``, with which glibc gives the memory of pictures back at
-once. The growth between a quarter and the whole of the pictures is what a longer run goes on with.
+it, and with ``MALLOC_MMAP_THRESHOLD_=65536``, with which glibc gives the memory of images back at
+once. The growth between a quarter and the whole of the images is what a longer run goes on with.
 
     python benchmarks/prediction_memory.py [--count 3000] [--only csv]
 """
@@ -22,7 +22,7 @@ import numpy as np
 
 CONFIG = "smoke/rtmpose_m_ap10k"
 DISTINCT = 100
-"""Pictures; the others are links to them."""
+"""Images; the others are links to them."""
 LARGEST_PX, SMALLEST_PX = 1600, 300
 MEASURES = 8
 MODES = {
@@ -33,7 +33,7 @@ MODES = {
 }
 
 
-def write_pictures(folder: Path, count: int) -> None:
+def write_images(folder: Path, count: int) -> None:
     import cv2
 
     rng = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def write_checkpoint(path: Path) -> None:
 
 
 def measure(folder: Path, mode: str, count: int) -> None:
-    """Predict in this process, and print resident MiB by number of pictures."""
+    """Predict in this process, and print resident MiB by number of images."""
     import equikpt.cli.visualize as room
     from equikpt.core.machine import resident_bytes
 
@@ -81,7 +81,7 @@ def measure(folder: Path, mode: str, count: int) -> None:
     if mode == "draw":
         outputs = dict(out_dir=folder / "drawn")
     options = room.VisualizeOptions(
-        CONFIG, folder / "weights.pth", img_dir=folder / "pictures", device="cpu", overwrite=True,
+        CONFIG, folder / "weights.pth", img_dir=folder / "images", device="cpu", overwrite=True,
         **outputs,
     )  # fmt: skip
     room.visualize(options)
@@ -99,8 +99,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "pictures").mkdir()
-        write_pictures(folder / "pictures", args.count)
+        (folder / "images").mkdir()
+        write_images(folder / "images", args.count)
         write_checkpoint(folder / "weights.pth")
         for title in args.only:
             mode, env = MODES[title]
@@ -114,7 +114,7 @@ def main() -> None:
             (first, low), (last, high) = mib[1], mib[-1]
             growth = (high - low) / (int(last) - int(first)) * 1000
             course = ", ".join(f"{value}" for _, value in mib)
-            print(f"{title}: {course} MiB; {growth:+.0f} MiB for each 1,000 pictures", flush=True)
+            print(f"{title}: {course} MiB; {growth:+.0f} MiB for each 1,000 images", flush=True)
 
 
 if __name__ == "__main__":

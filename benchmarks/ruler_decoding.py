@@ -2,10 +2,10 @@
 
     python benchmarks/ruler_decoding.py --data-root DIR --checkpoint FILE.pth [--config NAME]
 
-The heatmaps of all validation films are computed once. `argmax` is the highest cell, `quarter`
-moves it by a quarter cell towards the higher neighbour (MSRA), `DARK` fits a Gaussian to the
-softmax, blurred first (Zhang et al., 2020, https://arxiv.org/abs/1910.06278), `soft-argmax r` is
-the expected place within r cells.
+The heatmaps of all validation radiographs are computed once. `argmax` is the highest cell,
+`quarter` moves it by a quarter cell towards the higher neighbour (MSRA), `DARK` fits a Gaussian to
+the softmax, blurred first (Zhang et al., 2020, https://arxiv.org/abs/1910.06278), `soft-argmax r`
+is the expected place within r cells.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from mmpose.codecs.utils import get_heatmap_maximum
 from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_dark
-from ruler_robustness import labelled_films
+from ruler_robustness import labelled_radiographs
 from tqdm import tqdm
 
-from equikpt.apis.inferencer import BoxPredictor, whole_picture
+from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.cli.launch import load_config
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.core.radiograph import read_radiograph
@@ -79,24 +79,24 @@ def main(argv: list[str] | None = None) -> int:
     cfg.model.test_cfg = dict(output_heatmaps=True)
     predictor = BoxPredictor(cfg, args.checkpoint)
     stride_px = predictor.model.head.decoder.stride_px
-    films = labelled_films(args.data_root, "val")
+    radiographs = labelled_radiographs(args.data_root, "val")
     found: dict[str, list[np.ndarray]] = {name: [] for name in DECODERS}
-    for path, _ in tqdm(films, unit="film", disable=None):
-        film = read_radiograph(path)
-        (sample,) = predictor.samples(film, [whole_picture(film)])
-        to_film = sample.input_scale / sample.input_size
+    for path, _ in tqdm(radiographs, unit="film", disable=None):
+        radiograph = read_radiograph(path)
+        (sample,) = predictor.samples(radiograph, [whole_image(radiograph)])
+        to_radiograph = sample.input_scale / sample.input_size
         corner = sample.input_center - sample.input_scale / 2
         logits = sample.pred_fields.heatmaps.numpy()
         for name, decode in DECODERS.items():
-            found[name].append(decode(logits) * stride_px * to_film + corner)
-    truth = np.stack([marks for _, marks in films])
+            found[name].append(decode(logits) * stride_px * to_radiograph + corner)
+    gt = np.stack([marks for _, marks in radiographs])
     rows = []
     for name, places in found.items():
-        scale = 100 * scale_errors(np.stack(places), truth)
+        scale = 100 * scale_errors(np.stack(places), gt)
         rows.append(
             {
                 "decoding": name,
-                "mean error, px of the film": radial_errors(np.stack(places), truth).mean(),
+                "mean error, px of the radiograph": radial_errors(np.stack(places), gt).mean(),
                 "scale error %, median": np.median(scale),
                 "95th percentile": np.percentile(scale, 95),
             }

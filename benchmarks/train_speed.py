@@ -2,10 +2,10 @@
 
     python benchmarks/train_speed.py --data-root data --model rtmpose_m_ap10k [--amp] [--losses]
 
-Both train the same network from the same seed on the same pictures with the same augmentation,
+Both train the same network from the same seed on the same images with the same augmentation,
 that of benchmarks/data_pipeline.py, batch 16, through the stock runner, each run in a process of
-its own, one after the other, round after round. A rate is pictures over the wall time from the end
-of the first epoch, in which equikpt decodes its pictures, to the end of the last step: computing,
+its own, one after the other, round after round. A rate is images over the wall time from the end
+of the first epoch, in which equikpt decodes its images, to the end of the last step: computing,
 loading, logging and the change of epochs. --skip 5 counts the first epoch as well.
 
 - stock: MMPose's transforms, MMEngine's optimizer constructor, torch's threads, two loader
@@ -128,7 +128,7 @@ def run_once(args: argparse.Namespace, way: str, steps: int, options: dict) -> d
 
 
 def rate(found: dict, batch: int, skip: int) -> float:
-    """Pictures a second after the first steps."""
+    """Images a second after the first steps."""
     ends = found["ends"][skip - 1 :]
     return batch * (len(ends) - 1) / (ends[-1] - ends[0])
 

@@ -5,7 +5,7 @@
 The speed with what a recipe freezes is measured first; the number of epochs follows from it, so
 that a recipe with cheaper steps gets more of them. Every finished run is kept under --out and not
 done again. --jobs 2 on two cores gives each run one thread, and so half of the computing in the
-same minutes. Prints a table with 95 % bootstrap intervals over the validation pictures, and means
+same minutes. Prints a table with 95 % bootstrap intervals over the validation images, and means
 over the seeds.
 """
 
@@ -69,12 +69,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def write_subset(source: Path, target: Path, pictures: int, seed: int) -> int:
-    """Write the annotations of a random subset of the pictures; smaller ones lie within larger."""
+def write_subset(source: Path, target: Path, count: int, seed: int) -> int:
+    """Write the annotations of a random subset of the images; smaller ones lie within larger."""
     coco = json.loads(source.read_text(encoding="utf-8"))
     labelled = {annotation["image_id"] for annotation in coco["annotations"]}
     images = [image for image in coco["images"] if image["id"] in labelled]
-    order = np.random.default_rng(seed).permutation(len(images))[:pictures]
+    order = np.random.default_rng(seed).permutation(len(images))[:count]
     chosen = {images[index]["id"] for index in order}
     coco["images"] = [image for image in coco["images"] if image["id"] in chosen]
     coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in chosen]
@@ -129,7 +129,7 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
 
 
 def train(args, cfg: Config, folder: Path) -> dict:
-    """Train in a process of its own; returns seconds and pictures a second."""
+    """Train in a process of its own; returns seconds and images a second."""
     options = ["--cfg-options", *args.options] if args.options else []
     rows = train_run(cfg, folder, threads_each(args.jobs), "--amp", "--no-validate", *options)
     times = [row["time"] for row in rows if "loss" in row][1:] or [rows[-1]["time"]]
@@ -196,7 +196,7 @@ def run_one(args, name: str, size: int, seed: int) -> dict:
 
 def print_table(rows: list[dict]) -> None:
     names = list(rows[0]["scores"])
-    print("| recipe | pictures | seed | steps | img/s | " + " | ".join(names) + " |")
+    print("| recipe | images | seed | steps | img/s | " + " | ".join(names) + " |")
     print("| --- " * (5 + len(names)) + "|")
     for row in rows:
         cells = [f"{v:.3f} ({low:.3f}–{high:.3f})" for v, low, high in row["scores"].values()]
@@ -210,7 +210,7 @@ def print_means(rows: list[dict]) -> None:
     for row in rows:
         groups[row["size"], row["name"]].append(row)
     names = list(rows[0]["scores"])
-    print("\n| pictures | recipe | seeds | steps | img/s | " + " | ".join(names) + " |")
+    print("\n| images | recipe | seeds | steps | img/s | " + " | ".join(names) + " |")
     print("| --- " * (5 + len(names)) + "|")
     means = {
         key: [float(np.mean([row["scores"][name][0] for row in group])) for name in names]
@@ -233,7 +233,7 @@ def main(argv: list[str] | None = None) -> int:
     def run_cell(cell: tuple[str, int, int]) -> dict:
         row = run_one(args, *cell)
         scores = {key: round(value[0], 3) for key, value in row["scores"].items()}
-        tqdm.write(f"{cell[0]}, {cell[1]} pictures, seed {cell[2]}: {scores}")
+        tqdm.write(f"{cell[0]}, {cell[1]} images, seed {cell[2]}: {scores}")
         return row
 
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -1,7 +1,8 @@
 r"""Whether another checkout trains and tests as this one does, step by step.
 
     git worktree add /tmp/before COMMIT
-    python benchmarks/unchanged.py --before /tmp/before --horses DIR --films DIR --people DIR \
+    python benchmarks/unchanged.py --before /tmp/before --horses DIR --radiographs DIR --people DIR
+    \
         --cells DIR --checkpoint rtmpose_timm_ap10k best.pth
 
 Both checkouts train the first ``STEPS`` steps of each config with one seed and one thread by their

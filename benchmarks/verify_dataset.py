@@ -1,9 +1,9 @@
-"""Time and memory of the checks of labels on 1 k, 10 k and 100 k annotations, without pictures.
+"""Time and memory of the checks of labels on 1 k, 10 k and 100 k annotations, without images.
 
     python benchmarks/verify_dataset.py [--annotations 1000 10000 100000]
 
 The annotations are generated: poses of the sample data's horses, each moved, scaled and disturbed,
-one or two on a picture of 640 x 640 px, one in a thousand with left and right exchanged. Each row
+one or two on an image of 640 x 640 px, one in a thousand with left and right exchanged. Each row
 comes from a fresh process.
 
 - quick: seconds of ``verify_quickly`` (structure and geometry), the JSON's reading included.
@@ -46,8 +46,8 @@ def write_labels(path: Path, count: int) -> None:
     names = [point.name for point in KEYPOINTS]
     swap = [names.index(point.swap or point.name) for point in KEYPOINTS]
     parameters = Parameters(train=TEMPLATES, val=0, test=0, seed=0)
-    pictures = [draw_image(parameters, "train", index) for index in range(TEMPLATES)]
-    poses = np.array([rendering.labels[0].keypoints for rendering in pictures], float)
+    renderings = [draw_image(parameters, "train", index) for index in range(TEMPLATES)]
+    poses = np.array([rendering.labels[0].keypoints for rendering in renderings], float)
     rng = np.random.default_rng(0)
     images, annotations = [], []
     for index in range(count):
@@ -63,7 +63,7 @@ def write_labels(path: Path, count: int) -> None:
         points[~labelled] = 0
         low, high = points[labelled, :2].min(axis=0) - 5, points[labelled, :2].max(axis=0) + 5
         sides = high - low
-        if index % 3 != 2:  # every third annotation shares the picture of the one before
+        if index % 3 != 2:  # every third annotation shares the image of the one before
             images.append(
                 dict(id=index, file_name=f"{index:07d}.jpg", width=SIDE_PX, height=SIDE_PX)
             )

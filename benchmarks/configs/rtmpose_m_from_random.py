@@ -4,9 +4,9 @@ The network and its losses are the config's. What 1,300 steps cannot digest is l
 augmentation, and the schedule of 300 epochs.
 
 Command:   python tools/train.py benchmarks/configs/rtmpose_m_from_random.py --data-root DIR --amp
-Hardware:  two CPU cores, 36 minutes of CPU time on each for 333 pictures (as two
+Hardware:  two CPU cores, 36 minutes of CPU time on each for 333 images (as two
            processes of one thread, batch 8 each: OMP_NUM_THREADS=1 tools/dist_train.sh CONFIG 2 …)
-Expected:  AP 0.285, AP50 0.596, PCK@0.05 0.386, PCK@0.1 0.726 on 89 other pictures, 12 points;
+Expected:  AP 0.285, AP50 0.596, PCK@0.05 0.386, PCK@0.1 0.726 on 89 other images, 12 points;
            the mean pose (benchmarks/mean_pose.py): AP 0.007, AP50 0.028, PCK 0.057 and 0.244
 """
 

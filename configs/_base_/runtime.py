@@ -19,8 +19,8 @@ default_hooks = dict(
     validation_state=dict(type="ValidationStateHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     visualization=dict(type="PoseVisualizationHook", enable=False),
-    # Truth and prediction side by side, each few epochs; off by `interval=None`.
-    pictures=dict(type="PredictionSheetHook", interval=5, num_instances=6),
+    # Ground truth and prediction side by side, each few epochs; off by `interval=None`.
+    images=dict(type="PredictionSheetHook", interval=5, num_instances=6),
     progress_bar=dict(type="ProgressBarHook"),
     group_rates=dict(type="GroupRatesHook"),
     keypoint_channels=dict(type="KeypointChannelsHook"),

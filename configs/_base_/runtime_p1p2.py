@@ -1,5 +1,5 @@
 # The runtime of runs on ruler marks: what they monitor is the mean error of a mark in px of the
-# film. `landmark/scale_error` or `val_loss` (rule="less" for all) do as well.
+# radiograph. `landmark/scale_error` or `val_loss` (rule="less" for all) do as well.
 _base_ = "runtime.py"
 
 default_hooks = dict(
@@ -7,8 +7,8 @@ default_hooks = dict(
     early_stopping=dict(monitor="landmark/error_px", rule="less", min_delta=1e-3, patience=30),
 )
 
-# As in runtime.py, but with an average of about 200 steps: runs on films take a thousand or two,
-# in which the average of longer runs hardly gets away from its last weights.
+# As in runtime.py, but with an average of about 200 steps: runs on radiographs take a thousand or
+# two, in which the average of longer runs hardly gets away from its last weights.
 custom_hooks = [
     dict(type="EpochSeedHook"),
     dict(type="SyncBuffersHook"),

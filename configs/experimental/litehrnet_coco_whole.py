@@ -1,8 +1,8 @@
-"""People of COCO in whole pictures: Lite-HRNet, a heatmap a keypoint type, a peak a person.
+"""People of COCO in whole images: Lite-HRNet, a heatmap a keypoint type, a peak a person.
 
 Command:   python tools/train.py configs/experimental/litehrnet_coco_whole.py --amp
 Hardware:  a GPU (not tried yet)
-Expected:  COCO not measured. 28 pictures do not suffice: after 60 epochs of them (120 steps, 8
+Expected:  COCO not measured. 28 images do not suffice: after 60 epochs of them (120 steps, 8
            minutes of one core) AP 0 on others. By heart, with a rate and a schedule of its own:
            AP 0.94 of points within 2 and 4 px of the input after 2,016 steps of 4
            (benchmarks/README.md)

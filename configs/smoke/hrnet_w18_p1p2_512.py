@@ -2,8 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/hrnet_w18_p1p2_512.py --amp --data-root DIR
 Hardware:  two CPU cores
-Expected:  5.0 px of the film after its 10 epochs of 150 real films, 8 minutes of one core; the mean
-           place of the marks is off by 39 px (benchmarks/README.md)
+Expected:  5.0 px of the radiograph after its 10 epochs of 150 real radiographs, 8 minutes of one
+           core; the mean place of the marks is off by 39 px (benchmarks/README.md)
 """
 
 _base_ = "../hrnet_w18_p1p2_512.py"

@@ -2,8 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/hrnet_w18_p1p2_refine.py --amp --data-root DIR
 Hardware:  two CPU cores
-Expected:  0.57 px of the film after its 10 epochs of 150 real films, 2.4 minutes of one core; the
-           middle of the crop is off by 8.5 px (benchmarks/README.md)
+Expected:  0.57 px of the radiograph after its 10 epochs of 150 real radiographs, 2.4 minutes of one
+           core; the middle of the crop is off by 8.5 px (benchmarks/README.md)
 """
 
 _base_ = "../hrnet_w18_p1p2_refine.py"

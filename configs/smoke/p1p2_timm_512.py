@@ -2,8 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/p1p2_timm_512.py --amp --data-root DIR
 Hardware:  two CPU cores
-Expected:  3.2 px of the film after its 10 epochs of 150 real films, 3 minutes of one core; the mean
-           place of the marks is off by 39 px (benchmarks/README.md)
+Expected:  3.2 px of the radiograph after its 10 epochs of 150 real radiographs, 3 minutes of one
+           core; the mean place of the marks is off by 39 px (benchmarks/README.md)
 """
 
 _base_ = "../p1p2_timm_512.py"

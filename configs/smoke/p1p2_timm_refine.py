@@ -2,8 +2,8 @@
 
 Command:   python tools/train.py configs/smoke/p1p2_timm_refine.py --amp --data-root DIR
 Hardware:  two CPU cores
-Expected:  0.71 px of the film after its 10 epochs of 150 real films, 1.4 minutes of one core; the
-           middle of the crop is off by 8.5 px (benchmarks/README.md)
+Expected:  0.71 px of the radiograph after its 10 epochs of 150 real radiographs, 1.4 minutes of one
+           core; the middle of the crop is off by 8.5 px (benchmarks/README.md)
 """
 
 _base_ = "../p1p2_timm_refine.py"

@@ -2,7 +2,7 @@
 
 Command:   python tools/train.py configs/smoke/rtmpose_timm_ap10k.py --amp --data-root data/sample
 Hardware:  two CPU cores
-Expected:  AP 0.53, PCK@0.1 0.87 on 89 real pictures after its 17 epochs of 333, 3 minutes of one
+Expected:  AP 0.53, PCK@0.1 0.87 on 89 real images after its 17 epochs of 333, 3 minutes of one
            core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)
 """
 

@@ -2,7 +2,7 @@
 
 Command:   python tools/train.py configs/smoke/sequential_fsc147_384.py --amp --data-root DIR
 Hardware:  two CPU cores
-Expected:  count MAE 2.7 on 87 pictures of blood cells after its 10 epochs of 205, 4 minutes of one
+Expected:  count MAE 2.7 on 87 images of blood cells after its 10 epochs of 205, 4 minutes of one
            core; always the mean: 3.7 (benchmarks/README.md)
 """
 

@@ -20,12 +20,12 @@ def box_source(
     detector: Detector | None = None,
     labels: Labels | None = None,
 ) -> BoxSource:
-    """The boxes given by hand, else of the detector, else of the labels, else whole pictures."""
+    """The boxes given by hand, else of the detector, else of the labels, else whole images."""
     if by_hand:
         boxes = np.asarray(by_hand, float)
-        return lambda path, picture: boxes
+        return lambda path, image: boxes
     if detector is not None:
-        return lambda path, picture: detector(picture)
+        return lambda path, image: detector(image)
     if labels is not None:
-        return lambda path, picture: labels.of(path).boxes
-    return lambda path, picture: None
+        return lambda path, image: labels.of(path).boxes
+    return lambda path, image: None

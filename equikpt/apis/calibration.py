@@ -1,4 +1,4 @@
-"""Scale of films: find the ruler marks, and say when they are not to be trusted."""
+"""Scale of radiographs: find the ruler marks, and say when they are not to be trusted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plausible:
     """Limits within which a found ruler is believed.
 
     Args:
-        distance: Least and greatest distance of the marks, as fractions of the film's height.
+        distance: Least and greatest distance of the marks, as fractions of the radiograph's height.
         angle_deg: Least and greatest direction from p1 to p2, in degrees; 90 is straight up.
         score: Least score of each mark, 0 to 1.
     """
@@ -38,23 +38,23 @@ class Plausible:
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale of one film.
+    """The scale of one radiograph.
 
     Args:
-        film: Path as given.
-        mm_per_px: Of the film; None where it is refused or could not be read.
+        radiograph: Path as given.
+        mm_per_px: Of the radiograph; None where it is refused or could not be read.
         confidence: Lower score of the two marks, 0 to 1.
         refused: Why there is no scale; empty where there is one.
         distance_px: Between the marks.
         angle_deg: From p1 to p2; 90 is straight up.
-        p1_x: Lower mark, px of the film, as the other three.
+        p1_x: Lower mark, px of the radiograph, as the other three.
         p1_y: See ``p1_x``.
         p2_x: Upper mark.
         p2_y: See ``p2_x``.
-        is_read: False for a file that is no film, with the reason in ``refused``.
+        is_read: False for a file that is no radiograph, with the reason in ``refused``.
     """
 
-    film: str
+    radiograph: str
     mm_per_px: float | None
     confidence: float
     refused: str
@@ -73,28 +73,30 @@ def plausible_from(
     """Take the limits from the rulers of a labelled set: their range, with a margin on both sides.
 
     Args:
-        labels: Annotation file of :class:`P1P2Dataset`, of films as the model was trained on.
-        images: Folder of its films.
+        labels: Annotation file of :class:`P1P2Dataset`, of radiographs as the model was trained on.
+        images: Folder of its radiographs.
         score: As in :class:`Plausible`.
         margin: Fraction of the distance beyond the set's own range.
         margin_deg: Degrees beyond its own range of directions.
 
     Raises:
-        OSError: Labels or films are missing.
-        ValueError: The labels are broken, or no film has both marks.
+        OSError: Labels or radiographs are missing.
+        ValueError: The labels are broken, or no radiograph has both marks.
     """
-    films = P1P2Dataset(
+    radiographs = P1P2Dataset(
         ann_file=str(labels), data_prefix=dict(img=str(images)), pipeline=[], check_images="none"
     )
     distances, angles = [], []
-    for film in films:
-        p1, p2 = film["keypoints"][0]
-        if film["keypoints_visible"].all():
-            distances.append(float(np.hypot(*(p2 - p1))) / loaded_size_px(film["img_path"])[1])
+    for radiograph in radiographs:
+        p1, p2 = radiograph["keypoints"][0]
+        if radiograph["keypoints_visible"].all():
+            distances.append(
+                float(np.hypot(*(p2 - p1))) / loaded_size_px(radiograph["img_path"])[1]
+            )
             angles.append(_angle_deg(p1, p2))
     if not distances:
         raise ValueError(
-            f"expected films with both marks in {labels}, found none; label some, or give "
+            f"expected radiographs with both marks in {labels}, found none; label some, or give "
             "--distance and --angle instead"
         )
     return Plausible(
@@ -105,7 +107,7 @@ def plausible_from(
 
 
 def judge(
-    film: str,
+    radiograph: str,
     marks: np.ndarray,
     scores: np.ndarray,
     height_px: int,
@@ -116,13 +118,13 @@ def judge(
     """The scale that two marks give, or why they give none.
 
     Args:
-        film: For the result.
-        marks: (2, 2) p1 and p2 in px of the film.
+        radiograph: For the result.
+        marks: (2, 2) p1 and p2 in px of the radiograph.
         scores: (2,) in 0–1.
-        height_px: Of the film.
+        height_px: Of the radiograph.
         ruler_mm: Distance of the marks in mm.
         plausible: Limits.
-        spacing_mm: mm a px from the film's header, if it states one.
+        spacing_mm: mm a px from the radiograph's header, if it states one.
     """
     p1, p2 = np.asarray(marks, float)
     distance, angle = float(np.hypot(*(p2 - p1))), _angle_deg(p1, p2)
@@ -139,40 +141,42 @@ def judge(
         reason = f"ruler at {angle:.0f}°, expected {low:.0f}° to {high:.0f}°"
     elif spacing_mm and abs(mm_per_px / spacing_mm - 1) > SPACING_TOLERANCE:
         reason = f"{mm_per_px:.4f} mm a px, but the file's header says {spacing_mm:.4f}"
-    return Scale(film, None if reason else mm_per_px, confidence, reason, distance, angle, *p1, *p2)
+    return Scale(
+        radiograph, None if reason else mm_per_px, confidence, reason, distance, angle, *p1, *p2
+    )
 
 
 def calibrate(
-    films: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
+    radiographs: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
 ) -> Iterator[Scale]:
-    """Find the marks on each film; a film that cannot be read is refused, not an error.
+    """Find the marks on each radiograph; a radiograph that cannot be read is refused, not an error.
 
     Args:
-        films: Paths.
+        radiographs: Paths.
         finder: Finds the marks.
         ruler_mm: Distance of the marks in mm.
         plausible: Limits.
     """
 
-    def measure(film: str) -> Scale:
-        picture = read_radiograph(film)
+    def measure(radiograph: str) -> Scale:
+        image = read_radiograph(radiograph)
         try:
-            spacing = dicom_spacing_mm(film) if is_dicom(film) else None
+            spacing = dicom_spacing_mm(radiograph) if is_dicom(radiograph) else None
         except ValueError as error:  # a px that is no square
             raise ImageError(str(error)) from error
-        marks, scores = finder(picture)
-        return judge(film, marks, scores, picture.shape[0], ruler_mm, plausible, spacing)
+        marks, scores = finder(image)
+        return judge(radiograph, marks, scores, image.shape[0], ruler_mm, plausible, spacing)
 
-    for film, scale, problem in each_image(films, measure):
+    for radiograph, scale, problem in each_image(radiographs, measure):
         nothing = (math.nan,) * 6
-        yield scale or Scale(film, None, 0.0, problem, *nothing, is_read=False)
+        yield scale or Scale(radiograph, None, 0.0, problem, *nothing, is_read=False)
 
 
 def format_scale(scale: Scale) -> str:
     """One line for a terminal."""
     if scale.mm_per_px is None:
-        return f"{scale.film}: refused, {scale.refused}"
-    return f"{scale.film}: {scale.mm_per_px:.5f} mm/px, confidence {scale.confidence:.2f}"
+        return f"{scale.radiograph}: refused, {scale.refused}"
+    return f"{scale.radiograph}: {scale.mm_per_px:.5f} mm/px, confidence {scale.confidence:.2f}"
 
 
 def _angle_deg(p1: np.ndarray, p2: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Count by pointing: the things in pictures, and where they are."""
+"""Count by pointing: the things in images, and where they are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.images import write_picture
-from equikpt.apis.inferencer import BoxPredictor, whole_picture
-from equikpt.core.image import read_picture
+from equikpt.apis.images import write_image
+from equikpt.apis.inferencer import BoxPredictor, whole_image
+from equikpt.core.image import read_image
 from equikpt.core.image_batch import each_image
 from equikpt.visualization.pose import draw_sequence
 
@@ -21,17 +21,17 @@ class Count:
     """Count of one image, with its points.
 
     Args:
-        picture: Path as given.
-        count: Number of points; None where the picture cannot be read.
+        image: Path as given.
+        count: Number of points; None where the image cannot be read.
         interval: Least and most things that there may well be, inclusive; see
             :data:`~equikpt.models.heads.step_targets.INTERVAL`.
-        points: [x, y] each, in px of the picture, in the order of pointing.
+        points: [x, y] each, in px of the image, in the order of pointing.
         scores: One for each point, 0 to 1.
         complete: Whether the head said done; False where it was stopped at its most points.
         problem: Why there is no count; empty where there is one.
     """
 
-    picture: str
+    image: str
     count: int | None
     interval: list[int] | None
     points: list[list[float]]
@@ -55,47 +55,47 @@ def load(cfg: Config, checkpoint: str | Path, device: str | None = None) -> BoxP
     return BoxPredictor(cfg, checkpoint, device)
 
 
-def drawn_path(picture: str, folder: Path) -> Path:
-    """Where a picture with its points is written."""
-    return folder / f"{Path(picture).stem}_points.jpg"
+def drawn_path(image: str, folder: Path) -> Path:
+    """Where an image with its points is written."""
+    return folder / f"{Path(image).stem}_points.jpg"
 
 
-def drawn_paths(pictures: Sequence[str], folder: Path) -> list[Path]:
-    """Where all pictures are written.
+def drawn_paths(images: Sequence[str], folder: Path) -> list[Path]:
+    """Where all images are written.
 
     Raises:
         ValueError: Two would be written to the same place.
     """
-    paths = [drawn_path(picture, folder) for picture in pictures]
+    paths = [drawn_path(image, folder) for image in images]
     double = sorted({path.name for path in paths if paths.count(path) > 1})
     if double:
         raise ValueError(
-            f"expected pictures of different names, got several that would be {double[0]}; count "
-            "them in several calls with different --out, or give --no-pictures"
+            f"expected images of different names, got several that would be {double[0]}; count "
+            "them in several calls with different --out, or give --no-images"
         )
     return paths
 
 
 def count(
-    pictures: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
+    images: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
 ) -> Iterator[Count]:
-    """Count the things in each picture; one that cannot be read has a problem, and no count.
+    """Count the things in each image; one that cannot be read has a problem, and no count.
 
     Args:
-        pictures: Paths.
+        images: Paths.
         predictor: From :func:`load`.
-        folder: Where each picture is written again with its points; None writes none.
+        folder: Where each image is written again with its points; None writes none.
     """
-    for path, found, problem in each_image(pictures, lambda path: _count(path, predictor, folder)):
+    for path, found, problem in each_image(images, lambda path: _count(path, predictor, folder)):
         yield Count(path, None, None, [], [], False, problem) if found is None else found
 
 
 def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
-    picture = read_picture(path)
-    (found,) = predictor(picture, [whole_picture(picture)])
+    image = read_image(path)
+    (found,) = predictor(image, [whole_image(image)])
     points, scores = found.keypoints[0], found.keypoint_scores[0]
     if folder is not None:
-        write_picture(drawn_path(path, folder), draw_sequence(picture, points, scores))
+        write_image(drawn_path(path, folder), draw_sequence(image, points, scores))
     return Count(
         path,
         len(points),
@@ -109,8 +109,8 @@ def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
 def format_count(found: Count) -> str:
     """One line for a terminal."""
     if found.count is None:
-        return f"{found.picture}: not counted, {found.problem}"
+        return f"{found.image}: not counted, {found.problem}"
     if not found.complete:
-        return f"{found.picture}: {found.count} or more: stopped at the most points of the config"
+        return f"{found.image}: {found.count} or more: stopped at the most points of the config"
     least, most = found.interval or (found.count, found.count)
-    return f"{found.picture}: {found.count} ({least} to {most})"
+    return f"{found.image}: {found.count} ({least} to {most})"

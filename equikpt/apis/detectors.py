@@ -78,9 +78,9 @@ class TorchvisionDetector:
         self.device = device
         self.min_score = min_score
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         """See :data:`Detector`."""
-        rgb = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1))
+        rgb = np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1))
         with torch.no_grad():
             (found,) = self.model([torch.from_numpy(rgb).to(self.device).float() / 255])
         parts = (found["boxes"], found["scores"], found["labels"])
@@ -108,11 +108,11 @@ class MmdetDetector:
         self.label = _class_index(class_name, self.model.dataset_meta["classes"])
         self.min_score = min_score
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         """See :data:`Detector`."""
-        found = self._inference(self.model, picture).pred_instances.cpu().numpy()
-        height, width = picture.shape[:2]
-        # mmdet keeps boxes inside of the padded input, which is larger than the picture
+        found = self._inference(self.model, image).pred_instances.cpu().numpy()
+        height, width = image.shape[:2]
+        # mmdet keeps boxes inside of the padded input, which is larger than the image
         boxes = found.bboxes.clip(0, [width, height, width, height])
         wanted = (found.labels == self.label) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return _chosen(boxes, found.scores, wanted, self.min_score)

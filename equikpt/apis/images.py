@@ -1,4 +1,4 @@
-"""Predictions on pictures: found, read, drawn and written."""
+"""Predictions on images: found, read, drawn and written."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from equikpt.apis.predictor import Predictor
 from equikpt.core.files import write_bytes
 from equikpt.core.image_batch import each_image
 from equikpt.core.image_decoding import ImageError, is_dicom
-from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES
-from equikpt.structures.ground_truth import Labels, Truth
+from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
+from equikpt.structures.ground_truth import Gt, Labels
 from equikpt.structures.pose_instance import Instance
 from equikpt.visualization.pose import contact_sheet
 from equikpt.visualization.predictions import Look, draw
 
 SHEET_CELL_PX = 420
-"""Longest side of a picture on a sheet."""
+"""Longest side of an image on a sheet."""
 SHEET_COLUMNS = 4
 
 
@@ -35,9 +35,9 @@ class Shown:
     """Instances found in one image, and the drawing of them.
 
     Args:
-        path: Of the picture.
+        path: Of the image.
         instances: Found in it.
-        drawn: (H, W, 3) uint8, BGR; None where the picture cannot be read.
+        drawn: (H, W, 3) uint8, BGR; None where the image cannot be read.
         problem: Why, with the path; empty where there is none.
     """
 
@@ -48,60 +48,60 @@ class Shown:
 
 
 def show(
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     predictor: Predictor,
     boxes: BoxSource,
     look: Look,
     labels: Labels | None = None,
 ) -> Iterator[Shown]:
-    """Predict and draw each picture; one that cannot be read has a problem instead.
+    """Predict and draw each image; one that cannot be read has a problem instead.
 
-    At most ``predictor.batch_size`` pictures are in memory.
+    At most ``predictor.batch_size`` images are in memory.
 
     Args:
-        pictures: Paths.
+        images: Paths.
         predictor: With ``maps`` if ``look`` has an overlay.
         boxes: Where to look.
         look: How to draw.
-        labels: For ``look.truth``.
+        labels: For ``look.gt``.
     """
-    remaining = iter(pictures)
-    truths = labels if look.truth else None
+    remaining = iter(images)
+    gts = labels if look.gt else None
     while chunk := list(islice(remaining, predictor.batch_size)):
-        read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, truths)))
+        read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, gts)))
         whole = [each for _, each, _ in read if each is not None]
-        found = predictor.stream((each.picture, each.boxes) for each in whole)
+        found = predictor.stream((each.image, each.boxes) for each in whole)
         for path, each, problem in read:
             if each is None:
                 yield Shown(path, [], None, f"{path}: {problem}")
                 continue
             instances = next(found)
-            drawn = draw(each.picture, instances, predictor.metainfo, look, each.truth)
+            drawn = draw(each.image, instances, predictor.metainfo, look, each.gt)
             yield Shown(path, instances, drawn)
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    picture: np.ndarray
+    image: np.ndarray
     boxes: np.ndarray | None
-    truth: Truth | None
+    gt: Gt | None
 
 
 def _read(path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None) -> _Read:
-    picture = predictor.read(path)
+    image = predictor.read(path)
     try:
-        truth = None if labels is None else labels.of(path)
-        return _Read(picture, boxes(path, picture), truth)
-    except ValueError as error:  # the labels do not know the picture
+        gt = None if labels is None else labels.of(path)
+        return _Read(image, boxes(path, image), gt)
+    except ValueError as error:  # the labels do not know the image
         raise ImageError(str(error)) from error
 
 
-def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
-    """The pictures of paths and globs, or of a folder, sorted by name.
+def find_images(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
+    """The images of paths and globs, or of a folder, sorted by name.
 
     Args:
         patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
-        folder: Pictures directly in it, by suffix; DICOM files of any name. A warning counts those
+        folder: Images directly in it, by suffix; DICOM files of any name. A warning counts those
             in its subfolders.
 
     Raises:
@@ -109,7 +109,7 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
     """
     if folder is not None:
         if not folder.is_dir():
-            raise FileNotFoundError(f"expected a folder of pictures at {folder}, found none")
+            raise FileNotFoundError(f"expected a folder of images at {folder}, found none")
         below = sorted(
             path
             for path in folder.rglob("*")
@@ -120,74 +120,74 @@ def find_pictures(patterns: Sequence[str], folder: Path | None = None) -> list[P
         advice = f"; {left_out} in its subfolders: name them, as '{folder}/**/*.jpg'"
         if not found:
             raise FileNotFoundError(
-                f"expected pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"
+                f"expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) in {folder}, found none"
                 f"{advice if left_out else ''}"
             )
         if left_out:
-            print_log(f"{len(found)} pictures in {folder}{advice}", "current", logging.WARNING)
+            print_log(f"{len(found)} images in {folder}{advice}", "current", logging.WARNING)
         return found
     paths: list[Path] = []
     for pattern in patterns:
         matches = [Path(pattern)] if Path(pattern).exists() or not glob.has_magic(pattern) else []
         matches = matches or [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
         if not matches:
-            raise FileNotFoundError(f"expected pictures under {pattern}, found none")
+            raise FileNotFoundError(f"expected images under {pattern}, found none")
         paths += matches
     return paths
 
 
-def drawn_paths(pictures: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each picture is written again, ``horse_pose.jpg`` for ``horse.png``.
+def drawn_paths(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Where each image is written again, ``horse_pose.jpg`` for ``horse.png``.
 
     Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
 
     Raises:
         ValueError: Two would be written to the same place.
     """
-    stems = Counter(picture.stem for picture in pictures)
+    stems = Counter(image.stem for image in images)
     paths = [
         folder / f"{each.stem if stems[each.stem] == 1 else each.name.replace('.', '_')}_pose.jpg"
-        for each in pictures
+        for each in images
     ]
     double = [path.name for path, count in Counter(paths).items() if count > 1]
     if double:
         raise ValueError(
-            f"expected pictures of different names, got several that would be {double[0]}; show "
+            f"expected images of different names, got several that would be {double[0]}; show "
             "them in several calls with different --out-dir"
         )
     return paths
 
 
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture in the format of the path's suffix.
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image in the format of the path's suffix.
 
     Raises:
-        ImageError: The format does not hold pictures of this size.
+        ImageError: The format does not hold images of this size.
     """
     try:
-        is_encoded, content = cv2.imencode(path.suffix, picture)
+        is_encoded, content = cv2.imencode(path.suffix, image)
     except cv2.error:
         is_encoded = False
     if not is_encoded:
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         raise ImageError(f"{width} x {height} px cannot be written to {path}; JPEG holds 65,500")
     write_bytes(path, content.tobytes())
 
 
-def sheet_cell(picture: np.ndarray, panels: int = 1) -> np.ndarray:
-    """A picture reduced to a cell of a sheet, so that a sheet of hundreds fits into memory.
+def sheet_cell(image: np.ndarray, panels: int = 1) -> np.ndarray:
+    """An image reduced to a cell of a sheet, so that a sheet of hundreds fits into memory.
 
     Args:
-        picture: (H, W, 3) uint8.
-        panels: How many pictures it holds side by side, each of which is given its room.
+        image: (H, W, 3) uint8.
+        panels: How many images it holds side by side, each of which is given its room.
     """
-    scale = min(SHEET_CELL_PX / max(picture.shape[0], picture.shape[1] / panels), 1.0)
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scale = min(SHEET_CELL_PX / max(image.shape[0], image.shape[1] / panels), 1.0)
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def sheet(cells: Sequence[tuple[np.ndarray, str]], panels: int = 1) -> np.ndarray:
-    """Pictures of :func:`sheet_cell` with their captions, in cells that just hold the largest."""
-    pictures, captions = zip(*cells, strict=True)
-    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+    """Images of :func:`sheet_cell` with their captions, in cells that just hold the largest."""
+    images, captions = zip(*cells, strict=True)
+    height, width = np.max([image.shape[:2] for image in images], axis=0)
     columns = max(1, SHEET_COLUMNS // panels)
-    return contact_sheet(pictures, columns, captions, (int(width), int(height)))
+    return contact_sheet(images, columns, captions, (int(width), int(height)))

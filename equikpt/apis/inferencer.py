@@ -1,4 +1,4 @@
-"""A trained model for boxes of pictures, or whole pictures, that are in memory."""
+"""A trained model for boxes of images, or whole images, that are in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from equikpt.models.heads.keypoint_channels import (
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
 """Transforms of a pipeline that only losses need."""
 View = tuple[np.ndarray, np.ndarray]
-"""A picture (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
+"""An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
 
 
 def usable_device(name: str | None) -> str:
@@ -40,9 +40,9 @@ def usable_device(name: str | None) -> str:
 
 
 class BoxPredictor:
-    """A trained model, ready for boxes of pictures that are in memory.
+    """A trained model, ready for boxes of images that are in memory.
 
-    A bottom-up model looks at the whole picture, whatever the box.
+    A bottom-up model looks at the whole image, whatever the box.
 
     Args:
         cfg: Of the model; its test pipeline is used, without targets. It is not changed.
@@ -79,21 +79,21 @@ class BoxPredictor:
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
         self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
 
-    def __call__(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
-        """``keypoints`` (1, K, 2) in px of the picture and ``keypoint_scores`` (1, K) in each box.
+    def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
+        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
 
         Arguments are those of :meth:`samples`.
         """
-        return [sample.pred_instances for sample in self.samples(picture, boxes)]
+        return [sample.pred_instances for sample in self.samples(image, boxes)]
 
-    def samples(self, picture: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
+    def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
         """Predict a data sample for each box.
 
         Args:
-            picture: (H, W, 3) uint8, BGR.
-            boxes: (4,) each: left, top, right and bottom in px of the picture.
+            image: (H, W, 3) uint8, BGR.
+            boxes: (4,) each: left, top, right and bottom in px of the image.
         """
-        return self.batch([(picture, box) for box in boxes])
+        return self.batch([(image, box) for box in boxes])
 
     def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
         """Predict data samples for boxes of any images, computed at once."""
@@ -102,14 +102,14 @@ class BoxPredictor:
         samples = [
             self.pipeline(
                 dict(
-                    img=picture,
+                    img=image,
                     img_path="",
                     bbox=np.asarray(box, np.float32)[None],
                     bbox_score=np.ones(1, np.float32),
                     flip_indices=self.metainfo["flip_indices"],  # for the flip test
                 )
             )
-            for picture, box in views
+            for image, box in views
         ]
         with torch.no_grad():
             return self.model.test_step(pseudo_collate(samples))
@@ -136,10 +136,10 @@ def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> 
     return model
 
 
-def whole_picture(picture: np.ndarray) -> np.ndarray:
-    """The box (4,) of a whole picture (H, W, 3).
+def whole_image(image: np.ndarray) -> np.ndarray:
+    """The box (4,) of a whole image (H, W, 3).
 
-    MMPose's data sets clip boxes to the last px, so training saw pictures this way.
+    MMPose's data sets clip boxes to the last px, so training saw images this way.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     return np.array([0, 0, width - 1, height - 1])

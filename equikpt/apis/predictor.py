@@ -1,4 +1,4 @@
-"""Keypoints of pictures by a trained model, in one call."""
+"""Keypoints of images by a trained model, in one call."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from mmengine.structures import InstanceData
 from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.apis.inferencer import BoxPredictor, whole_picture
+from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.config_checks.load import load_config
-from equikpt.core.image import as_picture, read_picture
+from equikpt.core.image import as_image, read_image
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.transforms import LoadRadiograph
 from equikpt.structures.heatmaps import Maps, maps_of
 from equikpt.structures.pose_instance import Instance
 
-Picture = str | Path | np.ndarray
+Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
 
 
 class Predictor:
-    """A trained model that takes pictures.
+    """A trained model that takes images.
 
     ``Predictor("rtmpose_m_ap10k", "best.pth")("horse.jpg")`` is the list of what it found. A
-    top-down model finds one animal in each box and, without boxes, one in the whole picture. One
-    that points at things gives as many keypoints as it found, in its order. One of whole pictures
+    top-down model finds one animal in each box and, without boxes, one in the whole image. One
+    that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
 
-    Files are read as the model's training read them: films as films
+    Files are read as the model's training read them: radiographs as radiographs
     (:func:`equikpt.core.radiograph.read_radiograph`), others by
-    :func:`equikpt.core.image.read_picture`.
+    :func:`equikpt.core.image.read_image`.
 
     Args:
         config: Path or name of a config, or the config itself.
         checkpoint: Weights of its model.
         device: Torch's name of where to compute; by default a GPU if there is one.
-        batch_size: Boxes that are computed at once, and pictures that are in memory at once.
+        batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Whether instances carry the heatmaps that their points were read from.
 
     Raises:
@@ -64,7 +64,7 @@ class Predictor:
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
-        self._read = read_radiograph if loading is LoadRadiograph else read_picture
+        self._read = read_radiograph if loading is LoadRadiograph else read_image
 
     @property
     def metainfo(self) -> dict:
@@ -84,68 +84,68 @@ class Predictor:
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
-        self, pictures: Picture, boxes: Sequence | np.ndarray | None = None
+        self, images: Image, boxes: Sequence | np.ndarray | None = None
     ) -> list[Instance]: ...
 
     @overload
     def __call__(
-        self, pictures: Sequence[Picture], boxes: Sequence | None = None
+        self, images: Sequence[Image], boxes: Sequence | None = None
     ) -> list[list[Instance]]: ...
 
-    def __call__(self, pictures, boxes=None):
+    def __call__(self, images, boxes=None):
         """Predict the instances of an image, or of each image of a list.
 
         Args:
-            pictures: One, or a list.
-            boxes: (N, 4) left, top, right and bottom in px of the picture, or (N, 5) with a score;
-                of a list of pictures one such array, or None, each. None is the whole picture.
+            images: One, or a list.
+            boxes: (N, 4) left, top, right and bottom in px of the image, or (N, 5) with a score;
+                of a list of images one such array, or None, each. None is the whole image.
 
         Returns:
-            N instances, or a list of such lists for a list of pictures.
+            N instances, or a list of such lists for a list of images.
 
         Raises:
-            OSError: A file that is missing, damaged or no picture.
-            ValueError: An array that is no picture, boxes that are none or do not fit in number, or
-                boxes for a model of whole pictures.
+            OSError: A file that is missing, damaged or no image.
+            ValueError: An array that is no image, boxes that are none or do not fit in number, or
+                boxes for a model of whole images.
         """
-        if isinstance(pictures, Picture):
-            return next(self.stream([(pictures, boxes)]))
-        boxes = [None] * len(pictures) if boxes is None else boxes
-        if len(boxes) != len(pictures):
+        if isinstance(images, Image):
+            return next(self.stream([(images, boxes)]))
+        boxes = [None] * len(images) if boxes is None else boxes
+        if len(boxes) != len(images):
             raise ValueError(
-                f"expected boxes for each of {len(pictures)} pictures, got {len(boxes)}; give None "
-                "for a whole picture"
+                f"expected boxes for each of {len(images)} images, got {len(boxes)}; give None "
+                "for a whole image"
             )
-        return list(self.stream(zip(pictures, boxes, strict=True)))
+        return list(self.stream(zip(images, boxes, strict=True)))
 
-    def read(self, picture: Picture) -> np.ndarray:
+    def read(self, image: Image) -> np.ndarray:
         """(H, W, 3) uint8, BGR; errors as :meth:`__call__`."""
-        return as_picture(picture) if isinstance(picture, np.ndarray) else self._read(picture)
+        return as_image(image) if isinstance(image, np.ndarray) else self._read(image)
 
     def stream(
-        self, pictures: Iterable[tuple[Picture, Sequence | np.ndarray | None]]
+        self, images: Iterable[tuple[Image, Sequence | np.ndarray | None]]
     ) -> Iterator[list[Instance]]:
         """Predict the instances of any number of images, which come with their boxes.
 
-        Never more than ``batch_size`` pictures are taken before their instances are given.
+        Never more than ``batch_size`` images are taken before their instances are given.
         """
-        remaining = iter(pictures)
+        remaining = iter(images)
         while chunk := list(islice(remaining, self.batch_size)):
             views, counts = [], []
-            for picture, boxes in chunk:
-                pixels = self.read(picture)
+            for image, boxes in chunk:
+                pixels = self.read(image)
                 rows = self._rows(pixels, boxes)
                 views += [(pixels, row) for row in rows]
                 counts.append(len(rows))
             found = iter(self._predict(views))
             yield from ([each for part in islice(found, n) for each in part] for n in counts)
 
-    def _rows(self, picture: np.ndarray, boxes: Sequence | np.ndarray | None) -> np.ndarray:
+    def _rows(self, image: np.ndarray, boxes: Sequence | np.ndarray | None) -> np.ndarray:
         """(N, 5) checked boxes with their scores."""
         if boxes is None:
-            return np.append(whole_picture(picture), 1.0)[None]
+            return np.append(whole_image(image), 1.0)[None]
         if not self.takes_boxes:
-            raise ValueError("expected no boxes for a model of whole pictures; leave them out")
+            raise ValueError("expected no boxes for a model of whole images; leave them out")
         rows = np.asarray(boxes, float)
         if not rows.size:
             return np.zeros((0, 5))
@@ -160,21 +160,21 @@ class Predictor:
                 f"expected boxes as left, top, right and bottom, got {bad}, whose right or bottom "
                 "does not lie beyond its left or top"
             )
-        size_px = picture.shape[1::-1]
+        size_px = image.shape[1::-1]
         if ((rows[:, 2:4] <= 0) | (rows[:, :2] >= size_px)).any():
             raise ValueError(
-                f"expected boxes within the picture's {size_px[0]} x {size_px[1]} px, got "
-                f"{rows[:, :4].tolist()}; give them in px of the picture"
+                f"expected boxes within the image's {size_px[0]} x {size_px[1]} px, got "
+                f"{rows[:, :4].tolist()}; give them in px of the image"
             )
         return rows if rows.shape[1] == 5 else np.column_stack([rows, np.ones(len(rows))])
 
     def _predict(self, views: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Instance]]:
-        """The instances in each view, (picture, (5,) box and score)."""
-        # whole pictures come in any size, and their padding must not depend on each other
+        """The instances in each view, (image, (5,) box and score)."""
+        # whole images come in any size, and their padding must not depend on each other
         size = self.batch_size if self.takes_boxes else 1
         for start in range(0, len(views), size):
             batch = views[start : start + size]
-            samples = self._model.batch([(picture, row[:4]) for picture, row in batch])
+            samples = self._model.batch([(image, row[:4]) for image, row in batch])
             for sample, (_, row) in zip(samples, batch, strict=True):
                 maps = maps_of(sample, self._model.model.head.decoder) if self.maps else None
                 yield self._instances(sample, row, maps)

@@ -1,4 +1,4 @@
-"""The two marks of the ruler on one film, by a network for the whole film and one for close-ups."""
+"""The two marks of the ruler on one radiograph, by a network for all of it and one for crops."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.inferencer import BoxPredictor, whole_picture
+from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.datasets.ruler_marks import square_around
 
 
 class RulerFinder:
-    """Finds p1 and p2 on films.
+    """Finds p1 and p2 on radiographs.
 
     Args:
-        whole: Looks at the whole film.
-        close: Looks again at a square around each mark that ``whole`` found, at the film's own
-            resolution; None leaves it at the first look.
-        crop_fraction: Side of that square as a fraction of the film's height, as in training.
+        whole: Looks at the whole radiograph.
+        close: Looks again at a square around each mark that ``whole`` found, at the radiograph's
+            own resolution; None leaves it at the first look.
+        crop_fraction: Side of that square as a fraction of the radiograph's height, as in training.
     """
 
     def __init__(
@@ -54,25 +54,26 @@ class RulerFinder:
         whole = BoxPredictor(cfg, checkpoint, device)
         return cls(whole, BoxPredictor(close_cfg, close_checkpoint, device), crop_fraction)
 
-    def __call__(self, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both marks of a film, by all stages there are.
+    def __call__(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both marks of a radiograph, by all stages there are.
 
         Args:
-            film: (H, W, 3) uint8, as :func:`equikpt.core.radiograph.read_radiograph` gives it.
+            radiograph: (H, W, 3) uint8, as :func:`equikpt.core.radiograph.read_radiograph` gives
+                it.
 
         Returns:
-            (2, 2) p1 and p2 in px of the film, and (2,) scores in 0–1.
+            (2, 2) p1 and p2 in px of the radiograph, and (2,) scores in 0–1.
         """
-        marks, scores = self.look(film)
-        return self.look_again(film, marks, scores) if self.close else (marks, scores)
+        marks, scores = self.look(radiograph)
+        return self.look_again(radiograph, marks, scores) if self.close else (marks, scores)
 
-    def look(self, film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Marks and scores by the first stage; as :meth:`__call__`."""
-        (found,) = self.whole(film, [whole_picture(film)])
+        (found,) = self.whole(radiograph, [whole_image(radiograph)])
         return found.keypoints[0], found.keypoint_scores[0]
 
     def look_again(
-        self, film: np.ndarray, marks: np.ndarray, scores: np.ndarray
+        self, radiograph: np.ndarray, marks: np.ndarray, scores: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Marks by the second stage, around those of the first; of both scores the lower one.
 
@@ -81,8 +82,8 @@ class RulerFinder:
         """
         if self.close is None:
             raise ValueError("expected a second stage, got none; give RulerFinder its `close`")
-        boxes = [square_around(mark, self.crop_fraction * film.shape[0]) for mark in marks]
-        found = self.close(film, boxes)
+        boxes = [square_around(mark, self.crop_fraction * radiograph.shape[0]) for mark in marks]
+        found = self.close(radiograph, boxes)
         places = np.stack([each.keypoints[0, mark] for mark, each in enumerate(found)])
         sure = np.stack([each.keypoint_scores[0, mark] for mark, each in enumerate(found)])
         return places, np.minimum(scores, sure)

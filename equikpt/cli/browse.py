@@ -25,7 +25,7 @@ CELL_PX = (320, 320)
 
 Step = dict[str, Any]
 Drawing = tuple[np.ndarray, str]
-"""A picture (H, W, 3), BGR, and its caption."""
+"""An image (H, W, 3), BGR, and its caption."""
 
 
 def load_dataset(cfg: Config, split: str) -> BaseCocoStyleDataset:
@@ -35,7 +35,7 @@ def load_dataset(cfg: Config, split: str) -> BaseCocoStyleDataset:
 
 
 def drawable_steps(cfg: Config, split: str) -> list[Step]:
-    """The pipeline up to the targets: what is left is a picture with points."""
+    """The pipeline up to the targets: what is left is an image with points."""
     dataset = cfg[f"{split}_dataloader"].dataset
     steps = fill_codec([dict(step) for step in dataset.pipeline], dataset.get("codec"))
     names = [step["type"] for step in steps]
@@ -123,16 +123,16 @@ def _drawn(sample: dict | None, dataset: BaseCocoStyleDataset) -> np.ndarray:
         raise ValueError(
             "expected a sample from the pipeline, it dropped this one; look at another with --index"
         )
-    picture = np.ascontiguousarray(sample["img"])
+    image = np.ascontiguousarray(sample["img"])
     if not has_points(sample):
-        return picture
+        return image
     visibility = sample.get("keypoints_visibility", 2 * labelled(sample))
     for points, visible in zip(sample[points_key(sample)], visibility, strict=True):
-        picture = draw_instance(picture, points[:, :2], dataset.metainfo, visible)
-    return picture
+        image = draw_instance(image, points[:, :2], dataset.metainfo, visible)
+    return image
 
 
 def sheet(drawings: Sequence[Drawing]) -> np.ndarray:
     """Drawings side by side, (H, W, 3), BGR."""
-    pictures, captions = zip(*drawings, strict=True)
-    return contact_sheet(pictures, 4, captions, CELL_PX)
+    images, captions = zip(*drawings, strict=True)
+    return contact_sheet(images, 4, captions, CELL_PX)

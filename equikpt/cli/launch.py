@@ -52,7 +52,7 @@ def set_data_root(cfg: Config, data_root: str | None) -> None:
 
 
 def set_test_split(cfg: Config, split: str | None) -> None:
-    """Test on another split: its annotations and pictures, with the test pipeline."""
+    """Test on another split: its annotations and images, with the test pipeline."""
     if split is None:
         return
     source, target = cfg[f"{split}_dataloader"].dataset, cfg.test_dataloader.dataset

@@ -26,7 +26,7 @@ from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.tables import frame_text
 from equikpt.evaluation.keypoint_metric import KeypointMetric
 from equikpt.evaluation.ruler_metric import RulerMetric, format_summary
-from equikpt.visualization.pose import check_picture_name
+from equikpt.visualization.pose import check_image_name
 from equikpt.visualization.ruler import write_worst_sheet
 
 
@@ -38,13 +38,14 @@ class EvaluateResult:
         metrics: By name.
         table: Of keypoints, if the config has ``KeypointMetric``.
         rank: Of this process.
-        film_report: The CSV of films and the picture of the worst, if it has ``RulerMetric``.
+        radiograph_report: The CSV of radiographs and the image of the worst, if it has
+            ``RulerMetric``.
     """
 
     metrics: dict[str, float]
     table: pd.DataFrame | None
     rank: int
-    film_report: tuple[Path, ...] = ()
+    radiograph_report: tuple[Path, ...] = ()
 
 
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -69,16 +70,16 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
             write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
     tested = runner.test_evaluator.metrics
     keypoints = next((m.table for m in tested if isinstance(m, KeypointMetric)), None)
-    films = next((m.table for m in tested if isinstance(m, RulerMetric)), None)
+    radiographs = next((m.table for m in tested if isinstance(m, RulerMetric)), None)
     written: tuple[Path, ...] = ()
-    if films is not None and runner.rank == 0:
+    if radiographs is not None and runner.rank == 0:
         folder = Path(runner.log_dir)
         written = (
             Path(options.report or folder / "films.csv"),
             Path(options.draw or folder / "worst_radiographs.jpg"),
         )
-        write_text(written[0], frame_text(films))
-        write_worst_sheet(films, written[1], options.draw_count)
+        write_text(written[0], frame_text(radiographs))
+        write_worst_sheet(radiographs, written[1], options.draw_count)
     return EvaluateResult(metrics, keypoints, runner.rank, written)
 
 
@@ -103,7 +104,7 @@ def build_config(options: EvaluateOptions) -> Config:
     cfg.load_from, cfg.resume = options.checkpoint, False
     strip_pretrained_init(cfg.model)
     if options.draw:
-        check_picture_name(options.draw)
+        check_image_name(options.draw)
     if _has_metric(cfg, "RulerMetric"):
         return cfg  # whose report is written from its table
     if options.report:
@@ -117,11 +118,11 @@ def build_config(options: EvaluateOptions) -> Config:
 
 
 def format_result(result: EvaluateResult) -> str:
-    """The table of keypoints or the summary of films, then the metrics, for a terminal."""
+    """The table of keypoints or the summary of radiographs, then the metrics, for a terminal."""
     lines = []
-    if result.film_report:
+    if result.radiograph_report:
         marks = {name.removeprefix("landmark/"): value for name, value in result.metrics.items()}
-        lines += [format_summary(marks), "", *map(str, result.film_report), ""]
+        lines += [format_summary(marks), "", *map(str, result.radiograph_report), ""]
     if result.table is not None:
         lines.append(result.table.to_string(index=False, float_format="%.3f", na_rep="-"))
         lines.append("")

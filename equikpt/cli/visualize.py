@@ -13,11 +13,11 @@ from equikpt.apis.box_source import BoxSource, box_source
 from equikpt.apis.detectors import load_detector
 from equikpt.apis.images import (
     drawn_paths,
-    find_pictures,
+    find_images,
     sheet,
     sheet_cell,
     show,
-    write_picture,
+    write_image,
 )
 from equikpt.apis.predictor import Predictor
 from equikpt.apis.video.clips import Clip, ClipWriter, check_clip_name
@@ -35,7 +35,7 @@ from equikpt.core.files import refuse_existing
 from equikpt.core.image_batch import failures
 from equikpt.core.image_decoding import ImageError
 from equikpt.structures.ground_truth import Labels
-from equikpt.visualization.pose import check_picture_name, has_names
+from equikpt.visualization.pose import check_image_name, has_names
 from equikpt.visualization.predictions import Look, draw
 
 
@@ -45,7 +45,7 @@ class Outcome:
 
     Args:
         written: A line a file or folder.
-        problems: How many pictures could not be read, and a line each; or what a video lacks.
+        problems: How many images could not be read, and a line each; or what a video lacks.
         notes: What else is to be known.
     """
 
@@ -58,18 +58,18 @@ def visualize(options: VisualizeOptions) -> Outcome:
     """Predict and draw as ``options`` say.
 
     Raises:
-        FileNotFoundError: Pictures, config, checkpoint, annotations or a detector's weights are
+        FileNotFoundError: Images, config, checkpoint, annotations or a detector's weights are
             missing.
         FileExistsError: A file to write exists.
         ImportError: A detector or format whose library is missing.
-        OSError: A video that cannot be read or written, or no picture that can.
+        OSError: A video that cannot be read or written, or no image that can.
         ValueError: Options that do not fit each other, the model or the files.
     """
     options = _with_targets(options)
     check_options(options)
     look = _look(options)
-    pictures = [] if options.video else find_pictures(options.img, options.img_dir)
-    targets = _targets(options, pictures)
+    images = [] if options.video else find_images(options.img, options.img_dir)
+    targets = _targets(options, images)
     for target in targets:
         refuse_existing(target, options.overwrite)
     clip = Clip.open(options.video) if options.video else None
@@ -104,7 +104,7 @@ def visualize(options: VisualizeOptions) -> Outcome:
         if clip:
             outcome = _video(options, clip, predictor, boxes, tables)
         else:
-            outcome = _pictures(options, pictures, predictor, boxes, labels, tables)
+            outcome = _images(options, images, predictor, boxes, labels, tables)
     outcome.written += [str(path) for path in (options.csv, options.dlc) if path]
     return outcome
 
@@ -121,7 +121,7 @@ def check_options(options: VisualizeOptions) -> None:
         raise ValueError("expected one of --img, --img-dir and --video")
     if options.box and options.detector:
         raise ValueError("expected boxes by hand or of a detector, got --box and --detector")
-    if options.truth and not options.ann_file:
+    if options.gt and not options.ann_file:
         raise ValueError("expected --ann-file for --truth, got none")
     tables = [path for path in (options.csv, options.dlc) if path]
     if options.dlc:
@@ -131,18 +131,18 @@ def check_options(options: VisualizeOptions) -> None:
             if value:
                 raise ValueError(f"expected --out for a video, got {name}")
         if options.ann_file:
-            raise ValueError("expected --ann-file with pictures, got it with a video")
+            raise ValueError("expected --ann-file with images, got it with a video")
         if options.out:
             check_clip_name(options.out)
         elif not tables:
             raise ValueError("expected --out, --csv or --dlc: where to write")
         return
     if options.smooth:
-        raise ValueError("expected --video for --smooth, got pictures")
+        raise ValueError("expected --video for --smooth, got images")
     if not (options.out_file or options.out_dir or tables):
         raise ValueError("expected --out, --csv or --dlc: where to write")
     if options.out_file:
-        check_picture_name(options.out_file.name)
+        check_image_name(options.out_file.name)
 
 
 def _with_targets(options: VisualizeOptions) -> VisualizeOptions:
@@ -165,66 +165,66 @@ def _look(options: VisualizeOptions) -> Look:
         names=options.names,
         threshold=options.threshold,
         min_score=options.min_score,
-        truth=options.truth,
+        gt=options.gt,
         overlay=options.overlay,
     )
 
 
-def _targets(options: VisualizeOptions, pictures: Sequence[Path]) -> list[Path]:
+def _targets(options: VisualizeOptions, images: Sequence[Path]) -> list[Path]:
     """All files that are to be written.
 
     Raises:
         ValueError: One of them is what is read.
     """
-    drawn = drawn_paths(pictures, options.out_dir) if options.out_dir else []
+    drawn = drawn_paths(images, options.out_dir) if options.out_dir else []
     named = (options.out_file, options.out, options.csv, options.dlc)
     targets = [*drawn, *(path for path in named if path)]
-    sources = {path.resolve() for path in (*pictures, options.video) if path}
+    sources = {path.resolve() for path in (*images, options.video) if path}
     for target in targets:
         if target.resolve() in sources:
             raise ValueError(f"expected another name to write to than what is read, got {target}")
     return targets
 
 
-def _pictures(
+def _images(
     options: VisualizeOptions,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     predictor: Predictor,
     boxes: BoxSource,
     labels: Labels | None,
     tables: Sequence[KeypointTable],
 ) -> Outcome:
     outcome, cells, look = Outcome(), [], _look(options)
-    panels = 2 if look.truth == "beside" else 1
-    targets: Sequence[Path | None] = [None] * len(pictures)
+    panels = 2 if look.gt == "beside" else 1
+    targets: Sequence[Path | None] = [None] * len(images)
     if options.out_dir:
-        targets = drawn_paths(pictures, options.out_dir)
-    shown = show(pictures, predictor, boxes, look, labels)
-    progress = tqdm(shown, total=len(pictures), unit="picture", disable=None)
+        targets = drawn_paths(images, options.out_dir)
+    shown = show(images, predictor, boxes, look, labels)
+    progress = tqdm(shown, total=len(images), unit="image", disable=None)
     for each, target in zip(progress, targets, strict=True):
         if each.drawn is None:
             outcome.problems.append(each.problem)
             continue
         for table in tables:
             table.add(str(each.path), each.instances)
-        alone = options.out_file if len(pictures) == 1 else None
+        alone = options.out_file if len(images) == 1 else None
         try:
             for path in filter(None, (target, alone)):
-                write_picture(path, each.drawn)
+                write_image(path, each.drawn)
         except ImageError as error:
             outcome.problems.append(f"{each.path}: {error}")
         if options.out_file and not alone:
             cells.append((sheet_cell(each.drawn, panels), each.path.name))
-    if len(outcome.problems) == len(pictures):
-        raise OSError(f"none of {len(pictures)} pictures can be shown: {outcome.problems[0]}")
+    if len(outcome.problems) == len(images):
+        raise OSError(f"none of {len(images)} images can be shown: {outcome.problems[0]}")
     if options.out_file and cells:
-        write_picture(options.out_file, sheet(cells, panels))
+        write_image(options.out_file, sheet(cells, panels))
     if options.out_file:
         outcome.written.append(str(options.out_file))
     if options.out_dir:
-        count = len(pictures) - len(outcome.problems)
-        outcome.written.append(f"{options.out_dir}: {count} pictures")
-    outcome.problems = failures(outcome.problems, len(pictures), "shown")
+        count = len(images) - len(outcome.problems)
+        outcome.written.append(f"{options.out_dir}: {count} images")
+    outcome.problems = failures(outcome.problems, len(images), "shown")
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""Heatmaps of whole pictures: one channel a keypoint type, a peak for each instance."""
+"""Heatmaps of whole images: one channel a keypoint type, a peak for each instance."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class MultiPeakHeatmap(BaseKeypointCodec):
         return float(across), float(down)
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
-        """Targets of a picture.
+        """Targets of an image.
 
         Args:
             keypoints: (N, K, 2) of N instances, in px of the input.
@@ -96,7 +96,7 @@ class MultiPeakHeatmap(BaseKeypointCodec):
         return dict(heatmaps=merged, keypoint_weights=np.ones((1, types), np.float32))
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Peaks of one picture, as :meth:`batch_decode`: (n, K, 2) and (n, K)."""
+        """Peaks of one image, as :meth:`batch_decode`: (n, K, 2) and (n, K)."""
         places, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
         return places[0].numpy(), scores[0].numpy()
 

@@ -1,4 +1,4 @@
-"""Points of a picture as a sequence."""
+"""Points of an image as a sequence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PointSequence(BaseKeypointCodec):
 
     Args:
         input_size: Width and height of the model's input in px.
-        max_points: P, most points a picture, or the number of keypoints.
+        max_points: P, most points an image, or the number of keypoints.
         order: One of :data:`ORDERS`.
 
     Raises:
@@ -50,7 +50,7 @@ class PointSequence(BaseKeypointCodec):
         self.order = order
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
-        """The sequence of one picture.
+        """The sequence of one image.
 
         Args:
             keypoints: (1, N, 2) in px of the input.
@@ -72,7 +72,7 @@ class PointSequence(BaseKeypointCodec):
         if len(chosen) > self.max_points:
             raise ValueError(
                 f"expected at most max_points={self.max_points} points, got {len(chosen)}; leave "
-                "such pictures out by the data set's max_points, or raise that of codec and head"
+                "such images out by the data set's max_points, or raise that of codec and head"
             )
         points = np.zeros((1, self.max_points, 2), np.float32)
         valid = np.zeros((1, self.max_points), np.float32)

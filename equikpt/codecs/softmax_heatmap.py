@@ -12,7 +12,7 @@ class SoftmaxHeatmap(BaseKeypointCodec):
     """Gaussian targets for a softmax over all cells; decoding by a local soft-argmax.
 
     Cell i lies at px i · stride, where convolutions with symmetric padding look, everywhere in the
-    picture. (UDP stretches the cells so that the outermost ones meet the border, for flip tests;
+    image. (UDP stretches the cells so that the outermost ones meet the border, for flip tests;
     a convolution would have to learn an offset that drifts by ``stride`` − 1 px from one side to
     the other.) A target is the whole Gaussian, not cut off, around the exact place. A prediction
     is the expected place within ``radius`` cells of the highest logit; far maxima do not pull at

@@ -1,4 +1,4 @@
-"""Pictures as training sees them, or a sentence about what is wrong with the file."""
+"""Images as training sees them, or a sentence about what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
     "Depth",
     "ImageError",
     "MissingImageError",
-    "as_picture",
-    "picture_of_bytes",
-    "read_picture",
+    "as_image",
+    "image_of_bytes",
+    "read_image",
     "read_with_depth",
     "reader_of",
 ]
@@ -27,12 +27,12 @@ RADIOGRAPH_SETS = ("p1p2",)
 """Keypoint sets, by the name in their metainfo, whose images are radiographs."""
 
 SAMPLE_BITS = (8, 10, 12, 14, 16)
-"""Depths of cameras and scanners. A picture in 16 bits has the least of them that its brightest
+"""Depths of cameras and scanners. An image in 16 bits has the least of them that its brightest
 value needs: one of 12 bits, of which only the upper 8 of 16 were kept, would be nearly black."""
 
 
 class Depth(NamedTuple):
-    """Bits a channel of a picture."""
+    """Bits a channel of an image."""
 
     stored: int
     """That the file has, 8 or 16."""
@@ -41,24 +41,24 @@ class Depth(NamedTuple):
 
 
 def reader_of(dataset_name: str) -> Callable[[str | os.PathLike], np.ndarray]:
-    """The function that reads the pictures of a data set, by the name in its metainfo.
+    """The function that reads the images of a data set, by the name in its metainfo.
 
-    Ruler marks are found on films, which :func:`equikpt.core.radiograph.read_radiograph` reads;
-    all other data sets have images for :func:`read_picture`.
+    Ruler marks are found on radiographs, which :func:`equikpt.core.radiograph.read_radiograph`
+    reads; all other data sets have images for :func:`read_image`.
     """
-    return read_radiograph if dataset_name in RADIOGRAPH_SETS else read_picture
+    return read_radiograph if dataset_name in RADIOGRAPH_SETS else read_image
 
 
-def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """A picture as (H, W, 3) uint8, BGR, upright, for training as for everything else.
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """An image as (H, W, 3) uint8, BGR, upright, for training as for everything else.
 
     An EXIF orientation is applied, alpha is left out, gray and palettes become three channels. Of
-    deeper pictures the upper 8 of the bits that are used are kept (``SAMPLE_BITS``). Of those of 8
-    bits it is what MMPose's ``LoadImage`` makes of the file. DICOM is read as a film.
+    deeper images the upper 8 of the bits that are used are kept (``SAMPLE_BITS``). Of those of 8
+    bits it is what MMPose's ``LoadImage`` makes of the file. DICOM is read as a radiograph.
 
     Raises:
         MissingImageError: No such file.
-        ImageError: A file that is no picture, is cut, cannot be decoded, or is larger than
+        ImageError: A file that is no image, is cut, cannot be decoded, or is larger than
             ``EQUIKPT_MAX_MEGAPIXELS``.
         ImportError: A DICOM file without pydicom.
     """
@@ -66,26 +66,26 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_with_depth(path: str | os.PathLike) -> tuple[np.ndarray, Depth | None]:
-    """As :func:`read_picture`, with the bits of the file; None for DICOM, which has a window."""
+    """As :func:`read_image`, with the bits of the file; None for DICOM, which has a window."""
     if is_dicom(path):
         return read_radiograph(path), None
     pixels = decode(path)
     used = 8 if pixels.dtype == np.uint8 else _used_bits(pixels)
-    return as_picture(pixels), Depth(8 * pixels.itemsize, used)
+    return as_image(pixels), Depth(8 * pixels.itemsize, used)
 
 
-def picture_of_bytes(content: bytes, name: str) -> np.ndarray:
-    """As :func:`read_picture`, of what a file holds that is not on this disk, and no DICOM.
+def image_of_bytes(content: bytes, name: str) -> np.ndarray:
+    """As :func:`read_image`, of what a file holds that is not on this disk, and no DICOM.
 
     Args:
         content: The file.
         name: For messages.
     """
-    return as_picture(decode_bytes(content, name))
+    return as_image(decode_bytes(content, name))
 
 
-def as_picture(pixels: np.ndarray) -> np.ndarray:
-    """An array that holds a picture as (H, W, 3) uint8, BGR.
+def as_image(pixels: np.ndarray) -> np.ndarray:
+    """An array that holds an image as (H, W, 3) uint8, BGR.
 
     Args:
         pixels: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGR and alpha, uint8 or uint16.
@@ -97,12 +97,12 @@ def as_picture(pixels: np.ndarray) -> np.ndarray:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or not pixels.size:
         raise ValueError(
-            "expected a picture of shape (H, W), (H, W, 3) or (H, W, 4), got "
-            f"{pixels.shape}; pass several pictures as a list"
+            "expected an image of shape (H, W), (H, W, 3) or (H, W, 4), got "
+            f"{pixels.shape}; pass several images as a list"
         )
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(
-            f"expected a picture of uint8 or uint16, got {pixels.dtype}; scale it to 0 to 255"
+            f"expected an image of uint8 or uint16, got {pixels.dtype}; scale it to 0 to 255"
         )
     if pixels.dtype == np.uint16:
         pixels = _upper_bits(pixels)
@@ -112,7 +112,7 @@ def as_picture(pixels: np.ndarray) -> np.ndarray:
 
 
 def _upper_bits(pixels: np.ndarray) -> np.ndarray:
-    """The upper 8 of the bits that a uint16 picture uses, as uint8."""
+    """The upper 8 of the bits that a uint16 image uses, as uint8."""
     return (pixels >> (_used_bits(pixels) - 8)).astype(np.uint8)
 
 

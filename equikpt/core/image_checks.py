@@ -96,7 +96,7 @@ def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Is
 def damaged(path: str, reason: str) -> Issue:
     """The issue of an image that cannot be decoded."""
     subject, example = Subject(image=path), f"{path}: {reason}"
-    return Issue("damaged_picture", "damaged images", subject=subject, examples=(example,))
+    return Issue("damaged_image", "damaged images", subject=subject, examples=(example,))
 
 
 def loaded_size_px(path: str) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def _size_issues(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> list
     )
     return [
         Issue(
-            "picture_size",
+            "image_size",
             "images of another size than the JSON says",
             fix if swapped else "",
             subject=Subject(image=image.path),

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: compressed anew, resized, brightened, mirrored.
+"""Images that are nearly the same: compressed anew, resized, brightened, mirrored.
 
 A perceptual hash of 64 bits finds the candidates; the fine structure of a thumbnail decides. The
 hash alone would not do: it sees the coarse layout, which all radiographs of one machine share.
@@ -19,14 +19,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from equikpt.core.image import read_picture
+from equikpt.core.image import read_image
 
 MAX_BITS = 12
 """Bits of the 64 of two hashes that may differ. Of copies that were compressed anew, resized,
 brightened, blurred or turned by one degree, 99 in 100 differ by up to 10."""
 MIN_LIKENESS = 0.9
-"""Copies have 0.95 and more, neighbouring frames of a clip 0.7 to 0.86, films of two patients on
-one machine up to 0.88, other pictures below 0.5. Lost are 13 in 100 copies that were turned by one
+"""Copies have 0.95 and more, neighbouring frames of a clip 0.7 to 0.86, radiographs of two patients
+on one machine up to 0.88, other images below 0.5. Lost are 13 in 100 copies that were turned by one
 degree, 7 of those that were cropped by 1 percent of a side, and most of those cropped by 2."""
 FINE_PX = 64
 COARSE_SIGMA_PX = 4.0
@@ -41,7 +41,7 @@ class Fingerprint:
         bits: Of its perceptual hash, 64 in one number.
         mirrored_bits: Of its mirror image.
         fine: (64, 64) float32, a thumbnail without its coarse structure, of mean 0 and norm 1; all
-            0 for a plain picture, which then is like no other.
+            0 for a plain image, which then is like no other.
     """
 
     bits: int
@@ -51,7 +51,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two pictures that are nearly the same, by their places in the list that was compared.
+    """Two images that are nearly the same, by their places in the list that was compared.
 
     Args:
         first: The earlier one.
@@ -69,7 +69,7 @@ class NearPair:
 
 
 def fingerprint(gray: np.ndarray) -> Fingerprint:
-    """The fingerprint of a picture, (H, W) uint8 gray values."""
+    """The fingerprint of an image, (H, W) uint8 gray values."""
     image = Image.fromarray(gray)
     mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     small = cv2.resize(gray, (FINE_PX, FINE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -87,7 +87,7 @@ def _hash(image: Image.Image) -> int:
 
 
 def read_fingerprints(paths: Iterable[str | os.PathLike]) -> list[Fingerprint]:
-    """Fingerprints of picture files, DICOM among them, read in threads.
+    """Fingerprints of image files, DICOM among them, read in threads.
 
     Raises:
         OSError: A file is not there or cannot be decoded.
@@ -98,7 +98,7 @@ def read_fingerprints(paths: Iterable[str | os.PathLike]) -> list[Fingerprint]:
         found = tqdm(
             pool.map(_read, distinct),
             total=len(distinct),
-            desc="comparing pictures",
+            desc="comparing images",
             unit="img",
             delay=5,
             disable=None,
@@ -108,7 +108,7 @@ def read_fingerprints(paths: Iterable[str | os.PathLike]) -> list[Fingerprint]:
 
 
 def _read(path: str) -> Fingerprint:
-    return fingerprint(cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2GRAY))
+    return fingerprint(cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY))
 
 
 def near_pairs(
@@ -116,17 +116,17 @@ def near_pairs(
     most_bits: int = MAX_BITS,
     least_likeness: float = MIN_LIKENESS,
 ) -> list[NearPair]:
-    """All pairs of pictures that are nearly the same, mirror images among them.
+    """All pairs of images that are nearly the same, mirror images among them.
 
-    Ten thousand pictures take a few seconds.
+    Ten thousand images take a few seconds.
 
     Args:
-        fingerprints: Of N pictures.
+        fingerprints: Of N images.
         most_bits: Of 64, in which hashes may differ.
         least_likeness: Of the fine structure, above 0 and up to 1.
 
     Returns:
-        By the later picture, then the earlier one; each pair once.
+        By the later image, then the earlier one; each pair once.
     """
     if not fingerprints:
         return []
@@ -152,14 +152,14 @@ def near_pairs(
 
 
 def clusters(count: int, pairs: Iterable[NearPair]) -> np.ndarray:
-    """Pictures that a chain of pairs connects, as one number each.
+    """Images that a chain of pairs connects, as one number each.
 
     Args:
-        count: N, the pictures that were compared.
+        count: N, the images that were compared.
         pairs: Of :func:`near_pairs`.
 
     Returns:
-        (N,) numbers of clusters from 0 on, in the order of their first pictures; a picture that is
+        (N,) numbers of clusters from 0 on, in the order of their first images; an image that is
         like no other has a cluster of its own.
     """
     links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Pictures of people with COCO's 17 keypoints."""
+"""Images of people with COCO's 17 keypoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Coco17Dataset(CheckedCocoDataset):
     """People with the 17 keypoints of :mod:`equikpt.metainfo.coco17`, in COCO's own layout.
 
     People without a labelled keypoint and crowds are not trained on. A download that stopped half
-    way is trained on as far as it got: pictures that are missing are left out, counted in the log,
+    way is trained on as far as it got: images that are missing are left out, counted in the log,
     and leave the evaluation too. Nothing ever stands in for them.
 
         dict(

@@ -1,4 +1,4 @@
-"""Pictures of horses with 26 keypoints, in COCO JSON."""
+"""Images of horses with 26 keypoints, in COCO JSON."""
 
 from __future__ import annotations
 

@@ -20,11 +20,12 @@ from equikpt.metainfo.p1p2 import METAINFO
 class P1P2Dataset(CheckedCocoDataset):
     """Lateral cephalograms with the ruler marks of :mod:`equikpt.metainfo.p1p2`.
 
-    One sample is one whole film: its box is the picture. ``ann_file`` is what Label Studio exports
-    as JSON, with points named ``p1`` (lower end) and ``p2`` (upper end) in percent of the picture,
-    or a COCO keypoint JSON with two keypoints. A mark that is not labelled, or that a film has
-    several times, gets visibility 0 and is not trained; ``tools/check_annotations_quality.py``
-    shows such films. Each sample of a DICOM film carries its ``pixel_spacing_mm``.
+    One sample is one whole radiograph: its box is the image. ``ann_file`` is what Label Studio
+    exports as JSON, with points named ``p1`` (lower end) and ``p2`` (upper end) in percent of the
+    image, or a COCO keypoint JSON with two keypoints. A mark that is not labelled, or that a
+    radiograph has several times, gets visibility 0 and is not trained;
+    ``tools/check_annotations_quality.py`` shows such radiographs. Each sample of a DICOM radiograph
+    carries its ``pixel_spacing_mm``.
 
         dict(
             type='P1P2Dataset',
@@ -44,7 +45,7 @@ class P1P2Dataset(CheckedCocoDataset):
         return super()._read_content()
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
-        """As the base class, with ``pixel_spacing_mm`` where the film is a DICOM file."""
+        """As the base class, with ``pixel_spacing_mm`` where the radiograph is a DICOM file."""
         data_info = super().parse_data_info(raw_data_info)
         path = raw_data_info["raw_img_info"]["img_path"]
         if data_info is not None and is_dicom(path):
@@ -52,7 +53,7 @@ class P1P2Dataset(CheckedCocoDataset):
         return data_info
 
     def _coco_from(self, tasks: list[Task]) -> dict:
-        """Tasks as the content of a COCO file, points in px from the film's upper left corner."""
+        """Turn tasks into the content of a COCO file, points in px from the upper left corner."""
         names = list(self.metainfo["keypoint_name2id"])
         folder = self.data_prefix.get("img", "")
         ambiguous: list[str] = []
@@ -61,7 +62,7 @@ class P1P2Dataset(CheckedCocoDataset):
             if task.rotation:
                 raise ValueError(
                     f"{self.ann_file}: task {task.number} was labelled turned by "
-                    f"{task.rotation:g}°, so its percentages belong to another picture; turn the "
+                    f"{task.rotation:g}°, so its percentages belong to another image; turn the "
                     "file itself and label it again"
                 )
             file_name = name_on_disk(task, folder)
@@ -95,7 +96,7 @@ class P1P2Dataset(CheckedCocoDataset):
 
 
 def name_on_disk(task: Task, folder: str | Path) -> str:
-    """The name under which a task's picture lies in a folder; its exported name if none does."""
+    """The name under which a task's image lies in a folder; its exported name if none does."""
     for name in task.names_on_disk:
         if os.path.isfile(os.path.join(folder, name)):
             return name
@@ -105,7 +106,7 @@ def name_on_disk(task: Task, folder: str | Path) -> str:
 def _size_px(path: str, task: Task) -> tuple[int, int]:
     """Width and height to which a task's percentages refer.
 
-    100 × 100 where neither the picture nor the export tells: such a film is missing, and left out.
+    100 × 100 where neither the image nor the export tells: such an image is missing, and left out.
     """
     try:
         return loaded_size_px(path)

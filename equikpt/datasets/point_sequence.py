@@ -1,4 +1,4 @@
-"""Pictures of unnamed things, each with the places of all of them: FSC-147 and its like."""
+"""Images of unnamed things, each with the places of all of them: FSC-147 and its like."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from equikpt.core.pipelines import fill_codec
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 from equikpt.metainfo.points import METAINFO
 
-NO_PICTURE = "no picture"
-"""Why a record is broken whose picture is missing or none."""
+NO_IMAGE = "no image"
+"""Why a record is broken whose image is missing or none."""
 
 BORDER_PX = 2.0
 """Points so far outside the last px are moved onto it; farther ones make a record broken."""
@@ -36,15 +36,15 @@ class Record(msgspec.Struct):
 
 @DATASETS.register_module()
 class PointSequenceDataset(BaseDataset):
-    """FSC-147's files as they are: a JSON of points by picture, a JSON of splits, a folder.
+    """FSC-147's files as they are: a JSON of points by image, a JSON of splits, a folder.
 
-    ``ann_file`` maps file names to ``{"points": [[x, y], …], …}`` in px of the picture on disk (its
+    ``ann_file`` maps file names to ``{"points": [[x, y], …], …}`` in px of the image on disk (its
     ``H`` and ``W`` are those of another, larger version, and are not read); ``split_file`` maps
-    splits to lists of file names. One sample is one whole picture: its box is the picture, its
+    splits to lists of file names. One sample is one whole image: its box is the image, its
     keypoints are the N points, which any flip leaves in their places (``flip_indices``). The codec
     puts them in order.
 
-    Broken records are left out and named in the log: pictures that are missing or no pictures,
+    Broken records are left out and named in the log: images that are missing or no images,
     names without points, points that are no numbers or lie outside. More than
     ``max_missing_share`` of a split stops.
 
@@ -58,10 +58,10 @@ class PointSequenceDataset(BaseDataset):
             pipeline=train_pipeline)
 
     Args:
-        split_file: JSON of splits; None takes all pictures of ``ann_file``.
+        split_file: JSON of splits; None takes all images of ``ann_file``.
         split: Its key.
-        min_points: Pictures with fewer points are left out.
-        max_points: Pictures with more are left out; None takes any.
+        min_points: Images with fewer points are left out.
+        max_points: Images with more are left out; None takes any.
         check_images: As ``CheckedCocoDataset``.
         max_missing_share: Largest share of broken records, 0 to 1, with which to go on.
         codec: Config of the codec, for crops and targets of ``pipeline`` that name none.
@@ -69,7 +69,7 @@ class PointSequenceDataset(BaseDataset):
         **kwargs: As ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: If a file or too many pictures are missing.
+        FileNotFoundError: If a file or too many images are missing.
         ValueError: If an option, a file or too many records are wrong, or nothing is left.
 
     Source: Ranjan et al., 2021, https://arxiv.org/abs/2104.08391 (FSC-147).
@@ -155,16 +155,16 @@ class PointSequenceDataset(BaseDataset):
         told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({each})"
         if len(broken) > self.max_missing_share * listed:
             raised = f"raise max_missing_share (now {self.max_missing_share})"
-            if NO_PICTURE in broken.values():
+            if NO_IMAGE in broken.values():
                 raise FileNotFoundError(
-                    f"{told}; expected pictures under {folder or os.getcwd()}: correct data_root "
+                    f"{told}; expected images under {folder or os.getcwd()}: correct data_root "
                     f"and data_prefix, or {raised}"
                 )
-            raise ValueError(f"{told}; expected points inside their pictures: correct or {raised}")
+            raise ValueError(f"{told}; expected points inside their images: correct or {raised}")
         MMLogger.get_current_instance().warning(f"{told}; they are left out")
 
     def _examine(self, samples: list[dict]) -> None:
-        """Stop at damaged pictures."""
+        """Stop at damaged images."""
         listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
         refuse_errors(check_images(listed, self.check_images), self.ann_file)
 
@@ -176,12 +176,12 @@ class PointSequenceDataset(BaseDataset):
         few, many = sum(n < self.min_points for n in counts), sum(n > most for n in counts)
         if few or many:
             MMLogger.get_current_instance().info(
-                f"{self.ann_file}, {self.split}: of {len(samples)} pictures, {few} with fewer than "
+                f"{self.ann_file}, {self.split}: of {len(samples)} images, {few} with fewer than "
                 f"{self.min_points} points and {many} with more than {self.max_points} are left out"
             )
         if not kept:
             raise ValueError(
-                f"{self.ann_file} has no picture of the split {self.split!r} with at least "
+                f"{self.ann_file} has no image of the split {self.split!r} with at least "
                 f"{self.min_points} and at most {self.max_points} points; change the limits"
             )
         for number, sample in enumerate(kept):
@@ -204,7 +204,7 @@ def _read_object(path: str) -> dict:
 
 
 def _size_px(path: str) -> tuple[int, int] | None:
-    """Width and height of a picture; None where there is none."""
+    """Width and height of an image; None where there is none."""
     try:
         return loaded_size_px(path)
     except OSError:
@@ -212,9 +212,9 @@ def _size_px(path: str) -> tuple[int, int] | None:
 
 
 def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | None, str]:
-    """Points (N, 2) of a record, in its picture; or None and why."""
+    """Points (N, 2) of a record, in its image; or None and why."""
     if size is None:
-        return None, NO_PICTURE
+        return None, NO_IMAGE
     if not isinstance(record, dict) or not isinstance(record.get("points"), list):
         return None, "no points"
     wrong = next(wrong_types(record, Record), None)

@@ -1,4 +1,4 @@
-"""A second look at ruler marks: one mark a sample, cut out of the film around it."""
+"""A second look at ruler marks: one mark a sample, cut out of the radiograph around it."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def square_around(place: np.ndarray, side_px: float) -> np.ndarray:
 
 @DATASETS.register_module()
 class RulerMarkDataset(P1P2Dataset):
-    """The films of :class:`P1P2Dataset` with a sample for each labelled mark.
+    """The radiographs of :class:`P1P2Dataset` with a sample for each labelled mark.
 
     The box of a sample is a square around where its mark is believed to be, a fraction of the
-    film's height wide, so that a small input has the film's own resolution. The other mark has
-    visibility 0. ``mark`` in each sample is 0 for p1 and 1 for p2; ``RulerMetric`` puts both
-    marks of a film together again.
+    radiograph's height wide, so that a small input has the radiograph's own resolution. The other
+    mark has visibility 0. ``mark`` in each sample is 0 for p1 and 1 for p2; ``RulerMetric`` puts
+    both marks of a radiograph together again.
 
     Where a mark is believed to be:
 
     - with ``marks_file``, where a first model found it: the CSV that ``tools/test.py`` writes for a
-      config of whole films. This is the test of both stages.
+      config of whole radiographs. This is the test of both stages.
     - without it, at its label, moved by up to ``offset_fraction`` of the square, always the same
       way. This is for validation while the second stage trains. Training moves it at random, by
       ``RandomBBoxTransform``.
 
     Args:
-        crop_fraction: Side of the square as a fraction of the film's height.
-        marks_file: CSV with the columns ``film``, ``p1_x``, ``p1_y``, ``p2_x`` and ``p2_y``.
+        crop_fraction: Side of the square as a fraction of the radiograph's height.
+        marks_file: CSV with the columns ``radiograph``, ``p1_x``, ``p1_y``, ``p2_x`` and ``p2_y``.
         offset_fraction: Greatest offset from the label in test mode, as a fraction of the side.
         **kwargs: As :class:`P1P2Dataset`.
 
     Raises:
         FileNotFoundError: There is no such CSV, or as the base class.
         ValueError: A fraction out of its range, a CSV without these columns or without one of the
-            films, or as the base class.
+            radiographs, or as the base class.
     """
 
     def __init__(
@@ -68,58 +68,60 @@ class RulerMarkDataset(P1P2Dataset):
         super().__init__(*args, **kwargs)
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
-        """Instances, one a mark, and pictures."""
-        films, images = super()._load_annotations()
+        """Instances, one a mark, and images."""
+        radiographs, images = super()._load_annotations()
         if self._believed is not None:
-            self._check_all_believed(films)
+            self._check_all_believed(radiographs)
         height_px = {image["img_id"]: image["height"] for image in images}
         marks = [
-            self._sample(film, int(mark), self.crop_fraction * height_px[film["img_id"]])
-            for film in films
-            for mark in np.flatnonzero(film["keypoints_visible"][0])
+            self._sample(
+                radiograph, int(mark), self.crop_fraction * height_px[radiograph["img_id"]]
+            )
+            for radiograph in radiographs
+            for mark in np.flatnonzero(radiograph["keypoints_visible"][0])
         ]
         return marks, images
 
-    def _sample(self, film: dict, mark: int, side_px: float) -> dict:
-        """One mark of a film, as a sample of its own."""
+    def _sample(self, radiograph: dict, mark: int, side_px: float) -> dict:
+        """One mark of a radiograph, as a sample of its own."""
         others = np.arange(len(MARKS)) != mark
         changes = dict(
-            id=len(MARKS) * film["id"] + mark,
+            id=len(MARKS) * radiograph["id"] + mark,
             mark=mark,
-            bbox=square_around(self._centre(film, mark, side_px), side_px)[None],
+            bbox=square_around(self._centre(radiograph, mark, side_px), side_px)[None],
         )
         for key in ("keypoints_visible", "keypoints_visibility"):
-            changes[key] = film[key].copy()
+            changes[key] = radiograph[key].copy()
             changes[key][0, others] = 0
-        return {**film, **changes}
+        return {**radiograph, **changes}
 
-    def _centre(self, film: dict, mark: int, side_px: float) -> np.ndarray:
+    def _centre(self, radiograph: dict, mark: int, side_px: float) -> np.ndarray:
         if self._believed is not None:
-            return self._believed[Path(film["img_path"]).name][mark]
-        label = film["keypoints"][0, mark]
+            return self._believed[Path(radiograph["img_path"]).name][mark]
+        label = radiograph["keypoints"][0, mark]
         if not self.test_mode:
             return label
-        rng = np.random.default_rng([film["id"], mark])
+        rng = np.random.default_rng([radiograph["id"], mark])
         angle, share = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform())
         direction = np.array([np.cos(angle), np.sin(angle)])
         return label + direction * share * self.offset_fraction * side_px
 
-    def _check_all_believed(self, films: list[dict]) -> None:
-        names = {Path(film["img_path"]).name for film in films}
+    def _check_all_believed(self, radiographs: list[dict]) -> None:
+        names = {Path(radiograph["img_path"]).name for radiograph in radiographs}
         absent = sorted(names - set(self._believed or ()))
         if absent:
             raise ValueError(
-                f"expected every film of {self.ann_file} in marks_file, {len(absent)} are not "
-                f"({format_examples(absent)}); test the first stage on the same films"
+                f"expected every radiograph of {self.ann_file} in marks_file, {len(absent)} are "
+                f"not ({format_examples(absent)}); test the first stage on the same radiographs"
             )
 
 
 def _read_marks(path: Path) -> dict[str, np.ndarray]:
-    """(2, 2) places of both marks by the film's file name."""
+    """(2, 2) places of both marks by the radiograph's file name."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"expected the films of a first stage at {path}, found no such file; tools/test.py "
-            "--report writes it"
+            f"expected the radiographs of a first stage at {path}, found no such file; "
+            "tools/test.py --report writes it"
         )
     columns = [f"{mark}_{axis}" for mark in MARKS for axis in "xy"]
     table = pd.read_csv(path)

@@ -68,13 +68,13 @@ def check_numpy() -> Result:
 
 
 def check_opencv() -> Result:
-    """Writing and reading a picture."""
+    """Writing and reading an image."""
     import cv2
     import numpy as np
 
     _, encoded = cv2.imencode(".jpg", np.zeros((8, 8, 3), dtype=np.uint8))
-    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    if picture is None or picture.shape != (8, 8, 3):
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    if image is None or image.shape != (8, 8, 3):
         return FAIL, f"{cv2.__version__} cannot read the JPEG that it wrote", SETUP
     return OK, cv2.__version__, ""
 
@@ -216,7 +216,7 @@ def check_memory() -> Result:
 
 
 def check_shared_memory() -> Result:
-    """Workers hand pictures over in shared memory; Docker's default of 64 MiB kills them."""
+    """Workers hand images over in shared memory; Docker's default of 64 MiB kills them."""
     folder = Path("/dev/shm")
     if not folder.is_dir():
         return OK, "no /dev/shm on this system", ""

@@ -73,7 +73,7 @@ def _build_model(device: str) -> Any:
 
 
 def _batch(generator: torch.Generator) -> dict:
-    """Two random pictures with random heatmaps, as a data loader hands them over."""
+    """Two random images with random heatmaps, as a data loader hands them over."""
     samples = []
     for _ in range(2):
         sample = PoseDataSample()
@@ -83,7 +83,5 @@ def _batch(generator: torch.Generator) -> dict:
         )
         samples.append(sample)
     shape = (3, INPUT_PX, INPUT_PX)
-    pictures = [
-        torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for _ in samples
-    ]
-    return {"inputs": pictures, "data_samples": samples}
+    images = [torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for _ in samples]
+    return {"inputs": images, "data_samples": samples}

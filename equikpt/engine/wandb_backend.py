@@ -19,7 +19,7 @@ class IterationWandbVisBackend(WandbVisBackend):
 
     - W&B drops a row whose step lies before that of an earlier one, and MMEngine counts the steps
       of a training in iterations, those of a validation in epochs. So ``step`` is not handed over:
-      each row, a picture's too, is one of its own. In the base class charts then count rows; here
+      each row, an image's too, is one of its own. In the base class charts then count rows; here
       every row carries the ``iter`` and ``epoch`` that the training wrote down last, and ``iter``
       is the axis of all charts.
     - The base class uploads every Python file under the current folder, a virtual environment
@@ -53,7 +53,7 @@ class IterationWandbVisBackend(WandbVisBackend):
         self.experiment.config.update(config.to_dict(), allow_val_change=True)
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
-        """Record a picture (H, W, 3) uint8, RGB."""
+        """Record an image (H, W, 3) uint8, RGB."""
         wandb = self.experiment
         self._log({name: wandb.Image(image)})
 

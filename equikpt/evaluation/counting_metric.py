@@ -31,10 +31,10 @@ FIGURES = {
     "done_precision": Figure("share of the steps that said done at which all was found"),
     "done_recall": Figure("share of the steps at which all was found that said done"),
     "not_done_recall": Figure("share of the other steps that went on"),
-    "pictures": Figure("images", digits=0),
+    "images": Figure("images", digits=0),
 }  # fmt: skip
 COLUMNS = {
-    "picture": Column("Image", numbers=False),
+    "image": Column("Image", numbers=False),
     "true": Column("Things"),
     "predicted": Column("Points"),
     "matched": Column("Matched"),
@@ -48,7 +48,7 @@ class CountingMetric(Presented, BaseMetric):
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.functional.point_matching`);
-    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of pictures whose number lies
+    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of images whose number lies
     in the interval that the head gives, which is to hold 0.8; ``error_px`` and ``error_px_median``,
     of the distances of matched points, in px of the input; ``duplicates``, the share of predicted
     points on a thing that another has marked; ``done_recall`` and ``done_precision`` over the steps
@@ -59,9 +59,9 @@ class CountingMetric(Presented, BaseMetric):
     Args:
         radius_px: In px of the model's input.
         done_threshold: Probability of being over from which a step says done, as the head's.
-        mean_count: Mean number of points a picture in training.
+        mean_count: Mean number of points an image in training.
         log_table: Whether to log the summary.
-        out_file: CSV file with a row for each picture; None writes none.
+        out_file: CSV file with a row for each image; None writes none.
         collect_device: As in ``BaseMetric``.
         prefix: As in ``BaseMetric``.
 
@@ -94,13 +94,13 @@ class CountingMetric(Presented, BaseMetric):
         self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        """Compare each picture's points with the true ones."""
+        """Compare each image's points with the true ones."""
         for sample in data_samples:
-            truth = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
+            gt = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
             found = sample["pred_instances"]
             input_px_per_px = float(sample["input_size"][0] / sample["input_scale"][0])
             row = compare(
-                truth[truth[:, 2] > 0, :2] * input_px_per_px,
+                gt[gt[:, 2] > 0, :2] * input_px_per_px,
                 np.asarray(found["keypoints"], float)[0, :, :2] * input_px_per_px,
                 np.asarray(found["done_probability"], float)[0] >= self.done_threshold,
                 self.radius_px,
@@ -109,10 +109,10 @@ class CountingMetric(Presented, BaseMetric):
                 least, most = np.asarray(found["count_interval"])[0]
                 row["in_interval"] = bool(least <= row["true"] <= most)
             path = sample["img_path"]
-            self.results.append(dict(picture=Path(path).name, **row, path=path))
+            self.results.append(dict(image=Path(path).name, **row, path=path))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all pictures; sets ``table``, logs and writes it as configured."""
+        """Sum up over all images; sets ``table``, logs and writes it as configured."""
         self.table = pd.DataFrame(results).drop(columns="distances_px")
         metrics = summarise(self.table)
         distances = np.concatenate([result["distances_px"] for result in results])
@@ -152,27 +152,27 @@ class CountingMetric(Presented, BaseMetric):
 
 
 def compare(
-    truth: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
+    gt: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
 ) -> dict[str, float | np.ndarray]:
-    """Compare one sequence with the truth: numbers that add up over images, and its distances.
+    """Compare one sequence with the ground truth: sums over images, and its distances.
 
     Args:
-        truth: (N, 2).
+        gt: (N, 2).
         predicted: (M, 2), in their order.
         said_done: (M + 1,) bool, of the step before each point, and of the one that ended it.
         radius: In the unit of the points.
     """
-    belongs = match(truth, predicted, radius)
+    belongs = match(gt, predicted, radius)
     matched = belongs >= 0
-    distances_px = np.linalg.norm(predicted[matched] - truth[belongs[matched]], axis=1)
-    is_done = everything_found(truth, predicted, radius)[: len(said_done)]
+    distances_px = np.linalg.norm(predicted[matched] - gt[belongs[matched]], axis=1)
+    is_done = everything_found(gt, predicted, radius)[: len(said_done)]
     return dict(
-        true=len(truth),
+        true=len(gt),
         predicted=len(predicted),
         matched=int(matched.sum()),
         distance_px=float(distances_px.sum()),
         distances_px=distances_px,
-        duplicates=int(duplicates(truth, predicted, belongs, radius).sum()),
+        duplicates=int(duplicates(gt, predicted, belongs, radius).sum()),
         done_steps=int(is_done.sum()),
         done_said=int(said_done.sum()),
         done_right=int((is_done & said_done).sum()),
@@ -183,7 +183,7 @@ def compare(
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
     """The metrics of :class:`CountingMetric` from its table; 0 where nothing is to be divided."""
-    total = table.drop(columns=["picture", "path"]).sum()
+    total = table.drop(columns=["image", "path"]).sum()
     away = table["predicted"] - table["true"]
 
     def share(part: str, whole: str) -> float:
@@ -192,7 +192,7 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     precision, recall = share("matched", "predicted"), share("matched", "true")
     both = precision + recall
     return {
-        "pictures": float(len(table)),
+        "images": float(len(table)),
         "precision": precision,
         "recall": recall,
         "F1": 2 * precision * recall / both if both else 0.0,

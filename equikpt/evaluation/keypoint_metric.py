@@ -1,4 +1,4 @@
-"""Per-keypoint truth: average precision, PCK and error of every keypoint, and of parts of a set."""
+"""Average precision, PCK and error of every keypoint, and of parts of a set."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ SUFFIXES = (".csv", ".json")
 class KeypointMetric(Presented, BaseMetric):
     """Error, PCK and AP of each keypoint, for top-down estimation from given boxes.
 
-    Distances are px of the original picture, over labelled points (visibility 1 and 2). PCK is
-    normalised by the longer side of the annotated box. AP is COCO's, computed for one keypoint at
-    a time and ranked by that keypoint's score. Columns: :class:`KeypointMetrics`.
+    Distances are px of the original image, over labelled points (visibility 1 and 2). PCK is
+    normalised by the longer side of the annotated box. AP is COCO's, computed for one keypoint at a
+    time and ranked by that keypoint's score. Columns: :class:`KeypointMetrics`.
 
     Metrics: ``keypoint/PCK@t`` (mean over labelled points), ``keypoint/error_px`` (mean),
     ``keypoint/median_error_px``, ``keypoint/error`` (mean, as a fraction of the box's longer side)
@@ -54,18 +54,18 @@ class KeypointMetric(Presented, BaseMetric):
         out_file: CSV file for ``table``; None writes none.
         parts_file: CSV or JSON file for ``parts``; None writes none.
         group_key: Key of the annotations that names the group, such as a horse.
-        group_regex: Regular expression, searched in the picture's path, whose first parentheses
-            hold the group, such as a video; instead of a key. Without both, pictures are drawn by
-            the bootstrap and groups are not told apart.
+        group_regex: Regular expression, searched in the image's path, whose first parentheses hold
+            the group, such as a video; instead of a key. Without both, images are drawn by the
+            bootstrap and groups are not told apart.
         resamples: Bootstrap samples for 95 % intervals in ``parts``, which draw whole groups, and
-            within a group its pictures; 0 gives none. 1,000 take some seconds.
+            within a group its images; 0 gives none. 1,000 take some seconds.
         seed: Of the bootstrap.
         collect_device: As in ``BaseMetric``.
         prefix: As in ``BaseMetric``.
 
     Raises:
         ValueError: Thresholds that are not positive, negative ``resamples``, a file that is neither
-            CSV nor JSON, or a data sample without group or truth of its own (bottom-up).
+            CSV nor JSON, or a data sample without group or ground truth of its own (bottom-up).
     """
 
     default_prefix = "keypoint"
@@ -126,18 +126,18 @@ class KeypointMetric(Presented, BaseMetric):
                     "bottom-up data or detected boxes"
                 )
             prediction = sample["pred_instances"]
-            truth = np.asarray(annotation["keypoints"], float).reshape(-1, 3)
-            picture = Path(sample.get("img_path", "")).as_posix()
+            gt = np.asarray(annotation["keypoints"], float).reshape(-1, 3)
+            image = Path(sample.get("img_path", "")).as_posix()
             self.results.append(
                 dict(
                     predicted=np.asarray(prediction["keypoints"], float)[0],
                     scores=np.asarray(prediction["keypoint_scores"], float)[0],
-                    truth=truth[:, :2],
-                    visibility=truth[:, 2],
+                    gt=gt[:, :2],
+                    visibility=gt[:, 2],
                     boxes=np.asarray(annotation["bbox"], float),
                     areas=float(annotation["area"]),
-                    picture=picture,
-                    group=self.rule.group(picture, annotation),
+                    image=image,
+                    group=self.rule.group(image, annotation),
                 )
             )
 
@@ -168,9 +168,9 @@ class KeypointMetric(Presented, BaseMetric):
 
     def _parts(self, pose: PosePredictions, results: list[dict]) -> pd.DataFrame:
         """The rows of every part, one below the other."""
-        scheme = self._scheme(pose.truth.shape[1])
-        picture, group = (
-            cluster_numbers([result[key] for result in results]) for key in ("picture", "group")
+        scheme = self._scheme(pose.gt.shape[1])
+        image, group = (
+            cluster_numbers([result[key] for result in results]) for key in ("image", "group")
         )
 
         def add(part: str, name: str, of_part: PosePredictions, clusters: np.ndarray, **only: int):
@@ -188,7 +188,7 @@ class KeypointMetric(Presented, BaseMetric):
             names = sorted({result["group"] for result in results})
             for number, name in enumerate(tqdm(names, desc="groups", delay=5, disable=None)):
                 inside = group == number
-                clusters = cluster_numbers(picture[inside].astype(str))
+                clusters = cluster_numbers(image[inside].astype(str))
                 add("group", name, pose.instances(inside), clusters)
         return pd.concat(tables, ignore_index=True)
 

@@ -14,7 +14,7 @@ from equikpt.evaluation.presentation import Column, Figure, Presented
 
 
 def match_points(
-    found: np.ndarray, scores: np.ndarray, truth: np.ndarray, radius: float
+    found: np.ndarray, scores: np.ndarray, gt: np.ndarray, radius: float
 ) -> np.ndarray:
     """Mark the found points that are right: (n,) bool.
 
@@ -24,13 +24,13 @@ def match_points(
     Args:
         found: (n, 2) x and y.
         scores: (n,)
-        truth: (m, 2), in the unit of ``found``.
+        gt: (m, 2), in the unit of ``found``.
         radius: Greatest distance, which still counts.
     """
     right = np.zeros(len(found), bool)
-    if not len(truth):
+    if not len(gt):
         return right
-    distances = np.linalg.norm(found[:, None] - truth[None], axis=-1)
+    distances = np.linalg.norm(found[:, None] - gt[None], axis=-1)
     for index in np.argsort(-scores, kind="stable"):
         nearest = int(distances[index].argmin())
         if distances[index, nearest] <= radius:
@@ -64,19 +64,19 @@ def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> floa
 
 @METRICS.register_module()
 class PixelAPMetric(Presented, BaseMetric):
-    """AP of single points in whole pictures, by keypoint type, without grouping into instances.
+    """AP of single points in whole images, by keypoint type, without grouping into instances.
 
-    For each type and threshold all found points of all pictures, ranked by score, are matched
-    within their picture (:func:`match_points`), and :func:`average_precision` follows. Distances
+    For each type and threshold all found points of all images, ranked by score, are matched
+    within their image (:func:`match_points`), and :func:`average_precision` follows. Distances
     are px of the model's input, as is usual for peaks of heatmaps; 2 px of a 256 px input are 5 px
-    of a 640 px picture.
+    of a 640 px image.
 
     Metrics, each under ``pixel/``: ``AP@2px`` and so on, means over the types that have a true
     point; ``AP``, the mean of them. ``table`` has a row for each type.
 
-    Predictions: ``pred_instances`` of N points with ``keypoints`` (N, 1, 2) in px of the picture,
-    ``keypoint_scores`` (N, 1) and ``labels`` (N,), the keypoint type. Truth: all labelled points of
-    the picture's annotations.
+    Predictions: ``pred_instances`` of N points with ``keypoints`` (N, 1, 2) in px of the image,
+    ``keypoint_scores`` (N, 1) and ``labels`` (N,), the keypoint type. Ground truth: all labelled
+    points of the image's annotations.
 
     Args:
         thresholds_px: Radii, each above 0.
@@ -114,19 +114,19 @@ class PixelAPMetric(Presented, BaseMetric):
         self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        """Keep each picture's found and true points, in px of the input."""
+        """Keep each image's found and true points, in px of the input."""
         for sample in data_samples:
             to_input = np.asarray(sample["input_size"]) / np.asarray(sample["input_scale"])
             annotations = sample["raw_ann_info"] or []
             if isinstance(annotations, dict):
                 annotations = [annotations]
             rows = [np.reshape(each["keypoints"], (-1, 3)) for each in annotations]
-            truth = np.array([row for row in rows if row[:, 2].any()], float)
+            gt = np.array([row for row in rows if row[:, 2].any()], float)
             found = sample["pred_instances"]
             self.results.append(
                 dict(
-                    truth=truth[..., :2] * to_input if len(truth) else np.zeros((0, 0, 2)),
-                    labelled=truth[..., 2] > 0 if len(truth) else np.zeros((0, 0), bool),
+                    gt=gt[..., :2] * to_input if len(gt) else np.zeros((0, 0, 2)),
+                    labelled=gt[..., 2] > 0 if len(gt) else np.zeros((0, 0), bool),
                     found=np.reshape(found["keypoints"], (-1, 2)) * to_input,
                     scores=np.reshape(found["keypoint_scores"], -1),
                     types=np.reshape(found["labels"], -1).astype(int),
@@ -135,17 +135,17 @@ class PixelAPMetric(Presented, BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """AP of each type and threshold; sets ``table`` and logs it."""
-        pictures = [result for result in results if len(result["truth"])]
-        if not pictures:
+        images = [result for result in results if len(result["gt"])]
+        if not images:
             raise ValueError(
-                f"expected labelled points, none of {len(results)} pictures has any; see the "
+                f"expected labelled points, none of {len(results)} images has any; see the "
                 "visibilities in the annotations"
             )
         names = self.dataset_meta["keypoint_id2name"] if self.dataset_meta else {}
         rows = []
-        for kind in range(pictures[0]["truth"].shape[1]):
+        for kind in range(images[0]["gt"].shape[1]):
             row: dict[str, str | float] = dict(keypoint=names.get(kind, str(kind)))
-            row["points"] = sum(int(result["labelled"][:, kind].sum()) for result in pictures)
+            row["points"] = sum(int(result["labelled"][:, kind].sum()) for result in images)
             for radius in self.thresholds_px:
                 row[f"AP@{radius:g}px"] = self._of_type(results, kind, radius)
             rows.append(row)
@@ -170,12 +170,10 @@ class PixelAPMetric(Presented, BaseMetric):
     def _of_type(results: list[dict], kind: int, radius: float) -> float:
         right, scores, total = [], [], 0
         for result in results:
-            truth = (
-                result["truth"][result["labelled"][:, kind], kind] if len(result["truth"]) else []
-            )
+            gt = result["gt"][result["labelled"][:, kind], kind] if len(result["gt"]) else []
             of_kind = result["types"] == kind
             found, its_scores = result["found"][of_kind], result["scores"][of_kind]
-            right.append(match_points(found, its_scores, np.asarray(truth), radius))
+            right.append(match_points(found, its_scores, np.asarray(gt), radius))
             scores.append(its_scores)
-            total += len(truth)
+            total += len(gt)
         return average_precision(np.concatenate(right), np.concatenate(scores), total)

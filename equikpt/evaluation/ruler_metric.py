@@ -60,32 +60,33 @@ COLUMNS = {
 
 @METRICS.register_module()
 class RulerMetric(Presented, BaseMetric):
-    """Euclidean error of each mark on its own, and of the scale, over whole films.
+    """Euclidean error of each mark on its own, and of the scale, over whole radiographs.
 
-    ``error`` is the mean over films and marks, never one norm over all four coordinates. Its units
-    are px of the model's input (``error_input_px``), px of the film (``error_px``) and mm
-    (``error_mm``). Millimetres come from ``pixel_spacing_mm`` of the sample where it has one (mm a
-    px of the film), else from ``mm_per_px``, else from the labelled ruler of the film itself.
+    ``error`` is the mean over radiographs and marks, never one norm over all four coordinates. Its
+    units are px of the model's input (``error_input_px``), px of the radiograph (``error_px``) and
+    mm (``error_mm``). Millimetres come from ``pixel_spacing_mm`` of the sample where it has one (mm
+    a px of the radiograph), else from ``mm_per_px``, else from the labelled ruler of the radiograph
+    itself.
 
     Metrics, each under ``landmark/``: ``error_input_px``, ``error_px`` and ``error_mm``, with
     ``median``, ``min``, ``max``, ``std`` and percentiles of ``error_px``; the shares (0 to 1) of
-    marks within px of the film and within mm; ``scale_error`` (median) and ``scale_error_p95`` in
-    percent; ``swaps`` and ``failures``, numbers of films
+    marks within px of the radiograph and within mm; ``scale_error`` (median) and
+    ``scale_error_p95`` in percent; ``swaps`` and ``failures``, numbers of radiographs
     (:mod:`equikpt.evaluation.functional.ruler_errors`).
 
-    Samples of single marks (``RulerMarkDataset``) are put together, one row a film.
+    Samples of single marks (``RulerMarkDataset``) are put together, one row a radiograph.
 
     Args:
         ruler_mm: Distance of the marks in mm.
-        mm_per_px: Scale of every film, for films of one scanner.
+        mm_per_px: Scale of every radiograph, for radiographs of one scanner.
         log_table: Whether to log the summary.
-        out_file: CSV file with a row for each film; None writes none.
+        out_file: CSV file with a row for each radiograph; None writes none.
         collect_device: As in ``BaseMetric``.
         prefix: As in ``BaseMetric``.
 
     Raises:
         ValueError: A length that is not above 0, a data set of another number of marks, or a test
-            set without one film that has both marks.
+            set without one radiograph that has both marks.
     """
 
     default_prefix = "landmark"
@@ -116,35 +117,35 @@ class RulerMetric(Presented, BaseMetric):
         self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        """Keep each film's prediction and truth."""
+        """Keep each radiograph's prediction and truth."""
         for sample in data_samples:
-            truth = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
+            gt = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
             prediction = sample["pred_instances"]
-            if len(truth) != 2:
+            if len(gt) != 2:
                 raise ValueError(
-                    f"expected the two marks p1 and p2, the data set has {len(truth)} keypoints; "
+                    f"expected the two marks p1 and p2, the data set has {len(gt)} keypoints; "
                     "use KeypointMetric"
                 )
             self.results.append(
                 dict(
-                    film=Path(sample["img_path"]).name,
+                    radiograph=Path(sample["img_path"]).name,
                     path=sample["img_path"],
                     mark=sample.get("mark"),
                     predicted=np.asarray(prediction["keypoints"], float)[0],
                     scores=np.asarray(prediction["keypoint_scores"], float)[0],
-                    truth=truth[:, :2],
-                    labelled=truth[:, 2] > 0,
+                    gt=gt[:, :2],
+                    labelled=gt[:, 2] > 0,
                     input_px_per_px=float(sample["input_size"][0] / sample["input_scale"][0]),
                     spacing_mm=sample.get("pixel_spacing_mm"),
                 )
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all films; sets ``table``, logs and writes it as configured."""
-        whole = [film for film in _films(results) if film["labelled"].all()]
+        """Sum up over all radiographs; sets ``table``, logs and writes it as configured."""
+        whole = [radiograph for radiograph in _radiographs(results) if radiograph["labelled"].all()]
         if not whole:
             raise ValueError(
-                f"expected films with both marks labelled, none of {len(results)} has; see "
+                f"expected radiographs with both marks labelled, none of {len(results)} has; see "
                 "tools/check_annotations_quality.py"
             )
         self.table = self._table(whole)
@@ -156,13 +157,12 @@ class RulerMetric(Presented, BaseMetric):
         return metrics
 
     def _table(self, results: list[dict]) -> pd.DataFrame:
-        """One row a film, in the order of the data set."""
-        predicted, truth, scores = (
-            np.stack([result[key] for result in results])
-            for key in ("predicted", "truth", "scores")
+        """One row a radiograph, in the order of the data set."""
+        predicted, gt, scores = (
+            np.stack([result[key] for result in results]) for key in ("predicted", "gt", "scores")
         )
-        error_px = radial_errors(predicted, truth)
-        distance_px = mark_distance(truth)
+        error_px = radial_errors(predicted, gt)
+        distance_px = mark_distance(gt)
         ruler = self.mm_per_px or self.ruler_mm / distance_px
         stated = np.array([result["spacing_mm"] or np.nan for result in results], float)
         mm_per_px = np.where(np.isnan(stated), ruler, stated)
@@ -176,15 +176,15 @@ class RulerMetric(Presented, BaseMetric):
                 f"{mark}_score": scores[:, index],
                 f"{mark}_x": predicted[:, index, 0],
                 f"{mark}_y": predicted[:, index, 1],
-                f"{mark}_true_x": truth[:, index, 0],
-                f"{mark}_true_y": truth[:, index, 1],
+                f"{mark}_true_x": gt[:, index, 0],
+                f"{mark}_true_y": gt[:, index, 1],
             }
         columns |= {
             "distance_px": mark_distance(predicted),
             "true_distance_px": distance_px,
-            "scale_error_percent": 100 * scale_errors(predicted, truth),
-            "swapped": order_swaps(predicted, truth),
-            "failed": failures(predicted, truth),
+            "scale_error_percent": 100 * scale_errors(predicted, gt),
+            "swapped": order_swaps(predicted, gt),
+            "failed": failures(predicted, gt),
             "path": [row["path"] for row in results],
         }
         return pd.DataFrame(columns)
@@ -226,17 +226,19 @@ def _example(row: pd.Series) -> Example:
     return Example(caption, path=str(row["path"]), draw=lambda: draw_radiograph(row))
 
 
-def _films(results: list[dict]) -> list[dict]:
-    """One result a film: those of single marks put together, in the order of the films."""
-    films: dict[str | int, dict] = {}
+def _radiographs(results: list[dict]) -> list[dict]:
+    """Put results of single marks together: one a radiograph, in their order."""
+    radiographs: dict[str | int, dict] = {}
     for number, result in enumerate(results):
         mark = result["mark"]
-        film = films.setdefault(number if mark is None else result["path"], dict(result))
-        if film["mark"] != mark:
+        radiograph = radiographs.setdefault(
+            number if mark is None else result["path"], dict(result)
+        )
+        if radiograph["mark"] != mark:
             for key in ("predicted", "scores"):
-                film[key] = film[key].copy()
-                film[key][mark] = result[key][mark]
-    return list(films.values())
+                radiograph[key] = radiograph[key].copy()
+                radiograph[key][mark] = result[key][mark]
+    return list(radiographs.values())
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
@@ -269,8 +271,8 @@ def format_summary(metrics: dict[str, float]) -> str:
     """The metrics as a few lines to read."""
     return "\n".join(
         [
-            f"Samples: {metrics['films']:.0f}",
-            f"Average: {metrics['error_px']:.2f} px of the film, "
+            f"Samples: {metrics['radiographs']:.0f}",
+            f"Average: {metrics['error_px']:.2f} px of the radiograph, "
             f"{metrics['error_input_px']:.2f} px of the input, {metrics['error_mm']:.3f} mm",
             f"Median:  {metrics['error_px_median']:.2f} px",
             f"Min:     {metrics['error_px_min']:.2f} px",

@@ -1,6 +1,6 @@
 """Correspondence of public animal datasets' keypoints with those of horse26, by place.
 
-The table was read off labelled pictures, not off names: AP-10K's "shoulder" of a hoofed animal is
+The table was read off labelled images, not off names: AP-10K's "shoulder" of a hoofed animal is
 clicked at the elbow, its "elbow" at the carpus and its "knee" at the hock, and a point may be close
 by name and elsewhere by place (throat and neck, ischium and tail base). A point without an equal
 has no row entry; converted labels give it visibility 0, so it is neither trained nor evaluated.

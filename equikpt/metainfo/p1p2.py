@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from equikpt.metainfo.schema import Keypoint, Link, build_metainfo
 
-# A mirrored film shows the same ruler: p1 stays its lower end and p2 its upper end. The marks are
-# not left and right of anything, so they do not swap under a flip.
+# A mirrored radiograph shows the same ruler: p1 stays its lower end and p2 its upper end. The marks
+# are not left and right of anything, so they do not swap under a flip.
 #
-# sigma: the marks are clicked to about a thousandth of the film, which is the box here. COCO's
-# similarity is of little use for them; what counts is the scale error (evaluation/).
+# sigma: the marks are clicked to about a thousandth of the radiograph, which is the box here. OKS
+# is of little use for them; what counts is the scale error (evaluation/).
 KEYPOINTS: tuple[Keypoint, ...] = (
     Keypoint("p1", "lower", sigma=0.001, weight=1.0),
     Keypoint("p2", "upper", sigma=0.001, weight=1.0),

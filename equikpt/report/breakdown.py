@@ -1,4 +1,4 @@
-"""Where the errors are: by size, visibility, score, side and picture.
+"""Where the errors are: by size, visibility, score, side and image.
 
 Errors are distances as fractions of the box's longer side. Letters: N instances, K keypoints.
 """
@@ -90,8 +90,8 @@ class Instance:
 
 
 def error_fractions(pose: PosePredictions) -> np.ndarray:
-    """(N, K) distance from the truth by the box's longer side, NaN where unlabelled."""
-    distance_px = distances_px(pose.predicted, pose.truth, pose.visibility)
+    """(N, K) distance from the ground truth by the box's longer side, NaN where unlabelled."""
+    distance_px = distances_px(pose.predicted, pose.gt, pose.visibility)
     return distance_px / box_side_px(pose.boxes)[:, None]
 
 
@@ -159,7 +159,7 @@ def exchanged_points(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
 def _exchanges(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
     """:func:`left_right_inversions`: (N, K) 1, 0, or NaN where not both sides are labelled."""
     side_px = box_side_px(pose.boxes)
-    return left_right_inversions(pose.predicted, pose.truth, pose.visibility, side_px, swap)
+    return left_right_inversions(pose.predicted, pose.gt, pose.visibility, side_px, swap)
 
 
 def by_pair(pose: PosePredictions, names: Sequence[str], swap: Sequence[int]) -> list[Pair]:

@@ -31,25 +31,25 @@ DRAWN = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One tested instance, or one picture where the model finds any number in it.
+    """One tested instance, or one image where the model finds any number in it.
 
     Args:
-        picture: Path.
-        group: Of the pictures that belong together; the picture itself where none are known.
-        predicted: (M, K, 2) px of the original picture.
+        image: Path.
+        group: Of the images that belong together; the image itself where none are known.
+        predicted: (M, K, 2) px of the original image.
         scores: (M, K)
-        truth: (N, K, 3) px and COCO visibility.
+        gt: (N, K, 3) px and COCO visibility.
         boxes: (N, 4) x, y, width, height in px; empty where there are none.
         areas: (N,) px²; empty where there are none.
         kinds: (M,) the keypoint of each prediction where single points are found (K = 1); else
             empty.
     """
 
-    picture: str
+    image: str
     group: str
     predicted: list
     scores: list
-    truth: list
+    gt: list
     boxes: list
     areas: list
     kinds: list = field(default_factory=list)
@@ -96,12 +96,12 @@ class Evaluation:
 
 def poses_of(samples: Sequence[Sample]) -> PosePredictions:
     """Samples of one instance each as arrays."""
-    truth = np.array([sample.truth[0] for sample in samples], float)
+    gt = np.array([sample.gt[0] for sample in samples], float)
     return PosePredictions(
         np.array([sample.predicted[0] for sample in samples], float),
         np.array([sample.scores[0] for sample in samples], float),
-        truth[..., :2],
-        truth[..., 2],
+        gt[..., :2],
+        gt[..., 2],
         np.array([sample.boxes[0] for sample in samples], float),
         np.array([sample.areas[0] for sample in samples], float),
     )
@@ -110,11 +110,11 @@ def poses_of(samples: Sequence[Sample]) -> PosePredictions:
 def are_poses(samples: Sequence[Sample], num_keypoints: int) -> bool:
     """Tell whether each sample is one instance with one prediction of all its keypoints.
 
-    A single mark of a film and things without names are not.
+    A single mark of a radiograph and things without names are not.
     """
     return num_keypoints > 2 and all(
-        len(sample.predicted) == len(sample.truth) == len(sample.areas) == 1
-        and len(sample.predicted[0]) == len(sample.truth[0]) == num_keypoints
+        len(sample.predicted) == len(sample.gt) == len(sample.areas) == 1
+        and len(sample.predicted[0]) == len(sample.gt[0]) == num_keypoints
         for sample in samples
     )
 
@@ -144,7 +144,7 @@ def parts_of(
         [
             dict(
                 **{name: values[index] for name, values in vars(pose).items()},
-                picture=sample.picture,
+                image=sample.image,
                 group=sample.group,
             )
             for index, sample in enumerate(samples)

@@ -57,7 +57,7 @@ class Reliability:
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Give (B,) ends of Wilson's 95 % interval of ``accuracy``, NaN where empty.
 
-        It takes points for independent, which those of one picture are not quite.
+        It takes points for independent, which those of one image are not quite.
 
         Source: Wilson, 1927, Probable Inference, the Law of Succession, and Statistical Inference.
         """

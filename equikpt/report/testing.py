@@ -36,7 +36,7 @@ class PredictionCollector(Hook):
     """Keeps what a test predicts, and shows how far it is.
 
     Args:
-        rule: Names the group of a picture.
+        rule: Names the group of an image.
     """
 
     def __init__(self, rule: GroupRule) -> None:
@@ -183,18 +183,18 @@ def as_sample(sample: PoseDataSample, rule: GroupRule) -> Sample:
     """A data sample with predictions as numbers; annotations without a label are left out."""
     rows = sample.get("raw_ann_info") or []
     annotations = [rows] if isinstance(rows, dict) else list(rows)
-    truths = [np.reshape(row["keypoints"], (-1, 3)) for row in annotations]
-    labelled = [index for index, truth in enumerate(truths) if (truth[:, 2] > 0).any()]
+    gts = [np.reshape(row["keypoints"], (-1, 3)) for row in annotations]
+    labelled = [index for index, gt in enumerate(gts) if (gt[:, 2] > 0).any()]
     predicted = sample.pred_instances
     points = np.asarray(predicted.keypoints, float)[..., :2]
     boxed = all("bbox" in row and "area" in row for row in annotations)
-    picture = Path(sample.img_path).as_posix()
+    image = Path(sample.img_path).as_posix()
     return Sample(
-        picture=picture,
-        group=rule.group(picture, annotations[0] if annotations else {}),
+        image=image,
+        group=rule.group(image, annotations[0] if annotations else {}),
         predicted=points.round(3).tolist(),
         scores=np.asarray(predicted.keypoint_scores, float).round(6).tolist(),
-        truth=[truths[index].astype(float).tolist() for index in labelled],
+        gt=[gts[index].astype(float).tolist() for index in labelled],
         boxes=[list(annotations[index]["bbox"]) for index in labelled] if boxed else [],
         areas=[float(annotations[index]["area"]) for index in labelled] if boxed else [],
         kinds=np.asarray(predicted.labels).tolist() if "labels" in predicted else [],

@@ -1,4 +1,4 @@
-"""Boxes and true keypoints of an annotation file, by picture."""
+"""Boxes and true keypoints of an annotation file, by image."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from equikpt.core.issues import refuse_errors
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """The labels of one picture.
+class Gt:
+    """The labels of one image.
 
     Args:
         boxes: (N, 4) left, top, right and bottom in px, as training clips them.
@@ -53,17 +53,17 @@ class Labels:
             listed = self._by_name.setdefault(PurePath(image["file_name"]).name, [])
             listed.append((image, rows[image["id"]]))
 
-    def of(self, picture: Path) -> Truth:
-        """The labels of a picture, which is known by its name.
+    def of(self, path: Path) -> Gt:
+        """The labels of an image, which is known by its name.
 
-        Where several listed pictures have this name, by the folders above it.
+        Where several listed images have this name, by the folders above it.
 
         Raises:
-            ValueError: The file does not list the picture, or several that it may be.
+            ValueError: The file does not list the image, or several that it may be.
         """
-        listed = self._by_name.get(picture.name, [])
+        listed = self._by_name.get(path.name, [])
         if len(listed) > 1:
-            place = picture.resolve().parts
+            place = path.resolve().parts
             listed = [
                 (image, rows)
                 for image, rows in listed
@@ -72,12 +72,12 @@ class Labels:
             ]
         if len(listed) != 1:
             raise ValueError(
-                f"expected {picture.name} once in {self.path}, it is listed "
-                f"{len(listed) or 'nowhere'}; give the file that belongs to the picture"
+                f"expected {path.name} once in {self.path}, it is listed "
+                f"{len(listed) or 'nowhere'}; give the file that belongs to the image"
             )
-        return self._truth(*listed[0])
+        return self._gt(*listed[0])
 
-    def _truth(self, image: dict, rows: list[dict]) -> Truth:
+    def _gt(self, image: dict, rows: list[dict]) -> Gt:
         corners = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
         # as MMPose's data sets clip boxes
@@ -86,4 +86,4 @@ class Labels:
         points = [row.get("keypoints") or nothing for row in rows]
         triples = np.array(points, float).reshape(-1, self._count, 3)
         seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return Truth(boxes[seen], triples[seen, :, :2], triples[seen, :, 2])
+        return Gt(boxes[seen], triples[seen, :, :2], triples[seen, :, 2])

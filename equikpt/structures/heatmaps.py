@@ -1,4 +1,4 @@
-"""Heatmaps of a prediction, and where their cells lie in the picture."""
+"""Heatmaps of a prediction, and where their cells lie in the image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Maps:
 
     Args:
         heat: (K, h, w) float32, 0 to 1; of SimCC the outer product of both marginals.
-        to_picture: (2, 3) affine map from cells, x and y, to px of the picture.
+        to_image: (2, 3) affine map from cells, x and y, to px of the image.
         along_x: (K, w) of SimCC, 0 to 1; None for heatmaps.
         along_y: (K, h), likewise.
     """
 
     heat: np.ndarray
-    to_picture: np.ndarray
+    to_image: np.ndarray
     along_x: np.ndarray | None = None
     along_y: np.ndarray | None = None
 
@@ -45,7 +45,7 @@ def maps_of(sample: PoseDataSample, decoder: Any) -> Maps:
     found = sample.pred_instances
     return Maps(
         heat,
-        _to_picture(sample.metainfo, _input_px_per_cell(decoder, heat.shape[:0:-1])),
+        _to_image(sample.metainfo, _input_px_per_cell(decoder, heat.shape[:0:-1])),
         np.clip(found.keypoint_x_labels[0], 0, 1) if "keypoint_x_labels" in found else None,
         np.clip(found.keypoint_y_labels[0], 0, 1) if "keypoint_y_labels" in found else None,
     )
@@ -57,8 +57,8 @@ def _input_px_per_cell(decoder: Any, size: tuple[int, ...]) -> np.ndarray:
     return np.array(decoder.input_size, float) / size if stated is None else np.asarray(stated)
 
 
-def _to_picture(metainfo: dict, input_px_per_cell: np.ndarray) -> np.ndarray:
-    """As MMPose's estimators move keypoints from the input to the picture."""
+def _to_image(metainfo: dict, input_px_per_cell: np.ndarray) -> np.ndarray:
+    """As MMPose's estimators move keypoints from the input to the image."""
     center, scale = np.asarray(metainfo["input_center"]), np.asarray(metainfo["input_scale"])
     px_per_cell = input_px_per_cell * scale / np.asarray(metainfo["input_size"])
     corner = center - 0.5 * scale

@@ -1,7 +1,7 @@
-"""One sample drawn twice, side by side: with its truth and with its prediction.
+"""One sample drawn twice, side by side: with its ground truth and with its prediction.
 
 A sample of one instance shows its box and some surroundings; where all points lie close together,
-as two marks on a film do, it shows those. A sample of a whole picture shows all of it.
+as two marks on a radiograph do, it shows those. A sample of a whole image shows all of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from equikpt.core.image import reader_of
 from equikpt.visualization.pose import draw_instance, has_names
 
 CELL_PX = 240
-"""Longer side of each of the two pictures."""
+"""Longer side of each of the two images."""
 CROP_PADDING = 1.25
 """A cell shows the box enlarged by this factor."""
 CLOSE_UP_FRACTION = 0.25
@@ -30,7 +30,7 @@ class Pose(NamedTuple):
     """One instance as it is drawn."""
 
     points: np.ndarray
-    """(K, 2) x and y in px of the picture."""
+    """(K, 2) x and y in px of the image."""
     visibility: np.ndarray
     """(K,) as COCO's; points with 0 are not drawn."""
     scores: np.ndarray | None
@@ -40,25 +40,25 @@ class Pose(NamedTuple):
 def draw_gt_pred_pair(
     sample: PoseDataSample, metainfo: dict, labelled: np.ndarray | None, threshold: float
 ) -> np.ndarray:
-    """Truth and prediction of a sample.
+    """Ground truth and prediction of a sample.
 
     Args:
         sample: With ``pred_instances``; its ``img_path`` is read.
         metainfo: MMPose's parsed metainfo.
         labelled: (K,) bool; keypoints that are not are left out of the prediction. None draws all.
         threshold: Points with a score below it are drawn hollow. Of several instances in a whole
-            picture, those with a mean score below it are left out.
+            image, those with a mean score below it are left out.
 
     Returns:
         (H, 2 · W, 3) uint8, BGR, H and W at most ``CELL_PX``.
     """
     image = reader_of(metainfo["dataset_name"])(sample.img_path)
-    truth = [Pose(pose[:, :2], pose[:, 2], None) for pose in true_poses(sample, metainfo)]
+    gt = [Pose(pose[:, :2], pose[:, 2], None) for pose in true_poses(sample, metainfo)]
     predicted = _predicted_poses(sample, metainfo, labelled, threshold)
-    area = _area(sample, image.shape[:2], [*truth, *predicted], has_names(metainfo))
+    area = _area(sample, image.shape[:2], [*gt, *predicted], has_names(metainfo))
     cell, origin, scale = _cut(image, area)
     halves = []
-    for poses in (truth, predicted):
+    for poses in (gt, predicted):
         half = cell
         for points, visibility, scores in poses:
             moved = (points - origin + 0.5) * scale - 0.5  # px are counted from their middle
@@ -68,7 +68,7 @@ def draw_gt_pred_pair(
 
 
 def true_poses(sample: PoseDataSample, metainfo: dict) -> list[np.ndarray]:
-    """(K, 3) x and y in px of the picture and COCO's visibility, of each annotated instance.
+    """(K, 3) x and y in px of the image and COCO's visibility, of each annotated instance.
 
     There is none where boxes come from a detector, or with the keypoints of another scheme.
     """
@@ -114,7 +114,7 @@ def _is_whole(sample: PoseDataSample) -> bool:
 def _area(
     sample: PoseDataSample, size: tuple[int, int], poses: Sequence[Pose], named: bool
 ) -> np.ndarray:
-    """(2, 2): the upper left and the lower right corner of what is shown of a picture (H, W)."""
+    """(2, 2): the upper left and the lower right corner of what is shown of an image (H, W)."""
     if _is_whole(sample):
         return np.array([[0.0, 0.0], [size[1], size[0]]])
     corners = np.asarray(sample.gt_instances.bboxes[0], float).reshape(2, 2)

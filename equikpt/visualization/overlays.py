@@ -1,6 +1,6 @@
 """Drawings over a pose: names, errors, labels of animals, heatmaps and SimCC.
 
-All take pictures (H, W, 3) uint8, BGR, and return a changed copy.
+All take images (H, W, 3) uint8, BGR, and return a changed copy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BAND_SHARE = 0.2
 
 
 def text_size(image: np.ndarray) -> float:
-    """Size of text in a picture, 1 up to a diagonal of 1000 px."""
+    """Size of text in an image, 1 up to a diagonal of 1000 px."""
     return max(1.0, math.hypot(*image.shape[:2]) / 1000)
 
 
@@ -39,7 +39,7 @@ def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> n
     """Names beside points, on the side that faces away from their middle, none over another.
 
     Args:
-        image: Picture.
+        image: Image.
         points: (K, 2) px; NaN for points without a name.
         names: K of them.
     """
@@ -68,7 +68,7 @@ def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -
     """A box and a tab inside its upper left corner.
 
     Args:
-        image: Picture.
+        image: Image.
         box: (4,) left, top, right and bottom in px.
         text: On the tab.
         number: Of the animal, which decides the colour.
@@ -87,28 +87,28 @@ def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -
 
 
 def draw_errors(
-    image: np.ndarray, predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray
+    image: np.ndarray, predicted: np.ndarray, gt: np.ndarray, labelled: np.ndarray
 ) -> np.ndarray:
     """Rings at the true points, and lines with their length in px to the predicted ones.
 
     An error that is smaller than the dots has no number.
 
     Args:
-        image: Picture.
+        image: Image.
         predicted: (K, 2) px.
-        truth: (K, 2) px.
+        gt: (K, 2) px.
         labelled: (K,) bool.
     """
     canvas, size, radius_px = image.copy(), text_size(image), dot_radius_px(image)
     shown = labelled & np.isfinite(predicted).all(axis=1)
-    for start, end in zip(truth[shown], predicted[shown], strict=True):
+    for start, end in zip(gt[shown], predicted[shown], strict=True):
         a, b = (tuple(int(value) for value in np.round(point)) for point in (start, end))
         cv2.line(canvas, a, b, ERROR_BGR, max(1, round(size)), cv2.LINE_AA)
-    for point in truth[labelled]:
+    for point in gt[labelled]:
         centre = tuple(int(value) for value in np.round(point))
         cv2.circle(canvas, centre, radius_px + 2, (0, 0, 0), 3, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius_px + 2, TARGET_BGR, max(1, round(size)), cv2.LINE_AA)
-    for start, end in zip(truth[shown], predicted[shown], strict=True):
+    for start, end in zip(gt[shown], predicted[shown], strict=True):
         error_px = float(np.hypot(*(end - start)))
         if error_px > 2 * radius_px:
             x, y = (start + end) / 2
@@ -117,17 +117,17 @@ def draw_errors(
     return canvas
 
 
-def draw_heat(image: np.ndarray, heat: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
+def draw_heat(image: np.ndarray, heat: np.ndarray, to_image: np.ndarray) -> np.ndarray:
     """Heatmaps of one instance, each cell where it lies; the strongest is fully coloured.
 
     Args:
-        image: Picture.
+        image: Image.
         heat: (K, h, w), 0 or above.
-        to_picture: (2, 3) from cells to px of the picture.
+        to_image: (2, 3) from cells to px of the image.
     """
     strongest = heat.max(axis=0).astype(np.float32)
     strongest /= max(float(strongest.max()), 1e-6)
-    warped = _warped(strongest, to_picture, image.shape[1::-1])
+    warped = _warped(strongest, to_image, image.shape[1::-1])
     colours = cv2.applyColorMap(np.round(255 * warped).astype(np.uint8), cv2.COLORMAP_INFERNO)
     opacity = HEAT_OPACITY * warped[..., None]
     return np.round(image * (1 - opacity) + colours * opacity).astype(np.uint8)
@@ -137,16 +137,16 @@ def draw_bands(
     image: np.ndarray,
     along_x: np.ndarray,
     along_y: np.ndarray,
-    to_picture: np.ndarray,
+    to_image: np.ndarray,
     colours: np.ndarray,
 ) -> np.ndarray:
     """SimCC's marginals: a row a keypoint along the upper edge, a column each along the left one.
 
     Args:
-        image: Picture.
+        image: Image.
         along_x: (K, w), 0 or above.
         along_y: (K, h).
-        to_picture: (2, 3) from cells to px of the picture.
+        to_image: (2, 3) from cells to px of the image.
         colours: (K, 3) RGB of the keypoints.
     """
     canvas, (height, width) = image.copy(), image.shape[:2]
@@ -154,7 +154,7 @@ def draw_bands(
     stripe_px = max(1, int(BAND_SHARE * min(height, width)) // count)
     band_px = stripe_px * count
     for shares, axis, length in ((along_x, 0, width), (along_y, 1, height)):
-        scale, shift = to_picture[axis, axis], to_picture[axis, 2]
+        scale, shift = to_image[axis, axis], to_image[axis, 2]
         matrix = np.array([[scale, 0, shift], [0, 1, 0]])
         rows = shares / np.maximum(shares.max(axis=1, keepdims=True), 1e-6)
         stretched = _warped(rows.astype(np.float32), matrix, (length, count))

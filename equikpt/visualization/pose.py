@@ -1,4 +1,4 @@
-"""Poses drawn into pictures, and many pictures laid out on one sheet."""
+"""Poses drawn into images, and many images laid out on one sheet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ERROR_BGR = (60, 230, 240)
 CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
 
 
-def check_picture_name(name: str) -> None:
+def check_image_name(name: str) -> None:
     """Refuse a file name of which OpenCV cannot tell the format.
 
     Raises:
@@ -28,7 +28,7 @@ def check_picture_name(name: str) -> None:
     """
     if not cv2.haveImageWriter(name):
         raise ValueError(
-            f"expected a picture file that OpenCV writes, such as sheet.jpg, got {name!r}"
+            f"expected an image file that OpenCV writes, such as sheet.jpg, got {name!r}"
         )
 
 
@@ -92,7 +92,7 @@ def draw_pose(
 
 
 def dot_radius_px(image: np.ndarray) -> int:
-    """Radius of a keypoint's dot in a picture (H, W, …), in its px."""
+    """Radius of a keypoint's dot in an image (H, W, …), in its px."""
     return max(2, round(math.hypot(*image.shape[:2]) / 250))
 
 
@@ -221,25 +221,25 @@ def contact_sheet(
     captions: Sequence[str] | None = None,
     cell_px: tuple[int, int] = (320, 320),
 ) -> np.ndarray:
-    """Pictures of any size side by side, each scaled into a cell, captions below.
+    """Images of any size side by side, each scaled into a cell, captions below.
 
     Args:
         images: (H, W, 3) uint8, BGR, at least one.
         columns: Cells in a row.
-        captions: One for each picture.
+        captions: One for each image.
         cell_px: Width and height of a cell in px.
 
     Returns:
         (rows · (height + caption), columns · width, 3) uint8, BGR.
 
     Raises:
-        ValueError: No picture, or another number of captions than of pictures.
+        ValueError: No image, or another number of captions than of images.
     """
     if not images:
-        raise ValueError("expected at least one picture for a contact sheet, got none")
+        raise ValueError("expected at least one image for a contact sheet, got none")
     texts = [""] * len(images) if captions is None else list(captions)
     if len(texts) != len(images):
-        raise ValueError(f"expected {len(images)} captions, one a picture, got {len(texts)}")
+        raise ValueError(f"expected {len(images)} captions, one an image, got {len(texts)}")
     caption_px = 0 if captions is None else 18
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)

@@ -1,4 +1,4 @@
-"""The films on which ruler marks were missed by most, to look at."""
+"""The radiographs on which ruler marks were missed by most, to look at."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def worst_radiographs(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
     return table.loc[largest.sort_values(ascending=False, kind="stable").index[:count]]
 
 
-def write_worst_sheet(table: pd.DataFrame, picture: Path, count: int = 12) -> None:
-    """Write the sheet of the worst films; a file that exists is replaced."""
-    encoded = cv2.imencode(picture.suffix, worst_sheet(table, count))[1]
-    write_bytes(picture, encoded.tobytes())
+def write_worst_sheet(table: pd.DataFrame, image: Path, count: int = 12) -> None:
+    """Write the sheet of the worst radiographs; a file that exists is replaced."""
+    encoded = cv2.imencode(image.suffix, worst_sheet(table, count))[1]
+    write_bytes(image, encoded.tobytes())
 
 
 def draw_radiograph(row: pd.Series) -> np.ndarray:
-    """The surroundings of one film's marks: truth green, prediction red, their distance yellow.
+    """The surroundings of one radiograph's marks: ground truth green, prediction red, lines yellow.
 
     Args:
         row: Of :class:`RulerMetric`'s table; its ``path`` is read.
@@ -45,13 +45,13 @@ def draw_radiograph(row: pd.Series) -> np.ndarray:
         (420, 420, 3) uint8, BGR.
 
     Raises:
-        OSError: The film cannot be read any more.
+        OSError: The radiograph cannot be read any more.
     """
-    truth = np.array([[row[f"{mark}_true_x"], row[f"{mark}_true_y"]] for mark in MARKS])
+    gt = np.array([[row[f"{mark}_true_x"], row[f"{mark}_true_y"]] for mark in MARKS])
     predicted = np.array([[row[f"{mark}_x"], row[f"{mark}_y"]] for mark in MARKS])
     distance = float(row["true_distance_px"])
     cell, places = zoom_in(
-        read_radiograph(row["path"]), np.concatenate([truth, predicted]), CELL_PX, 0.9 * distance
+        read_radiograph(row["path"]), np.concatenate([gt, predicted]), CELL_PX, 0.9 * distance
     )
     for mark, true_place, place in zip(MARKS, places[:2], places[2:], strict=True):
         start, end = (tuple(int(v) for v in np.round(p)) for p in (true_place, place))
@@ -67,6 +67,8 @@ def draw_radiograph(row: pd.Series) -> np.ndarray:
 def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
     """:func:`draw_radiograph` of :func:`worst_radiographs`, laid out in rows of four."""
     rows = [row for _, row in worst_radiographs(table, count).iterrows()]
-    captions = [f"{row['film']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows]
+    captions = [
+        f"{row['radiograph']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows
+    ]
     bar = tqdm(rows, desc="drawing", unit="film", delay=5, disable=None)
     return contact_sheet([draw_radiograph(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

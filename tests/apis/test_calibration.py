@@ -13,7 +13,7 @@ LIMITS = Plausible(distance=(0.05, 0.2), angle_deg=(60, 120), score=0.5)
 
 
 def judged(marks=UPRIGHT, scores=(0.9, 0.8), spacing_mm=None, height_px=400):
-    return judge("film.png", marks, np.array(scores), height_px, 10.0, LIMITS, spacing_mm)
+    return judge("radiograph.png", marks, np.array(scores), height_px, 10.0, LIMITS, spacing_mm)
 
 
 def test_the_scale_is_the_rulers_length_over_the_distance():
@@ -45,21 +45,25 @@ def test_a_header_that_nearly_agrees_is_no_reason():
     assert judged(spacing_mm=0.23).mm_per_px == pytest.approx(0.25)
 
 
-def test_a_labelled_set_says_what_is_plausible(sample_films):
+def test_a_labelled_set_says_what_is_plausible(sample_radiographs):
     limits = plausible_from(
-        sample_films / "annotations_p1_p2_train.json", sample_films / "images", score=0.4
+        sample_radiographs / "annotations_p1_p2_train.json",
+        sample_radiographs / "images",
+        score=0.4,
     )
     assert limits.distance == (pytest.approx(0.16 * 0.75), pytest.approx(0.16 * 1.25))
     assert limits.angle_deg == (pytest.approx(78), pytest.approx(102))
     assert limits.score == 0.4
 
 
-def test_a_film_that_cannot_be_read_ends_no_batch(tmp_path):
+def test_a_radiograph_that_cannot_be_read_ends_no_batch(tmp_path):
     good, broken = tmp_path / "good.png", tmp_path / "broken.png"
     cv2.imwrite(str(good), np.zeros((400, 300), np.uint8))
-    broken.write_text("no picture")
-    films = [str(path) for path in (broken, tmp_path / "absent.dcm", good)]
-    lost, absent, scale = calibrate(films, lambda film: (UPRIGHT, np.ones(2)), 10.0, LIMITS)
+    broken.write_text("no image")
+    radiographs = [str(path) for path in (broken, tmp_path / "absent.dcm", good)]
+    lost, absent, scale = calibrate(
+        radiographs, lambda radiograph: (UPRIGHT, np.ones(2)), 10.0, LIMITS
+    )
     assert (lost.is_read, absent.is_read, scale.is_read) == (False, False, True)
     assert "none of JPEG" in lost.refused
     assert math.isnan(lost.p1_x)

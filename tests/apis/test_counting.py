@@ -16,10 +16,10 @@ class Predictor:
 
     model = SimpleNamespace(head=SimpleNamespace(done_threshold=0.5))
 
-    def __call__(self, picture: np.ndarray, boxes: list) -> list[InstanceData]:
-        height, width = picture.shape[:2]
+    def __call__(self, image: np.ndarray, boxes: list) -> list[InstanceData]:
+        height, width = image.shape[:2]
         assert [list(box) for box in boxes] == [[0, 0, width - 1, height - 1]]
-        rows, columns = np.nonzero(picture[..., 0] > 200)
+        rows, columns = np.nonzero(image[..., 0] > 200)
         points = np.column_stack([columns, rows]).astype(float)
         done = [0.1] * len(points) + [0.9 if len(points) <= 2 else 0.2]
         return [
@@ -33,27 +33,27 @@ class Predictor:
 
 
 @pytest.fixture
-def pictures(tmp_path) -> list[str]:
-    """One with two white px, one with none, one with three; one file that is no picture."""
+def images(tmp_path) -> list[str]:
+    """One with two white px, one with none, one with three; one file that is no image."""
     paths = []
     for name, places in (
         ("two", [(3, 4), (7, 9)]),
         ("none", []),
         ("three", [(1, 1), (2, 2), (3, 3)]),
     ):
-        picture = np.zeros((40, 30, 3), np.uint8)
+        image = np.zeros((40, 30, 3), np.uint8)
         for x, y in places:
-            picture[y, x] = 255
+            image[y, x] = 255
         path = tmp_path / f"{name}.png"
-        cv2.imwrite(str(path), picture)
+        cv2.imwrite(str(path), image)
         paths.append(str(path))
     broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
+    broken.write_text("no image")
     return [*paths, str(broken), str(tmp_path / "absent.png")]
 
 
-def test_counts_are_the_points_of_each_picture(pictures):
-    two, none, three, broken, absent = count(pictures, Predictor())
+def test_counts_are_the_points_of_each_image(images):
+    two, none, three, broken, absent = count(images, Predictor())
     assert (two.count, two.points, two.scores) == (2, [[3, 4], [7, 9]], [0.75, 0.75])
     assert (none.count, none.points, none.complete) == (0, [], True)
     assert (two.interval, none.interval, broken.interval) == ([2, 5], [0, 3], None)
@@ -65,23 +65,23 @@ def test_counts_are_the_points_of_each_picture(pictures):
     assert "found no such file" in absent.problem
 
 
-def test_one_line_each(pictures):
-    lines = [format_count(found) for found in count(pictures, Predictor())]
+def test_one_line_each(images):
+    lines = [format_count(found) for found in count(images, Predictor())]
     assert lines[0].endswith("two.png: 2 (2 to 5)")
     assert lines[2].endswith("three.png: 3 or more: stopped at the most points of the config")
     assert "broken.png: not counted, expected an image" in lines[3]
 
 
-def test_pictures_are_written_with_their_points(pictures, tmp_path):
+def test_images_are_written_with_their_points(images, tmp_path):
     out = tmp_path / "out"
-    list(count(pictures[:2], Predictor(), out))
-    drawn = [cv2.imread(str(path)) for path in drawn_paths(pictures[:2], out)]
-    assert [picture.shape for picture in drawn] == [(40, 30, 3)] * 2
+    list(count(images[:2], Predictor(), out))
+    drawn = [cv2.imread(str(path)) for path in drawn_paths(images[:2], out)]
+    assert [image.shape for image in drawn] == [(40, 30, 3)] * 2
     assert (drawn[0] != drawn[1]).any()
-    assert cv2.imread(pictures[0]).max() == 255  # the picture itself is as it was
+    assert cv2.imread(images[0]).max() == 255  # the image itself is as it was
 
 
-def test_pictures_of_one_name_are_refused(tmp_path):
+def test_images_of_one_name_are_refused(tmp_path):
     with pytest.raises(ValueError, match="several that would be a_points.jpg"):
         drawn_paths(["one/a.png", "two/a.jpg"], tmp_path)
 

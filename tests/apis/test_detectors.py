@@ -39,9 +39,9 @@ def test_horses_that_are_certain_come_in_order(weights):
         return [found([HORSE, PERSON, HORSE, HORSE], [0.5, 0.99, 0.9, 0.3])]
 
     detector.model = model
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[..., 0] = 255  # blue
-    boxes = detector(picture)
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[..., 0] = 255  # blue
+    boxes = detector(image)
     np.testing.assert_allclose(boxes, [[20, 21, 40, 51, 0.9], [0, 1, 20, 31, 0.5]])
     assert shown[0].shape == (3, 40, 60)
     assert shown[0].amax(dim=(1, 2)).tolist() == [0, 0, 1]  # RGB in 0 to 1
@@ -53,7 +53,7 @@ def test_another_class_by_its_name(weights):
     assert detector(np.zeros((9, 9, 3), np.uint8))[:, 4].tolist() == pytest.approx([0.8])
 
 
-def test_the_model_itself_takes_a_picture(weights):
+def test_the_model_itself_takes_a_image(weights):
     detector = load_detector(SMALL, weights, min_score=0.0, device="cpu")
     boxes = detector(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     assert boxes.shape[1] == 5
@@ -100,7 +100,7 @@ def test_a_detector_of_mmdet(config, weights, monkeypatch):
     model = SimpleNamespace(cfg={}, dataset_meta=dict(classes=("dog", "horse")))
     apis = types.ModuleType("mmdet.apis")
     apis.init_detector = lambda *arguments, device: model
-    apis.inference_detector = lambda model, picture: SimpleNamespace(pred_instances=instances)
+    apis.inference_detector = lambda model, image: SimpleNamespace(pred_instances=instances)
     transforms = types.ModuleType("mmdet.datasets.transforms")
     datasets = types.ModuleType("mmdet.datasets")
     datasets.transforms = transforms
@@ -124,7 +124,7 @@ def test_without_mmdet_there_is_a_way(config, weights, monkeypatch):
         load_detector("gone.py", weights)
 
 
-def test_mmdet_itself_takes_a_picture(tmp_path):
+def test_mmdet_itself_takes_a_image(tmp_path):
     pytest.importorskip("mmdet")
     from mmdet.apis import init_detector
 

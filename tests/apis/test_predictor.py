@@ -9,7 +9,7 @@ from equikpt.apis import Predictor
 from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint
 
-TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, FILMS = (
+TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
     "smoke/rtmpose_timm_ap10k",
     "smoke/rtmpose_m_ap10k",
     "experimental/smoke/litehrnet_coco_whole",
@@ -38,13 +38,13 @@ def predictor(checkpoint) -> Predictor:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), 2)
 
 
-def test_one_picture_is_a_list_of_instances(predictor, picture):
-    (found,) = predictor(picture)
+def test_one_image_is_a_list_of_instances(predictor, image):
+    (found,) = predictor(image)
     assert found.keypoints.shape == (26, 2)
     assert found.scores.shape == (26,)
     assert found.box.tolist() == [0, 0, 119, 89]
@@ -52,10 +52,10 @@ def test_one_picture_is_a_list_of_instances(predictor, picture):
     assert predictor.names[:2] == ("nose", "l_eye")
 
 
-def test_keypoints_move_with_what_is_in_the_box(predictor, picture):
-    """px of the picture: what lies 13 px further right and 7 further down is found there."""
+def test_keypoints_move_with_what_is_in_the_box(predictor, image):
+    """px of the image: what lies 13 px further right and 7 further down is found there."""
     larger = np.zeros((140, 170, 3), np.uint8)
-    larger[40:130, 20:140] = picture
+    larger[40:130, 20:140] = image
     box = np.array([30, 20, 90, 70])
     (here,) = predictor(larger, [box + [20, 40, 20, 40]])
     moved = np.roll(larger, (7, 13), axis=(0, 1))
@@ -64,44 +64,44 @@ def test_keypoints_move_with_what_is_in_the_box(predictor, picture):
     assert there.box.tolist() == [63, 67, 123, 117]
 
 
-def test_a_path_a_gray_and_a_turned_picture_are_what_their_pixels_are(predictor, picture, tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
+def test_a_path_a_gray_and_a_turned_image_are_what_their_pixels_are(predictor, image, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), image)
     exif = Image.Exif()
     exif[0x0112] = 6
-    on_its_side = np.rot90(picture)
+    on_its_side = np.rot90(image)
     Image.fromarray(np.ascontiguousarray(on_its_side[..., ::-1])).save(
         tmp_path / "turned.png", exif=exif
     )
-    (expected,) = predictor(picture)
+    (expected,) = predictor(image)
     for each in (tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path / "turned.png"):
         (found,) = predictor(each)
         np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
-    gray = picture[..., 0]
+    gray = image[..., 0]
     (flat,), (deep,) = predictor([gray, gray.astype(np.uint16) << 4])
     np.testing.assert_allclose(flat.keypoints, deep.keypoints, atol=1e-3)
 
 
-def test_a_list_of_pictures_is_a_list_of_lists(predictor, picture):
-    """Boxes go to their pictures, whatever the batches are: here 3 views of 7."""
+def test_a_list_of_images_is_a_list_of_lists(predictor, image):
+    """Boxes go to their images, whatever the batches are: here 3 views of 7."""
     boxes = [None, [[0, 0, 50, 50], [10, 10, 80, 80], [30, 5, 110, 60]], [], [[5, 5, 60, 60, 0.7]]]
-    pictures = [picture, picture[:70], picture, picture[:, :100]]
-    found = predictor(pictures, boxes)
+    images = [image, image[:70], image, image[:, :100]]
+    found = predictor(images, boxes)
     assert [len(each) for each in found] == [1, 3, 0, 1]
-    for its_picture, its_boxes, instances in zip(pictures, boxes, found, strict=True):
-        alone = predictor(its_picture, its_boxes)
+    for its_image, its_boxes, instances in zip(images, boxes, found, strict=True):
+        alone = predictor(its_image, its_boxes)
         for one, other in zip(instances, alone, strict=True):
             np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-3)
             assert one.box.tolist() == other.box.tolist()
     assert found[3][0].box_score == pytest.approx(0.7)
 
 
-def test_a_stream_takes_no_more_pictures_than_it_must(predictor, picture):
+def test_a_stream_takes_no_more_images_than_it_must(predictor, image):
     taken = []
 
     def endless():
         while True:
             taken.append(1)
-            yield picture, None
+            yield image, None
 
     stream = predictor.stream(endless())
     for _ in range(3):
@@ -112,27 +112,27 @@ def test_a_stream_takes_no_more_pictures_than_it_must(predictor, picture):
 
 
 @pytest.mark.parametrize("name", [TOP_DOWN, SIMCC])
-def test_maps_come_where_they_are_asked_for(checkpoint, picture, name):
-    (found,) = Predictor(name, checkpoint(name), maps=True, device="cpu")(picture)
+def test_maps_come_where_they_are_asked_for(checkpoint, image, name):
+    (found,) = Predictor(name, checkpoint(name), maps=True, device="cpu")(image)
     assert found.maps.heat.shape[0] == 26
     assert found.maps.heat.min() >= 0
     assert found.maps.heat.max() <= 1
     if name == SIMCC:
         peaks = np.column_stack([found.maps.along_x.argmax(1), found.maps.along_y.argmax(1)])
-        px = peaks @ found.maps.to_picture[:, :2].T + found.maps.to_picture[:, 2]
+        px = peaks @ found.maps.to_image[:, :2].T + found.maps.to_image[:, 2]
         np.testing.assert_allclose(px, found.keypoints, atol=0.01)
     else:
         assert found.maps.along_x is None
 
 
-def test_points_of_whole_pictures_are_instances_of_one_point(checkpoint, picture, monkeypatch):
+def test_points_of_whole_images_are_instances_of_one_point(checkpoint, image, monkeypatch):
     predictor = Predictor(WHOLE, checkpoint(WHOLE), device="cpu")
     assert not predictor.takes_boxes
     batch, sizes = predictor._model.batch, []
     monkeypatch.setattr(
         predictor._model, "batch", lambda views: sizes.append(len(views)) or batch(views)
     )
-    first, second = predictor([picture, picture[:50]])
+    first, second = predictor([image, image[:50]])
     assert sizes == [1, 1]  # in a common batch they would be padded to one size
     for instance in first:
         given = np.isfinite(instance.keypoints).all(axis=1)
@@ -140,34 +140,34 @@ def test_points_of_whole_pictures_are_instances_of_one_point(checkpoint, picture
         assert given.sum() == 1
         np.testing.assert_array_equal(instance.scores > 0, given)
     assert all(each.box.tolist() == [0, 0, 119, 49] for each in second)
-    alone = predictor(picture[:50])
+    alone = predictor(image[:50])
     np.testing.assert_allclose(
         [each.scores for each in second], [each.scores for each in alone], atol=1e-5
     )
-    with pytest.raises(ValueError, match="no boxes for a model of whole pictures"):
-        predictor(picture, [[0, 0, 9, 9]])
+    with pytest.raises(ValueError, match="no boxes for a model of whole images"):
+        predictor(image, [[0, 0, 9, 9]])
 
 
 @pytest.mark.parametrize("name", [NAMED, UNNAMED])
-def test_models_that_point(checkpoint, picture, name):
+def test_models_that_point(checkpoint, image, name):
     predictor = Predictor(name, checkpoint(name), device="cpu")
-    (found,) = predictor(picture)
+    (found,) = predictor(image)
     count = len(found.keypoints)
     assert found.keypoints.shape == (count, 2)
     assert found.scores.shape == (count,)
     if name == NAMED:
         assert count == 26
         with pytest.raises(ValueError, match="this head has none; leave out --overlay"):
-            Predictor(name, checkpoint(name), device="cpu", maps=True)(picture)
+            Predictor(name, checkpoint(name), device="cpu", maps=True)(image)
 
 
-def test_films_are_read_as_films(checkpoint, picture, tmp_path):
-    """A film of 12 of 16 bits has its range stretched, as its model was trained."""
-    predictor = Predictor(FILMS, checkpoint(FILMS), device="cpu")
-    dark = (picture[..., 0].astype(np.uint16) << 2) + 300
-    cv2.imwrite(str(tmp_path / "film.png"), dark)
-    film = predictor.read(tmp_path / "film.png")
-    assert (film.min(), film.max()) == (0, 255)
+def test_radiographs_are_read_as_radiographs(checkpoint, image, tmp_path):
+    """A radiograph of 12 of 16 bits has its range stretched, as its model was trained."""
+    predictor = Predictor(RADIOGRAPHS, checkpoint(RADIOGRAPHS), device="cpu")
+    dark = (image[..., 0].astype(np.uint16) << 2) + 300
+    cv2.imwrite(str(tmp_path / "radiograph.png"), dark)
+    radiograph = predictor.read(tmp_path / "radiograph.png")
+    assert (radiograph.min(), radiograph.max()) == (0, 255)
 
 
 @pytest.mark.parametrize(
@@ -177,20 +177,20 @@ def test_films_are_read_as_films(checkpoint, picture, tmp_path):
         ([0, 0, 9, 9], "expected boxes of shape"),
         ([[9, 0, 3, 9]], r"got \[9.*whose right or bottom"),
         ([[0, 0, float("nan"), 9]], "expected boxes of shape"),
-        ([[130, 10, 150, 30]], "boxes within the picture's 120 x 90 px"),
+        ([[130, 10, 150, 30]], "boxes within the image's 120 x 90 px"),
     ],
     ids=["three numbers", "one box bare", "left and right exchanged", "nan", "outside"],
 )
-def test_boxes_that_are_none_are_refused(predictor, picture, boxes, words):
+def test_boxes_that_are_none_are_refused(predictor, image, boxes, words):
     with pytest.raises(ValueError, match=words):
-        predictor(picture, boxes)
+        predictor(image, boxes)
 
 
-def test_other_mistakes_are_sentences(predictor, checkpoint, picture):
-    with pytest.raises(ValueError, match="boxes for each of 2 pictures, got 1"):
-        predictor([picture, picture], [None])
-    with pytest.raises(ValueError, match="pass several pictures as a list"):
-        predictor(np.stack([picture, picture]))
+def test_other_mistakes_are_sentences(predictor, checkpoint, image):
+    with pytest.raises(ValueError, match="boxes for each of 2 images, got 1"):
+        predictor([image, image], [None])
+    with pytest.raises(ValueError, match="pass several images as a list"):
+        predictor(np.stack([image, image]))
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         predictor("gone.jpg")
     with pytest.raises(FileNotFoundError, match="did you mean"):

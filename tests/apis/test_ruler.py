@@ -12,33 +12,33 @@ from equikpt.apis.ruler import RulerFinder
 from equikpt.cli.launch import load_config
 from equikpt.core.radiograph import read_radiograph
 
-FILM = np.zeros((500, 300, 3), np.uint8)
+RADIOGRAPH = np.zeros((500, 300, 3), np.uint8)
 
 
 def instance(keypoints, scores) -> InstanceData:
     return InstanceData(keypoints=np.array([keypoints], float), keypoint_scores=np.array([scores]))
 
 
-def whole(film, boxes):
+def whole(radiograph, boxes):
     assert [list(box) for box in boxes] == [[0, 0, 299, 499]]
     return [instance([[100, 400], [110, 300]], [0.9, 0.5])]
 
 
-def test_the_first_look_is_at_the_whole_film():
-    marks, scores = RulerFinder(whole)(FILM)
+def test_the_first_look_is_at_the_whole_radiograph():
+    marks, scores = RulerFinder(whole)(RADIOGRAPH)
     assert marks.tolist() == [[100, 400], [110, 300]]
     assert scores.tolist() == [0.9, 0.5]
 
 
 def test_the_second_look_is_around_each_mark_and_answers_for_it_alone():
-    def close(film, boxes):
+    def close(radiograph, boxes):
         assert [list(box) for box in boxes] == [[75, 375, 125, 425], [85, 275, 135, 325]]
         return [
             instance([[101, 402], [-1, -1]], [0.7, 0.0]),
             instance([[-1, -1], [111, 303]], [0.0, 0.8]),
         ]
 
-    marks, scores = RulerFinder(whole, close, crop_fraction=0.1)(FILM)
+    marks, scores = RulerFinder(whole, close, crop_fraction=0.1)(RADIOGRAPH)
     assert marks.tolist() == [[101, 402], [111, 303]]
     assert scores.tolist() == [0.7, 0.5]
 
@@ -57,17 +57,17 @@ def stages(tmp_path_factory):
     return found
 
 
-def test_both_stages_look_where_they_should(stages, sample_films):
+def test_both_stages_look_where_they_should(stages, sample_radiographs):
     """Untrained networks point anywhere, but only inside of what they are shown."""
-    film = read_radiograph(sample_films / "images" / "val_0.png")
-    height, width = film.shape[:2]
-    first, _ = RulerFinder.load(*stages[:2])(film)
+    radiograph = read_radiograph(sample_radiographs / "images" / "val_0.png")
+    height, width = radiograph.shape[:2]
+    first, _ = RulerFinder.load(*stages[:2])(radiograph)
     longest = max(height, width)
     middle = np.array([width, height]) / 2
     assert (np.abs(first - middle) <= longest / 2 + 1).all()
     finder = RulerFinder.load(*stages)
     assert finder.crop_fraction == stages[2].crop_fraction
-    refined, scores = finder(film)
+    refined, scores = finder(radiograph)
     assert (np.abs(refined - first) <= finder.crop_fraction * height / 2 + 1).all()
     assert not np.allclose(refined, first)
     assert ((scores > 0) & (scores <= 1)).all()
@@ -86,6 +86,6 @@ def test_a_checkpoint_of_another_model_is_refused(stages):
         BoxPredictor(other, stages[1])
 
 
-def test_a_config_of_whole_films_is_no_second_stage(stages):
+def test_a_config_of_whole_radiographs_is_no_second_stage(stages):
     with pytest.raises(ValueError, match="RulerMarkDataset"):
         RulerFinder.load(stages[0], stages[1], stages[0], stages[1])

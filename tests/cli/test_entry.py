@@ -163,8 +163,8 @@ def test_other_errors_of_libraries_are_bugs(error):
 
 def test_a_missing_file_is_a_users_where_the_command_named_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["tool.py", "--data-root=data", "films/1.png"])
-    for name, named in (("data/x.json", True), ("films/1.png", True), ("database/x", False)):
+    monkeypatch.setattr(sys, "argv", ["tool.py", "--data-root=data", "radiographs/1.png"])
+    for name, named in (("data/x.json", True), ("radiographs/1.png", True), ("database/x", False)):
         assert is_user_error(FileNotFoundError(errno.ENOENT, "No such file", name)) is named
 
 

@@ -98,7 +98,7 @@ def test_what_is_missing_is_told(run, lacking, told):
     assert 'id="parts-data"' not in page
 
 
-def test_pictures_that_are_all_missing_are_told(run, sample_data, tmp_path):
+def test_images_that_are_all_missing_are_told(run, sample_data, tmp_path):
     """The data set says so when the runner builds it."""
     shutil.copytree(sample_data / "annotations", tmp_path / "bare" / "annotations")
     for path in run.rglob("*.py"):

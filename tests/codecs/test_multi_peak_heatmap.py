@@ -52,7 +52,7 @@ def test_points_without_label_or_outside_are_not_drawn():
     assert encoded["keypoint_weights"].tolist() == [[1, 1]]
 
 
-def test_a_picture_of_nobody_has_no_peaks():
+def test_a_image_of_nobody_has_no_peaks():
     encoded = codec().encode(np.zeros((0, 2, 2)))
     assert (encoded["heatmaps"] == 0).all()
     assert (codec().decode(encoded["heatmaps"])[1] == 0).all()
@@ -90,12 +90,12 @@ def test_equally_high_neighbours_are_one_peak():
     assert cells(heatmap) == [[20, 3], [10, 8]]
 
 
-def test_a_batch_is_its_pictures():
+def test_a_batch_is_its_images():
     generator = torch.Generator().manual_seed(0)
     batch = torch.rand(3, 2, 16, 24, generator=generator)
     together = codec().batch_decode(batch)
-    for picture, (places, scores) in zip(batch, zip(*together, strict=True), strict=True):
-        alone = codec().decode(picture.numpy())
+    for image, (places, scores) in zip(batch, zip(*together, strict=True), strict=True):
+        alone = codec().decode(image.numpy())
         np.testing.assert_allclose(places.numpy(), alone[0], rtol=1e-6)
         np.testing.assert_allclose(scores.numpy(), alone[1], rtol=1e-6)
 

@@ -113,8 +113,8 @@ def test_the_visualizer_of_mmpose_draws():
     sample = PoseDataSample(
         pred_instances=InstanceData(keypoints=points, keypoint_scores=np.ones((1, 2)))
     )
-    picture = np.zeros((50, 60, 3), np.uint8)
-    shown = visualizer.add_datasample("", picture, sample, draw_gt=False)
+    image = np.zeros((50, 60, 3), np.uint8)
+    shown = visualizer.add_datasample("", image, sample, draw_gt=False)
     assert shown[20, 40].any()
     assert not shown[40, 20].any()
 

@@ -43,6 +43,6 @@ def test_a_rule_that_names_nothing_is_refused(options, words):
     ],
     ids=["no key", "no match", "empty match"],
 )
-def test_a_picture_without_group_is_named(rule, words):
+def test_a_image_without_group_is_named(rule, words):
     with pytest.raises(ValueError, match=words):
         rule.group(RECORD["file_name"], RECORD)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equikpt.core.image import ImageError, as_picture, read_picture
+from equikpt.core.image import ImageError, as_image, read_image
 
 
 @pytest.fixture
@@ -23,34 +23,34 @@ def write(path, pixels) -> str:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
-def test_a_picture_is_turned_as_training_turns_it(tmp_path, colours, suffix, orientation):
+def test_a_image_is_turned_as_training_turns_it(tmp_path, colours, suffix, orientation):
     path = tmp_path / f"turned{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(colours[..., ::-1]).save(path, exif=exif)
     trained_on = mmcv.imfrombytes(path.read_bytes())  # what MMPose's LoadImage calls
-    picture = read_picture(path)
-    np.testing.assert_array_equal(picture, trained_on)
+    image = read_image(path)
+    np.testing.assert_array_equal(image, trained_on)
     if suffix == ".jpg":
-        assert picture.shape[:2] == ((60, 40) if orientation >= 5 else (40, 60))
+        assert image.shape[:2] == ((60, 40) if orientation >= 5 else (40, 60))
 
 
 def test_gray_becomes_three_channels(tmp_path, colours):
-    picture = read_picture(write(tmp_path / "gray.png", colours[..., 0]))
-    np.testing.assert_array_equal(picture, np.dstack([colours[..., 0]] * 3))
+    image = read_image(write(tmp_path / "gray.png", colours[..., 0]))
+    np.testing.assert_array_equal(image, np.dstack([colours[..., 0]] * 3))
 
 
 def test_alpha_is_left_out(tmp_path, colours):
     clear = np.dstack([colours, np.zeros((40, 60), np.uint8)])
-    np.testing.assert_array_equal(read_picture(write(tmp_path / "a.png", clear)), colours)
+    np.testing.assert_array_equal(read_image(write(tmp_path / "a.png", clear)), colours)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_deep_pictures_keep_the_upper_bits_of_those_used(tmp_path, colours, bits, suffix):
+def test_deep_images_keep_the_upper_bits_of_those_used(tmp_path, colours, bits, suffix):
     deep = colours.astype(np.uint16) << (bits - 8)
     path = write(tmp_path / f"deep{suffix}", deep)
-    np.testing.assert_array_equal(read_picture(path), colours)
+    np.testing.assert_array_equal(read_image(path), colours)
     if bits == 16:
         np.testing.assert_allclose(colours.astype(int), cv2.imread(path), atol=1)
 
@@ -62,50 +62,50 @@ def test_a_cut_file_is_one_sentence(tmp_path, suffix):
     content = cv2.imencode(suffix, noise)[1].tobytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match=r"image in .*cut.*, .*damaged .*truncated.*; copy"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_bytes_after_the_end_do_no_harm(tmp_path, colours):
     path = tmp_path / "more.jpg"
     path.write_bytes(cv2.imencode(".jpg", colours)[1].tobytes() + b"camera's own notes")
-    assert read_picture(path).shape == (40, 60, 3)
+    assert read_image(path).shape == (40, 60, 3)
 
 
-def test_what_is_no_picture_is_one_sentence(tmp_path):
-    (tmp_path / "text.jpg").write_text("no picture")
+def test_what_is_no_image_is_one_sentence(tmp_path):
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.jpg").write_bytes(b"")
     with pytest.raises(ImageError, match=r"text\.jpg, it is none of JPEG, PNG"):
-        read_picture(tmp_path / "text.jpg")
+        read_image(tmp_path / "text.jpg")
     with pytest.raises(ImageError, match=r"empty\.jpg, the file is empty"):
-        read_picture(tmp_path / "empty.jpg")
+        read_image(tmp_path / "empty.jpg")
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg, found no such file"):
-        read_picture(tmp_path / "gone.jpg")
+        read_image(tmp_path / "gone.jpg")
 
 
-def test_a_picture_of_floats_is_one_sentence(tmp_path):
+def test_a_image_of_floats_is_one_sentence(tmp_path):
     Image.fromarray(np.ones((9, 9), np.float32)).save(tmp_path / "float.tif")
     with pytest.raises(OSError, match=r"float\.tif"):
-        read_picture(tmp_path / "float.tif")
+        read_image(tmp_path / "float.tif")
 
 
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.zeros((2, 9, 9, 3), np.uint8), "pass several pictures as a list"),
+        (np.zeros((2, 9, 9, 3), np.uint8), "pass several images as a list"),
         (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
         (np.zeros((0, 9, 3), np.uint8), r"\(0, 9, 3\)"),
         (np.zeros((9, 9, 3), np.float32), "got float32"),
     ],
     ids=["several", "two channels", "empty", "floats"],
 )
-def test_arrays_that_are_no_pictures_are_refused(pixels, words):
+def test_arrays_that_are_no_images_are_refused(pixels, words):
     with pytest.raises(ValueError, match=words):
-        as_picture(pixels)
+        as_image(pixels)
 
 
-def test_a_dicom_file_is_read_as_a_film(tmp_path, monkeypatch):
-    path = tmp_path / "film.dcm"
+def test_a_dicom_file_is_read_as_a_radiograph(tmp_path, monkeypatch):
+    path = tmp_path / "radiograph.dcm"
     path.write_bytes(b"")
-    film = np.full((3, 4, 3), 7, np.uint8)
-    monkeypatch.setattr("equikpt.core.image.read_radiograph", lambda name: film)
-    assert read_picture(path) is film
+    radiograph = np.full((3, 4, 3), 7, np.uint8)
+    monkeypatch.setattr("equikpt.core.image.read_radiograph", lambda name: radiograph)
+    assert read_image(path) is radiograph

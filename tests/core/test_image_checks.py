@@ -59,7 +59,7 @@ def test_a_cut_image_is_found(tmp_path, suffix, share, mode):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     (issue,) = check(path, mode)
-    assert (issue.code, issue.subject.image) == ("damaged_picture", str(path))
+    assert (issue.code, issue.subject.image) == ("damaged_image", str(path))
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
@@ -70,7 +70,7 @@ def test_a_cut_image_is_found(tmp_path, suffix, share, mode):
 def test_a_file_that_is_no_image_is_found(tmp_path, content, mode):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    assert codes(check(path, mode)) == ["damaged_picture"]
+    assert codes(check(path, mode)) == ["damaged_image"]
 
 
 def test_an_issue_says_what_came_and_what_to_do(tmp_path):
@@ -102,20 +102,20 @@ def test_only_full_finds_damage_in_the_middle(tmp_path):
     content[middle : middle + 40] = bytes(40)
     path.write_bytes(bytes(content))
     assert check(path, "header", 200, 200) == []
-    assert codes(check(path, "full", 200, 200)) == ["damaged_picture"]
+    assert codes(check(path, "full", 200, 200)) == ["damaged_image"]
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 def test_another_size_is_found(tmp_path, mode):
     (issue,) = check(write(tmp_path / "a.png"), mode, width=WIDTH + 1)
-    assert (issue.code, issue.fix) == ("picture_size", CODES["picture_size"].fix)
+    assert (issue.code, issue.fix) == ("image_size", CODES["image_size"].fix)
     assert f"is {WIDTH} x {HEIGHT}, listed as {WIDTH + 1} x {HEIGHT}" in issue.examples[0]
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
 def test_exchanged_width_and_height_are_called_that(tmp_path, mode):
     (issue,) = check(write(tmp_path / "a.png"), mode, width=HEIGHT, height=WIDTH)
-    assert issue.code == "picture_size"
+    assert issue.code == "image_size"
     assert "exchanged" in issue.fix
 
 
@@ -148,7 +148,7 @@ def test_missing_images_are_told_from_present_ones(tmp_path):
     ]
     assert missing_images(images) == images[2:]
     (damaged, _) = check_images(images[:2])
-    assert (damaged.code, damaged.subject.image) == ("damaged_picture", images[1].path)
+    assert (damaged.code, damaged.subject.image) == ("damaged_image", images[1].path)
 
 
 def test_a_name_in_other_case_is_seen(tmp_path):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from equikpt.core import image_decoding
 from equikpt.core.errors import is_user_error
-from equikpt.core.image import read_picture
+from equikpt.core.image import read_image
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.image_decoding import (
     MAX_MEGAPIXELS_VARIABLE,
@@ -43,7 +43,7 @@ def png_of_size(path, width: int, height: int) -> str:
 
 
 READERS = [
-    pytest.param(read_picture, id="picture"),
+    pytest.param(read_image, id="image"),
     pytest.param(read_radiograph, id="film"),
     pytest.param(loaded_size_px, id="size"),
     pytest.param(lambda path: LoadCachedImage(max_bytes=10)(dict(img_path=str(path))), id="train"),
@@ -66,20 +66,20 @@ def test_the_limit_is_raised_and_lowered_by_a_variable(tmp_path, monkeypatch):
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 110), np.uint8))
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.011")
-    assert read_picture(path).shape == (100, 110, 3)
+    assert read_image(path).shape == (100, 110, 3)
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.0109")
     with pytest.raises(ImageError, match="limit of 0.0109 megapixels"):
-        read_picture(path)
+        read_image(path)
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "many")
     with pytest.raises(ValueError, match="expected EQUIKPT_MAX_MEGAPIXELS to be a number above 0"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_pillows_own_limit_of_size_does_not_come_first(tmp_path, monkeypatch, recwarn):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
     path = str(tmp_path / "a.png")
     cv2.imwrite(path, np.zeros((100, 110), np.uint8))
-    assert read_picture(path).shape == (100, 110, 3)
+    assert read_image(path).shape == (100, 110, 3)
     assert not recwarn.list
 
 
@@ -116,9 +116,9 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
 
 def broken_dicom(path, **header):
     write_dicom(path, RAMP, **header)
-    film = pydicom.dcmread(path)
-    del film.Rows
-    film.save_as(path)
+    radiograph = pydicom.dcmread(path)
+    del radiograph.Rows
+    radiograph.save_as(path)
 
 
 def words(path, count: int, seed: int = 0):
@@ -171,21 +171,21 @@ def test_any_type_of_error_becomes_one(tmp_path, monkeypatch, error):
 def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
     path = str(tmp_path / "a.tif")
     Image.fromarray(np.ones((9, 9), dtype)).save(path)
-    for read in (read_picture, read_radiograph):
+    for read in (read_image, read_radiograph):
         with pytest.raises(
             ImageError, match=r"its values are of .*32.*; export it with 8 or 16 bits"
         ):
             read(path)
     for mode in ("header", "full"):
         (issue,) = check_images([ListedImage(path, 9, 9)], mode)
-        assert (issue.code, issue.severity) == ("damaged_picture", "error")
+        assert (issue.code, issue.severity) == ("damaged_image", "error")
         assert issue.subject.image == path
 
 
 def test_a_name_without_a_file_is_told_from_a_damaged_file(tmp_path):
     for name in ("gone.png", "gone.dcm", "gone"):
         with pytest.raises(MissingImageError, match=f"{name}, found no such file"):
-            read_picture(tmp_path / name)
+            read_image(tmp_path / name)
 
 
 def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
@@ -196,13 +196,13 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(ImageError, match="Permission denied"):
-        read_picture(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
 
 
-def test_dicom_is_known_by_suffix_or_magic_and_no_picture_is_opened_for_it(tmp_path, monkeypatch):
-    film = write_dicom(tmp_path / "IM0001", RAMP)
+def test_dicom_is_known_by_suffix_or_magic_and_no_image_is_opened_for_it(tmp_path, monkeypatch):
+    radiograph = write_dicom(tmp_path / "IM0001", RAMP)
     (tmp_path / "short").write_bytes(b"DICM")
-    assert is_dicom(film)
+    assert is_dicom(radiograph)
     assert not is_dicom(tmp_path / "short")
     assert not is_dicom(tmp_path / "gone")
     monkeypatch.setattr(image_decoding, "open", None, raising=False)
@@ -218,7 +218,7 @@ class OneImage:
         return 1
 
     def __getitem__(self, index):
-        return read_picture(self.path)
+        return read_image(self.path)
 
 
 def test_an_error_of_a_loaders_worker_is_the_same_sentence(tmp_path):

@@ -14,7 +14,7 @@ def point(label: str, x: float, y: float, **more) -> dict:
 
 def task(*results: dict, **more) -> dict:
     annotation = dict(id=1, result=list(results), created_at="2025-01-01T00:00:00Z")
-    return dict(id=7, file_upload="film.png", annotations=[annotation]) | more
+    return dict(id=7, file_upload="radiograph.png", annotations=[annotation]) | more
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def read(tmp_path):
 def test_points_are_percentages_by_label(read):
     (found,) = read(task(point("p1", 75, 8.5), point("p2", 74.6, 3.5)))
     assert found.points == {"p1": ((75.0, 8.5),), "p2": ((74.6, 3.5),)}
-    assert (found.number, found.file_name, found.size_px) == (7, "film.png", None)
+    assert (found.number, found.file_name, found.size_px) == (7, "radiograph.png", None)
 
 
 def test_stated_sizes_and_turns_are_kept(read):
@@ -63,41 +63,45 @@ def test_the_newest_annotation_counts_and_cancelled_ones_do_not(read):
     ("row", "names"),
     [
         pytest.param(
-            dict(file_upload="8a75433a-film.png"),
-            ("8a75433a-film.png", "film.png"),
+            dict(file_upload="8a75433a-radiograph.png"),
+            ("8a75433a-radiograph.png", "radiograph.png"),
             id="upload with its prefix",
         ),
         pytest.param(
-            dict(data=dict(image="/data/upload/6/film.png")), ("film.png",), id="path of an upload"
+            dict(data=dict(image="/data/upload/6/radiograph.png")),
+            ("radiograph.png",),
+            id="path of an upload",
         ),
         pytest.param(
-            dict(data=dict(image="/data/local-files/?d=films%2Fa%20b.png")),
+            dict(data=dict(image="/data/local-files/?d=radiographs%2Fa%20b.png")),
             ("a b.png",),
             id="local file",
         ),
         pytest.param(
-            dict(data=dict(image="https://example.org/x/film.png?token=1")),
-            ("film.png",),
+            dict(data=dict(image="https://example.org/x/radiograph.png?token=1")),
+            ("radiograph.png",),
             id="URL",
         ),
         pytest.param(dict(file_upload="deadbeef.png"), ("deadbeef.png",), id="no prefix"),
         pytest.param(
-            dict(data=dict(img="s3://bucket/x/film.png", who="me")), ("film.png",), id="other key"
+            dict(data=dict(img="s3://bucket/x/radiograph.png", who="me")),
+            ("radiograph.png",),
+            id="other key",
         ),
         pytest.param(
-            dict(file_upload="0123abcd-list.json", data=dict(photo="x/film.png")),
-            ("film.png",),
+            dict(file_upload="0123abcd-list.json", data=dict(photo="x/radiograph.png")),
+            ("radiograph.png",),
             id="an imported list",
         ),
     ],
 )
-def test_names_under_which_the_picture_may_lie(read, row, names):
+def test_names_under_which_the_image_may_lie(read, row, names):
     (found,) = read(dict(id=1, annotations=[]) | row)
     assert found.names_on_disk == names
     assert found.points == {}
 
 
-def test_of_several_pictures_the_interface_chooses(read, tmp_path):
+def test_of_several_images_the_interface_chooses(read, tmp_path):
     row = dict(id=1, annotations=[], data=dict(left="a.png", right="b.png"))
     with pytest.raises(ValueError, match="several images .data.left, data.right.; put the lab"):
         read(row)
@@ -119,7 +123,7 @@ def test_of_several_pictures_the_interface_chooses(read, tmp_path):
             "task 7, p1 has x None and y 1; expected percentages",
             id="no number",
         ),
-        pytest.param(dict(id=3, annotations=[]), "task 3 names no image", id="no picture"),
+        pytest.param(dict(id=3, annotations=[]), "task 3 names no image", id="no image"),
         pytest.param(dict(id=3, image="a.png"), "not as JSON-MIN", id="JSON-MIN"),
     ],
 )

@@ -13,34 +13,34 @@ RAMP = np.linspace(0, 4095, 60 * 40).reshape(60, 40).astype(np.uint16)  # 12 bit
 
 
 def write_dicom(path, pixels, **header):
-    film = pydicom.Dataset()
-    film.file_meta = pydicom.dataset.FileMetaDataset()
-    film.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    film.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    film.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
-    film.Rows, film.Columns = pixels.shape[-2:]
-    film.BitsAllocated = film.BitsStored = 8 * pixels.itemsize
-    film.HighBit = film.BitsStored - 1
-    film.PixelRepresentation, film.SamplesPerPixel = 0, 1
-    film.PhotometricInterpretation = "MONOCHROME2"
-    film.PixelData = pixels.tobytes()
+    radiograph = pydicom.Dataset()
+    radiograph.file_meta = pydicom.dataset.FileMetaDataset()
+    radiograph.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    radiograph.file_meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    radiograph.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    radiograph.Rows, radiograph.Columns = pixels.shape[-2:]
+    radiograph.BitsAllocated = radiograph.BitsStored = 8 * pixels.itemsize
+    radiograph.HighBit = radiograph.BitsStored - 1
+    radiograph.PixelRepresentation, radiograph.SamplesPerPixel = 0, 1
+    radiograph.PhotometricInterpretation = "MONOCHROME2"
+    radiograph.PixelData = pixels.tobytes()
     for name, value in header.items():
-        setattr(film, name, value)
-    film.save_as(path, enforce_file_format=True)
+        setattr(radiograph, name, value)
+    radiograph.save_as(path, enforce_file_format=True)
     return path
 
 
 def test_8_bits_stay_as_they_are(tmp_path):
-    film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
-    cv2.imwrite(str(tmp_path / "film.png"), film)
-    read = read_radiograph(tmp_path / "film.png")
+    radiograph = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "radiograph.png"), radiograph)
+    read = read_radiograph(tmp_path / "radiograph.png")
     assert read.shape == (60, 40, 3)
-    assert (read == film[..., None]).all()
+    assert (read == radiograph[..., None]).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
 def test_12_bits_of_16_fill_the_range_in_order(tmp_path, suffix):
-    path = tmp_path / f"film.{suffix}"
+    path = tmp_path / f"radiograph.{suffix}"
     cv2.imwrite(str(path), RAMP)
     read = read_radiograph(path)[..., 0]
     assert (read.min(), read.max()) == (0, 255)
@@ -49,10 +49,10 @@ def test_12_bits_of_16_fill_the_range_in_order(tmp_path, suffix):
     assert cv2.imread(str(path)).max() < 20  # what the usual flags make of it
 
 
-def test_a_dicom_film_reads_as_its_picture_does(tmp_path):
-    cv2.imwrite(str(tmp_path / "film.png"), RAMP)
-    path = write_dicom(tmp_path / "film.dcm", RAMP)
-    assert (read_radiograph(path) == read_radiograph(tmp_path / "film.png")).all()
+def test_a_dicom_radiograph_reads_as_its_image_does(tmp_path):
+    cv2.imwrite(str(tmp_path / "radiograph.png"), RAMP)
+    path = write_dicom(tmp_path / "radiograph.dcm", RAMP)
+    assert (read_radiograph(path) == read_radiograph(tmp_path / "radiograph.png")).all()
     assert dicom_size_px(path) == loaded_size_px(str(path)) == (40, 60)
 
 
@@ -73,9 +73,9 @@ def test_spacing_is_the_patients_else_the_detectors_else_unknown(tmp_path):
         dicom_spacing_mm(oblong)
 
 
-def test_files_that_are_no_films_say_so(tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
-    (tmp_path / "text.dcm").write_text("no picture")
+def test_files_that_are_no_radiographs_say_so(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "text.dcm").write_text("no image")
     (tmp_path / "empty.png").touch()
     for name in ("text.png", "empty.png", "text.dcm", "absent.png", "absent.dcm"):
         with pytest.raises(OSError, match=name):
@@ -87,15 +87,15 @@ def test_files_that_are_no_films_say_so(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["header", "full"])
-def test_the_check_of_pictures_knows_dicom(tmp_path, mode):
-    path = str(write_dicom(tmp_path / "film.dcm", RAMP))
+def test_the_check_of_images_knows_dicom(tmp_path, mode):
+    path = str(write_dicom(tmp_path / "radiograph.dcm", RAMP))
     broken = tmp_path / "broken.dcm"
-    broken.write_bytes(b"no film")
+    broken.write_bytes(b"no radiograph")
     assert check_images([ListedImage(path, 40, 60)], mode) == []
     (damaged,) = check_images([ListedImage(str(broken), 40, 60)], mode)
-    assert damaged.code == "damaged_picture"
+    assert damaged.code == "damaged_image"
     (resized,) = check_images([ListedImage(path, 41, 60)], mode)
-    assert resized.code == "picture_size"
+    assert resized.code == "image_size"
 
 
 PADDING = {
@@ -128,7 +128,7 @@ def test_padding_of_signed_values_is_found(tmp_path):
 
 
 def test_8_bits_keep_their_values_beside_padding(tmp_path):
-    film = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
-    padded = np.pad(film, 9, constant_values=255)
+    radiograph = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
+    padded = np.pad(radiograph, 9, constant_values=255)
     read = read_radiograph(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]
-    np.testing.assert_array_equal(read, np.pad(film, 9))
+    np.testing.assert_array_equal(read, np.pad(radiograph, 9))

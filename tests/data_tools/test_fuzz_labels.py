@@ -41,7 +41,7 @@ LONGEST_SENTENCE = 3000
 
 
 def write_coco(root: Path, nested: bool = False) -> dict:
-    """Two splits of three pictures with two animals each."""
+    """Two splits of three images with two animals each."""
     rng = np.random.default_rng(0)
     contents = {}
     for number, part in enumerate(("train", "val")):
@@ -133,7 +133,7 @@ def sleap(root: Path) -> None:
 
 
 def fsc(root: Path) -> None:
-    """Points of unnamed things by picture, as FSC-147 has them."""
+    """Points of unnamed things by image, as FSC-147 has them."""
     content = write_coco(root)["train"]
     names = [row["file_name"] for row in content["images"]]
     shutil.rmtree(root / "annotations")

@@ -15,7 +15,7 @@ from equikpt.data_tools.near_duplicates import (
 )
 
 
-def picture(seed: int, height: int = 260, width: int = 300) -> np.ndarray:
+def drawn_image(seed: int, height: int = 260, width: int = 300) -> np.ndarray:
     """Gray blobs of several sizes that no other seed resembles."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width), np.float32)
@@ -49,8 +49,8 @@ CHANGES = [
 
 @pytest.mark.parametrize(("change", "mirrored"), CHANGES)
 def test_a_changed_copy_is_the_only_near_duplicate(change, mirrored):
-    pictures = [picture(seed) for seed in range(12)]
-    (pair,) = near_pairs([fingerprint(each) for each in (*pictures, change(pictures[5]))])
+    images = [drawn_image(seed) for seed in range(12)]
+    (pair,) = near_pairs([fingerprint(each) for each in (*images, change(images[5]))])
     assert (pair.first, pair.second, pair.mirrored) == (5, 12, mirrored)
     assert 0.9 <= pair.likeness <= 1 + 1e-5
 
@@ -63,16 +63,16 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize("change", DIFFERENT)
-def test_another_picture_is_none(change):
-    first = picture(5)
+def test_another_image_is_none(change):
+    first = drawn_image(5)
     assert near_pairs([fingerprint(first), fingerprint(change(first))]) == []
 
 
 def test_of_the_same_layout_the_fine_structure_decides():
-    """As films of two patients: the hash takes them for one."""
-    layout = cv2.GaussianBlur(picture(5), (0, 0), 25).astype(int)
+    """As radiographs of two patients: the hash takes them for one."""
+    layout = cv2.GaussianBlur(drawn_image(5), (0, 0), 25).astype(int)
     first, second = (
-        fingerprint(np.clip(layout + picture(seed) // 6 - 20, 0, 255).astype(np.uint8))
+        fingerprint(np.clip(layout + drawn_image(seed) // 6 - 20, 0, 255).astype(np.uint8))
         for seed in (98, 99)
     )
     (pair,) = near_pairs([first, second], least_likeness=-1)
@@ -80,7 +80,7 @@ def test_of_the_same_layout_the_fine_structure_decides():
     assert near_pairs([first, second]) == []
 
 
-def test_plain_pictures_are_like_no_other():
+def test_plain_images_are_like_no_other():
     plain = [np.full((50, 60), gray, np.uint8) for gray in (0, 128, 128)]
     faint = [np.tile(np.linspace(128, 130, 300).astype(np.uint8), (260, 1))] * 2
     ramp = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (260, 1))
@@ -122,8 +122,8 @@ def test_clusters_are_chains_of_pairs():
 
 def test_files_are_read_whatever_their_format(tmp_path):
     names = [str(tmp_path / name) for name in ("a.png", "b.jpg", "a.png")]
-    cv2.imwrite(names[0], picture(1))
-    cv2.imwrite(names[1], cv2.merge([picture(1)] * 3))
+    cv2.imwrite(names[0], drawn_image(1))
+    cv2.imwrite(names[1], cv2.merge([drawn_image(1)] * 3))
     prints = read_fingerprints(names)
     assert [(p.first, p.second) for p in near_pairs(prints)] == [(0, 1), (0, 2), (1, 2)]
 
@@ -131,7 +131,7 @@ def test_files_are_read_whatever_their_format(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), (b"text", "none of JPEG")], ids=["gone", "text"]
 )
-def test_what_is_no_picture_is_named(tmp_path, content, words):
+def test_what_is_no_image_is_named(tmp_path, content, words):
     path = tmp_path / "a.png"
     if content:
         path.write_bytes(content)
@@ -140,7 +140,7 @@ def test_what_is_no_picture_is_named(tmp_path, content, words):
 
 
 REAL = [
-    # pictures of the set, and those of them that are one film or one frame
+    # images of the set, and those of them that are one radiograph or one frame
     pytest.param("ceph_ruler/images/{}.jpg", ["056", "280", "126", "299", "154", "211", "059"],
                  [(0, 1), (2, 3)], id="films"),
     pytest.param("horse10_sample20/labeled-data/Sample20/{}.png",
@@ -149,7 +149,7 @@ REAL = [
 
 
 @pytest.mark.parametrize(("pattern", "names", "expected"), REAL)
-def test_one_film_is_told_from_two_patients_and_a_frame_from_the_next(
+def test_one_radiograph_is_told_from_two_patients_and_a_frame_from_the_next(
     real_data, pattern, names, expected
 ):
     prints = read_fingerprints(real_data / pattern.format(name) for name in names)

@@ -49,11 +49,11 @@ def ap(dataset: CheckedCocoDataset, ann_file: str | None = None, shift_px: float
     metric.dataset_meta = dataset.metainfo
     for index in range(len(dataset)):
         sample = PackPoseInputs()(LoadImage()(dataset.get_data_info(index)))["data_samples"]
-        truth = sample.gt_instances
+        gt = sample.gt_instances
         sample.pred_instances = InstanceData(
             keypoints=dataset.get_data_info(index)["keypoints"] + shift_px,
             keypoint_scores=np.ones((1, 3)),
-            bboxes=truth.bboxes.numpy() if hasattr(truth.bboxes, "numpy") else truth.bboxes,
+            bboxes=gt.bboxes.numpy() if hasattr(gt.bboxes, "numpy") else gt.bboxes,
             bbox_scores=np.ones(1),
         )
         metric.process([], [sample.to_dict()])
@@ -243,14 +243,14 @@ def test_detected_boxes_leave_missing_images_out_of_both_sides(build, make_coco,
     dataset.full_init()
     assert [dataset.get_data_info(index)["img_id"] for index in range(len(dataset))] == [1, 3]
     np.testing.assert_array_equal(dataset.get_data_info(0)["keypoints_visibility"], [[2, 2, 2]])
-    truth_file = Path(MessageHub.get_current_instance().get_info("tiny_ann_file"))
-    truth = json.loads(truth_file.read_text())
-    assert [row["id"] for row in truth["images"]] == [1, 3]
-    assert {row["image_id"] for row in truth["annotations"]} == {1, 3}
-    assert all(row["area"] > 0 for row in truth["annotations"])
+    gt_file = Path(MessageHub.get_current_instance().get_info("tiny_ann_file"))
+    gt = json.loads(gt_file.read_text())
+    assert [row["id"] for row in gt["images"]] == [1, 3]
+    assert {row["image_id"] for row in gt["annotations"]} == {1, 3}
+    assert all(row["area"] > 0 for row in gt["annotations"])
     del dataset
     gc.collect()
-    assert not truth_file.parent.exists()
+    assert not gt_file.parent.exists()
 
 
 def test_a_wrong_detection_file_stops(build, make_coco, boxes):
@@ -269,7 +269,7 @@ def test_boxes_are_filtered_by_score(build, make_coco, boxes):
     assert len(dataset) == 2
 
 
-def test_every_second_picture(build, make_coco):
+def test_every_second_image(build, make_coco):
     assert len(build(make_coco(num_images=4), sample_interval=2)) == 4
 
 
@@ -344,7 +344,7 @@ def test_damaged_images_stop(build, make_coco, write_coco, tmp_path, test_mode):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(IssueError) as caught:
         build(content, missing=("002.png",), test_mode=test_mode)
-    assert codes(caught) == ["damaged_picture"]
+    assert codes(caught) == ["damaged_image"]
     assert len(build(content, missing=("002.png",), check_images="none")) == 6
 
 

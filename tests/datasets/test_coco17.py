@@ -12,7 +12,7 @@ from equikpt.datasets.coco17 import Coco17Dataset
 def coco_mini(real_data):
     folder = real_data / "coco_mini"
     if not folder.is_dir():
-        pytest.skip(f"no COCO pictures at {folder}")
+        pytest.skip(f"no COCO images at {folder}")
     return folder
 
 
@@ -23,7 +23,7 @@ def load(folder, ann_file: str, images: str, **options) -> Coco17Dataset:
     )  # fmt: skip
 
 
-def test_people_of_real_pictures(coco_mini):
+def test_people_of_real_images(coco_mini):
     ann_file = next(coco_mini.rglob("*train*.json"))
     content = json.loads(ann_file.read_text())
     labelled = [a for a in content["annotations"] if any(a["keypoints"][2::3]) and not a["iscrowd"]]
@@ -36,7 +36,7 @@ def test_people_of_real_pictures(coco_mini):
 
 
 def test_what_is_missing_is_left_out_and_nothing_stands_in(coco_mini, tmp_path, capsys):
-    """Two pictures in five are gone."""
+    """Two images in five are gone."""
     ann_file = next(coco_mini.rglob("*train*.json"))
     content = json.loads(ann_file.read_text())
     images = next(coco_mini.rglob("*.jpg")).parent

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equikpt.core.image import picture_of_bytes, read_picture, reader_of
+from equikpt.core.image import image_of_bytes, read_image, reader_of
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.radiograph import read_radiograph
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
@@ -118,7 +118,7 @@ def readings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
     make, gray, tolerance = KINDS[kind]
     path = make(tmp_path, colours)
-    pixels = read_picture(path)
+    pixels = read_image(path)
     expected = np.dstack([colours[..., 0]] * 3) if gray else colours
     assert pixels.dtype == np.uint8
     assert pixels.shape == (HEIGHT, WIDTH, 3)
@@ -135,19 +135,19 @@ def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
     for mode in ("header", "full"):
         assert check_images([ListedImage(str(path), WIDTH, HEIGHT)], mode) == []
     if "dicom" not in kind and kind != "monochrome1":
-        np.testing.assert_array_equal(picture_of_bytes(path.read_bytes(), "a"), pixels)
+        np.testing.assert_array_equal(image_of_bytes(path.read_bytes(), "a"), pixels)
 
 
 @pytest.mark.parametrize("kind", ["png 8", "png 12", "tif 16", "gray 12", "dicom 12"])
-def test_all_readers_of_films_give_the_same_pixels(tmp_path, colours, kind):
+def test_all_readers_of_radiographs_give_the_same_pixels(tmp_path, colours, kind):
     path = KINDS[kind][0](tmp_path, colours)
-    film = read_radiograph(path)
-    assert reader_of(P1P2Dataset.METAINFO["dataset_name"])(path).tobytes() == film.tobytes()
+    radiograph = read_radiograph(path)
+    assert reader_of(P1P2Dataset.METAINFO["dataset_name"])(path).tobytes() == radiograph.tobytes()
     store = LoadRadiograph(max_bytes=10**6)
     for load in (LoadRadiograph(max_bytes=0), store, store):
-        np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], film)
+        np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], radiograph)
     assert _read(str(path), radiograph=True).digest == (
-        hashlib.sha256(film.tobytes() + str(film.shape).encode()).hexdigest()
+        hashlib.sha256(radiograph.tobytes() + str(radiograph.shape).encode()).hexdigest()
     )
 
 

@@ -14,11 +14,11 @@ SIZE_PX = (80, 100)
 
 @pytest.fixture
 def build(tmp_path):
-    """``build(*rows, pictures)``: the data set of a Label Studio export, or of a COCO dict."""
+    """``build(*rows, images)``: the data set of a Label Studio export, or of a COCO dict."""
 
-    def make(*rows: dict, pictures: tuple[str, ...] = ("film.png",)) -> P1P2Dataset:
+    def make(*rows: dict, images: tuple[str, ...] = ("radiograph.png",)) -> P1P2Dataset:
         (tmp_path / "images").mkdir(exist_ok=True)
-        for name in pictures:
+        for name in images:
             cv2.imwrite(str(tmp_path / "images" / name), np.zeros(SIZE_PX[::-1], np.uint8))
         content = rows[0] if "images" in rows[0] else list(rows)
         (tmp_path / "labels.json").write_text(json.dumps(content))
@@ -30,22 +30,22 @@ def build(tmp_path):
     return make
 
 
-def test_percentages_become_px_of_the_picture(build):
+def test_percentages_become_px_of_the_image(build):
     (sample,) = build(task(point("p1", 75, 50), point("p2", 25, 10)))
     np.testing.assert_allclose(sample["keypoints"], [[[60, 50], [20, 10]]])
     assert sample["keypoints_visible"].tolist() == [[1, 1]]
 
 
-def test_the_picture_counts_where_the_export_states_another_size(build):
+def test_the_image_counts_where_the_export_states_another_size(build):
     stated = dict(original_width=1968, original_height=2207)
     (sample,) = build(task(point("p1", 75, 50, **stated), point("p2", 25, 10, **stated)))
     np.testing.assert_allclose(sample["keypoints"], [[[60, 50], [20, 10]]])
 
 
 def test_an_upload_is_found_under_its_own_name(build):
-    labelled = task(point("p1", 75, 50), file_upload="0123abcd-film.png")
+    labelled = task(point("p1", 75, 50), file_upload="0123abcd-radiograph.png")
     (sample,) = build(labelled)
-    assert sample["img_path"].endswith("images/film.png")
+    assert sample["img_path"].endswith("images/radiograph.png")
     assert sample["keypoints_visible"].tolist() == [[1, 0]]
 
 
@@ -54,20 +54,20 @@ def test_a_mark_that_is_there_twice_is_not_trained(build):
     assert sample["keypoints_visible"].tolist() == [[1, 0]]
 
 
-def test_missing_films_are_left_out(build):
+def test_missing_radiographs_are_left_out(build):
     lost = task(point("p1", 75, 50), id=8, file_upload="lost.png")
     found = build(task(point("p1", 75, 50)), lost)
-    assert [sample["img_path"].rsplit("/", 1)[1] for sample in found] == ["film.png"]
+    assert [sample["img_path"].rsplit("/", 1)[1] for sample in found] == ["radiograph.png"]
 
 
-def test_a_film_labelled_turned_is_refused(build):
+def test_a_radiograph_labelled_turned_is_refused(build):
     with pytest.raises(ValueError, match="task 7 was labelled turned by 90°"):
         build(task(point("p1", 75, 50, image_rotation=90)))
 
 
 def test_coco_gives_the_same_samples(build):
     coco = dict(
-        images=[dict(id=1, file_name="film.png", width=80, height=100)],
+        images=[dict(id=1, file_name="radiograph.png", width=80, height=100)],
         annotations=[
             dict(
                 id=1, image_id=1, category_id=1, bbox=[0, 0, 80, 100], area=8000, iscrowd=0,
@@ -83,14 +83,16 @@ def test_coco_gives_the_same_samples(build):
 
 
 @pytest.mark.parametrize(("split", "first"), [("train", "001.jpg"), ("val", "151.jpg")])
-def test_real_films(real_data, split, first):
-    films = P1P2Dataset(
+def test_real_radiographs(real_data, split, first):
+    radiographs = P1P2Dataset(
         data_root=str(real_data / "ceph_ruler"),
         ann_file=f"annotations_p1_p2_{split}.json",
         data_prefix=dict(img="images"),
         pipeline=[],
     )
-    assert len(films) == 150
-    assert films[0]["img_path"].endswith(first)
-    distances = [np.linalg.norm(np.subtract(*film["keypoints"][0])) for film in films]
-    assert 85 < min(distances) <= max(distances) < 87  # 20.6 mm on films of 1000 px
+    assert len(radiographs) == 150
+    assert radiographs[0]["img_path"].endswith(first)
+    distances = [
+        np.linalg.norm(np.subtract(*radiograph["keypoints"][0])) for radiograph in radiographs
+    ]
+    assert 85 < min(distances) <= max(distances) < 87  # 20.6 mm on radiographs of 1000 px

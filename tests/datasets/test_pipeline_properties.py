@@ -66,7 +66,7 @@ def config(tmp_path_factory) -> Config:
 
 
 def horse(seed: int, width: int = 320, height: int = 240) -> dict:
-    """A data info of Horse26Dataset with its picture: noise, which no warp leaves unchanged."""
+    """A data info of Horse26Dataset with its image: noise, which no warp leaves unchanged."""
     rng = np.random.default_rng(seed)
     size = rng.uniform([120, 90], [240, 180])
     low = rng.uniform(0, [width, height] - size)
@@ -265,7 +265,7 @@ def test_loaders_read_their_own_split_and_start_workers_anew(config, loader):
 
 
 def test_points_lie_on_their_marks_through_the_whole_geometry(config):
-    """A white dot per picture, followed through flip, half body, box and crop."""
+    """A white dot per image, followed through flip, half body, box and crop."""
     geometry = until(config.train_pipeline, "DropOutsideKeypoints")
     measured = 0
     for seed in range(80):
@@ -452,7 +452,7 @@ def test_occlusion_has_a_probability_of_a_fifth(config):
 
 
 def write_dataset(root: Path, count: int) -> None:
-    """Pictures and annotations in the layout that users have."""
+    """Images and annotations in the layout that users have."""
     (root / "annotations").mkdir(parents=True)
     (root / "images/train").mkdir(parents=True)
     images, annotations = [], []

@@ -17,16 +17,16 @@ from equikpt.datasets.point_sequence import PointSequenceDataset
 
 @pytest.fixture
 def root(tmp_path):
-    """Four pictures of 60 × 40 px with 1 to 4 points; three to train on."""
+    """Four images of 60 × 40 px with 1 to 4 points; three to train on."""
     (tmp_path / "images").mkdir()
     records = {}
     for count in (1, 2, 3, 4):
         name = f"{count}.jpg"
-        picture = np.full((40, 60, 3), 90, np.uint8)
+        image = np.full((40, 60, 3), 90, np.uint8)
         points = [[12.0 * n, 9.0 * n] for n in range(1, count + 1)]
         for x, y in points:
-            cv2.circle(picture, (int(x), int(y)), 2, (255, 255, 255), -1)
-        cv2.imwrite(str(tmp_path / "images" / name), picture)
+            cv2.circle(image, (int(x), int(y)), 2, (255, 255, 255), -1)
+        cv2.imwrite(str(tmp_path / "images" / name), image)
         records[name] = dict(H=400, W=600, points=points)  # of another version, as in FSC-147
     splits = dict(train=["1.jpg", "2.jpg", "4.jpg"], val=["3.jpg"])
     write(tmp_path, records, splits)
@@ -62,7 +62,7 @@ def test_a_split_in_its_order(root):
     assert counts(read(root, split_file=None)) == [1, 2, 3, 4]
 
 
-def test_a_sample_is_the_whole_picture_with_unnamed_points(root):
+def test_a_sample_is_the_whole_image_with_unnamed_points(root):
     sample = read(root)[1]
     assert sample["bbox"].tolist() == [[0, 0, 59, 39]]
     assert sample["keypoints"].tolist() == [[[12, 9], [24, 18]]]
@@ -79,17 +79,17 @@ def test_a_sample_is_the_whole_picture_with_unnamed_points(root):
         (dict(min_points=2, max_points=3), [2]),
     ],
 )
-def test_pictures_with_too_few_or_too_many_points(root, limits, left):
+def test_images_with_too_few_or_too_many_points(root, limits, left):
     dataset = read(root, **limits)
     assert counts(dataset) == left
     assert [sample["id"] for sample in dataset] == list(range(len(left)))
 
 
 BROKEN = {
-    "missing picture": (lambda root, r: (root / "images/2.jpg").unlink(), "2.jpg: no picture"),
-    "no picture": (
+    "missing image": (lambda root, r: (root / "images/2.jpg").unlink(), "2.jpg: no image"),
+    "no image": (
         lambda root, r: (root / "images/2.jpg").write_text("text"),
-        "2.jpg: no picture",
+        "2.jpg: no image",
     ),
     "no record": (lambda root, r: r.pop("2.jpg"), "2.jpg: no points"),
     "no points": (lambda root, r: r["2.jpg"].pop("points"), "2.jpg: no points"),
@@ -125,9 +125,9 @@ def test_broken_records_are_named_and_left_out(root, fault, caplog, monkeypatch)
     with caplog.at_level(logging.WARNING, logger="broken_records"):
         assert counts(read(root, max_missing_share=0.5)) == [1, 4]
     assert told in caplog.text
-    missing = "no picture" in told
+    missing = "no image" in told
     error = FileNotFoundError if missing else ValueError
-    wanted = "pictures under" if missing else "points inside their pictures"
+    wanted = "images under" if missing else "points inside their images"
     with pytest.raises(error, match=f"expected {wanted}.* raise max_missing_share"):
         read(root, max_missing_share=0.1)
 
@@ -144,7 +144,7 @@ def test_a_point_on_the_border_is_moved_onto_the_last_px(root):
     [
         (dict(split="test"), ValueError, "one of train, val"),
         (dict(split_file="gone.json"), FileNotFoundError, "no such file"),
-        (dict(min_points=5), ValueError, "no picture of the split 'train'"),
+        (dict(min_points=5), ValueError, "no image of the split 'train'"),
         (dict(min_points=3, max_points=2), ValueError, "not below it"),
         (dict(max_missing_share=2), ValueError, "expected 0 to 1"),
         (dict(check_images="all"), ValueError, "expected one of none, header, full"),
@@ -177,7 +177,7 @@ def test_points_stay_on_their_things_through_the_whole_pipeline(root, seed):
     places = labels.points[0][labels.points_valid[0] > 0].numpy()
     assert len(places)
     assert (np.diff(places[:, 1]) >= 0).all()
-    picture = packed["inputs"][0].numpy()
+    image = packed["inputs"][0].numpy()
     for x, y in ((places + 1) * 192).round().astype(int):
         if 2 <= x < 382 and 2 <= y < 382:
-            assert picture[y - 2 : y + 3, x - 2 : x + 3].max() > 200
+            assert image[y - 2 : y + 3, x - 2 : x + 3].max() > 200

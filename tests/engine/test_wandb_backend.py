@@ -12,7 +12,7 @@ from mmengine.config import Config
 from equikpt.engine.wandb_backend import IterationWandbVisBackend
 from tests.fake_wandb import FakeWandb, Image
 
-PICTURE = np.zeros((20, 30, 3), np.uint8)
+IMAGE = np.zeros((20, 30, 3), np.uint8)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def log_an_epoch(backend: IterationWandbVisBackend) -> None:
     """What MMEngine's hooks hand over: a training's steps are iterations, a validation's epochs."""
     backend.add_scalars(dict(loss=0.5, iter=10, epoch=1), step=10)
     backend.add_scalars(dict(loss=0.4, iter=20, epoch=1), step=20)
-    backend.add_image("val_predictions", PICTURE, step=1)
+    backend.add_image("val_predictions", IMAGE, step=1)
     backend.add_scalars({"coco/AP": 0.3}, step=1)
     backend.add_scalar("lone", 7.0, step=1)
 
@@ -38,7 +38,7 @@ def test_every_row_carries_its_iteration_and_none_a_step(wandb, tmp_path):
     assert wandb.rows == [
         dict(loss=0.5, iter=10, epoch=1),
         dict(loss=0.4, **now),
-        {"val_predictions": Image(PICTURE), **now},
+        {"val_predictions": Image(IMAGE), **now},
         {"coco/AP": 0.3, **now},
         dict(lone=7.0, **now),
     ]
@@ -47,8 +47,8 @@ def test_every_row_carries_its_iteration_and_none_a_step(wandb, tmp_path):
 
 
 def test_a_test_has_no_iteration(wandb, tmp_path):
-    IterationWandbVisBackend(str(tmp_path)).add_image("test", PICTURE)
-    assert wandb.rows == [dict(test=Image(PICTURE))]
+    IterationWandbVisBackend(str(tmp_path)).add_image("test", IMAGE)
+    assert wandb.rows == [dict(test=Image(IMAGE))]
 
 
 def test_the_config_is_recorded_and_no_code(wandb, tmp_path):
@@ -70,7 +70,7 @@ def test_what_comes_after_the_end_is_another_run(wandb, tmp_path):
     backend.close()
     backend.close()
     assert (len(wandb.runs), wandb.ended) == (1, 1)
-    backend.add_image("test", PICTURE)
+    backend.add_image("test", IMAGE)
     assert len(wandb.runs) == 2
 
 
@@ -93,9 +93,9 @@ def test_an_offline_run_holds_it_all(monkeypatch, tmp_path):
     assert [row["iter"] for row in rows] == [10, 20, 20, 20, 20]
     assert [row["loss"] for row in rows if "loss" in row] == [0.5, 0.4]
     assert [row["coco/AP"] for row in rows if "coco/AP" in row] == [0.3]
-    (picture,) = file.parent.glob("files/media/images/val_predictions_*.png")
+    (image,) = file.parent.glob("files/media/images/val_predictions_*.png")
     assert [row["val_predictions.path"] for row in rows if "val_predictions.path" in row] == [
-        f"media/images/{picture.name}"
+        f"media/images/{image.name}"
     ]
 
 

@@ -13,13 +13,13 @@ ROW = np.array([[0.0, 0.0], [100.0, 0.0], [200.0, 0.0]])
 """Three things, 100 px apart; the radius is 20 px."""
 
 
-def brute_force(truth: np.ndarray, predicted: np.ndarray, radius: float) -> list[int]:
+def brute_force(gt: np.ndarray, predicted: np.ndarray, radius: float) -> list[int]:
     """The nearest pair again and again, by looking at all pairs that are left."""
-    left_true, left_found = set(range(len(truth))), set(range(len(predicted)))
+    left_true, left_found = set(range(len(gt))), set(range(len(predicted)))
     belongs = [-1] * len(predicted)
     while left_true and left_found:
         pairs = itertools.product(left_true, left_found)
-        distance, true, found = min((np.hypot(*(truth[t] - predicted[p])), t, p) for t, p in pairs)
+        distance, true, found = min((np.hypot(*(gt[t] - predicted[p])), t, p) for t, p in pairs)
         if distance > radius:
             break
         belongs[found] = true
@@ -31,9 +31,9 @@ def brute_force(truth: np.ndarray, predicted: np.ndarray, radius: float) -> list
 @pytest.mark.parametrize("seed", range(20))
 def test_matching_is_that_of_brute_force(seed):
     rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 100, (rng.integers(0, 12), 2))
+    gt = rng.uniform(0, 100, (rng.integers(0, 12), 2))
     predicted = rng.uniform(0, 100, (rng.integers(0, 12), 2))
-    assert match(truth, predicted, 20.0).tolist() == brute_force(truth, predicted, 20.0)
+    assert match(gt, predicted, 20.0).tolist() == brute_force(gt, predicted, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_everything_is_found_when_the_last_one_is():
 @pytest.mark.parametrize("seed", range(20))
 def test_when_everything_is_found_is_that_of_every_single_step(seed):
     rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 60, (rng.integers(0, 5), 2))
+    gt = rng.uniform(0, 60, (rng.integers(0, 5), 2))
     predicted = rng.uniform(0, 60, (rng.integers(0, 12), 2))
     steps = [
-        len(truth) == sum(index >= 0 for index in brute_force(truth, predicted[:count], 20.0))
+        len(gt) == sum(index >= 0 for index in brute_force(gt, predicted[:count], 20.0))
         for count in range(len(predicted) + 1)
     ]
-    assert everything_found(truth, predicted, 20.0).tolist() == steps
+    assert everything_found(gt, predicted, 20.0).tolist() == steps
 
 
-def sample(truth, predicted, done, scale: float = 1.0) -> dict:
-    """A data sample of a picture ``scale`` times as large as the input."""
-    truth, predicted = (np.array(part, float).reshape(-1, 2) for part in (truth, predicted))
-    keypoints = np.column_stack([truth * scale, np.full(len(truth), 2.0)])
+def sample(gt, predicted, done, scale: float = 1.0) -> dict:
+    """A data sample of an image ``scale`` times as large as the input."""
+    gt, predicted = (np.array(part, float).reshape(-1, 2) for part in (gt, predicted))
+    keypoints = np.column_stack([gt * scale, np.full(len(gt), 2.0)])
     return dict(
         raw_ann_info=dict(keypoints=keypoints.ravel().tolist()),
         pred_instances=dict(
@@ -82,7 +82,7 @@ def sample(truth, predicted, done, scale: float = 1.0) -> dict:
         ),
         input_size=(384, 384),
         input_scale=np.array([384.0, 384.0]) * scale,
-        img_path="folder/picture.jpg",
+        img_path="folder/image.jpg",
     )
 
 
@@ -94,7 +94,7 @@ def metrics(*samples: dict, **options) -> dict[str, float]:
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 def test_a_perfect_sequence(scale):
-    """In px of the input, whatever the size of the picture."""
+    """In px of the input, whatever the size of the image."""
     found = metrics(sample(ROW, ROW + (3, 4), [0, 0, 0, 1], scale))
     assert found["pointing/F1"] == 1
     assert found["pointing/error_px"] == pytest.approx(5)
@@ -103,7 +103,7 @@ def test_a_perfect_sequence(scale):
         assert found[f"pointing/{name}"] == 1
 
 
-def test_two_pictures_by_hand():
+def test_two_images_by_hand():
     """One of three is missed; in the second, one thing is pointed at twice before done."""
     found = metrics(
         sample(ROW, ROW[:2], [0.1, 0.2, 0.9]),
@@ -115,18 +115,18 @@ def test_two_pictures_by_hand():
     assert found["pointing/count_MAE"] == 1
     assert found["pointing/count_RMSE"] == 1
     assert found["pointing/duplicates"] == pytest.approx(1 / 4)
-    # second picture: done was right at steps 1 and 2 and said at step 2; first: said once, wrongly
+    # second image: done was right at steps 1 and 2 and said at step 2; first: said once, wrongly
     assert found["pointing/done_recall"] == pytest.approx(1 / 2)
     assert found["pointing/done_precision"] == pytest.approx(1 / 2)
     assert found["pointing/not_done_recall"] == pytest.approx(3 / 4)
 
 
-def test_share_of_pictures_whose_number_is_in_the_interval():
-    pictures = [sample(ROW, ROW, [0, 0, 0, 1]) for _ in range(4)]
-    assert "pointing/count_in_interval" not in metrics(*pictures)
-    for picture, interval in zip(pictures, ([3, 3], [0, 3], [4, 9], [0, 2]), strict=True):
-        picture["pred_instances"]["count_interval"] = np.array([interval])
-    assert metrics(*pictures)["pointing/count_in_interval"] == 1 / 2
+def test_share_of_images_whose_number_is_in_the_interval():
+    images = [sample(ROW, ROW, [0, 0, 0, 1]) for _ in range(4)]
+    assert "pointing/count_in_interval" not in metrics(*images)
+    for image, interval in zip(images, ([3, 3], [0, 3], [4, 9], [0, 2]), strict=True):
+        image["pred_instances"]["count_interval"] = np.array([interval])
+    assert metrics(*images)["pointing/count_in_interval"] == 1 / 2
 
 
 def test_mean_and_median_of_the_distances():
@@ -151,12 +151,12 @@ def test_the_control_is_the_mean_of_training():
     assert found["pointing/count_MAE_of_mean"] == pytest.approx(1.5)
 
 
-def test_a_row_a_picture_is_written(tmp_path):
-    path = tmp_path / "pictures.csv"
+def test_a_row_a_image_is_written(tmp_path):
+    path = tmp_path / "images.csv"
     metrics(sample(ROW, ROW[:2], [0.1, 0.2, 0.9]), out_file=str(path))
     (row,) = pd.read_csv(path).to_dict("records")
-    assert (row["picture"], row["true"], row["predicted"], row["matched"]) == (
-        "picture.jpg",
+    assert (row["image"], row["true"], row["predicted"], row["matched"]) == (
+        "image.jpg",
         3,
         2,
         2,

@@ -11,8 +11,8 @@ from equikpt.evaluation.keypoint_metric import KeypointMetric
 META = dict(sigmas=np.array([0.05, 0.05]), keypoint_id2name={0: "nose", 1: "withers"})
 
 
-def sample(predicted, truth, visibility, box=(0, 0, 100, 50), scores=(0.9, 0.8)) -> dict:
-    triples = np.column_stack([truth, visibility]).ravel().tolist()
+def sample(predicted, gt, visibility, box=(0, 0, 100, 50), scores=(0.9, 0.8)) -> dict:
+    triples = np.column_stack([gt, visibility]).ravel().tolist()
     return dict(
         raw_ann_info=dict(keypoints=triples, bbox=list(box), area=2500.0),
         pred_instances=dict(keypoints=np.array([predicted]), keypoint_scores=np.array([scores])),
@@ -73,7 +73,7 @@ def test_refuses_thresholds(thresholds):
         KeypointMetric(pck_thresholds=thresholds)
 
 
-def test_refuses_samples_of_whole_pictures():
+def test_refuses_samples_of_whole_images():
     metric = KeypointMetric()
     metric.dataset_meta = META
     whole = sample([[3, 4], [7, 7]], [[0, 0], [7, 7]], [2, 2])
@@ -125,13 +125,13 @@ def test_visibilities_are_told_apart():
 
 
 def test_intervals_draw_whole_groups():
-    """Frames of a video have the same error, so three videos tell less than six pictures."""
-    of_pictures, of_videos = (
+    """Frames of a video have the same error, so three videos tell less than six images."""
+    of_images, of_videos = (
         riders(resamples=200, **rule)[0] for rule in ({}, dict(group_regex=r"/(ride\d)/"))
     )
     widths = [
         (metric.parts["error_px_high"] - metric.parts["error_px_low"])[2]
-        for metric in (of_pictures, of_videos)
+        for metric in (of_images, of_videos)
     ]
     assert 0 < widths[0] < widths[1]
     assert "AP_low" not in of_videos.table

@@ -6,13 +6,13 @@ import pytest
 from equikpt.evaluation.pixel_ap_metric import PixelAPMetric, average_precision, match_points
 
 
-def picture(truth, found, scores, types=None, scale: float = 1.0) -> dict:
-    """A picture of ``scale`` px a px of the input, with (N, K, 3) people and (n, 2) points."""
-    truth = np.asarray(truth, float)
+def image(gt, found, scores, types=None, scale: float = 1.0) -> dict:
+    """An image of ``scale`` px a px of the input, with (N, K, 3) people and (n, 2) points."""
+    gt = np.asarray(gt, float)
     return dict(
         input_size=(256, 256),
         input_scale=np.array([256.0, 256.0]) * scale,
-        raw_ann_info=[dict(keypoints=person.ravel().tolist()) for person in truth],
+        raw_ann_info=[dict(keypoints=person.ravel().tolist()) for person in gt],
         pred_instances=dict(
             keypoints=np.reshape(np.asarray(found, float), (-1, 1, 2)),
             keypoint_scores=np.reshape(np.asarray(scores, float), (-1, 1)),
@@ -21,17 +21,17 @@ def picture(truth, found, scores, types=None, scale: float = 1.0) -> dict:
     )
 
 
-def evaluate(*pictures: dict, **options) -> tuple[dict[str, float], PixelAPMetric]:
+def evaluate(*images: dict, **options) -> tuple[dict[str, float], PixelAPMetric]:
     metric = PixelAPMetric(**options)
-    metric.process([], pictures)
+    metric.process([], images)
     return metric.compute_metrics(metric.results), metric
 
 
-def brute_force(pictures: list[dict], kind: int, radius: float) -> float:
+def brute_force(images: list[dict], kind: int, radius: float) -> float:
     """AP point by point, in plain Python, at every score as the threshold."""
     ranked = []
     total = 0
-    for number, each in enumerate(pictures):
+    for number, each in enumerate(images):
         people = [person["keypoints"][3 * kind : 3 * kind + 3] for person in each["raw_ann_info"]]
         free = [(x, y) for x, y, v in people if v > 0]
         total += len(free)
@@ -61,46 +61,46 @@ def brute_force(pictures: list[dict], kind: int, radius: float) -> float:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_it_agrees_with_brute_force_on_random_pictures(seed):
+def test_it_agrees_with_brute_force_on_random_images(seed):
     rng = np.random.default_rng(seed)
-    pictures = []
+    images = []
     for _ in range(6):
         people = rng.integers(0, 5)
-        truth = np.concatenate(
+        gt = np.concatenate(
             [rng.uniform(0, 60, (people, 3, 2)), rng.integers(0, 3, (people, 3, 1))], axis=-1
         )
         spots, kinds = [rng.uniform(0, 60, (4, 2))], [rng.integers(0, 3, 4)]
         for kind in range(3):
-            spots.append(truth[:, kind, :2] + rng.normal(0, 2, (people, 2)))
+            spots.append(gt[:, kind, :2] + rng.normal(0, 2, (people, 2)))
             kinds.append(np.full(people, kind))
         spots, kinds = np.concatenate(spots), np.concatenate(kinds)
         scores = (
             rng.choice([0.2, 0.4, 0.5, 0.9], len(kinds)) if seed % 2 else rng.random(len(kinds))
         )
-        pictures.append(picture(truth, spots, scores, kinds))
-    if not any(len(each["raw_ann_info"]) for each in pictures):
+        images.append(image(gt, spots, scores, kinds))
+    if not any(len(each["raw_ann_info"]) for each in images):
         pytest.fail("no people were drawn; choose another seed")
-    metrics, metric = evaluate(*pictures, thresholds_px=(1.5, 3))
+    metrics, metric = evaluate(*images, thresholds_px=(1.5, 3))
     for kind in range(3):
         for radius in (1.5, 3):
             got = metric.table.loc[kind, f"AP@{radius:g}px"]
-            assert got == pytest.approx(brute_force(pictures, kind, radius))
+            assert got == pytest.approx(brute_force(images, kind, radius))
     expected = metric.table[["AP@1.5px", "AP@3px"]].mean()
     assert metrics["AP@3px"] == pytest.approx(expected["AP@3px"])
     assert metrics["AP"] == pytest.approx(expected.mean())
 
 
-def test_the_truth_itself_scores_one_and_nothing_scores_zero():
-    truth = [[(10, 20, 2)], [(50, 20, 1)], [(70, 70, 0)]]
-    metrics, metric = evaluate(picture(truth, [(10, 20), (50, 20)], [0.9, 0.8]))
+def test_the_gt_itself_scores_one_and_nothing_scores_zero():
+    gt = [[(10, 20, 2)], [(50, 20, 1)], [(70, 70, 0)]]
+    metrics, metric = evaluate(image(gt, [(10, 20), (50, 20)], [0.9, 0.8]))
     assert metrics == {"AP@2px": 1, "AP@4px": 1, "AP": 1}
     assert metric.table["points"].tolist() == [2]
-    assert evaluate(picture(truth, np.zeros((0, 2)), []))[0]["AP"] == 0
+    assert evaluate(image(gt, np.zeros((0, 2)), []))[0]["AP"] == 0
 
 
 def test_distances_are_in_px_of_the_input():
-    """A picture three times as large as the input: 9 px there are 3 px."""
-    metrics, _ = evaluate(picture([[(100, 100, 2)]], [(109, 100)], [0.9], scale=3))
+    """An image three times as large as the input: 9 px there are 3 px."""
+    metrics, _ = evaluate(image([[(100, 100, 2)]], [(109, 100)], [0.9], scale=3))
     assert (metrics["AP@2px"], metrics["AP@4px"]) == (0, 1)
 
 
@@ -112,9 +112,9 @@ def test_a_point_found_twice_is_right_once():
 
 
 def test_the_higher_score_takes_the_nearest_that_is_free():
-    found, truth = np.array([[0.0, 0], [3, 0]]), np.array([[1.0, 0], [8, 0]])
-    assert match_points(found, np.array([0.9, 0.8]), truth, 4).tolist() == [True, False]
-    assert match_points(found, np.array([0.9, 0.8]), truth, 5).tolist() == [True, True]
+    found, gt = np.array([[0.0, 0], [3, 0]]), np.array([[1.0, 0], [8, 0]])
+    assert match_points(found, np.array([0.9, 0.8]), gt, 4).tolist() == [True, False]
+    assert match_points(found, np.array([0.9, 0.8]), gt, 5).tolist() == [True, True]
 
 
 def test_precision_falls_with_wrong_points_of_higher_score():
@@ -126,14 +126,14 @@ def test_precision_falls_with_wrong_points_of_higher_score():
 
 
 def test_a_type_without_points_does_not_count():
-    metrics, metric = evaluate(picture([[(10, 10, 2), (0, 0, 0)]], [(10, 10)], [0.9], [0]))
+    metrics, metric = evaluate(image([[(10, 10, 2), (0, 0, 0)]], [(10, 10)], [0.9], [0]))
     assert metrics["AP"] == 1
     assert metric.table["AP@2px"].isna().tolist() == [False, True]
 
 
 def test_a_set_without_labels_is_refused():
-    with pytest.raises(ValueError, match="none of 1 pictures"):
-        evaluate(picture([[(0, 0, 0)]], [(1, 1)], [0.5]))
+    with pytest.raises(ValueError, match="none of 1 images"):
+        evaluate(image([[(0, 0, 0)]], [(1, 1)], [0.5]))
 
 
 @pytest.mark.parametrize("thresholds", [(), (0, 2)])

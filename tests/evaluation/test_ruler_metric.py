@@ -7,28 +7,28 @@ import pytest
 from equikpt.evaluation.ruler_metric import RulerMetric, format_summary
 
 
-def film(first, second, name="film.png", labelled=(2, 2), **more) -> dict:
-    """A film whose true marks are 40 px apart, at (100, 200) and (100, 160)."""
-    truth = [100.0, 200.0, labelled[0], 100.0, 160.0, labelled[1]]
+def radiograph(first, second, name="radiograph.png", labelled=(2, 2), **more) -> dict:
+    """A radiograph whose true marks are 40 px apart, at (100, 200) and (100, 160)."""
+    gt = [100.0, 200.0, labelled[0], 100.0, 160.0, labelled[1]]
     moved = np.array([[100, 200], [100, 160]], float) + np.array([first, second], float)
     return dict(
-        raw_ann_info=dict(keypoints=truth),
+        raw_ann_info=dict(keypoints=gt),
         pred_instances=dict(keypoints=moved[None], keypoint_scores=np.array([[0.9, 0.8]])),
         img_path=f"/data/{name}",
         input_size=(768, 768),
-        input_scale=np.array([1536.0, 1536.0]),  # two px of the film are one of the input
+        input_scale=np.array([1536.0, 1536.0]),  # two px of the radiograph are one of the input
         **more,
     )
 
 
-def evaluate(*films: dict, **options) -> tuple[dict[str, float], RulerMetric]:
+def evaluate(*radiographs: dict, **options) -> tuple[dict[str, float], RulerMetric]:
     metric = RulerMetric(**options)
-    metric.process([], films)
+    metric.process([], radiographs)
     return metric.compute_metrics(metric.results), metric
 
 
 def test_errors_are_of_each_mark_in_every_unit():
-    metrics, _ = evaluate(film((3, 4), (0, 0)), film((6, 8), (0, 0)))
+    metrics, _ = evaluate(radiograph((3, 4), (0, 0)), radiograph((6, 8), (0, 0)))
     assert metrics["error_px"] == pytest.approx((5 + 0 + 10 + 0) / 4)
     assert metrics["error_input_px"] == pytest.approx(3.75 / 2)
     assert metrics["error_mm"] == pytest.approx(3.75 * 10 / 40)
@@ -38,7 +38,7 @@ def test_errors_are_of_each_mark_in_every_unit():
 
 def test_the_norm_over_all_coordinates_is_another_number():
     """Both marks off by 5 px are an error of 5 px, not of 7.07."""
-    metrics, _ = evaluate(film((3, 4), (4, -3)))
+    metrics, _ = evaluate(radiograph((3, 4), (4, -3)))
     assert metrics["error_px"] == pytest.approx(5)
     assert metrics["error_px"] < np.sqrt(50) - 2
 
@@ -49,16 +49,16 @@ def test_the_norm_over_all_coordinates_is_another_number():
         pytest.param({}, {}, 10 / 40, id="from the ruler"),
         pytest.param({}, dict(ruler_mm=20.6), 20.6 / 40, id="another ruler"),
         pytest.param({}, dict(mm_per_px=0.1), 0.1, id="given for all"),
-        pytest.param(dict(pixel_spacing_mm=0.2), dict(mm_per_px=0.1), 0.2, id="of the film"),
+        pytest.param(dict(pixel_spacing_mm=0.2), dict(mm_per_px=0.1), 0.2, id="of the radiograph"),
     ],
 )
 def test_where_millimetres_come_from(more, options, mm_per_px):
-    metrics, _ = evaluate(film((0, 8), (0, 8), **more), **options)
+    metrics, _ = evaluate(radiograph((0, 8), (0, 8), **more), **options)
     assert metrics["error_mm"] == pytest.approx(8 * mm_per_px)
 
 
 def test_shares_and_percentiles():
-    metrics, _ = evaluate(film((1.9, 0), (2.1, 0)), film((0, 4.9), (0, 11)))
+    metrics, _ = evaluate(radiograph((1.9, 0), (2.1, 0)), radiograph((0, 4.9), (0, 11)))
     assert [metrics[f"within_{limit}px"] for limit in (2, 5, 10)] == [0.25, 0.75, 0.75]
     # 0.25 mm a px
     assert [metrics[f"within_{limit}mm"] for limit in ("1", "2", "2.5", "3")] == [
@@ -71,21 +71,25 @@ def test_shares_and_percentiles():
 
 
 def test_scale_swaps_and_failures():
-    longer, swapped = film((0, 1), (0, -1)), film((0, -40), (0, 40))
+    longer, swapped = radiograph((0, 1), (0, -1)), radiograph((0, -40), (0, 40))
     metrics, _ = evaluate(longer, longer, swapped)
     assert metrics["scale_error"] == pytest.approx(5)  # 42 instead of 40 px
     assert (metrics["swaps"], metrics["failures"]) == (1, 1)
 
 
-def test_films_with_one_mark_are_left_out():
-    metrics, metric = evaluate(film((0, 0), (0, 0)), film((9, 9), (9, 9), labelled=(2, 0)))
+def test_radiographs_with_one_mark_are_left_out():
+    metrics, metric = evaluate(
+        radiograph((0, 0), (0, 0)), radiograph((9, 9), (9, 9), labelled=(2, 0))
+    )
     assert metrics["films"] == 1
-    assert metric.table["film"].tolist() == ["film.png"]
+    assert metric.table["film"].tolist() == ["radiograph.png"]
 
 
-def test_a_row_for_each_film(tmp_path):
+def test_a_row_for_each_radiograph(tmp_path):
     path = tmp_path / "films.csv"
-    evaluate(film((3, 4), (0, 0), "a.png"), film((0, 0), (0, 1), "b.png"), out_file=str(path))
+    evaluate(
+        radiograph((3, 4), (0, 0), "a.png"), radiograph((0, 0), (0, 1), "b.png"), out_file=str(path)
+    )
     rows = pd.read_csv(path).set_index("film")
     assert rows.loc["a.png", "p1_error_px"] == 5
     assert rows.loc["b.png", "scale_error_percent"] == pytest.approx(2.5)
@@ -93,10 +97,10 @@ def test_a_row_for_each_film(tmp_path):
 
 
 def test_the_summary_reads_as_users_know_it():
-    metrics, _ = evaluate(film((3, 4), (0, 0)))
+    metrics, _ = evaluate(radiograph((3, 4), (0, 0)))
     assert format_summary(metrics).splitlines()[:3] == [
         "Samples: 1",
-        "Average: 2.50 px of the film, 1.25 px of the input, 0.625 mm",
+        "Average: 2.50 px of the radiograph, 1.25 px of the input, 0.625 mm",
         "Median:  2.50 px",
     ]
 
@@ -108,21 +112,21 @@ def test_lengths_are_above_zero(options):
 
 
 def test_other_data_sets_are_refused():
-    wrong = film((0, 0), (0, 0))
+    wrong = radiograph((0, 0), (0, 0))
     wrong["raw_ann_info"]["keypoints"] *= 2
     with pytest.raises(ValueError, match="has 4 keypoints; use KeypointMetric"):
         RulerMetric().process([], [wrong])
     with pytest.raises(ValueError, match="none of 1 has"):
-        evaluate(film((0, 0), (0, 0), labelled=(0, 2)))
+        evaluate(radiograph((0, 0), (0, 0), labelled=(0, 2)))
 
 
-def test_samples_of_single_marks_are_one_film():
+def test_samples_of_single_marks_are_one_radiograph():
     """What a sample predicts for the mark that it does not show counts for nothing."""
     samples = [
-        film((3, 4), (900, 0), "a.png", mark=0),
-        film((700, 0), (0, 1), "b.png", mark=1),
-        film((800, 0), (0, 8), "a.png", mark=1),
-        film((0, 2), (600, 0), "b.png", mark=0),
+        radiograph((3, 4), (900, 0), "a.png", mark=0),
+        radiograph((700, 0), (0, 1), "b.png", mark=1),
+        radiograph((800, 0), (0, 8), "a.png", mark=1),
+        radiograph((0, 2), (600, 0), "b.png", mark=0),
     ]
     metrics, metric = evaluate(*samples)
     assert metric.table["film"].tolist() == ["a.png", "b.png"]

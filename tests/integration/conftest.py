@@ -11,7 +11,7 @@ SMALL = (
     "train_cfg.val_interval=1",
     "default_hooks.checkpoint.interval=1",
 )
-"""Options that make an epoch of the 12 sample pictures three iterations."""
+"""Options that make an epoch of the 12 sample images three iterations."""
 
 
 @pytest.fixture(scope="session")

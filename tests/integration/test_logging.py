@@ -1,4 +1,4 @@
-"""Scalars and pictures of a training in every backend of the visualizer."""
+"""Scalars and images of a training in every backend of the visualizer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def logged(sample_data, tmp_path_factory) -> Logged:
     options = (
         *SMALL,
         f"train_cfg.max_epochs={EPOCHS}",
-        "default_hooks.pictures.interval=1",
+        "default_hooks.images.interval=1",
         "default_hooks.logger.interval=1",
         "default_hooks.gradients.type=GradientMonitorHook",
         "default_hooks.gradients.interval=1",
@@ -71,15 +71,15 @@ def uncomment(path: Path, word: str) -> None:
     path.write_text("\n".join(lines))
 
 
-def local_pictures(work_dir: Path) -> dict[int, np.ndarray]:
+def local_images(work_dir: Path) -> dict[int, np.ndarray]:
     """(H, W, 3), RGB, by epoch."""
     paths = work_dir.glob("*/vis_data/vis_image/val_predictions_*.png")
     return {int(path.stem.rpartition("_")[2]): cv2.imread(str(path))[..., ::-1] for path in paths}
 
 
 def test_local_files_hold_the_scalars_and_a_sheet_an_epoch(logged):
-    assert set(local_pictures(logged.work_dir)) == {1, 2}
-    assert all(sheet.std() > 10 for sheet in local_pictures(logged.work_dir).values())
+    assert set(local_images(logged.work_dir)) == {1, 2}
+    assert all(sheet.std() > 10 for sheet in local_images(logged.work_dir).values())
     (path,) = logged.work_dir.glob("*/vis_data/scalars.json")
     assert {key for line in path.read_text().splitlines() for key in json.loads(line)} >= SCALARS
 
@@ -95,7 +95,7 @@ def test_tensorboard_holds_the_same(logged):
         event.step: np.asarray(PillowImage.open(BytesIO(event.encoded_image_string)))
         for event in events.Images("val_predictions")
     }
-    expected = local_pictures(logged.work_dir)
+    expected = local_images(logged.work_dir)
     assert set(sheets) == set(expected)
     for epoch, sheet in sheets.items():
         np.testing.assert_array_equal(sheet, expected[epoch])
@@ -113,11 +113,11 @@ def test_wandb_holds_the_same_and_each_row_its_iteration(logged):
     assert [iteration for iteration, _ in rows["loss"]] == list(range(1, len(rows["loss"]) + 1))
     half = len(rows["loss"]) // EPOCHS
     assert rows["coco/AP"] == rows["val_predictions"] == [(half, 1), (2 * half, 2)]
-    expected = local_pictures(logged.work_dir)
+    expected = local_images(logged.work_dir)
     sheets = [row["val_predictions"] for row in wandb.rows if "val_predictions" in row]
     for epoch, sheet in enumerate(sheets, start=1):
         assert isinstance(sheet, Image)
-        np.testing.assert_array_equal(sheet.picture, expected[epoch])
+        np.testing.assert_array_equal(sheet.image, expected[epoch])
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_wandb_holds_the_same_and_each_row_its_iteration(logged):
         ("runtime_pointing", "SequenceVisualizationHook"),
     ],
 )
-def test_every_run_shows_pictures_and_bars(runtime, hook):
+def test_every_run_shows_images_and_bars(runtime, hook):
     cfg = Config.fromfile(REPO / "configs" / "_base_" / f"{runtime}.py")
-    assert cfg.default_hooks.pictures.type == hook
+    assert cfg.default_hooks.images.type == hook
     assert cfg.default_hooks.progress_bar.type == "ProgressBarHook"
     assert [backend.type for backend in cfg.visualizer.vis_backends] == [
         "LocalVisBackend",

@@ -1,4 +1,4 @@
-"""RTMPose-m learns sixteen real pictures by heart; without a learning rate it learns nothing."""
+"""RTMPose-m learns sixteen real images by heart; without a learning rate it learns nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ default_hooks = dict(checkpoint=dict(interval={epochs}))
 
 @pytest.fixture(scope="module")
 def sixteen(run_tool, real_data, tmp_path_factory):
-    """The public horses as horse26 data, with an annotation file of sixteen pictures."""
+    """The public horses as horse26 data, with an annotation file of sixteen images."""
     data = tmp_path_factory.mktemp("horses") / "data"
     done = run_tool(
         "convert_dataset.py",
@@ -51,12 +51,12 @@ def sixteen(run_tool, real_data, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     coco = json.loads((data / "annotations/train.json").read_text())
-    by_picture = {a["image_id"]: a for a in coco["annotations"]}
+    by_image = {a["image_id"]: a for a in coco["annotations"]}
     one_horse = [
         image
         for image in coco["images"]
         if sum(a["image_id"] == image["id"] for a in coco["annotations"]) == 1
-        and by_picture[image["id"]]["num_keypoints"] >= 8
+        and by_image[image["id"]]["num_keypoints"] >= 8
     ][:16]
     chosen = {image["id"] for image in one_horse}
     coco["images"] = one_horse
@@ -82,13 +82,13 @@ def average_precision(run_tool, data, tmp_path, epochs: int, *options) -> float:
 
 
 @pytest.mark.slow
-def test_learns_sixteen_pictures_by_heart(run_tool, sixteen, tmp_path):
+def test_learns_sixteen_images_by_heart(run_tool, sixteen, tmp_path):
     assert average_precision(run_tool, sixteen, tmp_path, 120) >= 0.90
 
 
 @pytest.mark.slow
 def test_learns_nothing_without_a_learning_rate(run_tool, sixteen, tmp_path):
-    """The control. The other hyperparameters, the pictures and the number of steps are the same,
+    """The control. The other hyperparameters, the images and the number of steps are the same,
     but for 20 of them instead of 120: with a rate of 0 they all leave the weights as they are.
     """
     options = ("optim_wrapper.optimizer.lr=0", "optim_wrapper.optimizer.weight_decay=0")

@@ -1,4 +1,4 @@
-"""Ruler marks from training to the scale of a film, as a user would."""
+"""Ruler marks from training to the scale of a radiograph, as a user would."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CONFIG = "smoke/p1p2_timm_512"
 
 
 @pytest.fixture(scope="module")
-def trained(run_tool, sample_films, tmp_path_factory):
+def trained(run_tool, sample_radiographs, tmp_path_factory):
     """The work dir of two epochs, with what the training printed."""
     folder = tmp_path_factory.mktemp("ruler")
     done = run_tool(
         "train.py",
-        *(CONFIG, "--work-dir", folder, "--data-root", sample_films),
+        *(CONFIG, "--work-dir", folder, "--data-root", sample_radiographs),
         *("--cfg-options", "train_cfg.max_epochs=2", "train_cfg.val_interval=1"),
         *("train_dataloader.batch_size=4", "val_dataloader.batch_size=3"),
     )
@@ -40,12 +40,12 @@ def test_each_epoch_logs_the_loss_and_the_error_of_validation(trained):
     assert list(trained.glob("best_landmark_error_px_epoch_*.pth"))
 
 
-def test_the_test_prints_a_summary_and_writes_every_film_and_the_worst(
-    trained, run_tool, sample_films, tmp_path
+def test_the_test_prints_a_summary_and_writes_every_radiograph_and_the_worst(
+    trained, run_tool, sample_radiographs, tmp_path
 ):
     done = run_tool(
         "test.py",
-        *(CONFIG, trained / "epoch_2.pth", "--data-root", sample_films),
+        *(CONFIG, trained / "epoch_2.pth", "--data-root", sample_radiographs),
         *("--work-dir", tmp_path, "--draw", tmp_path / "worst.png", "--draw-count", 4),
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -54,16 +54,18 @@ def test_the_test_prints_a_summary_and_writes_every_film_and_the_worst(
     table = pd.read_csv(csv)
     assert sorted(table["film"]) == [f"val_{number}.png" for number in range(6)]
     average = table[["p1_error_px", "p2_error_px"]].to_numpy().mean()
-    assert f"Average: {average:.2f} px of the film" in done.stdout
+    assert f"Average: {average:.2f} px of the radiograph" in done.stdout
     assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 4 * 420
 
 
-def test_calibrate_gives_each_film_a_scale_or_a_reason(trained, run_tool, sample_films, tmp_path):
-    film = tmp_path / "film.png"
-    shutil.copy(sample_films / "images" / "val_0.png", film)
-    (tmp_path / "notes.png").write_text("no film")
+def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
+    trained, run_tool, sample_radiographs, tmp_path
+):
+    radiograph = tmp_path / "radiograph.png"
+    shutil.copy(sample_radiographs / "images" / "val_0.png", radiograph)
+    (tmp_path / "notes.png").write_text("no radiograph")
     arguments = (
-        *(film, tmp_path / "notes.png", "--config", CONFIG, "--out", tmp_path / "out"),
+        *(radiograph, tmp_path / "notes.png", "--config", CONFIG, "--out", tmp_path / "out"),
         *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
         *("--distance", 0, 200, "--angle", -180, 180),
     )
@@ -81,39 +83,45 @@ def test_calibrate_gives_each_film_a_scale_or_a_reason(trained, run_tool, sample
 
 @pytest.mark.slow
 def test_a_second_stage_looks_where_the_first_one_pointed(
-    trained, run_tool, sample_films, tmp_path
+    trained, run_tool, sample_radiographs, tmp_path
 ):
     close_ups = "smoke/hrnet_w18_p1p2_refine"
-    films = tmp_path / "films.csv"
-    on_films = ("--data-root", sample_films)
+    radiographs = tmp_path / "films.csv"
+    on_radiographs = ("--data-root", sample_radiographs)
     done = run_tool(
         "test.py",
-        *(CONFIG, trained / "epoch_2.pth", *on_films, "--work-dir", tmp_path / "first"),
-        *("--report", films),
+        *(CONFIG, trained / "epoch_2.pth", *on_radiographs, "--work-dir", tmp_path / "first"),
+        *("--report", radiographs),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     options = ("train_cfg.max_epochs=1", "train_cfg.val_interval=1", "log_level=WARNING")
     done = run_tool(
         "train.py",
-        *(close_ups, "--work-dir", tmp_path / "close", *on_films, "--cfg-options", *options),
+        *(close_ups, "--work-dir", tmp_path / "close", *on_radiographs, "--cfg-options", *options),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     checkpoint = tmp_path / "close" / "epoch_1.pth"
     done = run_tool(
         "test.py",
-        *(close_ups, checkpoint, *on_films, "--work-dir", tmp_path / "both"),
+        *(close_ups, checkpoint, *on_radiographs, "--work-dir", tmp_path / "both"),
         *("--report", tmp_path / "both.csv"),
-        *("--cfg-options", f"test_dataloader.dataset.marks_file={films}"),
+        *("--cfg-options", f"test_dataloader.dataset.marks_file={radiographs}"),
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    first, both = pd.read_csv(films), pd.read_csv(tmp_path / "both.csv")
+    first, both = pd.read_csv(radiographs), pd.read_csv(tmp_path / "both.csv")
     assert both["film"].tolist() == first["film"].tolist()
     places = [f"{mark}_{axis}" for mark in ("p1", "p2") for axis in "xy"]
     moved = (both[places] - first[places]).abs().to_numpy()
     assert 0 < moved.max() <= 0.128 * 250 / 2 + 1
     done = run_tool(
         "calibrate.py",
-        *(sample_films / "images" / "val_0.png", "--config", CONFIG, "--out", tmp_path / "scales"),
+        *(
+            sample_radiographs / "images" / "val_0.png",
+            "--config",
+            CONFIG,
+            "--out",
+            tmp_path / "scales",
+        ),
         *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
         *("--refine", checkpoint, "--refine-config", close_ups),
     )
@@ -131,9 +139,9 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
         (["--checkpoint", "FILM", "--labels", "x.json"], "--labels and --img-dir together"),
     ],
 )
-def test_mistakes_are_one_sentence(call_tool, sample_films, tmp_path, more, words):
-    film = str(sample_films / "images" / "val_0.png")
-    more = [film if word == "FILM" else word for word in more]
-    done = call_tool("calibrate.py", film, "--out", tmp_path, *more)
+def test_mistakes_are_one_sentence(call_tool, sample_radiographs, tmp_path, more, words):
+    radiograph = str(sample_radiographs / "images" / "val_0.png")
+    more = [radiograph if word == "FILM" else word for word in more]
+    done = call_tool("calibrate.py", radiograph, "--out", tmp_path, *more)
     assert done.returncode == 2
     assert words in done.stderr.splitlines()[-1]

@@ -49,9 +49,9 @@ def test_test_reproduces_the_validation(trained, run_tool, sample_data, tmp_path
     printed = dict(line.rsplit(None, 1) for line in done.stdout.splitlines() if "/" in line[:9])
     for name in ("coco/AP", "keypoint/PCK@0.1", "keypoint/error_px"):
         assert float(printed[name]) == pytest.approx(validation[name], abs=1e-3)
-    truth = json.loads((sample_data / "annotations/val.json").read_text())
+    gt = json.loads((sample_data / "annotations/val.json").read_text())
     results = json.loads(out.read_text())
-    assert {r["image_id"] for r in results} == {a["image_id"] for a in truth["annotations"]}
+    assert {r["image_id"] for r in results} == {a["image_id"] for a in gt["annotations"]}
     assert all(len(r["keypoints"]) == 78 for r in results)
     assert len(pd.read_csv(report)) == 26
     assert cv2.imread(str(sheet)).std() > 10

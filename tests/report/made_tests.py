@@ -24,22 +24,22 @@ META = dict(
     flip_indices=[0, 2, 1, 3],
     names=NAMES,
 )
-TRUTH = np.array([(100.0, 50, 2), (60, 150, 2), (140, 150, 1), (0, 0, 0)])
+GT = np.array([(100.0, 50, 2), (60, 150, 2), (140, 150, 1), (0, 0, 0)])
 BOX = [40.0, 30, 120, 160]
 """Its longer side is 160 px: 16 px is a tenth."""
 
 
-def pose(offset_px=0.0, picture: str = "a.png", swapped: bool = False, **changes) -> Sample:
+def pose(offset_px=0.0, image: str = "a.png", swapped: bool = False, **changes) -> Sample:
     """One animal, all of its points off to the right by ``offset_px``, a number or one a point."""
-    predicted = TRUTH[:, :2] + np.stack([np.broadcast_to(offset_px, 4), np.zeros(4)], axis=1)
+    predicted = GT[:, :2] + np.stack([np.broadcast_to(offset_px, 4), np.zeros(4)], axis=1)
     if swapped:
         predicted[[1, 2]] = predicted[[2, 1]]
     values = dict(
-        picture=picture,
-        group=picture,
+        image=image,
+        group=image,
         predicted=[predicted.tolist()],
         scores=[[0.9, 0.8, 0.4, 0.1]],
-        truth=[TRUTH.tolist()],
+        gt=[GT.tolist()],
         boxes=[BOX],
         areas=[120.0 * 160],
     )
@@ -71,8 +71,8 @@ def other_evaluation(samples, **changes) -> Evaluation:
     )
 
 
-def write_pictures(folder: Path, names) -> list[str]:
-    """Pictures of 200 × 200 px of noise; their paths."""
+def write_images(folder: Path, names) -> list[str]:
+    """Images of 200 × 200 px of noise; their paths."""
     rng = np.random.default_rng(0)
     paths = []
     for name in names:
@@ -84,11 +84,13 @@ def write_pictures(folder: Path, names) -> list[str]:
     return paths
 
 
-def film_table(paths) -> pd.DataFrame:
+def radiograph_table(paths) -> pd.DataFrame:
     """Of ``RulerMetric``: the further down, the worse."""
     rows = []
     for index, path in enumerate(paths):
-        row = dict(film=Path(path).name, true_distance_px=80.0, scale_error_percent=float(index))
+        row = dict(
+            radiograph=Path(path).name, true_distance_px=80.0, scale_error_percent=float(index)
+        )
         for mark, x in (("p1", 60.0), ("p2", 140.0)):
             row |= {
                 f"{mark}_error_px": float(index), f"{mark}_error_mm": index / 8,

@@ -29,7 +29,7 @@ def test_seen_and_hidden_points_are_told_apart():
 
 
 def test_a_part_without_points_is_left_out():
-    nowhere = pose(0, truth=[[(100.0, 50, 2), (60, 150, 2), (140, 150, 2), (0, 0, 0)]])
+    nowhere = pose(0, gt=[[(100.0, 50, 2), (60, 150, 2), (140, 150, 2), (0, 0, 0)]])
     assert [part.part for part in breakdown.by_visibility(poses_of([nowhere]))] == ["seen"]
 
 
@@ -63,12 +63,12 @@ def test_exchanged_sides_are_counted_by_pair():
 
 
 def test_a_pair_that_is_nowhere_labelled_is_left_out():
-    truth = [[(100.0, 50, 2), (60, 150, 2), (140, 150, 0), (0, 0, 0)]]
-    assert breakdown.by_pair(poses_of([pose(truth=truth)]), NAMES, SWAP) == []
+    gt = [[(100.0, 50, 2), (60, 150, 2), (140, 150, 0), (0, 0, 0)]]
+    assert breakdown.by_pair(poses_of([pose(gt=gt)]), NAMES, SWAP) == []
 
 
 def test_instances_from_the_best_to_the_worst():
-    unlabelled = pose(truth=[np.zeros((4, 3)).tolist()])
+    unlabelled = pose(gt=[np.zeros((4, 3)).tolist()])
     samples = [pose(32), pose(8, swapped=True), unlabelled, pose((0, 0, 24, 0))]
     best, middle, worst = breakdown.by_instance(poses_of(samples), SWAP)
     assert [best.index, middle.index, worst.index] == [3, 0, 1]

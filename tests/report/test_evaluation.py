@@ -11,7 +11,9 @@ from tests.report.made_tests import made_evaluation, pose
 
 
 def test_what_was_saved_comes_back(tmp_path):
-    table = pd.DataFrame(dict(film=["001", "a<b"], error=[1.25, np.nan], empty=[np.nan, np.nan]))
+    table = pd.DataFrame(
+        dict(radiograph=["001", "a<b"], error=[1.25, np.nan], empty=[np.nan, np.nan])
+    )
     before = made_evaluation([pose(4), pose(16, "b.png")], tables={"Metric": table})
     save(before, tmp_path / "kept.json")
     after = load(tmp_path / "kept.json", "k")
@@ -66,7 +68,7 @@ def test_groups_are_parts_where_they_are_known():
     [
         pytest.param({}, True, id="one animal"),
         pytest.param(dict(areas=[], boxes=[]), False, id="without boxes"),
-        pytest.param(dict(truth=[]), False, id="nothing labelled"),
+        pytest.param(dict(gt=[]), False, id="nothing labelled"),
         pytest.param(dict(predicted=[[[1.0, 2]]] * 3), False, id="single points"),
         pytest.param(dict(predicted=[[[1.0, 2]]]), False, id="another number of points"),
     ],

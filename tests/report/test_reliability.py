@@ -73,7 +73,7 @@ def test_without_a_labelled_point_there_is_no_error():
 
 
 def test_wilsons_interval():
-    """Worked out by hand for 8 of 10; and of many samples it holds the truth of 95 %."""
+    """Worked out by hand for 8 of 10; and of many samples it holds the ground truth of 95 %."""
     low, high = reliability(np.full(10, 0.5), np.array([1.0] * 8 + [0.0] * 2)).interval()
     assert (low[5], high[5]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert np.isnan(low[0])

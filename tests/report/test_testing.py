@@ -28,26 +28,26 @@ def data_sample(annotations, keypoints, **predicted) -> PoseDataSample:
 @pytest.mark.parametrize(
     ("rule", "group"),
     [
-        pytest.param(GroupRule(), "images/a_1.png", id="the picture"),
+        pytest.param(GroupRule(), "images/a_1.png", id="the image"),
         pytest.param(GroupRule(key="horse"), "Anna", id="a key"),
         pytest.param(GroupRule(regex=r"/(\w)_"), "a", id="the name"),
     ],
 )
 def test_one_instance(rule, group):
     sample = as_sample(data_sample(ANNOTATION, [[[1.0004, 2], [5, 6]]]), rule)
-    assert sample.picture == "images/a_1.png"
+    assert sample.image == "images/a_1.png"
     assert sample.group == group
     assert sample.predicted == [[[1.0, 2.0], [5.0, 6.0]]]
     assert sample.scores == [[0.25, 0.25]]
-    assert sample.truth == [[[1, 2, 2], [3, 4, 1]]]
+    assert sample.gt == [[[1, 2, 2], [3, 4, 1]]]
     assert (sample.boxes, sample.areas, sample.kinds) == ([[0, 0, 10, 20]], [100], [])
 
 
-def test_of_a_picture_with_many_the_unlabelled_are_left_out():
+def test_of_a_image_with_many_the_unlabelled_are_left_out():
     crowd = dict(keypoints=[0, 0, 0, 0, 0, 0], bbox=[5, 5, 5, 5], area=25)
     sample = as_sample(data_sample([crowd, ANNOTATION], np.zeros((3, 2, 2))), GroupRule())
     assert len(sample.predicted) == 3
-    assert sample.truth == [[[1, 2, 2], [3, 4, 1]]]
+    assert sample.gt == [[[1, 2, 2], [3, 4, 1]]]
     assert sample.areas == [100]
 
 
@@ -63,8 +63,8 @@ def test_things_without_boxes():
     assert len(sample.predicted[0]) == 5
 
 
-def test_detected_boxes_have_no_truth():
-    assert as_sample(data_sample(None, np.zeros((1, 2, 2))), GroupRule()).truth == []
+def test_detected_boxes_have_no_gt():
+    assert as_sample(data_sample(None, np.zeros((1, 2, 2))), GroupRule()).gt == []
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ NAMES = ("nose", "l_eye")
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(*file names, **changes of the category)``: an annotation file, one row a picture."""
+    """``write(*file names, **changes of the category)``: an annotation file, one row an image."""
 
     def make(*names: str, **category) -> Path:
         images = [
@@ -40,15 +40,15 @@ def write(tmp_path):
     return make
 
 
-def test_labels_of_a_picture_by_its_name(write):
+def test_labels_of_a_image_by_its_name(write):
     labels = Labels(write("a.jpg", "b.jpg"), NAMES)
-    truth = labels.of(Path("anywhere/b.jpg"))
-    assert truth.boxes.tolist() == [[0, 10, 26, 49]]  # clipped as MMPose clips
-    assert truth.keypoints.tolist() == [[[1, 20], [0, 0]]]
-    assert truth.visibility.tolist() == [[2, 0]]
+    gt = labels.of(Path("anywhere/b.jpg"))
+    assert gt.boxes.tolist() == [[0, 10, 26, 49]]  # clipped as MMPose clips
+    assert gt.keypoints.tolist() == [[[1, 20], [0, 0]]]
+    assert gt.visibility.tolist() == [[2, 0]]
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_folders(write):
+def test_images_of_one_name_are_told_apart_by_their_folders(write):
     labels = Labels(write("day1/a.jpg", "day2/a.jpg"), NAMES)
     assert labels.of(Path("data/day2/a.jpg")).keypoints[0, 0, 0] == 1
     with pytest.raises(ValueError, match=r"expected a\.jpg once in .*labels\.json, .*nowhere"):
@@ -66,9 +66,9 @@ def test_crowds_and_rows_without_a_box_are_left_out(write):
         dict(id=10, image_id=0, category_id=1, bbox=[0, 0, 10, 10]),
     ]
     path.write_text(json.dumps(content))
-    truth = Labels(path, NAMES).of(Path("a.jpg"))
-    assert truth.boxes.tolist() == [[0, 10, 25, 49], [0, 0, 10, 10]]
-    np.testing.assert_array_equal(truth.visibility, [[2, 0], [0, 0]])
+    gt = Labels(path, NAMES).of(Path("a.jpg"))
+    assert gt.boxes.tolist() == [[0, 10, 25, 49], [0, 0, 10, 10]]
+    np.testing.assert_array_equal(gt.visibility, [[2, 0], [0, 0]])
 
 
 def test_other_keypoints_than_the_model_s_are_refused(write):

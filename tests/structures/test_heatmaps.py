@@ -52,9 +52,9 @@ def test_cells_lie_where_the_codec_puts_them(options):
     cells = np.column_stack(
         [(maps.heat * axis).sum(axis=(1, 2)) / mass for axis in (columns, rows)]
     )
-    px = cells @ maps.to_picture[:, :2].T + maps.to_picture[:, 2]
+    px = cells @ maps.to_image[:, :2].T + maps.to_image[:, 2]
     expected = points[0] * 2 + (300 - 128, 200 - 96)
-    cell_px = maps.to_picture[0, 0]
+    cell_px = maps.to_image[0, 0]
     rounded = options["type"] in ("FastMSRAHeatmap", "FastSimCCLabel")  # to whole cells
     np.testing.assert_allclose(px, expected, atol=(0.51 if rounded else 0.1) * cell_px)
     assert (maps.along_x is not None) == (along is not None)

@@ -7,13 +7,13 @@ import pytest
 CELL = np.array([320, 320 + 18])  # with its caption
 
 
-def cells(picture: np.ndarray, count: int) -> list[np.ndarray]:
+def cells(image: np.ndarray, count: int) -> list[np.ndarray]:
     """The first cells of a sheet in rows of four, without captions."""
     height, width = CELL[1], CELL[0]
     found = []
     for number in range(count):
         top, left = number // 4 * height, number % 4 * width
-        found.append(picture[top : top + 320, left : left + width])
+        found.append(image[top : top + 320, left : left + width])
     return found
 
 
@@ -23,9 +23,9 @@ def test_samples_are_drawn_with_their_points(run_tool, sample_data, tmp_path):
     done = run_tool("browse_dataset.py", *arguments, "--count", 6)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"written: {out}" in done.stdout
-    picture = cv2.imread(str(out))
-    assert picture.shape[:2] == (2 * CELL[1], 4 * CELL[0])
-    for cell in cells(picture, 6):
+    image = cv2.imread(str(out))
+    assert image.shape[:2] == (2 * CELL[1], 4 * CELL[0])
+    for cell in cells(image, 6):
         # the green and orange of left and right points
         assert (np.abs(cell.astype(int) - (0, 255, 0)).max(axis=2) < 40).any()
     again = run_tool("browse_dataset.py", *arguments)
@@ -33,11 +33,17 @@ def test_samples_are_drawn_with_their_points(run_tool, sample_data, tmp_path):
     assert "--overwrite" in again.stderr
 
 
-def test_each_augmentation_is_shown_alone(run_tool, sample_films, tmp_path):
-    """The films' pipeline has seven steps beyond the plain one, of which one only drops points."""
+def test_each_augmentation_is_shown_alone(run_tool, sample_radiographs, tmp_path):
+    """Radiographs have seven steps beyond the plain pipeline, of which one only drops points."""
     out = tmp_path / "each.png"
     done = run_tool(
-        "browse_dataset.py", "p1p2_timm_512", "--data-root", sample_films, "--out", out, "--each"
+        "browse_dataset.py",
+        "p1p2_timm_512",
+        "--data-root",
+        sample_radiographs,
+        "--out",
+        out,
+        "--each",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     plain, *changed = cells(cv2.imread(str(out)), 8)
@@ -48,7 +54,7 @@ def test_each_augmentation_is_shown_alone(run_tool, sample_films, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--out", "sheet.txt"], "a picture file that OpenCV writes"),
+        (["--out", "sheet.txt"], "an image file that OpenCV writes"),
         (["--count", "0"], "argument --count: expected a whole number of at least 1"),
         (["--data-root", "gone"], "expected train annotations at gone"),
     ],

@@ -11,8 +11,8 @@ from tests.core.test_label_studio import point, task
 
 
 @pytest.fixture
-def films(tmp_path):
-    """Six films with a ruler each; the last one's marks are exchanged."""
+def radiographs(tmp_path):
+    """Six radiographs with a ruler each; the last one's marks are exchanged."""
     (tmp_path / "films").mkdir()
     rows = []
     for number in range(6):
@@ -24,27 +24,35 @@ def films(tmp_path):
     return tmp_path
 
 
-def test_suspects_are_written_and_the_exit_code_tells(run_tool, films):
-    arguments = (films / "labels.json", "--images", films / "films", "--out", films / "report")
+def test_suspects_are_written_and_the_exit_code_tells(run_tool, radiographs):
+    arguments = (
+        radiographs / "labels.json",
+        "--images",
+        radiographs / "films",
+        "--out",
+        radiographs / "report",
+    )
     done = run_tool("check_annotations_quality.py", *arguments)
     assert done.returncode == 1, done.stderr
-    assert "1 of 6 films need a look" in done.stdout
-    rows = list(csv.DictReader((films / "report" / "suspects.csv").read_text().splitlines()))
+    assert "1 of 6 radiographs need a look" in done.stdout
+    rows = list(csv.DictReader((radiographs / "report" / "suspects.csv").read_text().splitlines()))
     assert [row["film"] for row in rows] == ["5.png"]
     assert "p1, the lower end, is above p2" in rows[0]["mistakes"]
-    assert cv2.imread(str(films / "report" / "suspects.jpg")) is not None
+    assert cv2.imread(str(radiographs / "report" / "suspects.jpg")) is not None
 
     again = run_tool("check_annotations_quality.py", *arguments)
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
 
 
-def test_a_sound_set_needs_nobody(run_tool, films):
-    rows = json.loads((films / "labels.json").read_text())[:5]
-    (films / "labels.json").write_text(json.dumps(rows))
-    done = run_tool("check_annotations_quality.py", films / "labels.json", "--out", films / "out")
+def test_a_sound_set_needs_nobody(run_tool, radiographs):
+    rows = json.loads((radiographs / "labels.json").read_text())[:5]
+    (radiographs / "labels.json").write_text(json.dumps(rows))
+    done = run_tool(
+        "check_annotations_quality.py", radiographs / "labels.json", "--out", radiographs / "out"
+    )
     assert done.returncode == 0, done.stderr
-    assert "0 of 5 films need a look" in done.stdout
+    assert "0 of 5 radiographs need a look" in done.stdout
 
 
 def test_a_file_that_is_no_export_is_a_sentence(run_tool, tmp_path):

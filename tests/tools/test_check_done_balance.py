@@ -17,8 +17,8 @@ def things(tmp_path):
     for split, counts in COUNTS.items():
         splits[split] = [f"{split}_{count}.png" for count in counts]
         for name, count in zip(splits[split], counts, strict=True):
-            picture = np.zeros((40, 60, 3), np.uint8)
-            cv2.imwrite(str(tmp_path / "images_384_VarV2" / name), picture)
+            image = np.zeros((40, 60, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "images_384_VarV2" / name), image)
             points = np.random.default_rng(count).uniform(0, 39, (count, 2))
             records[name] = dict(points=points.tolist())
     (tmp_path / "annotation_FSC147_384.json").write_text(json.dumps(records))

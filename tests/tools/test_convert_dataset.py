@@ -21,7 +21,7 @@ MAPPING = (
 
 @pytest.fixture
 def yolo(tmp_path: Path) -> Path:
-    """Two pictures with three points each."""
+    """Two images with three points each."""
     root = tmp_path / "yolo"
     rng = np.random.default_rng(0)
     for split in ("train", "valid"):
@@ -69,7 +69,7 @@ def test_it_converts_once_and_refuses_to_overwrite(run_tool, yolo):
 def test_a_dry_run_writes_nothing(run_tool, yolo):
     done = run_tool("convert_dataset.py", *arguments(yolo, "--dry-run"))
     assert done.returncode == 0, done.stderr
-    assert "train: 1 pictures, 1 animals" in done.stdout
+    assert "train: 1 images, 1 animals" in done.stdout
     assert not (yolo.parent / "out").exists()
 
 
@@ -91,7 +91,7 @@ def test_copy_and_link_exclude_each_other(run_tool, yolo):
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """One picture of a person with COCO's names, and a prediction on it; without the picture."""
+    """One image of a person with COCO's names, and a prediction on it; without the image."""
     image = {"id": 1, "file_name": "a.jpg", "width": 50, "height": 40}
     keypoints = [value for index in range(17) for value in (index + 1, 20, 2)]
     row = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 30], "area": 500}
@@ -142,7 +142,7 @@ def mapping_of_16(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        pytest.param([], "1 of 1 pictures are missing", id="no pictures"),
+        pytest.param([], "1 of 1 images are missing", id="no images"),
         pytest.param(["--to", "coco17", "--image-prefix", "x"], "--image-prefix does not", id="px"),
         pytest.param(["--to", "cvat", "--labels-only"], "--labels-only is for COCO", id="labels"),
         pytest.param(["--to", "cvat", "--link"], "--link does not go with cvat", id="link"),

@@ -10,7 +10,7 @@ from tests.data_tools.sigmas.conftest import clicked, horses, results, write
 @pytest.fixture
 def files(tmp_path):
     content = horses(40)
-    write(tmp_path / "truth.json", content)
+    write(tmp_path / "gt.json", content)
     write(tmp_path / "a.json", clicked(content, 1))
     write(tmp_path / "b.json", clicked(content, 2))
     write(tmp_path / "results.json", results(clicked(content, 3)))
@@ -22,7 +22,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--double", "a.json", "b.json"), ("--truth", "truth.json", "--predictions", "results.json")],
+    [("--double", "a.json", "b.json"), ("--gt", "gt.json", "--predictions", "results.json")],
     ids=["double", "predictions"],
 )
 def test_it_tells_and_writes_and_refuses_to_overwrite(run_tool, files, arguments):
@@ -45,10 +45,10 @@ def test_it_tells_and_writes_and_refuses_to_overwrite(run_tool, files, arguments
 MISTAKES = [
     pytest.param(("--double", "a.json", "a.json"), "is one a copy of the other", id="copy"),
     pytest.param(("--double", "a.json", "none.json"), "no annotation file at", id="missing"),
-    pytest.param(("--truth", "truth.json"), "--truth with --predictions", id="half"),
-    pytest.param(("--double", "a.json", "b.json", "--truth", "truth.json"), "--double", id="both"),
+    pytest.param(("--gt", "gt.json"), "--truth with --predictions", id="half"),
+    pytest.param(("--double", "a.json", "b.json", "--gt", "gt.json"), "--double", id="both"),
     pytest.param(
-        ("--truth", "truth.json", "--predictions", "text.json"), "COCO results", id="no results"
+        ("--gt", "gt.json", "--predictions", "text.json"), "COCO results", id="no results"
     ),
     pytest.param(
         ("--double", "renamed.json", "a.json", "--out", "s.py"), "leave out --out", id="unknown"

@@ -1,6 +1,6 @@
 """Files and folders that cannot be used are one sentence in every tool, whatever reads them.
 
-In process: a place is refused before a model is built or a picture decoded.
+In process: a place is refused before a model is built or an image decoded.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ READ = [
     ("verify_dataset", [], "--ann-file"),
     ("verify_dataset", ["--ann-file", "{labels}"], "--img-dir"),
     ("split_dataset", ["--output", "out"], "--ann-file"),
-    ("estimate_sigmas", ["--predictions", "{labels}"], "--truth"),
-    ("estimate_sigmas", ["--truth", "{labels}"], "--predictions"),
+    ("estimate_sigmas", ["--predictions", "{labels}"], "--gt"),
+    ("estimate_sigmas", ["--gt", "{labels}"], "--predictions"),
     ("check_annotations_quality", [], "files"),
     ("remap_checkpoint", ["out.pth", "--config", CONFIG, "--source", "ap10k"], "checkpoint before"),
-    ("calibrate", ["{picture}"], "--checkpoint"),
-    ("calibrate", ["{picture}", "--checkpoint", "{weights}"], "--config"),
-    ("count", ["{picture}"], "--checkpoint"),
-    ("visualize", ["--config", CONFIG, "--img", "{picture}", "--out-dir", "x"], "--checkpoint"),
+    ("calibrate", ["{image}"], "--checkpoint"),
+    ("calibrate", ["{image}", "--checkpoint", "{weights}"], "--config"),
+    ("count", ["{image}"], "--checkpoint"),
+    ("visualize", ["--config", CONFIG, "--img", "{image}", "--out-dir", "x"], "--checkpoint"),
     ("visualize", [*DRAW, "--out-dir", "x"], "--img-dir"),
     ("visualize", [*DRAW, "--out", "x.mp4"], "--video"),
     *(
@@ -70,13 +70,13 @@ WRITE = [
     ("verify_dataset", ["--ann-file", "{labels}"], "--csv"),
     ("verify_dataset", ["--ann-file", "{labels}"], "--report"),
     ("split_dataset", ["--ann-file", "{labels}"], "--output"),
-    ("estimate_sigmas", ["--truth", "{labels}", "--predictions", "{labels}"], "--out"),
+    ("estimate_sigmas", ["--gt", "{labels}", "--predictions", "{labels}"], "--out"),
     ("check_annotations_quality", ["{labels}"], "--out"),
     ("remap_checkpoint", ["{weights}", "--config", CONFIG, "--source", "ap10k"], "out after"),
-    ("calibrate", ["{picture}", "--checkpoint", "{weights}"], "--out"),
-    ("count", ["{picture}", "--checkpoint", "{weights}"], "--out"),
-    ("visualize", [*DRAW, "--img", "{picture}"], "--out-file"),
-    ("visualize", [*DRAW, "--img", "{picture}"], "--out-dir"),
+    ("calibrate", ["{image}", "--checkpoint", "{weights}"], "--out"),
+    ("count", ["{image}", "--checkpoint", "{weights}"], "--out"),
+    ("visualize", [*DRAW, "--img", "{image}"], "--out-file"),
+    ("visualize", [*DRAW, "--img", "{image}"], "--out-dir"),
     ("convert_dataset", ["--from", "coco", "--input", "{labels}"], "--output"),
     ("make_sample_data", ["--train", "1", "--val", "1"], "--out"),
     ("download_checkpoints", ["rtmpose_m_ap10k"], "--dest"),
@@ -102,9 +102,9 @@ def files(tmp_path, monkeypatch, sample_data) -> dict[str, str]:
     (tmp_path / "labels.json").write_text(
         json.dumps(dict(images=[IMAGE], annotations=[ANNOTATION], categories=[CATEGORY]))
     )
-    picture = next((sample_data / "images" / "train").iterdir())
+    image = next((sample_data / "images" / "train").iterdir())
     return dict(
-        data=str(sample_data), weights="weights.pth", labels="labels.json", picture=str(picture)
+        data=str(sample_data), weights="weights.pth", labels="labels.json", image=str(image)
     )
 
 
@@ -158,8 +158,8 @@ def test_a_place_that_cannot_be_read(monkeypatch, files, tool, arguments, option
 @pytest.mark.parametrize("place", ["file.txt/x", f"{'a' * 300}/x"], ids=["in a file", "long name"])
 @pytest.mark.parametrize(("tool", "arguments", "option"), WRITE, ids=names(WRITE))
 def test_a_place_that_cannot_be_written(monkeypatch, files, tool, arguments, option, place):
-    picture = option in ("--draw", "--png", "--out-file") or tool == "browse_dataset"
-    place += ".jpg" if picture else ""
+    image = option in ("--draw", "--png", "--out-file") or tool == "browse_dataset"
+    place += ".jpg" if image else ""
     before = sorted(Path().rglob("*"))
     found = call(tool, command(files, arguments, option, place), monkeypatch)
     assert not isinstance(found, int), "computed before it looked"

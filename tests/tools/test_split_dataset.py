@@ -21,9 +21,9 @@ def test_it_divides_tells_and_refuses_to_overwrite(run_tool, labels):
     assert done.returncode == 0, done.stderr
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["train", "val", "test", "all"]
-    assert rows[0].split()[0] == "pictures"
+    assert rows[0].split()[0] == "images"
     assert rows[0].split()[-1] == "30"
-    assert "pictures were not compared" in done.stdout
+    assert "images were not compared" in done.stdout
     assert sorted(path.name for path in (out / "annotations").iterdir()) == [
         "test.json", "train.json", "val.json",
     ]  # fmt: skip
@@ -40,7 +40,7 @@ MISTAKES = [
     pytest.param(["--folds", "0"], "a whole number of at least 2", id="folds"),
     pytest.param(["--folds", "3", "--counts", "1", "2"], "not allowed with", id="both"),
     pytest.param(["--by", "group"], "--by group needs", id="no group"),
-    pytest.param(["--by", "picture", "--group-key", "video"], "does not go with", id="by picture"),
+    pytest.param(["--by", "image", "--group-key", "video"], "does not go with", id="by image"),
     pytest.param(["--group-regex", "("], "is no regular expression", id="regex"),
     pytest.param(["--link", "--copy"], "not allowed with", id="link and copy"),
 ]
@@ -56,7 +56,7 @@ def test_a_wrong_call_is_a_sentence(run_tool, labels, arguments, words):
     assert not out.exists()
 
 
-def test_frames_of_one_clip_are_refused_as_separate_pictures(run_tool, real_data, tmp_path):
+def test_frames_of_one_clip_are_refused_as_separate_images(run_tool, real_data, tmp_path):
     """Every sixth frame of this clip is there twice."""
     folder = real_data / "horse10_sample20"
     arguments = ("--ann-file", folder / "horse.json", "--img-dir", folder, "--output", tmp_path)

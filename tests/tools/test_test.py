@@ -11,7 +11,7 @@ import pytest
         (["weights.pth", "--out", "weights.pth"], "--overwrite"),
         (["weights.pth", "--draw", "sheet.xyz"], "sheet.xyz"),
     ],
-    ids=["checkpoint", "data", "existing output", "picture format"],
+    ids=["checkpoint", "data", "existing output", "image format"],
 )
 def test_a_mistake_is_one_sentence(call_tool, sample_data, tmp_path, arguments, words):
     (tmp_path / "weights.pth").write_text("not weights")

@@ -65,7 +65,7 @@ def test_a_wrong_call_is_a_sentence(run_tool, labels, arguments, words):
 
 
 def test_the_known_traps_of_a_real_set_are_found(run_tool, real_data, tmp_path):
-    """Its width and height are exchanged, its boxes' y is the bottom, and a picture is missing."""
+    """Its width and height are exchanged, its boxes' y is the bottom, and an image is missing."""
     folder = real_data / "horse10_sample20"
     done = run_tool(
         "verify_dataset.py",
@@ -77,8 +77,8 @@ def test_the_known_traps_of_a_real_set_are_found(run_tool, real_data, tmp_path):
     by_check = {fault["check"]: fault for fault in found}
     assert "read as [x, y, width, height] with y the bottom" in by_check["box_form"]["sentence"]
     assert "size_form" in by_check
-    assert by_check["missing_picture"]["picture"].endswith("0112.png")
-    assert sum(fault["check"] == "picture_size" for fault in found) == 141
+    assert by_check["missing_image"]["image"].endswith("0112.png")
+    assert sum(fault["check"] == "image_size" for fault in found) == 141
 
 
 def test_real_labels_that_train_well_have_no_errors(run_tool, real_data):

@@ -38,27 +38,27 @@ def tool(main, checkpoint):
 
 
 @pytest.fixture
-def pictures(sample_data) -> list[Path]:
+def images(sample_data) -> list[Path]:
     return sorted((sample_data / "images/val").iterdir())[:3]
 
 
 @pytest.fixture
-def clip(pictures, tmp_path) -> Path:
-    """Twelve frames of one picture that moves to the right."""
-    picture = cv2.resize(cv2.imread(str(pictures[0])), (160, 120))
+def clip(images, tmp_path) -> Path:
+    """Twelve frames of one image that moves to the right."""
+    image = cv2.resize(cv2.imread(str(images[0])), (160, 120))
     with ClipWriter(tmp_path / "clip.avi", 10, (160, 120)) as writer:
         for step in range(12):
-            writer.write(np.roll(picture, 2 * step, axis=1))
+            writer.write(np.roll(image, 2 * step, axis=1))
     return writer.path
 
 
-def test_a_picture_in_a_process_of_its_own(run_tool, checkpoint, pictures, tmp_path):
+def test_a_image_in_a_process_of_its_own(run_tool, checkpoint, images, tmp_path):
     out = tmp_path / "pose.png"
-    arguments = ("--config", CONFIG, "--checkpoint", checkpoint, "--img", pictures[0])
+    arguments = ("--config", CONFIG, "--checkpoint", checkpoint, "--img", images[0])
     done = run_tool("visualize.py", *arguments, "--out-file", out, "--least-score", 0)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"written: {out}" in done.stdout
-    before = cv2.imread(str(pictures[0]))
+    before = cv2.imread(str(images[0]))
     assert cv2.imread(str(out)).shape == before.shape
     assert (cv2.imread(str(out)) != before).any()
     again = run_tool("visualize.py", *arguments, "--out-file", out)
@@ -66,50 +66,50 @@ def test_a_picture_in_a_process_of_its_own(run_tool, checkpoint, pictures, tmp_p
     assert "--overwrite" in again.stderr.splitlines()[-1]
 
 
-def test_a_folder_with_a_damaged_picture(tool, pictures, tmp_path, capsys):
+def test_a_folder_with_a_damaged_image(tool, images, tmp_path, capsys):
     folder = tmp_path / "in"
     folder.mkdir()
-    for picture in pictures:
-        (folder / picture.name).write_bytes(picture.read_bytes())
-    (folder / "text.jpg").write_text("no picture")
+    for image in images:
+        (folder / image.name).write_bytes(image.read_bytes())
+    (folder / "text.jpg").write_text("no image")
     out = tmp_path / "out"
     assert tool("--img-dir", folder, "--out-dir", out, "--csv", out / "points.csv") == 1
     printed = capsys.readouterr().out
     assert "text.jpg, it is none of JPEG" in printed
-    assert f"written: {out}: 3 pictures" in printed
+    assert f"written: {out}: 3 images" in printed
     drawn = sorted(path.name for path in out.glob("*.jpg"))
-    assert drawn == [f"{picture.stem}_pose.jpg" for picture in pictures]
+    assert drawn == [f"{image.stem}_pose.jpg" for image in images]
     table = pd.read_csv(out / "points.csv")
     assert len(table) == 3 * 26
 
 
-def test_several_pictures_on_one_sheet(tool, pictures, tmp_path):
+def test_several_images_on_one_sheet(tool, images, tmp_path):
     out = tmp_path / "sheet.png"
-    assert tool("--img", f"{pictures[0].parent}/*", "--out-file", out) == 0
-    shapes = [cv2.imread(str(path)).shape for path in pictures[0].parent.iterdir()]
+    assert tool("--img", f"{images[0].parent}/*", "--out-file", out) == 0
+    shapes = [cv2.imread(str(path)).shape for path in images[0].parent.iterdir()]
     widest = max(round(min(1, 420 / max(shape)) * shape[1]) for shape in shapes)
     assert cv2.imread(str(out)).shape[1] == 4 * widest
 
 
-@pytest.mark.parametrize("truth", ["beside", "over"])
-def test_labels_give_boxes_and_truth(tool, sample_data, pictures, tmp_path, truth):
+@pytest.mark.parametrize("gt", ["beside", "over"])
+def test_labels_give_boxes_and_gt(tool, sample_data, images, tmp_path, gt):
     labels = sample_data / "annotations/val.json"
-    arguments = ("--img", pictures[0], "--ann-file", labels, "--truth", truth, "--names")
+    arguments = ("--img", images[0], "--ann-file", labels, "--gt", gt, "--names")
     table = tmp_path / "points.csv"
     assert tool(*arguments, "--out-file", tmp_path / "pose.png", "--csv", table) == 0
     content = json.loads(labels.read_text())
-    image = next(row for row in content["images"] if pictures[0].name in row["file_name"])
+    image = next(row for row in content["images"] if images[0].name in row["file_name"])
     boxes = [row["bbox"] for row in content["annotations"] if row["image_id"] == image["id"]]
     left_top = pd.read_csv(table)[["left_px", "top_px"]].drop_duplicates().to_numpy()
     np.testing.assert_allclose(left_top, [box[:2] for box in boxes], atol=0.01)
     drawn = cv2.imread(str(tmp_path / "pose.png"))
-    assert drawn.shape[1] == image["width"] * (2 if truth == "beside" else 1)
+    assert drawn.shape[1] == image["width"] * (2 if gt == "beside" else 1)
 
 
-def test_boxes_by_hand_and_heatmaps(tool, pictures, tmp_path):
+def test_boxes_by_hand_and_heatmaps(tool, images, tmp_path):
     table = tmp_path / "points.csv"
     boxes = ("--box", 0, 0, 50, 60, "--box", 20, 30, 90, 100)
-    arguments = ("--img", pictures[0], *boxes, "--overlay", "heatmap", "--csv", table)
+    arguments = ("--img", images[0], *boxes, "--overlay", "heatmap", "--csv", table)
     assert tool(*arguments, "--out-file", tmp_path / "pose.png") == 0
     rows = pd.read_csv(table)
     assert rows["right_px"].unique().tolist() == [50, 90]
@@ -147,12 +147,12 @@ def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
     ("arguments", "words"),
     [
         (["--img", "a.jpg"], "--out, --csv or --dlc"),
-        (["--img", "a.jpg", "--out", "b.mp4"], "a picture file that OpenCV writes"),
+        (["--img", "a.jpg", "--out", "b.mp4"], "an image file that OpenCV writes"),
         (["--img", "a.jpg", "--out", "b.png", "--out-file", "c.png"], "got both"),
-        (["--img", "a.jpg", "--out-file", "b.txt"], "a picture file that OpenCV writes"),
-        (["--img", "a.jpg", "--out-file", "b.png", "--truth", "over"], "--ann-file for --truth"),
+        (["--img", "a.jpg", "--out-file", "b.txt"], "an image file that OpenCV writes"),
+        (["--img", "a.jpg", "--out-file", "b.png", "--gt", "over"], "--ann-file for --truth"),
         (["--img", "a.jpg", "--out-file", "b.png", "--smooth"], "--video for --smooth"),
-        (["--img", "*.nothing", "--out-file", "b.png"], r"pictures under \*\.nothing"),
+        (["--img", "*.nothing", "--out-file", "b.png"], r"images under \*\.nothing"),
         (["--video", "a.mp4"], "expected --out, --csv or --dlc"),
         (["--video", "a.mp4", "--out-file", "b.png"], "--out for a video, got --out-file"),
         (["--video", "a.mp4", "--out", "b.gif"], "a video file with one of"),
@@ -161,7 +161,7 @@ def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
         (["--video", "gone.mp4", "--out", "b.mp4"], r"a video at gone\.mp4"),
         (["--img", "a.jpg", "--csv", "b.csv", "--box", *"0099", "--detector", "x"], "--box and"),
         (["--img", "a.jpg", "--dlc", "b.txt"], r"--dlc with \.csv or \.h5"),
-        (["--img", "gone.jpg", "--csv", "b.csv"], r"none of 1 pictures can be shown: .*gone\.jpg"),
+        (["--img", "gone.jpg", "--csv", "b.csv"], r"none of 1 images can be shown: .*gone\.jpg"),
         (["--img", "a.jpg", "--csv", "b.csv", "--detector", "yolo"], "one of torchvision's"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),

@@ -20,8 +20,8 @@ POINTS = parse_pose_metainfo(points.METAINFO)
 def sample(
     folder, annotations, predicted: InstanceData, box=None, size=(120, 240)
 ) -> PoseDataSample:
-    """A gray picture of height and width ``size`` with its annotations and predictions."""
-    path = folder / "picture.png"
+    """A gray image of height and width ``size`` with its annotations and predictions."""
+    path = folder / "image.png"
     cv2.imwrite(str(path), np.full((*size, 3), GRAY, np.uint8))
     made = PoseDataSample(metainfo=dict(img_path=str(path), raw_ann_info=annotations))
     made.gt_instances = InstanceData() if box is None else InstanceData(bboxes=np.array([box]))
@@ -36,7 +36,7 @@ def person(*seen: tuple[float, float]) -> dict:
 
 
 def halves(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where truth and prediction are drawn in, (H, W) bool each."""
+    """Where ground truth and prediction are drawn in, (H, W) bool each."""
     changed = (pair != GRAY).any(axis=2)
     middle = pair.shape[1] // 2
     return changed[:, :middle], changed[:, middle:]
@@ -51,7 +51,7 @@ PLACES = [(20.0, 20.0), (100.0, 60.0), (200.0, 100.0)]
 
 
 def peaks(places, scores, labels) -> InstanceData:
-    """Single points of a whole picture, as ``MultiPeakHead`` gives them."""
+    """Single points of a whole image, as ``MultiPeakHead`` gives them."""
     return InstanceData(
         keypoints=np.array(places, np.float32).reshape(-1, 1, 2),
         keypoint_scores=np.array(scores, np.float32).reshape(-1, 1),
@@ -59,17 +59,17 @@ def peaks(places, scores, labels) -> InstanceData:
     )
 
 
-def test_a_whole_picture_shows_everyone_and_other_numbers_of_peaks(tmp_path):
+def test_a_whole_image_shows_everyone_and_other_numbers_of_peaks(tmp_path):
     annotations = [person(PLACES[0]), person(PLACES[1]), person()]
     found = peaks([PLACES[2], PLACES[1], PLACES[0]], [0.9, 0.5, 0.2], [0, 16, 0])
     pair = draw_gt_pred_pair(sample(tmp_path, annotations, found), PEOPLE, None, threshold=0.3)
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)  # all of it, in its own proportions
-    truth, prediction = halves(pair)
-    assert [is_drawn(truth, place, 1.0) for place in PLACES] == [True, True, False]
+    gt, prediction = halves(pair)
+    assert [is_drawn(gt, place, 1.0) for place in PLACES] == [True, True, False]
     assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [False, True, True]
 
 
-def test_instances_of_a_whole_picture_are_left_out_by_their_mean_score(tmp_path):
+def test_instances_of_a_whole_image_are_left_out_by_their_mean_score(tmp_path):
     keypoints = np.stack([np.tile(place, (17, 1)) for place in PLACES])
     scores = np.full((3, 17), [[0.9], [0.2], [0.9]])
     found = InstanceData(keypoints=keypoints, keypoint_scores=scores)
@@ -88,13 +88,11 @@ def test_nothing_found_where_nothing_is(tmp_path, annotations):
 
 
 def horse(spread: float) -> tuple[dict, InstanceData]:
-    """Truth and prediction, 8 px to the right of it, of points around (120, 60)."""
+    """Ground truth and prediction, 8 px to the right of it, of points around (120, 60)."""
     around = np.linspace(-spread / 2, spread / 2, 26)
-    truth = np.column_stack([120 + around, np.full(26, 60.0), np.full(26, 2)])
-    found = InstanceData(
-        keypoints=truth[None, :, :2] + (8, 0), keypoint_scores=np.full((1, 26), 0.9)
-    )
-    return dict(keypoints=truth.ravel().tolist()), found
+    gt = np.column_stack([120 + around, np.full(26, 60.0), np.full(26, 2)])
+    found = InstanceData(keypoints=gt[None, :, :2] + (8, 0), keypoint_scores=np.full((1, 26), 0.9))
+    return dict(keypoints=gt.ravel().tolist()), found
 
 
 @pytest.mark.parametrize(
@@ -107,9 +105,9 @@ def horse(spread: float) -> tuple[dict, InstanceData]:
     ids=["box", "close up", "closest"],
 )
 def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
-    truth, found = horse(spread)
+    gt, found = horse(spread)
     box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, None, threshold=0.3)
     left, right = halves(pair)
     ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
     middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
@@ -117,22 +115,22 @@ def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
 
 
 def test_a_box_may_reach_over_the_border(tmp_path):
-    truth, found = horse(60.0)
-    box = [-50.0, -300.0, 10.0, -200.0]  # a corner of the picture and what lies above it
-    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, None, threshold=0.3)
+    gt, found = horse(60.0)
+    box = [-50.0, -300.0, 10.0, -200.0]  # a corner of the image and what lies above it
+    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, None, threshold=0.3)
     assert max(pair.shape[0], pair.shape[1] // 2) == CELL_PX
 
 
 def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
-    truth, found = horse(60.0)
+    gt, found = horse(60.0)
     box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_gt_pred_pair(sample(tmp_path, truth, found, box), HORSES, np.zeros(26, bool), 0.3)
+    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, np.zeros(26, bool), 0.3)
     left, right = halves(pair)
     assert left.any()
     assert not right.any()
 
 
-def test_keypoints_of_another_scheme_are_no_truth(tmp_path):
+def test_keypoints_of_another_scheme_are_no_gt(tmp_path):
     _, found = horse(60.0)
     made = sample(tmp_path, person(*PLACES), found, [70.0, 10.0, 170.0, 110.0])
     assert true_poses(made, HORSES) == []
@@ -141,26 +139,26 @@ def test_keypoints_of_another_scheme_are_no_truth(tmp_path):
     assert right.any()
 
 
-def test_a_deep_film_is_not_black(tmp_path):
+def test_a_deep_radiograph_is_not_black(tmp_path):
     """16 bits of which a scanner used 12: OpenCV's usual flags would leave next to nothing."""
-    film = np.random.default_rng(0).integers(0, 4096, (200, 200)).astype(np.uint16)
+    radiograph = np.random.default_rng(0).integers(0, 4096, (200, 200)).astype(np.uint16)
     marks = dict(keypoints=[100, 150, 2, 100, 50, 2])
     found = InstanceData(
         keypoints=np.array([[[100.0, 150.0], [100.0, 50.0]]]), keypoint_scores=np.ones((1, 2))
     )
     made = sample(tmp_path, marks, found, [0.0, 0.0, 200.0, 200.0])
-    cv2.imwrite(made.img_path, film)
+    cv2.imwrite(made.img_path, radiograph)
     assert np.median(draw_gt_pred_pair(made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_any_number_of_unnamed_points(tmp_path, count):
     rng = np.random.default_rng(0)
-    truth = np.column_stack([rng.uniform(20, 100, (3, 2)), np.full(3, 2)])
+    gt = np.column_stack([rng.uniform(20, 100, (3, 2)), np.full(3, 2)])
     found = InstanceData(
         keypoints=rng.uniform(20, 100, (1, count, 2)), keypoint_scores=np.ones((1, count))
     )
-    made = sample(tmp_path, dict(keypoints=truth.ravel()), found, [0.0, 0.0, 239.0, 119.0])
+    made = sample(tmp_path, dict(keypoints=gt.ravel()), found, [0.0, 0.0, 239.0, 119.0])
     left, right = halves(draw_gt_pred_pair(made, POINTS, None, 0.3))
     assert left.any()
     assert right.any() == bool(count)

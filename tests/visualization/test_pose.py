@@ -75,7 +75,7 @@ def test_contact_sheet_lays_out_in_rows():
     assert sheet.shape == (80, 80, 3)
     assert (sheet[15:25, 5:35] == 255).all()  # wide: 40 × 20 in the middle of its cell
     assert (sheet[5:35, 55:65] == 255).all()  # tall: 20 × 40
-    assert (sheet[40:, 40:] == 32).all()  # no fourth picture
+    assert (sheet[40:, 40:] == 32).all()  # no fourth image
 
 
 def test_contact_sheet_cells_need_not_be_square():
@@ -88,15 +88,15 @@ def test_contact_sheet_cells_need_not_be_square():
 
 
 def test_a_long_caption_ends_in_its_own_cell():
-    picture = np.full((40, 40, 3), 255, np.uint8)
-    sheet = contact_sheet([picture] * 2, captions=["a_very_long_name" * 9, ""], cell_px=(90, 40))
+    image = np.full((40, 40, 3), 255, np.uint8)
+    sheet = contact_sheet([image] * 2, captions=["a_very_long_name" * 9, ""], cell_px=(90, 40))
     caption = sheet[40:]
     assert (caption[:, :90] > 100).any()
     assert (caption[:, 90:] == 32).all()
 
 
 def test_contact_sheet_refuses():
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one image"):
         contact_sheet([])
     with pytest.raises(ValueError, match="expected 1 captions"):
         contact_sheet([np.zeros((9, 9, 3), np.uint8)], captions=["a", "b"])
@@ -115,7 +115,7 @@ def test_unnamed_points_are_drawn_with_their_numbers():
     scores = np.array([0.9, 0.2, 0.8])
     some = draw_instance(image, points, metainfo, np.array([0, 2, 2]), scores)
     np.testing.assert_array_equal(some, draw_sequence(image, points[1:], scores[1:]))
-    assert image.max() == 60  # the picture itself is as it was
+    assert image.max() == 60  # the image itself is as it was
 
 
 def test_a_step_shows_target_prediction_and_error_on_the_right_alone():

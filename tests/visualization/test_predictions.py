@@ -9,12 +9,12 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.metainfo.points import METAINFO as POINTS
 from equikpt.structures import Instance
-from equikpt.structures.ground_truth import Truth
+from equikpt.structures.ground_truth import Gt
 from equikpt.structures.heatmaps import Maps
 from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR
 from equikpt.visualization.predictions import Look, draw
 
-PICTURE = np.full((240, 320, 3), 60, np.uint8)
+IMAGE = np.full((240, 320, 3), 60, np.uint8)
 LF_HOOF, RF_HOOF = 16, 17
 
 
@@ -39,13 +39,13 @@ def has(drawn: np.ndarray, colour, near: tuple[int, int], reach: int = 12) -> bo
 
 
 def untouched(drawn: np.ndarray) -> bool:
-    return bool((drawn == PICTURE).all())
+    return bool((drawn == IMAGE).all())
 
 
 def test_several_animals_and_scores_of_three_kinds(metainfo):
     green = (0, 255, 0)
     drawn = draw(
-        PICTURE,
+        IMAGE,
         [
             instance(60, 60, {LF_HOOF: 0.9}),
             instance(160, 60, {LF_HOOF: 0.2}),
@@ -58,68 +58,68 @@ def test_several_animals_and_scores_of_three_kinds(metainfo):
     assert drawn[60, 160].tolist() == [60, 60, 60]  # uncertain: hollow
     assert has(drawn, green, (160, 60))
     assert not has(drawn, green, (260, 60))  # below the least score: left out
-    assert (PICTURE == 60).all()
+    assert (IMAGE == 60).all()
 
 
-def test_nothing_found_is_the_picture(metainfo):
-    drawn = draw(PICTURE, [], metainfo, Look())
+def test_nothing_found_is_the_image(metainfo):
+    drawn = draw(IMAGE, [], metainfo, Look())
     assert untouched(drawn)
-    assert drawn is not PICTURE
+    assert drawn is not IMAGE
 
 
 def test_names_of_what_is_shown(metainfo):
     found = [instance(160, 120, {LF_HOOF: 0.9})]
-    plain, named = (draw(PICTURE, found, metainfo, Look(names=on)) for on in (False, True))
+    plain, named = (draw(IMAGE, found, metainfo, Look(names=on)) for on in (False, True))
     assert (plain != named).any(axis=-1).sum() > 50
     assert not (plain != named)[:, :160].any()  # to the right of the point
 
 
 def test_tracks_and_a_detector_s_boxes_are_labelled(metainfo):
     found = instance(160, 120, {})
-    assert untouched(draw(PICTURE, [found], metainfo, Look()))
+    assert untouched(draw(IMAGE, [found], metainfo, Look()))
     for labelled in (replace(found, track=1), replace(found, box_score=0.8)):
-        drawn = draw(PICTURE, [labelled], metainfo, Look())
+        drawn = draw(IMAGE, [labelled], metainfo, Look())
         assert (drawn[120, 120] != 60).any()  # the box's left side
 
 
 @pytest.fixture
-def truth() -> Truth:
+def gt() -> Gt:
     keypoints = np.zeros((2, 26, 2))
     visibility = np.zeros((2, 26))
     keypoints[0, LF_HOOF], visibility[0, LF_HOOF] = (60, 180), 2
     keypoints[1, RF_HOOF], visibility[1, RF_HOOF] = (260, 180), 2
     boxes = np.array([[20, 20, 100, 200], [220, 20, 300, 200]])
-    return Truth(boxes, keypoints, visibility)
+    return Gt(boxes, keypoints, visibility)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_errors_join_those_whose_boxes_overlap(metainfo, truth, order):
+def test_errors_join_those_whose_boxes_overlap(metainfo, gt, order):
     found = [instance(60, 100, {LF_HOOF: 0.9}), instance(260, 100, {RF_HOOF: 0.9})]
-    drawn = draw(PICTURE, [found[i] for i in order], metainfo, Look(truth="over"), truth)
+    drawn = draw(IMAGE, [found[i] for i in order], metainfo, Look(gt="over"), gt)
     for x in (60, 260):
         assert has(drawn, ERROR_BGR, (x, 155), reach=3)
         assert has(drawn, TARGET_BGR, (x, 180))
     assert not has(drawn, ERROR_BGR, (160, 140), reach=40)
 
 
-def test_an_animal_that_was_not_found_has_its_labels_alone(metainfo, truth):
-    drawn = draw(PICTURE, [instance(60, 100, {LF_HOOF: 0.9})], metainfo, Look(truth="over"), truth)
+def test_an_animal_that_was_not_found_has_its_labels_alone(metainfo, gt):
+    drawn = draw(IMAGE, [instance(60, 100, {LF_HOOF: 0.9})], metainfo, Look(gt="over"), gt)
     assert has(drawn, TARGET_BGR, (260, 180))
     assert not has(drawn, ERROR_BGR, (260, 150), reach=20)
 
 
-def test_peaks_that_are_no_animal_are_joined_to_none(metainfo, truth):
+def test_peaks_that_are_no_animal_are_joined_to_none(metainfo, gt):
     peak = instance(60, 100, {LF_HOOF: 0.9})
     peak.keypoints[np.arange(26) != LF_HOOF] = np.nan
-    drawn = draw(PICTURE, [peak], metainfo, Look(truth="over"), truth)
+    drawn = draw(IMAGE, [peak], metainfo, Look(gt="over"), gt)
     assert has(drawn, TARGET_BGR, (60, 180))
     assert not has(drawn, ERROR_BGR, (60, 150), reach=20)
 
 
-def test_the_truth_beside_is_a_second_picture_to_the_left(metainfo, truth):
+def test_the_gt_beside_is_a_second_image_to_the_left(metainfo, gt):
     found = [instance(60, 100, {LF_HOOF: 0.9})]
-    over = draw(PICTURE, found, metainfo, Look(truth="over"), truth)
-    beside = draw(PICTURE, found, metainfo, Look(truth="beside"), truth)
+    over = draw(IMAGE, found, metainfo, Look(gt="over"), gt)
+    beside = draw(IMAGE, found, metainfo, Look(gt="beside"), gt)
     assert beside.shape == (240, 640, 3)
     np.testing.assert_array_equal(beside[:, 320:], over)
     assert has(beside[:, :320], (0, 255, 0), (60, 180))
@@ -131,13 +131,13 @@ def test_maps_are_drawn_once_for_all_that_share_them(metainfo):
     heat[3, 1, 1] = 1
     maps = Maps(heat, np.array([[20.0, 0, 100], [0, 20, 100]]))
     found = replace(instance(0, 0, {}), maps=maps)
-    once, twice = (draw(PICTURE, [found] * n, metainfo, Look(overlay="heatmap")) for n in (1, 2))
+    once, twice = (draw(IMAGE, [found] * n, metainfo, Look(overlay="heatmap")) for n in (1, 2))
     assert (once[120, 120] != 60).any()
     np.testing.assert_array_equal(once, twice)
     with pytest.raises(ValueError, match="a model with SimCC for this overlay"):
-        draw(PICTURE, [found], metainfo, Look(overlay="simcc"))
+        draw(IMAGE, [found], metainfo, Look(overlay="simcc"))
     with pytest.raises(ValueError, match="maps=True"):
-        draw(PICTURE, [replace(found, maps=None)], metainfo, Look(overlay="heatmap"))
+        draw(IMAGE, [replace(found, maps=None)], metainfo, Look(overlay="heatmap"))
 
 
 def test_simcc_has_bands_at_the_edges(metainfo):
@@ -147,7 +147,7 @@ def test_simcc_has_bands_at_the_edges(metainfo):
         along[:, :, None] * along[:, None], np.array([[8.0, 0, 0], [0, 6, 0]]), along, along
     )
     found = replace(instance(0, 0, {}), maps=maps)
-    drawn = draw(PICTURE, [found], metainfo, Look(overlay="simcc"))
+    drawn = draw(IMAGE, [found], metainfo, Look(overlay="simcc"))
     assert (drawn[:10, 200] != 60).any()
     assert (drawn[200, :10] != 60).any()
     assert (drawn[200, 250] == 60).all()
@@ -156,13 +156,13 @@ def test_simcc_has_bands_at_the_edges(metainfo):
 def test_unnamed_points_are_numbered_whatever_their_scores():
     points = parse_pose_metainfo(POINTS)
     found = Instance(np.array([[100.0, 100], [200, 100]]), np.array([0.9, 0.0]), np.zeros(4))
-    drawn = draw(PICTURE, [found], points, Look(names=True))
+    drawn = draw(IMAGE, [found], points, Look(names=True))
     assert (drawn[100, 100] != 60).any()
     assert (drawn[90:110, 190:210] != 60).any()
 
 
 @pytest.mark.parametrize(
-    "options", [dict(threshold=0.05), dict(threshold=2), dict(truth="under"), dict(overlay="x")]
+    "options", [dict(threshold=0.05), dict(threshold=2), dict(gt="under"), dict(overlay="x")]
 )
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match="expected"):

@@ -11,12 +11,12 @@ from equikpt.visualization.ruler import draw_radiograph, worst_radiographs, wors
 
 @pytest.fixture
 def table(tmp_path) -> pd.DataFrame:
-    """Films whose p1 is off by 1, 9 and 3 px and whose p2 is right."""
-    path = tmp_path / "film.png"
+    """Radiographs whose p1 is off by 1, 9 and 3 px and whose p2 is right."""
+    path = tmp_path / "radiograph.png"
     cv2.imwrite(str(path), np.full((300, 200), 40, np.uint8))
     rows = [
         dict(
-            film=f"{off}.png", path=str(path), scale_error_percent=off / 0.4,
+            radiograph=f"{off}.png", path=str(path), scale_error_percent=off / 0.4,
             true_distance_px=40.0, p1_error_px=float(off), p2_error_px=0.0,
             p1_x=100.0 + off, p1_y=200.0, p1_true_x=100.0, p1_true_y=200.0,
             p2_x=100.0, p2_y=160.0, p2_true_x=100.0, p2_true_y=160.0,
@@ -31,15 +31,15 @@ def test_the_worst_come_first(table):
     assert len(worst_radiographs(table)) == 3
 
 
-def test_truth_prediction_and_error_are_drawn_where_they_are(table):
-    picture = draw_radiograph(table.loc[1])
+def test_gt_prediction_and_error_are_drawn_where_they_are(table):
+    image = draw_radiograph(table.loc[1])
     found = {
-        name: np.argwhere((np.abs(picture.astype(int) - colour) < 30).all(axis=2))
+        name: np.argwhere((np.abs(image.astype(int) - colour) < 30).all(axis=2))
         for name, colour in (("true", TARGET_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))
     }
     assert all(len(places) > 5 for places in found.values())
     lowest = {name: places[places[:, 0].argmax()] for name, places in found.items()}
-    # 72 px of the film are 420 of the cell: 9 px to the right are 52.
+    # 72 px of the radiograph are 420 of the cell: 9 px to the right are 52.
     assert lowest["off"][1] - lowest["true"][1] == pytest.approx(52, abs=12)
 
 

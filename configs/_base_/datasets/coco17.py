@@ -38,7 +38,7 @@ colours = [
     ),
 ]
 
-# One person, cut out of the picture by its box: the labelled one, in validation too. Boxes of a
+# One person, cut out of the image by its box: the labelled one, in validation too. Boxes of a
 # detector: `val_dataloader.dataset.bbox_file` (COCO results).
 val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
 train_geometry = [
@@ -63,7 +63,7 @@ pack = dict(type="FastPackPoseInputs")
 train_pipeline = [*train_geometry, crop, *train_pixels, target, pack]
 val_pipeline = [*val_geometry, crop, val_target, pack]
 
-# Whole pictures, all people at once. What moves points moves masks too, so that is the affine map
+# Whole images, all people at once. What moves points moves masks too, so that is the affine map
 # and the flip alone.
 whole_train_geometry = [
     dict(type="LoadCachedImage"),

@@ -1,4 +1,4 @@
-# Pictures of FSC-147 with the places of unnamed things, in its own layout. A leaf names its codec,
+# Images of FSC-147 with the places of unnamed things, in its own layout. A leaf names its codec,
 # as with horse26.py. The targets in validation are for val_loss.
 _base_ = "loaders.py"
 
@@ -7,12 +7,12 @@ data_root = "data/fsc147/"
 ann_file = "annotation_FSC147_384.json"
 split_file = "Train_Test_Val_FSC_147.json"
 data_prefix = dict(img="images_384_VarV2/")
-max_points = 64  # pictures with more are left out
+max_points = 64  # images with more are left out
 
 val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.0)]
 train_geometry = [
     *val_geometry,
-    # any way up: what is counted has no upright, and a few hundred pictures are soon known by heart
+    # any way up: what is counted has no upright, and a few hundred images are soon known by heart
     dict(
         type="RandomFlipKeypoints",
         prob=[0.25, 0.25, 0.25],

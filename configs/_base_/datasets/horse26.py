@@ -10,10 +10,10 @@ data_mode = "topdown"
 data_root = "data/"
 
 # The transforms and codecs named Fast…, …Cached… and …Crop are MMPose's own with the same output;
-# the first decodes a picture once (max_bytes=0: each time).
+# the first decodes an image once (max_bytes=0: each time).
 val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
 
-# On the raw picture: only the box moves, TopdownAffineCrop cuts it out once.
+# On the raw image: only the box moves, TopdownAffineCrop cuts it out once.
 train_geometry = [
     *val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
@@ -32,7 +32,7 @@ train_geometry = [
     ),
 ]
 
-# On the crop of the model's input, which is smaller than the picture. MMPose's
+# On the crop of the model's input, which is smaller than the image. MMPose's
 # PhotometricDistortion is not used: it applies contrast twice or never, wraps hues at 256 instead
 # of 180, and swaps channels.
 train_pixels = [
@@ -161,7 +161,7 @@ test_dataloader = dict(
     ),
 )
 
-# Without ann_file the truth comes with the samples: pictures that are missing on disk leave the
-# evaluation too, instead of counting as horses that were not found.
+# Without ann_file the ground truth comes with the samples: images that are missing on disk leave
+# the evaluation too, instead of counting as horses that were not found.
 val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
 test_evaluator = val_evaluator

@@ -8,7 +8,7 @@ loader = dict(
     worker_init_fn=dict(type="equikpt_worker_init_fn"),
 )
 train_loader = dict(**loader, sampler=dict(type="DefaultSampler", shuffle=True))
-# every picture once, on however many processes
+# every image once, on however many processes
 eval_loader = dict(
     **loader,
     drop_last=False,

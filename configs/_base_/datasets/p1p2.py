@@ -1,15 +1,15 @@
-# One film a sample, two ruler marks. A leaf names its codec, as with horse26.py. The targets in
-# validation are for val_loss.
+# One radiograph a sample, two ruler marks. A leaf names its codec, as with horse26.py. The targets
+# in validation are for val_loss.
 _base_ = "loaders.py"
 
 dataset_type = "P1P2Dataset"
 data_mode = "topdown"
 data_root = "data/"
-ruler_mm = 10.0  # distance of the marks; about 20.6 on the films of the ISBI 2015 challenge
+ruler_mm = 10.0  # distance of the marks; about 20.6 on the radiographs of the ISBI 2015 challenge
 
 val_geometry = [dict(type="LoadRadiograph"), dict(type="GetBBoxCenterScale", padding=1.0)]
 
-# No flip and no half body: films face one way, and a ruler has no half.
+# No flip and no half body: radiographs face one way, and a ruler has no half.
 train_geometry = [
     *val_geometry,
     dict(
@@ -35,7 +35,7 @@ train_pixels = [
             ),
             dict(type="RandomGamma", gamma_limit=(60, 170), p=0.5),  # percent
             dict(type="GaussianBlur", blur_limit=0, sigma_limit=(0.3, 1.0), p=0.15),
-            # per_channel is off: films are gray
+            # per_channel is off: radiographs are gray
             dict(type="GaussNoise", std_range=(0.01, 0.08), per_channel=False, p=0.3),
         ],
     ),

@@ -1,12 +1,12 @@
-# The second look at ruler marks: one mark a sample, cut out of the film at its own resolution and
-# enlarged one and a half times where the film is 1000 px high.
+# The refine stage of ruler marks: one mark a sample, cut out of the radiograph at its own
+# resolution and enlarged one and a half times where the radiograph is 1000 px high.
 #
 # To test both stages, give the places that the first one found, tools/test.py --report films.csv:
 #   --cfg-options test_dataloader.dataset.marks_file=films.csv
 _base_ = "p1p2.py"
 
 dataset_type = "RulerMarkDataset"
-crop_fraction = 0.128  # of the film's height: 128 px of 1000, about 31 mm of a film of 240 mm
+crop_fraction = 0.128  # of the height: 128 px of 1000, about 31 mm of a radiograph of 240 mm
 
 # Off by more than the first stage is, so that no place in the crop is more likely than another.
 train_geometry = [

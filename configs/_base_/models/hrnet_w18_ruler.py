@@ -16,5 +16,5 @@ model = dict(
     ),
     head=dict(in_channels=18, out_channels=2, loss=dict(type="SpatialSoftmaxLoss", _delete_=True)),
     train_cfg=dict(compute_acc=False),  # of 5 % of the heatmap's side: of no use here
-    test_cfg=dict(_delete_=True),  # no flip test: films face one way
+    test_cfg=dict(_delete_=True),  # no flip test: radiographs face one way
 )

@@ -1,4 +1,4 @@
-# 300 epochs of about 800 pictures: AdamW, linear warm-up, flat half, cosine half.
+# 300 epochs of about 800 images: AdamW, linear warm-up, flat half, cosine half.
 # A leaf sets `optim_wrapper.optimizer.lr` for batch 16; `--auto-scale-lr` scales it linearly with
 # the batch, and every scheduler below is relative to it.
 _base_ = "adamw.py"

@@ -3,7 +3,7 @@
 Command:   python tools/train.py configs/experimental/smoke/litehrnet_coco_whole.py --amp \\
                --data-root DIR
 Hardware:  two CPU cores
-Expected:  28 pictures do not suffice: AP 0 on others after its 20 epochs, 3 minutes of one core
+Expected:  28 images do not suffice: AP 0 on others after its 20 epochs, 3 minutes of one core
 """
 
 _base_ = "../litehrnet_coco_whole.py"

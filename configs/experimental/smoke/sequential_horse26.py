@@ -3,7 +3,7 @@
 Command:   python tools/train.py configs/experimental/smoke/sequential_horse26.py --amp \\
                --data-root data/sample
 Hardware:  two CPU cores
-Expected:  AP 0.30, PCK@0.1 0.79 on 100 validation pictures after 8 epochs of 1,000 (5 minutes of a
+Expected:  AP 0.30, PCK@0.1 0.79 on 100 validation images after 8 epochs of 1,000 (5 minutes of a
            core, drawn horses); on 93 real horses after 17 epochs PCK@0.1 0.15, below the mean
            pose's 0.24 (benchmarks/README.md)
 """

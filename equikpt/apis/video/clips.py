@@ -151,7 +151,7 @@ class Clip:
         """Frames a second of a video of constant rate that shows each frame at its time.
 
         ``fps`` where it does so to half a frame, else the rate of the shortest time between two
-        frames. Reads the whole file once, without making pictures of it.
+        frames. Reads the whole file once, without making images of it.
         """
         capture = cv2.VideoCapture(str(self.path))
         times = FrameTimes(capture, self.fps)

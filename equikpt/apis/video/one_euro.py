@@ -97,7 +97,7 @@ class PoseSmoother:
 
     Args:
         options: ``beta`` is for speeds in sides of the animal's box (the longer one, when it is
-            first seen) a second, so that it holds for pictures of any size.
+            first seen) a second, so that it holds for images of any size.
     """
 
     def __init__(self, options: OneEuroOptions) -> None:

@@ -1,7 +1,7 @@
-"""Keypoints of many pictures or frames as tables: a plain csv, and those of DeepLabCut.
+"""Keypoints of many images or frames as tables: a plain csv, and those of DeepLabCut.
 
-Rows go to disk as they come: what is small and stays, among pictures that are large and go, would
-keep the memory of those pictures from being used again.
+Rows go to disk as they come: what is small and stays, among images that are large and go, would
+keep the memory of those images from being used again.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 DEEPLABCUT_SUFFIXES = (".csv", ".h5")
 PLAIN_COLUMNS = (
-    *("picture", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
+    *("image", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
     *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
 )
 
 
 class KeypointTable:
-    """A table that is written in a ``with`` block, picture by picture."""
+    """A table that is written in a ``with`` block, image by image."""
 
     def add(
-        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+        self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
     ) -> None:
-        """Append a picture by name, or a frame by number, with its animals.
+        """Append an image by name, or a frame by number, with its animals.
 
         An animal's number is that of its track, or its place in the list, from 1.
         """
@@ -56,9 +56,9 @@ class KeypointTable:
 
 
 class PlainTable(KeypointTable):
-    """A csv with a row a keypoint, which is on disk when its picture was added.
+    """A csv with a row a keypoint, which is on disk when its image was added.
 
-    Columns: ``picture`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
+    Columns: ``image`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
     (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
     ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
     give have no row.
@@ -73,9 +73,9 @@ class PlainTable(KeypointTable):
         self._table = CsvTable(path, PLAIN_COLUMNS)
 
     def add(
-        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+        self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
     ) -> None:
-        """Append a picture; as :meth:`KeypointTable.add`."""
+        """Append an image; as :meth:`KeypointTable.add`."""
         rows = []
         for number, instance in _numbered(instances):
             given = np.isfinite(instance.keypoints).all(axis=1)
@@ -83,7 +83,7 @@ class PlainTable(KeypointTable):
             points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
             box = [*np.asarray(instance.box, float).tolist(), float(instance.box_score)]
             for index in np.flatnonzero(given).tolist():
-                values = (picture, time_s, number, names[index], *points[index].tolist(), *box)
+                values = (image, time_s, number, names[index], *points[index].tolist(), *box)
                 rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
         self._table.add(*rows)
 
@@ -97,7 +97,7 @@ class PlainTable(KeypointTable):
 
 
 class DeepLabCutTable(KeypointTable):
-    """The csv or h5 that DeepLabCut writes of a video: a row a picture, x, y and likelihood.
+    """The csv or h5 that DeepLabCut writes of a video: a row an image, x, y and likelihood.
 
     The columns are scorer, individuals (where there are several animals), bodyparts and coords;
     what was not found is NaN. How many animals there are is known at the end: until then the
@@ -116,17 +116,17 @@ class DeepLabCutTable(KeypointTable):
         check_deeplabcut_name(path)
         self.path = path
         self.names = tuple(names)
-        self._pictures: list[str | int] = []
+        self._images: list[str | int] = []
         self._spool = tempfile.TemporaryFile(prefix="equikpt_")  # noqa: SIM115 - closed by __exit__
 
     def add(
-        self, picture: str | int, instances: Sequence[Instance], time_s: float | None = None
+        self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
     ) -> None:
-        """Append a picture; as :meth:`KeypointTable.add`."""
+        """Append an image; as :meth:`KeypointTable.add`."""
         for number, instance in _numbered(instances):
             points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
-            self._spool.write(np.array([len(self._pictures), number, *points.ravel()]).tobytes())
-        self._pictures.append(picture)
+            self._spool.write(np.array([len(self._images), number, *points.ravel()]).tobytes())
+        self._images.append(image)
 
     def frame(self) -> pd.DataFrame:
         """Return the table so far."""
@@ -134,13 +134,13 @@ class DeepLabCutTable(KeypointTable):
         content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
         numbers = np.unique(content[:, 1])
         animals = [f"animal{n:.0f}" for n in numbers] if len(numbers) > 1 else [""]
-        cells = np.full((len(self._pictures), len(animals), len(self.names), 3), np.nan)
+        cells = np.full((len(self._images), len(animals), len(self.names), 3), np.nan)
         points = content[:, 2:].reshape(len(content), len(self.names), 3)
         found = np.isfinite(points[..., :2]).all(axis=-1, keepdims=True)
         places = np.searchsorted(numbers, content[:, 1])
         cells[content[:, 0].astype(int), places] = np.where(found, points, np.nan)
         columns = deeplabcut_columns(animals, self.names, scored=True)
-        return pd.DataFrame(cells.reshape(len(cells), -1), self._pictures, columns)
+        return pd.DataFrame(cells.reshape(len(cells), -1), self._images, columns)
 
     def __exit__(
         self,
@@ -149,7 +149,7 @@ class DeepLabCutTable(KeypointTable):
         trace: TracebackType | None,
     ) -> None:
         with self._spool:
-            if kind is not None and not self._pictures:
+            if kind is not None and not self._images:
                 return
             content = self.frame()
         if self.path.suffix == ".csv":

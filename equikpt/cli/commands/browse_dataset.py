@@ -36,10 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.cli.browse import draw_each_transform, draw_samples, sheet
     from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
     from equikpt.core.files import refuse_existing, write_bytes
-    from equikpt.visualization.pose import check_picture_name
+    from equikpt.visualization.pose import check_image_name
 
     out = options.out or Path("work_dirs") / f"browse_{Path(options.config).stem}.jpg"
-    check_picture_name(str(out))
+    check_image_name(str(out))
     refuse_existing(out, options.overwrite)
     cfg = load_config(options.config, parse_options(options.cfg_options))
     set_data_root(cfg, options.data_root)

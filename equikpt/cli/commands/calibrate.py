@@ -1,4 +1,4 @@
-"""Find the scale of films: mm per px with a confidence, or the reason why there is none."""
+"""Find the scale of radiographs: mm per px with a confidence, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from equikpt.cli.options import argument, option, required
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrateOptions(declare.ReadsImages):
-    """Find the scale of films: mm per px with a confidence, or the reason why there is none.
+    """Find the scale of radiographs: mm per px with a confidence, or the reason why there is none.
 
-    Each result is written as it comes. Exit code 0: every film has a scale; 1: some were refused or
-    could not be read, which are named at the end; 2: wrong input.
+    Each result is written as it comes. Exit code 0: every radiograph has a scale; 1: some were
+    refused or could not be read, which are named at the end; 2: wrong input.
     """
 
-    films: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="FILM")
+    radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="FILM")
     checkpoint: Path = required("trained weights", metavar="FILE.pth")
     config: str = option("of the checkpoint", default="p1p2_timm_512")
     refine: Path | None = option(
@@ -29,12 +29,12 @@ class CalibrateOptions(declare.ReadsImages):
     refine_config: str = option("of that checkpoint", default="p1p2_timm_refine")
     ruler_mm: float = option("distance of the marks", default=10.0, type=number(SMALLEST))
     labels: Path | None = option(
-        "labelled films as the model was trained on: what their rulers look like is plausible",
+        "radiographs as the model was trained on: what their rulers look like is plausible",
         metavar="FILE.json",
     )
-    img_dir: Path | None = declare.img_dir("folder of the labelled films")
+    img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
     distance: tuple[float, float] | None = option(
-        "plausible distance of the marks in percent of the film's height",
+        "plausible distance of the marks in percent of the radiograph's height",
         metavar=("LEAST", "GREATEST"),
     )
     angle: tuple[float, float] | None = option(
@@ -50,7 +50,7 @@ class CalibrateOptions(declare.ReadsImages):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Calibrate film by film; 1 where one has no scale."""
+    """Calibrate radiograph by radiograph; 1 where one has no scale."""
     options = declare.parse(CalibrateOptions, argv)
     from tqdm import tqdm
 
@@ -77,17 +77,17 @@ def main(argv: list[str] | None = None) -> int:
             options.refine,
             options.device,
         )
-        found = calibrate(options.films, finder, options.ruler_mm, plausible)
-        for scale in tqdm(found, total=len(options.films), unit="film", disable=None):
+        found = calibrate(options.radiographs, finder, options.ruler_mm, plausible)
+        for scale in tqdm(found, total=len(options.radiographs), unit="film", disable=None):
             as_json.add(asdict(scale))
             as_csv.add(asdict(scale))
             refused += bool(scale.refused)
             if scale.is_read:
                 tqdm.write(format_scale(scale))
             else:
-                problems.append(f"{scale.film}: {scale.refused}")
+                problems.append(f"{scale.radiograph}: {scale.refused}")
     written = f"written: {targets[0]}, {targets[1]}"
-    print("\n".join([*failures(problems, len(options.films)), written]))
+    print("\n".join([*failures(problems, len(options.radiographs)), written]))
     return int(refused > 0)
 
 

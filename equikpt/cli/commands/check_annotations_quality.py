@@ -20,7 +20,7 @@ class QualityOptions(declare.ReadsImages):
 
     files: Sequence[Path] = argument(
         "Label Studio's JSON export or a COCO JSON; several, such as training and validation, are "
-        "examined as one set, which shows films that are in both",
+        "examined as one set, which shows radiographs that are in both",
         metavar="FILE",
     )
     img_dir: Path | None = declare.img_dir()
@@ -28,7 +28,7 @@ class QualityOptions(declare.ReadsImages):
         "where suspects.csv and suspects.jpg go (default: work_dirs/quality_FILE)", metavar="DIR"
     )
     largest_z: float = option(
-        "robust z of distance and angle from which a film is suspect",
+        "robust z of distance and angle from which a radiograph is suspect",
         default=5.0,
         type=number(SMALLEST),
     )

@@ -26,7 +26,7 @@ class CountOptions(declare.ReadsImages):
         default=Path("work_dirs/counts"),
         metavar="DIR",
     )
-    pictures: bool = option("write counts.json alone", default=True)
+    draw: bool = option("write counts.json alone", default=True)
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("an earlier result")
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.core.image_batch import failures
     from equikpt.core.tables import JsonTable
 
-    images, folder = options.images, options.out if options.pictures else None
+    images, folder = options.images, options.out if options.draw else None
     result = options.out / "counts.json"
     for target in (result, *(drawn_paths(images, folder) if folder else ())):
         refuse_existing(target, options.overwrite)
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         for each in tqdm(found, total=len(images), unit="image", disable=None):
             table.add(asdict(each))
             if each.problem:
-                problems.append(f"{each.picture}: {each.problem}")
+                problems.append(f"{each.image}: {each.problem}")
             else:
                 tqdm.write(format_count(each))
     print("\n".join([*failures(problems, len(images), "counted"), f"written: {result}"]))

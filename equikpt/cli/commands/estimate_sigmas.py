@@ -23,7 +23,7 @@ class EstimateOptions:
     """
 
     double: tuple[Path, Path] | None = option("the same images twice", metavar=("A.json", "B.json"))
-    truth: Path | None = option("COCO keypoint JSON", metavar="ANN.json")
+    gt: Path | None = option("COCO keypoint JSON", metavar="ANN.json")
     predictions: Path | None = option("written by test.py --out", metavar="RESULTS.json")
     match: Literal["iou", "id"] = option("how instances of --double are paired", default="iou")
     estimator: Literal["mean", "median"] | None = option(
@@ -66,12 +66,12 @@ def main(argv: list[str] | None = None) -> int:
         out=options.out,
         force=options.overwrite,
     )
-    if options.double and not options.truth and not options.predictions:
+    if options.double and not options.gt and not options.predictions:
         labels, again = options.double
         pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
         made_by = f"Sigmas from two annotations, {labels.name} and {again.name}."
-    elif options.truth and options.predictions and not options.double:
-        labels = options.truth
+    elif options.gt and options.predictions and not options.double:
+        labels = options.gt
         pairs = pairs_with_predictions(labels, options.predictions)
         made_by = f"Sigmas from the residuals of a model, {options.predictions.name}."
     else:

@@ -52,7 +52,7 @@ class SplitDatasetOptions(declare.ReadsImages):
     folds: int | None = option(
         "for K-fold cross-validation", type=whole(2), metavar="K", at_most_one_of="sizes"
     )
-    by: Literal["picture", "group"] | None = option(
+    by: Literal["image", "group"] | None = option(
         "what is dealt (default: group where groups are given)"
     )
     group_key: str = option("of the image records", default="", at_most_one_of="groups")
@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     grouped = bool(options.group_key or options.group_regex or options.near_duplicates)
     if options.by == "group" and not grouped:
         raise ValueError("--by group needs --group-key, --group-regex or --near-duplicates")
-    if options.by == "picture" and grouped:
-        raise ValueError("--by picture does not go with groups of images; leave out one of them")
+    if options.by == "image" and grouped:
+        raise ValueError("--by image does not go with groups of images; leave out one of them")
     sized = options.counts or options.folds is not None
     ratios = options.ratios or (() if sized else (0.8, 0.1, 0.1))
     chosen = SplitOptions(
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         allow_near_duplicates=options.allow_near_duplicates,
         stratify=options.stratify,
         seed=options.seed,
-        pictures="link" if options.link else "copy" if options.copy else "none",
+        images="link" if options.link else "copy" if options.copy else "none",
         force=options.overwrite,
     )
     print("\n".join(split(options.ann_file, options.output, chosen)))

@@ -88,7 +88,7 @@ class VisualizeOptions(declare.ReadsImages):
         metavar="SCORE",
         group=DRAWN,
     )
-    truth: Literal["beside", "over"] | None = option(
+    gt: Literal["beside", "over"] | None = option(
         "labels of --ann-file, with lines of the errors in px", group=DRAWN
     )
     overlay: Literal["heatmap", "simcc"] | None = option(

@@ -225,7 +225,7 @@ def _labels(content: dict, keypoint_names: Sequence[str], needs_area: bool) -> I
         outside = ((xy < 0) | (xy > size)).any(axis=1) & (points[:, 2] > 0)
         if outside.any():
             yield _issue(
-                "point_outside_picture",
+                "point_outside_image",
                 "labelled keypoints outside their image",
                 index,
                 f"annotation {row['id']}",

@@ -2,7 +2,7 @@
 
 A reader is a function ``read(source, scheme, images=None) -> SourceDataset``, a writer a function
 ``write(folder, dataset, options) -> SourceDataset``. Each knows its format and nothing else;
-mapping, missing pictures, split hygiene, placing the files and the checks of the output are shared.
+mapping, missing images, split hygiene, placing the files and the checks of the output are shared.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Format:
         names: Whether it names its keypoints; otherwise the mapping does.
         hidden: Whether it tells hidden points (visibility 1) from seen ones.
         boxes: Whether boxes survive; otherwise they are taken around the points.
-        animals: Whether a picture may have several.
+        animals: Whether an image may have several.
         splits: Whether it knows train, val and test.
         scores: Whether it holds the scores of predictions.
-        owns: Folders of its output that hold pictures and are its alone: with ``--force`` they are
+        owns: Folders of its output that hold images and are its alone: with ``--force`` they are
             replaced as a whole.
-        prefix: What its tool puts before a picture's name to find it; the user may say otherwise.
+        prefix: What its tool puts before an image's name to find it; the user may say otherwise.
         read_scored: ``module:function`` that reads predictions, where ``read`` does not.
         remark: What else is kept or lost.
     """

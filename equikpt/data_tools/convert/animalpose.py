@@ -1,6 +1,6 @@
 """AnimalPose: MMPose's files, which are COCO JSON, and the dataset's own ``keypoints.json``.
 
-Its own file maps picture ids to names, gives boxes as two corners and keypoints as nested lists.
+Its own file maps image ids to names, gives boxes as two corners and keypoints as nested lists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 from equikpt.core.coco.rows import AnnotationRow, CategoryRow, Coco, ImageRow
 from equikpt.core.typed_json import read_json, refuse_wrong_types
-from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
+from equikpt.data_tools.convert.coco_files import annotation_files, image_folders, left_out
 from equikpt.data_tools.convert.coco_json import from_contents
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
@@ -40,7 +40,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         source: An annotation file, or a folder with one, or one for each split.
         scheme: Names the keypoints where the file does not; otherwise MMPose's names are taken.
-        images: Folder of the pictures.
+        images: Folder of the images.
 
     Raises:
         FileNotFoundError: If there is no annotation file.
@@ -50,7 +50,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     dataset = from_contents(
         {split: _as_coco(path) for split, path in files.items()},
         {split: str(path) for split, path in files.items()},
-        {split: picture_folders(path, split, images) for split, path in files.items()},
+        {split: image_folders(path, split, images) for split, path in files.items()},
         scheme.keypoints or ANIMALPOSE,
     )
     dataset.notes += left_out(source, files)

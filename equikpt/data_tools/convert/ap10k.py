@@ -1,4 +1,4 @@
-"""AP-10K: COCO JSON, three random splits of the same pictures, 54 animals with 17 points."""
+"""AP-10K: COCO JSON, three random splits of the same images, 54 animals with 17 points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         source: The folder with ``annotations/`` and ``data/``, or an annotation file.
         scheme: Names the keypoints where the file does not; otherwise AP-10K's own are taken.
-        images: Folder of the pictures.
+        images: Folder of the images.
 
     Raises:
         FileNotFoundError: If there is no annotation file.

@@ -30,7 +30,7 @@ def read_boxes(
     Args:
         boxes: N boxes of four numbers, None where there is none.
         points: N arrays (M, 2) of the labelled points, px.
-        sizes: N widths and heights of the pictures, px; (0, 0) where they are not known.
+        sizes: N widths and heights of the images, px; (0, 0) where they are not known.
         where: N names, for messages.
 
     Returns:
@@ -51,14 +51,14 @@ def read_boxes(
     notes = []
     if form.name != STATED:
         notes.append(
-            f"boxes are not {STATED}; {form.name}, which fits points and picture of "
+            f"boxes are not {STATED}; {form.name}, which fits points and image of "
             f"{form.share:.0%} of the animals ({form.stated_share:.0%} as stated): put right"
         )
     fit = fits(FORMS[form.name](evidence[0], evidence[3]), *evidence[1:])
     astray = [where[index] for index, fine in zip(judged, fit, strict=True) if not fine]
     if astray:
         notes.append(
-            f"boxes that leave a labelled point outside, or the picture ({format_examples(astray)})"
+            f"boxes that leave a labelled point outside, or the image ({format_examples(astray)})"
         )
     read = [
         None if box is None else FORMS[form.name](box[None], np.array([size], float))[0]
@@ -71,12 +71,12 @@ def read_boxes(
 
 
 def box_around(points: np.ndarray, width: int, height: int) -> BoxPx | None:
-    """A box around labelled points with :data:`MARGIN`, inside the picture; None without points.
+    """A box around labelled points with :data:`MARGIN`, inside the image; None without points.
 
     Args:
         points: (N, 2) x, y, px.
-        width: Of the picture, px.
-        height: Of the picture, px.
+        width: Of the image, px.
+        height: Of the image, px.
     """
     if not len(points):
         return None

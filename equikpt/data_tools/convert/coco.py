@@ -1,4 +1,4 @@
-"""From labelled pictures with source keypoints to COCO JSON with the target's."""
+"""From labelled images with source keypoints to COCO JSON with the target's."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def _annotation(instance: Instance, target: Target) -> dict[str, object]:
     keypoints: list[float | int] = []
     for x, y, visibility in instance.keypoints.tolist():
         keypoints += [round(x, DECIMALS_PX), round(y, DECIMALS_PX), int(visibility)]
-    share = 1.0 if target.whole_picture else BOX_AREA_SHARE
-    stated = None if target.whole_picture else instance.area_px2
+    share = 1.0 if target.whole_image else BOX_AREA_SHARE
+    stated = None if target.whole_image else instance.area_px2
     annotation: dict[str, object] = {
         "bbox": box_px,
         "area": round(stated or share * box_px[2] * box_px[3], DECIMALS_PX),
@@ -87,8 +87,8 @@ def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, objec
     box = f"the source's, or around the labelled points with a margin of {MARGIN}"
     return {
         "description": f"{target.name} keypoints, {split} split, converted by equikpt",
-        "area": "the picture" if target.whole_picture else area,
-        "bbox": "the picture" if target.whole_picture else box,
+        "area": "the image" if target.whole_image else area,
+        "bbox": "the image" if target.whole_image else box,
         "mapping": scheme.mapping,
     }
 

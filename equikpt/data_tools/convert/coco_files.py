@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from equikpt.core.issues import format_examples
-from equikpt.data_tools.convert.pictures import PictureFolders
+from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.records import UNSPLIT
 
 _SPLIT_WORDS = {
@@ -78,11 +78,11 @@ def left_out(source: Path, files: dict[str, Path]) -> list[str]:
     return [f"JSON files whose names say no split are not read ({format_examples(others)})"]
 
 
-def picture_folders(annotations: Path, split: str, images: Path | None) -> PictureFolders:
-    """Where the pictures of an annotation file may lie."""
+def image_folders(annotations: Path, split: str, images: Path | None) -> ImageFolders:
+    """Where the images of an annotation file may lie."""
     if images is not None:
-        return PictureFolders([images], root=images)
+        return ImageFolders([images], root=images)
     beside = annotations.parent
     root = beside.parent if beside.name == "annotations" else beside
     places = [root / "images" / split, root / split, root / f"{split}2017"] if split else []
-    return PictureFolders([*places, root, root / "images", root / "data"])
+    return ImageFolders([*places, root, root / "images", root / "data"])

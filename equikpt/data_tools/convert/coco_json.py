@@ -1,7 +1,7 @@
 """COCO keypoint JSON as tools and datasets write it, with what they get wrong.
 
-Put right and said: repeated categories and pictures, width and height or boxes in another order,
-annotations of no picture, wrong counts. Keypoints of several categories share one list of names.
+Put right and said: repeated categories and images, width and height or boxes in another order,
+annotations of no image, wrong counts. Keypoints of several categories share one list of names.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from equikpt.core.coco.file import load_coco
 from equikpt.core.coco.rows import as_number
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.boxes import read_boxes
-from equikpt.data_tools.convert.coco_files import annotation_files, left_out, picture_folders
-from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, output_names, sizes_px
+from equikpt.data_tools.convert.coco_files import annotation_files, image_folders, left_out
+from equikpt.data_tools.convert.images import ImageFolders, SizeLedger, output_names, sizes_px
 from equikpt.data_tools.convert.records import (
     Instance,
     LabelledImage,
@@ -41,7 +41,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         source: An annotation file, or a folder with one for each split.
         scheme: Names the keypoints where the file does not.
-        images: Folder of the pictures, by default looked for around the file.
+        images: Folder of the images, by default looked for around the file.
 
     Raises:
         FileNotFoundError: If there is no annotation file.
@@ -61,10 +61,10 @@ def read_files(
     Args:
         files: Annotation file of each split.
         names: Keypoints in file order, for files that do not name them.
-        images: Folder of the pictures.
+        images: Folder of the images.
     """
     contents = {split: load_coco(path) for split, path in files.items()}
-    folders = {split: picture_folders(path, split, images) for split, path in files.items()}
+    folders = {split: image_folders(path, split, images) for split, path in files.items()}
     labels = {split: str(path) for split, path in files.items()}
     return from_contents(contents, labels, folders, names)
 
@@ -72,7 +72,7 @@ def read_files(
 def from_contents(
     contents: dict[str, dict],
     labels: dict[str, str],
-    folders: dict[str, PictureFolders],
+    folders: dict[str, ImageFolders],
     names: Sequence[str],
 ) -> SourceDataset:
     """COCO dicts as a dataset.
@@ -80,7 +80,7 @@ def from_contents(
     Args:
         contents: COCO dict of each split.
         labels: What messages call each.
-        folders: Where the pictures of each lie.
+        folders: Where the images of each lie.
         names: Keypoints in file order, for files that do not name them.
 
     Raises:
@@ -145,8 +145,8 @@ class _File:
         self._content, self._where, self._categories = content, where, categories
         self._num_keypoints, self._notes = num_keypoints, notes
 
-    def images(self, folders: PictureFolders) -> list[LabelledImage]:
-        """The pictures with their animals, in the order of the file."""
+    def images(self, folders: ImageFolders) -> list[LabelledImage]:
+        """The images with their animals, in the order of the file."""
         rows = self._image_rows()
         annotations = self._annotation_rows(rows)
         points = [self._points(row) for row in annotations]
@@ -193,7 +193,7 @@ class _File:
         repeated = []
         for row in self._content["images"]:
             if row.get("id") is None or not isinstance(row.get("file_name"), str):
-                raise ValueError(f"{self._where} has a picture without id or file_name: {row}")
+                raise ValueError(f"{self._where} has an image without id or file_name: {row}")
             size = row.get("width"), row.get("height")
             stated = (round(size[0]), round(size[1])) if all(map(is_number, size)) else None
             entry = row["file_name"], stated
@@ -201,19 +201,19 @@ class _File:
             if id_ in rows:
                 if rows[id_] != entry:
                     raise ValueError(
-                        f"{self._where}: the pictures {rows[id_][0]} and {entry[0]} share "
+                        f"{self._where}: the images {rows[id_][0]} and {entry[0]} share "
                         f"the id {id_}; give each its own"
                     )
                 repeated.append(entry[0])
             rows[id_] = entry
         if repeated:
             self._notes.append(
-                f"pictures listed several times, taken once ({format_examples(repeated)})"
+                f"images listed several times, taken once ({format_examples(repeated)})"
             )
         return rows
 
     def _annotation_rows(self, images: dict) -> list[dict]:
-        """Annotations of listed pictures and categories."""
+        """Annotations of listed images and categories."""
         rows, astray, numbers = [], [], []
         for given in self._content["annotations"]:
             references = {key: as_number(given.get(key)) for key in ("image_id", "category_id")}
@@ -230,7 +230,7 @@ class _File:
                 astray.append(f"annotation {row.get('id')}")
         if astray:
             self._notes.append(
-                f"annotations of pictures not listed, left out ({format_examples(astray)})"
+                f"annotations of images not listed, left out ({format_examples(astray)})"
             )
         if len(set(numbers)) < len(numbers) or 0 in numbers or None in numbers:
             self._notes.append("annotation ids repeat, begin at 0 or are absent; numbered anew")

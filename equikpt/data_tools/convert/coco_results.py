@@ -1,4 +1,4 @@
-"""Predictions in the form of COCO results, laid over the pictures of their annotation file."""
+"""Predictions in the form of COCO results, laid over the images of their annotation file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equikpt.core.coco.checks import is_number
 from equikpt.core.coco.file import load_coco
 from equikpt.core.coco.rows import AnnotationRow, as_number
 from equikpt.core.typed_json import read_json, refuse_wrong_types
-from equikpt.data_tools.convert.coco_files import picture_folders, split_named
+from equikpt.data_tools.convert.coco_files import image_folders, split_named
 from equikpt.data_tools.convert.coco_json import from_contents
 from equikpt.data_tools.convert.records import SourceDataset
 
@@ -23,19 +23,19 @@ def read_predictions(
     images: Path | None = None,
     min_score: float = 0.0,
 ) -> SourceDataset:
-    """Pictures of a COCO file with what a model found on them instead of labels.
+    """Images of a COCO file with what a model found on them instead of labels.
 
     Args:
-        annotations: COCO file that lists the pictures and categories; it need not have labels.
+        annotations: COCO file that lists the images and categories; it need not have labels.
         results: List of ``image_id``, ``category_id``, ``keypoints`` (x, y, score each), ``score``
             and perhaps ``bbox``.
         names: Keypoints in file order, for files that do not name them.
-        images: Folder of the pictures.
+        images: Folder of the images.
         min_score: Keypoints below it are left out.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a file is not of that form, or the results are of other pictures.
+        ValueError: If a file is not of that form, or the results are of other images.
     """
     content = load_coco(annotations, parts=("images", "categories"))
     rows = read_json(results, "the results that tools/test.py --out writes")
@@ -46,7 +46,7 @@ def read_predictions(
     strangers = {as_number(row.get("image_id")) for row in rows} - known
     if strangers:
         raise ValueError(
-            f"{results} is of {len(strangers)} pictures that {annotations} does not list, such as "
+            f"{results} is of {len(strangers)} images that {annotations} does not list, such as "
             f"id {min(map(str, strangers))}; give the file that was predicted on"
         )
     predicted, num_low = [], 0
@@ -58,7 +58,7 @@ def read_predictions(
     dataset = from_contents(
         {split: {**content, "annotations": predicted}},
         {split: str(results)},
-        {split: picture_folders(annotations, split, images)},
+        {split: image_folders(annotations, split, images)},
         names,
     )
     if num_low:

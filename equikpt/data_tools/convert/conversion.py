@@ -13,8 +13,8 @@ from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import format_issues, refuse_errors
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.coco import to_coco
+from equikpt.data_tools.convert.images import drop_missing, refuse_unknown_sizes
 from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
-from equikpt.data_tools.convert.pictures import drop_missing, refuse_unknown_sizes
 from equikpt.data_tools.convert.reading import Reading, read_source, refuse_mixed_classes
 from equikpt.data_tools.convert.repeated_images import drop_repeated_sources
 from equikpt.data_tools.convert.schemes import NO_SCHEME, find_scheme
@@ -46,8 +46,8 @@ def convert(
         reading: How to read the source.
         dry_run: Read and report, write nothing.
         force: Replace splits that exist in ``output``.
-        link: Hard-link the pictures instead of copying them.
-        labels_only: Write no pictures; they need not be there.
+        link: Hard-link the images instead of copying them.
+        labels_only: Write no images; they need not be there.
 
     Returns:
         Lines for the user: the mapping, the notes, the counts.
@@ -55,7 +55,7 @@ def convert(
     Raises:
         FileExistsError: If a split exists in ``output`` and ``force`` is not set.
         FileNotFoundError: If the source or a part of it is missing.
-        ValueError: If names, labels or pictures are wrong.
+        ValueError: If names, labels or images are wrong.
     """
     target, given = find_target(target_name), find_scheme(mapping) if mapping else NO_SCHEME
     dataset = read_source(format_name, source, given, reading or Reading())
@@ -108,7 +108,7 @@ def check_output(
     """Read back what was written and load it with the dataset that will train on it.
 
     Raises:
-        ValueError: If a count, a picture or a label is not as it should be.
+        ValueError: If a count, an image or a label is not as it should be.
     """
     for split, content in contents.items():
         path = writer.annotation_file(root, split)
@@ -121,18 +121,18 @@ def check_output(
         refuse_errors(issues, f"split '{split}' would be wrong")
         refuse_errors(check_boxes(written), f"split '{split}' would be wrong")
         if not labels_only:
-            _check_pictures(root, split, written)
+            _check_images(root, split, written)
             if target.dataset:
                 _check_training(root, split, written, target)
 
 
-def _check_pictures(root: Path, split: str, written: dict) -> None:
+def _check_images(root: Path, split: str, written: dict) -> None:
     folder = writer.image_folder(root, split)
     names = {row["file_name"] for row in written["images"]}
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     if names != files:
         raise ValueError(
-            f"split '{split}' lists {len(names)} pictures and has {len(files)}, not the same; "
+            f"split '{split}' lists {len(names)} images and has {len(files)}, not the same; "
             "is something else writing there?"
         )
 
@@ -158,7 +158,7 @@ def _count_lines(contents: dict[str, dict]) -> list[str]:
         visibility = np.array([row["keypoints"][2::3] for row in rows], dtype=int)
         bare = sum(row["num_keypoints"] == 0 for row in rows)
         lines.append(
-            f"{split}: {len(content['images'])} pictures, {len(rows)} animals, "
+            f"{split}: {len(content['images'])} images, {len(rows)} animals, "
             f"{(visibility == 2).sum()} points seen, {(visibility == 1).sum()} hidden"
             + (f", {bare} animals without a point" if bare else "")
         )

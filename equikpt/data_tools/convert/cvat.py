@@ -15,9 +15,9 @@ import numpy as np
 from equikpt.data_tools.convert import cvat_backup
 from equikpt.data_tools.convert.archive import unpack
 from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.cvat_shapes import PictureShapes, box_around_rectangle, dataset_of
+from equikpt.data_tools.convert.cvat_shapes import ImageShapes, box_around_rectangle, dataset_of
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
-from equikpt.data_tools.convert.pictures import PictureFolders
+from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
@@ -31,11 +31,11 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         source: ``annotations.xml``, a folder with it, or a backup with ``project.json`` or
             ``task.json``; a zip of any of them.
         scheme: Its keypoints, if any, give the order; by default that of the labels.
-        images: Folder of the pictures, by default looked for beside the labels.
+        images: Folder of the images, by default looked for beside the labels.
 
     Raises:
         FileNotFoundError: If there is neither an export nor a backup.
-        ValueError: If it is of another kind, such as a film's.
+        ValueError: If it is of another kind, such as a video's.
     """
     root = unpack(source) if source.suffix.lower() == ".zip" else source
     if root.is_dir() and ((root / "project.json").is_file() or (root / "task.json").is_file()):
@@ -49,13 +49,13 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     tree = _parse(path)
     names = scheme.keypoints or _keypoint_names(tree)
     places = {name: index for index, name in enumerate(names)}
-    pictures = [_shapes(row, places, path) for row in tree.iter("image")]
-    if not pictures:
+    shapes = [_shapes(row, places, path) for row in tree.iter("image")]
+    if not shapes:
         raise ValueError(
             f"{path} has no <image>; export the task as 'CVAT for images 1.1', not 'for video'"
         )
     folder = images or path.parent
-    return dataset_of(pictures, names, PictureFolders([folder, folder / "images"], root=folder))
+    return dataset_of(shapes, names, ImageFolders([folder, folder / "images"], root=folder))
 
 
 def _parse(path: Path) -> ElementTree.Element:
@@ -76,11 +76,11 @@ def _keypoint_names(tree: ElementTree.Element) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*described, *drawn]))
 
 
-def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> PictureShapes:
+def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> ImageShapes:
     where = f"{path}, {row.get('name')}"
     try:
         size = round(_number(row.attrib["width"])), round(_number(row.attrib["height"]))
-        shapes = PictureShapes(
+        shapes = ImageShapes(
             safe_name(row.attrib["name"]), size, split_named(row.get("subset") or "")
         )
         for shape in row:
@@ -101,7 +101,7 @@ def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> Pic
             else:
                 shapes.others.append(shape.tag)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} is no picture of CVAT's XML 1.1 ({error!r})") from error
+        raise ValueError(f"{where} is no image of CVAT's XML 1.1 ({error!r})") from error
     return shapes
 
 

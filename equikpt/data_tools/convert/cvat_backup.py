@@ -1,7 +1,7 @@
-"""The backup of a CVAT project or task: a folder with JSON and the pictures.
+"""The backup of a CVAT project or task: a folder with JSON and the images.
 
 ``project.json`` names the labels, ``task_N/task.json`` a task, ``task_N/annotations.json`` its
-shapes by frame number, and ``task_N/data/manifest.jsonl`` the pictures in the order of the frames.
+shapes by frame number, and ``task_N/data/manifest.jsonl`` the images in the order of the frames.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from equikpt.core.coco.checks import is_number
 from equikpt.core.typed_json import Whole, parse_json, read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.cvat_shapes import (
-    PictureShapes,
+    ImageShapes,
     box_around_rectangle,
     dataset_of,
 )
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
-from equikpt.data_tools.convert.pictures import PictureFolders
+from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
@@ -52,7 +52,7 @@ class Described(msgspec.Struct):
     subset: str | None = None
 
 
-class Picture(msgspec.Struct):
+class Image(msgspec.Struct):
     """A line of ``manifest.jsonl``."""
 
     name: str | None = None
@@ -90,7 +90,7 @@ class ElementTrack(msgspec.Struct):
 
 
 class Shape(KeyFrame, kw_only=True):
-    """A shape on one picture."""
+    """A shape on one image."""
 
     label: str
     type: str
@@ -99,7 +99,7 @@ class Shape(KeyFrame, kw_only=True):
 
 
 class Track(msgspec.Struct):
-    """A shape over several pictures."""
+    """A shape over several images."""
 
     label: str
     shapes: list[KeyFrame]
@@ -120,11 +120,11 @@ def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> Sour
     Args:
         root: The folder with ``project.json`` or, of a single task, ``task.json``.
         scheme: Its keypoints, if any, give the order; by default that of the labels.
-        images: Folder of the pictures, by default the backup's own.
+        images: Folder of the images, by default the backup's own.
 
     Raises:
         FileNotFoundError: If a task lacks a file.
-        ValueError: If a file is not of that form, or a task is a film.
+        ValueError: If a file is not of that form, or a task is a video.
     """
     tasks = [root] if (root / "task.json").is_file() else sorted(root.glob("task_*"))
     if not tasks:
@@ -135,14 +135,14 @@ def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> Sour
     if project.is_file():
         described.insert(0, _described(project))
     names = scheme.keypoints or _keypoint_names(described)
-    pictures: list[PictureShapes] = []
+    shapes: list[ImageShapes] = []
     tracked = 0
     for task, content in contents:
         shown = _frames(root, task, content, several=len(tasks) > 1)
         tracked += _add_shapes(task, shown, {name: index for index, name in enumerate(names)})
-        pictures += shown.values()
+        shapes += shown.values()
     folder = images or root
-    dataset = dataset_of(pictures, names, PictureFolders([folder], root=folder))
+    dataset = dataset_of(shapes, names, ImageFolders([folder], root=folder))
     if tracked:
         dataset.notes.append(
             f"{tracked} tracks: their key frames are read, what CVAT interpolates between is not"
@@ -165,23 +165,23 @@ def _keypoint_names(contents: list[dict]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _frames(root: Path, task: Path, content: dict, several: bool) -> dict[int, PictureShapes]:
-    """The pictures of a task by frame number, without deleted ones."""
+def _frames(root: Path, task: Path, content: dict, several: bool) -> dict[int, ImageShapes]:
+    """The images of a task by frame number, without deleted ones."""
     manifest = task / "data" / "manifest.jsonl"
     if not manifest.is_file():
         raise FileNotFoundError(f"no {manifest}; make the backup again, with its data")
-    pictures = [line for line in _lines(manifest) if line.get("name") and line.get("width")]
-    if not pictures:
-        raise ValueError(f"{manifest} lists no pictures; make the backup again, with its data")
+    images = [line for line in _lines(manifest) if line.get("name") and line.get("width")]
+    if not images:
+        raise ValueError(f"{manifest} lists no images; make the backup again, with its data")
     deleted = set((content.get("data") or {}).get("deleted_frames") or ())
     split = split_named(content.get("subset") or "")
     place = (task / "data").relative_to(root).as_posix()
     frames = {}
-    for number, line in enumerate(pictures):
+    for number, line in enumerate(images):
         if number not in deleted:
             name = safe_name(line["name"] + (line.get("extension") or ""))
-            # Two tasks of a project may each have a picture of that name.
-            frames[number] = PictureShapes(
+            # Two tasks of a project may each have an image of that name.
+            frames[number] = ImageShapes(
                 f"{task.name}/{name}" if several else name,
                 (line["width"], line.get("height") or 0),
                 split,
@@ -200,15 +200,15 @@ def _lines(manifest: Path) -> list[dict]:
         if text.strip():
             where = f"{manifest}, line {number}"
             lines.append(parse_json(text, where, A_BACKUP))
-            refuse_wrong_types(lines[-1], Picture, where, A_BACKUP)
+            refuse_wrong_types(lines[-1], Image, where, A_BACKUP)
     if any(line.get("type") == "video" for line in lines):
         raise ValueError(
-            f"{manifest} is of a film; export it as 'CVAT for images 1.1' with its pictures"
+            f"{manifest} is of a video; export it as 'CVAT for images 1.1' with its images"
         )
     return lines
 
 
-def _add_shapes(task: Path, frames: dict[int, PictureShapes], places: dict[str, int]) -> int:
+def _add_shapes(task: Path, frames: dict[int, ImageShapes], places: dict[str, int]) -> int:
     """Draw the shapes of a task onto its frames; the number of tracks."""
     path = task / "annotations.json"
     jobs = read_json(path, A_BACKUP)
@@ -236,7 +236,7 @@ def _key_frames(tracks: list[dict]) -> Iterator[dict]:
                 yield {**shape, **own}
 
 
-def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int], path: Path) -> None:
+def _add_shape(image: ImageShapes, shape: dict, places: dict[str, int], path: Path) -> None:
     label, kind, group = shape["label"], shape.get("type"), str(shape.get("group") or "")
     if kind == "skeleton":
         keypoints = np.zeros((len(places), 3))
@@ -244,18 +244,18 @@ def _add_shape(picture: PictureShapes, shape: dict, places: dict[str, int], path
             if not element.get("outside") and element["label"] in places:
                 xy = _coordinates(element, "points", path)
                 keypoints[places[element["label"]]] = (*xy, _visibility(element))
-        picture.instances.append(Instance(None, keypoints, label))
+        image.instances.append(Instance(None, keypoints, label))
     elif kind == "rectangle":
         left, top, right, bottom = _coordinates(shape, kind, path)
         turned = shape.get("rotation") or 0.0
         box = box_around_rectangle(left, top, right, bottom, turned)
-        picture.boxes.append(LooseBox(box, label, group))
+        image.boxes.append(LooseBox(box, label, group))
     elif kind == "points":
         x, y = _coordinates(shape, kind, path)
         if label in places:
-            picture.points.append(LoosePoint(label, x, y, _visibility(shape), group))
+            image.points.append(LoosePoint(label, x, y, _visibility(shape), group))
     else:
-        picture.others.append(str(kind))
+        image.others.append(str(kind))
 
 
 def _coordinates(shape: dict, kind: str, path: Path) -> list[float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
-from equikpt.data_tools.convert.pictures import PictureFolders, SizeLedger, sizes_px
+from equikpt.data_tools.convert.images import ImageFolders, SizeLedger, sizes_px
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
 
 
@@ -31,18 +31,18 @@ def box_around_rectangle(
 
 
 @dataclass
-class PictureShapes:
-    """The shapes of one picture.
+class ImageShapes:
+    """The shapes of one image.
 
     Args:
-        name: The picture's name.
+        name: The image's name.
         size: Width and height, px.
         split: Split of its subset.
         instances: Skeletons.
         points: Points of their own.
         boxes: Rectangles.
         others: Kinds of the shapes that are none of these.
-        location: Where a backup has the picture, where that is not its name.
+        location: Where a backup has the image, where that is not its name.
     """
 
     name: str
@@ -56,21 +56,21 @@ class PictureShapes:
 
 
 def dataset_of(
-    pictures: Sequence[PictureShapes], names: tuple[str, ...], folders: PictureFolders
+    images: Sequence[ImageShapes], names: tuple[str, ...], folders: ImageFolders
 ) -> SourceDataset:
-    """Pictures with animals from pictures with shapes.
+    """Images with animals from images with shapes.
 
     Args:
-        pictures: All pictures, labelled or not.
+        images: All images, labelled or not.
         names: The S keypoints.
-        folders: Where the pictures may lie.
+        folders: Where the images may lie.
     """
     dataset = SourceDataset(splits={}, keypoints=names)
     paths = folders.find_all(
-        [[*filter(None, (shapes.location,)), shapes.name] for shapes in pictures]
+        [[*filter(None, (shapes.location,)), shapes.name] for shapes in images]
     )
     ledger = SizeLedger(sizes_px(paths))
-    for shapes, path in zip(pictures, paths, strict=True):
+    for shapes, path in zip(images, paths, strict=True):
         loose, remarks = animals(shapes.points, shapes.boxes, names)
         dataset.notes += [f"{shapes.name}: {remark}" for remark in remarks]
         instances = (*shapes.instances, *loose)
@@ -80,7 +80,7 @@ def dataset_of(
             LabelledImage(path, width, height, instances, shapes.name)
         )
     dataset.notes += ledger.notes()
-    others = Counter(kind for shapes in pictures for kind in shapes.others)
+    others = Counter(kind for shapes in images for kind in shapes.others)
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.items())
         dataset.notes.append(

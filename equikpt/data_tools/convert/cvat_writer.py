@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from equikpt.data_tools.convert.coco import NO_CATEGORY
-from equikpt.data_tools.convert.pictures import with_instances
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options
 
@@ -22,7 +22,7 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     Args:
         folder: Empty folder to write into.
         dataset: Mapped and complete.
-        options: Not needed: no picture is written.
+        options: Not needed: no image is written.
 
     Returns:
         The dataset as written: animals without a point, which no skeleton can be, gone.

@@ -1,4 +1,4 @@
-"""DeepLabCut's ``CollectedData``: a table of pictures by body parts, csv or h5.
+"""DeepLabCut's ``CollectedData``: a table of images by body parts, csv or h5.
 
 The columns are scorer, individuals (where there are several animals), bodyparts and coords: x and
 y, of predictions likelihood as well. An empty cell is a point that is not labelled.
@@ -15,7 +15,7 @@ import pandas as pd
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.deeplabcut_files import HEADERS, project_tables, read_csv_table
 from equikpt.data_tools.convert.h5_table import read_h5_table
-from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
+from equikpt.data_tools.convert.images import ImageFolders, sizes_px
 from equikpt.data_tools.convert.records import (
     UNSPLIT,
     Instance,
@@ -26,7 +26,7 @@ from equikpt.data_tools.convert.records import (
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 
 UNIQUE = "single"
-"""DeepLabCut's individual of the body parts that are there once in a picture."""
+"""DeepLabCut's individual of the body parts that are there once in an image."""
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
@@ -36,7 +36,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         source: A csv or h5 file, a project's folder, or a folder with ``CollectedData`` files at
             any depth.
         scheme: Its keypoints, if any, are the body parts to take; by default all.
-        images: Folder of the pictures, by default looked for from the file upwards.
+        images: Folder of the images, by default looked for from the file upwards.
 
     Raises:
         FileNotFoundError: If there is no file.
@@ -51,26 +51,26 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     for path, table in tables.items():
         names = [safe_name(_joined(index)) for index in table.index]
         above = [path.parent, *list(path.resolve().parents)[1:3]]
-        folders = PictureFolders([images] if images else above, root=images)
+        folders = ImageFolders([images] if images else above, root=images)
         found = folders.find_all([[name] for name in names])
         measured = sizes_px(found)
-        for name, picture, instances in zip(
+        for name, file, instances in zip(
             names, found, _instances(table, dataset.keypoints), strict=True
         ):
-            width, height = measured.get(picture, (0, 0))
-            listed.append(LabelledImage(picture, width, height, tuple(instances), name))
+            width, height = measured.get(file, (0, 0))
+            listed.append(LabelledImage(file, width, height, tuple(instances), name))
     dataset.splits[UNSPLIT] = listed
     halves = sum(_num_halves(table, dataset.keypoints) for table in tables.values())
     if halves:
         notes.append(f"{halves} points with one coordinate of the two are read as not labelled")
     bare = [image.file_name for image in listed if not image.instances]
     if bare:
-        notes.append(f"pictures without a labelled point ({format_examples(bare)})")
+        notes.append(f"images without a labelled point ({format_examples(bare)})")
     return dataset
 
 
 def _table(path: Path, notes: list[str]) -> pd.DataFrame:
-    """Columns (individuals, bodyparts, coords), one row a picture; individuals ``""`` if alone."""
+    """Columns (individuals, bodyparts, coords), one row an image; individuals ``""`` if alone."""
     if path.suffix in (".h5", ".hdf5"):
         table, said = read_h5_table(path)
         notes += said
@@ -100,7 +100,7 @@ def _table(path: Path, notes: list[str]) -> pd.DataFrame:
 
 
 def _without_unique_parts(table: pd.DataFrame, path: Path, notes: list[str]) -> pd.DataFrame:
-    """The table of the animals: points that are there once in a picture are of none of them."""
+    """The table of the animals: points that are there once in an image are of none of them."""
     individuals = table.columns.get_level_values("individuals")
     unique = individuals == UNIQUE
     if not unique.any() or unique.all():
@@ -126,7 +126,7 @@ def _joined(index: object) -> str:
 
 
 def _instances(table: pd.DataFrame, names: tuple[str, ...]) -> Iterator[list[Instance]]:
-    """The animals of each picture: individuals with at least one labelled point."""
+    """The animals of each image: individuals with at least one labelled point."""
     values = table.to_numpy(dtype=float)
     column_of: dict[object, int] = {column: index for index, column in enumerate(table.columns)}
     scored = "likelihood" in table.columns.unique("coords")

@@ -97,7 +97,7 @@ def _refuse_rivals(tables: list[Path]) -> None:
         other = by_folder.setdefault(path.parent, path)
         if other != path:
             raise ValueError(
-                f"{path.parent} has the tables {other.name} and {path.name} of the same pictures; "
+                f"{path.parent} has the tables {other.name} and {path.name} of the same images; "
                 "give the file of one of them"
             )
 
@@ -126,7 +126,7 @@ def read_csv_table(path: Path) -> pd.DataFrame:
             "may be absent"
         )
     width = max((i + 1 for row in head for i, cell in enumerate(row) if cell), default=0)
-    # Newer versions give folder, film and picture a column each.
+    # Newer versions give folder, video and image a column each.
     num_index = next((i for i, cell in enumerate(head[-1]) if cell in ("x", "y")), 1)
     index, values = [], []
     for number, row in enumerate(rows[len(levels) :], start=len(levels) + 1):

@@ -1,7 +1,7 @@
 """Writing DeepLabCut's tables: one in each folder of ``labeled-data/``, csv and h5.
 
 Labels are ``CollectedData``; predictions are ``machinelabels``, with their likelihood, which
-DeepLabCut opens for correction. Pictures are not copied: they are in the project.
+DeepLabCut opens for correction. Images are not copied: they are in the project.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from equikpt.core.tables import frame_text
-from equikpt.data_tools.convert.pictures import with_instances
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options
 
@@ -29,10 +29,10 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     Args:
         folder: Empty folder to write into.
         dataset: Mapped and complete.
-        options: Not needed: no picture is written.
+        options: Not needed: no image is written.
 
     Returns:
-        The dataset as written: without splits, animals without a point gone, and pictures in
+        The dataset as written: without splits, animals without a point gone, and images in
         folders of ``labeled-data/``, as DeepLabCut wants them.
     """
     images = [_named(image, split) for split, images in dataset.splits.items() for image in images]
@@ -89,7 +89,7 @@ def columns(individuals: list[str], keypoints: tuple[str, ...], scored: bool) ->
 
 
 def _row(image: LabelledImage, num_animals: int, num_keypoints: int, scored: bool) -> np.ndarray:
-    """The cells of a picture; points that are not labelled, and animals that lack, are empty."""
+    """The cells of an image; points that are not labelled, and animals that lack, are empty."""
     cells = np.full((num_animals, num_keypoints, 3 if scored else 2), np.nan)
     for index, instance in enumerate(image.instances):
         labelled = instance.keypoints[:, 2] > 0

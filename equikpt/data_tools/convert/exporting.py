@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.data_tools.convert import FORMATS, Format, writable, writer
-from equikpt.data_tools.convert.mapping import map_keypoints
-from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
-from equikpt.data_tools.convert.pictures import (
+from equikpt.data_tools.convert.images import (
     drop_missing,
     refuse_unknown_sizes,
     with_instances,
 )
+from equikpt.data_tools.convert.mapping import map_keypoints
+from equikpt.data_tools.convert.naming import mapping_lines, settle_scheme
 from equikpt.data_tools.convert.reading import Reading, find_function, read_source
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme, find_scheme
@@ -57,7 +57,7 @@ def export(
     Raises:
         FileExistsError: If a file exists in ``output`` and ``force`` is not set.
         FileNotFoundError: If the source or a part of it is missing.
-        ValueError: If names, labels or pictures are wrong, or the output does not read back.
+        ValueError: If names, labels or images are wrong, or the output does not read back.
     """
     if to not in writable():
         raise ValueError(f"no format '{to}' to write; expected one of {', '.join(writable())}")
@@ -92,9 +92,9 @@ def _settled(options: writer.Options, to: str) -> writer.Options:
     """
     row = FORMATS[to]
     if options.link and not row.owns:
-        raise ValueError(f"--link does not go with {to}, which is written without pictures")
+        raise ValueError(f"--link does not go with {to}, which is written without images")
     if options.image_prefix is not None and not row.prefix:
-        raise ValueError(f"--image-prefix does not go with {to}, which names pictures alone")
+        raise ValueError(f"--image-prefix does not go with {to}, which names images alone")
     prefix = row.prefix if options.image_prefix is None else options.image_prefix
     return replace(options, image_prefix=prefix)
 
@@ -105,7 +105,7 @@ def _write(
     """Write and check in a hidden folder, then take all places at once; the dataset as written."""
     writer.restore(output)
     for name in row.owns:
-        writer.refuse_own_pictures(output / name, list(dataset.images()))
+        writer.refuse_own_images(output / name, list(dataset.images()))
     owned = [Path(name) for name in row.owns]
     writer.refuse_existing(output, owned, force)
     with writer.staged(output) as staging:
@@ -122,7 +122,7 @@ def _check(folder: Path, written: SourceDataset, row: Format) -> None:
     """Read back what was written, with the format's own reader.
 
     Raises:
-        ValueError: If a picture, an animal or a point is not as it was.
+        ValueError: If an image, an animal or a point is not as it was.
     """
     scored = any(item.scores is not None for image in written.images() for item in image.instances)
     reader = find_function(row.read_scored if scored and row.read_scored else row.read)
@@ -130,7 +130,7 @@ def _check(folder: Path, written: SourceDataset, row: Format) -> None:
     before, after = _by_name(written), _by_name(read)
     if before.keys() != after.keys():
         lost = sorted(before.keys() ^ after.keys())[0]
-        raise ValueError(f"the picture {lost[1]} does not read back from {folder}")
+        raise ValueError(f"the image {lost[1]} does not read back from {folder}")
     for key, images in before.items():
         if len(images) != len(after[key]) or not all(
             _same(image, again, row) for image, again in zip(images, after[key], strict=True)
@@ -139,11 +139,11 @@ def _check(folder: Path, written: SourceDataset, row: Format) -> None:
 
 
 def _by_name(dataset: SourceDataset) -> dict[tuple[str, str], list[LabelledImage]]:
-    pictures = defaultdict(list)
+    by_name = defaultdict(list)
     for split, images in dataset.splits.items():
         for image in images:
-            pictures[split, image.file_name].append(image)
-    return pictures
+            by_name[split, image.file_name].append(image)
+    return by_name
 
 
 def _same(image: LabelledImage, again: LabelledImage, row: Format) -> bool:
@@ -202,6 +202,6 @@ def _count_lines(dataset: SourceDataset) -> list[str]:
         instances = [item for image in images for item in image.instances]
         points = sum(len(item.labelled) for item in instances)
         lines.append(
-            f"{split or 'all'}: {len(images)} pictures, {len(instances)} animals, {points} points"
+            f"{split or 'all'}: {len(images)} images, {len(instances)} animals, {points} points"
         )
     return lines

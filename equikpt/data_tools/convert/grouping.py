@@ -54,7 +54,7 @@ class _Animal:
 def animals(
     points: Sequence[LoosePoint], boxes: Sequence[LooseBox], names: Sequence[str]
 ) -> tuple[list[Instance], list[str]]:
-    """Points and rectangles of one picture as animals.
+    """Points and rectangles of one image as animals.
 
     Points of one group are one animal, with the rectangle of that group. A point without a group
     belongs to the rectangle that it lies in, of several to the smallest. What is left is one

@@ -22,7 +22,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         source: An annotation file, or a folder with one for each split.
         scheme: Names the keypoints where the file does not; otherwise Horse-10's own are taken.
-        images: Folder of the pictures.
+        images: Folder of the images.
 
     Raises:
         FileNotFoundError: If there is no annotation file.

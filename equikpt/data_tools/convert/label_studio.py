@@ -1,8 +1,8 @@
-"""Label Studio's JSON: keypoints and rectangles in percent of the picture.
+"""Label Studio's JSON: keypoints and rectangles in percent of the image.
 
 Regions of one animal hang together by ``parentID``, or a point lies in the rectangle of its animal;
-see :mod:`equikpt.data_tools.convert.grouping`. A picture that was turned while it was labelled has
-percentages of the turned picture: they are turned back.
+see :mod:`equikpt.data_tools.convert.grouping`. An image that was turned while it was labelled has
+percentages of the turned image: they are turned back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from equikpt.core.label_studio import (
     tasks_of,
 )
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
-from equikpt.data_tools.convert.pictures import PictureFolders, output_names, sizes_px
+from equikpt.data_tools.convert.images import ImageFolders, output_names, sizes_px
 from equikpt.data_tools.convert.records import UNSPLIT, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
@@ -41,7 +41,7 @@ _TURN_BACK: dict[int, Callable[[float, float], tuple[float, float]]] = {
     180: lambda x, y: (100 - x, 100 - y),
     270: lambda x, y: (100 - y, x),
 }
-"""Percentages of a picture turned clockwise by so many degrees as those of the picture itself."""
+"""Percentages of an image turned clockwise by so many degrees as those of the image itself."""
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
@@ -50,10 +50,10 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         source: The file, or a folder with one.
         scheme: Its keypoints, if any, are the labels to take; by default all that occur.
-        images: Folder of the pictures. Without pictures the sizes of the export are taken.
+        images: Folder of the images. Without images the sizes of the export are taken.
 
     Raises:
-        FileNotFoundError: If there is no file, or nothing tells the size of a picture.
+        FileNotFoundError: If there is no file, or nothing tells the size of an image.
         ValueError: If it is no such export.
     """
     return _read(_export_file(source), "annotations", scheme, images)
@@ -74,24 +74,24 @@ def _read(path: Path, kind: str, scheme: KeypointScheme, images: Path | None) ->
     tasks = tasks_of(rows, path)
     regions = [newest(row.get(kind) or ())[0] for row in rows]
     dataset = SourceDataset(splits={}, keypoints=scheme.keypoints or _labels(path, regions))
-    folders = PictureFolders(
+    folders = ImageFolders(
         [images] if images else [path.parent, path.parent / "images"], root=images
     )
     found = folders.find_all([[task.location, *task.names_on_disk] for task in tasks])
     names = names_without_folders([task.location for task in tasks])
     measured = sizes_px(found)
     listed = []
-    for task, own, picture, name in zip(tasks, regions, found, names, strict=True):
+    for task, own, file, name in zip(tasks, regions, found, names, strict=True):
         stated = next(filter(None, map(stated_size, own)), None)
-        size = measured.get(picture) or task.size_px or stated
+        size = measured.get(file) or task.size_px or stated
         if size is None and own:
             raise FileNotFoundError(
                 f"task {task.number} of {path} does not state the size of {task.file_name}, and "
-                f"the picture is not at {picture}; say with --images where it is"
+                f"the image is not at {file}; say with --images where it is"
             )
-        if picture.is_file():
-            name = str(PurePosixPath(name).with_name(picture.name))
-        image = _Picture(task, own, size or (0, 0)).labelled(picture, dataset)
+        if file.is_file():
+            name = str(PurePosixPath(name).with_name(file.name))
+        image = _Image(task, own, size or (0, 0)).labelled(file, dataset)
         listed.append(replace(image, name=name))
     dataset.splits[UNSPLIT] = listed
     dataset.notes += _notes(tasks, regions)
@@ -149,8 +149,8 @@ def _groups(regions: Sequence[dict]) -> list[str]:
     return [group_of.get(name, "") for name in names]
 
 
-class _Picture:
-    """One task: its regions in px of the picture."""
+class _Image:
+    """One task: its regions in px of the image."""
 
     def __init__(self, task: Task, regions: list[dict], size: tuple[int, int]) -> None:
         self._task, self._regions, self._size = task, regions, size
@@ -161,11 +161,11 @@ class _Picture:
                 "multiple of 90°: turn the file itself and label it again"
             )
         self._turn_back = _TURN_BACK[int(rotation)]
-        # Extents of rectangles are percentages of the turned picture's width and height.
+        # Extents of rectangles are percentages of the turned image's width and height.
         self._turned_size = size if rotation in (0, 180) else size[::-1]
 
     def labelled(self, path: Path, dataset: SourceDataset) -> LabelledImage:
-        """The picture with its animals; what cannot be told goes to the notes."""
+        """The image with its animals; what cannot be told goes to the notes."""
         points, boxes = [], []
         for region, group in zip(self._regions, _groups(self._regions), strict=True):
             value = region.get("value") or {}
@@ -208,7 +208,7 @@ class _Picture:
             given = dict(zip(keys, numbers, strict=True))
             raise ValueError(
                 f"task {self._task.number} has a region with {given}; expected percentages of the "
-                "picture's size"
+                "image's size"
             )
         return [float(number) for number in numbers if number is not None]
 
@@ -218,7 +218,7 @@ def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
     several = [f"{task.file_name}: {task.annotations}" for task in tasks if task.annotations > 1]
     if several:
         notes.append(
-            f"pictures labelled several times, the newest is taken ({format_examples(several)})"
+            f"images labelled several times, the newest is taken ({format_examples(several)})"
         )
     turned = [f"{task.file_name}: {task.rotation:g}°" for task in tasks if task.rotation]
     if turned:

@@ -12,13 +12,13 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from equikpt.data_tools.convert.coco import NO_CATEGORY
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.label_studio import (
     INTERFACE_FILE,
     POINTS,
     RECTANGLES,
     names_without_folders,
 )
-from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import (
     UNSPLIT,
     Instance,
@@ -30,7 +30,7 @@ from equikpt.data_tools.convert.writer import Options
 TASKS_FILE = "tasks.json"
 
 POINT_WIDTH_PERCENT = 0.5
-"""Size of a point on the screen, as a percentage of the picture's width."""
+"""Size of a point on the screen, as a percentage of the image's width."""
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
@@ -39,11 +39,11 @@ def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDatas
     Args:
         folder: Empty folder to write into.
         dataset: Mapped and complete; each instance has a box.
-        options: What to put before a picture's name.
+        options: What to put before an image's name.
 
     Returns:
         The dataset as written: without splits, and names without folders where those do not tell
-        two pictures apart, since Label Studio does not tell folders from the rest of an address.
+        two images apart, since Label Studio does not tell folders from the rest of an address.
     """
     tasks = [
         _task(image, dataset.keypoints, options.image_prefix or "")

@@ -9,13 +9,13 @@ import numpy as np
 
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points
-from equikpt.data_tools.convert.pictures import with_instances
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
 
 _NOTES = {
-    "outside": "labelled points outside their picture dropped",
+    "outside": "labelled points outside their image dropped",
     "around": f"animals without a box, taken around their points with a margin of {MARGIN:.0%}",
     "away": "animals whose box is away from their points, taken around these instead",
     "bare": "animals with neither a box nor a point left out",
@@ -27,17 +27,17 @@ def map_keypoints(
 ) -> tuple[SourceDataset, list[str]]:
     """The dataset with the K keypoints of the target, and notes on what was changed.
 
-    A labelled point outside its picture becomes not labelled: no heatmap can show it. A point that
+    A labelled point outside its image becomes not labelled: no heatmap can show it. A point that
     is not labelled becomes 0, 0, 0; exporters leave template coordinates there.
 
     Args:
         dataset: With the source's keypoints.
         scheme: Where each goes.
-        target: Names of the K keypoints, and whether the box is the picture.
+        target: Names of the K keypoints, and whether the box is the image.
         boxes: Whether boxes are written, so that those made here are worth a note.
 
     Raises:
-        ValueError: If the target has one instance a picture and the source has several.
+        ValueError: If the target has one instance an image and the source has several.
     """
     notes: list[str] = []
     splits: dict[str, list[LabelledImage]] = {}
@@ -80,12 +80,12 @@ def _instances(
         points, scores, num_outside = _target_points(instance, image, scheme, target)
         changed["outside"] += [image.file_name] * num_outside
         instances.append(replace(instance, box_px=box_px, keypoints=points, scores=scores))
-    if target.whole_picture:
+    if target.whole_image:
         instances = [instance for instance in instances if len(instance.labelled)]
         if len(instances) > 1:
             raise ValueError(
                 f"{image.file_name} has {len(instances)} instances with labelled points; "
-                f"{target.name} has one a picture: keep one"
+                f"{target.name} has one an image: keep one"
             )
     return instances
 
@@ -93,7 +93,7 @@ def _instances(
 def _box(
     instance: Instance, image: LabelledImage, target: Target, changed: dict[str, list[str]]
 ) -> BoxPx | None:
-    if target.whole_picture:
+    if target.whole_image:
         return 0.0, 0.0, float(image.width), float(image.height)
     away = instance.box_px is not None and misses_points(instance.box_px, instance.labelled)
     if instance.box_px is not None and not away:

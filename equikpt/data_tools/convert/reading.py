@@ -10,7 +10,7 @@ from typing import Any
 
 from equikpt.data_tools.convert import FORMATS
 from equikpt.data_tools.convert.coco_results import read_predictions
-from equikpt.data_tools.convert.pictures import with_instances
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.records import SPLITS, UNSPLIT, SourceDataset, is_text
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
@@ -25,8 +25,8 @@ class Reading:
     """Choices of how a source is read.
 
     Args:
-        images: Folder of the pictures, where they lie apart from the labels.
-        split: Split of the pictures of a source with one split, or with none; then ``train`` if
+        images: Folder of the images, where they lie apart from the labels.
+        split: Split of the images of a source with one split, or with none; then ``train`` if
             not given.
         classes: Classes to read; empty for all.
         predictions: COCO results to read instead of the labels of a COCO file.
@@ -61,14 +61,14 @@ def read_source(
     if not source.exists():
         raise FileNotFoundError(f"no {source}; give the folder or file of the dataset to convert")
     if reading.images is not None and not reading.images.is_dir():
-        raise FileNotFoundError(f"no folder {reading.images}; give the folder of the pictures")
+        raise FileNotFoundError(f"no folder {reading.images}; give the folder of the images")
     if reading.classes:
         scheme = replace(scheme, classes=reading.classes)
     dataset = _read(format_name, source, scheme, reading)
     broken = [image.file_name for image in dataset.images() if not is_text(image.file_name)]
     if broken:
         raise ValueError(
-            f"a picture is named {broken[0]!r}, which label files cannot hold; rename it"
+            f"an image is named {broken[0]!r}, which label files cannot hold; rename it"
         )
     if not any(True for _ in dataset.images()):
         raise ValueError(f"{source} lists no images; export it again, with its images")
@@ -99,7 +99,7 @@ def _read(
     if reading.predictions is not None:
         if format_name != "coco":
             raise ValueError(
-                f"--predictions goes with --from coco, not {format_name}: results name pictures by "
+                f"--predictions goes with --from coco, not {format_name}: results name images by "
                 "the ids of a COCO file"
             )
         score = DEFAULT_MIN_SCORE if reading.min_score is None else reading.min_score
@@ -117,7 +117,7 @@ def _name_splits(dataset: SourceDataset, split: str | None) -> None:
     if split is not None and len(dataset.splits) > 1:
         raise ValueError(
             f"--split {split} is for a source with one split or none; this one has "
-            f"{', '.join(name or 'pictures of no split' for name in dataset.splits)}"
+            f"{', '.join(name or 'images of no split' for name in dataset.splits)}"
         )
     if split is not None:
         dataset.splits = {split: list(dataset.images())}
@@ -125,7 +125,7 @@ def _name_splits(dataset: SourceDataset, split: str | None) -> None:
     if unsplit:
         dataset.splits.setdefault(DEFAULT_SPLIT, []).extend(unsplit)
         dataset.notes.append(
-            f"{len(unsplit)} pictures are of no split and go to {DEFAULT_SPLIT}; --split says "
+            f"{len(unsplit)} images are of no split and go to {DEFAULT_SPLIT}; --split says "
             "otherwise"
         )
     dataset.splits = {name: dataset.splits[name] for name in SPLITS if dataset.splits.get(name)}

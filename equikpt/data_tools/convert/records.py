@@ -12,7 +12,7 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 
 UNSPLIT = ""
-"""Key of the pictures of a format, or a file, that knows no splits."""
+"""Key of the images of a format, or a file, that knows no splits."""
 
 MAX_NAME = 255
 """Bytes of the name of a file or folder, on nearly any disk."""
@@ -55,13 +55,13 @@ class Instance:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A picture, its size in px as training loads it, and its animals.
+    """An image, its size in px as training loads it, and its animals.
 
     Args:
-        path: Where the picture is, or would be: labels may come without their pictures.
-        width: 0, as the height, where neither the picture nor the source tells it.
+        path: Where the image is, or would be: labels may come without their images.
+        width: 0, as the height, where neither the image nor the source tells it.
         name: Name in the output, with folders where the source has them; by default the file's.
-        pixels: Reads the picture, (H, W, 3) RGB or (H, W), where it is a frame of a film and no
+        pixels: Reads the image, (H, W, 3) RGB or (H, W), where it is a frame of a video and no
             file of its own.
     """
 
@@ -79,7 +79,7 @@ class LabelledImage:
 
     @property
     def source_name(self) -> str:
-        """The picture that this file is a version of; Roboflow appends ``.rf.<hash>`` to it."""
+        """The image that this file is a version of; Roboflow appends ``.rf.<hash>`` to it."""
         before, separator, _ = self.file_name.partition(".rf.")
         return before if separator else str(PurePosixPath(self.file_name).with_suffix(""))
 
@@ -94,7 +94,7 @@ class SourceDataset:
     """All splits of a dataset, and what the user should know about how they were read.
 
     Args:
-        splits: Pictures by split; :data:`UNSPLIT` where the source knows none.
+        splits: Images by split; :data:`UNSPLIT` where the source knows none.
         notes: One sentence each.
         keypoints: Names of the S keypoints; empty where the source only numbers them.
         flip_idx: For each keypoint the index of its partner under a flip, where that is stated and
@@ -107,7 +107,7 @@ class SourceDataset:
     flip_idx: tuple[int, ...] = ()
 
     def images(self) -> Iterator[LabelledImage]:
-        """The pictures of all splits."""
+        """The images of all splits."""
         for images in self.splits.values():
             yield from images
 
@@ -131,7 +131,7 @@ def _is_long(parts: list[str]) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """A picture's name from a label file as a relative path with ``/``, never out of its folder.
+    """An image's name from a label file as a relative path with ``/``, never out of its folder.
 
     An absolute path, which names a place on somebody's machine, gives the bare file name.
 
@@ -143,5 +143,5 @@ def safe_name(name: str) -> str:
         parts = parts[-1:]
     parts = [part for part in parts if part not in ("", ".")]
     if not parts or parts == [".."] or not is_text(name) or _is_long(parts):
-        raise ValueError(f"the labels name a picture {cut(repr(name))}; expected a file name")
+        raise ValueError(f"the labels name an image {cut(repr(name))}; expected a file name")
     return "/".join(parts)

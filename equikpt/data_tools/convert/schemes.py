@@ -105,7 +105,7 @@ def corresponding(dataset: str, keypoints: tuple[str, ...]) -> KeypointScheme:
 
 
 _BUILT_IN: dict[str, KeypointScheme] = {
-    # A public set of horse pictures on Roboflow Universe (saumort/horses-upigv). Its poll lies
+    # A public set of horse images on Roboflow Universe (saumort/horses-upigv). Its poll lies
     # between the ears and its croup before the tail: horse26 has no points there. Its stifles are
     # at the height of Horse-10's, but clicked further back, often hidden and then guessed; they
     # are left out by default.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equikpt.data_tools.convert.pictures import PictureFolders, sizes_px
+from equikpt.data_tools.convert.images import ImageFolders, sizes_px
 from equikpt.data_tools.convert.records import (
     UNSPLIT,
     Instance,
@@ -111,7 +111,7 @@ def _image_files(
     shared = len(os.path.commonprefix([own[:-1] for own in parts])) if absolute else 0
     names = ["/".join(own[shared:]) for own in parts]
     root = images or source.parent
-    found = PictureFolders([root], root=root).find_all(
+    found = ImageFolders([root], root=root).find_all(
         [["/".join(own), name] for own, name in zip(parts, names, strict=True)]
     )
     return {
@@ -151,7 +151,7 @@ class _Video:
         Raises:
             ValueError: If it cannot be read.
         """
-        name = f"film{self._number}_{self._path.stem}_{index:06d}.png"
+        name = f"video{self._number}_{self._path.stem}_{index:06d}.png"
         if not self._path.is_file():
             stated = self._video.shape or (0, 0, 0, 0)  # frames, height, width, channels
             return LabelledImage(self._path, stated[2], stated[1], instances, name)

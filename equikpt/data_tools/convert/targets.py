@@ -21,7 +21,7 @@ class Target:
         category: Name of the one category; empty where the source's stay.
         supercategory: As COCO has it.
         dataset: ``module:class``, imported only when the output is checked; empty for none.
-        whole_picture: Whether the box is the picture and there is one instance in it.
+        whole_image: Whether the box is the image and there is one instance in it.
         source_names: The K names where they are the source's.
     """
 
@@ -31,7 +31,7 @@ class Target:
     category: str = ""
     supercategory: str = "animal"
     dataset: str = ""
-    whole_picture: bool = False
+    whole_image: bool = False
     source_names: tuple[str, ...] = ()
 
     @property
@@ -65,7 +65,7 @@ _ROWS = {
         category="ruler",
         supercategory="object",
         dataset="equikpt.datasets.p1p2:P1P2Dataset",
-        whole_picture=True,
+        whole_image=True,
     ),
     "coco17": Target(
         name="coco17",

@@ -32,7 +32,7 @@ class Options:
 
     Args:
         link: Hard links instead of copies: no disk space, but an edit changes both.
-        image_prefix: What a labelling tool puts before a picture's name to find it; None for the
+        image_prefix: What a labelling tool puts before an image's name to find it; None for the
             format's own.
     """
 
@@ -46,7 +46,7 @@ def annotation_file(root: Path, split: str) -> Path:
 
 
 def image_folder(root: Path, split: str) -> Path:
-    """Where the layout has the pictures of a split."""
+    """Where the layout has the images of a split."""
     return root / "images" / split
 
 
@@ -57,14 +57,14 @@ def refuse_collisions(
 
     Raises:
         FileExistsError: If a split is there already and ``force`` is not set, or is a link.
-        ValueError: If the output holds the pictures to convert, or two of a split share a name.
+        ValueError: If the output holds the images to convert, or two of a split share a name.
     """
     refuse_repeated_names(splits)
     restore(output)
     for split, images in splits.items():
         parts = [annotation_file(Path(), split)]
         if not labels_only:
-            refuse_own_pictures(image_folder(output, split), images)
+            refuse_own_images(image_folder(output, split), images)
             parts.append(image_folder(Path(), split))
         refuse_existing(output, parts, force)
 
@@ -94,7 +94,7 @@ def refuse_existing(output: Path, parts: Iterable[Path], force: bool) -> None:
 
 
 def refuse_repeated_names(splits: dict[str, list[LabelledImage]]) -> None:
-    """Stop where two pictures of a split would be one file.
+    """Stop where two images of a split would be one file.
 
     Raises:
         ValueError: If two share a name.
@@ -104,20 +104,20 @@ def refuse_repeated_names(splits: dict[str, list[LabelledImage]]) -> None:
         twice = [name for name, count in names.items() if count > 1]
         if twice:
             raise ValueError(
-                f"split '{split}' has {names[twice[0]]} pictures named {twice[0]}; rename them"
+                f"split '{split}' has {names[twice[0]]} images named {twice[0]}; rename them"
             )
 
 
-def refuse_own_pictures(folder: Path, images: list[LabelledImage]) -> None:
-    """Stop before pictures are written over themselves.
+def refuse_own_images(folder: Path, images: list[LabelledImage]) -> None:
+    """Stop before images are written over themselves.
 
     Raises:
-        ValueError: If a picture to convert lies in ``folder``.
+        ValueError: If an image to convert lies in ``folder``.
     """
     folder = folder.resolve()
     if any(folder in image.path.resolve().parents for image in images):
         raise ValueError(
-            f"the pictures to convert lie in the output folder {folder}; choose another output"
+            f"the images to convert lie in the output folder {folder}; choose another output"
         )
 
 
@@ -129,19 +129,19 @@ def write(
     link: bool = False,
     labels_only: bool = False,
 ) -> None:
-    """Write pictures and annotation files of all splits.
+    """Write images and annotation files of all splits.
 
     Args:
         output: Root of the layout ``annotations/SPLIT.json``, ``images/SPLIT/``.
         contents: COCO dict of each split.
-        splits: Pictures of each split.
+        splits: Images of each split.
         check: Called with the root of the finished copy before it takes its place; it raises if
             the copy is wrong, and the output is then left as it was.
         link: Hard links instead of copies: no disk space, but an edit changes both.
-        labels_only: Write no pictures, and leave those alone that are there.
+        labels_only: Write no images, and leave those alone that are there.
 
     Raises:
-        OSError: If a picture cannot be written or linked.
+        OSError: If an image cannot be written or linked.
     """
     with staged(output) as staging:
         parts = build(staging, contents, splits, link, labels_only)
@@ -156,10 +156,10 @@ def build(
     link: bool = False,
     labels_only: bool = False,
 ) -> list[Path]:
-    """Write pictures and annotation files under a new root; see :func:`write`.
+    """Write images and annotation files under a new root; see :func:`write`.
 
     Returns:
-        What it consists of, relative to ``root``: the pictures of each split as one folder, and its
+        What it consists of, relative to ``root``: the images of each split as one folder, and its
         annotation file.
     """
     parts = []
@@ -233,10 +233,10 @@ def _move(source: Path, target: Path) -> None:
 
 
 def place_images(folder: Path, images: list[LabelledImage], split: str, link: bool) -> None:
-    """Copy or link pictures under their names in the output; frames of films are written as PNG.
+    """Copy or link images under their names in the output; frames of videos are written as PNG.
 
     Raises:
-        OSError: If a picture cannot be written or linked.
+        OSError: If an image cannot be written or linked.
     """
     folder.mkdir(parents=True)
     for image in tqdm(images, desc=f"writing {split}", unit="img", disable=None):

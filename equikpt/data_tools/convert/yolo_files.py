@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.pictures import IMAGE_SUFFIXES, PictureFolders
+from equikpt.data_tools.convert.images import IMAGE_SUFFIXES, ImageFolders
 from equikpt.data_tools.convert.records import cut, safe_name
 from equikpt.data_tools.convert.text_file import read_text
 
@@ -25,12 +25,12 @@ class ListedImage:
     """An image of a split.
 
     Args:
-        picture: Its file, or where it would be.
+        image: Its file, or where it would be.
         label: Its label file, which may be absent.
-        place: Where the dataset has it: ``picture``, unless that lies in another folder.
+        place: Where the dataset has it: ``image``, unless that lies in another folder.
     """
 
-    picture: Path
+    image: Path
     label: Path
     place: Path
 
@@ -78,13 +78,13 @@ class YoloFiles:
                 )
         if not found:
             raise FileNotFoundError(
-                f"no pictures for split '{split}' in {cut(', '.join(entries))}; correct "
+                f"no images for split '{split}' in {cut(', '.join(entries))}; correct "
                 f"'{split}' in {self._description}"
             )
-        once = {image.picture: image for image in found}
+        once = {image.image: image for image in found}
         notes = []
         if len(once) < len(found):
-            notes.append(f"{split}: {len(found) - len(once)} pictures are listed twice, read once")
+            notes.append(f"{split}: {len(found) - len(once)} images are listed twice, read once")
         listed = sorted(once.values(), key=lambda image: image.place)
         return listed, [*notes, *self._label_notes(split, listed, folders)]
 
@@ -114,14 +114,14 @@ class YoloFiles:
         for name in names:
             safe_name(name)
         places = [self._place(name, beside) for name in names]
-        pictures = places
+        images = places
         if self._images is not None:
-            folders = PictureFolders([self._images], root=self._images)
+            folders = ImageFolders([self._images], root=self._images)
             relative = [name.replace("\\", "/").lstrip("/") for name in names]
-            pictures = folders.find_all([[name] for name in relative])
+            images = folders.find_all([[name] for name in relative])
         return [
-            ListedImage(place if place.is_file() else picture, label_path(place), place)
-            for place, picture in zip(places, pictures, strict=True)
+            ListedImage(place if place.is_file() else image, label_path(place), place)
+            for place, image in zip(places, images, strict=True)
         ]
 
     def _place(self, name: str, beside: Path) -> Path:
@@ -136,7 +136,7 @@ class YoloFiles:
         bare = [image.place.name for image in listed if not image.label.is_file()]
         if len(bare) == len(listed):
             raise FileNotFoundError(
-                f"none of the {len(listed)} pictures of split '{split}' has a label file (looked "
+                f"none of the {len(listed)} images of split '{split}' has a label file (looked "
                 f"for {listed[0].label}); put the labels there, or leave the split out"
             )
         labels = {image.label for image in listed}
@@ -147,17 +147,15 @@ class YoloFiles:
             for path in sorted(place.rglob("*.txt"))
             if path not in labels and path.name != "classes.txt"
         ]
-        notes = (
-            [f"{split}: pictures without a label file ({format_examples(bare)})"] if bare else []
-        )
+        notes = [f"{split}: images without a label file ({format_examples(bare)})"] if bare else []
         if orphans:
-            notes.append(f"{split}: label files without a picture ({format_examples(orphans)})")
+            notes.append(f"{split}: label files without an image ({format_examples(orphans)})")
         return notes
 
 
-def label_path(picture: Path) -> Path:
+def label_path(image: Path) -> Path:
     """``…/images/…/a.jpg`` has its labels in ``…/labels/…/a.txt``."""
-    parts = list(picture.parts)
+    parts = list(image.parts)
     for index in range(len(parts) - 2, -1, -1):
         if parts[index] == "images":
             parts[index] = "labels"

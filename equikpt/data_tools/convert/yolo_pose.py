@@ -1,7 +1,7 @@
-"""YOLO-pose: a ``data.yaml`` and one text file a picture, as Ultralytics and Roboflow write it.
+"""YOLO-pose: a ``data.yaml`` and one text file an image, as Ultralytics and Roboflow write it.
 
 A line is one object: ``class cx cy w h`` and then ``x y [visibility]`` for each keypoint, all but
-class and visibility as fractions of the picture's width and height.
+class and visibility as fractions of the image's width and height.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.pictures import size_px
+from equikpt.data_tools.convert.images import size_px
 from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset, cut
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.text_file import read_text
@@ -32,11 +32,11 @@ def read(folder: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Args:
         folder: The folder with ``data.yaml``, or that file.
         scheme: Names of the keypoints, which only a ``data.yaml`` with ``kpt_names`` has.
-        images: Folder of the pictures, where the labels came without them.
+        images: Folder of the images, where the labels came without them.
 
     Raises:
-        FileNotFoundError: If there is no ``data.yaml``, or a split's pictures are not there.
-        ValueError: If ``data.yaml``, a label file or a picture is not what the format asks for.
+        FileNotFoundError: If there is no ``data.yaml``, or a split's images are not there.
+        ValueError: If ``data.yaml``, a label file or an image is not what the format asks for.
     """
     description = describe(folder, scheme)
     dataset = SourceDataset(
@@ -64,13 +64,13 @@ def _once(
     """The splits, those of the same images once: Ultralytics asks for a val where there is none."""
     same: dict[frozenset[Path], list[str]] = {}
     for split, listed in found.items():
-        same.setdefault(frozenset(image.picture for image in listed), []).append(split)
+        same.setdefault(frozenset(image.image for image in listed), []).append(split)
     kept = []
     for splits in same.values():
         meant = [split for split in splits if split_named(description.entries[split][0]) == split]
         kept.append((meant or splits)[0])
         if len(splits) > 1:
-            notes.append(f"{' and '.join(splits)} have the same pictures, read as {kept[-1]}")
+            notes.append(f"{' and '.join(splits)} have the same images, read as {kept[-1]}")
     return kept
 
 
@@ -81,9 +81,9 @@ def _read_images(
 
     def read_one(image: ListedImage) -> LabelledImage:
         name = image.place.relative_to(top).as_posix()
-        if not image.picture.is_file():
-            return LabelledImage(image.picture, 0, 0, (), name)
-        size = size_px(image.picture)
+        if not image.image.is_file():
+            return LabelledImage(image.image, 0, 0, (), name)
+        size = size_px(image.image)
         lines = read_text(image.label).splitlines() if image.label.is_file() else []
         instances = tuple(
             instance
@@ -91,7 +91,7 @@ def _read_images(
             if line.strip()
             for instance in _instances(line, f"{image.label}:{number}", size, description)
         )
-        return LabelledImage(image.picture, *size, instances, name)
+        return LabelledImage(image.image, *size, instances, name)
 
     with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
         return list(
@@ -140,7 +140,7 @@ def _box_px(fractions: list[float], where: str, size: tuple[int, int]) -> BoxPx:
     if (extent <= 0).any() or (low < -BOX_TOLERANCE).any() or (high > 1 + BOX_TOLERANCE).any():
         raise ValueError(
             f"{where} has the box {fractions}; expected centre, width and height as fractions of "
-            "the picture, inside it"
+            "the image, inside it"
         )
     low, high = np.clip(low, 0, 1) * size, np.clip(high, 0, 1) * size
     return (*map(float, low), *map(float, high - low))  # type: ignore[return-value]  # two and two

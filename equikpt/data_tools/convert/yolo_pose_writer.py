@@ -10,28 +10,28 @@ import numpy as np
 import yaml
 
 from equikpt.data_tools.convert.coco import NO_CATEGORY
+from equikpt.data_tools.convert.images import with_instances
 from equikpt.data_tools.convert.naming import flip_of
-from equikpt.data_tools.convert.pictures import with_instances
 from equikpt.data_tools.convert.records import SPLITS, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.writer import Options, place_images, refuse_repeated_names
 
 DECIMALS = 8
-"""Decimals of fractions of the image: below a thousandth of a pixel of any picture."""
+"""Decimals of fractions of the image: below a thousandth of a pixel of any image."""
 
 READ_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 """Suffixes that this package reads: the ones in ``IMG_FORMATS`` of Ultralytics."""
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
-    """Write a dataset with its pictures.
+    """Write a dataset with its images.
 
     Args:
         folder: Empty folder to write into.
         dataset: Mapped and complete; each instance has a box.
-        options: Whether to link the pictures.
+        options: Whether to link the images.
 
     Returns:
-        The dataset as written: pictures without folders in their names, boxes inside the picture.
+        The dataset as written: images without folders in their names, boxes inside the image.
     """
     flip = dataset.flip_idx or flip_of(dataset.keypoints)
     notes = [*dataset.notes]
@@ -77,16 +77,16 @@ def _entries(written: SourceDataset) -> dict[str, str]:
             entries[split] = f"images/{instead}"
             written.notes.append(
                 f"there is no {split} split, which Ultralytics asks for: data.yaml names the "
-                f"pictures of {instead} for it, on which no score says anything"
+                f"images of {instead} for it, on which no score says anything"
             )
     return {split: entries[split] for split in SPLITS if split in entries}
 
 
 def _refuse_names(splits: dict[str, list[LabelledImage]]) -> None:
-    """Stop where two pictures would share a label file, or Ultralytics would pass over one.
+    """Stop where two images would share a label file, or Ultralytics would pass over one.
 
     Raises:
-        ValueError: If names repeat, up to their suffix, or a picture is of another kind.
+        ValueError: If names repeat, up to their suffix, or an image is of another kind.
     """
     refuse_repeated_names(splits)
     for split, images in splits.items():
@@ -94,13 +94,13 @@ def _refuse_names(splits: dict[str, list[LabelledImage]]) -> None:
         twice = [image.file_name for image in images if stems[_label_name(image)] > 1]
         if twice:
             raise ValueError(
-                f"the pictures {' and '.join(twice[:2])} of split '{split}' would have one label "
+                f"the images {' and '.join(twice[:2])} of split '{split}' would have one label "
                 "file; rename one of them"
             )
         unread = [image.file_name for image in images if _suffix(image) not in READ_SUFFIXES]
         if unread:
             raise ValueError(
-                f"Ultralytics does not read {unread[0]} ({len(unread)} pictures of split "
+                f"Ultralytics does not read {unread[0]} ({len(unread)} images of split "
                 f"'{split}'); save them as PNG or JPEG"
             )
 
@@ -125,7 +125,7 @@ def _flat(image: LabelledImage) -> LabelledImage:
 
 
 def _inside(instance: Instance, image: LabelledImage) -> tuple[float, float, float, float]:
-    """The part of a box that lies in the picture, which is all that a fraction may say."""
+    """The part of a box that lies in the image, which is all that a fraction may say."""
     x, y, width, height = instance.box_px or (0.0, 0.0, 0.0, 0.0)
     left, right = np.clip((x, x + width), 0, image.width)
     top, bottom = np.clip((y, y + height), 0, image.height)

@@ -56,8 +56,8 @@ def estimate_sigmas(
     """Sigma of each keypoint.
 
     Args:
-        squared: (M, K) d² / s² of one annotation from the truth, NaN where not labelled.
-        clusters: (M,) from 0 on: pictures, horses or videos, which are drawn as a whole.
+        squared: (M, K) d² / s² of one annotation from the ground truth, NaN where not labelled.
+        clusters: (M,) from 0 on: images, horses or videos, which are drawn as a whole.
         estimator: One of :data:`ESTIMATORS`.
         resamples: Bootstrap samples.
         seed: Of the bootstrap.

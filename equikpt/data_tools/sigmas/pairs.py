@@ -33,7 +33,7 @@ class PointPairs:
     Args:
         squared: (M, K) d² / s² of one annotation, NaN where not labelled in both: of two
             annotations half of what lies between them, of predictions all of it.
-        images: M rows of the first file: the picture of each.
+        images: M rows of the first file: the image of each.
         notes: What the user should know, one sentence each.
     """
 
@@ -43,9 +43,9 @@ class PointPairs:
 
 
 def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> PointPairs:
-    """Pair two annotations of the same pictures.
+    """Pair two annotations of the same images.
 
-    Pictures go by their names, and instances by their boxes: those that overlap most, with an IoU
+    Images go by their names, and instances by their boxes: those that overlap most, with an IoU
     of 0.5 at least. s² is the mean of both areas.
 
     Args:
@@ -59,46 +59,46 @@ def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> Poin
     """
     a, b = load_valid_rows(first), load_valid_rows(second)
     names = {image["id"]: image["file_name"] for image in b["images"]}
-    rows = _by_picture(_used(b), lambda row: names[row["image_id"]])
-    pictures = {image["id"]: image for image in a["images"]}
+    rows = _by_image(_used(b), lambda row: names[row["image_id"]])
+    rows_of_images = {image["id"]: image for image in a["images"]}
     score: Score = _same_id if by_id else _overlap
-    instances = _by_picture(_used(a), lambda row: pictures[row["image_id"]]["file_name"])
+    instances = _by_image(_used(a), lambda row: rows_of_images[row["image_id"]]["file_name"])
     matches, lonely = _match(instances, rows, score)
     shared = {image["file_name"] for image in a["images"]} & set(names.values())
     if not matches:
         raise ValueError(
             f"expected two annotations of the same instances, {first} and {second} have "
-            f"{len(shared)} pictures and no instance in common"
+            f"{len(shared)} images and no instance in common"
         )
     areas = [(_area(one) + _area(other)) / 2 for one, other in matches]
-    notes = _notes(matches, lonely, f"pictures in both files: {len(shared)}")
-    images = tuple(pictures[one["image_id"]] for one, _ in matches)
+    notes = _notes(matches, lonely, f"images in both files: {len(shared)}")
+    images = tuple(rows_of_images[one["image_id"]] for one, _ in matches)
     return PointPairs(_squared(matches, areas) / 2, images, notes)
 
 
-def pairs_with_predictions(truth: Path, predictions: Path) -> PointPairs:
-    """Pair annotations with a model's predictions, those that lie nearest. s² is the truth's area.
+def pairs_with_predictions(gt: Path, predictions: Path) -> PointPairs:
+    """Pair annotations with the nearest predictions of a model. s² is the annotation's area.
 
     Args:
-        truth: COCO keypoint file.
-        predictions: COCO results of its pictures, as ``tools/test.py --out`` writes them.
+        gt: COCO keypoint file.
+        predictions: COCO results of its images, as ``tools/test.py --out`` writes them.
 
     Raises:
         FileNotFoundError: A file is missing.
         ValueError: A file is broken, or there is no prediction for any instance.
     """
-    content = load_valid_rows(truth)
-    pictures = {image["id"]: image for image in content["images"]}
-    results = _by_picture(_results(predictions), lambda row: row["image_id"])
-    instances = _by_picture(_used(content), lambda row: row["image_id"])
+    content = load_valid_rows(gt)
+    rows_of_images = {image["id"]: image for image in content["images"]}
+    results = _by_image(_results(predictions), lambda row: row["image_id"])
+    instances = _by_image(_used(content), lambda row: row["image_id"])
     matches, lonely = _match(instances, results, _nearness)
     if not matches:
         raise ValueError(
-            f"expected predictions for the pictures of {truth}, {predictions} has none; are they "
+            f"expected predictions for the images of {gt}, {predictions} has none; are they "
             "of another split?"
         )
     predicted = [(one, _as_labelled(other)) for one, other in matches]
-    images = tuple(pictures[one["image_id"]] for one, _ in matches)
+    images = tuple(rows_of_images[one["image_id"]] for one, _ in matches)
     areas = [_area(one) for one, _ in matches]
     return PointPairs(_squared(predicted, areas), images, _notes(matches, lonely))
 
@@ -126,20 +126,20 @@ def _are_points(values: Any) -> bool:
     return isinstance(values, list) and len(values) % 3 == 0 and all(map(is_number, values))
 
 
-def _by_picture(rows: Sequence[dict], picture: Callable) -> dict:
+def _by_image(rows: Sequence[dict], image: Callable) -> dict:
     groups = defaultdict(list)
     for row in rows:
-        groups[picture(row)].append(row)
+        groups[image(row)].append(row)
     return groups
 
 
 def _match(
     instances: dict, others: dict, score: Score
 ) -> tuple[list[tuple[dict, dict]], list[dict]]:
-    """Pairs with the highest sum of scores on each picture, and instances without a partner."""
+    """Pairs with the highest sum of scores on each image, and instances without a partner."""
     matches, lonely = [], []
-    for picture, rows in instances.items():
-        found = others.get(picture, [])
+    for image, rows in instances.items():
+        found = others.get(image, [])
         scores = np.array([[score(row, other) for other in found] for row in rows])
         scores = scores.reshape(len(rows), len(found))
         partner = {

@@ -25,7 +25,7 @@ class SigmaOptions:
     Args:
         estimator: One of :data:`~equikpt.data_tools.sigmas.estimate.ESTIMATORS`.
         metainfo: Keypoints of the files; None to go by their names.
-        rule: Which pictures are drawn together; by default each alone.
+        rule: Which images are drawn together; by default each alone.
         pooled: Give left and right the same sigma, from the points of both.
         resamples: Bootstrap samples.
         seed: Of the bootstrap.

@@ -1,1 +1,1 @@
-"""Dividing an annotation file into parts that have no picture, horse or video in common."""
+"""Dividing an annotation file into parts that have no image, horse or video in common."""

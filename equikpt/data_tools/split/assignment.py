@@ -1,7 +1,7 @@
 """Assign units, which are images or groups of images, to the parts.
 
 scikit-learn's ``StratifiedGroupKFold`` balances one class a sample, makes folds of equal size only,
-and would be a dependency for this alone. Here a picture has many features at once (labelled points
+and would be a dependency for this alone. Here an image has many features at once (labelled points
 by keypoint, sizes, …) and parts have sizes of their own: units are dealt at random and then swapped
 as long as that improves the balance.
 """
@@ -25,11 +25,11 @@ def shuffled(names: Sequence[str], seed: int) -> np.ndarray:
     return np.array(sorted(range(len(names)), key=keys.__getitem__), int)
 
 
-def picture_targets(count: int, shares: Sequence[float]) -> np.ndarray:
+def image_targets(count: int, shares: Sequence[float]) -> np.ndarray:
     """(P,) whole numbers next to ``shares`` of ``count`` whose sum is ``count``.
 
     What is left after rounding down goes to the parts with the largest remainders; a part with a
-    share has at least one picture where there are enough.
+    share has at least one image where there are enough.
     """
     exact = np.asarray(shares, float) / sum(shares) * count
     targets = np.floor(exact + 1e-9).astype(int)
@@ -45,11 +45,11 @@ def deal(sizes: np.ndarray, targets: np.ndarray, order: np.ndarray) -> np.ndarra
     """Give each unit to a part, the largest units first.
 
     A unit goes to the part that lacks the largest share of its target. A part is full where the
-    unit would take it farther from its target; units of one picture meet all targets.
+    unit would take it farther from its target; units of one image meet all targets.
 
     Args:
-        sizes: (U,) pictures of each unit.
-        targets: (P,) pictures of each part.
+        sizes: (U,) images of each unit.
+        targets: (P,) images of each part.
         order: (U,) units, those of one size in the order in which they are dealt.
 
     Returns:
@@ -85,8 +85,8 @@ def balance(
 
     Args:
         parts: (U,) of :func:`deal`.
-        features: Families, each (U, F) counts of what the units hold; pictures are one of them.
-        targets: (P,) pictures of each part.
+        features: Families, each (U, F) counts of what the units hold; images are one of them.
+        targets: (P,) images of each part.
         order: (U,) units in the order of their turns.
         seed: Of the units that are compared.
 

@@ -14,7 +14,7 @@ NUM_BINS = 4
 
 
 @dataclass(frozen=True)
-class PictureCounts:
+class ImageCounts:
     """Contents of N images.
 
     Args:
@@ -40,10 +40,10 @@ class PictureCounts:
         return [self.instances, self.points, self.hidden, self.sizes, self.shares]
 
 
-def count_pictures(
+def count_images(
     images: Sequence[dict], annotations: Sequence[dict], num_keypoints: int
-) -> PictureCounts:
-    """Count what each picture holds.
+) -> ImageCounts:
+    """Count what each image holds.
 
     Args:
         images: N rows of a COCO file.
@@ -52,25 +52,25 @@ def count_pictures(
     """
     place = {image["id"]: index for index, image in enumerate(images)}
     used = [row for row in annotations if is_used(row)]
-    picture = np.array([place[row["image_id"]] for row in used], int)
+    image_of = np.array([place[row["image_id"]] for row in used], int)
     visibility = np.zeros((len(used), num_keypoints), int)
     for index, row in enumerate(used):
         values = visibilities(row)[:num_keypoints]
         visibility[index, : len(values)] = values
 
-    def by_picture(rows: np.ndarray) -> np.ndarray:
+    def by_image(rows: np.ndarray) -> np.ndarray:
         total = np.zeros((len(images), rows.shape[1]), int)
-        np.add.at(total, picture, rows)
+        np.add.at(total, image_of, rows)
         return total
 
     sizes, size_limits_px = _quarters(np.array([instance_size_px(row) for row in used]))
     shares, share_limits = _quarters((visibility > 0).mean(axis=1))
-    return PictureCounts(
-        instances=by_picture(np.ones((len(used), 1), int)),
-        points=by_picture(visibility > 0),
-        hidden=by_picture((visibility == 1).sum(axis=1, keepdims=True)),
-        sizes=by_picture(sizes),
-        shares=by_picture(shares),
+    return ImageCounts(
+        instances=by_image(np.ones((len(used), 1), int)),
+        points=by_image(visibility > 0),
+        hidden=by_image((visibility == 1).sum(axis=1, keepdims=True)),
+        sizes=by_image(sizes),
+        shares=by_image(shares),
         size_limits_px=size_limits_px,
         share_limits=share_limits,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equikpt.data_tools.convert.records import SPLITS
-from equikpt.data_tools.split.assignment import picture_targets
+from equikpt.data_tools.split.assignment import image_targets
 
 REST = "rest"
 
@@ -19,7 +19,7 @@ class Division:
 
     Args:
         ratios: Of two or three parts, train, val and test; their sum is 1.
-        counts: Pictures of two or three parts; one may be ``"rest"``.
+        counts: Images of two or three parts; one may be ``"rest"``.
         folds: Number of parts of equal size, each once the val of a fold.
 
     Raises:
@@ -58,19 +58,19 @@ class Division:
         return SPLITS[: len(self.ratios or self.counts)]
 
     def targets(self, count: int) -> np.ndarray:
-        """(P,) pictures of each part, of ``count`` pictures.
+        """(P,) images of each part, of ``count`` images.
 
         Raises:
-            ValueError: Counts do not add up to all pictures, or there are fewer than parts.
+            ValueError: Counts do not add up to all images, or there are fewer than parts.
         """
         if count < len(self.names()):
-            raise ValueError(f"{count} pictures do not fill {len(self.names())} parts")
+            raise ValueError(f"{count} images do not fill {len(self.names())} parts")
         if not self.counts:
-            return picture_targets(count, self.ratios or [1] * len(self.names()))
+            return image_targets(count, self.ratios or [1] * len(self.names()))
         left = count - sum(number for number in self.counts if isinstance(number, int))
         if left < 0 or (left == 0) == (REST in self.counts):
             raise ValueError(
-                f"counts {_listed(self.counts)} do not divide the {count} pictures; write "
+                f"counts {_listed(self.counts)} do not divide the {count} images; write "
                 f"'{REST}' for one of them"
             )
         return np.array([left if number == REST else number for number in self.counts], int)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from equikpt.data_tools.split.counts import PictureCounts
+from equikpt.data_tools.split.counts import ImageCounts
 from equikpt.data_tools.split.units import Units
 
 
 def part_table(
-    counts: PictureCounts,
+    counts: ImageCounts,
     units: Units,
     parts: np.ndarray,
     part_names: Sequence[str],
@@ -21,15 +21,15 @@ def part_table(
     """Numbers of each part, and which percentage of all it has.
 
     Args:
-        counts: Of N pictures.
+        counts: Of N images.
         units: Of the same.
-        parts: (N,) part of each picture.
+        parts: (N,) part of each image.
         part_names: P names.
         keypoint_names: K names.
     """
     membership = np.eye(len(part_names), dtype=int)[parts].T  # (P, N)
-    rows: dict[str, np.ndarray] = {"pictures": membership.sum(axis=1)}
-    rows["groups"] = np.array([len(set(units.of_picture[m.astype(bool)])) for m in membership])
+    rows: dict[str, np.ndarray] = {"images": membership.sum(axis=1)}
+    rows["groups"] = np.array([len(set(units.of_image[m.astype(bool)])) for m in membership])
     rows["instances"] = (membership @ counts.instances)[:, 0]
     rows |= _ranges(" px", counts.size_limits_px, membership @ counts.sizes)
     rows |= _ranges(" of points", counts.share_limits, membership @ counts.shares)

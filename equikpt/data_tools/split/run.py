@@ -16,7 +16,7 @@ from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, safe_name
 from equikpt.data_tools.near_duplicates import NearPair, near_pairs, read_fingerprints
 from equikpt.data_tools.split.assignment import balance, deal, shuffled
-from equikpt.data_tools.split.counts import PictureCounts, count_pictures
+from equikpt.data_tools.split.counts import ImageCounts, count_images
 from equikpt.data_tools.split.division import Division
 from equikpt.data_tools.split.report import part_table
 from equikpt.data_tools.split.units import Units, make_units
@@ -29,13 +29,13 @@ class SplitOptions:
 
     Args:
         division: Into which parts.
-        rule: Which pictures belong together.
-        img_dir: Folder of the pictures; without it they are not compared.
-        near_duplicates: Keep pictures together that are nearly the same.
-        allow_near_duplicates: Only warn where such pictures are parted.
+        rule: Which images belong together.
+        img_dir: Folder of the images; without it they are not compared.
+        near_duplicates: Keep images together that are nearly the same.
+        allow_near_duplicates: Only warn where such images are parted.
         stratify: Balance labelled points, sizes and numbers of instances.
-        seed: Of the order in which pictures, or groups, are dealt.
-        pictures: ``"none"``, ``"link"`` (hard links) or ``"copy"``: what becomes of the pictures.
+        seed: Of the order in which images, or groups, are dealt.
+        images: ``"none"``, ``"link"`` (hard links) or ``"copy"``: what becomes of the images.
         force: Replace parts that are there.
     """
 
@@ -46,7 +46,7 @@ class SplitOptions:
     allow_near_duplicates: bool = False
     stratify: bool = False
     seed: int = 0
-    pictures: str = "none"
+    images: str = "none"
     force: bool = False
 
 
@@ -54,7 +54,7 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
     """Divide a COCO keypoint file.
 
     Written are ``annotations/{train,val,test}.json`` under ``output``, or those of each fold under
-    ``output/fold_N``, and where asked ``images/{train,val,test}/``. Which picture goes where
+    ``output/fold_N``, and where asked ``images/{train,val,test}/``. Which image goes where
     depends on names, labels and seed, not on the order of the file.
 
     Args:
@@ -66,9 +66,9 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
         Lines for the user: notes and the table of parts.
 
     Raises:
-        FileNotFoundError: The file or the folder of pictures is missing.
+        FileNotFoundError: The file or the folder of images is missing.
         FileExistsError: A part exists and ``force`` is not set.
-        ValueError: Options or labels are wrong, or pictures that are nearly the same would be
+        ValueError: Options or labels are wrong, or images that are nearly the same would be
             parted.
     """
     _refuse_contradictions(options)
@@ -85,20 +85,20 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
             "smaller groups"
         )
     scheme = find_scheme(None, [content])
-    counts = count_pictures(images, content["annotations"], len(scheme.names))
-    parts = _deal(units, counts, options)[units.of_picture]
+    counts = count_images(images, content["annotations"], len(scheme.names))
+    parts = _deal(units, counts, options)[units.of_image]
     notes += _parted(pairs, parts, images, names, options.allow_near_duplicates)
     written = _write(content, parts, output, options)
     table = part_table(counts, units, parts, names, scheme.names)
     return [table, *(f"note: {note}" for note in notes), *written]
 
 
-def _deal(units: Units, counts: PictureCounts, options: SplitOptions) -> np.ndarray:
+def _deal(units: Units, counts: ImageCounts, options: SplitOptions) -> np.ndarray:
     """(U,) part of each unit."""
-    pictures = np.ones_like(counts.instances)
-    targets = options.division.targets(len(pictures))
+    images = np.ones_like(counts.instances)
+    targets = options.division.targets(len(images))
     order = shuffled(units.names, options.seed)
-    sizes = units.sums(pictures)
+    sizes = units.sums(images)
     parts = deal(sizes[:, 0], targets, order)
     if not options.stratify:
         return parts
@@ -107,14 +107,14 @@ def _deal(units: Units, counts: PictureCounts, options: SplitOptions) -> np.ndar
 
 
 def _refuse_contradictions(options: SplitOptions) -> None:
-    if options.img_dir is None and (options.near_duplicates or options.pictures != "none"):
-        raise ValueError("say with --img-dir where the pictures are")
+    if options.img_dir is None and (options.near_duplicates or options.images != "none"):
+        raise ValueError("say with --img-dir where the images are")
     if options.img_dir is not None and not options.img_dir.is_dir():
-        raise FileNotFoundError(f"no folder {options.img_dir}; give that of the pictures")
-    if options.division.folds and options.pictures != "none":
+        raise FileNotFoundError(f"no folder {options.img_dir}; give that of the images")
+    if options.division.folds and options.images != "none":
         raise ValueError(
-            "folds share their pictures: leave out --link and --copy, and give the folder of the "
-            "pictures to each fold's config"
+            "folds share their images: leave out --link and --copy, and give the folder of the "
+            "images to each fold's config"
         )
 
 
@@ -133,21 +133,21 @@ def _refuse_leftovers(output: Path, names: Sequence[str]) -> None:
 
 
 def _compare(images: Sequence[dict], img_dir: Path | None) -> tuple[list[NearPair], list[str]]:
-    """Pairs of pictures, by their places in the file, that are nearly the same; and notes."""
+    """Pairs of images, by their places in the file, that are nearly the same; and notes."""
     if img_dir is None:
         return [], [
-            "pictures were not compared: with --img-dir, near-duplicates in two parts are found"
+            "images were not compared: with --img-dir, near-duplicates in two parts are found"
         ]
     paths = [img_dir / image["file_name"] for image in images]
     there = [index for index, path in enumerate(paths) if path.is_file()]
     if not there:
-        raise FileNotFoundError(f"expected the pictures in {img_dir}, such as {paths[0]}; got none")
+        raise FileNotFoundError(f"expected the images in {img_dir}, such as {paths[0]}; got none")
     notes = []
     if len(there) < len(paths):
         gone = [str(image["file_name"]) for image, path in zip(images, paths, strict=True)
                 if not path.is_file()]  # fmt: skip
         notes.append(
-            f"{len(gone)} of {len(paths)} pictures are missing on disk ({format_examples(gone)})"
+            f"{len(gone)} of {len(paths)} images are missing on disk ({format_examples(gone)})"
         )
     found = near_pairs(read_fingerprints(paths[index] for index in there))
     pairs = [
@@ -167,7 +167,7 @@ def _parted(
     """Say that near-duplicates are in different parts."""
     apart = [pair for pair in pairs if parts[pair.first] != parts[pair.second]]
     if not apart:
-        return [f"pairs of pictures that are nearly the same: {len(pairs)}, none parted"]
+        return [f"pairs of images that are nearly the same: {len(pairs)}, none parted"]
     told = format_examples(
         [
             " and ".join(
@@ -177,7 +177,7 @@ def _parted(
             for pair in apart
         ]
     )
-    sentence = f"pictures that are nearly the same would be parted ({told})"
+    sentence = f"images that are nearly the same would be parted ({told})"
     if not allowed:
         raise ValueError(
             f"{sentence}; keep them together with --near-duplicates, or go on with "
@@ -194,19 +194,19 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
         bare = [name for name, part in contents.items() if not part["annotations"]]
         if bare:
             raise ValueError(
-                f"{', '.join(bare)} would have pictures without a single annotation; make the part "
+                f"{', '.join(bare)} would have images without a single annotation; make the part "
                 "larger, or balance parts with --stratify"
             )
-        pictures = {name: _pictures(part["images"], options) for name, part in contents.items()}
-        jobs.append((root, contents, pictures))
-    labels_only = options.pictures == "none"
-    for root, _, pictures in jobs:
-        writer.refuse_collisions(root, pictures, options.force, labels_only)
+        images = {name: _images(part["images"], options) for name, part in contents.items()}
+        jobs.append((root, contents, images))
+    labels_only = options.images == "none"
+    for root, _, images in jobs:
+        writer.refuse_collisions(root, images, options.force, labels_only)
     with writer.staged(output) as staging:
         made: list[Path] = []
-        for root, contents, pictures in jobs:
-            place, link = root.relative_to(output), options.pictures == "link"
-            built = writer.build(staging / place, contents, pictures, link, labels_only)
+        for root, contents, images in jobs:
+            place, link = root.relative_to(output), options.images == "link"
+            built = writer.build(staging / place, contents, images, link, labels_only)
             _check_parts(staging / place, tuple(contents), content)
             made += [place / part for part in built]
         writer.take_places(output, made)
@@ -220,7 +220,7 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
 def _layout(
     parts: np.ndarray, output: Path, division: Division
 ) -> dict[Path, dict[str, np.ndarray]]:
-    """Roots of the layout, and of each its parts with the (N,) pictures that are in them."""
+    """Roots of the layout, and of each its parts with the (N,) images that are in them."""
     numbered = list(enumerate(division.names()))
     if division.folds is None:
         return {output: {name: parts == number for number, name in numbered}}
@@ -231,31 +231,31 @@ def _layout(
 
 
 def _part(content: dict, chosen: np.ndarray) -> dict:
-    """The file with some of its pictures, everything else as it is."""
+    """The file with some of its images, everything else as it is."""
     images = [image for image, here in zip(content["images"], chosen, strict=True) if here]
     ids = {image["id"] for image in images}
     annotations = [row for row in content["annotations"] if row["image_id"] in ids]
     return {**content, "images": images, "annotations": annotations}
 
 
-def _pictures(images: Sequence[dict], options: SplitOptions) -> list[LabelledImage]:
-    """The pictures of a part that are there, for the writer; none where none are written."""
-    if options.pictures == "none" or options.img_dir is None:
+def _images(images: Sequence[dict], options: SplitOptions) -> list[LabelledImage]:
+    """The images of a part that are there, for the writer; none where none are written."""
+    if options.images == "none" or options.img_dir is None:
         return []
     for name in (image["file_name"] for image in images):
         if safe_name(name) != name:
             raise ValueError(
                 f"{name} is no path below {options.img_dir}; leave out --link and --copy"
             )
-    pictures = [
+    files = [
         LabelledImage(options.img_dir / image["file_name"], 0, 0, name=image["file_name"])
         for image in images
     ]
-    return [picture for picture in pictures if picture.exists]
+    return [file for file in files if file.exists]
 
 
 def _check_parts(root: Path, names: Sequence[str], source: dict) -> None:
-    """Read back what was written: every picture and annotation is in exactly one part.
+    """Read back what was written: every image and annotation is in exactly one part.
 
     Raises:
         ValueError: One is missing, or in two parts.

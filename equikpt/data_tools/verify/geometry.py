@@ -157,7 +157,7 @@ def _box_and_image(labels: LabelSet, judged: np.ndarray) -> Iterator[Issue]:
         box = ", ".join(f"{value:g}" for value in labels.boxes[index])
         width, height = labels.sizes[index]
         yield labels.issue(
-            "box_outside_picture",
+            "box_outside_image",
             index,
             f"the box [{box}] reaches out of the image of {width:g} x {height:g} by "
             f"{excess[index]:.1f} px",

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.core.image import Depth, read_picture, read_with_depth, reader_of
+from equikpt.core.image import Depth, read_image, read_with_depth, reader_of
 from equikpt.core.image_checks import (
     ListedImage,
     check_images,
@@ -104,7 +104,7 @@ def _without_unreadable(images: list[_Image]) -> tuple[list[Issue], list[_Image]
             inside.append(image)
         else:
             message = f"{image.path} lies outside {image.file.img_dir}; it was not opened"
-            issues.append(image.issue("outside_picture", message))
+            issues.append(image.issue("outside_image", message))
     gone = {listed.path for listed in missing_images(_listed(inside))}
     for image in inside:
         if image.path not in gone:
@@ -112,11 +112,11 @@ def _without_unreadable(images: list[_Image]) -> tuple[list[Issue], list[_Image]
             continue
         other_case = name_in_other_case(image.path)
         hint = f"; '{other_case}' is there" if other_case else ""
-        issues.append(image.issue("missing_picture", f"no file at {image.path}{hint}"))
+        issues.append(image.issue("missing_image", f"no file at {image.path}{hint}"))
     by_path = {image.path: image for image in present}
     found = check_images(_listed(present))
     issues += [by_path[issue.subject.image].subject_of(issue) for issue in found]
-    broken = {issue.subject.image for issue in found if issue.code == "damaged_picture"}
+    broken = {issue.subject.image for issue in found if issue.code == "damaged_image"}
     return issues, [image for image in present if image.path not in broken]
 
 
@@ -129,7 +129,7 @@ def _read_all(
 ) -> tuple[dict[str, _Content], dict[str, str]]:
     """Contents by path, and reasons by path where there is none; each file is read once."""
     paths = list(dict.fromkeys(image.path for image in images))
-    read = partial(_read, radiograph=reader_of(dataset_name) is not read_picture)
+    read = partial(_read, radiograph=reader_of(dataset_name) is not read_image)
     with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
         found = tqdm(
             pool.map(read, paths),
@@ -202,7 +202,7 @@ def _repeated(images: list[_Image], contents: dict[str, _Content]) -> Iterator[I
     for image in images:
         first = first_with.setdefault(contents[image.path].digest, image)
         if first.path != image.path or first.file is not image.file:
-            codes = ("duplicate_picture", "duplicate_across_files")
+            codes = ("duplicate_image", "duplicate_across_files")
             yield _pair(codes, first, image, "has the pixels of", 1)
     distinct = list(first_with.values())
     for near in _nearest(distinct, [contents[image.path].fingerprint for image in distinct]):

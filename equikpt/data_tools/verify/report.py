@@ -11,7 +11,7 @@ from equikpt.data_tools.verify.run import VerifyResult
 from equikpt.data_tools.verify.scheme import Scheme
 
 COLUMNS = (
-    "severity", "check", "file", "picture", "image_id", "annotation_id", "points", "sentence",
+    "severity", "check", "file", "image", "image_id", "annotation_id", "points", "sentence",
     "to_do", "score",
 )  # fmt: skip
 
@@ -22,10 +22,10 @@ def summary(result: VerifyResult) -> list[str]:
     lines = [f"keypoints: {len(labels.scheme.names)}, {labels.scheme.name}"]
     for name, figures in result.statistics.items():
         lines.append(
-            f"{name}: {figures['pictures']} images, {figures['annotations']} annotations, "
+            f"{name}: {figures['images']} images, {figures['annotations']} annotations, "
             f"{figures['used annotations']} of them used"
         )
-        for title in ("annotations a picture", "points an annotation", "box side px"):
+        for title in ("annotations an image", "points an annotation", "box side px"):
             spread = figures[title]
             if spread:
                 lines.append(

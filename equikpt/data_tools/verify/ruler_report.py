@@ -42,7 +42,7 @@ def summary(radiographs: Sequence[Radiograph]) -> list[str]:
             lines.append(f"{name}: median {middle:.2f}{sign}, from {low:.2f} to {high:.2f}")
     counts = Counter(title for each in suspects for title in {i.title for i in each.issues})
     lines += [f"{count:5d}  {title}" for title, count in counts.most_common()]
-    lines.append(f"{len(suspects)} of {len(radiographs)} films need a look")
+    lines.append(f"{len(suspects)} of {len(radiographs)} radiographs need a look")
     return lines
 
 

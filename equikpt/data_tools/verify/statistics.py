@@ -35,14 +35,14 @@ def statistics(labels: LabelSet) -> dict[str, dict]:
         side = boxes[:, 2:].max(axis=1)
         an_image = Counter(image_ids.tolist())
         figures[file.name] = {
-            "pictures": len(file.content["images"]),
+            "images": len(file.content["images"]),
             "annotations": len(file.content["annotations"]),
             "used annotations": int(mine.sum()),
-            "pictures without a used annotation": len(file.content["images"]) - len(an_image),
-            "annotations a picture": _spread(np.array(list(an_image.values()))),
+            "images without a used annotation": len(file.content["images"]) - len(an_image),
+            "annotations an image": _spread(np.array(list(an_image.values()))),
             "points an annotation": _spread(labelled.sum(axis=1)),
             "box side px": _spread(side[np.isfinite(side)]),
-            "box side of picture": _spread(side / labels.sizes[mine].max(axis=1), digits=3),
+            "box side of image": _spread(side / labels.sizes[mine].max(axis=1), digits=3),
             "crowded": round(_crowded(boxes, image_ids), 3),
             "labelled": _shares(labels, mine, 1),
             "hidden of labelled": _shares(labels, mine, 2),

@@ -32,28 +32,28 @@ BORDER_GRID = np.array(
 
 @TRANSFORMS.register_module()
 class AlbumentationsV2(BaseTransform):
-    """Apply albumentations 2.x transforms to the picture and to everything that is labelled in it.
+    """Apply albumentations 2.x transforms to the image and to everything that is labelled in it.
 
-    MMPose's own ``Albumentation`` needs albumentations 1.x and moves the picture only.
+    MMPose's own ``Albumentation`` needs albumentations 1.x and moves the image only.
 
     - **Arguments** are checked when the pipeline is built. Albumentations merely warns about an
       unknown or renamed argument and goes on without it; here that is an error.
-    - **Colours**: MMPose's pictures are BGR. They are turned to RGB and back, so that hue and
+    - **Colours**: MMPose's images are BGR. They are turned to RGB and back, so that hue and
       saturation mean what they say.
-    - **Points** follow geometric transforms. Those that leave the picture get
+    - **Points** follow geometric transforms. Those that leave the image get
       ``keypoints_visible`` and ``keypoints_visibility`` 0; those under a hole of a dropout
       transform become hidden (visibility 2 becomes 1) and stay trained, as in ``RandomOcclusion``.
-    - **Left and right** are swapped where the map of the picture has a negative determinant,
+    - **Left and right** are swapped where the map of the image has a negative determinant,
       whatever the transform is called.
     - **Random numbers** come from numpy's global state, one draw a call.
 
     Where it may stand: pixel and dropout transforms anywhere behind ``LoadImage``. Geometric ones
     either before ``RandomBBoxTransform``, where they move ``keypoints``, ``bbox``, ``bbox_center``
-    and ``bbox_scale`` of the raw picture (a sample whose boxes all leave the picture stays as it
+    and ``bbox_scale`` of the raw image (a sample whose boxes all leave the image stays as it
     was), or between ``TopdownAffine`` and ``GenerateTarget``, where they move
     ``transformed_keypoints`` and must keep the size of the input. In the second case
-    ``input_center`` and ``input_scale`` are deleted, since they no longer lead back to the picture.
-    Geometric transforms are for training: predictions on moved pictures cannot be compared with
+    ``input_center`` and ``input_scale`` are deleted, since they no longer lead back to the image.
+    Geometric transforms are for training: predictions on moved images cannot be compared with
     ``raw_ann_info``.
 
     Args:
@@ -62,7 +62,7 @@ class AlbumentationsV2(BaseTransform):
             dicts.
 
     Raises:
-        TypeError: ``transforms`` is no list of dicts, or the picture is no uint8 array.
+        TypeError: ``transforms`` is no list of dicts, or the image is no uint8 array.
         ValueError: an unknown transform or argument, a transform that cannot keep points right, or
             a place in the pipeline where a geometric transform cannot stand.
     """
@@ -90,10 +90,10 @@ class AlbumentationsV2(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Apply the transforms to one sample."""
-        picture = _rgb(results)
+        image = _rgb(results)
         self._reseed()
         if not self.moves_points:
-            results["img"] = self._bgr(self.compose(image=picture)["image"])
+            results["img"] = self._bgr(self.compose(image=image)["image"])
             return results
         if "keypoint_weights" in results:
             raise ValueError(
@@ -101,7 +101,7 @@ class AlbumentationsV2(BaseTransform):
                 "made; move it up in the pipeline"
             )
         carried = _Carried.of(results)
-        out = self.compose(image=picture, keypoints=carried.rows)
+        out = self.compose(image=image, keypoints=carried.rows)
         rows = np.asarray(out["keypoints"], dtype=np.float32)
         if len(rows) != len(carried.rows):
             raise ValueError(
@@ -120,28 +120,28 @@ class AlbumentationsV2(BaseTransform):
         seed = draw_seed()
         self.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
 
-    def _bgr(self, picture: np.ndarray) -> np.ndarray:
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+    def _bgr(self, image: np.ndarray) -> np.ndarray:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
-                "expected albumentations to return a picture of 3 channels of uint8, got "
-                f"{picture.dtype} of shape {picture.shape}; leave out what normalises or converts "
+                "expected albumentations to return an image of 3 channels of uint8, got "
+                f"{image.dtype} of shape {image.shape}; leave out what normalises or converts "
                 f"it from {self.transforms}: the model's data_preprocessor does that"
             )
-        return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(transforms={self.transforms})"
 
 
 def _rgb(results: dict) -> np.ndarray:
-    picture = results["img"]
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
-        kind = getattr(picture, "dtype", type(picture).__name__)
+    image = results["img"]
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
+        kind = getattr(image, "dtype", type(image).__name__)
         raise TypeError(
-            f"expected one picture (H, W, 3) of uint8 for AlbumentationsV2, got {kind}; load it "
+            f"expected one image (H, W, 3) of uint8 for AlbumentationsV2, got {kind}; load it "
             "with LoadImage(to_float32=False)"
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 @dataclass
@@ -149,7 +149,7 @@ class _Carried:
     """All positions of a sample as rows (P, 3) of x, y and a flag that a hole may set.
 
     The rows are, in this order: the keypoints, the borders of ``bbox``, the borders of the boxes
-    that ``bbox_center`` and ``bbox_scale`` give, and the corners of the picture.
+    that ``bbox_center`` and ``bbox_scale`` give, and the corners of the image.
     """
 
     rows: np.ndarray
@@ -178,14 +178,14 @@ class _Carried:
         rows = np.hstack([xy, np.zeros((len(xy), 1), np.float32)])
         return cls(rows, len(parts[0]), len(boxes), len(padded))
 
-    def write_back(self, results: dict, rows: np.ndarray, picture: np.ndarray) -> None:
-        """Take over the picture and what has become of the rows."""
+    def write_back(self, results: dict, rows: np.ndarray, image: np.ndarray) -> None:
+        """Take over the image and what has become of the rows."""
         unmoved = np.array_equal(rows[:, :2], self.rows[:, :2])
-        if unmoved and picture.shape == results["img"].shape:
-            results["img"] = picture
+        if unmoved and image.shape == results["img"].shape:
+            results["img"] = image
         elif is_cropped(results):
-            self._move_crop(results, rows, picture)
-        elif not self._move_raw(results, rows, picture):
+            self._move_crop(results, rows, image)
+        elif not self._move_raw(results, rows, image):
             return
         if self.num_keypoints:
             covered = rows[: self.num_keypoints, 2] > 0
@@ -194,29 +194,29 @@ class _Carried:
                 covered = covered[:, results["flip_indices"]]
             hide_points(results, covered.reshape(results["keypoints"].shape[:2]))
 
-    def _move_crop(self, results: dict, rows: np.ndarray, picture: np.ndarray) -> None:
+    def _move_crop(self, results: dict, rows: np.ndarray, image: np.ndarray) -> None:
         width, height = results["input_size"]
-        if picture.shape[:2] != (height, width):
+        if image.shape[:2] != (height, width):
             raise ValueError(
                 f"expected a crop of {width} x {height} px behind TopdownAffine, got "
-                f"{picture.shape[1]} x {picture.shape[0]} px; put transforms that change the size "
+                f"{image.shape[1]} x {image.shape[0]} px; put transforms that change the size "
                 "before TopdownAffine"
             )
-        results["img"] = picture
+        results["img"] = image
         self._move_points(results, rows)
         results.pop("input_center", None)
         results.pop("input_scale", None)
 
-    def _move_raw(self, results: dict, rows: np.ndarray, picture: np.ndarray) -> bool:
+    def _move_raw(self, results: dict, rows: np.ndarray, image: np.ndarray) -> bool:
         """Move the sample; False leaves it as it was, since no instance is left."""
         _check_movable(results)
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         boxes, padded = self._boxes(rows)
         boxes = np.clip(boxes, 0, [width - 1, height - 1, width - 1, height - 1])
         left = (boxes[:, 2:] - boxes[:, :2] > 1).all(axis=1)
         if self.num_boxes and not left.any():
             return False
-        results["img"] = picture
+        results["img"] = image
         results["img_shape"] = (height, width)
         if self.num_boxes:
             results["bbox"] = boxes.astype(np.float32)

@@ -1,6 +1,6 @@
 """Albumentations 2.x transforms out of config dicts, checked and corrected.
 
-Which geometric transforms move points exactly as they move the picture was measured on
+Which geometric transforms move points exactly as they move the image was measured on
 albumentations 2.0.8 with blobs painted at the points; the tables below hold the result.
 """
 
@@ -27,7 +27,7 @@ CROPS = ("CenterCrop", "Crop", "Pad", "PadIfNeeded", "RandomCrop", "RandomCropFr
 DROPOUTS = ("CoarseDropout", "Erasing", "GridDropout", "XYMasking")
 UNMOVED = ("Morphological", "NoOp", "PixelDropout")
 EXACT = (*FLIPS, *WARPS, *CROPS, *DROPOUTS, *UNMOVED)
-"""Dual transforms whose points follow the picture (error below 0.25 px)."""
+"""Dual transforms whose points follow the image (error below 0.25 px)."""
 
 RESIZING = ("LongestMaxSize", "RandomScale", "Resize", "SmallestMaxSize")
 CROPPING_AND_RESIZING = ("CropAndPad", "RandomResizedCrop", "RandomSizedCrop")
@@ -36,11 +36,11 @@ CROPPING_AND_RESIZING = ("CropAndPad", "RandomResizedCrop", "RandomSizedCrop")
 USABLE = (*EXACT, *RESIZING, *CROPPING_AND_RESIZING)
 
 REFUSED = {
-    "ElasticTransform": "its points are up to 1.5 px off the picture",
+    "ElasticTransform": "its points are up to 1.5 px off the image",
     "GridDistortion": "it loses points",
-    "GridElasticDeform": "its points do not follow the picture",
-    "OpticalDistortion": "its points are up to 2 px off the picture",
-    "PiecewiseAffine": "its points are up to 4 px off the picture",
+    "GridElasticDeform": "its points do not follow the image",
+    "OpticalDistortion": "its points are up to 2 px off the image",
+    "PiecewiseAffine": "its points are up to 4 px off the image",
     "ThinPlateSpline": "it loses points",
     "RandomGridShuffle": "it tears the animal apart",
 }
@@ -103,7 +103,7 @@ def _find(name: str) -> type:
     if inspect.isclass(cls) and name in names:
         return cls
     if inspect.isclass(cls) and issubclass(cls, albumentations.BasicTransform):
-        reason = REFUSED.get(name, "it needs more than a picture with its points, or changes them")
+        reason = REFUSED.get(name, "it needs more than an image with its points, or changes them")
         raise ValueError(
             f"expected a transform that keeps keypoints right, got {name}: {reason} in "
             f"albumentations {albumentations.__version__}; take another one, such as Affine, "
@@ -160,7 +160,7 @@ def _check_usable(
 ) -> None:
     if getattr(transform, "targets_as_params", None):
         raise ValueError(
-            f"expected a transform that needs nothing but the picture, got {name}, which needs "
+            f"expected a transform that needs nothing but the image, got {name}, which needs "
             f"{', '.join(transform.targets_as_params)}; take another one"
         )
     if getattr(transform, "border_mode", None) in REFLECTING and name in USABLE:
@@ -187,7 +187,7 @@ def _corrected(name: str, cls: type) -> type:
 def _resizing(cls: type) -> type:
     """Resizing transforms whose points are scaled as cv2 scales the pixels.
 
-    Albumentations scales x to s x, but the pixel at x goes to s (x + 0.5) - 0.5: for a picture
+    Albumentations scales x to s x, but the pixel at x goes to s (x + 0.5) - 0.5: for an image
     four times as large the points would be 1.5 px off. And s is not exactly the ratio of the sizes,
     which are whole numbers.
     """
@@ -197,7 +197,7 @@ def _resizing(cls: type) -> type:
 
         def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
             resized = super().apply(img, **params)
-            # The picture comes before its points, by the order of the arguments to the Compose
+            # The image comes before its points, by the order of the arguments to the Compose
             self.factors = (resized.shape[1] / img.shape[1], resized.shape[0] / img.shape[0])
             return resized
 

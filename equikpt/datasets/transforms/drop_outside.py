@@ -10,9 +10,9 @@ from equikpt.datasets.transforms.labels import drop_points, has_points, inside, 
 
 @TRANSFORMS.register_module()
 class DropOutsideKeypoints(BaseTransform):
-    """Take points outside the picture out of training.
+    """Take points outside the image out of training.
 
-    MMPose's codecs train a point as long as three sigmas of its Gaussian reach into the picture: 24
+    MMPose's codecs train a point as long as three sigmas of its Gaussian reach into the image: 24
     px beyond the border for heatmaps of stride 4 and sigma 2. That teaches the model to point at
     the border when the thing itself is not there.
 

@@ -1,6 +1,6 @@
 """The labels of a sample in MMPose's pipeline, and what may happen to its points.
 
-Shapes: N instances, K keypoints. Pixel centres are whole numbers, so a picture of W x H px spans
+Shapes: N instances, K keypoints. Pixel centres are whole numbers, so an image of W x H px spans
 -0.5 to W - 0.5 and -0.5 to H - 0.5. Arrays are replaced, never written to: a data set may hand the
 same array out again.
 """
@@ -30,7 +30,7 @@ def has_points(results: dict) -> bool:
 
 
 def points_key(results: dict) -> str:
-    """The key of the points that lie in the present picture."""
+    """The key of the points that lie in the present image."""
     return "transformed_keypoints" if is_cropped(results) else "keypoints"
 
 
@@ -48,7 +48,7 @@ def seen(results: dict) -> np.ndarray:
 
 
 def inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(...) whether each point of ``points`` (..., 2) lies in a picture of that size in px."""
+    """(...) whether each point of ``points`` (..., 2) lies in an image of that size in px."""
     x, y = points[..., 0], points[..., 1]
     return (x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5)
 
@@ -76,14 +76,14 @@ def drop_points(results: dict, gone: np.ndarray) -> None:
 
 
 def swap_sides(results: dict, keys: tuple[str, ...] = POINT_KEYS) -> None:
-    """Give each point the row of its mirror image, as after a mirrored picture.
+    """Give each point the row of its mirror image, as after a mirrored image.
 
     Raises:
         ValueError: the sample does not say which rows belong together.
     """
     if "flip_indices" not in results:
         raise ValueError(
-            "expected flip_indices in the sample to swap left and right of a mirrored picture, got "
+            "expected flip_indices in the sample to swap left and right of a mirrored image, got "
             "none; use a data set whose metainfo has the swaps"
         )
     for key in keys:

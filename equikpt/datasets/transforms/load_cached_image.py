@@ -7,25 +7,25 @@ from mmengine import fileio
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
-from equikpt.core.image import as_picture, picture_of_bytes, read_picture
+from equikpt.core.image import as_image, image_of_bytes, read_image
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
 
 
 @TRANSFORMS.register_module()
 class LoadCachedImage(LoadImage):
-    """MMPose's ``LoadImage`` by :func:`equikpt.core.image.read_picture`, with a store.
+    """MMPose's ``LoadImage`` by :func:`equikpt.core.image.read_image`, with a store.
 
-    Of pictures of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
-    where ``LoadImage`` keeps the upper 8 of 16, in which a picture of 12 bits is nearly black.
+    Of images of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
+    where ``LoadImage`` keeps the upper 8 of 16, in which an image of 12 bits is nearly black.
 
     The store of decoded images is shared by the main process and all of its forked workers, by
     all data sets, and from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A
     file whose time of change, size or inode differs is decoded again. Without a store, with
-    pictures that are not local files, and under spawned workers each is decoded every time.
+    images that are not local files, and under spawned workers each is decoded every time.
 
     ``results["img"]`` may be a read-only view of the store: a transform that writes into it raises
-    instead of spoiling the picture for all later epochs. ``to_float32`` makes a copy.
+    instead of spoiling the image for all later epochs. ``to_float32`` makes a copy.
 
     Args:
         max_bytes: Bound on the decoded images in memory. None shares one store between all
@@ -60,24 +60,24 @@ class LoadCachedImage(LoadImage):
         """Set ``img``, ``img_shape`` and ``ori_shape`` from the store or from the file.
 
         Raises:
-            ImageError: The file is missing, damaged or no picture.
+            ImageError: The file is missing, damaged or no image.
         """
         if "img" in results:
             if results["img"].dtype == np.uint16:
-                results["img"] = as_picture(results["img"])
+                results["img"] = as_image(results["img"])
             return super().transform(results)
         try:
-            picture = self._picture(results["img_path"])
+            image = self._image(results["img_path"])
         except OSError:
             if self.ignore_empty:
                 return None
             raise
-        results["img"] = picture.astype(np.float32) if self.to_float32 else picture
-        results["img_shape"] = results["ori_shape"] = picture.shape[:2]
+        results["img"] = image.astype(np.float32) if self.to_float32 else image
+        results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results
 
-    def _picture(self, path: str) -> np.ndarray:
-        """The picture (H, W, 3), of the store where that has it."""
+    def _image(self, path: str) -> np.ndarray:
+        """The image (H, W, 3), of the store where that has it."""
         if not self.cache.max_bytes or not self._is_local():
             return self._read(path)
         try:
@@ -85,16 +85,16 @@ class LoadCachedImage(LoadImage):
         except OSError:
             return self._read(path)  # which says what is wrong with it
         name = f"{type(self).__name__} {path}"  # what reads in another way has another entry
-        picture = self.cache.get(name, stamp)
-        if picture is None:
-            picture = self._read(path)
-            self.cache.put(name, stamp, picture)
-        return picture
+        image = self.cache.get(name, stamp)
+        if image is None:
+            image = self._read(path)
+            self.cache.put(name, stamp, image)
+        return image
 
     def _read(self, path: str) -> np.ndarray:
         if self._is_local():
-            return read_picture(path)
-        return picture_of_bytes(fileio.get(path, backend_args=self.backend_args), path)
+            return read_image(path)
+        return image_of_bytes(fileio.get(path, backend_args=self.backend_args), path)
 
     def _is_local(self) -> bool:
         backend = (self.backend_args or {}).get("backend", "local")

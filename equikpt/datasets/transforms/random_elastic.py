@@ -1,4 +1,4 @@
-"""Pictures as if printed on rubber, with their points."""
+"""Images as if printed on rubber, with their points."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STEPS = 30
 class RandomElastic(BaseTransform):
     """Shift every pixel a little, neighbours alike, and the points with them.
 
-    The transform of albumentations 2.0.8 puts points up to 1.5 px beside the picture's. Here a
-    point at p of the picture lands at the q for which q + shift(q) = p, which a fixed point
+    The transform of albumentations 2.0.8 puts points up to 1.5 px beside the image's. Here a
+    point at p of the image lands at the q for which q + shift(q) = p, which a fixed point
     iteration finds.
 
     It stands behind ``TopdownAffine`` and before ``GenerateTarget``, in training only: the way back
-    to the picture (``input_center``, ``input_scale``) is deleted.
+    to the image (``input_center``, ``input_scale``) is deleted.
 
     Args:
         prob: Probability.
@@ -86,11 +86,11 @@ class RandomElastic(BaseTransform):
 
 
 def moved_points(points: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Where points land if each pixel q shows the picture at q + shift(q).
+    """Where points land if each pixel q shows the image at q + shift(q).
 
     Args:
         points: (..., 2) x and y in px.
-        shift: (H, W, 2) in px; beyond the picture that of its border.
+        shift: (H, W, 2) in px; beyond the image that of its border.
     """
     start = np.asarray(points, np.float32)
     place = start
@@ -100,9 +100,7 @@ def moved_points(points: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return place
 
 
-def _shown(
-    picture: np.ndarray, places: np.ndarray, border: int = cv2.BORDER_CONSTANT
-) -> np.ndarray:
-    """(h, w, C) values of a picture (H, W, C) at places (h, w, 2), bilinearly."""
+def _shown(image: np.ndarray, places: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """(h, w, C) values of an image (H, W, C) at places (h, w, 2), bilinearly."""
     columns, rows = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
-    return cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=border)
+    return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=border)

@@ -1,4 +1,4 @@
-"""Mirrored pictures."""
+"""Mirrored images."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class RandomHalfBodyCrop(RandomHalfBody):
     crop of width 0; here neither side gets shorter than ``min_size`` of the whole box. And both
     halves are equally likely by default, since a quadruped has no upper half to prefer.
 
-    Points of the other half that the crop still shows stay trained: they are in the picture and
+    Points of the other half that the crop still shows stay trained: they are in the image and
     their labels are true. Points outside are dropped by ``DropOutsideKeypoints``.
 
     It stands after ``GetBBoxCenterScale`` and before ``TopdownAffine``.

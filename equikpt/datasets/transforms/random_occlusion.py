@@ -32,7 +32,7 @@ class RandomOcclusion(BaseTransform):
     points under the patch become hidden: their ``keypoints_visibility`` goes from 2 to 1. They stay
     trained (``keypoints_visible`` stays 1), since a limb behind a fence post is still where it was.
 
-    A texture is copied from a place of the same picture that holds no labelled point: a copied hoof
+    A texture is copied from a place of the same image that holds no labelled point: a copied hoof
     would be a second, unlabelled one. Where no such place is found in a few tries, noise is taken.
 
     It stands anywhere after the points are loaded; after ``TopdownAffine`` it is cheaper, and the
@@ -41,10 +41,10 @@ class RandomOcclusion(BaseTransform):
     Args:
         prob: Probability of a patch.
         size_range: Least and greatest side of the patch, as a fraction of the square root of the
-            area of the instance's box (``bbox``, or the whole picture where there is none). Width
+            area of the instance's box (``bbox``, or the whole image where there is none). Width
             and height are drawn independently.
         fills: What patches are made of, each equally likely: ``grey`` (one level), ``noise``
-            (independent pixels) or ``texture`` (another part of the picture).
+            (independent pixels) or ``texture`` (another part of the image).
 
     Raises:
         ValueError: an argument is out of its range.
@@ -74,7 +74,7 @@ class RandomOcclusion(BaseTransform):
         self.fills = tuple(fills)
 
     def transform(self, results: dict) -> dict:
-        """Cover a part of the picture and mark the points under it, or leave the sample."""
+        """Cover a part of the image and mark the points under it, or leave the sample."""
         rng = draw_generator()
         if rng.random() >= self.prob or not has_points(results):
             return results
@@ -85,10 +85,10 @@ class RandomOcclusion(BaseTransform):
             return results
         n, k = candidates[rng.integers(len(candidates))]
         x0, y0, x1, y1 = self._place(rng, points[n, k], instance_side_px(results, n), width, height)
-        picture = results["img"].copy()
+        image = results["img"].copy()
         trained = points[labelled(results)]
-        picture[y0:y1, x0:x1] = self._patch(rng, results["img"], trained, x1 - x0, y1 - y0)
-        results["img"] = picture
+        image[y0:y1, x0:x1] = self._patch(rng, results["img"], trained, x1 - x0, y1 - y0)
+        results["img"] = image
         hide_points(results, inside(points - (x0, y0), x1 - x0, y1 - y0))
         return results
 
@@ -105,19 +105,19 @@ class RandomOcclusion(BaseTransform):
         return max(0, left), max(0, top), min(width, left + w), min(height, top + h)
 
     def _patch(
-        self, rng: np.random.Generator, picture: np.ndarray, points: np.ndarray, w: int, h: int
+        self, rng: np.random.Generator, image: np.ndarray, points: np.ndarray, w: int, h: int
     ) -> np.ndarray:
         """(h, w, channels) pixels of the patch; ``points`` (P, 2) must not be in a texture."""
         fill = self.fills[rng.integers(len(self.fills))]
         if fill == "grey":
-            return np.full((h, w, picture.shape[2]), rng.integers(256), picture.dtype)
+            return np.full((h, w, image.shape[2]), rng.integers(256), image.dtype)
         if fill == "texture":
             for _ in range(TEXTURE_TRIES):
-                x = rng.integers(picture.shape[1] - w + 1)
-                y = rng.integers(picture.shape[0] - h + 1)
+                x = rng.integers(image.shape[1] - w + 1)
+                y = rng.integers(image.shape[0] - h + 1)
                 if not inside(points - (x, y), w, h).any():
-                    return picture[y : y + h, x : x + w]
-        return rng.integers(256, size=(h, w, picture.shape[2])).astype(picture.dtype)
+                    return image[y : y + h, x : x + w]
+        return rng.integers(256, size=(h, w, image.shape[2])).astype(image.dtype)
 
     def __repr__(self) -> str:
         return (
@@ -127,7 +127,7 @@ class RandomOcclusion(BaseTransform):
 
 
 def instance_side_px(results: dict, n: int) -> float:
-    """Square root of the area of instance ``n``'s box, in px of the present picture."""
+    """Square root of the area of instance ``n``'s box, in px of the present image."""
     if results.get("bbox") is None:
         return math.sqrt(math.prod(results["img"].shape[:2]))
     x1, y1, x2, y2 = (float(edge) for edge in results["bbox"][n])

@@ -15,10 +15,10 @@ PLACE_TRIES = 10
 
 @TRANSFORMS.register_module()
 class RandomRadiographArtifacts(BaseTransform):
-    """Draw scanner borders and other rulers into a film, never onto its labelled points.
+    """Draw scanner borders and other rulers into a radiograph, never onto its labelled points.
 
     - A **border** is a black, gray or white strip along one side or several, as a scanner adds
-      where the film ends.
+      where the radiograph ends.
     - A **ruler** is a bright ladder of ticks in any direction, a second scale that is not the one
       to be found.
 
@@ -69,13 +69,13 @@ class RandomRadiographArtifacts(BaseTransform):
         with_ruler = rng.random() < self.ruler_prob
         if not (sides.any() or with_ruler):
             return results
-        picture = results["img"].copy()
-        clear = self._clear_box(results, picture.shape[:2])
+        image = results["img"].copy()
+        clear = self._clear_box(results, image.shape[:2])
         if with_ruler:
-            self._draw_ruler(rng, picture, clear)
+            self._draw_ruler(rng, image, clear)
         for side in np.flatnonzero(sides):
-            self._draw_border(rng, picture, int(side), clear)
-        results["img"] = picture
+            self._draw_border(rng, image, int(side), clear)
+        results["img"] = image
         return results
 
     def _clear_box(self, results: dict, shape: tuple[int, int]) -> np.ndarray | None:
@@ -89,22 +89,22 @@ class RandomRadiographArtifacts(BaseTransform):
         return np.array([points.min(axis=0) - margin, points.max(axis=0) + margin])
 
     def _draw_border(
-        self, rng: np.random.Generator, picture: np.ndarray, side: int, clear: np.ndarray | None
+        self, rng: np.random.Generator, image: np.ndarray, side: int, clear: np.ndarray | None
     ) -> None:
         axis, at_end = divmod(side, 2)  # 0 left, 1 right, 2 top, 3 bottom
-        length = picture.shape[1 - axis]
+        length = image.shape[1 - axis]
         width = int(rng.uniform(*self.border_range) * length)
         if clear is not None:
             room = length - clear[1, axis] if at_end else clear[0, axis]
             width = min(width, int(room))
         strip = slice(length - max(width, 0), length) if at_end else slice(0, max(width, 0))
         gray = (0, int(rng.integers(256)), 255)[rng.integers(3)]
-        picture[(slice(None), strip) if axis == 0 else strip] = gray
+        image[(slice(None), strip) if axis == 0 else strip] = gray
 
     def _draw_ruler(
-        self, rng: np.random.Generator, picture: np.ndarray, clear: np.ndarray | None
+        self, rng: np.random.Generator, image: np.ndarray, clear: np.ndarray | None
     ) -> None:
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         short = min(height, width)
         for _ in range(PLACE_TRIES):
             angle = rng.uniform(0, 2 * np.pi)
@@ -121,9 +121,9 @@ class RandomRadiographArtifacts(BaseTransform):
         thickness = max(1, round(short / 400))
         for share in np.linspace(0, 1, int(rng.integers(4, 22))):
             tick = start + share * (end - start)
-            _line(picture, tick, tick + across, gray, thickness)
+            _line(image, tick, tick + across, gray, thickness)
         if rng.random() < 0.7:
-            _line(picture, start, end, gray, thickness)
+            _line(image, start, end, gray, thickness)
 
 
 def _overlaps(corners: np.ndarray, box: np.ndarray) -> bool:
@@ -131,8 +131,6 @@ def _overlaps(corners: np.ndarray, box: np.ndarray) -> bool:
     return bool(((corners.max(axis=0) >= box[0]) & (corners.min(axis=0) <= box[1])).all())
 
 
-def _line(
-    picture: np.ndarray, start: np.ndarray, end: np.ndarray, gray: int, thickness: int
-) -> None:
+def _line(image: np.ndarray, start: np.ndarray, end: np.ndarray, gray: int, thickness: int) -> None:
     first, last = (point.round().astype(int).tolist() for point in (start, end))
-    cv2.line(picture, first, last, (gray,) * 3, thickness, cv2.LINE_AA)
+    cv2.line(image, first, last, (gray,) * 3, thickness, cv2.LINE_AA)

@@ -11,7 +11,7 @@ def draw_seed() -> int:
     """One seed from numpy's global state, which is what workers and epochs are seeded through.
 
     A transform draws once a call and takes all it needs from a generator of its own. So what one
-    transform does with a picture never shifts the numbers of the next one.
+    transform does with an image never shifts the numbers of the next one.
     """
     return int(np.random.randint(SEED_LIMIT))  # noqa: NPY002 - MMPose's transforms share this state
 

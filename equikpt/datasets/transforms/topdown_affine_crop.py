@@ -1,4 +1,4 @@
-"""The model's input, cut out of a picture that is mirrored only where it is needed."""
+"""The model's input, cut out of an image that is mirrored only where it is needed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MARGIN_PX = 3
 
 @TRANSFORMS.register_module()
 class TopdownAffineCrop(TopdownAffine):
-    """MMPose's ``TopdownAffine`` with the same output, without copying mirrored pictures.
+    """MMPose's ``TopdownAffine`` with the same output, without copying mirrored images.
 
     ``RandomFlip`` gives a view with negative strides, which OpenCV cannot read: ``warpAffine`` of
-    it copies the whole picture pixel by pixel, which takes several times as long as the warp. Here
-    OpenCV mirrors the part that the output shows, and nothing else is copied. A picture that is
+    it copies the whole image pixel by pixel, which takes several times as long as the warp. Here
+    OpenCV mirrors the part that the output shows, and nothing else is copied. An image that is
     not mirrored is warped as it is: to cut it first would save nothing.
 
     It stands where ``TopdownAffine`` does and takes its arguments.
@@ -59,26 +59,26 @@ class TopdownAffineCrop(TopdownAffine):
         return results
 
 
-def warped(picture: np.ndarray, matrix: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+def warped(image: np.ndarray, matrix: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """``cv2.warpAffine`` (bilinear, black outside) that takes mirrored views as they are.
 
     Args:
-        picture: (H, W) or (H, W, C), of any strides.
-        matrix: (2, 3) map from px of the picture to px of the output.
+        image: (H, W) or (H, W, C), of any strides.
+        matrix: (2, 3) map from px of the image to px of the output.
         size_px: Width and height of the output.
     """
-    if min(picture.strides[:2]) < 0:
-        region = needed_region(matrix, size_px, picture.shape[:2])
-        picture = _with_positive_strides(picture, region)
-    return cv2.warpAffine(picture, matrix, size_px, flags=cv2.INTER_LINEAR)
+    if min(image.strides[:2]) < 0:
+        region = needed_region(matrix, size_px, image.shape[:2])
+        image = _with_positive_strides(image, region)
+    return cv2.warpAffine(image, matrix, size_px, flags=cv2.INTER_LINEAR)
 
 
 def needed_region(
     matrix: np.ndarray, size_px: tuple[int, int], shape: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """The part (left, top, right, bottom) of a picture of ``shape`` that an output shows.
+    """The part (left, top, right, bottom) of an image of ``shape`` that an output shows.
 
-    At least one px of the picture, so that there is something to warp where nothing is shown.
+    At least one px of the image, so that there is something to warp where nothing is shown.
     """
     width, height = size_px
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
@@ -91,7 +91,7 @@ def needed_region(
 
 
 def _with_positive_strides(view: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarray:
-    """A picture as large as ``view`` with its pixels inside ``region``, and any outside.
+    """An image as large as ``view`` with its pixels inside ``region``, and any outside.
 
     The size stays, so that the matrix does: with another origin OpenCV's coordinates, which are
     rounded to 1/32 px, would now and then be rounded to the other side.
@@ -100,7 +100,7 @@ def _with_positive_strides(view: np.ndarray, region: tuple[int, int, int, int]) 
     upside_down, sideways = view.strides[0] < 0, view.strides[1] < 0
     part = view[top:bottom, left:right]
     plain = part[:: -1 if upside_down else 1, :: -1 if sideways else 1]
-    picture = np.empty(view.shape, view.dtype)
+    image = np.empty(view.shape, view.dtype)
     code = -1 if upside_down and sideways else 0 if upside_down else 1
-    cv2.flip(plain, code, dst=picture[top:bottom, left:right])
-    return picture
+    cv2.flip(plain, code, dst=image[top:bottom, left:right])
+    return image

@@ -19,7 +19,7 @@ class ChannelsLastHook(Hook):
     Shapes, results and checkpoints are the same, up to rounding: only strides differ
     (https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html). A convolution
     whose weights are in this layout hands out activations in it, whatever its input has, so the
-    pictures need no change.
+    images need no change.
 
     Weights change after they are initialised, since torch draws random numbers in the order of the
     memory: a seed gives the weights that it gives without this hook. The EMA hook's average follows

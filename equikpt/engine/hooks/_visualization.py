@@ -1,4 +1,4 @@
-"""Pictures of a validation: of which samples, after which epochs, and where they go."""
+"""Images of a validation: of which samples, after which epochs, and where they go."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def evenly_spaced(size: int, count: int) -> list[int]:
 
 
 class VisualizationSchedule:
-    """At which validations pictures are due.
+    """At which validations images are due.
 
     They are those of the first validation, of the first one that comes ``interval`` epochs after
-    the last pictures, and of the last epoch. Where no epochs are counted (a run that only
-    validates, a loop by iterations), every validation has its pictures.
+    the last images, and of the last epoch. Where no epochs are counted (a run that only
+    validates, a loop by iterations), every validation has its images.
 
     Args:
         interval: Epochs from one time to the next; None for never.
@@ -57,10 +57,10 @@ class VisualizationSchedule:
 
 
 def log_image(runner: Runner, name: str, sheet: np.ndarray) -> None:
-    """Hand a picture to every backend of the visualizer: files, TensorBoard, W&B.
+    """Hand an image to every backend of the visualizer: files, TensorBoard, W&B.
 
     Args:
-        runner: Its epoch is the picture's step; where it counts none, its iteration.
+        runner: Its epoch is the image's step; where it counts none, its iteration.
         name: Without a slash: MMEngine's local backend makes no folders, and OpenCV does not tell
             that it could not write.
         sheet: (H, W, 3) uint8, BGR.

@@ -1,4 +1,4 @@
-"""A sheet of validation or test pictures with the predictions drawn in."""
+"""A sheet of validation or test images with the predictions drawn in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tqdm import tqdm
 from equikpt.core.files import write_bytes
 from equikpt.engine.hooks._visualization import VisualizationSchedule, evenly_spaced, log_image
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
-from equikpt.visualization.pose import check_picture_name, contact_sheet, has_names
+from equikpt.visualization.pose import check_image_name, contact_sheet, has_names
 
 
 @HOOKS.register_module()
 class PredictionSheetHook(Hook):
-    """Draw evenly spaced instances of a validation or a test: left the truth, right the prediction.
+    """Draw evenly spaced instances of a validation or a test: ground truth left, prediction right.
 
     A validation's sheet goes to every backend of the visualizer, as ``val_predictions``; a test's
     goes into a file. Predictions are the ones that the metrics get, with ``EMAHook`` those of the
@@ -33,7 +33,7 @@ class PredictionSheetHook(Hook):
     :mod:`equikpt.visualization.ground_truth_pair`.
 
     Args:
-        out_file: Picture to write after a test (``.png`` or ``.jpg``); one that stands there is
+        out_file: Image to write after a test (``.png`` or ``.jpg``); one that stands there is
             replaced. None draws nothing in tests.
         num_instances: How many instances to draw.
         score_threshold: Points below it are drawn hollow.
@@ -56,7 +56,7 @@ class PredictionSheetHook(Hook):
         if num_instances < 1:
             raise ValueError(f"expected num_instances of at least 1, got {num_instances}")
         if out_file is not None:
-            check_picture_name(out_file)
+            check_image_name(out_file)
         self.out_file = None if out_file is None else Path(out_file)
         self.num_instances = num_instances
         self.score_threshold = score_threshold
@@ -137,4 +137,4 @@ class PredictionSheetHook(Hook):
 
     def _draw(self, sample: PoseDataSample, metainfo: dict) -> tuple[np.ndarray, str]:
         pair = draw_gt_pred_pair(sample, metainfo, self._labelled, self.score_threshold)
-        return pair, f"truth | prediction: {Path(sample.img_path).name}"
+        return pair, f"ground truth | prediction: {Path(sample.img_path).name}"

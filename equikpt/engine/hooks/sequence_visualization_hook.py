@@ -1,4 +1,4 @@
-"""Pictures of single steps of pointing sequences, for the visualizer's backends."""
+"""Images of single steps of pointing sequences, for the visualizer's backends."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from equikpt.models.heads.sequential_attention_head import SequentialAttentionHe
 from equikpt.visualization.pose import contact_sheet, draw_step
 
 SHARES = (0.0, 0.3, 0.6, 0.9, 1.0)
-"""Share of its sequence that a picture's step was given; the last says done."""
+"""Share of its sequence that an image's step was given; the last says done."""
 
 
 @HOOKS.register_module()
 class SequenceVisualizationHook(Hook):
-    """Draw what the steps of evenly spaced validation pictures said, each at another length.
+    """Draw what the steps of evenly spaced validation images said, each at another length.
 
     Left the input with the points so far, right the target (green), the prediction (red), a line
     between them with ``err=23px``, ``pred_done`` and ``gt_done``. The target is the one that the
@@ -34,17 +34,17 @@ class SequenceVisualizationHook(Hook):
     Args:
         interval: Epochs from one sheet to the next; see
             :class:`~equikpt.engine.hooks._visualization.VisualizationSchedule`. None draws nothing.
-        num_pictures: How many pictures.
+        num_images: How many images.
 
     Raises:
         ValueError: An option below 1, or another head than ``SequentialAttentionHead``.
     """
 
-    def __init__(self, interval: int | None = 1, num_pictures: int = 6) -> None:
-        if num_pictures < 1:
-            raise ValueError(f"expected num_pictures of at least 1, got {num_pictures}")
+    def __init__(self, interval: int | None = 1, num_images: int = 6) -> None:
+        if num_images < 1:
+            raise ValueError(f"expected num_images of at least 1, got {num_images}")
         self.schedule = VisualizationSchedule(interval)
-        self.num_pictures = num_pictures
+        self.num_images = num_images
         self._wanted: dict[int, float] = {}
         self._seen = 0
         self._drawn: list[np.ndarray] = []
@@ -59,8 +59,8 @@ class SequenceVisualizationHook(Hook):
             )
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Choose the pictures, the same in every epoch."""
-        chosen = evenly_spaced(len(runner.val_dataloader.dataset), self.num_pictures)
+        """Choose the images, the same in every epoch."""
+        chosen = evenly_spaced(len(runner.val_dataloader.dataset), self.num_images)
         due = self.schedule.should_draw(runner)
         self._wanted = dict(zip(chosen, cycle(SHARES), strict=False)) if due else {}
         self._seen = 0
@@ -73,7 +73,7 @@ class SequenceVisualizationHook(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[PoseDataSample] | None = None,
     ) -> None:
-        """Draw what this batch holds of the chosen pictures."""
+        """Draw what this batch holds of the chosen images."""
         if data_batch is None:
             return
         model = unwrap(runner.model)
@@ -95,13 +95,13 @@ class SequenceVisualizationHook(Hook):
 def drawn_step(
     model: TopdownPoseEstimator, inputs: torch.Tensor, sample: PoseDataSample, share: float
 ) -> np.ndarray:
-    """The step of one picture that was given a share of its points.
+    """The step of one image that was given a share of its points.
 
     Args:
         model: With a ``SequentialAttentionHead``.
         inputs: (3, H, W) uint8, BGR.
         sample: With the labels of ``PointSequence``.
-        share: 0 to 1 of the steps that a sequence of this picture has.
+        share: 0 to 1 of the steps that a sequence of this image has.
 
     Returns:
         (H, 2 · W, 3) uint8, BGR.

@@ -1,6 +1,6 @@
 """Intervals by the bootstrap: whole clusters are drawn with replacement.
 
-Instances of one picture, horse or video are alike, so drawing them one by one gives intervals that
+Instances of one image, horse or video are alike, so drawing them one by one gives intervals that
 are too narrow. Each cluster comes or goes with all that it holds.
 
 Source: Efron and Tibshirani, 1993, An Introduction to the Bootstrap, chapters 8 and 13 (the

@@ -20,18 +20,18 @@ SWAP_THRESHOLD = 0.1
 """Distance to the other side's point at which it counts, as a share of the box's longer side."""
 
 
-def distances_px(predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray) -> np.ndarray:
+def distances_px(predicted: np.ndarray, gt: np.ndarray, visibility: np.ndarray) -> np.ndarray:
     """Distance of each labelled keypoint to its truth.
 
     Args:
-        predicted: (N, K, 2) px of the original picture.
-        truth: (N, K, 2) px.
+        predicted: (N, K, 2) px of the original image.
+        gt: (N, K, 2) px.
         visibility: (N, K) COCO visibility; 0 is unlabelled.
 
     Returns:
         (N, K) px, NaN where unlabelled.
     """
-    distance = np.linalg.norm(np.asarray(predicted, float) - np.asarray(truth, float), axis=-1)
+    distance = np.linalg.norm(np.asarray(predicted, float) - np.asarray(gt, float), axis=-1)
     return np.where(np.asarray(visibility) > 0, distance, np.nan)
 
 
@@ -93,7 +93,7 @@ def oks(distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray) -> np
 
 def left_right_inversions(
     predicted: np.ndarray,
-    truth: np.ndarray,
+    gt: np.ndarray,
     visibility: np.ndarray,
     side_px: np.ndarray,
     swap: Sequence[int],
@@ -103,8 +103,8 @@ def left_right_inversions(
     To hit is to lie within ``SWAP_THRESHOLD`` of the box's longer side.
 
     Args:
-        predicted: (N, K, 2) px of the original picture.
-        truth: (N, K, 2) px.
+        predicted: (N, K, 2) px of the original image.
+        gt: (N, K, 2) px.
         visibility: (N, K) COCO visibility; 0 is unlabelled.
         side_px: (N,) longer side of each box.
         swap: (K,) index of the other side's keypoint, its own for a point of the midline.
@@ -113,8 +113,8 @@ def left_right_inversions(
         (N, K) 1 or 0; NaN for the midline and where either of both is unlabelled.
     """
     partner = np.asarray(swap, int)
-    own = distances_px(predicted, truth, visibility)
-    other = distances_px(predicted, truth[:, partner], visibility[:, partner])
+    own = distances_px(predicted, gt, visibility)
+    other = distances_px(predicted, gt[:, partner], visibility[:, partner])
     reach = SWAP_THRESHOLD * side_px[:, None]
     known = np.isfinite(own) & np.isfinite(other) & (partner != np.arange(len(partner)))
     return np.where(known, (own > reach) & (other <= reach), np.nan)

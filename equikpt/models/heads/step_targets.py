@@ -1,6 +1,6 @@
 """Targets and weights of the steps of a pointing sequence, and where it ends.
 
-Letters: B pictures, N points in their order (padded), S steps. Step n knows the first n points.
+Letters: B images, N points in their order (padded), S steps. Step n knows the first n points.
 """
 
 from __future__ import annotations

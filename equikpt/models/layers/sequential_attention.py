@@ -1,6 +1,6 @@
 """Look, point, remember, look again: attention that gives one point after another.
 
-Letters: B pictures, C channels of the features, T cells of the feature map, N points, S steps,
+Letters: B images, C channels of the features, T cells of the feature map, N points, S steps,
 D width; coords as in :mod:`equikpt.models.layers.coords`. Step n knows the n points that were given
 before it.
 
@@ -31,7 +31,7 @@ MAX_MORE = 10.0
 
 
 class Scene(NamedTuple):
-    """A batch of pictures, ready to be looked at any number of times."""
+    """A batch of images, ready to be looked at any number of times."""
 
     features: Tensor
     """(B, C, H, W)."""
@@ -200,9 +200,9 @@ class SequentialAttention(nn.Module):
 
     def first(self, scene: Scene) -> tuple[Steps, Memory]:
         """The first step, which knows no points."""
-        pictures = len(scene.keys)
-        start = self.memory.start.expand(pictures, 1, -1)
-        nothing = torch.zeros(pictures, 1, len(scene.coords), device=start.device)
+        images = len(scene.keys)
+        start = self.memory.start.expand(images, 1, -1)
+        nothing = torch.zeros(images, 1, len(scene.coords), device=start.device)
         memory = Memory([None] * len(self.memory.layers), nothing, 0, None)
         return self._advance(scene, start, memory)
 

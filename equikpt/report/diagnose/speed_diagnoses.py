@@ -33,7 +33,7 @@ def waits_for_data(state: State) -> Issue | None:
         "waits_for_data",
         f"{share:.0%} of a step is waiting for data: the processor that trains stands idle.",
         f"Raise {now_set(state, 'train_dataloader.num_workers')} up to the number of cores, set "
-        "train_dataloader.persistent_workers=True, or keep the pictures on a faster disk.",
+        "train_dataloader.persistent_workers=True, or keep the images on a faster disk.",
         severity="warning",
     )
 

@@ -100,9 +100,9 @@ def gap(state: State) -> Issue | None:
         "gap",
         f"The validation loss, {value:.3g}, is {value / trained:.1f} times the training loss, "
         f"{trained:.3g}, and no longer falls.",
-        "Add training pictures like those of validation, or augment more in "
+        "Add training images like those of validation, or augment more in "
         "train_dataloader.dataset.pipeline; see with tools/split_dataset.py whether the two sets "
-        "show the same kind of pictures.",
+        "show the same kind of images.",
         severity="warning",
     )
 

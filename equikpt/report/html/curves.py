@@ -1,6 +1,6 @@
 """Curves of one run, or of several over one another.
 
-A panel is data: what is drawn, and over what. ``figure`` makes pictures of panels.
+A panel is data: what is drawn, and over what. ``figure`` makes images of panels.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from equikpt.core.files import is_within
-from equikpt.core.image import read_picture
+from equikpt.core.image import read_image
 from equikpt.evaluation.presentation import Example, presented
 from equikpt.report.breakdown import Instance, by_instance
 from equikpt.report.evaluation import Evaluation, Sample
@@ -23,11 +23,11 @@ SIDE_PX = 240
 CROP_PADDING = 1.2
 """A cell shows the box enlarged by this factor."""
 GROUND = 56
-"""Gray around a picture."""
+"""Gray around an image."""
 MAX_IMAGE_BYTES = 3_500_000
 """Size of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
-"""Pictures of the worst, and each of the median and the best."""
+"""Images of the worst, and each of the median and the best."""
 MIN_SHARE = 0.5
 """Share of the most labelled animal's points: with fewer, one point alone would make it best."""
 GROUPS = {
@@ -41,7 +41,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn picture.
+    """A drawn image.
 
     Args:
         group: One of ``GROUPS``.
@@ -58,7 +58,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Task:
-    """A picture to draw."""
+    """An image to draw."""
 
     path: str
     told: str
@@ -71,13 +71,13 @@ def draw_images(
     """Draw by group; first the foremost of each group, then the second, until the bytes are spent.
 
     Returns:
-        The pictures, group by group, and how many cannot be read or lie outside of the images'
+        The images, group by group, and how many cannot be read or lie outside of the images'
         folder, such as a private one that foreign labels name.
     """
     groups = _grouped(evaluation)
     turns = zip_longest(*([(group, task) for task in tasks] for group, tasks in groups.items()))
     in_turns = [each for turn in turns for each in turn if each is not None]
-    pictures, used, unread = [], 0, 0
+    images, used, unread = [], 0, 0
     for group, task in tqdm(in_turns, desc="drawing", unit="img", delay=5, disable=None):
         try:
             if not is_within(task.path, evaluation.images):
@@ -89,12 +89,12 @@ def draw_images(
         if used + len(uri) > max_bytes:
             break
         used += len(uri)
-        pictures.append(Drawing(group, Path(task.path).name, task.told, uri))
-    return sorted(pictures, key=lambda picture: list(GROUPS).index(picture.group)), unread
+        images.append(Drawing(group, Path(task.path).name, task.told, uri))
+    return sorted(images, key=lambda image: list(GROUPS).index(image.group)), unread
 
 
 def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:
-    """Worst, median and best where single pictures are ranked, else some of all."""
+    """Worst, median and best where single images are ranked, else some of all."""
     ranked = _ranked(evaluation)
     if ranked is None:
         samples = evaluation.samples
@@ -114,7 +114,7 @@ def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:
 
 
 def _ranked(evaluation: Evaluation) -> list[Task] | None:
-    """All pictures, best first; None where no error belongs to a single one."""
+    """All images, best first; None where no error belongs to a single one."""
     if evaluation.parts is not None:
         found = by_instance(evaluation.poses(), evaluation.meta["flip_indices"])
         least = MIN_SHARE * max((each.points for each in found), default=0)
@@ -143,52 +143,52 @@ def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
     if found.exchanged:
         told += f", {found.exchanged} left-right exchanged"
     labelled = np.any(evaluation.poses().visibility > 0, axis=0)
-    return Task(sample.picture, told, lambda: _draw_pose_pair(sample, meta, labelled))
+    return Task(sample.image, told, lambda: _draw_pose_pair(sample, meta, labelled))
 
 
 def _any_task(sample: Sample, meta: dict) -> Task:
-    told = f"{len(sample.truth)} labelled, {len(sample.predicted)} found"
-    return Task(sample.picture, told, lambda: _draw_picture_pair(sample, meta))
+    told = f"{len(sample.gt)} labelled, {len(sample.predicted)} found"
+    return Task(sample.image, told, lambda: _draw_image_pair(sample, meta))
 
 
 def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndarray:
-    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3) around one animal, lines from the truth to the prediction.
+    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3) around one animal, lines from ground truth to prediction.
 
     Args:
         sample: One instance.
         meta: As :attr:`Evaluation.meta`.
         labelled: (K,) bool, whether the set has the keypoint at all; others are put anywhere.
     """
-    truth, predicted = np.asarray(sample.truth[0]), np.asarray(sample.predicted[0])
+    gt, predicted = np.asarray(sample.gt[0]), np.asarray(sample.predicted[0])
     left, top, width, height = sample.boxes[0]
     middle = np.array([left + width / 2, top + height / 2])
     side = CROP_PADDING * max(width, height)
-    cell, scale, shift = _square(read_picture(sample.picture), middle, side)
-    true_places, places = truth[:, :2] * scale + shift, predicted * scale + shift
-    with_truth = draw_pose(cell, true_places, meta, truth[:, 2])
-    for start, end in zip(true_places[truth[:, 2] > 0], places[truth[:, 2] > 0], strict=True):
+    cell, scale, shift = _square(read_image(sample.image), middle, side)
+    true_places, places = gt[:, :2] * scale + shift, predicted * scale + shift
+    with_gt = draw_pose(cell, true_places, meta, gt[:, 2])
+    for start, end in zip(true_places[gt[:, 2] > 0], places[gt[:, 2] > 0], strict=True):
         _line(cell, start, end)
     seen = np.where(labelled, 2, 0)
     with_prediction = draw_pose(cell, places, meta, seen, np.asarray(sample.scores[0]))
-    return np.hstack([with_truth, with_prediction])
+    return np.hstack([with_gt, with_prediction])
 
 
-def _draw_picture_pair(sample: Sample, meta: dict) -> np.ndarray:
-    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole picture with all that is labelled and found."""
-    image = read_picture(sample.picture)
+def _draw_image_pair(sample: Sample, meta: dict) -> np.ndarray:
+    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole image with all that is labelled and found."""
+    image = read_image(sample.image)
     size = np.array([image.shape[1], image.shape[0]])
     cell, scale, shift = _square(image, size / 2, size.max())
-    with_truth = cell
-    for truth in map(np.asarray, sample.truth):
-        with_truth = draw_instance(with_truth, truth[:, :2] * scale + shift, meta, truth[:, 2])
+    with_gt = cell
+    for gt in map(np.asarray, sample.gt):
+        with_gt = draw_instance(with_gt, gt[:, :2] * scale + shift, meta, gt[:, 2])
     found = [np.asarray(points) * scale + shift for points in sample.predicted]
     if sample.kinds:
-        return np.hstack([with_truth, _draw_single(cell, found, sample.kinds, meta)])
+        return np.hstack([with_gt, _draw_single(cell, found, sample.kinds, meta)])
     drawn = cell
     for points, scores in zip(found, sample.scores, strict=True):
         told = np.asarray(scores) if has_names(meta) else None
         drawn = draw_instance(drawn, points, meta, scores=told)
-    return np.hstack([with_truth, drawn])
+    return np.hstack([with_gt, drawn])
 
 
 def _draw_single(
@@ -207,10 +207,10 @@ def _draw_single(
 def _square(
     image: np.ndarray, middle: np.ndarray, side: float
 ) -> tuple[np.ndarray, float, np.ndarray]:
-    """The square around ``middle`` in ``SIDE_PX`` px, gray outside of the picture.
+    """The square around ``middle`` in ``SIDE_PX`` px, gray outside of the image.
 
     Returns:
-        The square, and with which scale and shift (2,) places in px of the picture go into it.
+        The square, and with which scale and shift (2,) places in px of the image go into it.
     """
     scale = SIDE_PX / side
     if scale < 1:  # area by area: a warp would leave out pixels

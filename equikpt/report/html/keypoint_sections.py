@@ -211,7 +211,7 @@ def _by_instance(evaluation: Evaluation) -> Section:
     found = breakdown.by_instance(evaluation.poses(), evaluation.meta["flip_indices"])[::-1]
     rows: list[list[str | float | None]] = [
         [
-            shortened(Path(evaluation.samples[each.index].picture).name),
+            shortened(Path(evaluation.samples[each.index].image).name),
             *(each.points, each.right, 100 * each.error, each.exchanged, each.score, each.size_px),
         ]
         for each in found[:MAX_ROWS]

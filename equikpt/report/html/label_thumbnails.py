@@ -1,4 +1,4 @@
-"""Small pictures of what was found: the pose drawn, the box, and the points that are meant."""
+"""Small images of what was found: the pose drawn, the box, and the points that are meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK_RADIUS_PX = 8
 MARK_BGR = (60, 60, 255)
 BOX_BGR = (230, 230, 230)
 GROUND = 56
-"""Gray on which a pose is drawn whose picture is not at hand."""
+"""Gray on which a pose is drawn whose image is not at hand."""
 SURROUNDINGS_SHARE = 0.08
 """Share of the image's longer side that is shown at least around an annotation's middle."""
 
@@ -40,20 +40,20 @@ class Thumbnails:
         return "" if cell is None else jpeg_uri(cell)
 
     def cell(self, issue: Issue) -> np.ndarray | None:
-        """(``SIDE_PX``, ``SIDE_PX``, 3) uint8, BGR, or None without annotation and picture."""
-        picture = self._picture(issue)
+        """(``SIDE_PX``, ``SIDE_PX``, 3) uint8, BGR, or None without annotation and image."""
+        image = self._image(issue)
         index = self._index.get((issue.subject.file, issue.subject.annotation_id))
         if index is not None:
-            return self._annotation(index, picture, issue)
-        if picture is None:
+            return self._annotation(index, image, issue)
+        if image is None:
             return None
-        corners = np.array([(0, 0), (picture.shape[1], picture.shape[0])], float)
-        half_px = max(picture.shape[:2]) / 2
-        # zoom_in leaves room around what it shows, which a whole picture does not need
+        corners = np.array([(0, 0), (image.shape[1], image.shape[0])], float)
+        half_px = max(image.shape[:2]) / 2
+        # zoom_in leaves room around what it shows, which a whole image does not need
         inner = corners.mean(axis=0) + (corners - corners.mean(axis=0)) / 2
-        return zoom_in(picture, inner, SIDE_PX, half_px)[0]
+        return zoom_in(image, inner, SIDE_PX, half_px)[0]
 
-    def _picture(self, issue: Issue) -> np.ndarray | None:
+    def _image(self, issue: Issue) -> np.ndarray | None:
         """(H, W, 3) uint8, BGR."""
         file = self._files.get(issue.subject.file)
         if file is None or file.img_dir is None or not issue.subject.image:
@@ -65,7 +65,7 @@ class Thumbnails:
         except OSError:  # missing or damaged
             return None
 
-    def _annotation(self, index: int, picture: np.ndarray | None, issue: Issue) -> np.ndarray:
+    def _annotation(self, index: int, image: np.ndarray | None, issue: Issue) -> np.ndarray:
         labels = self._labels
         labelled = labels.labelled[index]
         xy, box = labels.xy[index], labels.boxes[index]
@@ -74,9 +74,9 @@ class Thumbnails:
             places.append(np.array([box[:2], box[:2] + box[2:]]))
         shown = np.concatenate(places)
         half_px = max(1.0, SURROUNDINGS_SHARE * labels.sizes[index].max())
-        image = np.full((1, 1, 3), GROUND, np.uint8) if picture is None else picture
-        cell, placed = zoom_in(image, shown, SIDE_PX, half_px)
-        if picture is None:
+        shown_on = np.full((1, 1, 3), GROUND, np.uint8) if image is None else image
+        cell, placed = zoom_in(shown_on, shown, SIDE_PX, half_px)
+        if image is None:
             cell[:] = GROUND
         points = np.zeros_like(xy)
         points[labelled] = placed[: labelled.sum()]

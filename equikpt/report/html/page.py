@@ -25,7 +25,7 @@ from equikpt.report.run.run_folder import Run
 from equikpt.report.run.run_plan import Metric, better_direction, watched_metric
 
 COUNTS = {
-    "pictures": "Images",
+    "images": "Images",
     "instances": "Labelled instances",
     "points": "Labelled points",
     "hidden": "of them occluded",
@@ -103,7 +103,7 @@ def _data_table(counts: Sequence[SplitCount]) -> dict[str, Any] | None:
             (count.split.capitalize(), [getattr(count, name) for name in shown], count.file)
             for count in counts
         ],
-        is_incomplete=any(count.pictures is None for count in counts),
+        is_incomplete=any(count.images is None for count in counts),
     )
 
 

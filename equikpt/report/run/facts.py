@@ -25,7 +25,7 @@ class SplitCount:
     Args:
         split: ``training``, ``validation`` or ``test``.
         file: The last two parts of its path, and the split within it.
-        pictures: None where the file is not at hand; the same for what its form does not tell.
+        images: None where the file is not at hand; the same for what its form does not tell.
         instances: Annotations with a labelled keypoint.
         points: That are labelled.
         hidden: Those of them that are labelled but not seen.
@@ -33,7 +33,7 @@ class SplitCount:
 
     split: str
     file: str
-    pictures: int | None = None
+    images: int | None = None
     instances: int | None = None
     points: int | None = None
     hidden: int | None = None
@@ -55,7 +55,7 @@ def settings(run: Run) -> Rows:
         ("Rates by part", _tiers(run)),
         ("Rate schedule", _types(setting(run, "param_scheduler"))),
         ("Frozen stages", str(frozen) if isinstance(frozen, int) and frozen >= 0 else ""),
-        ("Batch", _of(batch, "pictures")),
+        ("Batch", _of(batch, "images")),
         ("Planned length", length),
         ("Precision", _precision(run)),
         ("Averaged weights", _averaging(run)),
@@ -121,14 +121,14 @@ def _count(title: str, dataset: Mapping[str, Any]) -> SplitCount:
     path, split = root / dataset["ann_file"], dataset.get("split")
     name = "/".join(path.parts[-2:]) + (f" ({split})" if split else "")
     content = _read(path)
-    if isinstance(content, list):  # Label Studio: a task a picture
-        return SplitCount(title, name, pictures=len(content))
+    if isinstance(content, list):  # Label Studio: a task an image
+        return SplitCount(title, name, images=len(content))
     if dataset.get("split_file"):  # FSC-147: points of all splits in one file
-        pictures = (_read(root / dataset["split_file"]) or {}).get(split)
-        if not content or pictures is None:
+        images = (_read(root / dataset["split_file"]) or {}).get(split)
+        if not content or images is None:
             return SplitCount(title, name)
-        points = sum(len(content.get(picture, {}).get("points", ())) for picture in pictures)
-        return SplitCount(title, name, pictures=len(pictures), points=points)
+        points = sum(len(content.get(image, {}).get("points", ())) for image in images)
+        return SplitCount(title, name, images=len(images), points=points)
     if not content or "images" not in content:
         return SplitCount(title, name)
     rows = (row.get("keypoints") or [] for row in content.get("annotations", ()))
@@ -136,7 +136,7 @@ def _count(title: str, dataset: Mapping[str, Any]) -> SplitCount:
     return SplitCount(
         title,
         name,
-        pictures=len(content["images"]),
+        images=len(content["images"]),
         instances=sum(bool(row) for row in labelled),
         points=sum(map(len, labelled)),
         hidden=sum(row.count(1) for row in labelled),

@@ -45,7 +45,7 @@ def test_target_is_at_the_centre_whatever_the_roll():
     assert depth[0] == pytest.approx(math.sqrt(27))
 
 
-def test_roll_turns_the_picture_around_its_centre():
+def test_roll_turns_the_image_around_its_centre():
     position, target = np.array([-5.0, 0, 1]), np.array([0.0, 0, 1])
     left = np.array([[0.0, 1.0, 1.0]])
     upright, _ = Camera.look_at(position, target, 500, (0, 0)).project(left)

@@ -51,7 +51,7 @@ def test_processes_do_not_change_a_byte(samples, tmp_path):
     assert content(tmp_path / "set") == content(samples)
 
 
-def test_a_picture_depends_on_seed_split_and_index_alone():
+def test_a_image_depends_on_seed_split_and_index_alone():
     longer = Parameters(train=9, val=0, test=0, seed=4)
     reference = writer.draw_image(SMALL, "train", 1).image
     np.testing.assert_array_equal(writer.draw_image(longer, "train", 1).image, reference)
@@ -103,9 +103,9 @@ def test_evaluating_the_labels_against_themselves_gives_ap_1(samples):
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(samples / "annotations/train.json"))
-        results = truth.loadRes([{**a, "score": 1.0} for a in truth.anns.values()])
-        evaluation = COCOeval(truth, results, "keypoints")
+        gt = COCO(str(samples / "annotations/train.json"))
+        results = gt.loadRes([{**a, "score": 1.0} for a in gt.anns.values()])
+        evaluation = COCOeval(gt, results, "keypoints")
         evaluation.params.kpt_oks_sigmas = np.array([point.sigma for point in KEYPOINTS])
         evaluation.evaluate()
         evaluation.accumulate()

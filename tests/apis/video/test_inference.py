@@ -23,8 +23,8 @@ class Finder:
     batch_size = 4
 
     def stream(self, pairs):
-        for picture, boxes in pairs:
-            yield [(int(picture[0, 0, 0]), boxes)]
+        for image, boxes in pairs:
+            yield [(int(image[0, 0, 0]), boxes)]
 
 
 def test_frames_keep_their_order_and_no_more_than_a_batch_is_held():

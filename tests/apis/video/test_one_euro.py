@@ -127,7 +127,7 @@ def test_each_track_has_its_own_filter():
     assert (second.track, first.track) == (2, 1)
 
 
-def test_beta_means_the_same_in_pictures_of_any_size():
+def test_beta_means_the_same_in_images_of_any_size():
     values = np.random.default_rng(0).normal(0, 3, (30, 2, 2)).cumsum(axis=0)
     paths = []
     for scale in (1.0, 7.0):

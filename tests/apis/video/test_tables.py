@@ -77,7 +77,7 @@ def test_the_package_reads_what_it_writes(tmp_path, frames, suffix):
 def test_the_plain_table_has_a_row_a_point(tmp_path):
     write(PlainTable(tmp_path / "points.csv", NAMES), ALONE)
     table = pd.read_csv(tmp_path / "points.csv")
-    assert table["picture"].tolist() == [0, 0, 0, 2, 2]
+    assert table["image"].tolist() == [0, 0, 0, 2, 2]
     assert table["keypoint"].tolist() == [*NAMES, "nose", "lf_hoof"]
     assert table["animal"].unique().tolist() == [4]
     last = table.iloc[-1]
@@ -87,7 +87,7 @@ def test_the_plain_table_has_a_row_a_point(tmp_path):
     ]
 
 
-def test_animals_without_a_track_are_counted_in_their_picture(tmp_path):
+def test_animals_without_a_track_are_counted_in_their_image(tmp_path):
     with PlainTable(tmp_path / "points.csv", NAMES) as table:
         table.add("a.jpg", [instance(0), instance(9)])
     plain = pd.read_csv(tmp_path / "points.csv")
@@ -108,7 +108,7 @@ def test_nothing_found_is_an_empty_table(tmp_path):
     ):
         with table:
             table.add("a.jpg", [])
-    assert (tmp_path / "points.csv").read_text().startswith("picture,time_s,animal,keypoint,x_px")
+    assert (tmp_path / "points.csv").read_text().startswith("image,time_s,animal,keypoint,x_px")
     assert len(pd.read_csv(tmp_path / "tracks.csv", header=[0, 1, 2], index_col=0)) == 1
 
 

@@ -73,5 +73,5 @@ def build(head: dict, seed: int = 0) -> nn.Module:
     return model
 
 
-def pictures(count: int = 2) -> torch.Tensor:
+def images(count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(9))

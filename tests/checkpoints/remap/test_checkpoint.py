@@ -7,7 +7,7 @@ import torch
 
 from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
 from equikpt.metainfo.correspondence import AP10K, HORSE26, KEYPOINT_NAMES, index_pairs
-from tests.checkpoints.remap.models import build, heatmap_head, pictures, rtmcc_head
+from tests.checkpoints.remap.models import build, heatmap_head, images, rtmcc_head
 
 
 def loaded(checkpoint, model, source="ap10k", **options):
@@ -42,10 +42,10 @@ def test_heatmaps_of_equal_points_are_the_same(source, options):
     theirs = build(heatmap_head(len(KEYPOINT_NAMES[source])) | options, seed=1)
     ours = build(heatmap_head(26) | options, seed=2)
     a, b = index_pairs(source)
-    before = theirs.head(theirs.backbone(pictures()))
-    untouched = ours.head(ours.backbone(pictures()))
+    before = theirs.head(theirs.backbone(images()))
+    untouched = ours.head(ours.backbone(images()))
     loaded({"state_dict": theirs.state_dict()}, ours, source)
-    after = ours.head(ours.backbone(pictures()))
+    after = ours.head(ours.backbone(images()))
     torch.testing.assert_close(after[:, b], before[:, a], rtol=0, atol=1e-5)
     assert (untouched[:, b] - before[:, a]).abs().max() > 0.1
     # a head is linear in its output channels: the mean of channels draws the mean of the maps
@@ -61,13 +61,13 @@ def test_an_rtmcc_head_is_the_same_up_to_its_attention():
     a, b = index_pairs("ap10k")
 
     def tokens(model):
-        maps = model.head.final_layer(model.backbone(pictures())[-1])
+        maps = model.head.final_layer(model.backbone(images())[-1])
         return maps, model.head.mlp(maps.flatten(2))
 
     for before, after in zip(tokens(theirs), tokens(ours), strict=True):
         torch.testing.assert_close(after[:, b], before[:, a], rtol=0, atol=1e-5)
     # each token attends to all of them, and there are nine more: here equality ends
-    before, after = (model.head(model.backbone(pictures()))[0] for model in (theirs, ours))
+    before, after = (model.head(model.backbone(images()))[0] for model in (theirs, ours))
     assert (after[:, b] - before[:, a]).abs().max() > 1e-4
     # with the nine out of sight, what is left is the same attention among the same tokens
     unseen = ours.head.gau(tokens(ours)[1][:, b])
@@ -85,7 +85,7 @@ def test_to_26_points_and_back_predicts_the_same():
     for name, tensor in theirs.state_dict().items():
         assert torch.equal(back.state_dict()[name], tensor), name
     assert torch.equal(
-        back.head(back.backbone(pictures()))[0], theirs.head(theirs.backbone(pictures()))[0]
+        back.head(back.backbone(images()))[0], theirs.head(theirs.backbone(images()))[0]
     )
 
 

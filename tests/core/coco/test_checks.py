@@ -66,10 +66,10 @@ CASES = [
     (change("annotations", 5, area=0), "area_not_positive", ("annotations", 5)),
     (change("annotations", 5, area=-4.0), "area_not_positive", ("annotations", 5)),
     (change("annotations", 5, area=float("nan")), "area_not_positive", ("annotations", 5)),
-    (keypoint(0, 3, 48.5), "point_outside_picture", ("annotations", 0)),
+    (keypoint(0, 3, 48.5), "point_outside_image", ("annotations", 0)),
     (change("images", 2, file_name="001.png"), "repeated_file", ("images", 2)),
 ]
-MAY_BE_RIGHT = ("point_outside_picture", "repeated_file")
+MAY_BE_RIGHT = ("point_outside_image", "repeated_file")
 
 
 @pytest.mark.parametrize(("spoil", "code", "row"), CASES)

@@ -29,7 +29,7 @@ def test_a_missing_file_is_named(tmp_path):
         pytest.param("", "is empty; export it again", id="empty"),
         pytest.param(" \n", "is empty", id="blank"),
         pytest.param('{"images": [', "is not JSON", id="cut off"),
-        pytest.param(b"\xff\xd8\xff", "is not JSON", id="a picture"),
+        pytest.param(b"\xff\xd8\xff", "is not JSON", id="an image"),
         pytest.param("[1, 2]", "holds a list; expected a COCO object", id="list"),
         pytest.param('{"images": []}', "has no images", id="no images"),
         pytest.param('{"images": 3}', "no list of objects 'images'", id="images a number"),

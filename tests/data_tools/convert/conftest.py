@@ -68,7 +68,7 @@ def make_yolo(tmp_path: Path) -> Callable[..., Path]:
 def make_coco(tmp_path: Path) -> Callable[..., Path]:
     """``make_coco(names=NAMES, animals=2)``: in COCO's layout, seen and hidden points.
 
-    The second picture of train is not labelled; the last animal of each other has one point less.
+    The second image of train is not labelled; the last animal of each other has one point less.
     """
 
     def make(names=NAMES, animals: int = 2, name: str = "coco", category: str = "horse") -> Path:
@@ -80,7 +80,7 @@ def make_coco(tmp_path: Path) -> Callable[..., Path]:
             images, annotations = [], []
             for image_id in range(1, count + 1):
                 file_name = f"{split}_{image_id}.png"
-                write_picture(root / "images" / split / file_name, rng)
+                write_image(root / "images" / split / file_name, rng)
                 images.append(
                     {"id": image_id, "file_name": file_name, "width": WIDTH, "height": HEIGHT}
                 )
@@ -103,8 +103,8 @@ def make_coco(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def write_picture(path: Path, rng: np.random.Generator, width=WIDTH, height=HEIGHT) -> None:
-    """A picture of noise, so that no two are the same file."""
+def write_image(path: Path, rng: np.random.Generator, width=WIDTH, height=HEIGHT) -> None:
+    """An image of noise, so that no two are the same file."""
     cv2.imwrite(str(path), rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 

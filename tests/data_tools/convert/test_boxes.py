@@ -67,7 +67,7 @@ def test_few_strange_boxes_are_told_and_left():
         boxes, points, [(120, 200)] * 10, [f"annotation {index}" for index in range(10)]
     )
     np.testing.assert_allclose(found, boxes)
-    assert notes == ["boxes that leave a labelled point outside, or the picture (annotation 3)"]
+    assert notes == ["boxes that leave a labelled point outside, or the image (annotation 3)"]
     away = [misses_points(box, xy) for box, xy in zip(found, points, strict=True)]
     assert np.flatnonzero(away).tolist() == [3]
 
@@ -76,7 +76,7 @@ def test_boxes_that_no_reading_explains_stay():
     far = [np.array([[500.0, 500], [510, 510]])] * 4
     found, notes = read_boxes([RIGHT] * 4, far, [(0, 0)] * 4, list("abcd"))
     np.testing.assert_allclose(found, [RIGHT] * 4)
-    assert "or the picture (a, b, c, d)" in notes[0]
+    assert "or the image (a, b, c, d)" in notes[0]
 
 
 def test_absent_and_flat_boxes_are_left_to_the_points():
@@ -86,7 +86,7 @@ def test_absent_and_flat_boxes_are_left_to_the_points():
     assert notes == ["boxes without area, taken anew around the points (b)"]
 
 
-def test_a_box_around_points_has_a_margin_and_stays_in_the_picture():
+def test_a_box_around_points_has_a_margin_and_stays_in_the_image():
     points = np.array([[20.0, 10], [60, 30]])
     assert box_around(points, 100, 100) == pytest.approx((16, 6, 48, 28))
     assert MARGIN == 0.1

@@ -42,7 +42,7 @@ def test_a_point_on_the_border_stays_and_one_outside_goes(scheme):
     found = np.array(contents["val"]["annotations"][0]["keypoints"]).reshape(26, 3)
     names = {TARGET.names[index] for index in found[:, 2].nonzero()[0]}
     assert names == {"nose", "withers"}
-    assert "val: labelled points outside their picture dropped (a.jpg, a.jpg)" in notes
+    assert "val: labelled points outside their image dropped (a.jpg, a.jpg)" in notes
 
 
 def test_ids_are_unique_over_splits(scheme):

@@ -12,7 +12,7 @@ from equikpt.data_tools.convert.coco_files import annotation_files, split_named
 from equikpt.data_tools.convert.coco_json import read
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 
-HEIGHT, WIDTH = 40, 50  # of the pictures that make_coco writes
+HEIGHT, WIDTH = 40, 50  # of the images that make_coco writes
 
 
 def edit(root: Path, change) -> Path:
@@ -93,7 +93,7 @@ def test_files_that_are_not_read_are_named(make_coco):
 
 
 def ids_as_text(content):
-    """Of the pictures alone: annotations name them by numbers."""
+    """Of the images alone: annotations name them by numbers."""
     for row in (*content["images"], *content["categories"]):
         row["id"] = str(row["id"])
 
@@ -113,7 +113,7 @@ def folders_on_a_disk(content):
         pytest.param(repeat_category, "'horse' stands 3 times", id="category repeated"),
         pytest.param(swap_sizes, "width and height were swapped", id="sizes swapped"),
         pytest.param(bottom_edges, "y the bottom", id="bottom edges"),
-        pytest.param(list_twice, "listed several times", id="pictures repeated"),
+        pytest.param(list_twice, "listed several times", id="images repeated"),
         pytest.param(float_visibilities, "", id="visibility 2.0"),
         pytest.param(folders_on_a_disk, "", id="paths of another machine"),
     ],
@@ -168,14 +168,14 @@ def test_names_that_the_file_lacks_come_from_the_mapping(make_coco):
         read(root, KeypointScheme(("a", "b"), {}))
 
 
-def test_annotations_of_no_listed_picture_are_left_out_and_told(make_coco):
+def test_annotations_of_no_listed_image_are_left_out_and_told(make_coco):
     root = make_coco()
     edit(root, lambda content: content["images"].pop(0))
     dataset = read(root, NO_SCHEME)
     assert len(dataset.splits["train"]) == 2
     assert len(instances(dataset)) == 2
     assert dataset.notes == [
-        "train: annotations of pictures not listed, left out (annotation 1, annotation 2)"
+        "train: annotations of images not listed, left out (annotation 1, annotation 2)"
     ]
 
 
@@ -261,7 +261,7 @@ def test_unclear_folders_are_refused(tmp_path):
         annotation_files(tmp_path)
 
 
-def test_pictures_may_lie_elsewhere(make_coco, tmp_path):
+def test_images_may_lie_elsewhere(make_coco, tmp_path):
     root = make_coco()
     shutil.move(root / "images", tmp_path / "elsewhere")
     assert not read(root, NO_SCHEME).splits["val"][0].exists

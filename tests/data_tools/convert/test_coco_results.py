@@ -9,7 +9,7 @@ from equikpt.data_tools.convert.coco_results import read_predictions
 
 
 @pytest.fixture
-def truth(make_coco):
+def gt(make_coco):
     return make_coco(names=("nose", "tail")) / "annotations/val.json"
 
 
@@ -29,9 +29,9 @@ def result(image_id=1, keypoints=(5, 6, 0.9, 7, 8, 0.1), score=0.5, **more) -> d
     }
 
 
-def test_predictions_stand_instead_of_labels(truth, tmp_path):
+def test_predictions_stand_instead_of_labels(gt, tmp_path):
     path = results(tmp_path, result(bbox=[1, 2, 30, 20]), result(score=0.25))
-    dataset = read_predictions(truth, path, (), min_score=0.3)
+    dataset = read_predictions(gt, path, (), min_score=0.3)
     first, second = dataset.splits["val"]
     assert (len(first.instances), len(second.instances)) == (2, 0)
     instance, other = first.instances
@@ -40,14 +40,14 @@ def test_predictions_stand_instead_of_labels(truth, tmp_path):
     assert (instance.score, other.score) == (0.5, 0.25)
     assert (instance.box_px, other.box_px) == ((1, 2, 30, 20), None)
     assert dataset.notes == ["2 predicted points score below 0.3, left out"]
-    everything = read_predictions(truth, path, ()).splits["val"][0].instances[0]
+    everything = read_predictions(gt, path, ()).splits["val"][0].instances[0]
     np.testing.assert_array_equal(everything.keypoints, [[5, 6, 2], [7, 8, 2]])
 
 
-def test_pictures_need_no_labels(truth, tmp_path):
-    content = json.loads(truth.read_text())
-    truth.write_text(json.dumps({**content, "annotations": []}))
-    dataset = read_predictions(truth, results(tmp_path, result(2)), ())
+def test_images_need_no_labels(gt, tmp_path):
+    content = json.loads(gt.read_text())
+    gt.write_text(json.dumps({**content, "annotations": []}))
+    dataset = read_predictions(gt, results(tmp_path, result(2)), ())
     assert [len(image.instances) for image in dataset.splits["val"]] == [0, 1]
 
 
@@ -55,11 +55,11 @@ def test_pictures_need_no_labels(truth, tmp_path):
     ("rows", "said"),
     [
         pytest.param([], "is not a list of COCO results", id="empty"),
-        pytest.param([result(99)], "1 pictures that .* does not list, such as id 99", id="image"),
+        pytest.param([result(99)], "1 images that .* does not list, such as id 99", id="image"),
         pytest.param([result(keypoints=[1, 2])], "no keypoints of x, y, score each", id="pairs"),
         pytest.param([result(keypoints=[1, 2, 0.5])], "3 values for 2 keypoints", id="count"),
     ],
 )
-def test_other_results_are_refused(truth, tmp_path, rows, said):
+def test_other_results_are_refused(gt, tmp_path, rows, said):
     with pytest.raises(ValueError, match=said):
-        read_predictions(truth, results(tmp_path, *rows), ())
+        read_predictions(gt, results(tmp_path, *rows), ())

@@ -36,8 +36,8 @@ def test_the_output_has_the_users_layout_and_trains(make_yolo, mapping_file, tmp
         *(f"images/train/train{index}_jpg.rf.000{index}.jpg" for index in range(3)),
         *(f"images/val/valid{index}_jpg.rf.000{index}.jpg" for index in range(2)),
     ]
-    picture = "train0_jpg.rf.0000.jpg"
-    before, after = source / "train/images" / picture, output / "images/train" / picture
+    image = "train0_jpg.rf.0000.jpg"
+    before, after = source / "train/images" / image, output / "images/train" / image
     assert before.read_bytes() == after.read_bytes()
     assert os.path.samefile(before, after) is link
     dataset = Horse26Dataset(
@@ -55,8 +55,8 @@ def test_the_report_says_mapping_notes_and_counts(make_yolo, mapping_file, tmp_p
     assert "l_knee -> l_knee" in text
     assert "of the source, not used: poll" in text
     assert "note: the flip_idx of data.yaml is wrong" in text
-    assert "train: 3 pictures, 3 animals, 6 points seen, 3 hidden" in text
-    assert "val: 2 pictures, 2 animals, 4 points seen, 2 hidden" in text
+    assert "train: 3 images, 3 animals, 6 points seen, 3 hidden" in text
+    assert "val: 2 images, 2 animals, 4 points seen, 2 hidden" in text
 
 
 def test_twice_gives_the_same_bytes(make_yolo, mapping_file, tmp_path):
@@ -68,7 +68,7 @@ def test_twice_gives_the_same_bytes(make_yolo, mapping_file, tmp_path):
 
 def test_a_dry_run_writes_nothing(make_yolo, mapping_file, tmp_path):
     lines = run(make_yolo(), tmp_path / "out", mapping_file, dry_run=True)
-    assert any(line.startswith("train: 3 pictures") for line in lines)
+    assert any(line.startswith("train: 3 images") for line in lines)
     assert "nothing written" in lines[-1]
     assert not (tmp_path / "out").exists()
 
@@ -97,7 +97,7 @@ def test_what_exists_is_kept_without_force_and_replaced_with_it(make_yolo, mappi
 def test_an_interruption_leaves_nothing_that_looks_whole(
     make_yolo, mapping_file, tmp_path, monkeypatch, step, existing
 ):
-    """Stopped at its third file operation, a split has either all its pictures or no JSON."""
+    """Stopped at its third file operation, a split has either all its images or no JSON."""
     source, output = make_yolo(), tmp_path / "out"
     if existing:
         run(make_yolo(num_train=1, num_valid=1, name="older"), output, mapping_file)
@@ -132,7 +132,7 @@ def test_what_a_killed_run_left_is_cleared(make_yolo, mapping_file, tmp_path):
     assert len(tree(tmp_path / "out")) == 7
 
 
-def test_pictures_are_not_converted_onto_themselves(make_yolo, mapping_file):
+def test_images_are_not_converted_onto_themselves(make_yolo, mapping_file):
     root = make_yolo()
     (root / "images").mkdir()
     (root / "train/images").rename(root / "images/train")
@@ -147,7 +147,7 @@ def test_pictures_are_not_converted_onto_themselves(make_yolo, mapping_file):
 
 
 def test_an_output_that_the_dataset_refuses_is_not_kept(make_yolo, mapping_file, tmp_path):
-    """A picture that is cut off passes the reader, which only needs its size."""
+    """An image that is cut off passes the reader, which only needs its size."""
     root = make_yolo()
     path = root / "train/images/train0_jpg.rf.0000.jpg"
     path.write_bytes(path.read_bytes()[:-200])
@@ -204,12 +204,12 @@ def test_other_targets_are_refused_a_horse(make_yolo, mapping_file, tmp_path, ta
         run(make_yolo(), tmp_path / "out", mapping_file, target_name=target_name)
 
 
-def test_labels_alone_need_no_pictures_and_leave_those_that_are_there(make_coco, tmp_path):
+def test_labels_alone_need_no_images_and_leave_those_that_are_there(make_coco, tmp_path):
     root, output = make_coco(), tmp_path / "out"
     convert("coco", root, output, target_name="coco")
     before = tree(output / "images")
     shutil.rmtree(root / "images")
-    with pytest.raises(FileNotFoundError, match="pictures are missing .* --labels-only"):
+    with pytest.raises(FileNotFoundError, match="images are missing .* --labels-only"):
         convert("coco", root, output, target_name="coco", force=True)
     convert("coco", root, output, target_name="coco", force=True, labels_only=True)
     assert tree(output / "images") == before
@@ -252,7 +252,7 @@ def test_several_classes_are_not_made_one(make_coco, tmp_path):
         convert("coco", root, tmp_path / "out")
     lines = convert("coco", root, tmp_path / "out", reading=Reading(classes=("horse",)))
     assert "note: 1 animals of other classes left out" in lines
-    assert "train: 3 pictures, 3 animals, 3 points seen, 3 hidden" in lines
+    assert "train: 3 images, 3 animals, 3 points seen, 3 hidden" in lines
     # Where the source's keypoints stay, its classes do, too.
     convert("coco", root, tmp_path / "own", target_name="coco")
     written = json.loads((tmp_path / "own/annotations/train.json").read_text())
@@ -274,7 +274,7 @@ def test_an_animal_without_a_box_gets_one_around_its_points(make_coco, tmp_path)
     assert row["bbox"] == [8, 8, 24, 14]
 
 
-def test_the_box_of_a_film_is_the_film(make_coco, tmp_path):
+def test_the_box_of_a_radiograph_is_the_radiograph(make_coco, tmp_path):
     root = make_coco(names=("p1", "p2"), animals=1)
     convert("coco", root, tmp_path / "out", target_name="p1p2")
     content = json.loads((tmp_path / "out/annotations/train.json").read_text())

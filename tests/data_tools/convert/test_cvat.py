@@ -26,7 +26,7 @@ SKELETON = """
  <points label="ear" outside="1" occluded="0" points="9.00,9.00"/>
 </skeleton>
 """
-IMAGE = '<image id="0" name="film/a.png" subset="Validation" width="50" height="40">{}</image>'
+IMAGE = '<image id="0" name="video/a.png" subset="Validation" width="50" height="40">{}</image>'
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_skeleton_is_an_animal(export):
     assert dataset.keypoints == ("nose", "tail", "ear")
     assert list(dataset.splits) == ["val"]
     image = only(dataset)
-    assert (image.file_name, image.width, image.height) == ("film/a.png", 50, 40)
+    assert (image.file_name, image.width, image.height) == ("video/a.png", 50, 40)
     (instance,) = image.instances
     np.testing.assert_array_equal(instance.keypoints, [[5, 6, 2], [30.5, 8.25, 1], [0, 0, 0]])
     assert (instance.category, instance.box_px) == ("horse", None)
@@ -69,7 +69,7 @@ def test_points_and_rectangles_are_animals_by_group(export):
     assert instance.box_px == (0, 1, 20, 30)
     assert instance.keypoints[0, 2] == 0
     assert dataset.notes == [
-        "film/a.png: 2 × nose, not labelled",
+        "video/a.png: 2 × nose, not labelled",
         "shapes that are neither skeletons, points nor rectangles are not read (1 polygon)",
     ]
 
@@ -104,8 +104,8 @@ def test_a_zip_is_read_like_its_folder(export, tmp_path):
     ("shapes", "said"),
     [
         pytest.param('<points label="nose" points="1,2;3,4"/>', "2 points in one", id="no names"),
-        pytest.param('<points label="nose"/>', "no picture of CVAT's XML", id="no coordinates"),
-        pytest.param('<box label="horse" xtl="a"/>', "no picture of CVAT's XML", id="no number"),
+        pytest.param('<points label="nose"/>', "no image of CVAT's XML", id="no coordinates"),
+        pytest.param('<box label="horse" xtl="a"/>', "no image of CVAT's XML", id="no number"),
         pytest.param("<", "is not XML", id="no xml"),
     ],
 )
@@ -114,7 +114,7 @@ def test_what_is_no_export_is_refused(export, shapes, said):
         read(export(shapes), NO_SCHEME)
 
 
-def test_films_and_other_folders_are_refused(export, tmp_path):
+def test_videos_and_other_folders_are_refused(export, tmp_path):
     with pytest.raises(ValueError, match="not 'for video'"):
         read(export(image="<track id='0'/>"), NO_SCHEME)
     (tmp_path / "annotations.xml").unlink()
@@ -125,10 +125,10 @@ def test_films_and_other_folders_are_refused(export, tmp_path):
         read(tmp_path / "a.zip", NO_SCHEME)
 
 
-def test_pictures_are_found_beside_the_labels(export, tmp_path):
+def test_images_are_found_beside_the_labels(export, tmp_path):
     root = export()
-    (root / "images/film").mkdir(parents=True)
-    Image.new("RGB", (50, 40)).save(root / "images/film/a.png")
-    assert only(read(root, NO_SCHEME)).path == root / "images/film/a.png"
+    (root / "images/video").mkdir(parents=True)
+    Image.new("RGB", (50, 40)).save(root / "images/video/a.png")
+    assert only(read(root, NO_SCHEME)).path == root / "images/video/a.png"
     shutil.rmtree(root / "images")
     assert not only(read(root, NO_SCHEME)).exists

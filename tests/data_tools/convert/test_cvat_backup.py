@@ -36,7 +36,7 @@ SECOND = skeleton(1, element("nose", 5, 6), element("tail", 1, 1, outside=True))
 
 @pytest.fixture
 def backup(tmp_path):
-    """``backup(jobs, tasks=1)``: a project with tasks of two pictures each."""
+    """``backup(jobs, tasks=1)``: a project with tasks of two images each."""
 
     def make(jobs=None, tasks=1, **task_json) -> Path:
         root = tmp_path / "backup"
@@ -89,7 +89,7 @@ def test_a_zip_and_a_single_task_are_read_alike(backup, tmp_path):
         assert second.exists
 
 
-def test_pictures_of_two_tasks_are_kept_apart(backup):
+def test_images_of_two_tasks_are_kept_apart(backup):
     images = read(backup(tasks=2), NO_SCHEME).splits["train"]
     assert [image.file_name for image in images] == [
         f"task_{task}/{name}.png" for task in range(2) for name in "ab"
@@ -113,10 +113,10 @@ def test_a_turned_rectangle_gives_the_box_around_it(backup):
     assert first.instances[0].box_px == pytest.approx((5, 0, 4, 10))
 
 
-def test_a_manifest_without_pictures_is_no_success(backup):
+def test_a_manifest_without_images_is_no_success(backup):
     root = backup()
     (root / "task_0/data/manifest.jsonl").write_text('{"a": 1}')
-    with pytest.raises(ValueError, match="manifest.jsonl lists no pictures"):
+    with pytest.raises(ValueError, match="manifest.jsonl lists no images"):
         read(root, NO_SCHEME)
 
 
@@ -150,7 +150,7 @@ def test_what_is_no_backup_is_refused(backup):
     manifest, annotations = root / "task_0/data/manifest.jsonl", root / "task_0/annotations.json"
     before = manifest.read_text()
     manifest.write_text('{"type": "video"}')
-    with pytest.raises(ValueError, match="task_0.*is of a film"):
+    with pytest.raises(ValueError, match="task_0.*is of a video"):
         read(root, NO_SCHEME)
     manifest.write_text(before)
     annotations.write_text(json.dumps([{"shapes": [{"type": "points"}]}]))

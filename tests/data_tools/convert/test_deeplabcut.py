@@ -14,30 +14,30 @@ from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 SINGLE = """scorer,me,me,me,me
 bodyparts,nose,nose,tail,tail
 coords,x,y,x,y
-labeled-data/film/a.png,1.5,2.5,7,
-labeled-data/film/b.png,,,,
-labeled-data/film/c.png,3,4,5,6
+labeled-data/video/a.png,1.5,2.5,7,
+labeled-data/video/b.png,,,,
+labeled-data/video/c.png,3,4,5,6
 """
 SEVERAL = """scorer,,,me,me,me,me,me,me
 individuals,,,m1,m1,m2,m2,single,single
 bodyparts,,,nose,nose,nose,nose,cage,cage
 coords,,,x,y,x,y,x,y
-labeled-data,film,a.png,1,2,3,4,5,6
-labeled-data,film,b.png,,,7,8,,
+labeled-data,video,a.png,1,2,3,4,5,6
+labeled-data,video,b.png,,,7,8,,
 """
 PREDICTED = """scorer,net,net,net
 bodyparts,nose,nose,nose
 coords,x,y,likelihood
-labeled-data/film/a.png,1,2,0.75
+labeled-data/video/a.png,1,2,0.75
 """
 
 
 @pytest.fixture
 def project(tmp_path):
-    """``project(text)``: a project's folder with one table and its pictures, 20 x 10 px."""
+    """``project(text)``: a project's folder with one table and its images, 20 x 10 px."""
 
     def make(text: str = SINGLE, name: str = "CollectedData_me.csv") -> Path:
-        folder = tmp_path / "project/labeled-data/film"
+        folder = tmp_path / "project/labeled-data/video"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
         for stem in "abc":
@@ -52,8 +52,8 @@ def test_cells_become_points(project):
     dataset = read(root, NO_SCHEME)
     assert dataset.keypoints == ("nose", "tail")
     first, second, third = dataset.splits[""]
-    assert (first.file_name, first.width, first.height) == ("labeled-data/film/a.png", 20, 10)
-    assert first.path == root / "labeled-data/film/a.png"
+    assert (first.file_name, first.width, first.height) == ("labeled-data/video/a.png", 20, 10)
+    assert first.path == root / "labeled-data/video/a.png"
     (instance,) = first.instances
     np.testing.assert_array_equal(instance.keypoints, [[1.5, 2.5, 2], [0, 0, 0]])
     assert (instance.box_px, instance.scores) == (None, None)
@@ -61,16 +61,16 @@ def test_cells_become_points(project):
     np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
     assert dataset.notes == [
         "1 points with one coordinate of the two are read as not labelled",
-        "pictures without a labelled point (labeled-data/film/b.png)",
+        "images without a labelled point (labeled-data/video/b.png)",
     ]
 
 
 def test_individuals_are_animals_and_the_path_may_have_three_columns(project):
-    """A unique body part is there once in a picture and belongs to none of them."""
+    """A unique body part is there once in an image and belongs to none of them."""
     dataset = read(project(SEVERAL), NO_SCHEME)
     assert dataset.keypoints == ("nose",)
     first, second = dataset.splits[""]
-    assert first.file_name == "labeled-data/film/a.png"
+    assert first.file_name == "labeled-data/video/a.png"
     points = [instance.keypoints.tolist() for instance in first.instances]
     assert points == [[[1, 2, 2]], [[3, 4, 2]]]
     assert [instance.keypoints[0].tolist() for instance in second.instances] == [[7, 8, 2]]
@@ -98,9 +98,9 @@ def test_body_parts_may_be_chosen(project):
     assert [len(image.instances) for image in dataset.splits[""]] == [0, 0, 1]
 
 
-def test_without_pictures_the_sizes_are_not_known(project):
+def test_without_images_the_sizes_are_not_known(project):
     root = project()
-    (root / "labeled-data/film/a.png").unlink()
+    (root / "labeled-data/video/a.png").unlink()
     image = read(root, NO_SCHEME).splits[""][0]
     assert (image.width, image.height, image.exists) == (0, 0, False)
 
@@ -150,11 +150,11 @@ def test_tables_are_read_as_spreadsheets_save_them(project, encoding, separator)
     if separator != ",":
         text = text.replace(".5", ",5")
     root = project()
-    path = root / "labeled-data/film/CollectedData_me.csv"
+    path = root / "labeled-data/video/CollectedData_me.csv"
     (path.parent / "a.png").rename(path.parent / "é.png")
     path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
     first, _, third = read(root, NO_SCHEME).splits[""]
-    assert (first.file_name, first.width) == ("labeled-data/film/é.png", 20)
+    assert (first.file_name, first.width) == ("labeled-data/video/é.png", 20)
     np.testing.assert_array_equal(first.instances[0].keypoints, [[1.5, 2.5, 2], [0, 0, 0]])
     np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
 

@@ -22,7 +22,7 @@ from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 
 NAMES = ("nose", "l_ear", "r_ear", "withers")
 FORMATS_WRITTEN = writable()
-# Written without pictures, which the labelling tool has.
+# Written without images, which the labelling tool has.
 IMAGES_APART = ("cvat", "label-studio", "dlc")
 
 
@@ -31,7 +31,7 @@ def contents(root: Path) -> dict[str, dict]:
 
 
 def animals(root: Path) -> dict[str, list[dict]]:
-    """Annotations by the bare name of their picture, whatever the split."""
+    """Annotations by the bare name of their image, whatever the split."""
     found: dict[str, list[dict]] = {}
     for content in contents(root).values():
         names = {row["id"]: Path(row["file_name"]).name for row in content["images"]}
@@ -58,13 +58,13 @@ def there_and_back(request, tmp_path_factory):
     """(format, COCO before, COCO after): COCO to the format and from it back to COCO."""
     folder = tmp_path_factory.mktemp("round")
     source = folder / "source"
-    write_unlike_pictures(source)
+    write_unlike_images(source)
     before, between, after = (folder / name for name in ("before", "between", "after"))
     convert("coco", source, before, target_name="coco")
     export("coco", before, between, request.param)
     images = None
     if request.param in IMAGES_APART:
-        images = folder / "pictures"
+        images = folder / "images"
         images.mkdir()
         for path in before.glob("images/*/*"):
             shutil.copy(path, images)
@@ -72,7 +72,7 @@ def there_and_back(request, tmp_path_factory):
     return request.param, before, after
 
 
-def write_unlike_pictures(root: Path) -> None:
+def write_unlike_images(root: Path) -> None:
     """Two splits, several animals, hidden and absent points, boxes unlike the points' extent."""
     number = 0
     for split, count in (("train", 3), ("val", 2)):
@@ -98,7 +98,7 @@ def write_unlike_pictures(root: Path) -> None:
         (root / f"annotations/{split}.json").write_text(json.dumps(content))
 
 
-def test_pictures_animals_and_points_survive(there_and_back):
+def test_images_animals_and_points_survive(there_and_back):
     _, before, after = there_and_back
     first, second = animals(before), animals(after)
     assert first.keys() == second.keys()
@@ -129,7 +129,7 @@ def survives(column: str, before: Path, after: Path) -> bool:
 
 
 @pytest.mark.parametrize("column", [name for name in KEPT if name != "scores"])
-def test_the_table_tells_the_truth(there_and_back, column):
+def test_the_table_tells_the_gt(there_and_back, column):
     format_name, before, after = there_and_back
     # YOLO-pose has names where data.yaml names them, as this package writes it.
     promised = getattr(FORMATS[format_name], column) or (format_name, column) == (
@@ -141,7 +141,7 @@ def test_the_table_tells_the_truth(there_and_back, column):
 
 @pytest.fixture
 def predicted(make_coco, tmp_path):
-    """Arguments that export predictions on the two pictures of val."""
+    """Arguments that export predictions on the two images of val."""
     root = make_coco(names=("nose", "tail"), animals=1)
     rows = [
         {"image_id": 1, "category_id": 1, "keypoints": [5, 6, 0.9, 7, 8, 0.1], "score": 0.8},
@@ -263,7 +263,7 @@ def test_a_stated_flip_goes_into_the_description(make_coco, tmp_path):
     ("name", "said"),
     [("train_1.bmp", "would have one label file"), ("train_2.tga", "Ultralytics does not read")],
 )
-def test_pictures_that_ultralytics_would_mix_up_are_refused(make_coco, tmp_path, name, said):
+def test_images_that_ultralytics_would_mix_up_are_refused(make_coco, tmp_path, name, said):
     root = make_coco(names=NAMES)
     path = root / "annotations/train.json"
     content = json.loads(path.read_text())
@@ -295,7 +295,7 @@ def test_crowds_are_left_out_and_losses_told(make_coco, tmp_path):
     lines = export("coco", root, tmp_path / "out", "label-studio")
     assert "note: 1 crowds left out" in lines
     assert "lost in label-studio: hidden points (written as seen), splits, outlines" in lines
-    assert "all: 5 pictures, 7 animals, 24 points" in lines
+    assert "all: 5 images, 7 animals, 24 points" in lines
 
 
 @pytest.mark.parametrize("format_name", FORMATS_WRITTEN)
@@ -316,15 +316,15 @@ def test_nothing_is_overwritten_without_force(make_coco, tmp_path, format_name):
     assert not (output / writer.STAGING).exists()
 
 
-def test_pictures_of_a_project_are_never_removed(make_coco, tmp_path):
+def test_images_of_a_project_are_never_removed(make_coco, tmp_path):
     output = tmp_path / "project"
     output.mkdir()
     (output / "config.yaml").write_text("scorer: somebody\n")
-    picture = output / "labeled-data/train/train_1.png"
-    picture.parent.mkdir(parents=True)
-    picture.write_bytes(b"mine")
+    image = output / "labeled-data/train/train_1.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"mine")
     export("coco", make_coco(names=NAMES), output, "dlc", force=True)
-    assert picture.read_bytes() == b"mine"
+    assert image.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("format_name", FORMATS_WRITTEN)
@@ -379,7 +379,7 @@ def test_options_that_have_no_use_are_refused(make_coco, tmp_path, to, options, 
         export("coco", make_coco(), tmp_path / "out", to, **options)
 
 
-def test_predictions_belong_to_one_format_and_pictures_to_a_folder(make_yolo, tmp_path):
+def test_predictions_belong_to_one_format_and_images_to_a_folder(make_yolo, tmp_path):
     scheme = KeypointScheme(tuple("abcde"), {})
     with pytest.raises(ValueError, match="--predictions goes with --from coco, not yolo-pose"):
         read_source("yolo-pose", make_yolo(), scheme, Reading(predictions=Path("a.json")))
@@ -391,7 +391,7 @@ def test_predictions_belong_to_one_format_and_pictures_to_a_folder(make_yolo, tm
 
 
 def test_real_yolo_labels_survive(real_data, tmp_path):
-    """The 93 pictures of valid: YOLO to COCO to YOLO to COCO."""
+    """The 93 images of valid: YOLO to COCO to YOLO to COCO."""
     source = tmp_path / "source"
     shutil.copytree(real_data / "horses16/valid", source / "valid")
     description = yaml.safe_load((real_data / "horses16/data.yaml").read_text())
@@ -427,7 +427,7 @@ def test_real_deeplabcut_labels_survive(real_data, tmp_path):
 
 
 def test_a_real_label_studio_export_survives(real_data, tmp_path):
-    """JSON to COCO to JSON, without the pictures, in percent."""
+    """JSON to COCO to JSON, without the images, in percent."""
     (source,) = (real_data / "aariz_labels").glob("project-6-*.json")
     convert("label-studio", source, tmp_path / "a", target_name="p1p2", labels_only=True)
     export("coco", tmp_path / "a", tmp_path / "b", "label-studio")
@@ -440,7 +440,7 @@ def test_a_real_label_studio_export_survives(real_data, tmp_path):
             assert again.points[name] == (pytest.approx(found[0], abs=1e-4),)
 
 
-def test_labels_without_sizes_or_pictures_say_so(real_data, tmp_path):
+def test_labels_without_sizes_or_images_say_so(real_data, tmp_path):
     source = real_data / "aariz_labels/annotations_p1_p2.json"
     with pytest.raises(FileNotFoundError, match="does not state the size of .*--images"):
         convert("label-studio", source, tmp_path / "a", target_name="p1p2", labels_only=True)

@@ -18,7 +18,7 @@ KEY = "df_with_missing"
 
 
 def table(rows: int = 2) -> pd.DataFrame:
-    index = [f"labeled-data/film/é{row}.png" for row in range(rows)]
+    index = [f"labeled-data/video/é{row}.png" for row in range(rows)]
     values = np.arange(4.0 * rows).reshape(rows, 4)
     values[0, 1] = np.nan
     return pd.DataFrame(values, index, COLUMNS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equikpt.core.label_studio import Task
-from equikpt.data_tools.convert.label_studio import _Picture, read, read_predictions
+from equikpt.data_tools.convert.label_studio import _Image, read, read_predictions
 from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 
@@ -64,7 +64,7 @@ def test_percentages_become_pixels(export):
     assert dataset.notes == []
 
 
-def test_the_picture_goes_before_the_stated_size(export, tmp_path):
+def test_the_image_goes_before_the_stated_size(export, tmp_path):
     """Under its name before the upload, too."""
     path = export(point("p1", 10, 20))
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 60, 3), np.uint8))
@@ -123,7 +123,7 @@ def test_relations_tie_points_to_their_rectangle(export):
     np.testing.assert_allclose(foal.keypoints, [[60, 10, 2], [0, 0, 0]])
 
 
-def test_pictures_of_one_name_keep_their_folders(tmp_path):
+def test_images_of_one_name_keep_their_folders(tmp_path):
     (tmp_path / "clips").mkdir()
     tasks = []
     for clip in ("a", "b"):
@@ -138,15 +138,15 @@ def test_pictures_of_one_name_keep_their_folders(tmp_path):
 
 
 def turned(x, y, degrees):
-    """A point of the picture, in percent, as it lies in the picture turned clockwise."""
+    """A point of the image, in percent, as it lies in the image turned clockwise."""
     for _ in range(degrees // 90):
         x, y = 100 - y, x
     return x, y
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_picture_that_was_labelled_turned_is_turned_back(export, degrees):
-    """Independently: by turning a picture with one bright pixel."""
+def test_a_image_that_was_labelled_turned_is_turned_back(export, degrees):
+    """Independently: by turning an image with one bright pixel."""
     pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
     pixels[32, 30] = 1
     row, column = np.argwhere(np.rot90(pixels, -degrees // 90))[0]
@@ -175,13 +175,13 @@ def test_a_slanted_rectangle_gives_the_box_around_it(export):
     assert instance.box_px == pytest.approx((80, 20, 20, 40))
 
 
-def test_a_slanted_rectangle_in_a_turned_picture():
-    """Turned clockwise, the picture is 100 x 200 px: 40 % are 40 px wide, 10 % are 20 px high."""
+def test_a_slanted_rectangle_in_a_turned_image():
+    """Turned clockwise, the image is 100 x 200 px: 40 % are 40 px wide, 10 % are 20 px high."""
     region = rectangle("horse", 50, 20, 40, 10, rotation=90, image_rotation=90)
     task = Task(1, "a.png", {}, rotation=90)
     dataset = SourceDataset(splits={}, keypoints=("nose",))
-    picture = _Picture(task, [region], (WIDTH, HEIGHT)).labelled(Path("a.png"), dataset)
-    assert picture.instances[0].box_px == pytest.approx((40, 50, 40, 20))
+    image = _Image(task, [region], (WIDTH, HEIGHT)).labelled(Path("a.png"), dataset)
+    assert image.instances[0].box_px == pytest.approx((40, 50, 40, 20))
 
 
 def test_what_is_not_read_is_told(export):
@@ -241,7 +241,7 @@ def test_predictions_are_no_labels(export):
 @pytest.mark.parametrize(
     ("region", "said"),
     [
-        pytest.param(point("p1", 1, 1, image_rotation=45), "turned by 45°", id="slanted picture"),
+        pytest.param(point("p1", 1, 1, image_rotation=45), "turned by 45°", id="slanted image"),
         pytest.param(rectangle("a", 1, None, 3, 4), "has a region with", id="broken rectangle"),
     ],
 )

@@ -1,4 +1,4 @@
-"""AP-10K, AnimalPose and Horse-10: what their own readers add, and real pictures of each."""
+"""AP-10K, AnimalPose and Horse-10: what their own readers add, and real images of each."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_real_clip_of_horse10_is_put_right(real_data, tmp_path):
         "annotation ids repeat, begin at 0",
         "y the bottom",
         "width and height were swapped in the file, put right (142 in all",
-        "1 of 142 pictures are missing on disk and left out with their labels "
+        "1 of 142 images are missing on disk and left out with their labels "
         "(labeled-data/Sample20/0112.png)",
     ):
         assert sum(told in note for note in notes) == 1, told

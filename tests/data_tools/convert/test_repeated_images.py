@@ -12,7 +12,7 @@ from equikpt.data_tools.convert.repeated_images import drop_repeated_sources
 
 @pytest.fixture
 def image(tmp_path):
-    """``image("train/a.png", seed)``: a picture of blots, whose place and contents the two say."""
+    """``image("train/a.png", seed)``: an image of blots, whose place and contents the two say."""
 
     def make(name: str, seed: int, quality: int = 95) -> LabelledImage:
         path = tmp_path / name

@@ -22,7 +22,7 @@ def test_sleap_needs_sleap_io(tmp_path, monkeypatch):
 
 @pytest.fixture
 def project(tmp_path):
-    """``project(embed=False)``: two pictures, two animals on the first, a prediction on both."""
+    """``project(embed=False)``: two images, two animals on the first, a prediction on both."""
     sio = pytest.importorskip("sleap_io")
 
     def make(embed: bool = False) -> Path:
@@ -67,7 +67,7 @@ def test_labelled_instances_are_read_and_predicted_ones_told(project):
     assert dataset.notes == ["2 predicted instances are not read: they are no labels"]
 
 
-def test_embedded_frames_become_pictures(project, tmp_path):
+def test_embedded_frames_become_images(project, tmp_path):
     path = project(embed=True)
     pixels = np.asarray(Image.open(tmp_path / "a.png"))
     for name in ("a.png", "b.png"):
@@ -102,7 +102,7 @@ def save(path: Path, *videos, nodes=("nose",)) -> Path:
     return path
 
 
-def write_pictures(root: Path, names) -> list[str]:
+def write_images(root: Path, names) -> list[str]:
     for index, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (30, 20), 10 * index).save(root / name)
@@ -110,8 +110,8 @@ def write_pictures(root: Path, names) -> list[str]:
 
 
 @pytest.fixture
-def film(tmp_path) -> Path:
-    path = tmp_path / "films/trot.avi"
+def video(tmp_path) -> Path:
+    path = tmp_path / "videos/trot.avi"
     path.parent.mkdir()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
     for value in (0, 50, 100, 150):
@@ -125,10 +125,10 @@ NAMES = [["m1/img0.png", "m1/img1.png"], ["m2/img0.png", "m2/img1.png"]]
 
 @pytest.mark.parametrize("moved", [False, True], ids=["as stated", "moved"])
 def test_names_keep_their_folder(tmp_path, moved):
-    """Films are often called alike, as frames of DeepLabCut are, which SLEAP imports."""
+    """Videos are often called alike, as frames of DeepLabCut are, which SLEAP imports."""
     sio = pytest.importorskip("sleap_io")
     videos = [
-        sio.Video.from_filename(write_pictures(tmp_path / "labeled-data", names)) for names in NAMES
+        sio.Video.from_filename(write_images(tmp_path / "labeled-data", names)) for names in NAMES
     ]
     path = save(tmp_path / "a.slp", *((video, (0, 1)) for video in videos))
     images = None
@@ -143,10 +143,10 @@ def test_names_keep_their_folder(tmp_path, moved):
     assert {(image.width, image.height) for image in found} == {(30, 20)}
 
 
-def test_frames_of_films_are_found_where_the_user_says(tmp_path, film):
+def test_frames_of_videos_are_found_where_the_user_says(tmp_path, video):
     sio = pytest.importorskip("sleap_io")
-    path = save(tmp_path / "a.slp", (sio.Video.from_filename(str(film)), (1, 3)))
-    moved = film.rename(tmp_path / "moved.avi").parent / "new"
+    path = save(tmp_path / "a.slp", (sio.Video.from_filename(str(video)), (1, 3)))
+    moved = video.rename(tmp_path / "moved.avi").parent / "new"
     moved.mkdir()
     (tmp_path / "moved.avi").rename(moved / "trot.avi")
     missing = read(path, NO_SCHEME).splits[""]
@@ -156,20 +156,20 @@ def test_frames_of_films_are_found_where_the_user_says(tmp_path, film):
     reading = Reading(images=moved)
     convert("sleap", path, tmp_path / "out", target_name="coco", reading=reading)
     written = sorted((tmp_path / "out/images/train").iterdir())
-    assert [file.name for file in written] == [f"film0_trot_00000{n}.png" for n in (1, 3)]
+    assert [file.name for file in written] == [f"video0_trot_00000{n}.png" for n in (1, 3)]
     values = [float(np.asarray(Image.open(file)).mean()) for file in written]
     np.testing.assert_allclose(values, [50, 150], atol=3)
 
 
-@pytest.mark.parametrize("damage", ["not a film", "too short"])
-def test_every_film_opens_before_anything_is_written(tmp_path, film, damage):
+@pytest.mark.parametrize("damage", ["not a video", "too short"])
+def test_every_video_opens_before_anything_is_written(tmp_path, video, damage):
     sio = pytest.importorskip("sleap_io")
-    good = sio.Video.from_filename(str(film))
-    bad = tmp_path / "films/bad.avi"
-    bad.write_bytes(film.read_bytes())
+    good = sio.Video.from_filename(str(video))
+    bad = tmp_path / "videos/bad.avi"
+    bad.write_bytes(video.read_bytes())
     path = save(tmp_path / "a.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 3)))
-    if damage == "not a film":
-        bad.write_bytes(b"no film")
+    if damage == "not a video":
+        bad.write_bytes(b"no video")
     else:
         path = save(tmp_path / "b.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 99)))
     with pytest.raises(ValueError, match=r"frame \d+ of .*bad.avi, which .* cannot be read"):

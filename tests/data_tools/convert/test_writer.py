@@ -71,7 +71,7 @@ def test_all_parts_are_new_in_the_end(old):
 @pytest.mark.parametrize("place", ["images/train", "images", "annotations", "annotations/val.json"])
 @pytest.mark.parametrize("to", ["coco", "yolo-pose"])
 def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
-    """Pictures on another disk: refused before anything changes, with --force as well."""
+    """Images on another disk: refused before anything changes, with --force as well."""
     source, output, disk = make_coco(), tmp_path / "out", tmp_path / "disk"
     for kind in ("images", "labels", "annotations"):
         (output / kind).mkdir(parents=True)

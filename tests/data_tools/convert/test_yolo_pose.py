@@ -57,7 +57,7 @@ def test_two_values_a_point_have_the_corner_for_unlabelled(make_yolo, scheme):
         pytest.param({"names": {0: "horse"}}, id="names by number"),
     ],
 )
-def test_ways_to_say_where_the_pictures_are(make_yolo, scheme, changes):
+def test_ways_to_say_where_the_images_are(make_yolo, scheme, changes):
     root = make_yolo(**changes)
     (root / "sub").mkdir()
     assert [len(images) for images in read(root, scheme).splits.values()] == [3, 2]
@@ -86,7 +86,7 @@ def test_a_right_or_absent_flip_is_not_mentioned(make_yolo, scheme, flip_idx):
     assert not any("flip" in note for note in read(make_yolo(flip_idx=flip_idx), scheme).notes)
 
 
-def test_the_size_is_that_of_the_picture(make_yolo, scheme):
+def test_the_size_is_that_of_the_image(make_yolo, scheme):
     root = make_yolo()
     path = next((root / "train/images").iterdir())
     cv2.imwrite(str(path), np.zeros((100, 200, 3), np.uint8))
@@ -103,8 +103,8 @@ def test_several_animals_blank_lines_and_no_label_file(make_yolo, scheme):
     (root / "train/labels/lonely.txt").write_text(LINE)
     dataset = read(root, scheme)
     assert [len(image.instances) for image in dataset.splits["train"]] == [2, 0, 0]
-    assert "train: pictures without a label file (train2_jpg.rf.0002.jpg)" in dataset.notes
-    assert "train: label files without a picture (lonely.txt)" in dataset.notes
+    assert "train: images without a label file (train2_jpg.rf.0002.jpg)" in dataset.notes
+    assert "train: label files without an image (lonely.txt)" in dataset.notes
 
 
 def test_of_several_classes_those_asked_for_are_read(make_yolo, scheme):
@@ -148,10 +148,10 @@ def test_a_wrong_line_is_named_with_file_and_number(make_yolo, scheme, text, sai
         read(root, scheme)
 
 
-def test_a_damaged_picture_is_named(make_yolo, scheme):
+def test_a_damaged_image_is_named(make_yolo, scheme):
     root = make_yolo()
     path = next((root / "train/images").iterdir())
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     with pytest.raises(ValueError, match=f"{path.name} is damaged"):
         read(root, scheme)
 
@@ -286,7 +286,7 @@ def test_folders_are_walked_whole(make_yolo, scheme, tmp_path):
     (root / "images/train/a/b").rename(disk)
     (root / "images/train/a/b").symlink_to(disk)
     (root / "images/train/a/up").symlink_to(root / "images/train")
-    (root / "images/train/._train1.jpg").write_bytes(b"not a picture")
+    (root / "images/train/._train1.jpg").write_bytes(b"not an image")
     images = read(root, scheme).splits["train"]
     assert [image.file_name for image in images] == [
         "a/b/train0_jpg.rf.0000.jpg",
@@ -300,13 +300,13 @@ def test_the_same_folder_for_two_splits_is_one(make_yolo, scheme):
     """Ultralytics asks for a val, and whoever has none names train again."""
     dataset = read(ultralytics(make_yolo(), val="images/train"), scheme)
     assert {split: len(images) for split, images in dataset.splits.items()} == {"train": 3}
-    assert "train and val have the same pictures, read as train" in dataset.notes
+    assert "train and val have the same images, read as train" in dataset.notes
 
 
 def test_splits_without_a_single_label_file_are_refused(make_yolo, scheme):
     root = ultralytics(make_yolo())
     (root / "labels/train").rename(root / "labels/training")
-    with pytest.raises(FileNotFoundError, match="none of the 3 pictures .*looked for .*labels/tr"):
+    with pytest.raises(FileNotFoundError, match="none of the 3 images .*looked for .*labels/tr"):
         read(root, scheme)
 
 
@@ -348,11 +348,11 @@ def test_a_flip_that_names_do_not_tell_is_kept(make_yolo, scheme):
 
 
 def test_an_empty_split_is_refused(make_yolo, scheme):
-    with pytest.raises(FileNotFoundError, match="no pictures for split 'val'"):
+    with pytest.raises(FileNotFoundError, match="no images for split 'val'"):
         read(make_yolo(num_valid=0), scheme)
 
 
-def test_a_picture_whose_name_is_no_text_is_said(make_yolo, scheme):
+def test_a_image_whose_name_is_no_text_is_said(make_yolo, scheme):
     """Latin-1 on a disk of UTF-8, as after a move from another system."""
     root = make_yolo()
     path = next((root / "train/images").iterdir())

@@ -13,11 +13,11 @@ NAMES = [point.name for point in KEYPOINTS]
 SIGMAS = np.linspace(0.02, 0.1, len(NAMES))
 
 
-def horses(pictures: int = 60, each: int = 1) -> dict:
+def horses(count: int = 60, each: int = 1) -> dict:
     """A true annotation file; some points are not labelled."""
     rng = np.random.default_rng(7)
     images, annotations = [], []
-    for number in range(1, pictures + 1):
+    for number in range(1, count + 1):
         images.append(
             dict(id=number, file_name=f"{number % 12}/{number}.png", width=900, height=400)
         )

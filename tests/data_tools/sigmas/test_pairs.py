@@ -29,9 +29,9 @@ def test_half_of_what_lies_between_two_clicks_is_of_one(tmp_path):
 
 def test_all_of_it_is_the_models(tmp_path):
     content = horses(4)
-    truth = write(tmp_path / "a.json", content)
+    gt = write(tmp_path / "a.json", content)
     predictions = write(tmp_path / "r.json", results(moved(content, 3, 4)))
-    squared = pairs_with_predictions(truth, predictions).squared
+    squared = pairs_with_predictions(gt, predictions).squared
     np.testing.assert_allclose(squared[:, 0] * [a["area"] for a in content["annotations"]], 25)
     labelled = np.array([a["keypoints"][2::3] for a in content["annotations"]]) > 0
     np.testing.assert_array_equal(np.isfinite(squared), labelled)
@@ -60,9 +60,9 @@ def test_instances_are_found_by_name_and_box_whatever_their_ids(tmp_path):
 def test_predictions_go_to_the_nearest_instance(tmp_path):
     content = horses(6, each=3)
     rows = results(clicked(content, seed=1))
-    truth = write(tmp_path / "a.json", content)
-    in_order = pairs_with_predictions(truth, write(tmp_path / "r.json", rows))
-    turned = pairs_with_predictions(truth, write(tmp_path / "t.json", rows[::-1]))
+    gt = write(tmp_path / "a.json", content)
+    in_order = pairs_with_predictions(gt, write(tmp_path / "r.json", rows))
+    turned = pairs_with_predictions(gt, write(tmp_path / "t.json", rows[::-1]))
     np.testing.assert_allclose(turned.squared, in_order.squared)
     assert np.nanmax(in_order.squared) < 1
 
@@ -77,7 +77,7 @@ def test_what_has_no_partner_is_left_out_and_told(tmp_path):
     )
     assert [image["id"] for image in pairs.images] == [1, 4]
     assert pairs.notes == (
-        "pictures in both files: 4",
+        "images in both files: 4",
         "instances in both: 2",
         "annotations without a partner, left out: 2 (2, 3)",
         "areas taken as 0.53 of the box: 1",
@@ -106,7 +106,7 @@ def seventeen(content: dict) -> dict:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (other_names, "have 0 pictures and no instance in common"),
+        (other_names, "have 0 images and no instance in common"),
         (seventeen, "got 17 and 26 a row"),
     ],
 )
@@ -130,7 +130,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path, change, words):
     ],
     ids=["none", "no keypoints", "no numbers", "no list", "others"],
 )
-def test_what_are_no_predictions_of_these_pictures_is_refused(tmp_path, rows, words):
-    truth = write(tmp_path / "a.json", horses(3))
+def test_what_are_no_predictions_of_these_images_is_refused(tmp_path, rows, words):
+    gt = write(tmp_path / "a.json", horses(3))
     with pytest.raises(ValueError, match=words):
-        pairs_with_predictions(truth, write(tmp_path / "r.json", rows))
+        pairs_with_predictions(gt, write(tmp_path / "r.json", rows))

@@ -43,7 +43,7 @@ def test_the_sigmas_of_the_clicks_are_recovered(tmp_path, kind, options):
     np.testing.assert_allclose(sigma, SIGMAS, rtol=0.35)
     np.testing.assert_allclose(ratio, sigma / present, rtol=0.01)
     inside = (low <= SIGMAS) & (high >= SIGMAS)
-    assert inside.mean() >= 0.75  # of 26 intervals; 95 % hold the truth in the long run
+    assert inside.mean() >= 0.75  # of 26 intervals; 95 % hold the ground truth in the long run
     assert ((high - low) / sigma).mean() < 0.6
     np.testing.assert_allclose(present, METAINFO["sigmas"])
 

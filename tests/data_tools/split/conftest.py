@@ -1,4 +1,4 @@
-"""Labels of horses on numbered pictures of numbered videos."""
+"""Labels of horses on numbered images of numbered videos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NAMES = ("nose", "l_knee", "r_knee", "tail")
 
 
 def herd(lengths=(8, 5, 4, 3, 3, 2, 2, 1, 1, 1), seed: int = 0) -> dict:
-    """The content of a file: a video of each length, with one or two horses a picture.
+    """The content of a file: a video of each length, with one or two horses an image.
 
     How much is labelled and how large the horses are differs from video to video.
     """

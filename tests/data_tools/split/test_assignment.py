@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equikpt.data_tools.split import assignment
-from equikpt.data_tools.split.assignment import balance, deal, picture_targets, shuffled
+from equikpt.data_tools.split.assignment import balance, deal, image_targets, shuffled
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from equikpt.data_tools.split.assignment import balance, deal, picture_targets, 
     ],
 )
 def test_targets_are_whole_numbers_next_to_the_shares(count, shares, expected):
-    assert tuple(picture_targets(count, shares)) == expected
+    assert tuple(image_targets(count, shares)) == expected
 
 
 def test_the_order_is_of_names_and_seed_alone():
@@ -40,7 +40,7 @@ def test_the_order_is_of_names_and_seed_alone():
 )
 def test_no_part_is_empty_and_none_is_off_by_more_than_the_largest_unit(lengths, shares, seed):
     sizes = np.array(lengths)
-    targets = picture_targets(sizes.sum(), shares)
+    targets = image_targets(sizes.sum(), shares)
     parts = deal(sizes, targets, shuffled([str(i) for i in range(len(sizes))], seed))
     held = np.bincount(parts, weights=sizes, minlength=len(shares))
     assert (np.bincount(parts, minlength=len(shares)) > 0).all()
@@ -53,12 +53,12 @@ def test_no_part_is_empty_and_none_is_off_by_more_than_the_largest_unit(lengths,
     ids=["large units to the large part", "as the targets", "none is empty"],
 )
 def test_units_that_leave_one_way(lengths, expected):
-    targets = picture_targets(sum(lengths), (0.8, 0.1, 0.1))
+    targets = image_targets(sum(lengths), (0.8, 0.1, 0.1))
     assert tuple(deal(np.array(lengths), targets, np.arange(len(lengths)))) == expected
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_single_pictures_meet_their_targets_before_and_after_balancing(seed):
+def test_single_images_meet_their_targets_before_and_after_balancing(seed):
     rng = np.random.default_rng(seed)
     targets, order = np.array([61, 30, 9]), rng.permutation(100)
     sizes = np.ones((100, 1), int)
@@ -69,7 +69,7 @@ def test_single_pictures_meet_their_targets_before_and_after_balancing(seed):
 
 
 def test_dealing_is_even_chance():
-    """Over many orders each picture is in a part as often as the part is large."""
+    """Over many orders each image is in a part as often as the part is large."""
     rng = np.random.default_rng(0)
     targets = np.array([6, 3, 1])
     parts = [deal(np.ones(10, int), targets, rng.permutation(10)) for _ in range(2000)]
@@ -91,16 +91,16 @@ def imbalance(features: list[np.ndarray], parts: np.ndarray, targets: np.ndarray
 
 
 def some_units(count: int, largest: int, seed: int):
-    """Features and targets of units of up to ``largest`` pictures, and an order."""
+    """Features and targets of units of up to ``largest`` images, and an order."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, largest + 1, (count, 1))
     kinds = rng.integers(0, 2, (count, 1)) * sizes
     features = [sizes, np.concatenate([rng.poisson(sizes * 0.7, (count, 5)), kinds], axis=1)]
-    return features, picture_targets(int(sizes.sum()), (0.7, 0.3)), rng.permutation(count)
+    return features, image_targets(int(sizes.sum()), (0.7, 0.3)), rng.permutation(count)
 
 
 @pytest.mark.parametrize("compared", [200, 25], ids=["all", "some"])
-@pytest.mark.parametrize("largest", [1, 6], ids=["pictures", "groups"])
+@pytest.mark.parametrize("largest", [1, 6], ids=["images", "groups"])
 def test_balanced_parts_are_far_more_alike(monkeypatch, largest, compared):
     monkeypatch.setattr(assignment, "COMPARED", compared)
     features, targets, order = some_units(80, largest, seed=0)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from equikpt.data_tools.split.counts import count_pictures, instance_size_px
+from equikpt.data_tools.split.counts import count_images, instance_size_px
 
 
 def test_what_is_counted_is_what_the_file_holds(content):
-    counts = count_pictures(content["images"], content["annotations"], 4)
+    counts = count_images(content["images"], content["annotations"], 4)
     for index, image in enumerate(content["images"]):
         rows = [row for row in content["annotations"] if row["image_id"] == image["id"]]
         values = np.array([row["keypoints"][2::3] for row in rows])
@@ -20,7 +20,7 @@ def test_what_is_counted_is_what_the_file_holds(content):
 
 
 def test_quarters_are_those_of_the_limits(content):
-    counts = count_pictures(content["images"], content["annotations"], 4)
+    counts = count_images(content["images"], content["annotations"], 4)
     smallest = [
         row for row in content["annotations"] if row["area"] ** 0.5 <= counts.size_limits_px[0]
     ]
@@ -32,12 +32,12 @@ def test_crowds_and_unlabelled_instances_count_nowhere(content):
     annotations[0]["iscrowd"] = 1
     annotations[1]["keypoints"] = [0] * 12
     del annotations[2]["keypoints"]
-    counts = count_pictures(content["images"], annotations, 4)
+    counts = count_images(content["images"], annotations, 4)
     assert counts.instances.sum() == len(annotations) - 3
 
 
 def test_nothing_labelled_is_counted_as_nothing(content):
-    counts = count_pictures(content["images"], [], 4)
+    counts = count_images(content["images"], [], 4)
     assert sum(family.sum() for family in counts.features()) == 0
 
 

@@ -14,7 +14,7 @@ SOUND = [
 
 
 @pytest.mark.parametrize(("division", "names", "targets"), SOUND)
-def test_names_and_sizes_of_twenty_pictures(division, names, targets):
+def test_names_and_sizes_of_twenty_images(division, names, targets):
     assert division.names() == names
     assert tuple(division.targets(20)) == targets
 
@@ -46,5 +46,5 @@ def test_what_cannot_be_meant_is_refused(options, words):
     ids=["too few", "too many", "nothing left", "too many folds"],
 )  # fmt: skip
 def test_counts_that_do_not_divide_the_set_are_refused(division):
-    with pytest.raises(ValueError, match="20 pictures"):
+    with pytest.raises(ValueError, match="20 images"):
         division.targets(20)

@@ -12,7 +12,7 @@ from equikpt.data_tools.split import run
 from equikpt.data_tools.split.division import Division
 from equikpt.data_tools.split.run import SplitOptions, split
 from tests.data_tools.split.conftest import herd
-from tests.data_tools.test_near_duplicates import compressed, picture
+from tests.data_tools.test_near_duplicates import compressed, drawn_image
 
 BY_VIDEO = GroupRule(key="video")
 THIRDS = Division(ratios=(0.5, 0.25, 0.25))
@@ -34,8 +34,8 @@ def names(content: dict) -> set[str]:
 
 
 OPTIONS = [
-    pytest.param(SplitOptions(), id="pictures"),
-    pytest.param(SplitOptions(stratify=True), id="balanced pictures"),
+    pytest.param(SplitOptions(), id="images"),
+    pytest.param(SplitOptions(stratify=True), id="balanced images"),
     pytest.param(SplitOptions(THIRDS, BY_VIDEO), id="videos"),
     pytest.param(SplitOptions(THIRDS, BY_VIDEO, stratify=True), id="balanced videos"),
     pytest.param(SplitOptions(Division(counts=("rest", 6)), BY_VIDEO), id="counts"),
@@ -43,7 +43,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_every_picture_and_annotation_is_in_one_part_unchanged(tmp_path, content, options):
+def test_every_image_and_annotation_is_in_one_part_unchanged(tmp_path, content, options):
     split(write(tmp_path / "all.json", content), tmp_path / "out", options)
     parts = list(read(tmp_path / "out").values())
     assert len(parts) == len(options.division.names())
@@ -74,7 +74,7 @@ def test_the_order_of_the_file_does_not_matter_and_the_seed_does(tmp_path, optio
     assert a != c
 
 
-def test_folds_hold_each_picture_out_once(tmp_path, content):
+def test_folds_hold_each_image_out_once(tmp_path, content):
     options = SplitOptions(Division(folds=4), BY_VIDEO)
     split(write(tmp_path / "all.json", content), tmp_path / "out", options)
     everything, held_out = names(content), []
@@ -89,25 +89,25 @@ def test_folds_hold_each_picture_out_once(tmp_path, content):
 
 
 @pytest.mark.parametrize("link", [True, False], ids=["link", "copy"])
-def test_pictures_are_written_only_when_asked(tmp_path, content, link):
+def test_images_are_written_only_when_asked(tmp_path, content, link):
     for image in content["images"]:
-        path = tmp_path / "pictures" / image["file_name"]
+        path = tmp_path / "images" / image["file_name"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2_png(image["id"]))
     gone = content["images"][3]["file_name"]
-    (tmp_path / "pictures" / gone).unlink()
+    (tmp_path / "images" / gone).unlink()
     ann_file = write(tmp_path / "all.json", content)
-    split(ann_file, tmp_path / "labels", SplitOptions(img_dir=tmp_path / "pictures"))
+    split(ann_file, tmp_path / "labels", SplitOptions(img_dir=tmp_path / "images"))
     assert not (tmp_path / "labels" / "images").exists()
-    options = SplitOptions(img_dir=tmp_path / "pictures", pictures="link" if link else "copy")
+    options = SplitOptions(img_dir=tmp_path / "images", images="link" if link else "copy")
     lines = split(ann_file, tmp_path / "out", options)
-    assert f"1 of 30 pictures are missing on disk ({gone})" in "\n".join(lines)
+    assert f"1 of 30 images are missing on disk ({gone})" in "\n".join(lines)
     for name, part in read(tmp_path / "out").items():
         folder = tmp_path / "out" / "images" / Path(name).stem
         files = {str(p.relative_to(folder)) for p in folder.rglob("*.png")}
         assert files == names(part) - {gone}
         for file in files:
-            source = tmp_path / "pictures" / file
+            source = tmp_path / "images" / file
             assert (folder / file).samefile(source) == link
             assert (folder / file).read_bytes() == source.read_bytes()
 
@@ -115,24 +115,24 @@ def test_pictures_are_written_only_when_asked(tmp_path, content, link):
 def cv2_png(seed: int) -> bytes:
     import cv2
 
-    return cv2.imencode(".png", picture(seed, 80, 100))[1].tobytes()
+    return cv2.imencode(".png", drawn_image(seed, 80, 100))[1].tobytes()
 
 
 @pytest.fixture
 def with_copies(tmp_path, content) -> tuple[Path, Path]:
-    """The labels, and pictures of which every video has one that is in the next video too."""
+    """The labels, and images of which every video has one that is in the next video too."""
     import cv2
 
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     first_of = {}
     for image in content["images"]:
         first_of.setdefault(image["video"], image)
         path = folder / image["file_name"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), picture(image["id"], 120, 160))
+        cv2.imwrite(str(path), drawn_image(image["id"], 120, 160))
     firsts = list(first_of.values())
     for image, source in zip(firsts[1::2], firsts[::2], strict=True):
-        again = compressed(picture(source["id"], 120, 160))
+        again = compressed(drawn_image(source["id"], 120, 160))
         cv2.imwrite(str(folder / image["file_name"]), again)
     return write(tmp_path / "all.json", content), folder
 
@@ -206,7 +206,7 @@ MISTAKES = [
     (lambda c: c, SplitOptions(rule=GroupRule(regex="(v)")), "1 groups do not fill 3 parts"),
     (lambda c: {**c, "annotations": c["annotations"][:1]}, SplitOptions(), "without a single"),
     (lambda c: c, SplitOptions(near_duplicates=True), "--img-dir"),
-    (lambda c: c, SplitOptions(pictures="copy"), "--img-dir"),
+    (lambda c: c, SplitOptions(images="copy"), "--img-dir"),
 ]
 
 
@@ -233,11 +233,11 @@ def test_a_part_that_lost_an_annotation_is_never_put_in_place(tmp_path, content,
     assert list((tmp_path / "out").rglob("*.json")) == []
 
 
-def test_no_picture_leaves_its_folder(tmp_path, content):
+def test_no_image_leaves_its_folder(tmp_path, content):
     content["images"][0]["file_name"] = "../outside.png"
     (tmp_path / "outside.png").write_bytes(cv2_png(1))
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     ann_file = write(tmp_path / "all.json", content)
-    options = SplitOptions(img_dir=tmp_path / "pictures", pictures="copy")
+    options = SplitOptions(img_dir=tmp_path / "images", images="copy")
     with pytest.raises(ValueError, match="no path below"):
         split(ann_file, tmp_path / "out", options)

@@ -11,12 +11,12 @@ IMAGES = [dict(file_name=f"{name}.png", horse=horse) for name, horse in zip("ebc
 
 def members(units) -> set[str]:
     return {
-        "".join(sorted(IMAGES[i]["file_name"][0] for i in np.flatnonzero(units.of_picture == unit)))
+        "".join(sorted(IMAGES[i]["file_name"][0] for i in np.flatnonzero(units.of_image == unit)))
         for unit in range(len(units.names))
     }
 
 
-def test_without_a_rule_each_picture_is_a_unit():
+def test_without_a_rule_each_image_is_a_unit():
     assert members(make_units(IMAGES, GroupRule())) == set("abcde")
 
 
@@ -33,7 +33,7 @@ def test_a_file_listed_twice_is_one_unit():
     assert len(make_units([IMAGES[0], IMAGES[0]], GroupRule()).names) == 1
 
 
-def test_sums_are_over_the_pictures_of_a_unit():
+def test_sums_are_over_the_images_of_a_unit():
     units = make_units(IMAGES, GroupRule(key="horse"))
     rows = np.arange(10).reshape(5, 2)
     expected = [rows[[0, 2]].sum(0), rows[[1, 3]].sum(0), rows[4]]

@@ -14,7 +14,7 @@ from equikpt.metainfo.coco17 import KEYPOINTS
 NAMES = [point.name for point in KEYPOINTS]
 
 # fmt: off
-STANDING = np.array([  # a person from the front, who is 1 high; left is on the right of the picture
+STANDING = np.array([  # a person from the front, who is 1 high; left is on the right of the image
     (0.00, 0.05), (0.02, 0.03), (-0.02, 0.03), (0.05, 0.05), (-0.05, 0.05),
     (0.13, 0.18), (-0.13, 0.18), (0.19, 0.34), (-0.19, 0.34), (0.22, 0.48), (-0.22, 0.48),
     (0.09, 0.50), (-0.09, 0.50), (0.10, 0.73), (-0.10, 0.73), (0.11, 0.95), (-0.11, 0.95),
@@ -38,7 +38,7 @@ def person(
 
 
 def people(count: int, seed: int = 0) -> dict:
-    """The content of a valid file with one person on each of ``count`` pictures of 300 x 260 px."""
+    """The content of a valid file with one person on each of ``count`` images of 300 x 260 px."""
     rng = np.random.default_rng(seed)
     return dict(
         images=[

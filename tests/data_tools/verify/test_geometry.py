@@ -31,7 +31,7 @@ CASES = [
     pytest.param("box_misses_points", move_box, id="box elsewhere"),
     pytest.param("point_outside_box", lambda a: move_point(a, (1, 250, 2)), id="point outside"),
     pytest.param(
-        "box_outside_picture", lambda a: a["bbox"].__setitem__(2, 310 - a["bbox"][0]), id="box out"
+        "box_outside_image", lambda a: a["bbox"].__setitem__(2, 310 - a["bbox"][0]), id="box out"
     ),
     pytest.param("area_over_box", lambda a: a.update(area=90_000), id="area over box"),
     pytest.param("labelled_at_origin", lambda a: move_point(a, (0, 0, 2)), id="origin"),

@@ -8,7 +8,7 @@ from PIL import Image
 from equikpt.data_tools.verify import images as images_module
 from equikpt.data_tools.verify.images import check_image_files
 from equikpt.report.html.label_thumbnails import Thumbnails
-from tests.data_tools.test_near_duplicates import picture as gray_blobs
+from tests.data_tools.test_near_duplicates import drawn_image as gray_blobs
 from tests.data_tools.verify.conftest import people
 
 COUNT = 6
@@ -53,9 +53,9 @@ def test_missing_damaged_and_resized_images_are_named(read, folders):
     with Image.open(folders[1] / "4.png") as image:
         image.resize((50, 60)).save(folders[1] / "4.png")
     assert found(read, folders) == [
-        ("missing_picture", "0", 2),
-        ("damaged_picture", "0", 3),
-        ("picture_size", "1", 4),
+        ("missing_image", "0", 2),
+        ("damaged_image", "0", 3),
+        ("image_size", "1", 4),
     ]
 
 
@@ -73,11 +73,11 @@ def test_images_outside_their_folder_are_told_and_not_opened(read, folders, monk
     monkeypatch.setattr(images_module, "_read", note)
     issues = list(check_image_files(labels))
     assert [(f.code, f.subject.image_id) for f in issues] == [
-        ("outside_picture", 2),
-        ("outside_picture", 3),
+        ("outside_image", 2),
+        ("outside_image", 3),
     ]
     assert not [path for path in opened if "val" in path]
-    assert [Thumbnails(labels)._picture(issue) for issue in issues] == [None, None]
+    assert [Thumbnails(labels)._image(issue) for issue in issues] == [None, None]
 
 
 def test_a_name_in_another_case_is_told(read, folders):
@@ -95,7 +95,7 @@ def test_a_path_with_colons_and_spaces_is_no_trouble(read, tmp_path):
     (folder / "3.png").write_bytes(b"")
     labels = read(people(COUNT), img_dirs=(folder,))
     assert [(f.code, f.subject.image_id) for f in check_image_files(labels)] == [
-        ("damaged_picture", 3)
+        ("damaged_image", 3)
     ]
 
 
@@ -163,7 +163,7 @@ def test_of_several_the_most_similar_is_named(read, folders):
 
 
 @pytest.mark.parametrize(
-    ("folder", "check"), [(1, "duplicate_across_files"), (0, "duplicate_picture")]
+    ("folder", "check"), [(1, "duplicate_across_files"), (0, "duplicate_image")]
 )
 def test_the_same_pixels_are_found_whatever_the_format(read, folders, folder, check):
     image = cv2.imread(str(folders[0] / "2.png"))
@@ -182,11 +182,11 @@ def test_plain_images_are_not_alike_by_their_hashes(read, folders):
 
 
 def test_images_of_one_layout_are_told_apart(read, folders):
-    """As films of several patients on one machine."""
+    """As radiographs of several patients on one machine."""
     layout = cv2.GaussianBlur(gray_blobs(5), (0, 0), 25).astype(int)
     for number in range(1, COUNT + 1):
-        film = np.clip(layout + gray_blobs(100 + number) // 12 - 10, 0, 255)
-        cv2.imwrite(str(folders[0] / f"{number}.png"), film.astype(np.uint8))
+        radiograph = np.clip(layout + gray_blobs(100 + number) // 12 - 10, 0, 255)
+        cv2.imwrite(str(folders[0] / f"{number}.png"), radiograph.astype(np.uint8))
     assert found(read, folders) == []
 
 
@@ -230,7 +230,7 @@ def test_values_that_fill_a_small_part_of_their_range_are_told(read, folders):
     assert "lie within 2" in issues[4].message
 
 
-def test_films_have_a_window_and_may_fill_any_part_of_their_range(read, folders):
+def test_radiographs_have_a_window_and_may_fill_any_part_of_their_range(read, folders):
     deepen(folders[0] / "1.png", 12)
     path = str(folders[0] / "1.png")
     assert not [*images_module._narrow_reasons(images_module._read(path, radiograph=True), None)]
@@ -248,7 +248,7 @@ def test_images_that_only_decoding_refuses_end_nothing(read, folders):
     again(folders[0] / "2.png", folders[0] / "4.png")
     labels = read(people(COUNT), img_dirs=folders[:1])
     assert [(f.code, f.subject.image_id) for f in check_image_files(labels)] == [
-        ("damaged_picture", 1),
-        ("damaged_picture", 3),
+        ("damaged_image", 1),
+        ("damaged_image", 3),
         ("near_duplicate", 4),
     ]

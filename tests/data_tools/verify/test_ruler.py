@@ -198,7 +198,7 @@ def test_the_summary_counts_radiographs_by_mistake():
     assert lines[0] == "10 tasks, 9 with both marks"
     assert "distance: median 40.00 px, from 40.00 to 40.00" in lines
     assert "    1  no labels" in lines
-    assert lines[-1] == "1 of 10 films need a look"
+    assert lines[-1] == "1 of 10 radiographs need a look"
 
 
 def test_the_sheet_shows_the_surroundings_of_the_marks(folder):

@@ -22,10 +22,10 @@ def test_figures_are_those_of_a_set_that_can_be_counted_by_hand(read):
     content["annotations"].append(beside)
     content["images"].append(dict(id=9, file_name="9.png", width=300, height=260))
     (figures,) = statistics(read(content)).values()
-    assert figures["pictures"] == 5
+    assert figures["images"] == 5
     assert figures["annotations"] == figures["used annotations"] == 6
-    assert figures["pictures without a used annotation"] == 1
-    assert figures["annotations a picture"]["p100"] == 2
+    assert figures["images without a used annotation"] == 1
+    assert figures["annotations an image"]["p100"] == 2
     assert figures["points an annotation"] == dict(p0=15, p5=15.5, p50=17, p95=17, p100=17)
     assert figures["crowded"] == 0.333  # two of six share a box
     assert figures["labelled"]["nose"] == 0.833
@@ -35,7 +35,7 @@ def test_figures_are_those_of_a_set_that_can_be_counted_by_hand(read):
 
 def test_each_file_has_its_own(read):
     labels = read(people(3), people(7, seed=1))
-    assert [figures["pictures"] for figures in statistics(labels).values()] == [3, 7]
+    assert [figures["images"] for figures in statistics(labels).values()] == [3, 7]
 
 
 def with_visibility(count: int, level) -> dict:

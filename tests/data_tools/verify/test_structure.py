@@ -26,7 +26,7 @@ CASES = [
     pytest.param("area_not_positive", change("annotations", 2, area=0), 3, id="area 0"),
     pytest.param("box_without_area", change("annotations", 2, bbox=[9, 9, 0, 5]), 3, id="box"),
     pytest.param(
-        "point_outside_picture",
+        "point_outside_image",
         change("annotations", 2, keypoints=[301, 9, 2] + [5, 5, 0] * 16, num_keypoints=1),
         3,
         id="outside",
@@ -91,7 +91,7 @@ def test_mistakes_that_are_found_together_are_of_the_right_rows(read):
     assert labels.rows[1] is labels.files[0].content["annotations"][1]
 
 
-def test_a_lost_picture_takes_its_annotations_along_without_a_word(read):
+def test_a_lost_image_takes_its_annotations_along_without_a_word(read):
     content = people(4)
     content["images"][1]["width"] = 0
     labels = read(content)
@@ -99,7 +99,7 @@ def test_a_lost_picture_takes_its_annotations_along_without_a_word(read):
     assert [row["id"] for row in labels.rows] == [1, 3, 4]
 
 
-def test_points_outside_the_picture_are_named(read):
+def test_points_outside_the_image_are_named(read):
     content = people(5)
     content["annotations"][2]["keypoints"][3:6] = [301, 9, 1]
     content["annotations"][2]["keypoints"][6:9] = [-1, 9, 0]

@@ -1,4 +1,4 @@
-"""A picture whose points can be found again after it was moved."""
+"""An image whose points can be found again after it was moved."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def blob_centroids(image: np.ndarray) -> np.ndarray:
 
 
 def orientation(triangle: np.ndarray) -> float:
-    """Signed area of a triangle (3, 2): its sign tells a picture from its mirror image."""
+    """Signed area of a triangle (3, 2): its sign tells an image from its mirror image."""
     (ax, ay), (bx, by) = triangle[1] - triangle[0], triangle[2] - triangle[0]
     return float(ax * by - ay * bx)

@@ -69,18 +69,18 @@ def apply(config: dict | list, results: dict, seed: int = 0) -> dict:
     return AlbumentationsV2(config if isinstance(config, list) else [config])(results)
 
 
-# ---------------------------------------------------------------------- points follow the picture
+# ---------------------------------------------------------------------- points follow the image
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)
-def test_points_boxes_and_names_follow_the_picture(name):
+def test_points_boxes_and_names_follow_the_image(name):
     measured, mirrored = 0, []
     for seed in range(12):
         sample = BlobSample(seed)
         out = apply(GEOMETRIC[name], sample.results(), seed)
         centroids = blob_centroids(out["img"])
         if np.isfinite(centroids).all():
-            # a mirrored picture turns the triangle of blobs over, which is known without any map
+            # a mirrored image turns the triangle of blobs over, which is known without any map
             mirrored.append(orientation(centroids) * orientation(sample.points) < 0)
             colour_of_row = FLIP_INDICES if mirrored[-1] else [0, 1, 2]
             error_px = np.linalg.norm(out["keypoints"][0] - centroids[colour_of_row], axis=1)
@@ -145,7 +145,7 @@ def test_area_and_segmentation_do_not_go_stale():
     assert out["segmentation"] is None
 
 
-def test_points_that_leave_the_picture_are_dropped():
+def test_points_that_leave_the_image_are_dropped():
     sample = BlobSample(0)
     border = float(sample.points[:, 0].mean())
     crop = dict(type="Crop", x_min=0, y_min=0, x_max=int(border), y_max=200, p=1)
@@ -179,7 +179,7 @@ def test_the_arrays_that_came_in_are_not_written_to():
     assert pickle.dumps(sample) == before
 
 
-def test_a_picture_without_labels_is_moved():
+def test_a_image_without_labels_is_moved():
     image = BlobSample(0).image
     out = apply(dict(type="HorizontalFlip", p=1), dict(img=image, img_shape=image.shape[:2]))
     assert np.array_equal(out["img"], image[:, ::-1])
@@ -201,7 +201,7 @@ def test_behind_topdown_affine_the_crop_moves(mirror):
     rows = FLIP_INDICES if mirror else [0, 1, 2]
     error_px = out["transformed_keypoints"][0] - blob_centroids(out["img"])[rows]
     assert np.abs(error_px).max() < 0.25
-    assert np.array_equal(out["keypoints"], before["keypoints"][:, rows])  # px of the raw picture
+    assert np.array_equal(out["keypoints"], before["keypoints"][:, rows])  # px of the raw image
     assert np.array_equal(out["bbox"], before["bbox"])
     assert "input_center" in before
     assert "input_center" not in out
@@ -249,7 +249,7 @@ def test_places_where_it_cannot_stand(sample, config, sentence):
         apply(config, sample())
 
 
-def test_float_pictures_are_refused():
+def test_float_images_are_refused():
     sample = BlobSample(0).results()
     sample["img"] = sample["img"].astype(np.float32)
     with pytest.raises(TypeError, match="to_float32=False"):
@@ -367,9 +367,9 @@ def test_transforms_of_equal_probability_act_independently():
         (dict(type="HorizontalFlip", p=1.5), ["HorizontalFlip", "less than or equal to 1"]),
         (dict(type="Blur", blur_limit=(4, 6)), ["Blur", "automatically adjusted"]),
         (dict(type="ShiftScaleRotate"), ["ShiftScaleRotate", "Affine"]),
-        (dict(type="ElasticTransform"), ["ElasticTransform", "off the picture"]),
+        (dict(type="ElasticTransform"), ["ElasticTransform", "off the image"]),
         (dict(type="RandomGridShuffle"), ["RandomGridShuffle", "tears"]),
-        (dict(type="Mosaic"), ["Mosaic", "more than a picture"]),
+        (dict(type="Mosaic"), ["Mosaic", "more than an image"]),
         (dict(type="FDA"), ["FDA", "fda_metadata"]),
         (
             dict(type="Rotate", border_mode=cv2.BORDER_REFLECT_101),

@@ -10,7 +10,7 @@ def test_points_beyond_the_crop_are_dropped_and_no_others():
     results = dict(
         img=np.zeros((192, 256, 3), np.uint8),
         input_size=(256, 192),
-        keypoints=np.zeros((1, 6, 2), np.float32),  # px of the raw picture: must not matter
+        keypoints=np.zeros((1, 6, 2), np.float32),  # px of the raw image: must not matter
         transformed_keypoints=points.astype(np.float32),
         keypoints_visible=np.array([[1, 1, 1, 1, 1, 0]], np.float32),
         keypoints_visibility=np.array([[1, 2, 2, 1, 2, 0]], np.uint8),

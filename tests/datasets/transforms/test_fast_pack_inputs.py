@@ -71,15 +71,15 @@ def test_the_sample_is_left_as_it_was():
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_channels_come_first(channels, dtype):
-    picture = np.random.default_rng(0).uniform(0, 255, (5, 7, channels)).astype(dtype)
-    assert np.array_equal(channels_first(picture).numpy(), picture.transpose(2, 0, 1))
-    mirrored = picture[:, ::-1]
+    image = np.random.default_rng(0).uniform(0, 255, (5, 7, channels)).astype(dtype)
+    assert np.array_equal(channels_first(image).numpy(), image.transpose(2, 0, 1))
+    mirrored = image[:, ::-1]
     assert np.array_equal(channels_first(mirrored).numpy(), mirrored.transpose(2, 0, 1))
 
 
-def test_grey_pictures_and_lists_go_the_stock_way():
-    for picture in (np.zeros((4, 5), np.uint8), [np.zeros((4, 5, 3), np.uint8)] * 2):
+def test_grey_images_and_lists_go_the_stock_way():
+    for image in (np.zeros((4, 5), np.uint8), [np.zeros((4, 5, 3), np.uint8)] * 2):
         stock, ours = (
-            kind()({**sample(), "img": picture}) for kind in (PackPoseInputs, FastPackPoseInputs)
+            kind()({**sample(), "img": image}) for kind in (PackPoseInputs, FastPackPoseInputs)
         )
         assert torch.equal(ours["inputs"], stock["inputs"])

@@ -26,7 +26,7 @@ def sample() -> dict:
         (5, -0.51, False),
     ],
 )
-def test_a_picture_ends_half_a_pixel_beyond_its_outer_pixel_centres(x, y, expected):
+def test_a_image_ends_half_a_pixel_beyond_its_outer_pixel_centres(x, y, expected):
     assert inside(np.array([x, y]), width=10, height=20) == expected
 
 

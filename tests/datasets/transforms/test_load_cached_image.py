@@ -32,7 +32,7 @@ def write(path, seed: int, shape=(40, 60, 3)) -> str:
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[int]:
-    """One entry for each picture that this process decodes."""
+    """One entry for each image that this process decodes."""
     calls = []
     real = cv2.imdecode
     monkeypatch.setattr(
@@ -77,18 +77,18 @@ def test_another_way_to_read_is_refused(options):
         LoadCachedImage(**options)
 
 
-def test_films_and_pictures_do_not_mix_in_one_store(tmp_path):
+def test_radiographs_and_images_do_not_mix_in_one_store(tmp_path):
     deep = np.linspace(0, 4095, 40 * 60).reshape(40, 60).astype(np.uint16)
     path = str(tmp_path / "deep.png")
     assert cv2.imwrite(path, np.clip(deep, 1000, 3000))
-    picture, film = LoadCachedImage(), LoadRadiograph()
-    assert picture.cache is film.cache is default_cache()
+    image, radiograph = LoadCachedImage(), LoadRadiograph()
+    assert image.cache is radiograph.cache is default_cache()
     for _ in range(2):
-        assert picture(dict(img_path=path))["img"].max() == 3000 >> 4
-        assert film(dict(img_path=path))["img"].max() == 255
+        assert image(dict(img_path=path))["img"].max() == 3000 >> 4
+        assert radiograph(dict(img_path=path))["img"].max() == 255
 
 
-def test_a_transform_that_writes_into_the_picture_spoils_nothing(path):
+def test_a_transform_that_writes_into_the_image_spoils_nothing(path):
     load = LoadCachedImage(max_bytes=BOUND)
     load(dict(img_path=path))["img"][:] = 0  # just decoded: the caller's own
     kept = load(dict(img_path=path))["img"]
@@ -100,7 +100,7 @@ def test_a_transform_that_writes_into_the_picture_spoils_nothing(path):
     assert np.array_equal(load(dict(img_path=path))["img"], mmcv.imread(path))
 
 
-def test_a_full_store_changes_no_picture(path, tmp_path, decoded):
+def test_a_full_store_changes_no_image(path, tmp_path, decoded):
     load = LoadCachedImage(max_bytes=40 * 60 * 3)
     other = write(tmp_path / "b.jpg", seed=1)
     for name in (path, other, path, other):
@@ -118,16 +118,16 @@ def test_a_bound_of_0_is_the_stock_transform(path, decoded):
     assert len(decoded) == 2
 
 
-def test_a_picture_in_the_sample_is_taken_as_it_is():
+def test_a_image_in_the_sample_is_taken_as_it_is():
     pixels = np.zeros((4, 5, 3), np.uint8)
     results = LoadCachedImage(max_bytes=BOUND)(dict(img=pixels))
     assert results["img"] is pixels
     assert results["img_shape"] == (4, 5)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no picture"], ids=["missing", "empty", "broken"])
+@pytest.mark.parametrize("content", [None, b"", b"no image"], ids=["missing", "empty", "broken"])
 @pytest.mark.parametrize("max_bytes", [0, BOUND])
-def test_a_file_that_is_no_picture_is_one_sentence(tmp_path, content, max_bytes):
+def test_a_file_that_is_no_image_is_one_sentence(tmp_path, content, max_bytes):
     path = tmp_path / "a.jpg"
     if content is not None:
         path.write_bytes(content)
@@ -168,8 +168,8 @@ def test_a_copy_shares_the_store_and_a_pickle_decodes(path, decoded):
     assert np.array_equal(away(dict(img_path=path))["img"], mmcv.imread(path))
 
 
-class Pictures:
-    """A data set of one picture that tells whether it was decoded for this sample."""
+class Images:
+    """A data set of one image that tells whether it was decoded for this sample."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -179,12 +179,12 @@ class Pictures:
         return 2
 
     def __getitem__(self, index: int) -> tuple[bool, int]:
-        picture = self.load(dict(img_path=self.path))["img"]
-        return bool(picture.flags.writeable), int(picture.astype(int).sum())
+        image = self.load(dict(img_path=self.path))["img"]
+        return bool(image.flags.writeable), int(image.astype(int).sum())
 
 
 def test_loaders_of_each_epoch_and_their_parent_share_what_was_decoded(path):
-    dataset = Pictures(path)
+    dataset = Images(path)
     expected = int(mmcv.imread(path).astype(int).sum())
 
     def epoch() -> list[bool]:

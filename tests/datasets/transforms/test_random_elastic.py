@@ -29,7 +29,7 @@ def test_points_stay_on_what_they_mark(seed):
     assert wrong > 0.5  # the control: points that stay behind are farther off
 
 
-def test_a_point_lands_where_the_picture_shows_it():
+def test_a_point_lands_where_the_image_shows_it():
     """Of a shift that grows linearly, q + 0.2 q + 3 = p, the answer is known."""
     columns = np.arange(200, dtype=np.float32)
     shift = np.zeros((100, 200, 2), np.float32)
@@ -45,7 +45,7 @@ def test_no_pixel_moves_farther_than_the_amplitude():
     assert steepest < 0.5
 
 
-def test_points_that_leave_the_picture_are_not_trained():
+def test_points_that_leave_the_image_are_not_trained():
     sample = crop()
     sample["transformed_keypoints"] = np.full_like(sample["transformed_keypoints"], -30)
     out = RandomElastic(prob=1.0)(sample)

@@ -18,7 +18,7 @@ def sample(**extra) -> dict:
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_points_visibility_and_boxes_follow_the_picture(direction):
+def test_points_visibility_and_boxes_follow_the_image(direction):
     out = RandomFlipKeypoints(prob=1.0, direction=direction)(sample())
     rows = [0, 1, 2] if direction == "diagonal" else FLIP_INDICES
     assert np.allclose(out["keypoints"][0], blob_centroids(out["img"])[rows], atol=0.05)

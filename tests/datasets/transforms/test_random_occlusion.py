@@ -40,13 +40,13 @@ def test_seen_points_under_the_patch_become_hidden_and_nothing_else_changes(seed
     after = cover(seed, before, fills=["noise"])
     changed = changed_px(before, after)
     rows, columns = np.nonzero(changed)
-    patch = np.zeros_like(changed)  # noise may hit the grey of the picture: the box around it
+    patch = np.zeros_like(changed)  # noise may hit the grey of the image: the box around it
     patch[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = True
 
     x, y = np.floor(before["keypoints"][0] + 0.5).astype(int).T
-    in_picture = (x >= 0) & (x < 200) & (y >= 0) & (y < 150)
+    in_image = (x >= 0) & (x < 200) & (y >= 0) & (y < 150)
     covered = np.zeros(12, bool)
-    covered[in_picture] = patch[y[in_picture], x[in_picture]]
+    covered[in_image] = patch[y[in_image], x[in_image]]
     old = before["keypoints_visibility"][0]
     expected = np.where(covered & (old == 2), 1, old)
     assert np.array_equal(after["keypoints_visibility"][0], expected)
@@ -55,15 +55,15 @@ def test_seen_points_under_the_patch_become_hidden_and_nothing_else_changes(seed
     assert np.array_equal(after["keypoints"], before["keypoints"])
 
 
-def test_the_picture_that_came_in_is_not_written_to():
+def test_the_image_that_came_in_is_not_written_to():
     before = sample(0)
     cover(0, before)
     assert (before["img"] == GREY).all()
 
 
-@pytest.mark.parametrize("crop", [False, True], ids=["picture", "input-crop"])
+@pytest.mark.parametrize("crop", [False, True], ids=["image", "input-crop"])
 def test_sides_are_fractions_of_the_box(crop):
-    """Of the square root of its area, in px of whichever picture is there."""
+    """Of the square root of its area, in px of whichever image is there."""
     before = sample(3)
     factor = 1.0
     if crop:
@@ -79,7 +79,7 @@ def test_sides_are_fractions_of_the_box(crop):
         lengths += [np.ptp(rows) + 1, np.ptp(columns) + 1]
     assert max(lengths) <= 0.2 * side_px + 1
     assert max(lengths) > 0.19 * side_px
-    # The border of the picture cuts some patches, so the lower bound holds for most
+    # The border of the image cuts some patches, so the lower bound holds for most
     assert np.mean(np.array(lengths) >= 0.1 * side_px - 1) > 0.8
 
 
@@ -97,9 +97,9 @@ def test_points_of_a_crop_are_the_transformed_ones():
 @pytest.mark.parametrize(
     ("fill", "check"),
     [
-        ("grey", lambda patch, picture: len(np.unique(patch)) == 1),
-        ("noise", lambda patch, picture: len(np.unique(patch)) > 100),
-        ("texture", lambda patch, picture: is_part_of(patch, picture)),
+        ("grey", lambda patch, image: len(np.unique(patch)) == 1),
+        ("noise", lambda patch, image: len(np.unique(patch)) > 100),
+        ("texture", lambda patch, image: is_part_of(patch, image)),
     ],
     ids=["grey", "noise", "texture"],
 )
@@ -112,9 +112,9 @@ def test_what_patches_are_made_of(fill, check):
     assert check(patch, before["img"])
 
 
-def is_part_of(patch: np.ndarray, picture: np.ndarray) -> bool:
+def is_part_of(patch: np.ndarray, image: np.ndarray) -> bool:
     h, w = patch.shape[:2]
-    windows = np.lib.stride_tricks.sliding_window_view(picture[..., 0], (h, w))
+    windows = np.lib.stride_tricks.sliding_window_view(image[..., 0], (h, w))
     return bool((windows == patch[..., 0]).all(axis=(2, 3)).any())
 
 
@@ -179,7 +179,7 @@ def test_how_often_and_the_seed_decides():
     first, again, other = run(0), run(0), run(1)
     assert all(map(np.array_equal, first, again))
     assert not all(map(np.array_equal, first, other))
-    assert 0.14 < np.mean([(picture != GREY).any() for picture in first]) < 0.27
+    assert 0.14 < np.mean([(image != GREY).any() for image in first]) < 0.27
 
 
 @pytest.mark.parametrize(

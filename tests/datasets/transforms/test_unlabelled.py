@@ -46,9 +46,9 @@ def test_the_stock_transform_leaves_crowds_out():
     assert not masked(BottomupGetHeatmapMask(), CROWD).any()
 
 
-def test_the_mask_follows_the_picture():
+def test_the_mask_follows_the_image():
     shift = np.array([[1, 0, 40], [0, 1, 0]], np.float32)
     mask = masked(MaskUnlabelled(), [SQUARE], warp_mat=shift)
     assert mask[6:9, 16:19].all()
     assert not mask[:, 11:14].any()
-    assert mask[:, :9].all()  # the picture is not there any more
+    assert mask[:, :9].all()  # the image is not there any more

@@ -40,11 +40,11 @@ def runner(model, *hooks):
     "backbone", ["smoke/rtmpose_m_ap10k.py", "smoke/hrnet_w32_ap10k.py"], indirect=True
 )
 def test_same_features_and_gradients_in_another_layout(backbone):
-    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     backbone.train()
 
     def run():
-        features = backbone(pictures)[-1]
+        features = backbone(images)[-1]
         backbone.zero_grad()
         features.square().mean().backward()
         return features.detach(), [

@@ -41,7 +41,7 @@ def test_occasions(interval, validated, due):
     ] == due
 
 
-def test_a_resumed_run_begins_with_pictures():
+def test_a_resumed_run_begins_with_images():
     schedule = VisualizationSchedule(5)
     assert [epoch for epoch in range(8, 14) if schedule.should_draw(runner(epoch))] == [8, 13]
 
@@ -51,13 +51,13 @@ def test_other_ranks_have_no_occasion():
 
 
 @pytest.mark.parametrize("config", [None, dict(by_epoch=True)], ids=["none", "not built"])
-def test_a_validation_alone_has_pictures_and_builds_no_training(config):
+def test_a_validation_alone_has_images_and_builds_no_training(config):
     current = SimpleNamespace(_train_loop=config, rank=0)
     schedule = VisualizationSchedule(5)
     assert [schedule.should_draw(current) for _ in range(2)] == [True, True]
 
 
-def test_a_loop_by_iterations_has_pictures_in_every_validation():
+def test_a_loop_by_iterations_has_images_in_every_validation():
     schedule = VisualizationSchedule(5)
     assert [schedule.should_draw(iteration_runner(number)) for number in (1000, 2000)] == [
         True,

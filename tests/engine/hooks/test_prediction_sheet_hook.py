@@ -15,7 +15,7 @@ from equikpt.metainfo.horse26 import METAINFO
 from equikpt.visualization.ground_truth_pair import CELL_PX
 
 SCALE = CELL_PX / 80
-"""From px of a picture to px of a cell."""
+"""From px of an image to px of a cell."""
 
 
 class Loader:
@@ -31,7 +31,7 @@ class Loader:
 
 
 def runner(size: int, epoch: int = 0, rank: int = 0) -> SimpleNamespace:
-    """Its visualizer keeps what it gets in ``shown``: name, picture (RGB), step."""
+    """Its visualizer keeps what it gets in ``shown``: name, image (RGB), step."""
     shown: list[tuple] = []
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     loop._epoch, loop._max_epochs, loop._iter = epoch, 100, 10 * epoch
@@ -43,19 +43,19 @@ def runner(size: int, epoch: int = 0, rank: int = 0) -> SimpleNamespace:
         _train_loop=loop,
         shown=shown,
         visualizer=SimpleNamespace(
-            add_image=lambda name, picture, step: shown.append((name, picture, step))
+            add_image=lambda name, image, step: shown.append((name, image, step))
         ),
     )
 
 
 def sample(folder, index: int) -> PoseDataSample:
-    """A gray picture whose predictions lie in its left half, the truth in its right half."""
+    """A gray image whose predictions lie in its left half, the ground truth in its right half."""
     path = folder / f"{index}.png"
     cv2.imwrite(str(path), np.full((80, 80, 3), 128, np.uint8))
     generator = np.random.default_rng(index)
-    truth = np.column_stack([generator.uniform(45, 75, (26, 2)), np.full(26, 2)])
+    gt = np.column_stack([generator.uniform(45, 75, (26, 2)), np.full(26, 2)])
     data_sample = PoseDataSample(
-        metainfo=dict(img_path=str(path), raw_ann_info=dict(keypoints=truth.ravel().tolist()))
+        metainfo=dict(img_path=str(path), raw_ann_info=dict(keypoints=gt.ravel().tolist()))
     )
     data_sample.gt_instances = InstanceData(bboxes=np.array([[0.0, 0.0, 80.0, 80.0]]))
     data_sample.pred_instances = InstanceData(
@@ -73,19 +73,19 @@ def run(hook: PredictionSheetHook, folder, size: int) -> None:
     hook.after_test_epoch(current)
 
 
-def test_draws_evenly_spaced_instances_truth_left_prediction_right(tmp_path):
+def test_draws_evenly_spaced_instances_gt_left_prediction_right(tmp_path):
     hook = PredictionSheetHook(str(tmp_path / "new/sheet.png"), num_instances=3)
     run(hook, tmp_path, 7)
     assert [chosen.img_path for chosen in hook._chosen] == [
         str(tmp_path / f"{index}.png") for index in (0, 3, 6)
     ]
     pair, caption = hook._draw(hook._chosen[0], Loader(7).metainfo)
-    assert caption == "truth | prediction: 0.png"
+    assert caption == "ground truth | prediction: 0.png"
     changed = (pair != 128).any(axis=2)
     middle = CELL_PX // 2
-    with_truth, with_prediction = changed[:, :CELL_PX], changed[:, CELL_PX:]
-    assert with_truth[:, middle:].any()
-    assert not with_truth[:, :middle].any()
+    with_gt, with_prediction = changed[:, :CELL_PX], changed[:, CELL_PX:]
+    assert with_gt[:, middle:].any()
+    assert not with_gt[:, :middle].any()
     assert with_prediction[:, :middle].any()
     assert not with_prediction[:, middle:].any()
     assert cv2.imread(str(tmp_path / "new/sheet.png")) is not None
@@ -103,9 +103,9 @@ def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path):
     hook.before_test_epoch(current)
     samples = [sample(tmp_path, index) for index in range(2)]
     for index, labelled in enumerate((0, 17)):  # each labels one point: nose, right fore hoof
-        truth = np.array(samples[index].raw_ann_info["keypoints"]).reshape(26, 3)
-        truth[:, 2] = np.where(np.arange(26) == labelled, 2, 0)
-        samples[index].raw_ann_info["keypoints"] = truth.ravel().tolist()
+        gt = np.array(samples[index].raw_ann_info["keypoints"]).reshape(26, 3)
+        gt[:, 2] = np.where(np.arange(26) == labelled, 2, 0)
+        samples[index].raw_ann_info["keypoints"] = gt.ravel().tolist()
         samples[index].pred_instances.keypoints[:] = [60.0, 60.0]
         samples[index].pred_instances.keypoints[0, [0, 17]] = [[8.0, 8.0], [8.0, 30.0]]
         samples[index].pred_instances.keypoints[0, 5] = [30.0, 8.0]
@@ -114,7 +114,7 @@ def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path):
     near, far = round(8.5 * SCALE), round(30.5 * SCALE)
     prediction = pair[:, CELL_PX:]
     assert (prediction[near, near] != 128).any()
-    assert (prediction[far, near] != 128).any()  # labelled in the other picture
+    assert (prediction[far, near] != 128).any()  # labelled in the other image
     assert (prediction[near, far] == 128).all()
 
 
@@ -177,7 +177,7 @@ def test_the_first_of_two_ranks_sees_half_of_the_set(tmp_path, monkeypatch):
 def test_refuses_what_it_cannot_draw():
     with pytest.raises(ValueError, match="at least 1"):
         PredictionSheetHook("sheet.png", num_instances=0)
-    with pytest.raises(ValueError, match="picture file that OpenCV writes"):
+    with pytest.raises(ValueError, match="image file that OpenCV writes"):
         PredictionSheetHook("sheet.xyz")
     with pytest.raises(ValueError, match="interval as a number of epochs of at least 1, or None"):
         PredictionSheetHook(interval=0)

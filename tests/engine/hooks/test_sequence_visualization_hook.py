@@ -23,7 +23,7 @@ PREDICTED = torch.tensor([[[-0.5, 0.0], [0.0, -0.5], [0.0, 0.5], [0.9, 0.9]]])
 
 
 class Model(nn.Module):
-    """Three true points a picture, each predicted half a half-side away; done at the end."""
+    """Three true points an image, each predicted half a half-side away; done at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,11 +59,11 @@ class Loader:
 
 
 def run(hook: SequenceVisualizationHook, size: int, epoch: int = 0) -> list:
-    """One validation; returns what the visualizer got: name, picture (RGB), step."""
+    """One validation; returns what the visualizer got: name, image (RGB), step."""
     shown: list = []
 
-    def add_image(name: str, picture: np.ndarray, step: int) -> None:
-        shown.append((name, picture, step))
+    def add_image(name: str, image: np.ndarray, step: int) -> None:
+        shown.append((name, image, step))
 
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     loop._epoch, loop._max_epochs, loop._iter = epoch, 100, 10 * epoch
@@ -83,8 +83,8 @@ def run(hook: SequenceVisualizationHook, size: int, epoch: int = 0) -> list:
     return shown
 
 
-def has_colour(picture_rgb: np.ndarray, bgr: tuple[int, int, int]) -> bool:
-    return bool((picture_rgb == np.array(bgr[::-1])).all(axis=-1).any())
+def has_colour(image_rgb: np.ndarray, bgr: tuple[int, int, int]) -> bool:
+    return bool((image_rgb == np.array(bgr[::-1])).all(axis=-1).any())
 
 
 def test_one_sheet_a_validation_with_the_steps_in_it(monkeypatch):
@@ -93,7 +93,7 @@ def test_one_sheet_a_validation_with_the_steps_in_it(monkeypatch):
         "equikpt.engine.hooks.sequence_visualization_hook.draw_step",
         lambda image, *rest: drawn.append(rest) or np.zeros((SIDE, 2 * SIDE, 3), np.uint8),
     )
-    ((name, sheet, step),) = run(SequenceVisualizationHook(num_pictures=5), size=9, epoch=3)
+    ((name, sheet, step),) = run(SequenceVisualizationHook(num_images=5), size=9, epoch=3)
     assert (name, step) == ("val_steps", 3)
     assert sheet.shape == (3 * SIDE, 4 * SIDE, 3)
     assert [len(given) for given, *_ in drawn] == [0, 1, 2, 3, 3]  # of three points
@@ -108,7 +108,7 @@ def test_one_sheet_a_validation_with_the_steps_in_it(monkeypatch):
 
 
 def test_the_drawing_has_its_colours():
-    ((_, sheet, _),) = run(SequenceVisualizationHook(num_pictures=2), size=2)
+    ((_, sheet, _),) = run(SequenceVisualizationHook(num_images=2), size=2)
     for colour in (TARGET_BGR, PREDICTION_BGR, ERROR_BGR):
         assert has_colour(sheet, colour)
 
@@ -125,7 +125,7 @@ def test_another_head_is_refused():
         SequenceVisualizationHook().before_train(SimpleNamespace(model=model))
 
 
-@pytest.mark.parametrize("options", [dict(interval=0), dict(num_pictures=0)])
+@pytest.mark.parametrize("options", [dict(interval=0), dict(num_images=0)])
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match="at least 1"):
         SequenceVisualizationHook(**options)

@@ -86,7 +86,7 @@ def covered(clusters_are_known: bool) -> float:
     return hits / 400
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_hold_the_gt_as_often_as_they_say():
     assert 0.9 <= covered(clusters_are_known=True) <= 0.98
     assert covered(clusters_are_known=False) < 0.75  # the control: too narrow
 

@@ -20,20 +20,20 @@ SIGMAS = np.array([0.025, 0.079, 0.107])
 
 
 def random_instances(seed: int, count: int = 40, spread_px: float = 6.0):
-    """Truth, predictions, visibility, scores, boxes and areas of ``count`` instances, K = 3."""
+    """Ground truth, predictions, visibility, scores, boxes and areas of ``count`` poses, K = 3."""
     generator = np.random.default_rng(seed)
-    truth = generator.uniform(20, 180, (count, 3, 2))
-    predicted = truth + generator.normal(0, spread_px, truth.shape)
+    gt = generator.uniform(20, 180, (count, 3, 2))
+    predicted = gt + generator.normal(0, spread_px, gt.shape)
     visibility = generator.integers(0, 3, (count, 3))
     scores = generator.uniform(0, 1, (count, 3))
     boxes = np.column_stack([np.zeros((count, 2)), generator.uniform(60, 200, (count, 2))])
-    return truth, predicted, visibility, scores, boxes, boxes[:, 2] * boxes[:, 3] * 0.5
+    return gt, predicted, visibility, scores, boxes, boxes[:, 2] * boxes[:, 3] * 0.5
 
 
-def test_truth_as_prediction_is_perfect():
-    truth, _, visibility, scores, boxes, area = random_instances(0)
+def test_gt_as_prediction_is_perfect():
+    gt, _, visibility, scores, boxes, area = random_instances(0)
     visibility[0] = 2
-    distance = distances_px(truth, truth, visibility)
+    distance = distances_px(gt, gt, visibility)
     assert np.nanmax(distance) == 0
     np.testing.assert_array_equal(pck(distance, box_side_px(boxes), 0.01), 1.0)
     similarity = oks(distance, area, SIGMAS)
@@ -41,9 +41,9 @@ def test_truth_as_prediction_is_perfect():
 
 
 def test_three_four_five():
-    truth = np.zeros((1, 2, 2))
+    gt = np.zeros((1, 2, 2))
     predicted = np.array([[[3.0, 4.0], [300.0, 400.0]]])
-    distance = distances_px(predicted, truth, np.array([[1, 0]]))
+    distance = distances_px(predicted, gt, np.array([[1, 0]]))
     assert distance[0, 0] == 5
     assert np.isnan(distance[0, 1])  # unlabelled: no error, however far
 
@@ -69,20 +69,20 @@ def test_similarity_is_cocos_formula():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_keypoint_ap_equals_coco_evaluation_of_that_keypoint(seed):
-    """One instance a picture, so COCO's matching has nothing to choose."""
-    truth, predicted, visibility, scores, boxes, area = random_instances(seed)
-    distance = distances_px(predicted, truth, visibility)
+    """One instance an image, so COCO's matching has nothing to choose."""
+    gt, predicted, visibility, scores, boxes, area = random_instances(seed)
+    distance = distances_px(predicted, gt, visibility)
     ours = keypoint_ap(oks(distance, area, SIGMAS), scores)
     for index in range(3):
         only = np.where(np.arange(3) == index, visibility, 0)
-        theirs = coco_ap(truth, predicted, only, scores[:, index], boxes, area)
+        theirs = coco_ap(gt, predicted, only, scores[:, index], boxes, area)
         assert ours[index] == pytest.approx(theirs, abs=1e-6)
 
 
 def test_ap_falls_when_good_predictions_are_ranked_last():
-    truth, predicted, visibility, _, _, area = random_instances(3)
+    gt, predicted, visibility, _, _, area = random_instances(3)
     visibility[:] = 2
-    distance = distances_px(predicted, truth, visibility)
+    distance = distances_px(predicted, gt, visibility)
     similarity = oks(distance, area, SIGMAS)
     assert (keypoint_ap(similarity, -distance) > keypoint_ap(similarity, distance)).all()
 
@@ -90,14 +90,14 @@ def test_ap_falls_when_good_predictions_are_ranked_last():
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_are_repeated_instances(seed):
     """Against COCO's own evaluation of a set in which instances occur several times."""
-    truth, predicted, visibility, scores, boxes, area = random_instances(seed, count=25)
+    gt, predicted, visibility, scores, boxes, area = random_instances(seed, count=25)
     scores = scores.round(1)  # some are equal
-    similarity = oks(distances_px(predicted, truth, visibility), area, SIGMAS)
+    similarity = oks(distances_px(predicted, gt, visibility), area, SIGMAS)
     weights = np.random.default_rng(seed).integers(0, 3, (2, 25))
     found = weighted_keypoint_ap(similarity, scores, weights)
     for sample, times in zip(found, weights, strict=True):
         again = [np.repeat(each, times, axis=0)
-                 for each in (truth, predicted, visibility, scores, boxes, area)]  # fmt: skip
+                 for each in (gt, predicted, visibility, scores, boxes, area)]  # fmt: skip
         for index in range(3):
             only = np.where(np.arange(3) == index, again[2], 0)
             theirs = coco_ap(again[0], again[1], only, again[3][:, index], again[4], again[5])
@@ -122,30 +122,28 @@ SIDES = [
 
 @pytest.mark.parametrize(("place", "swapped"), SIDES)
 def test_what_hits_the_other_side_and_misses_its_own_is_swapped(place, swapped):
-    truth = np.array([[[0.0, 0], [50, 0], [70, 0]]])
+    gt = np.array([[[0.0, 0], [50, 0], [70, 0]]])
     predicted = np.array([[[place, 0], [50, 0], [50, 0]]], float)
-    found = left_right_inversions(
-        predicted, truth, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2)
-    )
+    found = left_right_inversions(predicted, gt, np.full((1, 3), 2), np.array([100.0]), (1, 0, 2))
     np.testing.assert_array_equal(found, [[swapped, 0, np.nan]])
 
 
 def test_sides_that_lie_together_or_are_not_both_labelled_are_never_swapped():
-    truth = np.array([[[0.0, 0], [5, 0]], [[0, 0], [50, 0]]])
+    gt = np.array([[[0.0, 0], [5, 0]], [[0, 0], [50, 0]]])
     found = left_right_inversions(
-        truth[:, ::-1], truth, np.array([[2, 2], [2, 0]]), np.array([100.0, 100.0]), (1, 0)
+        gt[:, ::-1], gt, np.array([[2, 2], [2, 0]]), np.array([100.0, 100.0]), (1, 0)
     )
     np.testing.assert_array_equal(found, [[0, 0], [np.nan, np.nan]])
 
 
-def coco_ap(truth, predicted, visibility, scores, boxes, area) -> float:
+def coco_ap(gt, predicted, visibility, scores, boxes, area) -> float:
     from xtcocotools.coco import COCO
     from xtcocotools.cocoeval import COCOeval
 
     coco = COCO()
     annotations, results = [], []
-    for i in range(len(truth)):
-        triples = np.column_stack([truth[i], visibility[i]])
+    for i in range(len(gt)):
+        triples = np.column_stack([gt[i], visibility[i]])
         triples[visibility[i] == 0] = 0
         annotations.append(
             dict(
@@ -170,7 +168,7 @@ def coco_ap(truth, predicted, visibility, scores, boxes, area) -> float:
                 )
             )
     coco.dataset = dict(
-        images=[dict(id=i) for i in range(len(truth))],
+        images=[dict(id=i) for i in range(len(gt))],
         annotations=annotations,
         categories=[dict(id=1, name="horse")],
     )

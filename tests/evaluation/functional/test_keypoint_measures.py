@@ -20,16 +20,16 @@ SCHEME = KeypointSet(("nose", "l_knee", "r_knee", "tail"), np.array([0.03, 0.06,
 
 
 def some_poses(count: int = 30, seed: int = 0) -> PosePredictions:
-    """Random truth and errors, some sides exchanged; the tail is labelled nowhere."""
+    """Random ground truth and errors, some sides exchanged; the tail is labelled nowhere."""
     rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 200, (count, 4, 2))
-    predicted = truth + rng.normal(0, 8, truth.shape)
+    gt = rng.uniform(0, 200, (count, 4, 2))
+    predicted = gt + rng.normal(0, 8, gt.shape)
     predicted[: count // 5] = predicted[: count // 5, list(SCHEME.swap)]
     visibility = rng.integers(0, 3, (count, 4))
     visibility[:, 3] = 0
     boxes = np.column_stack([np.zeros((count, 2)), rng.uniform(80, 200, (count, 2))])
     return PosePredictions(
-        predicted, rng.random((count, 4)), truth, visibility, boxes, boxes[:, 2] * boxes[:, 3] / 2
+        predicted, rng.random((count, 4)), gt, visibility, boxes, boxes[:, 2] * boxes[:, 3] / 2
     )
 
 
@@ -38,17 +38,17 @@ def by_hand(pose: PosePredictions) -> list[dict]:
     rows = []
     for keypoints in ([0], [1], [2], [3], [0, 1, 2, 3]):
         errors, fractions, swapped = [], [], []
-        for i in range(len(pose.truth)):
+        for i in range(len(pose.gt)):
             side = max(pose.boxes[i][2], pose.boxes[i][3])
             for k in keypoints:
                 other = SCHEME.swap[k]
                 if pose.visibility[i, k] == 0:
                     continue
                 x, y = pose.predicted[i, k]
-                errors.append(np.hypot(x - pose.truth[i, k, 0], y - pose.truth[i, k, 1]))
+                errors.append(np.hypot(x - pose.gt[i, k, 0], y - pose.gt[i, k, 1]))
                 fractions.append(errors[-1] / side)
                 if other != k and pose.visibility[i, other] > 0:
-                    to_other = np.hypot(x - pose.truth[i, other, 0], y - pose.truth[i, other, 1])
+                    to_other = np.hypot(x - pose.gt[i, other, 0], y - pose.gt[i, other, 1])
                     swapped.append(fractions[-1] > 0.1 and to_other <= 0.1 * side)
         row = {"labelled": len(errors), "error": np.nan, "error_px": np.nan,
                "median_error_px": np.nan, "swapped": np.nan}  # fmt: skip
@@ -78,7 +78,7 @@ def test_the_table_is_what_loops_over_points_find():
 
 def test_ap_is_that_of_each_keypoint_and_over_all_their_mean():
     pose = some_poses()
-    distance = np.linalg.norm(pose.predicted - pose.truth, axis=-1)
+    distance = np.linalg.norm(pose.predicted - pose.gt, axis=-1)
     distance[pose.visibility == 0] = np.nan
     ap = keypoint_ap(oks(distance, pose.areas, SCHEME.sigmas), pose.scores)
     table = KeypointMetrics(pose, SCHEME, THRESHOLDS).table()
@@ -131,9 +131,9 @@ def test_visibilities_divide_the_labelled_points():
 
 
 def test_a_hidden_point_may_be_found_at_a_seen_one_of_the_other_side():
-    truth = np.array([[[0.0, 0], [0, 0], [50, 0], [0, 0]]])
+    gt = np.array([[[0.0, 0], [0, 0], [50, 0], [0, 0]]])
     pose = PosePredictions(
-        truth[:, list(SCHEME.swap)], np.ones((1, 4)), truth, np.array([[0, 1, 2, 0]]),
+        gt[:, list(SCHEME.swap)], np.ones((1, 4)), gt, np.array([[0, 1, 2, 0]]),
         np.array([[0, 0, 100.0, 50]]), np.array([2500.0]),
     )  # fmt: skip
     hidden = KeypointMetrics(pose, SCHEME, THRESHOLDS, visibility=1).table()

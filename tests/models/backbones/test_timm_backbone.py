@@ -17,7 +17,7 @@ OUTSIDE = dict(
 """timm's names outside the blocks, and EfficientNet-PyTorch's."""
 
 
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     return torch.randn(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
@@ -30,7 +30,7 @@ def build(**options) -> nn.Module:
 )
 def test_feature_maps_have_the_promised_shapes(name):
     backbone = build(model_name=name, out_indices=(-3, -1))
-    features = backbone(pictures())
+    features = backbone(images())
     assert isinstance(features, tuple)
     for feature, channels, stride in zip(
         features, backbone.channels, backbone.strides, strict=True
@@ -44,7 +44,7 @@ def test_feature_maps_have_the_promised_shapes(name):
 def test_holds_nothing_behind_the_last_level(name, level):
     """DDP would wait for the gradients of what the loss does not depend on."""
     backbone = build(model_name=name, out_indices=(level,))
-    backbone(pictures())[-1].square().mean().backward()
+    backbone(images())[-1].square().mean().backward()
     assert all(p.grad is not None for p in backbone.parameters())
 
 
@@ -65,10 +65,10 @@ def test_a_local_file_gives_the_features_of_its_model(weight_file):
     path, model = weight_file
     backbone = build(model_name="efficientnet_lite0", weights=str(path)).eval()
     with torch.no_grad():
-        (feature,) = backbone(pictures())
-        expected = model.forward_intermediates(pictures(), indices=1, intermediates_only=True)[-1]
+        (feature,) = backbone(images())
+        expected = model.forward_intermediates(images(), indices=1, intermediates_only=True)[-1]
         torch.testing.assert_close(feature, expected)
-        (random,) = build(model_name="efficientnet_lite0").eval()(pictures())
+        (random,) = build(model_name="efficientnet_lite0").eval()(images())
         assert not torch.allclose(random, expected)
 
 
@@ -125,7 +125,7 @@ def test_frozen_stages_stand_still_and_stay_in_eval():
     assert backbone.train() is backbone
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
-    backbone(pictures())[-1].square().mean().backward()
+    backbone(images())[-1].square().mean().backward()
     optimizer.step()
     moved = {
         name.split(".")[1] + name.split(".")[2] * name.startswith("net.blocks")
@@ -140,7 +140,7 @@ def test_norm_eval_keeps_all_statistics():
     backbone = build(model_name="efficientnet_lite0", norm_eval=True)
     backbone.train()
     mean = backbone.net.blocks[5][0].bn1.running_mean.clone()
-    backbone(pictures())
+    backbone(images())
     assert torch.equal(backbone.net.blocks[5][0].bn1.running_mean, mean)
 
 
@@ -150,7 +150,7 @@ def test_checkpointing_gives_the_same_gradients():
         torch.manual_seed(2)
         backbone = build(model_name="resnet18", with_cp=with_cp)
         backbone.train()
-        backbone(pictures())[-1].square().mean().backward()
+        backbone(images())[-1].square().mean().backward()
         gradients.append(backbone.net.layer1[0].conv1.weight.grad)
     torch.testing.assert_close(*gradients)
 

@@ -11,10 +11,10 @@ SMOKE = "smoke/p1p2_timm_512"
 
 
 @pytest.fixture
-def runner(sample_films, tmp_path):
+def runner(sample_radiographs, tmp_path):
     cfg = launch.load_config(str(find_config(SMOKE)))
     cfg.work_dir = str(tmp_path)
-    launch.set_data_root(cfg, str(sample_films))
+    launch.set_data_root(cfg, str(sample_radiographs))
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(batch_size=4, num_workers=0)
     cfg.visualizer.vis_backends = []
@@ -32,7 +32,7 @@ def test_validation_logs_the_mean_loss_of_its_samples(runner):
             loss = model.loss(**data)["loss_kpt"].item()
         totals, count = totals + loss, count + 1
     assert metrics["val_loss"] == pytest.approx(totals / count, rel=1e-4)
-    assert metrics["landmark/films"] == 6
+    assert metrics["landmark/radiographs"] == 6
 
 
 def test_samples_without_targets_give_predictions_alone(runner):

@@ -59,7 +59,7 @@ def test_every_peak_is_a_point_with_its_type(head):
 
 
 def test_a_flip_test_needs_both_looks_to_agree(head):
-    """The mirror image of an empty picture halves every score."""
+    """The mirror image of an empty image halves every score."""
     empty = torch.full_like(logits(head), -30)
     pair = [(logits(head),), (empty,)]
     config = dict(flip_test=True, output_heatmaps=True)

@@ -55,7 +55,7 @@ def test_what_is_lost_and_what_is_read(feats):
 
 
 def test_padding_changes_nothing(feats):
-    """A picture's losses are the same whatever stands behind its last point."""
+    """An image's losses are the same whatever stands behind its last point."""
     head = make_head()
     moved = PLACES.clone()
     moved[1, 1:] = 0.7
@@ -148,7 +148,7 @@ def teach_by_heart(head: SequentialAttentionHead, feats, steps: int = 150) -> No
 
 
 @pytest.mark.parametrize("balance", ["balanced", "steps", "sampled"])
-def test_learns_two_pictures_by_heart_and_runs_freely(feats, balance):
+def test_learns_two_images_by_heart_and_runs_freely(feats, balance):
     """From features of noise alone: three points in their order, and one; then done."""
     head = make_head(done_balance=balance)
     with torch.no_grad():
@@ -244,7 +244,7 @@ def test_a_map_with_as_many_things_as_are_left_costs_nothing(feats):
     torch.testing.assert_close(one_more["loss_attention"], right["loss_attention"])
 
 
-def test_own_points_are_given_to_a_share_of_the_pictures_in_training(feats):
+def test_own_points_are_given_to_a_share_of_the_images_in_training(feats):
     head = make_head(
         target="nearest", order="random", scheduled_sampling_prob=1.0, match_radius=0.3
     )

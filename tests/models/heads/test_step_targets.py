@@ -122,6 +122,6 @@ def test_sampling_takes_one_going_step_each_in_its_turn():
 
 
 @pytest.mark.parametrize("balance", ["steps", "balanced", "sampled"])
-def test_an_empty_picture_is_done_at_once(balance):
+def test_an_empty_image_is_done_at_once(balance):
     done, step_mask = done_target(torch.zeros(1, 4), 5)
     assert done_weights(done, step_mask, balance).tolist() == [[1, 0, 0, 0, 0]]

@@ -74,7 +74,7 @@ def test_a_step_knows_nothing_of_later_points(attention, inputs):
 
 
 @torch.no_grad()
-def test_pictures_do_not_mix(attention, inputs):
+def test_images_do_not_mix(attention, inputs):
     both = attention(*inputs)
     alone = attention(*(part[1:] for part in inputs))
     for field in FIELDS:
@@ -112,9 +112,9 @@ def test_how_many_things_the_map_has_near_a_place(attention):
     coords = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
     flat = Steps(coords, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
     radius = 2 * attention.foveation.sigma(3)
-    for picture, step in ((0, 0), (0, 1), (1, 0)):
-        near = (scene.coords - coords[picture, step]).norm(dim=-1) <= radius
-        number = attention.count_near(scene, flat)[picture, step]
+    for image, step in ((0, 0), (0, 1), (1, 0)):
+        near = (scene.coords - coords[image, step]).norm(dim=-1) <= radius
+        number = attention.count_near(scene, flat)[image, step]
         assert number.item() == pytest.approx(near.sum().item())  # one in each cell
     sharp = flat._replace(attention=torch.full_like(flat.attention, -50.0))
     cell = int((scene.coords - coords[0, 1]).norm(dim=-1).argmin())

@@ -141,7 +141,7 @@ def test_the_number_of_points_does_not_change_the_value():
 
 
 def test_the_size_of_the_heatmap_does_not_change_the_value():
-    """The same picture in twice as many cells either way, and the same with background around."""
+    """The same image in twice as many cells either way, and the same with background around."""
     places = torch.arange(64.0)
 
     def bump(cells: torch.Tensor, centre: float, sigma: float) -> torch.Tensor:

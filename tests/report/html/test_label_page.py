@@ -37,7 +37,7 @@ result.again = shown();
 
 @pytest.fixture
 def spoilt(tmp_path):
-    """Two errors, and a warning whose picture's name would break a page that forgets to escape."""
+    """Two errors, and a warning whose image's name would break a page that forgets to escape."""
     content = people(8)
     name = "<img src=x onerror=alert(1)> & 'quotes\".png"
     content["images"][2]["file_name"] = name.replace("/", "")
@@ -52,8 +52,8 @@ def spoilt(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for image in content["images"]:
-        picture = rng.integers(0, 256, (260, 300, 3)).astype(np.uint8)
-        encoded = cv2.imencode(".png", picture)[1]
+        pixels = rng.integers(0, 256, (260, 300, 3)).astype(np.uint8)
+        encoded = cv2.imencode(".png", pixels)[1]
         (tmp_path / "images" / image["file_name"]).write_bytes(encoded.tobytes())
     (tmp_path / "labels.json").write_text(json.dumps(content))
     return verify([tmp_path / "labels.json"], [tmp_path / "images"])
@@ -96,10 +96,10 @@ def test_thumbnails_stay_within_their_bytes_and_the_worst_have_them(spoilt):
     assert sum(map(len, re.findall(r'src="([^"]*)"', capped))) <= limit
     for check in FOUND:
         cards = re.findall(rf'<article data-check="{check}".*?</article>', capped, re.S)
-        has_picture = ["<img" in card for card in cards]
-        assert has_picture[0]
-        assert has_picture == sorted(has_picture, reverse=True)
-        assert not all(has_picture)
+        has_image = ["<img" in card for card in cards]
+        assert has_image[0]
+        assert has_image == sorted(has_image, reverse=True)
+        assert not all(has_image)
 
 
 def test_cards_of_a_check_are_limited_and_the_page_below_five_megabytes(spoilt):
@@ -120,7 +120,7 @@ def test_a_thumbnail_marks_the_points_that_are_meant(spoilt):
     assert (red & changed).sum() > 10
 
 
-def test_without_pictures_poses_are_drawn_on_gray(tmp_path, spoilt):
+def test_without_images_poses_are_drawn_on_gray(tmp_path, spoilt):
     result = verify([tmp_path / "labels.json"])
     issue = next(i for i in result.issues if i.code == "points_coincide")
     cell = Thumbnails(result.labels).cell(issue)
@@ -144,7 +144,7 @@ def test_the_page_works_in_a_browser(browse, spoilt, width_px):
     seen, console = browse(to_html(spoilt), width_px)
     assert console == []
     assert seen["broken"] == 0
-    assert seen["pictures"] == 3
+    assert seen["images"] == 3
     assert seen["all"] == seen["again"] == FOUND
     assert seen["without_errors"] == ["points_coincide"]
     assert seen["told"] == "1 of 3 shown"
@@ -154,7 +154,7 @@ def test_the_page_works_in_a_browser(browse, spoilt, width_px):
 
 
 def test_a_broken_page_would_be_seen(browse, spoilt):
-    """The control: a picture that does not load, and an error of the script."""
+    """The control: an image that does not load, and an error of the script."""
     text = to_html(spoilt).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
     text = text.replace("\napply();", "\napply();\nnothing_of_that_name();")
     seen, console = browse(text, 1200)

@@ -15,11 +15,11 @@ from equikpt.report.html.page import Report, to_html
 from equikpt.report.run.run_folder import read_run
 from tests.browser import open_page
 from tests.report.made_tests import (
-    film_table,
     made_evaluation,
     other_evaluation,
     pose,
-    write_pictures,
+    radiograph_table,
+    write_images,
 )
 from tests.report.written_runs import config, write_start
 
@@ -78,7 +78,7 @@ def run(tmp_path):
 @pytest.fixture
 def report(run, tmp_path):
     """Hooves are worse than the nose, and the hidden one is worst; one name would break a page."""
-    names = write_pictures(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
+    names = write_images(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
     samples = [pose((2, 12, 24 + 3 * number, 0), name) for number, name in enumerate(names)]
     samples[3] = dataclasses.replace(samples[3], group=HOSTILE)
     evaluation = made_evaluation(samples, grouped=True)
@@ -125,8 +125,8 @@ def test_the_page_needs_nothing_from_elsewhere(report):
 
 
 def test_the_page_stays_below_five_megabytes(report, tmp_path):
-    """Noise, the worst picture for JPEG, and many instances in many groups."""
-    (name,) = write_pictures(tmp_path, ["noise.png"])
+    """Noise, the worst image for JPEG, and many instances in many groups."""
+    (name,) = write_images(tmp_path, ["noise.png"])
     samples = [pose(n % 7, name, group=f"horse {n % 16}") for n in range(320)]
     evaluation = made_evaluation(samples, grouped=True)
     page = to_html(dataclasses.replace(report, evaluation=evaluation), 1_000_000)
@@ -156,11 +156,11 @@ KINDS = [
 
 @pytest.mark.parametrize(("metric", "metrics", "word"), KINDS)
 def test_other_tests_have_what_there_is(run, tmp_path, metric, metrics, word):
-    names = write_pictures(tmp_path, ["a.png", "b.png"])
+    names = write_images(tmp_path, ["a.png", "b.png"])
     counts = dict(true=[4, 4], predicted=[4, 4], matched=[1, 4], duplicates=[0, 1])
     tables = {
-        "RulerMetric": film_table(names),
-        "CountingMetric": pd.DataFrame(dict(picture=["a.png", "b.png"], **counts)),
+        "RulerMetric": radiograph_table(names),
+        "CountingMetric": pd.DataFrame(dict(image=["a.png", "b.png"], **counts)),
         "PixelAPMetric": pd.DataFrame(dict(keypoint=["nose"], points=[2], **{"AP@2px": [0.5]})),
     }
     if metric == "CountingMetric":
@@ -189,7 +189,7 @@ def test_a_metric_that_nobody_has_heard_of_presents_itself(run, tmp_path, monkey
 
         @classmethod
         def columns(cls, table):
-            return dict(picture=Column("Image", numbers=False), off=Column("Hooves off"))
+            return dict(image=Column("Image", numbers=False), off=Column("Hooves off"))
 
         @classmethod
         def worst(cls, table):
@@ -201,8 +201,8 @@ def test_a_metric_that_nobody_has_heard_of_presents_itself(run, tmp_path, monkey
             return [Example(f"{table['off'][index]} off", index) for index in order]
 
     monkeypatch.setitem(METRICS.module_dict, "HoofCount", HoofCount)
-    names = write_pictures(tmp_path, ["a.png", "b.png", "c.png"])
-    table = pd.DataFrame(dict(picture=["a.png", "b.png", "c.png"], off=[2, 7, 0]))
+    names = write_images(tmp_path, ["a.png", "b.png", "c.png"])
+    table = pd.DataFrame(dict(image=["a.png", "b.png", "c.png"], off=[2, 7, 0]))
     evaluation = other_evaluation(
         [pose(0, name) for name in names],
         metrics={"hooves/off": 3.0},
@@ -230,7 +230,7 @@ def browse(tmp_path):
 def test_the_page_works_in_a_browser(browse, report, width_px, dark):
     seen, console = browse(to_html(report), width_px, dark)
     assert console == []
-    assert (seen["pictures"], seen["broken"], seen["overflow"]) == (4, 0, 0)
+    assert (seen["images"], seen["broken"], seen["overflow"]) == (4, 0, 0)
     assert seen["width"] == width_px
     assert seen["start"] == seen["by_name"] == ["nose", "l_hoof", "r_hoof"]
     assert seen["total"] == "all"
@@ -252,7 +252,7 @@ def test_the_page_works_in_a_browser(browse, report, width_px, dark):
 
 
 def test_a_page_of_other_tests_works_on_a_phone(run, tmp_path):
-    table = film_table(write_pictures(tmp_path, ["a.png", "b.png", "c.png"]))
+    table = radiograph_table(write_images(tmp_path, ["a.png", "b.png", "c.png"]))
     evaluation = other_evaluation(
         [],
         metrics={"landmark/error_px": 1.0, "landmark/" + 60 * "x": 2.0},
@@ -261,11 +261,11 @@ def test_a_page_of_other_tests_works_on_a_phone(run, tmp_path):
     page = to_html(Report(run, evaluation, [("Test", "python " + 300 * "x")]))
     seen, console = open_page(tmp_path, page, "", 360)
     assert console == []
-    assert (seen["pictures"], seen["broken"], seen["overflow"]) == (3, 0, 0)
+    assert (seen["images"], seen["broken"], seen["overflow"]) == (3, 0, 0)
 
 
 def test_a_broken_page_would_be_seen(browse, report):
-    """The control: a picture that does not load, a wide element and an error of the script."""
+    """The control: an image that does not load, a wide element and an error of the script."""
     text = to_html(report).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
     text = text.replace("<h1>", '<div style="width:700px">wide</div><h1>')
     text = text.replace("</main>", "</main><script>nothing_of_that_name();</script>")

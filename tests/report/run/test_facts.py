@@ -34,7 +34,7 @@ def test_settings_are_those_of_the_config(tmp_path):
         "Loss": "KeypointMSELoss",
         "Optimizer": "AdamW, rate 0.004, weight decay 0.05",
         "Rate schedule": "LinearLR, then CosineAnnealingLR",
-        "Batch": "4 pictures",
+        "Batch": "4 images",
         "Planned length": "7 epochs",
         "Precision": "float32",
         "Averaged weights": "ExpMomentumEMA",
@@ -74,12 +74,12 @@ COCO = dict(
 )
 FILES = [
     # of the annotation file, options of the data set, and what is counted
-    pytest.param(COCO, {}, dict(pictures=2, instances=1, points=3, hidden=1), id="COCO"),
-    pytest.param([{}, {}, {}], {}, dict(pictures=3), id="Label Studio"),
+    pytest.param(COCO, {}, dict(images=2, instances=1, points=3, hidden=1), id="COCO"),
+    pytest.param([{}, {}, {}], {}, dict(images=3), id="Label Studio"),
     pytest.param(
         {"a.png": dict(points=[[1, 2], [3, 4]]), "b.png": dict(points=[[5, 6]])},
         dict(split_file="splits.json", split="val"),
-        dict(pictures=1, points=2),
+        dict(images=1, points=2),
         id="FSC-147",
     ),
     pytest.param("no JSON", {}, {}, id="damaged"),

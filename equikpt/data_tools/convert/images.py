@@ -1,4 +1,4 @@
-"""Finding the pictures that labels name, and their sizes in px."""
+"""Finding the images that labels name, and their sizes in px."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDa
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 
 MAX_MISSING_SHARE = 0.1
-"""Up to this share of missing pictures a conversion goes on without them, as training does."""
+"""Up to this share of missing images a conversion goes on without them, as training does."""
 
 
-class PictureFolders:
-    """Where the pictures of a dataset may lie.
+class ImageFolders:
+    """Where the images of a dataset may lie.
 
     Args:
         folders: Looked through in this order.
@@ -38,17 +38,17 @@ class PictureFolders:
         self._root = root
         self._index: dict[tuple[str, ...], list[Path]] | None = None
 
-    def find_all(self, pictures: Sequence[Sequence[str]]) -> list[Path]:
-        """The file of each picture, or where it was expected.
+    def find_all(self, images: Sequence[Sequence[str]]) -> list[Path]:
+        """The file of each image, or where it was expected.
 
-        The file is the one whose path has the longest common tail with one of the picture's names.
-        Where several have, or another picture has as long a one with it, it is none.
+        The file is the one whose path has the longest common tail with one of the image's names.
+        Where several have, or another image has as long a one with it, it is none.
 
         Args:
-            pictures: For each the names it may have, which may be absolute, lead upwards with
+            images: For each the names it may have, which may be absolute, lead upwards with
                 ``..``, or be those of Windows.
         """
-        keys = [tuple(names) for names in pictures]
+        keys = [tuple(names) for names in images]
         found = {names: self._longest([_parts(name) for name in names]) for names in set(keys)}
         ranks_of: dict[Path | None, list[tuple[bool, int]]] = defaultdict(list)
         for path, rank in found.values():
@@ -109,7 +109,7 @@ def _parts(name: str) -> tuple[str, ...]:
         elif part not in ("", ".") and not part.endswith(":"):
             parts.append(part)
     if not parts or name.rstrip("/\\").endswith(".."):
-        raise ValueError(f"the labels name a picture '{name}'; expected a file name")
+        raise ValueError(f"the labels name an image '{name}'; expected a file name")
     return tuple(parts)
 
 
@@ -119,7 +119,7 @@ def _common_tail(path: Sequence[str], other: Sequence[str]) -> int:
 
 
 def output_names(names: Sequence[str]) -> list[str]:
-    """Names in the output of the pictures of one file, each below its folder.
+    """Names in the output of the images of one file, each below its folder.
 
     A name that is below a folder stays. Others name a place on somebody's machine: of them the file
     stays or, where two of them are called alike, what comes after their common folders.
@@ -144,10 +144,10 @@ def _plain(name: str) -> str:
 
 
 def size_px(path: Path) -> tuple[int, int]:
-    """Width and height as training loads the picture.
+    """Width and height as training loads the image.
 
     Raises:
-        ValueError: If the file is no picture.
+        ValueError: If the file is no image.
     """
     try:
         return loaded_size_px(str(path))
@@ -156,10 +156,10 @@ def size_px(path: Path) -> tuple[int, int]:
 
 
 def sizes_px(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """Sizes of the pictures that exist, read in threads.
+    """Sizes of the images that exist, read in threads.
 
     Raises:
-        ValueError: If a file is no picture.
+        ValueError: If a file is no image.
     """
     existing = [path for path in dict.fromkeys(paths) if path.is_file()]
     with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
@@ -175,7 +175,7 @@ def sizes_px(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
 
 
 class SizeLedger:
-    """Sizes that labels state against those of the pictures, and the notes about it."""
+    """Sizes that labels state against those of the images, and the notes about it."""
 
     def __init__(self, measured: dict[Path, tuple[int, int]]) -> None:
         self._measured = measured
@@ -184,19 +184,19 @@ class SizeLedger:
     def settle(
         self, name: str, path: Path, stated: tuple[int, int] | None, points: np.ndarray
     ) -> tuple[int, int]:
-        """The size in px to which a picture's coordinates belong; (0, 0) where nothing tells it.
+        """The size in px to which an image's coordinates belong; (0, 0) where nothing tells it.
 
-        Width and height that the file swapped are put right: the picture shows it or, where it is
+        Width and height that the file swapped are put right: the image shows it or, where it is
         missing, labelled points that lie inside only then.
 
         Args:
-            name: The picture's name, for messages.
-            path: The picture, which may be missing.
+            name: The image's name, for messages.
+            path: The image, which may be missing.
             stated: Width and height of the label file.
             points: (N, 2) labelled points, px.
 
         Raises:
-            ValueError: If the picture has another size than the one that was labelled.
+            ValueError: If the image has another size than the one that was labelled.
         """
         actual = self._measured.get(path)
         if stated is None or min(stated) <= 0:
@@ -210,12 +210,12 @@ class SizeLedger:
         if actual != turned:
             raise ValueError(
                 f"{name} was labelled as {stated[0]} x {stated[1]} px, and {path} has "
-                f"{actual[0]} x {actual[1]}; give the pictures that were labelled"
+                f"{actual[0]} x {actual[1]}; give the images that were labelled"
             )
         if path in self._measured and _unturned_size_px(path) == stated:
             raise ValueError(
                 f"{name} was labelled as {stated[0]} x {stated[1]} px, and an EXIF tag turns "
-                f"{path} when training loads it; save the pictures turned, without the tag, and "
+                f"{path} when training loads it; save the images turned, without the tag, and "
                 "label them again"
             )
         self._swapped.append(name)
@@ -235,11 +235,11 @@ def _unturned_size_px(path: Path) -> tuple[int, int] | None:
 
 
 def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
-    """Leave the pictures out that are not on disk, and say so.
+    """Leave the images out that are not on disk, and say so.
 
     Args:
         dataset: Changed in place.
-        advice: What else the user can do without pictures, for the message.
+        advice: What else the user can do without images, for the message.
 
     Raises:
         FileNotFoundError: If all of them or more than :data:`MAX_MISSING_SHARE` are missing.
@@ -258,10 +258,10 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
             else f"say with --images where they are (looked for {path}){advice}"
         )
         raise FileNotFoundError(
-            f"{len(missing)} of {len(images)} pictures are missing ({names}); {told}"
+            f"{len(missing)} of {len(images)} images are missing ({names}); {told}"
         )
     dataset.notes.append(
-        f"{len(missing)} of {len(images)} pictures are missing on disk and left out with their "
+        f"{len(missing)} of {len(images)} images are missing on disk and left out with their "
         f"labels ({names})"
     )
     for split, listed in dataset.splits.items():
@@ -269,7 +269,7 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
 
 
 def refuse_unknown_sizes(dataset: SourceDataset) -> None:
-    """Stop at pictures of which nothing tells the size.
+    """Stop at images of which nothing tells the size.
 
     Raises:
         FileNotFoundError: If there is one.
@@ -278,12 +278,12 @@ def refuse_unknown_sizes(dataset: SourceDataset) -> None:
     if unknown:
         names = format_examples([image.file_name for image in unknown])
         raise FileNotFoundError(
-            f"the sizes of {len(unknown)} pictures are not known ({names}); the labels do not "
+            f"the sizes of {len(unknown)} images are not known ({names}); the labels do not "
             "state them, so "
-            "say with --images where the pictures are"
+            "say with --images where the images are"
         )
 
 
 def with_instances(image: LabelledImage, instances: Iterable[Instance]) -> LabelledImage:
-    """The picture with other animals."""
+    """The image with other animals."""
     return replace(image, instances=tuple(instances))
