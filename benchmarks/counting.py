@@ -62,7 +62,9 @@ VARIANTS: dict[str, list[str]] = {
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True, help="in FSC-147's layout")
-    parser.add_argument("--config", default="sequential_fsc147_384", help="a name or a path")
+    parser.add_argument(
+        "--config", default="sequential_efficientnet-lite0_fsc147-384x384", help="a name or a path"
+    )
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))

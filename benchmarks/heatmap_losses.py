@@ -43,7 +43,7 @@ LOSSES: dict[str, dict] = {
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--config", default="litehrnet_coco", help="a name or a path")
+    parser.add_argument("--config", default="td-hm_litehrnet_coco-256x192", help="a name or a path")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=int)
     length.add_argument("--minutes", type=float, help="of training, a run")

@@ -24,7 +24,7 @@ from equikpt.cli.launch import load_config
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default="sequential_fsc147_384")
+    parser.add_argument("--config", default="sequential_efficientnet-lite0_fsc147-384x384")
     parser.add_argument("--points", type=int, nargs="+", default=[1, 5, 10, 20, 50])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")

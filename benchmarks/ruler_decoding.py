@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--config", default="p1p2_timm_512")
+    parser.add_argument("--config", default="td-hm_efficientnet-lite0_p1p2-512x512")
     args = parser.parse_args(argv)
     cfg = load_config(args.config)
     cfg.model.test_cfg = dict(output_heatmaps=True)

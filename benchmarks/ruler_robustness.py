@@ -42,9 +42,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True, help="of the first stage")
-    parser.add_argument("--config", default="p1p2_timm_512")
+    parser.add_argument("--config", default="td-hm_efficientnet-lite0_p1p2-512x512")
     parser.add_argument("--refine", type=Path, help="checkpoint of the second stage")
-    parser.add_argument("--refine-config", default="p1p2_timm_refine")
+    parser.add_argument("--refine-config", default="td-hm_efficientnet-lite0_p1p2-refine-192x192")
     parser.add_argument("--films", type=int, help="test on the first so many (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
@@ -141,7 +141,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
             for (_, marks), size in zip(trained_on, sizes, strict=True)
         ]
     )
-    radiographs = labelled_radiographs(args.data_root, "val")[: args.radiographs]
+    radiographs = labelled_radiographs(args.data_root, "val")[: args.films]
     for number, (path, marks) in enumerate(tqdm(radiographs, unit="film", disable=None)):
         original = read_radiograph(path)
         for kind, change in enumerate(CHANGES):

@@ -33,8 +33,9 @@ from equikpt.core.files import write_text
 BATCH = 16
 HEAD_RATE = 1e-3
 
-# What each recipe changes in configs/rtmpose_timm_ap10k.py. Stages of EfficientNet-Lite0: 0 the
-# stem, 1 to 7 its blocks. `phases` are (fraction of the training, frozen stages).
+# What each recipe changes in configs/td-hm_efficientnet-lite0_horse26-192x192.py. Stages of
+# EfficientNet-Lite0: 0 the stem, 1 to 7 its blocks. `phases` are (fraction of the training, frozen
+# stages).
 RECIPES: dict[str, dict] = {
     "random start": dict(weights=None),
     "one rate": dict(),
@@ -60,7 +61,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 150, 333])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--config", default="rtmpose_timm_ap10k", help="a name or a path")
+    parser.add_argument(
+        "--config", default="td-hm_efficientnet-lite0_horse26-192x192", help="a name or a path"
+    )
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs at a time, which share the cores evenly"
     )

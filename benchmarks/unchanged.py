@@ -3,7 +3,7 @@ r"""Whether another checkout trains and tests as this one does, step by step.
     git worktree add /tmp/before COMMIT
     python benchmarks/unchanged.py --before /tmp/before --horses DIR --radiographs DIR --people DIR
     \
-        --cells DIR --checkpoint rtmpose_timm_ap10k best.pth
+        --cells DIR --checkpoint td-hm_efficientnet-lite0_horse26-192x192 best.pth
 
 Both checkouts train the first ``STEPS`` steps of each config with one seed and one thread by their
 own ``tools/train.py``, turn about, and test the checkpoint by their own ``tools/test.py``. The
@@ -30,10 +30,10 @@ TOLERANCE = 1e-6
 CONFIGS = {  # name: (data, epochs that hold STEPS steps)
     "rtmpose_m_ap10k": ("horses", 1),
     "hrnet_w32_ap10k": ("horses", 1),
-    "rtmpose_timm_ap10k": ("horses", 1),
-    "p1p2_timm_512": ("films", 2),
-    "litehrnet_coco": ("people", 8),
-    "sequential_fsc147_384": ("cells", 1),
+    "td-hm_efficientnet-lite0_horse26-192x192": ("horses", 1),
+    "td-hm_efficientnet-lite0_p1p2-512x512": ("films", 2),
+    "td-hm_litehrnet_coco-256x192": ("people", 8),
+    "sequential_efficientnet-lite0_fsc147-384x384": ("cells", 1),
 }
 DATA = ("horses", "films", "people", "cells")
 

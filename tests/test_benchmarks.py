@@ -209,7 +209,7 @@ def test_losses_are_compared_on_the_same_data_and_schedule(benchmarks, sample_pe
     import heatmap_losses
 
     arguments = ["--data-root", str(sample_people), "--steps", "8", "--by-heart", "--rate", "0.001"]
-    args = heatmap_losses.parse_args([*arguments, "--config", "smoke/litehrnet_coco"])
+    args = heatmap_losses.parse_args([*arguments, "--config", "smoke/td-hm_litehrnet_coco-256x192"])
     configs = {
         name: heatmap_losses.build_config(args, name, seed=1, epochs=8)
         for name in heatmap_losses.LOSSES
@@ -270,7 +270,9 @@ def test_a_true_point_is_taken_once(benchmarks):
 def test_a_variant_changes_every_place_that_it_names(benchmarks, option, tmp_path):
     import counting
 
-    args = SimpleNamespace(config="sequential_fsc147_384", data_root=tmp_path)
+    args = SimpleNamespace(
+        config="sequential_efficientnet-lite0_fsc147-384x384", data_root=tmp_path
+    )
     cfg = counting.base_config(args)
     counting.change(cfg, option)
     loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
@@ -291,8 +293,13 @@ def test_every_config_has_data_a_score_and_a_length(benchmarks):
     assert {every_config.kind_of(name).data for name in names} == {
         *("horses", "films", "people", "cells")
     }
-    assert every_config.kind_of("experimental/smoke/litehrnet_coco_whole").metric == "pixel/AP"
-    assert every_config.kind_of("p1p2_timm_refine").more_is_better is False
+    assert (
+        every_config.kind_of("experimental/smoke/hm_litehrnet_coco-whole-256x256").metric
+        == "pixel/AP"
+    )
+    assert (
+        every_config.kind_of("td-hm_efficientnet-lite0_p1p2-refine-192x192").more_is_better is False
+    )
     assert every_config.epochs_of("smoke/rtmpose_m_ap10k") == 17
 
 
@@ -306,7 +313,9 @@ def test_a_config_that_does_not_beat_its_control_says_so(benchmarks):
     assert row(0.4).endswith("| 0.24 | yes |")
     assert row(0.3).endswith("| 0.24 | **no** |")  # better, but not clearly
     radiograph = dict(epochs=3, minutes=1.0, control=39.4, metrics={"landmark/error_px": 50.0})
-    assert every_config.format_row("p1p2_timm_512", radiograph).endswith("**no** |")
+    assert every_config.format_row("td-hm_efficientnet-lite0_p1p2-512x512", radiograph).endswith(
+        "**no** |"
+    )
 
 
 def test_controls_are_those_of_the_labels_alone(benchmarks, tmp_path):

@@ -105,7 +105,9 @@ def test_no_hook_is_lost(leaf):
     assert hooks >= {hook.type for hook in runtime.custom_hooks}
 
 
-@pytest.mark.parametrize("leaf", ["smoke/rtmpose_m_ap10k.py", "smoke/litehrnet_coco.py"])
+@pytest.mark.parametrize(
+    "leaf", ["smoke/rtmpose_m_ap10k.py", "smoke/td-hm_litehrnet_coco-256x192.py"]
+)
 @pytest.mark.parametrize("batch_size", [4, 64])
 def test_auto_scale_lr_scales_the_whole_schedule(make_runner, leaf, batch_size):
     """From the first warm-up step to the end, the rate is the batch's multiple of the config's.

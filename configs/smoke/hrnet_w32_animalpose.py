@@ -1,6 +1,7 @@
-"""The small twin of hrnet_w32_animalpose for a CPU: the same as the one of hrnet_w32_ap10k.
+"""Small twin for a CPU: the same as the one of hrnet_w32_ap10k.
 
-Command:   python tools/train.py configs/smoke/hrnet_w32_animalpose.py --amp --data-root data/sample
+Command:   python tools/train.py configs/smoke/hrnet_w32_animalpose.py --amp \\
+               --data-root data/sample
 Hardware:  two CPU cores
 """
 

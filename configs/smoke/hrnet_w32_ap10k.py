@@ -1,6 +1,7 @@
-"""The small twin of hrnet_w32_ap10k for a CPU: 128 × 128, half the width, sample data.
+"""Small twin for a CPU: 128 × 128, half the width, sample data.
 
-Command:   python tools/train.py configs/smoke/hrnet_w32_ap10k.py --amp --data-root data/sample
+Command:   python tools/train.py configs/smoke/hrnet_w32_ap10k.py --amp \\
+               --data-root data/sample
 Hardware:  two CPU cores
 Expected:  AP 0.31, PCK@0.1 0.75 on 93 real horses after its 17 epochs of 333, 1.7 minutes of one
            core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)

@@ -1,6 +1,7 @@
-"""The small twin of rtmpose_m_ap10k for a CPU: 128 × 128, half the width, sample data.
+"""Small twin for a CPU: 128 × 128, half the width, sample data.
 
-Command:   python tools/train.py configs/smoke/rtmpose_m_ap10k.py --amp --data-root data/sample
+Command:   python tools/train.py configs/smoke/rtmpose_m_ap10k.py --amp \\
+               --data-root data/sample
 Hardware:  two CPU cores, 5 minutes as two processes of one thread (tools/demo.py does that)
 Expected:  AP 0.62, PCK@0.1 0.92 on 100 validation images after 1,000 training images (sample
            data, which shows that it works and says nothing about real horses)

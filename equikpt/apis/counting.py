@@ -50,7 +50,7 @@ def load(cfg: Config, checkpoint: str | Path, device: str | None = None) -> BoxP
     if cfg.model.head.get("mode", "points") != "points" or "max_points" not in cfg.model.head:
         raise ValueError(
             "expected a config whose head points at any number of things, such as "
-            f"sequential_fsc147_384, got {cfg.filename}"
+            f"sequential_efficientnet-lite0_fsc147-384x384, got {cfg.filename}"
         )
     return BoxPredictor(cfg, checkpoint, device)
 

@@ -49,7 +49,7 @@ class RulerFinder:
         if crop_fraction is None:
             raise ValueError(
                 "expected a config with RulerMarkDataset for the second stage, such as "
-                f"p1p2_timm_refine, got {close_cfg.filename}"
+                f"td-hm_efficientnet-lite0_p1p2-refine-192x192, got {close_cfg.filename}"
             )
         whole = BoxPredictor(cfg, checkpoint, device)
         return cls(whole, BoxPredictor(close_cfg, close_checkpoint, device), crop_fraction)

@@ -9,7 +9,7 @@ from equikpt.apis.inferencer import BoxPredictor, metainfo_of, whole_image
 from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint
 
-TOP_DOWN = "smoke/rtmpose_timm_ap10k"
+TOP_DOWN = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
 
 
 @pytest.fixture(scope="module")

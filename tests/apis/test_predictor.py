@@ -10,12 +10,12 @@ from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
-    "smoke/rtmpose_timm_ap10k",
+    "smoke/td-hm_efficientnet-lite0_horse26-192x192",
     "smoke/rtmpose_m_ap10k",
-    "experimental/smoke/litehrnet_coco_whole",
-    "experimental/smoke/sequential_horse26",
-    "smoke/sequential_fsc147_384",
-    "smoke/p1p2_timm_512",
+    "experimental/smoke/hm_litehrnet_coco-whole-256x256",
+    "experimental/smoke/sequential_efficientnet-lite0_horse26-256x256",
+    "smoke/sequential_efficientnet-lite0_fsc147-384x384",
+    "smoke/td-hm_efficientnet-lite0_p1p2-512x512",
 )
 
 

@@ -48,7 +48,7 @@ def stages(tmp_path_factory):
     """Config and checkpoint of both stages, with weights as they are drawn."""
     init_default_scope("mmpose")
     folder, found = tmp_path_factory.mktemp("stages"), []
-    for name in ("smoke/hrnet_w18_p1p2_512", "smoke/hrnet_w18_p1p2_refine"):
+    for name in ("smoke/td-hm_hrnet-w18_p1p2-512x512", "smoke/td-hm_hrnet-w18_p1p2-refine-192x192"):
         cfg = load_config(name)
         torch.manual_seed(0)
         path = folder / f"{cfg.model.head.decoder.input_size[0]}.pth"
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_is_not_there_is_named(stages):
 
 
 def test_a_checkpoint_of_another_model_is_refused(stages):
-    other = load_config("smoke/p1p2_timm_512")
+    other = load_config("smoke/td-hm_efficientnet-lite0_p1p2-512x512")
     with pytest.raises(
         ValueError, match=r"all \d+ tensors of the model .*, found \d+ (missing|misshapen)"
     ):

@@ -82,7 +82,7 @@ def test_another_split_keeps_the_test_pipeline():
 
 def test_another_split_of_the_same_file():
     """The splits of FSC-147 share their annotations."""
-    cfg = launch.load_config("sequential_fsc147_384")
+    cfg = launch.load_config("sequential_efficientnet-lite0_fsc147-384x384")
     launch.set_test_split(cfg, "val")
     assert cfg.test_dataloader.dataset.split == "val"
 

@@ -16,7 +16,7 @@ from equikpt.cli.report import ReportOptions, write_report
 from tests.random_models import random_checkpoint
 from tests.report.written_runs import write_start
 
-CONFIG = "smoke/rtmpose_timm_ap10k"
+CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
 
 
 @pytest.fixture(scope="module")

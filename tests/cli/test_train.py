@@ -63,9 +63,10 @@ def test_sound_labels_are_silent(sample_data, told):
 
 @pytest.mark.parametrize("fixture", ["sample_radiographs", "sample_points"])
 def test_other_formats_are_left_to_their_own_checks(request, told, fixture):
-    name = {"sample_radiographs": "p1p2_timm_512", "sample_points": "sequential_fsc147_384"}[
-        fixture
-    ]
+    name = {
+        "sample_radiographs": "td-hm_efficientnet-lite0_p1p2-512x512",
+        "sample_points": "sequential_efficientnet-lite0_fsc147-384x384",
+    }[fixture]
     cfg = load_config(name)
     set_data_root(cfg, str(request.getfixturevalue(fixture)))
     warn_of_labels(cfg, ("train", "val"))

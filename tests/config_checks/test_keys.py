@@ -144,7 +144,7 @@ def test_a_config_for_predictions_alone_is_taken():
 
 
 def test_names_that_a_class_passes_on_are_taken():
-    load_config("p1p2_timm_512", {"model.backbone.drop_path_rate": 0.1})
+    load_config("td-hm_efficientnet-lite0_p1p2-512x512", {"model.backbone.drop_path_rate": 0.1})
 
 
 def test_a_new_class_is_known_by_its_signature():

@@ -61,9 +61,13 @@ def test_refuses_what_is_no_option(pairs, words):
             "loader.num_workers",
             {f"{split}_dataloader.num_workers" for split in ("train", "val", "test")},
         ),
-        ("p1p2_timm_512", "ruler_mm", {"val_evaluator.ruler_mm", "test_evaluator.ruler_mm"}),
         (
-            "p1p2_timm_refine",
+            "td-hm_efficientnet-lite0_p1p2-512x512",
+            "ruler_mm",
+            {"val_evaluator.ruler_mm", "test_evaluator.ruler_mm"},
+        ),
+        (
+            "td-hm_efficientnet-lite0_p1p2-refine-192x192",
             "crop_fraction",
             {f"{split}_dataloader.dataset.crop_fraction" for split in ("train", "val", "test")},
         ),

@@ -150,7 +150,7 @@ def test_what_counts_epochs_is_scaled():
     assert cfg.param_scheduler[2].T_max == 10
     assert cfg.train_cfg.val_interval == 1  # of 5, halves upwards
     assert cfg.default_hooks.early_stopping.patience == 10  # 20 × 5 epochs of 300, 10 × 1 of 30
-    plateau = load("hrnet_w18_p1p2_768.py", 40)  # of 200
+    plateau = load("td-hm_hrnet-w18_p1p2-768x768.py", 40)  # of 200
     assert (plateau.param_scheduler[1].patience, plateau.param_scheduler[1].begin) == (2, 1)
 
 
@@ -192,7 +192,7 @@ def test_a_restart_without_a_rate_to_multiply():
 
 def test_mmengines_own_pair_is_why():
     """The control: ``LinearLR`` beside ``CosineRestartLR`` reaches hundreds of times the rate."""
-    cfg = load("litehrnet_coco.py", None)
+    cfg = load("td-hm_litehrnet_coco-256x192.py", None)
     cfg.param_scheduler = [
         dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=200),
         dict(

@@ -166,7 +166,7 @@ def test_another_file_is_refused(root, content):
 def test_points_stay_on_their_things_through_the_whole_pipeline(root, seed):
     """Every point of the sequence lies on a white dot of the input, in reading order."""
     init_default_scope("mmpose")
-    cfg = load_config("sequential_fsc147_384")
+    cfg = load_config("sequential_efficientnet-lite0_fsc147-384x384")
     steps = fill_codec(cfg.train_pipeline, cfg.codec)
     geometry = [step for step in steps if step["type"] != "AlbumentationsV2"]
     geometry[-2]["encoder"]["order"] = "reading"

@@ -9,7 +9,7 @@ import cv2
 import pandas as pd
 import pytest
 
-CONFIG = "smoke/p1p2_timm_512"
+CONFIG = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
 def test_a_second_stage_looks_where_the_first_one_pointed(
     trained, run_tool, sample_radiographs, tmp_path
 ):
-    close_ups = "smoke/hrnet_w18_p1p2_refine"
+    close_ups = "smoke/td-hm_hrnet-w18_p1p2-refine-192x192"
     radiographs = tmp_path / "films.csv"
     on_radiographs = ("--data-root", sample_radiographs)
     done = run_tool(

@@ -16,7 +16,11 @@ from tests.report.written_runs import config, write_start
 
 @pytest.mark.parametrize(
     "name",
-    ["experimental/rtmpose_m_ap10k_phases", "p1p2_timm_512", "experimental/sequential_horse26"],
+    [
+        "experimental/rtmpose_m_ap10k_phases",
+        "td-hm_efficientnet-lite0_p1p2-512x512",
+        "experimental/sequential_efficientnet-lite0_horse26-256x256",
+    ],
 )
 def test_a_saved_config_is_what_running_it_gives(name, tmp_path):
     path = tmp_path / "saved.py"

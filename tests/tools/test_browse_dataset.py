@@ -38,7 +38,7 @@ def test_each_augmentation_is_shown_alone(run_tool, sample_radiographs, tmp_path
     out = tmp_path / "each.png"
     done = run_tool(
         "browse_dataset.py",
-        "p1p2_timm_512",
+        "td-hm_efficientnet-lite0_p1p2-512x512",
         "--data-root",
         sample_radiographs,
         "--out",

@@ -29,7 +29,13 @@ def things(tmp_path):
 @pytest.mark.slow
 def test_figures_and_exit_codes(run_tool, things):
     out = things / "balance.json"
-    arguments = ("sequential_fsc147_384", "--data-root", things, "--json", out)
+    arguments = (
+        "sequential_efficientnet-lite0_fsc147-384x384",
+        "--data-root",
+        things,
+        "--json",
+        out,
+    )
     even = ("--cfg-options", "model.head.done_balance=balanced")
     done = run_tool("check_done_balance.py", *arguments, *even)
     assert done.returncode == 0, done.stderr
@@ -56,7 +62,10 @@ def test_figures_and_exit_codes(run_tool, things):
 
 def test_keypoints_in_their_order(run_tool, sample_data):
     done = run_tool(
-        "check_done_balance.py", "experimental/sequential_horse26", "--data-root", sample_data
+        "check_done_balance.py",
+        "experimental/sequential_efficientnet-lite0_horse26-256x256",
+        "--data-root",
+        sample_data,
     )
     assert done.returncode == 0, done.stderr
     assert "max 26" in done.stdout
@@ -71,7 +80,10 @@ def test_another_head_is_one_sentence(run_tool):
 
 def test_real_cells(run_tool, real_data):
     done = run_tool(
-        "check_done_balance.py", "sequential_fsc147_384", "--data-root", real_data / "blood_cells"
+        "check_done_balance.py",
+        "sequential_efficientnet-lite0_fsc147-384x384",
+        "--data-root",
+        real_data / "blood_cells",
     )
     assert done.returncode == 0, done.stderr
     assert "train: 205 images" in done.stdout

@@ -16,6 +16,7 @@ from equikpt.core.errors import is_user_error, sentence
 from tests.conftest import REPO
 
 CONFIG = "smoke/rtmpose_m_ap10k"
+SEQUENTIAL = "experimental/sequential_efficientnet-lite0_horse26-256x256"
 DRAW = ["--config", CONFIG, "--checkpoint", "{weights}"]
 
 # A tool, its arguments without the place, and the options that take one. {…} are files that exist.
@@ -30,7 +31,7 @@ READ = [
     ("browse_dataset", ["--out", "x.jpg"], "config"),
     ("browse_dataset", [CONFIG, "--out", "x.jpg"], "--data-root"),
     ("check_done_balance", [], "config"),
-    ("check_done_balance", ["experimental/sequential_horse26"], "--data-root"),
+    ("check_done_balance", [SEQUENTIAL], "--data-root"),
     ("report", [], "--work-dir"),
     ("monitor_training", [], "--work-dir"),
     ("verify_dataset", [], "--ann-file"),
@@ -62,7 +63,7 @@ WRITE = [
     ("test", [CONFIG, "{weights}", "--data-root", "{data}"], "--report"),
     ("test", [CONFIG, "{weights}", "--data-root", "{data}"], "--draw"),
     ("browse_dataset", [CONFIG, "--data-root", "{data}"], "--out"),
-    ("check_done_balance", ["experimental/sequential_horse26", "--data-root", "{data}"], "--json"),
+    ("check_done_balance", [SEQUENTIAL, "--data-root", "{data}"], "--json"),
     ("monitor_training", ["--work-dir", "{data}"], "--png"),
     ("monitor_training", ["--work-dir", "{data}"], "--html"),
     ("report", ["--work-dir", "{data}"], "--out"),

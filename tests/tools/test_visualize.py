@@ -12,7 +12,7 @@ import pytest
 from equikpt.apis.video.clips import Clip, ClipWriter
 from tests.random_models import random_checkpoint
 
-CONFIG = "smoke/rtmpose_timm_ap10k"
+CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
 
 
 @pytest.fixture(scope="module")

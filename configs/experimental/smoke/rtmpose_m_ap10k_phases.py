@@ -1,4 +1,4 @@
-"""The small twin of rtmpose_m_ap10k_phases for a CPU: its phases within 17 epochs, sample data.
+"""Small twin for a CPU: its phases within 17 epochs, sample data.
 
 Command:   python tools/train.py configs/experimental/smoke/rtmpose_m_ap10k_phases.py \\
                --amp --data-root data/sample

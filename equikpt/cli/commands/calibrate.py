@@ -21,12 +21,14 @@ class CalibrateOptions(declare.ReadsImages):
 
     radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="FILM")
     checkpoint: Path = required("trained weights", metavar="FILE.pth")
-    config: str = option("of the checkpoint", default="p1p2_timm_512")
+    config: str = option("of the checkpoint", default="td-hm_efficientnet-lite0_p1p2-512x512")
     refine: Path | None = option(
         "checkpoint of a second stage, which looks at each mark again in full resolution",
         metavar="FILE.pth",
     )
-    refine_config: str = option("of that checkpoint", default="p1p2_timm_refine")
+    refine_config: str = option(
+        "of that checkpoint", default="td-hm_efficientnet-lite0_p1p2-refine-192x192"
+    )
     ruler_mm: float = option("distance of the marks", default=10.0, type=number(SMALLEST))
     labels: Path | None = option(
         "radiographs as the model was trained on: what their rulers look like is plausible",

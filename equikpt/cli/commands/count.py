@@ -20,7 +20,9 @@ class CountOptions(declare.ReadsImages):
 
     images: Sequence[str] = argument("files to count in", metavar="IMAGE")
     checkpoint: Path = required("trained weights", metavar="FILE.pth")
-    config: str = option("of the checkpoint", default="sequential_fsc147_384")
+    config: str = option(
+        "of the checkpoint", default="sequential_efficientnet-lite0_fsc147-384x384"
+    )
     out: Path = option(
         "where counts.json and the images with their points go",
         default=Path("work_dirs/counts"),

@@ -74,8 +74,8 @@ def head_options(cfg: Config) -> HeadOptions:
     head = cfg.model.head
     if "max_points" not in head:
         raise ValueError(
-            "expected a config whose head points in sequences, such as sequential_fsc147_384, got "
-            f"{head.type} of {cfg.filename}"
+            "expected a config whose head points in sequences, such as "
+            f"sequential_efficientnet-lite0_fsc147-384x384, got {head.type} of {cfg.filename}"
         )
     balance = head.get("done_balance", DEFAULT_BALANCE)
     if balance not in DONE_BALANCES:

@@ -10,7 +10,7 @@ from equikpt.core.configs import find_config
 
 
 def backbone(**options):
-    settings = Config.fromfile(find_config("litehrnet_coco")).model.backbone
+    settings = Config.fromfile(find_config("td-hm_litehrnet_coco-256x192")).model.backbone
     torch.manual_seed(0)
     model = MODELS.build({**settings, **options})
     model.init_weights()
@@ -49,7 +49,7 @@ def test_less_is_kept_for_the_backward_pass():
 
 def test_mmposes_own_fails():
     """The control: without the subclass, the option is of no use."""
-    settings = Config.fromfile(find_config("litehrnet_coco")).model.backbone
+    settings = Config.fromfile(find_config("td-hm_litehrnet_coco-256x192")).model.backbone
     own = MODELS.build({**settings, "type": "LiteHRNet", "with_cp": True})
     own.train()
     with pytest.raises(AttributeError, match="requires_grad"):

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from equikpt.cli import launch
 from equikpt.core.configs import find_config
 
-SMOKE = "smoke/p1p2_timm_512"
+SMOKE = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
 
 @pytest.fixture

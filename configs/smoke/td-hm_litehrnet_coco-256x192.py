@@ -1,12 +1,13 @@
-"""The small twin of litehrnet_coco for a CPU: 96 × 128, a few epochs.
+"""Small twin for a CPU: 96 × 128, a few epochs.
 
-Command:   python tools/train.py configs/smoke/litehrnet_coco.py --amp --data-root DIR
+Command:   python tools/train.py configs/smoke/td-hm_litehrnet_coco-256x192.py --amp \\
+               --data-root DIR
 Hardware:  two CPU cores
 Expected:  86 people do not suffice: PCK@0.1 0.06 on others after its 20 epochs, the mean pose has
            0.20. It is here to try the config out; it learns them by heart (benchmarks/README.md)
 """
 
-_base_ = "../litehrnet_coco.py"
+_base_ = "../td-hm_litehrnet_coco-256x192.py"
 
 train_cfg = dict(max_epochs=20, val_interval=10)
 param_scheduler = _base_.restarts_20e

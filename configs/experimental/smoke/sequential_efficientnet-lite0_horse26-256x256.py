@@ -1,14 +1,14 @@
-"""The small twin of sequential_horse26 for a CPU: 128 × 128, sample data, ImageNet weights.
+"""Small twin for a CPU: 128 × 128, sample data, ImageNet weights.
 
-Command:   python tools/train.py configs/experimental/smoke/sequential_horse26.py --amp \\
-               --data-root data/sample
+Command:   python tools/train.py experimental/smoke/sequential_efficientnet-lite0_horse26-256x256 \\
+               --amp --data-root data/sample
 Hardware:  two CPU cores
 Expected:  AP 0.30, PCK@0.1 0.79 on 100 validation images after 8 epochs of 1,000 (5 minutes of a
            core, drawn horses); on 93 real horses after 17 epochs PCK@0.1 0.15, below the mean
            pose's 0.24 (benchmarks/README.md)
 """
 
-_base_ = "../sequential_horse26.py"
+_base_ = "../sequential_efficientnet-lite0_horse26-256x256.py"
 
 train_cfg = dict(max_epochs=17, val_interval=4)
 param_scheduler = [

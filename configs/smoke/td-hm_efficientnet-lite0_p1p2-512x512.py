@@ -1,12 +1,13 @@
-"""The small twin of p1p2_timm_512 for a CPU: 256 × 256, a few epochs, ImageNet weights.
+"""Small twin for a CPU: 256 × 256, a few epochs, ImageNet weights.
 
-Command:   python tools/train.py configs/smoke/p1p2_timm_512.py --amp --data-root DIR
+Command:   python tools/train.py smoke/td-hm_efficientnet-lite0_p1p2-512x512 --amp \\
+               --data-root DIR
 Hardware:  two CPU cores
 Expected:  3.2 px of the radiograph after its 10 epochs of 150 real radiographs, 3 minutes of one
            core; the mean place of the marks is off by 39 px (benchmarks/README.md)
 """
 
-_base_ = "../p1p2_timm_512.py"
+_base_ = "../td-hm_efficientnet-lite0_p1p2-512x512.py"
 
 train_cfg = dict(max_epochs=10, val_interval=5)
 param_scheduler = _base_.cosine_10e

@@ -1,12 +1,12 @@
-"""The small twin of litehrnet_coco_whole for a CPU: a few epochs.
+"""Small twin for a CPU: a few epochs.
 
-Command:   python tools/train.py configs/experimental/smoke/litehrnet_coco_whole.py --amp \\
+Command:   python tools/train.py experimental/smoke/hm_litehrnet_coco-whole-256x256 --amp \\
                --data-root DIR
 Hardware:  two CPU cores
 Expected:  28 images do not suffice: AP 0 on others after its 20 epochs, 3 minutes of one core
 """
 
-_base_ = "../litehrnet_coco_whole.py"
+_base_ = "../hm_litehrnet_coco-whole-256x256.py"
 
 train_cfg = dict(max_epochs=20, val_interval=10)
 param_scheduler = _base_.restarts_20e

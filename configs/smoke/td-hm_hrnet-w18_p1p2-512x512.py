@@ -1,12 +1,13 @@
-"""The small twin of hrnet_w18_p1p2_512 for a CPU: 256 × 256, a few epochs.
+"""Small twin for a CPU: 256 × 256, a few epochs.
 
-Command:   python tools/train.py configs/smoke/hrnet_w18_p1p2_512.py --amp --data-root DIR
+Command:   python tools/train.py configs/smoke/td-hm_hrnet-w18_p1p2-512x512.py --amp \\
+               --data-root DIR
 Hardware:  two CPU cores
 Expected:  5.0 px of the radiograph after its 10 epochs of 150 real radiographs, 8 minutes of one
            core; the mean place of the marks is off by 39 px (benchmarks/README.md)
 """
 
-_base_ = "../hrnet_w18_p1p2_512.py"
+_base_ = "../td-hm_hrnet-w18_p1p2-512x512.py"
 
 train_cfg = dict(max_epochs=10)
 param_scheduler = _base_.plateau_10e

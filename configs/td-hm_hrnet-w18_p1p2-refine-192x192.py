@@ -1,13 +1,14 @@
 """The second look at ruler marks: HRNet-W18 on close-ups at the radiograph's own resolution.
 
-Command:   python tools/train.py configs/hrnet_w18_p1p2_refine.py --amp --data-root DIR
-Both:      python tools/calibrate.py FILM… --config hrnet_w18_p1p2_768 --checkpoint FIRST.pth \
-               --refine-config hrnet_w18_p1p2_refine --refine SECOND.pth
+Command:   python tools/train.py td-hm_hrnet-w18_p1p2-refine-192x192 --amp --data-root DIR
+Both:      python tools/calibrate.py FILM… --config td-hm_hrnet-w18_p1p2-768x768 \
+               --checkpoint FIRST.pth --refine-config td-hm_hrnet-w18_p1p2-refine-192x192 \
+               --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  from random weights 0.35 px of the radiograph after 20 epochs of 150 radiographs, 13
-           minutes of one core; p1p2_timm_refine, from ImageNet weights, 0.31 px after 40
-           (benchmarks/README.md)
+           minutes of one core; td-hm_efficientnet-lite0_p1p2-refine-192x192, from ImageNet
+           weights, 0.31 px after 40 (benchmarks/README.md)
 """
 
 _base_ = [

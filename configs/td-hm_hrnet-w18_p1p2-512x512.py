@@ -1,6 +1,6 @@
 """Ruler marks on cephalograms, HRNet-W18 at 512 × 512: a third of the time of 768 px.
 
-Command:   python tools/train.py configs/hrnet_w18_p1p2_512.py --amp --data-root DIR
+Command:   python tools/train.py configs/td-hm_hrnet-w18_p1p2-512x512.py --amp --data-root DIR
 Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or a CPU for hours
 Expected:  from random weights 8.4 px of the radiograph after 6 epochs of 150, 16 minutes of one
@@ -9,7 +9,7 @@ Expected:  from random weights 8.4 px of the radiograph after 6 epochs of 150, 1
            three
 """
 
-_base_ = "hrnet_w18_p1p2_768.py"
+_base_ = "td-hm_hrnet-w18_p1p2-768x768.py"
 
 auto_scale_lr = dict(base_batch_size=4)
 

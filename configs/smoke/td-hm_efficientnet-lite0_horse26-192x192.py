@@ -1,6 +1,7 @@
-"""The small twin of rtmpose_timm_ap10k for a CPU: 128 × 128, sample data, ImageNet weights.
+"""Small twin for a CPU: 128 × 128, sample data, ImageNet weights.
 
-Command:   python tools/train.py configs/smoke/rtmpose_timm_ap10k.py --amp --data-root data/sample
+Command:   python tools/train.py smoke/td-hm_efficientnet-lite0_horse26-192x192 --amp \\
+               --data-root data/sample
 Hardware:  two CPU cores
 Expected:  AP 0.53, PCK@0.1 0.87 on 89 real images after its 17 epochs of 333, 3 minutes of one
            core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)
