@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     stride_px = predictor.model.head.decoder.stride_px
     radiographs = labelled_radiographs(args.data_root, "val")
     found: dict[str, list[np.ndarray]] = {name: [] for name in DECODERS}
-    for path, _ in tqdm(radiographs, unit="film", disable=None):
+    for path, _ in tqdm(radiographs, unit="radiograph", disable=None):
         radiograph = read_radiograph(path)
         (sample,) = predictor.samples(radiograph, [whole_image(radiograph)])
         to_radiograph = sample.input_scale / sample.input_size

@@ -142,7 +142,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
         ]
     )
     radiographs = labelled_radiographs(args.data_root, "val")[: args.films]
-    for number, (path, marks) in enumerate(tqdm(radiographs, unit="film", disable=None)):
+    for number, (path, marks) in enumerate(tqdm(radiographs, unit="radiograph", disable=None)):
         original = read_radiograph(path)
         for kind, change in enumerate(CHANGES):
             rng = np.random.default_rng([args.seed, number, kind])
@@ -170,7 +170,7 @@ def errors(rows: list[dict]) -> pd.DataFrame:
         dict(
             way=[row["way"] for row in rows],
             change=[row["change"] for row in rows],
-            radiograph=[row["film"] for row in rows],
+            radiograph=[row["radiograph"] for row in rows],
             p1_error_px=radial[:, 0],
             p2_error_px=radial[:, 1],
             scale_error_percent=100 * scale_errors(predicted, gt),
@@ -187,7 +187,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     scale = groups["scale_error_percent"]
     return pd.DataFrame(
         {
-            "films": groups.size(),
+            "radiographs": groups.size(),
             f"mean error, px at {HEIGHT_PX}": groups["error_px"].mean(),
             "scale error %, median": scale.median(),
             "95th percentile": scale.quantile(0.95),

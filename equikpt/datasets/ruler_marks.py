@@ -125,11 +125,11 @@ def _read_marks(path: Path) -> dict[str, np.ndarray]:
         )
     columns = [f"{mark}_{axis}" for mark in MARKS for axis in "xy"]
     table = pd.read_csv(path)
-    lacking = {"film", *columns} - set(table.columns)
+    lacking = {"radiograph", *columns} - set(table.columns)
     if lacking:
         raise ValueError(
-            f"expected the columns film, {', '.join(columns)} in {path}, {', '.join(lacking)} "
+            f"expected the columns radiograph, {', '.join(columns)} in {path}, {', '.join(lacking)} "
             "are not there; give the CSV of tools/test.py --report"
         )
     places = table[columns].to_numpy(float).reshape(-1, len(MARKS), 2)
-    return dict(zip(table["film"].astype(str).map(text_of_cell), places, strict=True))
+    return dict(zip(table["radiograph"].astype(str).map(text_of_cell), places, strict=True))

@@ -42,13 +42,13 @@ FIGURES = {
         "radiographs with a mark off by more than a tenth of the ruler", "Failures",
         "radiographs", 0,
     ),
-    "films": Figure("radiographs with both marks", digits=0),
+    "radiographs": Figure("radiographs with both marks", digits=0),
     "error_input_px": Figure("mean distance of a mark, px of the model's input"),
     "scale_error_p95": Figure("95th percentile of it, %"),
     "swaps": Figure("radiographs with the marks exchanged", digits=0),
 }  # fmt: skip
 COLUMNS = {
-    "film": Column("Radiograph", numbers=False),
+    "radiograph": Column("Radiograph", numbers=False),
     "p1_error_px": Column("p1 error, px", digits=2),
     "p2_error_px": Column("p2 error, px", digits=2),
     "p1_error_mm": Column("p1 error, mm", digits=3),
@@ -167,7 +167,9 @@ class RulerMetric(Presented, BaseMetric):
         stated = np.array([result["spacing_mm"] or np.nan for result in results], float)
         mm_per_px = np.where(np.isnan(stated), ruler, stated)
         input_px = error_px * np.array([[result["input_px_per_px"]] for result in results])
-        columns: dict[str, Sequence | np.ndarray] = {"film": [row["film"] for row in results]}
+        columns: dict[str, Sequence | np.ndarray] = {
+            "radiograph": [row["radiograph"] for row in results]
+        }
         for index, mark in enumerate(MARKS):
             columns |= {
                 f"{mark}_error_px": error_px[:, index],
@@ -249,7 +251,7 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     )
     scale = table["scale_error_percent"].to_numpy()
     return {
-        "films": float(len(table)),
+        "radiographs": float(len(table)),
         "error_input_px": float(input_px.mean()),
         "error_px": float(px.mean()),
         "error_mm": float(mm.mean()),

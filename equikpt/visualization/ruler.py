@@ -70,5 +70,5 @@ def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
     captions = [
         f"{row['radiograph']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows
     ]
-    bar = tqdm(rows, desc="drawing", unit="film", delay=5, disable=None)
+    bar = tqdm(rows, desc="drawing", unit="radiograph", delay=5, disable=None)
     return contact_sheet([draw_radiograph(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

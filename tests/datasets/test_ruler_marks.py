@@ -40,7 +40,7 @@ def test_names_come_back_from_the_table_of_radiographs(tmp_path):
     """As ``tools/test.py --report`` writes it, with names that a spreadsheet would run."""
     names = ["=1.png", "-a.png", "'b.png", "c.png"]
     columns = {f"{mark}_{axis}": [1.0, 2, 3, 4] for mark in ("p1", "p2") for axis in "xy"}
-    (tmp_path / "films.csv").write_text(frame_text(pd.DataFrame({"film": names, **columns})))
+    (tmp_path / "films.csv").write_text(frame_text(pd.DataFrame({"radiograph": names, **columns})))
     assert list(_read_marks(tmp_path / "films.csv")) == names
 
 

@@ -81,8 +81,8 @@ def test_radiographs_with_one_mark_are_left_out():
     metrics, metric = evaluate(
         radiograph((0, 0), (0, 0)), radiograph((9, 9), (9, 9), labelled=(2, 0))
     )
-    assert metrics["films"] == 1
-    assert metric.table["film"].tolist() == ["radiograph.png"]
+    assert metrics["radiographs"] == 1
+    assert metric.table["radiograph"].tolist() == ["radiograph.png"]
 
 
 def test_a_row_for_each_radiograph(tmp_path):
@@ -90,7 +90,7 @@ def test_a_row_for_each_radiograph(tmp_path):
     evaluate(
         radiograph((3, 4), (0, 0), "a.png"), radiograph((0, 0), (0, 1), "b.png"), out_file=str(path)
     )
-    rows = pd.read_csv(path).set_index("film")
+    rows = pd.read_csv(path).set_index("radiograph")
     assert rows.loc["a.png", "p1_error_px"] == 5
     assert rows.loc["b.png", "scale_error_percent"] == pytest.approx(2.5)
     assert not rows["failed"].loc["b.png"]
@@ -129,8 +129,8 @@ def test_samples_of_single_marks_are_one_radiograph():
         radiograph((0, 2), (600, 0), "b.png", mark=0),
     ]
     metrics, metric = evaluate(*samples)
-    assert metric.table["film"].tolist() == ["a.png", "b.png"]
+    assert metric.table["radiograph"].tolist() == ["a.png", "b.png"]
     assert metric.table[["p1_error_px", "p2_error_px"]].to_numpy() == pytest.approx(
         np.array([[5, 8], [2, 1]])
     )
-    assert metrics["films"] == 2
+    assert metrics["radiographs"] == 2

@@ -52,7 +52,7 @@ def test_the_test_prints_a_summary_and_writes_every_radiograph_and_the_worst(
     assert "Samples: 6\nAverage: " in done.stdout
     (csv,) = tmp_path.glob("*/films.csv")
     table = pd.read_csv(csv)
-    assert sorted(table["film"]) == [f"val_{number}.png" for number in range(6)]
+    assert sorted(table["radiograph"]) == [f"val_{number}.png" for number in range(6)]
     average = table[["p1_error_px", "p2_error_px"]].to_numpy().mean()
     assert f"Average: {average:.2f} px of the radiograph" in done.stdout
     assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 4 * 420
@@ -109,7 +109,7 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, both = pd.read_csv(radiographs), pd.read_csv(tmp_path / "both.csv")
-    assert both["film"].tolist() == first["film"].tolist()
+    assert both["radiograph"].tolist() == first["radiograph"].tolist()
     places = [f"{mark}_{axis}" for mark in ("p1", "p2") for axis in "xy"]
     moved = (both[places] - first[places]).abs().to_numpy()
     assert 0 < moved.max() <= 0.128 * 250 / 2 + 1
@@ -127,7 +127,7 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
     )
     assert "Traceback" not in done.stderr
     (scale,) = json.loads((tmp_path / "scales" / "scales.json").read_text())
-    row = both[both["film"] == "val_0.png"].iloc[0]
+    row = both[both["radiograph"] == "val_0.png"].iloc[0]
     assert [scale[place] for place in places] == pytest.approx(row[places].tolist(), abs=0.05)
 
 

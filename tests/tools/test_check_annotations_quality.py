@@ -36,7 +36,7 @@ def test_suspects_are_written_and_the_exit_code_tells(run_tool, radiographs):
     assert done.returncode == 1, done.stderr
     assert "1 of 6 radiographs need a look" in done.stdout
     rows = list(csv.DictReader((radiographs / "report" / "suspects.csv").read_text().splitlines()))
-    assert [row["film"] for row in rows] == ["5.png"]
+    assert [row["radiograph"] for row in rows] == ["5.png"]
     assert "p1, the lower end, is above p2" in rows[0]["mistakes"]
     assert cv2.imread(str(radiographs / "report" / "suspects.jpg")) is not None
 

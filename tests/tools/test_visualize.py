@@ -156,7 +156,7 @@ def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
         (["--video", "a.mp4"], "expected --out, --csv or --dlc"),
         (["--video", "a.mp4", "--out-file", "b.png"], "--out for a video, got --out-file"),
         (["--video", "a.mp4", "--out", "b.gif"], "a video file with one of"),
-        (["--video", "a.mp4", "--csv", "b.csv", "--ann-file", "c.json"], "--ann-file with pict"),
+        (["--video", "a.mp4", "--csv", "b.csv", "--ann-file", "c.json"], "--ann-file with imag"),
         (["--video", "a.mp4", "--out", "a.mp4", "--overwrite"], "another name to write to"),
         (["--video", "gone.mp4", "--out", "b.mp4"], r"a video at gone\.mp4"),
         (["--img", "a.jpg", "--csv", "b.csv", "--box", *"0099", "--detector", "x"], "--box and"),

@@ -27,7 +27,7 @@ def table(tmp_path) -> pd.DataFrame:
 
 
 def test_the_worst_come_first(table):
-    assert worst_radiographs(table, 2)["film"].tolist() == ["9.png", "3.png"]
+    assert worst_radiographs(table, 2)["radiograph"].tolist() == ["9.png", "3.png"]
     assert len(worst_radiographs(table)) == 3
 
 

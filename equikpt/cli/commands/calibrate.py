@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
             options.device,
         )
         found = calibrate(options.radiographs, finder, options.ruler_mm, plausible)
-        for scale in tqdm(found, total=len(options.radiographs), unit="film", disable=None):
+        for scale in tqdm(found, total=len(options.radiographs), unit="radiograph", disable=None):
             as_json.add(asdict(scale))
             as_csv.add(asdict(scale))
             refused += bool(scale.refused)

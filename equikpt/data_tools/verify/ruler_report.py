@@ -17,7 +17,7 @@ from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualization.pose import contact_sheet, zoom_in
 
 COLUMNS = (
-    "film", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
+    "radiograph", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
     "z_angle", *(f"{name}_{axis}_percent" for name in MARKS for axis in "xy"),
 )  # fmt: skip
 

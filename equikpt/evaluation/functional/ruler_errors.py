@@ -32,7 +32,7 @@ def scale_errors(predicted: np.ndarray, gt: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: The true marks of a radiograph lie on one another.
 
-    >>> ground truth = np.array([[[0, 0], [0, 100]]])
+    >>> gt = np.array([[[0, 0], [0, 100]]])
     >>> scale_errors(gt + [[0, 0], [0, 1]], gt)
     array([0.01])
     """

@@ -186,7 +186,7 @@ def test_the_csv_has_a_row_for_each_suspect():
     )
     suspects = [each for each in radiographs if each.issues]
     (row,) = csv.DictReader(to_csv(suspects).splitlines())
-    assert row["film"] == "odd.png"
+    assert row["radiograph"] == "odd.png"
     assert float(row["distance"]) == pytest.approx(44)
     assert float(row["z_distance"]) == pytest.approx(20)  # 4 px, sigma 0.2
     assert float(row["p1_x_percent"]) == pytest.approx(50)
