@@ -128,8 +128,8 @@ def _read_marks(path: Path) -> dict[str, np.ndarray]:
     lacking = {"radiograph", *columns} - set(table.columns)
     if lacking:
         raise ValueError(
-            f"expected the columns radiograph, {', '.join(columns)} in {path}, {', '.join(lacking)} "
-            "are not there; give the CSV of tools/test.py --report"
+            f"expected the columns radiograph, {', '.join(columns)} in {path}, "
+            f"{', '.join(lacking)} are not there; give the CSV of tools/test.py --report"
         )
     places = table[columns].to_numpy(float).reshape(-1, len(MARKS), 2)
     return dict(zip(table["radiograph"].astype(str).map(text_of_cell), places, strict=True))
