@@ -5,7 +5,7 @@ Sigmas, links and weights are those of COCO and of MMPose's config for it.
 
 from __future__ import annotations
 
-from equikpt.metainfo.schema import Keypoint, Link, build_metainfo
+from equikpt.metainfo.schema import Keypoint, build_metainfo, links_along
 
 KEYPOINTS: tuple[Keypoint, ...] = (
     Keypoint("nose", "upper", sigma=0.026, weight=1.0),
@@ -27,26 +27,24 @@ KEYPOINTS: tuple[Keypoint, ...] = (
     Keypoint("right_ankle", "lower", sigma=0.089, weight=1.5, swap="left_ankle"),
 )
 
-LINKS: tuple[Link, ...] = (
-    Link("left_ankle", "left_knee"),
-    Link("left_knee", "left_hip"),
-    Link("right_ankle", "right_knee"),
-    Link("right_knee", "right_hip"),
-    Link("left_hip", "right_hip"),
-    Link("left_shoulder", "left_hip"),
-    Link("right_shoulder", "right_hip"),
-    Link("left_shoulder", "right_shoulder"),
-    Link("left_shoulder", "left_elbow"),
-    Link("right_shoulder", "right_elbow"),
-    Link("left_elbow", "left_wrist"),
-    Link("right_elbow", "right_wrist"),
-    Link("left_eye", "right_eye"),
-    Link("nose", "left_eye"),
-    Link("nose", "right_eye"),
-    Link("left_eye", "left_ear"),
-    Link("right_eye", "right_ear"),
-    Link("left_ear", "left_shoulder"),
-    Link("right_ear", "right_shoulder"),
+LINKS = links_along(
+    "left_ankle left_knee left_hip",
+    "right_ankle right_knee right_hip",
+    "left_hip right_hip",
+    "left_shoulder left_hip",
+    "right_shoulder right_hip",
+    "left_shoulder right_shoulder",
+    "left_shoulder left_elbow",
+    "right_shoulder right_elbow",
+    "left_elbow left_wrist",
+    "right_elbow right_wrist",
+    "left_eye right_eye",
+    "nose left_eye",
+    "nose right_eye",
+    "left_eye left_ear",
+    "right_eye right_ear",
+    "left_ear left_shoulder",
+    "right_ear right_shoulder",
 )
 
 METAINFO: dict = build_metainfo("coco17", KEYPOINTS, LINKS)

@@ -1,14 +1,14 @@
-"""Correspondence of public animal datasets' keypoints with those of horse26, by place.
+"""Correspondence of public animal datasets' keypoints with those of horse26, by anatomy.
 
 The table was read off labelled images, not off names: AP-10K's "shoulder" of a hoofed animal is
-clicked at the elbow, its "elbow" at the carpus and its "knee" at the hock, and a point may be close
-by name and elsewhere by place (throat and neck, ischium and tail base). A point without an equal
-has no row entry; converted labels give it visibility 0, so it is neither trained nor evaluated.
+clicked at the elbow, its "elbow" at the carpus and its "knee" at the hock, and points of like names
+may be apart on the animal (throat and neck, ischium and tail base). A point without an equal has no
+row entry; converted labels give it visibility 0, so it is neither trained nor evaluated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,9 +58,8 @@ KEYPOINT_NAMES: dict[str, tuple[str, ...]] = {
 """Each dataset's keypoints in the order of its files."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One place on the horse and its name in each dataset; empty where the dataset lacks it."""
+class Row(NamedTuple):
+    """One point of the horse and its name in each dataset; empty where the dataset lacks it."""
 
     horse26: str
     ap10k: str = ""
@@ -118,7 +117,7 @@ NOTES: dict[tuple[str, str], str] = {
 
 
 def mapping(source: str, target: str = "horse26", camera_side: str | None = None) -> dict[str, str]:
-    """Names of ``source`` to names of ``target`` for the points that both have at one place.
+    """Map names of ``source`` to those of ``target`` for the points that both have.
 
     Args:
         source: A dataset of :data:`KEYPOINT_NAMES`.
@@ -146,37 +145,24 @@ def mapping(source: str, target: str = "horse26", camera_side: str | None = None
     if camera_side is not None and camera_side not in SIDES:
         raise ValueError(f"camera_side is '{camera_side}'; expected left, right or None")
     pairs: dict[str, str] = {}
-    for row in TABLE:
-        source_name, target_name = getattr(row, source), getattr(row, target)
-        if not (source_name and target_name):
-            continue
-        facing = source_name in FACING_CAMERA.get(source, ()) or target_name in FACING_CAMERA.get(
-            target, ()
-        )
-        if facing and _side(row.horse26) != camera_side:
-            continue
-        pairs[source_name] = target_name
+    for row, keypoint in zip(TABLE, KEYPOINTS, strict=True):
+        names = {dataset: getattr(row, dataset) for dataset in (source, target)}
+        is_facing = any(name in FACING_CAMERA.get(key, ()) for key, name in names.items())
+        if all(names.values()) and (not is_facing or keypoint.side == camera_side):
+            pairs[names[source]] = names[target]
     return pairs
 
 
 def index_pairs(
     source: str, target: str = "horse26", camera_side: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same as two index arrays of M points: ``target_points[b] = source_points[a]``.
+    """Give :func:`mapping` as index arrays of M points: ``target_points[b] = source_points[a]``.
 
     Returns:
         ``(a, b)``, each (M,) int64, in the order of horse26's rows. The way back is ``(b, a)``.
-
-    Raises:
-        ValueError: As :func:`mapping`.
     """
     pairs = mapping(source, target, camera_side)
-    source_names, target_names = KEYPOINT_NAMES[source], KEYPOINT_NAMES[target]
     return (
-        np.array([source_names.index(name) for name in pairs], dtype=np.int64),
-        np.array([target_names.index(name) for name in pairs.values()], dtype=np.int64),
+        np.array([KEYPOINT_NAMES[source].index(name) for name in pairs], np.int64),
+        np.array([KEYPOINT_NAMES[target].index(name) for name in pairs.values()], np.int64),
     )
-
-
-def _side(horse26_name: str) -> str:
-    return KEYPOINTS[HORSE26.index(horse26_name)].side

@@ -6,24 +6,21 @@ answers a misspelt name with a bare ``KeyError``. Here every such mistake is a s
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 PARTS = ("upper", "lower")
 """MMPose's half-body groups. For a quadruped: front half with the head, and hind half."""
 
-SIDE_COLORS_RGB = {
-    "left": (0, 255, 0),
-    "right": (255, 128, 0),
-    "middle": (51, 153, 255),
-}
-"""The colours that MMPose's animal datasets use, so that drawings look alike."""
+SIDE_COLORS_RGB = {"left": (0, 255, 0), "right": (255, 128, 0), "middle": (51, 153, 255)}
+"""Colours of MMPose's animal datasets, so that drawings look alike."""
 
 
 @dataclass(frozen=True)
 class Keypoint:
-    """One row of a keypoint table; its place in the table is its index in the file format.
+    """One row of a keypoint table; its number in the table is its index in the file format.
 
     Args:
         name: Unique name. A keypoint with a ``swap`` begins with ``l`` or ``r``, its side.
@@ -34,7 +31,7 @@ class Keypoint:
         swap: Name of the same point on the other side, empty for a point of the midline.
 
     Raises:
-        ValueError: If a field alone cannot be right.
+        ValueError: A field alone cannot be right.
     """
 
     name: str
@@ -44,35 +41,28 @@ class Keypoint:
     swap: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("a keypoint has an empty name; give it one")
-        if self.part not in PARTS:
-            raise ValueError(
-                f"keypoint '{self.name}' has part '{self.part}'; expected one of {', '.join(PARTS)}"
-            )
-        for quantity in ("sigma", "weight"):
-            value = getattr(self, quantity)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(
-                    f"keypoint '{self.name}' has {quantity} {value}; expected a number above 0"
-                )
-        if self.swap == self.name:
-            raise ValueError(
-                f"keypoint '{self.name}' swaps with itself; leave swap empty for a point that "
-                "stays in place under a flip"
-            )
-        if self.swap and self.name[0].lower() not in "lr":
-            raise ValueError(
-                f"keypoint '{self.name}' swaps with '{self.swap}', but its name does not say its "
-                "side; begin it with l or r"
-            )
+        label = f"keypoint '{self.name}'"
+        _require(self.name, "a keypoint has an empty name; give it one")
+        _require(
+            self.part in PARTS, f"{label} has part '{self.part}'; expected {' or '.join(PARTS)}"
+        )
+        for field, value in (("sigma", self.sigma), ("weight", self.weight)):
+            is_positive = math.isfinite(value) and value > 0
+            _require(is_positive, f"{label} has {field} {value}; expected a number above 0")
+        _require(
+            self.swap != self.name,
+            f"{label} swaps with itself; leave swap empty for a point that stays under a flip",
+        )
+        _require(
+            not self.swap or self.name[0] in "lrLR",
+            f"{label} swaps with '{self.swap}', but its name does not say its side; begin it with "
+            "l or r",
+        )
 
     @property
     def side(self) -> str:
         """``"left"``, ``"right"`` or ``"middle"``."""
-        if not self.swap:
-            return "middle"
-        return "left" if self.name[0].lower() == "l" else "right"
+        return {"l": "left", "r": "right"}[self.name[0].lower()] if self.swap else "middle"
 
 
 @dataclass(frozen=True)
@@ -80,17 +70,24 @@ class Link:
     """A line of the skeleton between two keypoint names; it is drawn, not trained.
 
     Raises:
-        ValueError: If both ends are the same keypoint.
+        ValueError: Both ends are the same keypoint.
     """
 
     start: str
     end: str
 
     def __post_init__(self) -> None:
-        if self.start == self.end:
-            raise ValueError(
-                f"a link joins '{self.start}' with itself; name two different keypoints"
-            )
+        message = f"a link joins '{self.start}' with itself; name two different keypoints"
+        _require(self.start != self.end, message)
+
+
+def links_along(*chains: str) -> tuple[Link, ...]:
+    """Make the links of chains of keypoints.
+
+    >>> links_along("nose neck back", "nose l_eye")[1:]
+    (Link(start='neck', end='back'), Link(start='nose', end='l_eye'))
+    """
+    return tuple(Link(*ends) for chain in chains for ends in itertools.pairwise(chain.split()))
 
 
 def build_metainfo(
@@ -99,7 +96,7 @@ def build_metainfo(
     links: Sequence[Link] = (),
     paper_info: dict[str, str] | None = None,
 ) -> dict:
-    """The dict that MMPose's ``parse_pose_metainfo`` takes, for K checked keypoints.
+    """Build the dict that MMPose's ``parse_pose_metainfo`` takes, from K checked keypoints.
 
     Args:
         dataset_name: Name under which logs and metrics speak of the dataset.
@@ -120,13 +117,20 @@ def build_metainfo(
     Traceback (most recent call last):
     ValueError: keypoint 'l_ear' swaps with 'r_ear', which is not a keypoint; ...
     """
-    if not dataset_name:
-        raise ValueError("the dataset name is empty; logs and metrics need one")
-    if not keypoints:
-        raise ValueError(f"dataset '{dataset_name}' has no keypoints; give at least one row")
-    by_name = _by_unique_name(keypoints)
-    _check_swaps(by_name)
-    _check_links(links, by_name)
+    _require(dataset_name, "the dataset name is empty; logs and metrics need one")
+    _require(keypoints, f"dataset '{dataset_name}' has no keypoints; give at least one row")
+    names = [keypoint.name for keypoint in keypoints]
+    for row, name in enumerate(names):
+        _require(
+            names.index(name) == row,
+            f"keypoint name '{name}' stands in rows {names.index(name)} and {row}; names must be "
+            "unique",
+        )
+    by_name = dict(zip(names, keypoints, strict=True))
+    for keypoint in keypoints:
+        if keypoint.swap:
+            _check_swap(keypoint, by_name)
+    _check_links(links, names)
     metainfo: dict = {
         "dataset_name": dataset_name,
         "keypoint_info": {
@@ -143,7 +147,7 @@ def build_metainfo(
             index: {
                 "id": index,
                 "link": (link.start, link.end),
-                "color": list(SIDE_COLORS_RGB[_link_side(link, by_name)]),
+                "color": list(_link_color(by_name[link.start].side, by_name[link.end].side)),
             }
             for index, link in enumerate(links)
         },
@@ -155,61 +159,45 @@ def build_metainfo(
     return metainfo
 
 
-def _by_unique_name(keypoints: Sequence[Keypoint]) -> dict[str, Keypoint]:
-    first_rows: dict[str, int] = {}
-    for row, keypoint in enumerate(keypoints):
-        if keypoint.name in first_rows:
-            raise ValueError(
-                f"keypoint name '{keypoint.name}' stands in rows {first_rows[keypoint.name]} and "
-                f"{row}; names must be unique"
-            )
-        first_rows[keypoint.name] = row
-    return {keypoint.name: keypoint for keypoint in keypoints}
+def _check_swap(one: Keypoint, by_name: Mapping[str, Keypoint]) -> None:
+    label = f"keypoint '{one.name}' swaps with '{one.swap}'"
+    _require(
+        one.swap in by_name,
+        f"{label}, which is not a keypoint; the keypoints are {', '.join(by_name)}",
+    )
+    other = by_name[one.swap]
+    answer = f"'{other.swap}'" if other.swap else "nothing"
+    _require(
+        other.swap == one.name,
+        f"{label}, but '{other.name}' swaps with {answer}; name each in the other's row",
+    )
+    _require(
+        other.side != one.side,
+        f"keypoints '{one.name}' and '{other.name}' swap, but both are named as {one.side}; one "
+        "name must begin with l and the other with r",
+    )
 
 
-def _check_swaps(by_name: dict[str, Keypoint]) -> None:
-    for keypoint in by_name.values():
-        if not keypoint.swap:
-            continue
-        partner = by_name.get(keypoint.swap)
-        if partner is None:
-            raise ValueError(
-                f"keypoint '{keypoint.name}' swaps with '{keypoint.swap}', which is not a "
-                f"keypoint; the keypoints are {', '.join(by_name)}"
-            )
-        if partner.swap != keypoint.name:
-            answer = f"'{partner.swap}'" if partner.swap else "nothing"
-            raise ValueError(
-                f"keypoint '{keypoint.name}' swaps with '{partner.name}', but '{partner.name}' "
-                f"swaps with {answer}; name each in the other's row"
-            )
-        if partner.side == keypoint.side:
-            raise ValueError(
-                f"keypoints '{keypoint.name}' and '{partner.name}' swap, but both are named as "
-                f"{keypoint.side}; one name must begin with l and the other with r"
-            )
-
-
-def _check_links(links: Sequence[Link], by_name: dict[str, Keypoint]) -> None:
-    seen: dict[frozenset[str], Link] = {}
+def _check_links(links: Iterable[Link], names: Sequence[str]) -> None:
+    seen: dict[frozenset[str], str] = {}
     for link in links:
-        for end in (link.start, link.end):
-            if end not in by_name:
-                raise ValueError(
-                    f"link '{link.start}'–'{link.end}' names '{end}', which is not a keypoint; "
-                    f"the keypoints are {', '.join(by_name)}"
-                )
-        ends = frozenset((link.start, link.end))
-        if ends in seen:
-            first = seen[ends]
-            raise ValueError(
-                f"link '{link.start}'–'{link.end}' repeats '{first.start}'–'{first.end}'; "
-                "list each link once"
+        label, ends = f"link '{link.start}'–'{link.end}'", frozenset((link.start, link.end))
+        for end in ends:
+            _require(
+                end in names,
+                f"{label} names '{end}', which is not a keypoint; the keypoints are "
+                f"{', '.join(names)}",
             )
-        seen[ends] = link
+        _require(ends not in seen, f"{label} repeats {seen.get(ends)}; list each link once")
+        seen[ends] = label.removeprefix("link ")
 
 
-def _link_side(link: Link, by_name: dict[str, Keypoint]) -> str:
-    """The side of its paired ends; a link across the midline is of neither side."""
-    sides = {by_name[link.start].side, by_name[link.end].side} - {"middle"}
-    return sides.pop() if len(sides) == 1 else "middle"
+def _link_color(*sides: str) -> tuple[int, int, int]:
+    """Colour of the side of its paired ends; a link across the midline is of neither side."""
+    paired = {*sides} - {"middle"}
+    return SIDE_COLORS_RGB[paired.pop() if len(paired) == 1 else "middle"]
+
+
+def _require(is_valid: object, message: str) -> None:
+    if not is_valid:
+        raise ValueError(message)
