@@ -44,7 +44,7 @@ def read_json(path: Path, what: str) -> Any:
         ValueError: It is empty or no JSON, a key occurs twice in one object, or a text is none.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; give {what}")
+        raise FileNotFoundError(f"no file at {path}; give {what}")
     with path.open("rb") as file:
         encoding = json.detect_encoding(file.read(4))
     try:

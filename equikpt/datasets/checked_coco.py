@@ -19,7 +19,7 @@ from mmpose.registry import DATASETS
 from equikpt.core import image_checks
 from equikpt.core.coco import checks as coco_checks
 from equikpt.core.coco.box_checks import check_boxes
-from equikpt.core.coco.detections import USED_CATEGORY, check_detections
+from equikpt.core.coco.checks import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import Issue, format_examples, format_issues, refuse_errors
 from equikpt.core.pipelines import fill_codec
@@ -244,7 +244,7 @@ class CheckedCocoDataset(BaseCocoStyleDataset):
             skipped += not used and not annotation["iscrowd"]
             if not coco_checks.has_area(annotation) and coco_checks.is_box(annotation.get("bbox")):
                 # Without area_from_bbox only unused annotations get here: no score reads theirs.
-                share = self.area_from_bbox or coco_checks.BOX_AREA_SHARE
+                share = self.area_from_bbox or coco_checks.BOX_AREA_FRACTION
                 annotation["area"] = share * annotation["bbox"][2] * annotation["bbox"][3]
                 filled += used
         logger = MMLogger.get_current_instance()

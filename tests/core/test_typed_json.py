@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from equikpt.core.coco.file import load_coco
-from equikpt.core.coco.rows import Coco
+from equikpt.core.coco.file import Coco, load_coco
 from equikpt.core.typed_json import parse_json, read_json, refuse_wrong_types, wrong_types
 
 

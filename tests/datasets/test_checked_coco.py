@@ -353,7 +353,7 @@ def test_lazy_init_reads_nothing_until_asked(tiny_metainfo, tmp_path):
         ann_file=str(tmp_path / "a.json"), metainfo=tiny_metainfo, lazy_init=True
     )
     assert dataset.metainfo["num_keypoints"] == 3
-    with pytest.raises(FileNotFoundError, match="no annotation file at .*a.json"):
+    with pytest.raises(FileNotFoundError, match="no file at .*a.json"):
         dataset.full_init()
 
 

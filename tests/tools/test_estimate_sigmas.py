@@ -44,7 +44,7 @@ def test_it_tells_and_writes_and_refuses_to_overwrite(run_tool, files, arguments
 
 MISTAKES = [
     pytest.param(("--double", "a.json", "a.json"), "is one a copy of the other", id="copy"),
-    pytest.param(("--double", "a.json", "none.json"), "no annotation file at", id="missing"),
+    pytest.param(("--double", "a.json", "none.json"), "no file at", id="missing"),
     pytest.param(("--gt", "gt.json"), "--truth with --predictions", id="half"),
     pytest.param(("--double", "a.json", "b.json", "--gt", "gt.json"), "--double", id="both"),
     pytest.param(

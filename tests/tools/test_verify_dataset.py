@@ -49,7 +49,7 @@ def test_a_sound_set_exits_with_0(run_tool, labels):
 
 MISTAKES = [
     # arguments in the folder of the labels, and what the one line says
-    pytest.param(["--ann-file", "none.json"], "no annotation file at", id="no file"),
+    pytest.param(["--ann-file", "none.json"], "no file at", id="no file"),
     pytest.param(["--ann-file", "sound.json", "--img-dir", "none"], "there is none", id="folder"),
     pytest.param(["--ann-file", "sound.json", "--metainfo", "horse27"], "horse26", id="metainfo"),
     pytest.param([], "--ann-file", id="no argument"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equikpt.core.coco.checks import BOX_AREA_SHARE
+from equikpt.core.coco.checks import BOX_AREA_FRACTION
 from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 from equikpt.structures.pose_instance import Instance
@@ -150,7 +150,7 @@ def instance_oks(
     if sure.sum() < MIN_COMMON:
         return None
     apart_px = np.linalg.norm(one.keypoints[sure] - other.keypoints[sure], axis=-1)
-    area_px2 = BOX_AREA_SHARE * (box_area(one.box) + box_area(other.box)) / 2
+    area_px2 = BOX_AREA_FRACTION * (box_area(one.box) + box_area(other.box)) / 2
     each = oks(apart_px[None], np.array([area_px2]), sigmas[sure])
     return float(each.mean())
 

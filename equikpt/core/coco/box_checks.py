@@ -7,7 +7,7 @@ nearly all do in one other reading, that reading is what the file means.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,20 +20,20 @@ TOLERANCE = 0.02
 """By how much of its extent a point may pass a box that still counts as going around it."""
 
 FORM_ENOUGH = 0.65
-"""Share of boxes that must fit in another form for it to be what the file means. Of people of COCO,
-whose boxes are tight, 0.73 and 0.84 fit in two samples, and at most 0.25 in a wrong form."""
+"""Fraction of boxes that must fit in another form for it to be the file's. Of people of COCO, whose
+boxes are tight, 0.73 and 0.84 fit in two samples, and at most 0.25 in a wrong form."""
 
 FORM_AHEAD = 0.3
-"""By how much that share must exceed the one of the boxes as they are written."""
+"""By how much that fraction must exceed the one of the boxes as they are written."""
 
 MIN_JUDGED = 3
-"""Boxes with at least two labelled points, of which fewer tell nothing."""
+"""Boxes with at least two labelled points, of which fewer prove nothing."""
 
 FAR_BELOW = 0.1
-"""Area as a share of its box; those of people of COCO are 0.16 and more."""
+"""Area as a fraction of its box; those of people of COCO are 0.16 and more."""
 
 FEW = 0.05
-"""Share of animals up to which small areas may be those of thin animals."""
+"""Fraction of animals up to which small areas may be those of thin animals."""
 
 FRACTION_LIMIT = 1.5
 """Largest coordinate of a file that seems to hold fractions; points may lie a little outside."""
@@ -71,19 +71,18 @@ FORMS: dict[str, Form] = {
 """Meanings of four numbers, as the way to x, y, width, height in px. The first is COCO's."""
 
 
-@dataclass(frozen=True)
-class BoxForm:
+class BoxForm(NamedTuple):
     """Meaning of the boxes of a file.
 
     Args:
-        name: Of :data:`FORMS`.
-        share: Of the boxes that fit points and image in it.
-        stated_share: Of those that do as they are written.
+        name: A key of :data:`FORMS`.
+        fraction: Boxes that fit points and image in it.
+        stated_fraction: Boxes that do as they are written.
     """
 
     name: str
-    share: float
-    stated_share: float
+    fraction: float
+    stated_fraction: float
 
 
 def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> BoxForm:
@@ -97,24 +96,20 @@ def likely_form(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.
     """
     if len(boxes) < MIN_JUDGED:
         return BoxForm(STATED, 1.0, 1.0)
-    shares = {
+    fractions = {
         name: float(fits(form(boxes, sizes), low, high, sizes).mean())
         for name, form in FORMS.items()
     }
-    best = max(shares, key=lambda name: shares[name])
-    certain = shares[best] >= FORM_ENOUGH and shares[best] - shares[STATED] >= FORM_AHEAD
+    best, stated = max(fractions, key=lambda name: fractions[name]), fractions[STATED]
+    certain = fractions[best] >= FORM_ENOUGH and fractions[best] - stated >= FORM_AHEAD
     chosen = best if certain else STATED
-    return BoxForm(chosen, shares[chosen], shares[STATED])
+    return BoxForm(chosen, fractions[chosen], stated)
 
 
 def fits(boxes: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Tell of each box (N,) whether it goes around its points and, by a known size, in its image.
 
-    Args:
-        boxes: (N, 4) x, y, width, height, px.
-        low: As :func:`likely_form`.
-        high: Likewise.
-        sizes: Likewise.
+    Arguments are those of :func:`likely_form`, with boxes as x, y, width, height in px.
     """
     slack = 1 + TOLERANCE * np.abs(boxes[:, 2:])
     first, last = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
@@ -129,36 +124,33 @@ def check_boxes(content: dict) -> list[Issue]:
     Args:
         content: In which :func:`equikpt.core.coco.checks.check_coco` found no error.
     """
-    used = _used(content)
+    used = [row for row in content["annotations"] if is_used(row)]
+    examples = tuple(f"annotation {row['id']}" for row in used)
     largest = max((_xy(row).max() for row in used), default=np.inf)
     narrowest = min(min(row["width"], row["height"]) for row in content["images"])
     if largest <= FRACTION_LIMIT < narrowest:
         message = f"coordinates that seem to be fractions of the image, up to {largest:.3g}"
-        return [Issue("fractions", message, examples=_examples(used))]
+        return [Issue("fractions", message, examples=examples)]
     form = form_of(content)
     if form.name != STATED:
         message = (
-            f"boxes that seem to be {form.name}: so read, {form.share:.0%} go around their points "
-            f"inside their images, as written {form.stated_share:.0%}"
+            f"boxes that seem to be {form.name}: so read, {form.fraction:.0%} go around their "
+            f"points inside their images, as written {form.stated_fraction:.0%}"
         )
-        return [Issue("box_form", message, examples=_examples(used))]
+        return [Issue("box_form", message, examples=examples)]
     return [*crowds_with_points(content), *areas_far_below(content)]
 
 
 def form_of(content: dict) -> BoxForm:
     """Find the meaning of the boxes of a COCO file."""
     size_of = {row["id"]: (row["width"], row["height"]) for row in content["images"]}
-    boxes, low, high, sizes = [], [], [], []
-    for row in _used(content):
-        xy = _xy(row)
-        if len(xy) > 1 and is_box(row.get("bbox")):
-            boxes.append(row["bbox"])
-            low.append(xy.min(axis=0))
-            high.append(xy.max(axis=0))
-            sizes.append(size_of[row["image_id"]])
+    rows = [row for row in content["annotations"] if is_used(row) and is_box(row.get("bbox"))]
+    judged = [(row, xy) for row in rows if len(xy := _xy(row)) > 1]
     return likely_form(
-        np.array(boxes, float).reshape(-1, 4),
-        *(np.array(rows, float).reshape(-1, 2) for rows in (low, high, sizes)),
+        np.array([row["bbox"] for row, _ in judged], float),
+        np.array([xy.min(axis=0) for _, xy in judged]),
+        np.array([xy.max(axis=0) for _, xy in judged]),
+        np.array([size_of[row["image_id"]] for row, _ in judged], float),
     )
 
 
@@ -171,8 +163,9 @@ def crowds_with_points(content: dict) -> list[Issue]:
 
 
 def areas_far_below(content: dict) -> list[Issue]:
-    """Find areas of so small a share of their boxes that AP is near 0 whatever the error."""
-    used = [row for row in _used(content) if has_area(row) and is_box(row.get("bbox"))]
+    """Find areas of so small a fraction of their boxes that AP is near 0 whatever the error."""
+    used = [row for row in content["annotations"] if is_used(row)]
+    used = [row for row in used if has_area(row) and is_box(row.get("bbox"))]
     low = [row for row in used if row["area"] < FAR_BELOW * row["bbox"][2] * row["bbox"][3]]
     message = (
         f"areas below {FAR_BELOW:.0%} of their boxes, with which AP is near 0 however good the "
@@ -182,22 +175,14 @@ def areas_far_below(content: dict) -> list[Issue]:
 
 
 def _counted(code: str, message: str, rows: list[dict], among: list[dict]) -> list[Issue]:
-    """One issue of all rows with their share, or none without rows."""
+    """One issue of all rows with their percentage, or none without rows."""
     if not rows:
         return []
-    share = f"{len(rows)} of {len(among)} ({len(rows) / len(among):.0%})"
-    return [Issue(code, f"{message}, {share}", examples=_examples(rows))]
-
-
-def _used(content: dict) -> list[dict]:
-    return [row for row in content["annotations"] if is_used(row)]
+    message = f"{message}, {len(rows)} of {len(among)} ({len(rows) / len(among):.0%})"
+    return [Issue(code, message, examples=tuple(f"annotation {row['id']}" for row in rows))]
 
 
 def _xy(row: dict) -> np.ndarray:
     """(N, 2) labelled points of an annotation, px."""
     points = np.asarray(row["keypoints"], float).reshape(-1, 3)
     return points[points[:, 2] > 0, :2]
-
-
-def _examples(rows: list[dict]) -> tuple[str, ...]:
-    return tuple(f"annotation {row['id']}" for row in rows)

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equikpt.core.coco.rows import PARTS, wrong_rows
-from equikpt.core.issues import Issue, Subject, errors
+from equikpt.core.coco.file import PARTS, AnnotationRow, Coco, load_coco
+from equikpt.core.issues import Issue, Subject, errors, refuse_errors
+from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 
-BOX_AREA_SHARE = 0.53
-"""Area of an object as a share of its box, where only the box is known.
+BOX_AREA_FRACTION = 0.53
+"""Area of an object as a fraction of its box, where only the box is known.
 
 AP compares errors with the object's area, which in COCO is that of the outline. MMPose assumes
-this share for COCO's people. One value everywhere keeps scores comparable.
+this fraction for COCO's people. One value everywhere keeps scores comparable.
 """
+
+USED_CATEGORY = 1
+"""As in MMPose, only boxes of this category are used from a detection file."""
 
 
 def check_coco(
@@ -31,7 +36,7 @@ def check_coco(
     """Find every mistake in the content of a COCO keypoint file.
 
     Args:
-        content: What :func:`equikpt.core.coco.file.load_coco` returned, typed or not.
+        content: As :func:`equikpt.core.coco.file.load_coco` returned it, typed or not.
         keypoint_names: The K names that the dataset expects, in order.
         needs_area: Whether each labelled annotation must bring its own area (px²).
 
@@ -39,19 +44,71 @@ def check_coco(
         Issues, worst first, each of one row of the file; empty for a valid file. References and
         geometry are only judged once ids and fields are valid.
     """
-    checks: tuple[Callable[[], Iterator[Issue]], ...] = (
-        lambda: _types(content),
-        lambda: _fields_and_ids(content),
-        lambda: _references(content),
-        lambda: _keypoints(content["annotations"], len(keypoint_names)),
-        lambda: _labels(content, keypoint_names, needs_area),
+    return _first_errors(
+        content,
+        _types(content),
+        _fields(content, _REQUIRED),
+        _references(content, {"image_id": "images", "category_id": "categories"}),
+        _keypoints(content, len(keypoint_names)),
+        _labels(content, keypoint_names, needs_area),
     )
-    issues: list[Issue] = []
-    for check in checks:
-        issues += check()
-        if errors(issues):
-            break
-    return _with_images(issues, content)
+
+
+def load_valid_rows(path: Path) -> dict:
+    """Read a COCO file whose annotations belong to listed images.
+
+    Boxes, areas and the number of keypoints may be anything: those are for whoever trains on it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no COCO file, ids are absent or not unique, an image has no name, an
+            annotation is of no image, or keypoints are not triples of numbers.
+    """
+    content = load_coco(path)
+    checks = (
+        _fields(content, _NAMED),
+        _references(content, {"image_id": "images"}),
+        _keypoints(content),
+    )
+    refuse_errors(_first_errors(content, *checks), path)
+    return content
+
+
+def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]:
+    """Read a detector's result file, unless its boxes could not stand in for labelled ones.
+
+    Args:
+        path: JSON list of ``{"image_id", "category_id", "bbox": [x, y, width, height], "score"}``.
+        image_ids: Ids of the annotation file's images.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such list, names unknown images, or holds no box of category 1.
+    """
+    what, where = "a detector's results as bbox_file", f"detection file {path}"
+    rows = read_json(Path(path), what)
+    refuse_wrong_types(rows, list[AnnotationRow], where, what)
+    wrong, lost = [], []
+    for index, row in enumerate(rows):
+        is_whole = row.keys() >= {"image_id", "category_id"} and is_number(row.get("score"))
+        if not (is_whole and is_box(row.get("bbox"))):
+            wrong.append(f"number {index}")
+        elif row["image_id"] not in image_ids:
+            lost.append(str(row["image_id"]))
+    issues = []
+    if wrong:
+        message = "rows without image_id, category_id, a bbox of four numbers or a score"
+        issues.append(Issue("field", message, "write them", examples=tuple(wrong)))
+    if lost:
+        message, fix = "images that the annotation file lacks", "take two files of the same split"
+        issues.append(Issue("dangling_reference", message, fix, examples=tuple(lost)))
+    refuse_errors(issues, where)
+    if not any(row["category_id"] == USED_CATEGORY for row in rows):
+        raise ValueError(
+            f"none of the {len(rows)} rows of {where} has category_id {USED_CATEGORY}, the only "
+            "one that MMPose reads; write the horses as that category"
+        )
+    return rows
 
 
 def is_number(value: Any) -> bool:
@@ -79,21 +136,22 @@ def has_area(annotation: dict) -> bool:
     return is_number(annotation.get("area")) and annotation["area"] > 0
 
 
-def _with_images(issues: list[Issue], content: dict) -> list[Issue]:
-    """Name annotation and image of the last row that each issue is about."""
+def _first_errors(content: dict, *checks: Iterator[Issue]) -> list[Issue]:
+    """Issues of checks up to the first with errors, with annotation and image of their last row."""
+    issues: list[Issue] = []
+    for check in checks:
+        issues += check
+        if errors(issues):
+            break
     images = {str(row.get("id")): row for row in content["images"]} if issues else {}
     completed = []
     for issue in issues:
-        part = issue.subject.part
-        row = content[part][issue.subject.rows[-1]]
-        annotation = row if part == "annotations" else {}
-        image = row if part == "images" else images.get(str(annotation.get("image_id")), {})
+        part, row = issue.subject.part, content[issue.subject.part][issue.subject.rows[-1]]
+        image = row if part == "images" else images.get(str(row.get("image_id")), {})
+        annotation_id = row.get("id") if part == "annotations" else None
+        name = str(image.get("file_name", ""))
         completed.append(
-            issue.of(
-                annotation_id=annotation.get("id"),
-                image_id=image.get("id"),
-                image=str(image.get("file_name", "")),
-            )
+            issue.of(annotation_id=annotation_id, image_id=image.get("id"), image=name)
         )
     return completed
 
@@ -107,59 +165,52 @@ def _issue(
     part: str = "annotations",
     keypoints: Sequence[int] = (),
 ) -> Issue:
-    """An issue of rows of one part of the file."""
     indices = (rows,) if isinstance(rows, int) else tuple(rows)
     subject = Subject(part=part, rows=indices, keypoints=tuple(keypoints))
     return Issue(code, message, fix, subject=subject, examples=(example,))
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_length(value: Any) -> bool:
-    return is_number(value) and value > 0
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-_REQUIRED: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
-    ("images", "id", _is_id, "an integer"),
-    ("images", "file_name", _is_name, "a text"),
-    ("images", "width", _is_length, "a number above 0"),
-    ("images", "height", _is_length, "a number above 0"),
-    ("annotations", "id", _is_id, "an integer"),
-    ("annotations", "image_id", _is_id, "an integer"),
-    ("annotations", "category_id", _is_id, "an integer"),
-    ("categories", "id", _is_id, "an integer"),
-    ("categories", "name", _is_name, "a text"),
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "an id": lambda value: value is not None,
+    "an integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "a text": lambda value: isinstance(value, str) and bool(value),
+    "a number above 0": lambda value: is_number(value) and value > 0,
+}
+_SIZE = dict(width="a number above 0", height="a number above 0")
+_REQUIRED = dict(
+    images=dict(id="an integer", file_name="a text", **_SIZE),
+    annotations=dict(id="an integer", image_id="an integer", category_id="an integer"),
+    categories=dict(id="an integer", name="a text"),
 )
+_NAMED = dict(images=dict(id="an id", file_name="a text"), annotations=dict(id="an id"))
+"""Fields by the part that must have them, with the kinds of their values."""
 
 
 def _types(content: dict) -> Iterator[Issue]:
     """The first value of each row that is of another type than a COCO file has."""
-    others = []
-    for (part, row), wrong in wrong_rows(content).items():
-        if part == "annotations" and wrong.path[2] == "keypoints" and len(wrong.path) > 3:
-            yield _issue("keypoint_value", "keypoints that are not numbers", row, str(wrong))
+    seen = set()
+    for wrong in wrong_types({part: content[part] for part in PARTS}, Coco):
+        part, row, field, *inner = wrong.path
+        if (part, row) in seen:
+            continue
+        seen.add((part, row))
+        if field == "keypoints" and inner:
+            yield _issue("keypoint_value", "keypoints that are not numbers", int(row), str(wrong))
         else:
-            others.append((part, row, str(wrong)))
-    for part, row, told in others:
-        message, fix = f"{part} with a field of another type", "write what it says"
-        yield _issue("field", message, row, told, fix, part)
+            message, fix = f"{part} with a field of another type", "write what it says"
+            yield _issue("field", message, int(row), str(wrong), fix, str(part))
 
 
-def _fields_and_ids(content: dict) -> Iterator[Issue]:
-    for part, field, accepts, kind in _REQUIRED:
-        for index, row in enumerate(content[part]):
-            if not accepts(row.get(field)):
-                message = f"{part} whose '{field}' is absent or not {kind}"
-                yield _issue(
-                    "field", message, index, f"number {index} has {row.get(field)!r}", part=part
-                )
-    for part in PARTS:
+def _fields(content: dict, required: Mapping[str, Mapping[str, str]]) -> Iterator[Issue]:
+    """Fields that are absent or of another kind, and ids that several rows share."""
+    for part, fields in required.items():
+        for field, kind in fields.items():
+            message = f"{part} whose '{field}' is absent or not {kind}"
+            for index, row in enumerate(content[part]):
+                if not _KINDS[kind](row.get(field)):
+                    example = f"number {index} has {row.get(field)!r}"
+                    yield _issue("field", message, index, example, part=part)
+    for part in required:
         yield from _repeated("repeated_id", f"ids that several {part} share", content, part, "id")
 
 
@@ -173,34 +224,26 @@ def _repeated(code: str, message: str, content: dict, part: str, field: str) -> 
             yield _issue(code, message, rows[1:], f"{value} ({len(rows)} times)", part=part)
 
 
-def _references(content: dict) -> Iterator[Issue]:
-    for field, part in (("image_id", "images"), ("category_id", "categories")):
+def _references(content: dict, parts: Mapping[str, str]) -> Iterator[Issue]:
+    for field, part in parts.items():
         known = {row["id"] for row in content[part]}
         message = f"annotations whose '{field}' is not among the {part}"
         fix = f"remove them or list what they name under {part}"
         for index, row in enumerate(content["annotations"]):
-            if row[field] not in known:
-                example = f"annotation {row['id']} names {row[field]}"
+            if row.get(field) not in known:
+                example = f"annotation {row['id']} names {row.get(field)}"
                 yield _issue("dangling_reference", message, index, example, fix)
 
 
-def _keypoints(annotations: list[dict], num_keypoints: int) -> Iterator[Issue]:
+def _keypoints(content: dict, count: int | None = None) -> Iterator[Issue]:
     """Lengths, numbers and visibilities; an annotation without keypoints is no mistake."""
-    for index, row in enumerate(annotations):
-        values, name = row.get("keypoints"), f"annotation {row['id']}"
-        if not values:
-            continue
-        if not isinstance(values, list) or len(values) != 3 * num_keypoints:
-            count = f"{len(values) / 3:g} points" if isinstance(values, list) else "no list"
-            yield _issue(
-                "keypoint_count",
-                f"annotations without {num_keypoints} keypoints of x, y, visibility each",
-                index,
-                f"{name} has {count}",
-                f"this dataset has {num_keypoints} keypoints; convert the file or take the dataset "
-                "that fits it",
-            )
-        elif not all(map(is_number, values)):
+    for index, row in enumerate(content["annotations"]):
+        values, name = row.get("keypoints") or [], f"annotation {row['id']}"
+        if len(values) % 3 or (values and count is not None and len(values) != 3 * count):
+            expected = "whole" if count is None else str(count)
+            message = f"annotations without {expected} keypoints of x, y, visibility each"
+            yield _issue("keypoint_count", message, index, f"{name} has {len(values) / 3:g} points")
+        elif not np.isfinite(np.array(values, float)).all():
             yield _issue("keypoint_value", "keypoints that are not finite numbers", index, name)
         elif wrong := sorted(set(values[2::3]) - {0, 1, 2}):
             example = f"{name} has {', '.join(map(str, wrong))}"
@@ -210,27 +253,29 @@ def _keypoints(annotations: list[dict], num_keypoints: int) -> Iterator[Issue]:
 def _labels(content: dict, keypoint_names: Sequence[str], needs_area: bool) -> Iterator[Issue]:
     """Order of keypoints, boxes, areas and points of a file whose rows can be read."""
     yield from _keypoint_order(content["categories"], keypoint_names)
-    used = [(i, row) for i, row in enumerate(content["annotations"]) if is_used(row)]
     sizes = {row["id"]: (row["width"], row["height"]) for row in content["images"]}
-    for index, row in used:
-        told = _box_without_area(row.get("bbox"), *sizes[row["image_id"]])
-        if told:
+    rows = [(index, row) for index, row in enumerate(content["annotations"]) if is_used(row)]
+    for index, row in rows:
+        width, height = sizes[row["image_id"]]
+        if not _has_area_inside(row.get("bbox"), width, height):
+            example = f"annotation {row['id']} has {row.get('bbox')} in {width:g} x {height:g}"
             message = "boxes without area inside their image"
-            yield _issue("box_without_area", message, index, f"annotation {row['id']} has {told}")
-    if needs_area:
-        yield from _areas(used)
-    for index, row in used:
-        points = np.asarray(row["keypoints"], dtype=float).reshape(-1, 3)
-        xy, size = points[:, :2], sizes[row["image_id"]]
-        outside = ((xy < 0) | (xy > size)).any(axis=1) & (points[:, 2] > 0)
-        if outside.any():
-            yield _issue(
-                "point_outside_image",
-                "labelled keypoints outside their image",
-                index,
-                f"annotation {row['id']}",
-                keypoints=np.flatnonzero(outside).tolist(),
-            )
+            yield _issue("box_without_area", message, index, example)
+    for index, row in rows if needs_area else ():
+        name, area = f"annotation {row['id']}", row.get("area")
+        if area is None:
+            yield _issue("no_area", "annotations without an area, which AP needs", index, name)
+        elif not has_area(row):
+            message = "areas that are not above 0, with which AP would be 0"
+            yield _issue("area_not_positive", message, index, f"{name} has {area}")
+    message = "labelled keypoints outside their image"
+    for index, row in rows:
+        points = np.asarray(row["keypoints"], float).reshape(-1, 3)
+        outside = ((points[:, :2] < 0) | (points[:, :2] > sizes[row["image_id"]])).any(axis=1)
+        keypoints = np.flatnonzero(outside & (points[:, 2] > 0)).tolist()
+        if keypoints:
+            example = f"annotation {row['id']}"
+            yield _issue("point_outside_image", message, index, example, keypoints=keypoints)
     message = "files that several images name"
     yield from _repeated("repeated_file", message, content, "images", "file_name")
 
@@ -238,39 +283,22 @@ def _labels(content: dict, keypoint_names: Sequence[str], needs_area: bool) -> I
 def _keypoint_order(categories: list[dict], expected: Sequence[str]) -> Iterator[Issue]:
     """The file's own keypoint names, where it has them, in another order than ours."""
     for index, row in enumerate(categories):
-        names = row.get("keypoints")
-        if not isinstance(names, list) or sorted(map(str, names)) != sorted(expected):
-            continue
-        first = next((i for i, name in enumerate(expected) if names[i] != name), None)
-        if first is not None:
-            yield _issue(
-                "keypoint_order",
-                "keypoints in another order",
-                index,
-                f"category '{row['name']}' has '{names[first]}' at place {first}, expected "
-                f"'{expected[first]}'",
-                part="categories",
+        names = [*map(str, row.get("keypoints") or ())]
+        if names != [*expected] and sorted(names) == sorted(expected):
+            first = next(i for i, name in enumerate(expected) if names[i] != name)
+            example = (
+                f"category '{row['name']}' has '{names[first]}' as number {first}, expected "
+                f"'{expected[first]}'"
             )
+            message = "keypoints in another order"
+            yield _issue("keypoint_order", message, index, example, part="categories")
 
 
-def _box_without_area(box: Any, width: float, height: float) -> str:
-    """The box as it is written, empty for one with an area inside its image."""
+def _has_area_inside(box: Any, width: float, height: float) -> bool:
     if not is_box(box):
-        return f"{box}"
+        return False
     x, y, box_width, box_height = box
     # MMPose clips boxes to the last pixel and drops, without a word, what has no area then.
     clipped_width = min(x + box_width, width - 1) - max(x, 0)
     clipped_height = min(y + box_height, height - 1) - max(y, 0)
-    if min(box_width, box_height, clipped_width, clipped_height) > 0:
-        return ""
-    return f"{box} in {width:g} x {height:g}"
-
-
-def _areas(used: list[tuple[int, dict]]) -> Iterator[Issue]:
-    for index, row in used:
-        name, area = f"annotation {row['id']}", row.get("area")
-        if area is None:
-            yield _issue("no_area", "annotations without an area, which AP needs", index, name)
-        elif not has_area(row):
-            message = "areas that are not above 0, with which AP would be 0"
-            yield _issue("area_not_positive", message, index, f"{name} has {area}")
+    return min(box_width, box_height, clipped_width, clipped_height) > 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from equikpt.core.coco.rows import AnnotationRow, CategoryRow, Coco, ImageRow
+from equikpt.core.coco.file import AnnotationRow, CategoryRow, Coco, ImageRow
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import annotation_files, image_folders, left_out
 from equikpt.data_tools.convert.coco_json import from_contents

@@ -52,7 +52,7 @@ def read_boxes(
     if form.name != STATED:
         notes.append(
             f"boxes are not {STATED}; {form.name}, which fits points and image of "
-            f"{form.share:.0%} of the animals ({form.stated_share:.0%} as stated): put right"
+            f"{form.fraction:.0%} of the animals ({form.stated_fraction:.0%} as stated): put right"
         )
     fit = fits(FORMS[form.name](evidence[0], evidence[3]), *evidence[1:])
     astray = [where[index] for index, fine in zip(judged, fit, strict=True) if not fine]

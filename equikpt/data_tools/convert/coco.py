@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equikpt.core.coco.checks import BOX_AREA_SHARE
+from equikpt.core.coco.checks import BOX_AREA_FRACTION
 from equikpt.data_tools.convert.boxes import MARGIN
 from equikpt.data_tools.convert.mapping import map_keypoints
 from equikpt.data_tools.convert.records import Instance, SourceDataset
@@ -64,7 +64,7 @@ def _annotation(instance: Instance, target: Target) -> dict[str, object]:
     keypoints: list[float | int] = []
     for x, y, visibility in instance.keypoints.tolist():
         keypoints += [round(x, DECIMALS_PX), round(y, DECIMALS_PX), int(visibility)]
-    share = 1.0 if target.whole_image else BOX_AREA_SHARE
+    share = 1.0 if target.whole_image else BOX_AREA_FRACTION
     stated = None if target.whole_image else instance.area_px2
     annotation: dict[str, object] = {
         "bbox": box_px,
@@ -83,7 +83,7 @@ def _annotation(instance: Instance, target: Target) -> dict[str, object]:
 
 
 def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, object]:
-    area = f"the source's, or {BOX_AREA_SHARE} of the box where it states none"
+    area = f"the source's, or {BOX_AREA_FRACTION} of the box where it states none"
     box = f"the source's, or around the labelled points with a margin of {MARGIN}"
     return {
         "description": f"{target.name} keypoints, {split} split, converted by equikpt",

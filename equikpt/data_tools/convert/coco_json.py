@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.core.coco.checks import has_area, is_number
-from equikpt.core.coco.file import load_coco
-from equikpt.core.coco.rows import as_number
+from equikpt.core.coco.file import as_number, load_coco
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.boxes import read_boxes
 from equikpt.data_tools.convert.coco_files import annotation_files, image_folders, left_out

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.core.coco.checks import is_number
-from equikpt.core.coco.file import load_coco
-from equikpt.core.coco.rows import AnnotationRow, as_number
+from equikpt.core.coco.file import AnnotationRow, as_number, load_coco
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco_files import image_folders, split_named
 from equikpt.data_tools.convert.coco_json import from_contents

@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from equikpt.core.coco.checks import BOX_AREA_SHARE, has_area, is_box, is_number, is_used
-from equikpt.core.coco.file import load_valid_rows
-from equikpt.core.coco.rows import AnnotationRow
+from equikpt.core.coco.checks import (
+    BOX_AREA_FRACTION,
+    has_area,
+    is_box,
+    is_number,
+    is_used,
+    load_valid_rows,
+)
+from equikpt.core.coco.file import AnnotationRow
 from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 
@@ -193,7 +199,7 @@ def _area(annotation: dict) -> float:
     if has_area(annotation):
         return float(annotation["area"])
     left, top, right, bottom = _corners(annotation)
-    return BOX_AREA_SHARE * (right - left) * (bottom - top)
+    return BOX_AREA_FRACTION * (right - left) * (bottom - top)
 
 
 def _squared(matches: Sequence[tuple[dict, dict]], areas_px2: Sequence[float]) -> np.ndarray:
@@ -218,5 +224,5 @@ def _notes(matches: Sequence, lonely: Sequence[dict], *more: str) -> tuple[str, 
         notes.append(f"annotations without a partner, left out: {len(lonely)} ({names})")
     bare = sum(not has_area(one) for one, _ in matches)
     if bare:
-        notes.append(f"areas taken as {BOX_AREA_SHARE} of the box: {bare}")
+        notes.append(f"areas taken as {BOX_AREA_FRACTION} of the box: {bare}")
     return tuple(notes)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt.core.coco.file import load_coco, load_valid_rows
+from equikpt.core.coco.checks import load_valid_rows
+from equikpt.core.coco.file import load_coco
 from equikpt.core.groups import GroupRule
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert import writer

@@ -93,8 +93,8 @@ def _forms(labels: LabelSet, index: int) -> Iterator[tuple[Issue, bool]]:
     message = ""
     if form.name != STATED:
         message = (
-            f"inside their images, {form.stated_share:.0%} of the boxes go around their points as "
-            f"written, {form.share:.0%} if read as {form.name}"
+            f"inside their images, {form.stated_fraction:.0%} of the boxes go around their points "
+            f"as written, {form.fraction:.0%} if read as {form.name}"
         )
     elif as_written <= MISREAD_SHARE and np.isfinite(boxes).all():
         share, name = max(

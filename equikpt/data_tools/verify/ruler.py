@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.core.coco.checks import is_number
-from equikpt.core.coco.file import load_valid_rows
+from equikpt.core.coco.checks import is_number, load_valid_rows
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from equikpt.core.coco.checks import check_coco, visibilities
-from equikpt.core.coco.rows import PARTS
+from equikpt.core.coco.file import PARTS
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.data_tools.verify.scheme import Scheme, is_named
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from equikpt.core.coco.detections import check_detections
+from equikpt.core.coco.checks import check_detections
 from equikpt.core.issues import IssueError
 
 GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -20,7 +20,7 @@ def test_a_valid_file_passes(tmp_path):
     ("content", "said"),
     [
         pytest.param("{", "is not JSON", id="cut off"),
-        pytest.param('{"annotations": []}', "is not a list of objects", id="annotation file"),
+        pytest.param('{"annotations": []}', "the whole: expected a list", id="annotation file"),
         pytest.param(
             json.dumps([{**GOOD, "category_id": 18}]), "none of the 1 rows", id="category"
         ),
@@ -34,7 +34,7 @@ def test_a_wrong_file_is_refused(tmp_path, content, said):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no detection file at .*boxes.json"):
+    with pytest.raises(FileNotFoundError, match="no file at .*boxes.json; give a detector"):
         check_detections(tmp_path / "boxes.json", {1})
 
 

@@ -4,54 +4,42 @@ import json
 
 import pytest
 
-from equikpt.core.coco.file import load_coco, load_valid_rows
+from equikpt.core.coco.checks import load_valid_rows
+from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import IssueError
 
 
-def test_content_comes_back_with_or_without_byte_order_mark(tmp_path, make_coco):
-    content = make_coco()
-    for encoding in ("utf-8", "utf-8-sig"):
-        path = tmp_path / f"{encoding}.json"
-        path.write_text(json.dumps(content), encoding=encoding)
-        assert load_coco(path) == content
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_content_comes_back_with_or_without_byte_order_mark(tmp_path, make_coco, encoding):
+    content, path = make_coco(), tmp_path / "a.json"
+    path.write_text(json.dumps(content), encoding=encoding)
+    assert load_coco(path) == content
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="no annotation file at .*nowhere.json; set data_root"
-    ):
+    with pytest.raises(FileNotFoundError, match="no file at .*nowhere.json; give a COCO"):
         load_coco(tmp_path / "nowhere.json")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        pytest.param("", "is empty; export it again", id="empty"),
-        pytest.param(" \n", "is empty", id="blank"),
-        pytest.param('{"images": [', "is not JSON", id="cut off"),
-        pytest.param(b"\xff\xd8\xff", "is not JSON", id="an image"),
-        pytest.param("[1, 2]", "holds a list; expected a COCO object", id="list"),
-        pytest.param('{"images": []}', "has no images", id="no images"),
-        pytest.param('{"images": 3}', "no list of objects 'images'", id="images a number"),
-        pytest.param(
-            '{"images": [{}], "annotations": []}', "has no annotations", id="no annotations"
-        ),
-        pytest.param(
-            '{"images": [{}], "annotations": [3]}',
-            "no list of objects 'annotations'",
-            id="annotation a number",
-        ),
-        pytest.param(
-            '{"images": [{}], "annotations": [{}]}',
-            "no list of objects 'categories'",
-            id="no categories",
-        ),
+        ("", "is empty; export it again"),
+        (" \n", "is empty"),
+        ('{"images": [', "is not JSON"),
+        ("\udcff\udcd8", "is not JSON"),
+        ("[1, 2]", "the whole: expected an object, found"),
+        ('{"images": []}', "an object with 'annotations'"),
+        ('{"images": 3, "annotations": [], "categories": []}', "images: expected a list, found 3"),
+        ('{"images": [{}], "annotations": [], "categories": [{}]}', "has no annotations; export"),
+        ('{"images": [{}], "annotations": [3], "categories": [{}]}', "expected an object, found 3"),
+        ('{"images": [{}], "annotations": [{}]}', "an object with 'categories'"),
     ],
 )
-def test_what_is_no_coco_file_is_refused(tmp_path, text, said):
+def test_what_is_no_coco_file_is_refused(tmp_path, text, message):
     path = tmp_path / "a.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ValueError, match=said):
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(ValueError, match=message):
         load_coco(path)
 
 
@@ -67,42 +55,48 @@ def rows() -> dict:
     )
 
 
-def test_what_is_clear_is_read_as_it_is(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps(rows()))
-    assert load_valid_rows(path) == rows()
+@pytest.fixture
+def write(tmp_path):
+    """``write(part, change of its second row)`` makes a file and returns its path."""
+
+    def make(part="images", change=()):
+        content = rows()
+        content[part][1] |= change
+        if part == "images":  # else the annotation loses its image as well
+            content["annotations"][1]["image_id"] = 1
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        return tmp_path / "a.json"
+
+    return make
 
 
-UNCLEAR = [
-    # the change of the second row, and the code of the only issue with its example
-    ("images", dict(id=1), "repeated_id", "1"),
-    ("images", dict(file_name=""), "field", "2"),
-    ("annotations", dict(id=1), "repeated_id", "1"),
-    ("annotations", dict(id=None), "field", "None"),
-    ("annotations", dict(image_id=3), "dangling_reference", "2"),
-    ("annotations", dict(keypoints=[1, 2]), "keypoint_value", "2"),
-    ("annotations", dict(keypoints=[float("nan"), 2, 2]), "keypoint_value", "2"),
-    ("annotations", dict(keypoints=[1, 2, 3]), "keypoint_value", "2"),
-]
-
-
-@pytest.mark.parametrize(("part", "change", "code", "example"), UNCLEAR)
-def test_rows_of_which_it_is_not_clear_what_they_are_are_refused(
-    tmp_path, part, change, code, example
-):
-    spoilt = rows()
-    if part == "images":  # else the annotation loses its image as well
-        spoilt["annotations"][1]["image_id"] = 1
-    spoilt[part][1] |= change
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps(spoilt))
-    with pytest.raises(IssueError, match="a.json: ") as caught:
-        load_valid_rows(path)
-    assert [(i.code, i.examples) for i in caught.value.issues] == [(code, (example,))]
+def test_what_is_clear_is_read_as_it_is(write):
+    assert load_valid_rows(write("annotations")) == rows()
 
 
 @pytest.mark.parametrize(
-    ("part", "change", "where"),
+    ("part", "change", "code"),
+    [
+        ("images", dict(id=1), "repeated_id"),
+        ("images", dict(file_name=""), "field"),
+        ("annotations", dict(id=1), "repeated_id"),
+        ("annotations", dict(id=None), "field"),
+        ("annotations", dict(image_id=3), "dangling_reference"),
+        ("annotations", dict(image_id=None), "dangling_reference"),
+        ("annotations", dict(keypoints=[1, 2]), "keypoint_count"),
+        ("annotations", dict(keypoints=[float("nan"), 2, 2]), "keypoint_value"),
+        ("annotations", dict(keypoints=[1, 2, 3]), "visibility_value"),
+    ],
+)
+def test_rows_of_which_it_is_not_clear_what_they_are_are_refused(write, part, change, code):
+    with pytest.raises(IssueError, match="a.json: ") as caught:
+        load_valid_rows(write(part, change))
+    (issue,) = caught.value.issues
+    assert (issue.code, issue.subject.part, issue.subject.rows) == (code, part, (1,))
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "path"),
     [
         ("images", dict(file_name=7), r"images\[1\].file_name"),
         ("annotations", dict(keypoints=["a", 2, 2]), r"annotations\[1\].keypoints\[0\]"),
@@ -110,10 +104,6 @@ def test_rows_of_which_it_is_not_clear_what_they_are_are_refused(
         ("annotations", dict(keypoints={"nose": 1}), r"annotations\[1\].keypoints"),
     ],
 )
-def test_values_of_another_type_are_refused(tmp_path, part, change, where):
-    spoilt = rows()
-    spoilt[part][1] |= change
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps(spoilt))
-    with pytest.raises(ValueError, match=f"a.json.*{where}: expected"):
-        load_valid_rows(path)
+def test_values_of_another_type_are_refused(write, part, change, path):
+    with pytest.raises(ValueError, match=f"a.json.*{path}: expected"):
+        load_valid_rows(write(part, change))
