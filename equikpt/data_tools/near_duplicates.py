@@ -7,17 +7,16 @@ hash alone would not do: it sees the coarse layout, which all radiographs of one
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import cv2
 import imagehash
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from equikpt.core.image import read_image
 
@@ -32,9 +31,10 @@ FINE_PX = 64
 COARSE_SIGMA_PX = 4.0
 COMPARED_AT_ONCE = 512
 
+Result = TypeVar("Result")
 
-@dataclass(frozen=True)
-class Fingerprint:
+
+class Fingerprint(NamedTuple):
     """Hashes that an image is compared by.
 
     Args:
@@ -49,88 +49,84 @@ class Fingerprint:
     fine: np.ndarray
 
 
-@dataclass(frozen=True)
-class NearPair:
-    """Two images that are nearly the same, by their places in the list that was compared.
+class NearPair(NamedTuple):
+    """Two images that are nearly the same, by their indices in the list that was compared.
 
     Args:
         first: The earlier one.
         second: The later one.
         likeness: Correlation of their fine structure, up to 1.
-        bits: In which their hashes differ, of 64.
-        mirrored: Whether one is the mirror image of the other.
+        mirrored: One is the mirror image of the other.
     """
 
     first: int
     second: int
     likeness: float
-    bits: int
     mirrored: bool
 
 
 def fingerprint(gray: np.ndarray) -> Fingerprint:
-    """The fingerprint of an image, (H, W) uint8 gray values."""
+    """Compute the fingerprint of an image, (H, W) uint8 gray values."""
     image = Image.fromarray(gray)
-    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    # by the low frequencies of the cosine transform
+    hashes = [imagehash.phash(each) for each in (image, ImageOps.mirror(image))]
     small = cv2.resize(gray, (FINE_PX, FINE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = small - cv2.GaussianBlur(small, (0, 0), COARSE_SIGMA_PX)
     fine -= fine.mean()
     norm = float(np.linalg.norm(fine))
     # Below one gray value a px there is nothing but noise.
     fine = fine / norm if norm > FINE_PX else np.zeros_like(fine)
-    return Fingerprint(_hash(image), _hash(mirrored), fine)
+    return Fingerprint(int(str(hashes[0]), 16), int(str(hashes[1]), 16), fine)
 
 
-def _hash(image: Image.Image) -> int:
-    """By the low frequencies of the cosine transform; see ``imagehash.phash``."""
-    return int.from_bytes(np.packbits(imagehash.phash(image).hash).tobytes(), "big")
+def read_once(paths: Iterable[str], read: Callable[[str], Result]) -> dict[str, Result]:
+    """Results of ``read`` by path, in threads; a file that is named twice is read once."""
+    distinct = list(dict.fromkeys(paths))
+    found = thread_map(
+        read,
+        distinct,
+        max_workers=min(16, 2 * (os.cpu_count() or 1)),
+        desc="comparing images",
+        unit="img",
+        delay=5,
+        disable=None,
+    )
+    return dict(zip(distinct, found, strict=True))
 
 
 def read_fingerprints(paths: Iterable[str | os.PathLike]) -> list[Fingerprint]:
-    """Fingerprints of image files, DICOM among them, read in threads.
+    """Fingerprints of image files, DICOM among them.
 
     Raises:
         OSError: A file is not there or cannot be decoded.
     """
-    paths = [os.fspath(path) for path in paths]
-    distinct = list(dict.fromkeys(paths))  # a file named twice is read once
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
-        found = tqdm(
-            pool.map(_read, distinct),
-            total=len(distinct),
-            desc="comparing images",
-            unit="img",
-            delay=5,
-            disable=None,
-        )
-        by_path = dict(zip(distinct, found, strict=True))
-    return [by_path[path] for path in paths]
-
-
-def _read(path: str) -> Fingerprint:
-    return fingerprint(cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY))
+    names = [os.fspath(path) for path in paths]
+    by_path = read_once(
+        names, lambda path: fingerprint(cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY))
+    )
+    return [by_path[name] for name in names]
 
 
 def near_pairs(
     fingerprints: Sequence[Fingerprint],
-    most_bits: int = MAX_BITS,
-    least_likeness: float = MIN_LIKENESS,
+    max_bits: int = MAX_BITS,
+    min_likeness: float = MIN_LIKENESS,
 ) -> list[NearPair]:
-    """All pairs of images that are nearly the same, mirror images among them.
+    """Find all pairs of images that are nearly the same, mirror images among them.
 
     Ten thousand images take a few seconds.
 
     Args:
         fingerprints: Of N images.
-        most_bits: Of 64, in which hashes may differ.
-        least_likeness: Of the fine structure, above 0 and up to 1.
+        max_bits: Of 64, in which hashes may differ.
+        min_likeness: Of the fine structure, above 0 and up to 1.
 
     Returns:
         By the later image, then the earlier one; each pair once.
     """
     if not fingerprints:
         return []
-    bits = np.array([(each.bits, each.mirrored_bits) for each in fingerprints], np.uint64)
+    bits = np.array([each[:2] for each in fingerprints], np.uint64)
     fine = np.stack([each.fine for each in fingerprints])
     pairs: dict[tuple[int, int], NearPair] = {}
     for mirrored in (False, True):
@@ -138,32 +134,31 @@ def near_pairs(
         for start in range(0, len(fine), COMPARED_AT_ONCE):
             end = start + COMPARED_AT_ONCE
             differing = np.bitwise_count(bits[start:end, :1] ^ bits[:, int(mirrored)])
-            candidate = differing <= most_bits
+            candidate = differing <= max_bits
             candidate &= np.arange(len(fine)) < np.arange(start, start + len(candidate))[:, None]
             rows, columns = np.flatnonzero(candidate.any(1)), np.flatnonzero(candidate.any(0))
             likeness = fine[start:end].reshape(len(candidate), -1)[rows] @ others[columns].T
-            near = candidate[np.ix_(rows, columns)] & (likeness >= least_likeness)
+            near = candidate[np.ix_(rows, columns)] & (likeness >= min_likeness)
             for row, column in zip(*np.nonzero(near), strict=True):
                 first, second = int(columns[column]), start + int(rows[row])
-                count = int(differing[rows[row], first])
-                pair = NearPair(first, second, float(likeness[row, column]), count, mirrored)
+                pair = NearPair(first, second, float(likeness[row, column]), mirrored)
                 pairs.setdefault((second, first), pair)
     return [pairs[key] for key in sorted(pairs)]
 
 
-def clusters(count: int, pairs: Iterable[NearPair]) -> np.ndarray:
-    """Images that a chain of pairs connects, as one number each.
+def clusters(count: int, links: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Number images that a chain of links connects alike.
 
     Args:
-        count: N, the images that were compared.
-        pairs: Of :func:`near_pairs`.
+        count: N, the images.
+        links: Indices of two of them.
 
     Returns:
-        (N,) numbers of clusters from 0 on, in the order of their first images; an image that is
-        like no other has a cluster of its own.
+        (N,) numbers of clusters from 0 on, in the order of their first images; an image without
+        links has a cluster of its own.
     """
-    links = np.array([(pair.first, pair.second) for pair in pairs], int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
+    ends = np.array(list(links), int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), ends.T), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     _, first_at, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first_at))[inverse]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.data_tools.split.conftest import herd
+from tests.data_tools.test_split import herd
 
 
 @pytest.fixture

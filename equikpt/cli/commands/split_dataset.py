@@ -81,8 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(SplitDatasetOptions, argv, EPILOG)
     from equikpt.core.files import require_writable
     from equikpt.core.groups import GroupRule
-    from equikpt.data_tools.split.division import Division
-    from equikpt.data_tools.split.run import SplitOptions, split
+    from equikpt.data_tools.split import Division, SplitOptions, split
 
     require_writable(options.output)
     grouped = bool(options.group_key or options.group_regex or options.near_duplicates)

@@ -5,8 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equikpt.data_tools.split import assignment
-from equikpt.data_tools.split.assignment import balance, deal, image_targets, shuffled
+from equikpt.core.groups import GroupRule
+from equikpt.data_tools import split_assignment
+from equikpt.data_tools.near_duplicates import NearPair
+from equikpt.data_tools.split_assignment import (
+    balance,
+    count_images,
+    deal,
+    image_targets,
+    instance_size_px,
+    make_units,
+    shuffled,
+)
+from tests.data_tools.test_split import NAMES, herd
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,7 @@ def some_units(count: int, largest: int, seed: int):
 @pytest.mark.parametrize("compared", [200, 25], ids=["all", "some"])
 @pytest.mark.parametrize("largest", [1, 6], ids=["images", "groups"])
 def test_balanced_parts_are_far_more_alike(monkeypatch, largest, compared):
-    monkeypatch.setattr(assignment, "COMPARED", compared)
+    monkeypatch.setattr(split_assignment, "COMPARED", compared)
     features, targets, order = some_units(80, largest, seed=0)
     before = deal(features[0][:, 0], targets, order)
     after = balance(before, features, targets, order, seed=0)
@@ -110,7 +121,7 @@ def test_balanced_parts_are_far_more_alike(monkeypatch, largest, compared):
 
 
 def test_the_order_in_which_units_are_listed_does_not_matter(monkeypatch):
-    monkeypatch.setattr(assignment, "COMPARED", 10)
+    monkeypatch.setattr(split_assignment, "COMPARED", 10)
     features, targets, order = some_units(60, 3, seed=2)
     listed = np.random.default_rng(9).permutation(60)  # unit `listed[i]` comes at place i
     turned = [family[listed] for family in features]
@@ -125,7 +136,7 @@ def test_the_order_in_which_units_are_listed_does_not_matter(monkeypatch):
 
 
 def test_no_swap_is_left_that_would_improve_the_balance(monkeypatch):
-    monkeypatch.setattr(assignment, "PASSES", 20)
+    monkeypatch.setattr(split_assignment, "PASSES", 20)
     features, targets, order = some_units(14, 2, seed=3)
     parts = balance(deal(features[0][:, 0], targets, order), features, targets, order, seed=0)
     least = imbalance(features, parts, targets)
@@ -143,3 +154,69 @@ def test_a_feature_that_nothing_has_changes_nothing():
     np.testing.assert_array_equal(
         balance(parts, with_it, targets, order, 0), balance(parts, features, targets, order, 0)
     )
+
+
+@pytest.mark.parametrize("unlabelled", [0, 3])
+def test_what_is_counted_is_what_the_file_holds(unlabelled):
+    content = herd()
+    content["annotations"][0].update(iscrowd=unlabelled and 1)
+    content["annotations"][1].update({"keypoints": [0] * 12} if unlabelled else {})
+    if unlabelled:
+        del content["annotations"][2]["keypoints"]
+    counts = count_images(content["images"], content["annotations"], NAMES)
+    used = content["annotations"][unlabelled:]
+    for index, image in enumerate(content["images"]):
+        rows = [row for row in used if row["image_id"] == image["id"]]
+        values = np.array([row["keypoints"][2::3] for row in rows]).reshape(-1, 4)
+        held = counts.loc[index]
+        assert held["instances"].item() == len(rows)
+        assert held["points"].tolist() == (values > 0).sum(axis=0).tolist()
+        assert held["hidden"].item() == (values == 1).sum()
+        assert held["sizes"].sum() == held["fractions"].sum() == len(rows)
+    quarters = counts["sizes"].sum()
+    assert quarters.min() > 0.1 * quarters.sum()
+    sizes_px = np.sqrt([row["area"] for row in used])
+    limit_px = np.quantile(sizes_px, 0.25)
+    assert quarters.iloc[0] == (sizes_px <= limit_px).sum()
+    assert quarters.index[0] == f"  up to {limit_px:.0f} px"
+
+
+def test_nothing_labelled_is_counted_as_nothing():
+    counts = count_images(herd()["images"], [], NAMES)
+    assert counts.sum().groupby(level=0).sum().to_dict() == dict(
+        images=30, instances=0, points=0, hidden=0, sizes=0, fractions=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "size_px"),
+    [
+        (dict(area=400, bbox=[0, 0, 1, 1]), 20),
+        (dict(area=0, bbox=[0, 0, 8, 2]), 4),
+        (dict(bbox=[0, 0, -8, 2]), 0),
+        ({}, 0),
+    ],
+    ids=["area", "box", "no box", "neither"],
+)
+def test_sizes_are_of_the_area_or_else_of_the_box(annotation, size_px):
+    assert instance_size_px(annotation) == size_px
+
+
+@pytest.mark.parametrize(
+    ("key", "pairs", "expected"),
+    [
+        ("", [], [0, 1, 2, 3, 4]),
+        ("horse", [], [0, 1, 0, 1, 2]),
+        ("", [(2, 4)], [0, 1, 2, 3, 2]),
+        ("horse", [(2, 4)], [0, 1, 0, 1, 0]),
+    ],
+    ids=["images", "groups", "near-duplicates", "both"],
+)
+def test_groups_and_near_duplicates_are_units(key, pairs, expected):
+    images = [dict(file_name=f"{horse}{n}.png", horse=horse) for n, horse in enumerate("xyxyz")]
+    near = [NearPair(*pair, 1.0, False) for pair in pairs]
+    assert make_units(images, GroupRule(key), near).tolist() == expected
+
+
+def test_a_file_listed_twice_is_one_unit():
+    assert make_units([dict(file_name="a.png")] * 2, GroupRule()).tolist() == [0, 0]

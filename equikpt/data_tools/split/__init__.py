@@ -1,1 +1,0 @@
-"""Dividing an annotation file into parts that have no image, horse or video in common."""
