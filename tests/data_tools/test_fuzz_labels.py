@@ -27,7 +27,7 @@ from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.exporting import export
 from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.writer import Options
-from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
+from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions
 from equikpt.data_tools.split import Division, SplitOptions, split
 from equikpt.data_tools.verify.ruler import examine, read_labels
 from equikpt.data_tools.verify.run import verify

@@ -53,19 +53,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print the sigmas with their intervals; 0 when done."""
     options = declare.parse(EstimateOptions, argv)
     from equikpt.core.groups import GroupRule
-    from equikpt.data_tools.sigmas.pairs import pairs_of_annotations, pairs_with_predictions
-    from equikpt.data_tools.sigmas.run import SigmaOptions, estimate_from
+    from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions
+    from equikpt.data_tools.sigmas import estimate_from
 
-    chosen = SigmaOptions(
-        estimator=options.estimator or ("mean" if options.double else "median"),
-        metainfo=options.metainfo,
-        rule=GroupRule(options.group_key, options.group_regex),
-        pooled=options.pool_sides,
-        resamples=options.resamples,
-        seed=options.seed,
-        out=options.out,
-        force=options.overwrite,
-    )
     if options.double and not options.gt and not options.predictions:
         labels, again = options.double
         pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
@@ -76,5 +66,18 @@ def main(argv: list[str] | None = None) -> int:
         made_by = f"Sigmas from the residuals of a model, {options.predictions.name}."
     else:
         raise ValueError("expected --double A.json B.json, or --truth with --predictions")
-    print("\n".join(estimate_from(pairs, labels, made_by, chosen)))
+    lines = estimate_from(
+        pairs,
+        labels,
+        made_by,
+        estimator=options.estimator or ("mean" if options.double else "median"),
+        metainfo=options.metainfo,
+        rule=GroupRule(options.group_key, options.group_regex),
+        pooled=options.pool_sides,
+        resamples=options.resamples,
+        seed=options.seed,
+        out=options.out,
+        force=options.overwrite,
+    )
+    print("\n".join(lines))
     return 0

@@ -25,17 +25,14 @@ class Scheme:
         names: K names in the order of the file format.
         swap: (K,) index of the same point on the other side, its own for a point of the midline.
         links: (L, 2) indices of the ends of the skeleton's lines.
+        metainfo: In MMPose's form; None where the file's own names are taken.
     """
 
     name: str
     names: tuple[str, ...]
     swap: np.ndarray
     links: np.ndarray
-
-    @property
-    def pairs(self) -> np.ndarray:
-        """(P, 2) indices of points that are each other's other side, the lower one first."""
-        return np.array([(a, b) for a, b in enumerate(self.swap) if a < b], int).reshape(-1, 2)
+    metainfo: dict | None = None
 
     def names_of(self, points: Sequence[int] | np.ndarray) -> str:
         """Names of the points, in a row."""
@@ -107,6 +104,7 @@ def _of_table(name: str) -> Scheme:
         tuple(place),
         np.array([place[point.swap or point.name] for point in table.KEYPOINTS]),
         np.array([(place[link.start], place[link.end]) for link in table.LINKS]).reshape(-1, 2),
+        table.METAINFO,
     )
 
 

@@ -1,0 +1,203 @@
+"""Pair the instances of two files, and measure how far apart their keypoints are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from equikpt.core.coco.checks import BOX_AREA_FRACTION, has_area, is_box, is_used, load_valid_rows
+from equikpt.core.coco.file import Id
+from equikpt.core.issues import format_examples
+from equikpt.core.typed_json import read_json, refuse_wrong_types
+from equikpt.structures.bbox import box_area, box_iou, hungarian_match
+
+MIN_IOU = 0.5
+"""Of the boxes of two annotations that are taken for one instance."""
+FARTHEST = 1.0
+"""Distances beyond it, in units of the object's size, count alike when predictions are matched."""
+RESULTS = "COCO results, as tools/test.py --out writes them"
+
+
+class ResultRow(msgspec.Struct):
+    """A row of the results of a pose model, as far as sigmas are estimated from it."""
+
+    image_id: Id
+    keypoints: list[float]
+
+
+class PointPairs(NamedTuple):
+    """M instances that are in both files.
+
+    Args:
+        squared: (M, K) d² / s² of one annotation, NaN where not labelled in both: of two
+            annotations half of what lies between them, of predictions all of it.
+        images: M rows of the first file: the image of each.
+        notes: For the user, one sentence each.
+    """
+
+    squared: np.ndarray
+    images: tuple[dict, ...]
+    notes: tuple[str, ...]
+
+
+def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> PointPairs:
+    """Pair two annotations of the same images.
+
+    Images go by their names, and instances by their boxes: those that overlap most, with an IoU
+    of 0.5 at least. s² is the mean of both areas.
+
+    Args:
+        first: COCO keypoint file.
+        second: Likewise.
+        by_id: Take the annotations of one id for one instance instead.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is broken, or they have no instance in common.
+    """
+    contents = [load_valid_rows(path) for path in (first, second)]
+    images, again = ({row["id"]: row for row in content["images"]} for content in contents)
+    instances, others = (
+        _grouped(
+            filter(is_used, content["annotations"]), {i: r["file_name"] for i, r in by.items()}
+        )
+        for content, by in zip(contents, (images, again), strict=True)
+    )
+    score, least = (lambda a, b: float(a["id"] == b["id"]), 1.0) if by_id else (_iou, MIN_IOU)
+    matches, unmatched = _match(instances, others, score, least)
+    names, names_again = ({row["file_name"] for row in by.values()} for by in (images, again))
+    shared = len(names & names_again)
+    if not matches:
+        raise ValueError(
+            f"expected two annotations of the same instances, {first} and {second} have "
+            f"{shared} images and no instance in common"
+        )
+    areas = [(_area(one) + _area(other)) / 2 for one, other in matches]
+    notes = (f"images in both files: {shared}", *_notes(matches, unmatched))
+    return PointPairs(
+        _squared(matches, areas) / 2, tuple(images[one["image_id"]] for one, _ in matches), notes
+    )
+
+
+def pairs_with_predictions(gt: Path, predictions: Path) -> PointPairs:
+    """Pair annotations with the nearest predictions of a model. s² is the annotation's area.
+
+    Args:
+        gt: COCO keypoint file.
+        predictions: COCO results of its images, as ``tools/test.py --out`` writes them.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is broken, or there is no prediction for any instance.
+    """
+    content = load_valid_rows(gt)
+    images = {image["id"]: image for image in content["images"]}
+    instances = _grouped(filter(is_used, content["annotations"]))
+    matches, unmatched = _match(instances, _grouped(_read_results(predictions)), _nearness, 0.0)
+    if not matches:
+        raise ValueError(
+            f"expected predictions for the images of {gt}, {predictions} has none; are they "
+            "of another split?"
+        )
+    squared = _squared(matches, [_area(one) for one, _ in matches])
+    found = tuple(images[one["image_id"]] for one, _ in matches)
+    return PointPairs(squared, found, _notes(matches, unmatched))
+
+
+def _read_results(path: Path) -> list[dict]:
+    """Rows of results, their points labelled whatever their scores."""
+    rows = read_json(path, RESULTS)
+    refuse_wrong_types(rows, list[ResultRow], str(path), RESULTS)
+    labelled = []
+    for row in rows:
+        if len(row["keypoints"]) % 3 or not np.isfinite(row["keypoints"]).all():
+            raise ValueError(f"{path} has keypoints that are not x, y and score; give {RESULTS}")
+        points = np.array(row["keypoints"], float).reshape(-1, 3)
+        points[:, 2] = 2
+        labelled.append({**row, "keypoints": points.ravel().tolist()})
+    return labelled
+
+
+def _grouped(
+    rows: Iterable[dict], names: Mapping[Hashable, str] | None = None
+) -> dict[Hashable, list[dict]]:
+    """Rows by the name of their image, or by its id without names."""
+    groups: dict[Hashable, list[dict]] = defaultdict(list)
+    for row in rows:
+        groups[row["image_id"] if names is None else names[row["image_id"]]].append(row)
+    return groups
+
+
+def _match(
+    instances: Mapping[Hashable, list[dict]],
+    others: Mapping[Hashable, list[dict]],
+    score: Callable[[dict, dict], float],
+    min_score: float,
+) -> tuple[list[tuple[dict, dict]], list[dict]]:
+    """Pairs with the highest sum of scores on each image, and instances without a partner."""
+    matches, unmatched = [], []
+    for image, rows in instances.items():
+        found = others.get(image, [])
+        scores = np.array([[score(row, other) for other in found] for row in rows])
+        partner = dict(hungarian_match(scores.reshape(len(rows), len(found)), min_score))
+        matches += [(rows[row], found[column]) for row, column in partner.items()]
+        unmatched += [row for index, row in enumerate(rows) if index not in partner]
+    return matches, unmatched
+
+
+def _iou(first: dict, second: dict) -> float:
+    return box_iou(_corners(first), _corners(second))
+
+
+def _corners(annotation: dict) -> np.ndarray:
+    """(4,) left, top, right, bottom."""
+    if not is_box(annotation.get("bbox")):
+        raise ValueError(
+            f"annotation {annotation['id']} has no box, by which instances are paired and sized; "
+            "write [x, y, width, height]"
+        )
+    x, y, width, height = annotation["bbox"]
+    return np.array([x, y, x + width, y + height])
+
+
+def _nearness(annotation: dict, result: dict) -> float:
+    """1 for the same points, 0 for all of them an object's size away or farther."""
+    squared = _squared([(annotation, result)], [_area(annotation)])
+    return 1 - float(np.nanmean(np.minimum(np.sqrt(squared), FARTHEST)))
+
+
+def _area(annotation: dict) -> float:
+    if has_area(annotation):
+        return float(annotation["area"])
+    return BOX_AREA_FRACTION * box_area(_corners(annotation))
+
+
+def _squared(matches: Sequence[tuple[dict, dict]], areas_px2: Sequence[float]) -> np.ndarray:
+    """(M, K) squared distances over the areas, NaN where not labelled in both."""
+    counts = {len(row["keypoints"]) for pair in matches for row in pair}
+    if len(counts) > 1:
+        raise ValueError(
+            "expected the same keypoints in both files, got "
+            f"{' and '.join(f'{count / 3:g}' for count in sorted(counts))} a row"
+        )
+    points = np.array([[row["keypoints"] for row in pair] for pair in matches], float)
+    points = points.reshape(len(matches), 2, -1, 3)
+    labelled = (points[..., 2] > 0).all(axis=1)
+    squared = ((points[:, 0, :, :2] - points[:, 1, :, :2]) ** 2).sum(axis=-1)
+    return np.where(labelled, squared / np.asarray(areas_px2)[:, None], np.nan)
+
+
+def _notes(matches: Sequence[tuple[dict, dict]], unmatched: Sequence[dict]) -> tuple[str, ...]:
+    notes = [f"instances in both: {len(matches)}"]
+    if unmatched:
+        names = format_examples([str(row["id"]) for row in unmatched])
+        notes.append(f"annotations without a partner, left out: {len(unmatched)} ({names})")
+    bare = sum(not has_area(one) for one, _ in matches)
+    if bare:
+        notes.append(f"areas taken as {BOX_AREA_FRACTION} of the box: {bare}")
+    return tuple(notes)

@@ -1,0 +1,228 @@
+"""Estimate the fall-off constants of COCO's object keypoint similarity.
+
+COCO defines ``σ² = E[d² / s²]``: d is how far an annotator's click lies from where the point is, s
+the square root of the object's area. σ enters the similarity as ``k = 2σ``:
+``exp(−d² / (2 s² k²)) = exp(−d² / (8 s² σ²))`` (``computeOks`` of pycocotools).
+
+- Two annotators' clicks differ by both their errors, so with D between them
+  ``E[d² / s²] = E[D² / s²] / 2``.
+- A model's residuals hold its own errors too, so they give an upper bound.
+
+Source: https://cocodataset.org/#keypoints-eval
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from pprint import pformat
+
+import numpy as np
+import pandas as pd
+
+from equikpt.core.coco.file import load_coco
+from equikpt.core.files import refuse_existing, write_text
+from equikpt.core.groups import GroupRule
+from equikpt.data_tools.sigma_pairs import PointPairs
+from equikpt.data_tools.verify.scheme import find_scheme
+from equikpt.evaluation.functional.bootstrap import (
+    RESAMPLES,
+    bootstrap,
+    cluster_numbers,
+    percentile_interval,
+    weighted_mean,
+    weighted_median,
+)
+
+MIN_COUNT = 20
+"""Distances from which an estimate replaces the present sigma."""
+ESTIMATORS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "mean": weighted_mean,
+    # Normal errors, alike in x and y, make d² / s² exponential, whose median is σ² ln 2.
+    "median": lambda squared, weights: weighted_median(squared, weights) / np.log(2),
+}
+"""``mean`` is COCO's definition. ``median`` is the same for normal errors and does not see gross
+ones, such as exchanged legs, up to nearly half of all."""
+
+
+def estimate_sigmas(
+    squared: np.ndarray,
+    clusters: np.ndarray,
+    estimator: str = "mean",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Estimate the sigma of each keypoint.
+
+    Args:
+        squared: (M, K) d² / s² of one annotation from the ground truth, NaN where not labelled.
+        clusters: (M,) from 0 on: images, horses or videos, which are drawn as a whole.
+        estimator: One of :data:`ESTIMATORS`.
+        resamples: Bootstrap samples.
+        seed: Of the bootstrap.
+
+    Returns:
+        K rows: number of ``distances``, ``sigma``, and ``low`` and ``high`` end of its 95 %
+        interval. NaN where nothing was measured, and for intervals where there is one cluster.
+
+    Raises:
+        ValueError: The estimator is unknown.
+    """
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"no estimator '{estimator}'; expected one of {', '.join(ESTIMATORS)}")
+    variance = ESTIMATORS[estimator]
+    sigma = np.sqrt(variance(squared, np.ones((1, len(squared)), int))[0])
+    low, high = percentile_interval(
+        np.sqrt(bootstrap(lambda weights: variance(squared, weights), clusters, resamples, seed))
+    )
+    there = np.isfinite(squared)
+    table = pd.DataFrame(dict(distances=there.sum(axis=0), sigma=sigma, low=low, high=high))
+    # From one cluster, however large, nothing is known of how clusters differ.
+    few = [len(set(clusters[column])) < 2 for column in there.T]
+    table.loc[few, ["low", "high"]] = np.nan
+    return table
+
+
+def pool_sides(squared: np.ndarray, swap: np.ndarray) -> np.ndarray:
+    """(2M, K) distances to which each keypoint's other side has been added.
+
+    Args:
+        squared: (M, K).
+        swap: (K,) index of the same point on the other side, its own for a point of the midline,
+            which gets nothing added.
+    """
+    other = np.where(swap == np.arange(len(swap)), np.nan, squared[:, swap])
+    return np.concatenate([squared, other])
+
+
+def estimate_from(
+    pairs: PointPairs,
+    labels: Path,
+    made_by: str,
+    *,
+    estimator: str = "mean",
+    metainfo: str | None = None,
+    rule: GroupRule | None = None,
+    pooled: bool = False,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    out: Path | None = None,
+    force: bool = False,
+) -> list[str]:
+    """Estimate sigmas and write the file for configs.
+
+    Args:
+        pairs: Instances that are in two files.
+        labels: COCO file that says which keypoints they have.
+        made_by: One line for the file: from what.
+        estimator: One of :data:`ESTIMATORS`.
+        metainfo: Keypoints of the files; None to go by their names.
+        rule: Names images that are drawn together; by default each alone.
+        pooled: Give left and right the same sigma, from the points of both.
+        resamples: Bootstrap samples.
+        seed: Of the bootstrap.
+        out: File to write for configs; None writes none.
+        force: Replace it.
+
+    Returns:
+        Lines for the user: the table and notes.
+
+    Raises:
+        FileExistsError: The file exists and ``force`` is not set.
+        ValueError: Labels are wrong, or nothing can be learnt from them.
+    """
+    if out is not None:
+        refuse_existing(out, force)
+    scheme = find_scheme(metainfo, [load_coco(labels)])
+    if out is not None and scheme.metainfo is None:
+        raise ValueError(
+            f"the keypoints of {labels} are of no metainfo that equikpt has, so no file can be "
+            "written for configs; give no out, or say by metainfo which they are"
+        )
+    squared = pairs.squared
+    if squared.shape[1] != len(scheme.names):
+        raise ValueError(
+            f"the files have {squared.shape[1]} keypoints and {scheme.name} has "
+            f"{len(scheme.names)}; say by metainfo which they are"
+        )
+    if not np.isfinite(squared).any():
+        raise ValueError("expected points that are labelled in both files, got none")
+    if not np.nansum(squared) > 0:
+        raise ValueError(
+            "expected two independent files, got the same points in both; is one a copy of the "
+            "other?"
+        )
+    rule = rule or GroupRule()
+    clusters = cluster_numbers([rule.group(each["file_name"], each) for each in pairs.images])
+    if pooled:
+        squared, clusters = pool_sides(squared, scheme.swap), np.tile(clusters, 2)
+    found = estimate_sigmas(squared, clusters, estimator, resamples, seed)
+    present = None if scheme.metainfo is None else scheme.metainfo["sigmas"]
+    lines = [sigma_table(scheme.names, present, found), *(f"note: {note}" for note in pairs.notes)]
+    if out is not None and scheme.metainfo is not None:
+        write_text(out, metainfo_file(scheme.metainfo, found, made_by, out))
+        lines.append(f"written: {out}")
+    return lines
+
+
+def sigma_table(
+    names: Sequence[str], present: Sequence[float] | None, estimate: pd.DataFrame
+) -> str:
+    """Tabulate an estimate of K keypoints beside the sigmas of the metainfo, where there is one."""
+    table = estimate.copy()
+    table.insert(0, "keypoint", names)
+    if present is not None:
+        table.insert(2, "present", present)
+        table["ratio"] = table.sigma / table.present
+    return table.to_string(index=False, float_format="%.5f", na_rep="-")
+
+
+def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Path) -> str:
+    """Write a Python file with the metainfo and the new sigmas, as MMPose's ``from_file`` takes it.
+
+    An estimate replaces the present sigma where it rests on enough distances and is not 0.
+
+    Args:
+        metainfo: Of :func:`equikpt.metainfo.schema.build_metainfo`.
+        estimate: Of its keypoints.
+        made_by: From what; it may hold names of files, and so any character.
+        path: Of the file.
+    """
+    names = [row["name"] for row in metainfo["keypoint_info"].values()]
+    lines = []
+    columns = (estimate[column].tolist() for column in ("distances", "sigma", "low", "high"))
+    for name, present, distances, found, low, high in zip(
+        names, metainfo["sigmas"], *columns, strict=True
+    ):
+        sigma, reason = f"{found:.4g}", f"{distances} distances"
+        if distances < MIN_COUNT or not found > 0:
+            sigma, reason = f"{present:g}", f"as before: {reason}"
+        elif math.isfinite(low):
+            reason = f"{low:.4g} to {high:.4g}, {reason}"
+        lines.append(f"    {sigma},  # {_as_literal(name)}: {reason}")
+    usage = f"dict(from_file={_as_literal(path.as_posix())})"
+    rest = {key: value for key, value in metainfo.items() if key != "sigmas"}
+    return "\n".join(
+        [
+            f"# {_as_literal(made_by)}",
+            "# In a config, for each of train, val and test:",
+            f"#   val_dataloader = dict(dataset=dict(metainfo={usage}))",
+            "# AP with these sigmas does not compare with AP with others.",
+            "sigmas = [",
+            *lines,
+            "]",
+            "",
+            f"dataset_info = {pformat(rest, width=98, sort_dicts=False)}",
+            'dataset_info["sigmas"] = sigmas',
+            "",
+        ]
+    )
+
+
+def _as_literal(text: str) -> str:
+    """A text that stays on its line and is no code whatever it holds.
+
+    MMEngine replaces ``{{ … }}`` in the text of a config before it runs it, hence no pairs.
+    """
+    return repr(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
