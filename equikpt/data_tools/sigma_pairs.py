@@ -17,7 +17,7 @@ from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 
 MIN_IOU = 0.5
-"""Of the boxes of two annotations that are taken for one instance."""
+"""IoU from which the boxes of two annotations are of one instance."""
 FARTHEST = 1.0
 """Distances beyond it, in units of the object's size, count alike when predictions are matched."""
 RESULTS = "COCO results, as tools/test.py --out writes them"
