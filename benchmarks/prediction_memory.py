@@ -63,10 +63,11 @@ def write_checkpoint(path: Path) -> None:
 
 def measure(folder: Path, mode: str, count: int) -> None:
     """Predict in this process, and print resident MiB by number of images."""
-    import equikpt.cli.visualize as room
+    from equikpt.apis import images
+    from equikpt.cli.commands.visualize import VisualizeOptions, visualize
     from equikpt.core.machine import resident_bytes
 
-    measured, whole = {}, room.show
+    measured, whole = {}, images.show
 
     def show(*args, **kwargs):
         for number, each in enumerate(whole(*args, **kwargs), start=1):
@@ -74,17 +75,21 @@ def measure(folder: Path, mode: str, count: int) -> None:
             if number % (count // MEASURES) == 0:
                 measured[number] = round(resident_bytes() / 2**20)
 
-    room.show = show
+    images.show = show
     outputs = dict(csv=folder / "out.csv")
     if mode == "dlc":
         outputs["dlc"] = folder / "dlc.csv"
     if mode == "draw":
         outputs = dict(out_dir=folder / "drawn")
-    options = room.VisualizeOptions(
-        CONFIG, folder / "weights.pth", img_dir=folder / "images", device="cpu", overwrite=True,
+    options = VisualizeOptions(
+        config=CONFIG,
+        checkpoint=folder / "weights.pth",
+        img_dir=folder / "images",
+        device="cpu",
+        overwrite=True,
         **outputs,
-    )  # fmt: skip
-    room.visualize(options)
+    )
+    visualize(options)
     print(json.dumps(measured))
 
 

@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option, parse
+from equikpt.cli.options import option, parse, whole
 
 TOOLS = Path(__file__).resolve().parent
 CONFIG = "smoke/rtmpose_m_ap10k"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option, required
+from equikpt.cli.options import option, required, whole
 
 ROOT = Path(__file__).resolve().parents[1]
 LINE_EVERY_S = 5.0

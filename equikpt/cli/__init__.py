@@ -1,13 +1,3 @@
 """Commands: options, messages, exit codes."""
 
-__all__ = [
-    "browse",
-    "entry",
-    "launch",
-    "openmmlab",
-    "param_report",
-    "report",
-    "test",
-    "train",
-    "visualize",
-]
+__all__ = ["commands", "entry", "launch", "options"]

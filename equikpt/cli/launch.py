@@ -1,4 +1,4 @@
-"""From a config and a tool's options to a runner: what train.py and test.py have in common."""
+"""From a config and a command's options to a runner: the steps that several commands share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
 
 from equikpt.compat.work_dir import check_resumable, newest_whole
 from equikpt.config_checks.load import load_config
@@ -18,9 +20,25 @@ from equikpt.config_checks.options import merge_options, parse_options
 from equikpt.core.configs import shipped_folder
 from equikpt.core.files import require_writable
 
-__all__ = ["load_config", "merge_options", "parse_options"]  # which every tool takes from here
+__all__ = ["load_config", "merge_options", "parse_options"]  # which every command takes from here
 
 SPLITS = ("train", "val", "test")
+
+
+def build_model(cfg: Config) -> Any:
+    """Build the model of a config, with the weights that it draws."""
+    from mmpose.registry import MODELS
+
+    init_default_scope(cfg.get("default_scope", "mmpose"))
+    return MODELS.build(cfg.model)
+
+
+def build_dataset(cfg: Config, split: str) -> Any:
+    """Build the data set of ``train``, ``val`` or ``test``, without its pipeline."""
+    from mmpose.registry import DATASETS
+
+    init_default_scope(cfg.get("default_scope", "mmpose"))
+    return DATASETS.build({**cfg[f"{split}_dataloader"].dataset, "pipeline": []})
 
 
 def set_work_dir(cfg: Config, work_dir: str | None) -> Path:

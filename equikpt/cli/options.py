@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import math
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from equikpt.cli.entry import MAX_SEED, SMALLEST, number, whole
 from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
 
 Options = TypeVar("Options")
+Split = Literal["train", "val", "test"]
 UNSAID = (None, False, True, (), "", MISSING)
 """Defaults that the help need not name."""
+MAX_SEED = 2**32 - 1
+"""Largest seed of numpy's generators."""
+ABOVE_0 = sys.float_info.min
+"""As the least value of :func:`number`."""
+SHARED = ("group", "one_of", "at_most_one_of")
+"""Settings of :func:`option` that name what several options stand in."""
 
 
 def argument(help: str, default: Any = MISSING, **settings: Any) -> Any:
@@ -62,8 +70,7 @@ def parse(options: type[Options], argv: Sequence[str] | None, epilog: str = "") 
     for each in sorted(declared, key=lambda each: each.name not in own):  # inherited ones last
         settings = dict(each.metadata)
         holder: Any = parser
-        for kind in ("group", "one_of", "at_most_one_of"):
-            name = settings.pop(kind, None)
+        for kind, name in [(kind, settings.pop(kind, None)) for kind in SHARED]:
             if name and name not in holders:
                 holders[name] = (
                     holder.add_argument_group(name)
@@ -80,8 +87,8 @@ def _add(holder: Any, each: Field, settings: dict[str, Any], hint: Any) -> None:
     settings = {**_read_as(hint, each.default, is_option=names is not None), **settings}
     if settings["help"] != argparse.SUPPRESS:
         said = any(each.default is one for one in UNSAID) or "(default" in settings["help"]
-        told = settings["help"] + ("" if said else f" (default: {each.default})")
-        settings["help"] = told.replace("%", "%%")
+        text = settings["help"] + ("" if said else f" (default: {each.default})")
+        settings["help"] = text.replace("%", "%%")
     if names is None:
         holder.add_argument(each.name, **settings)
         return
@@ -115,6 +122,38 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
+# --- types of argparse ---
+
+
+def whole(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+    """Make a ``type`` of argparse: a whole number within bounds."""
+    return _bounded(int, "a whole number", least, most)
+
+
+def number(least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
+    """Make a ``type`` of argparse: a finite number within bounds."""
+    return _bounded(float, "a number", least, most)
+
+
+def _bounded(kind: Callable[[str], Any], name: str, least: float, most: float) -> Callable:
+    bounds = " above 0" if least == ABOVE_0 else f" of at least {least}"
+    if most < math.inf:
+        bounds = f" from {least} to {most}"
+    elif least == -math.inf:
+        bounds = ""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (least <= value <= most and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"expected {name}{bounds}, got {text!r}")
+        return value
+
+    return parse
+
+
 # --- options that mean the same in every command ---
 
 
@@ -124,13 +163,31 @@ class ReadsImages:
 
     max_megapixels: float | None = option(
         f"largest image that is read (default: 250; the same as {MAX_MEGAPIXELS_VARIABLE}=N)",
-        type=number(SMALLEST),
+        type=number(ABOVE_0),
         metavar="N",
     )
 
     def __post_init__(self) -> None:
         if self.max_megapixels is not None:
             os.environ[MAX_MEGAPIXELS_VARIABLE] = f"{self.max_megapixels:.12g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched(ReadsImages):
+    """Options of a command that may run as several processes.
+
+    ``python -m torch.distributed.launch`` passes the local rank; torchrun sets the variable.
+    """
+
+    launcher: Literal["none", "pytorch", "slurm", "mpi"] = option(
+        "what starts the processes", default="none"
+    )
+    local_rank: int | None = option(argparse.SUPPRESS, "--local_rank", "--local-rank")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.local_rank is not None:
+            os.environ.setdefault("LOCAL_RANK", str(self.local_rank))
 
 
 def config_argument() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +55,6 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         FileExistsError: A file to write exists.
         ValueError: Options that do not fit the config or the machine.
     """
-    if options.local_rank is not None:
-        os.environ.setdefault("LOCAL_RANK", str(options.local_rank))
     cfg = build_config(options)
     init_distributed(cfg, options.launcher)
     with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:

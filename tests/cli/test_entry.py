@@ -1,8 +1,7 @@
-"""What ``equikpt.cli.entry.run`` makes of a tool's end: exit code, and a line or a traceback."""
+"""The end of a tool as ``equikpt.cli.entry.run`` makes it: exit code, and a line or a traceback."""
 
 from __future__ import annotations
 
-import argparse
 import errno
 import json
 import os
@@ -16,35 +15,45 @@ import time
 import pytest
 
 from equikpt import __version__
-from equikpt.cli.entry import MAX_SEED, SMALLEST, number, whole
 from equikpt.core.errors import is_user_error, sentence
 
 
 @pytest.fixture
-def script(tmp_path):
-    """Write a tool with the given body of ``main`` and return the command that runs it."""
+def start(tmp_path):
+    """Start a tool with the given body of ``main``."""
 
-    def write(body: str) -> list[str]:
+    def start(body: str, stdout=subprocess.PIPE, **variables) -> subprocess.Popen:
         path = tmp_path / "tool.py"
         path.write_text(
             "import json, sys, time\nfrom pathlib import Path\n"
             f"def main(argv=None):\n{textwrap.indent(textwrap.dedent(body), '    ')}\n"
             "if __name__ == '__main__':\n    from equikpt.cli.entry import run\n    run(main)\n"
         )
-        return [sys.executable, str(path)]
+        return subprocess.Popen(
+            [sys.executable, str(path)],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **variables},
+            # pytest in the background ignores SIGINT, and so would the tool
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
-    return write
+    return start
 
 
-def finish(command, **variables):
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, **variables}
-    )
+def finish(tool: subprocess.Popen) -> tuple[int, str]:
+    """Exit code and stderr."""
+    _, err = tool.communicate(timeout=60)
+    return tool.returncode, err
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
-def test_returns_what_main_returns(script, code):
-    assert finish(script(f"return {code}")).returncode == code
+def test_returns_what_main_returns(start, code):
+    assert finish(start(f"return {code}")) == (code, "")
+
+
+SENTENCE = "expected 26 keypoints, got 17"
 
 
 @pytest.mark.parametrize(
@@ -57,24 +66,18 @@ def test_returns_what_main_returns(script, code):
     ],
     ids=["raised by the tool", "beneath another error"],
 )
-def test_a_users_mistake_is_one_line(script, body):
-    done = finish(script(body))
-    assert done.returncode == 2
-    assert done.stderr == "error: expected 26 keypoints, got 17\n"
+def test_a_users_mistake_is_one_line(start, body):
+    assert finish(start(body)) == (2, f"error: {SENTENCE}\n")
+    code, err = finish(start(body, EQUIKPT_TRACEBACK="1"))
+    assert code == 2
+    assert "Traceback" in err
 
 
-def test_a_long_sentence_keeps_both_its_ends():
-    told = sentence(ValueError(f"expected a number, found {'9' * 10**5}; correct it"))
-    assert len(told) < 2100
-    assert told.startswith("expected a number")
-    assert told.endswith("; correct it")
-
-
-def test_a_mistake_named_by_the_package_is_one_line(script):
-    done = finish(script("from equikpt.core.configs import find_config\nfind_config('nobody')"))
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert line.startswith("error: expected the path of a config file")
+def test_a_mistake_named_by_the_package_is_one_line(start):
+    code, err = finish(start("from equikpt.core.configs import find_config\nfind_config('nobody')"))
+    assert code == 2
+    assert err.startswith("error: expected the path of a config file")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -87,63 +90,66 @@ def test_a_mistake_named_by_the_package_is_one_line(script):
         "int('a bug')",
         "try:\n    raise RuntimeError('a bug')\nexcept RuntimeError:\n    json.loads('{')",
     ],
-    ids=[
-        "ValueError of a library",
-        "RuntimeError",
-        "KeyError",
-        "TypeError of a builtin",
-        "ValueError of a builtin",
-        "beneath another error",
+    ids=["a library's", "RuntimeError", "KeyError", "TypeError", "a builtin's", "beneath another"],
+)
+def test_any_other_error_keeps_its_traceback(start, body):
+    code, err = finish(start(body))
+    assert code == 1
+    assert "Traceback" in err
+    last = err.splitlines()[-1]
+    assert all(word in last for word in ("report it", __version__, platform.python_version()))
+
+
+def test_a_full_disk_is_one_line(start):
+    with open("/dev/full", "w") as full:
+        code, err = finish(start("print('x')\nreturn 0", stdout=full))
+    assert code == 2
+    assert err.startswith("error: No space left on device: the disk is full")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["in the buffer", "over the buffer"])
+def test_a_reader_that_leaves_is_no_error(start, lines):
+    body = f"time.sleep(0.3)\nfor _ in range({lines}):\n    sys.stdout.write('line\\n')\nreturn 0"
+    tool = start(body, PYTHONUNBUFFERED="")
+    tool.stdout.close()
+    err = tool.stderr.read()
+    assert (tool.wait(timeout=60), err) == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_is_told_by_the_exit_code(start, number, code):
+    tool = start("print('started', flush=True)\ntime.sleep(60)\nreturn 0")
+    assert tool.stdout.readline() == "started\n"
+    time.sleep(0.05)
+    tool.send_signal(number)
+    ended, err = finish(tool)
+    assert ended == code
+    assert "Traceback" not in err
+
+
+# --- errors as sentences ---
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "words"),
+    [
+        (errno.EACCES, "labels.json", "change its permissions"),
+        (errno.EROFS, "labels.json", "read-only"),
+        (errno.ENOSPC, "labels.json", "the disk is full"),
+        (errno.EDQUOT, "labels.json", "quota"),
+        (errno.ENOTDIR, "labels.json", "a file stands where a folder should be"),
+        (errno.EISDIR, "labels.json", "a folder stands where a file should be"),
+        (errno.ENAMETOOLONG, "labels.json", "a shorter one"),
+        (errno.ENOSPC, None, "the disk is full"),
     ],
 )
-def test_any_other_error_keeps_its_traceback(script, body):
-    done = finish(script(body))
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert "please report it" in last
-    assert __version__ in last
-    assert platform.python_version() in last
-
-
-def test_a_full_disk_is_one_line(script):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            script("print('x')\nreturn 0"),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: No space left on device: the disk is full")
-    assert done.stderr.count("\n") == 1
-
-
-PLACE_ERRORS = {
-    "permission": (errno.EACCES, "change its permissions"),
-    "read-only": (errno.EROFS, "read-only"),
-    "full": (errno.ENOSPC, "the disk is full"),
-    "quota": (errno.EDQUOT, "quota"),
-    "no folder": (errno.ENOTDIR, "a file stands where a folder should be"),
-    "folder": (errno.EISDIR, "a folder stands where a file should be"),
-    "long name": (errno.ENAMETOOLONG, "a shorter one"),
-}
-
-
-@pytest.mark.parametrize(("number", "words"), PLACE_ERRORS.values(), ids=PLACE_ERRORS)
-def test_what_the_system_says_of_a_place_is_a_users(number, words):
+def test_the_systems_error_on_a_path_is_a_users(number, name, words):
     """Raised anywhere, for what a library opened."""
-    error = OSError(number, os.strerror(number), "data/labels.json")
+    error = OSError(number, os.strerror(number), *([name] if name else []))
     assert is_user_error(error)
-    assert sentence(error).startswith("data/labels.json cannot be used")
+    assert sentence(error).startswith(f"{name} cannot be used" if name else "No space left")
     assert words in sentence(error)
-
-
-def test_a_full_disk_has_no_name():
-    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert is_user_error(error)
-    assert "the disk is full" in sentence(error)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +160,9 @@ def test_a_full_disk_has_no_name():
         PermissionError(errno.EACCES, "Permission denied"),
         OSError("an image that is none"),
         KeyError("data/labels.json"),
+        ValueError("never raised"),
     ],
-    ids=["descriptor", "of the installation", "no name", "no number", "no OSError"],
+    ids=["descriptor", "of the installation", "no name", "no number", "no OSError", "no traceback"],
 )
 def test_other_errors_of_libraries_are_bugs(error):
     assert not is_user_error(error)
@@ -168,73 +175,9 @@ def test_a_missing_file_is_a_users_where_the_command_named_it(monkeypatch, tmp_p
         assert is_user_error(FileNotFoundError(errno.ENOENT, "No such file", name)) is named
 
 
-@pytest.mark.parametrize(
-    ("parse", "good", "bad"),
-    [
-        (whole(1), "1", "0"),
-        (whole(), "0", "-1"),
-        (whole(), "7", "7.5"),
-        (whole(0, MAX_SEED), str(MAX_SEED), str(MAX_SEED + 1)),
-        (number(SMALLEST), "0.1", "0"),
-        (number(0, 1), "1", "1.1"),
-        (number(), "-3", "nan"),
-        (number(), "1e9", "inf"),
-        (number(), "2", "two"),
-    ],
-)
-def test_numbers_of_the_command_line(parse, good, bad):
-    assert parse(good) == float(good)
-    with pytest.raises(argparse.ArgumentTypeError, match=f"expected a .*got '{bad}'"):
-        parse(bad)
-
-
-def test_traceback_of_a_mistake_on_demand(script):
-    done = finish(script("raise ValueError('expected this')"), EQUIKPT_TRACEBACK="1")
-    assert done.returncode == 2
-    assert "Traceback" in done.stderr
-
-
-@pytest.mark.parametrize("lines", [1, 100_000], ids=["in the buffer", "over the buffer"])
-def test_a_reader_that_leaves_is_no_error(script, lines):
-    command = script(
-        f"time.sleep(0.3)\nfor _ in range({lines}):\n    sys.stdout.write('line\\n')\nreturn 0"
-    )
-    tool = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": ""},
-    )
-    tool.stdout.close()
-    err = tool.stderr.read()
-    assert (tool.wait(timeout=60), err) == (0, "")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_is_told_by_the_exit_code(script, tmp_path, number, code):
-    flag = tmp_path / "started"
-    tool = subprocess.Popen(
-        script(f"Path({str(flag)!r}).touch()\ntime.sleep(60)\nreturn 0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # pytest in the background ignores SIGINT, and so would the tool
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    limit = time.monotonic() + 30
-    while not flag.exists():
-        assert time.monotonic() < limit, "the tool did not start"
-        time.sleep(0.02)
-    tool.send_signal(number)
-    _, err = tool.communicate(timeout=30)
-    assert tool.returncode == code
-    assert "Traceback" not in err
-
-
-def test_an_error_that_was_never_raised_is_not_a_users():
-    assert not is_user_error(ValueError("no traceback"))
-
-
-def test_sentence_is_one_line():
+def test_a_sentence_is_one_line_that_keeps_both_its_ends():
     assert sentence(ValueError("expected a\n    file")) == "expected a file"
+    text = sentence(ValueError(f"expected a number, found {'9' * 10**5}; correct it"))
+    assert len(text) < 2100
+    assert text.startswith("expected a number")
+    assert text.endswith("; correct it")

@@ -15,13 +15,9 @@ def save_checkpoint(path: Path) -> Path:
     return path
 
 
-def config(work_dir) -> Config:
-    return Config(dict(work_dir=str(work_dir), env_cfg=dict(dist_cfg=dict(backend="nccl"))))
-
-
-def test_merges_options():
-    cfg = launch.load_config("rtmpose_m_ap10k", {"train_dataloader.batch_size": 3})
-    assert cfg.train_dataloader.batch_size == 3
+@pytest.fixture
+def cfg(tmp_path) -> Config:
+    return Config(dict(work_dir=str(tmp_path), env_cfg=dict(dist_cfg=dict(backend="nccl"))))
 
 
 @pytest.mark.parametrize(
@@ -36,12 +32,10 @@ def test_work_dir(tmp_path, option, in_config, expected):
     assert cfg.work_dir == expected
 
 
-def test_a_twin_does_not_write_where_its_full_config_does():
-    folders = {
-        launch.set_work_dir(launch.load_config(name), None).as_posix()
-        for name in ("rtmpose_m_ap10k", "smoke/rtmpose_m_ap10k")
-    }
-    assert folders == {"work_dirs/rtmpose_m_ap10k", "work_dirs/smoke/rtmpose_m_ap10k"}
+@pytest.mark.parametrize("name", ["rtmpose_m_ap10k", "smoke/rtmpose_m_ap10k"])
+def test_a_twin_does_not_write_where_its_full_config_does(name):
+    folder = launch.set_work_dir(launch.load_config(name), None)
+    assert folder == Path("work_dirs", name)
 
 
 @pytest.mark.parametrize(
@@ -62,22 +56,23 @@ def test_options_hold_for_the_scaled_schedule():
         launch.load_config("rtmpose_m_ap10k", options, 20)
 
 
-def test_data_root_reaches_every_split():
+def test_data_root_reaches_every_split(tmp_path):
     cfg = launch.load_config("rtmpose_m_ap10k")
-    launch.set_data_root(cfg, "elsewhere")
-    assert {cfg[f"{split}_dataloader"].dataset.data_root for split in launch.SPLITS} == {
-        "elsewhere"
-    }
+    launch.set_data_root(cfg, str(tmp_path))
+    roots = {cfg[f"{split}_dataloader"].dataset.data_root for split in launch.SPLITS}
+    assert roots == {str(tmp_path)}
+    with pytest.raises(FileNotFoundError, match=f"val annotations at {tmp_path}"):
+        launch.check_annotation_files(cfg, ("val",))
 
 
 def test_another_split_keeps_the_test_pipeline():
     cfg = launch.load_config("rtmpose_m_ap10k")
-    pipeline = cfg.test_dataloader.dataset.pipeline
+    test, train = cfg.test_dataloader.dataset, cfg.train_dataloader.dataset
+    pipeline = test.pipeline
     launch.set_test_split(cfg, "train")
-    assert cfg.test_dataloader.dataset.ann_file == cfg.train_dataloader.dataset.ann_file
-    assert cfg.test_dataloader.dataset.data_prefix == cfg.train_dataloader.dataset.data_prefix
-    assert cfg.test_dataloader.dataset.pipeline == pipeline
-    assert cfg.test_dataloader.dataset.test_mode
+    assert (test.ann_file, test.data_prefix) == (train.ann_file, train.data_prefix)
+    assert test.pipeline == pipeline
+    assert test.test_mode
 
 
 def test_another_split_of_the_same_file():
@@ -87,74 +82,51 @@ def test_another_split_of_the_same_file():
     assert cfg.test_dataloader.dataset.split == "val"
 
 
-def test_missing_annotations_are_named(tmp_path):
-    cfg = launch.load_config("rtmpose_m_ap10k")
-    launch.set_data_root(cfg, str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=f"val annotations at {tmp_path}"):
-        launch.check_annotation_files(cfg, ("val",))
-
-
-def test_a_used_folder_needs_a_word(tmp_path):
-    launch.set_resume(config(tmp_path), None, overwrite=False)
+def test_a_used_folder_needs_a_word(cfg, tmp_path):
+    launch.set_resume(cfg, None, overwrite=False)
     (tmp_path / "epoch_1.pth").touch()
     with pytest.raises(FileExistsError, match="--resume"):
-        launch.set_resume(config(tmp_path), None, overwrite=False)
-    launch.set_resume(config(tmp_path), None, overwrite=True)
+        launch.set_resume(cfg, None, overwrite=False)
+    launch.set_resume(cfg, None, overwrite=True)
+    with pytest.raises(ValueError, match="got both"):
+        launch.set_resume(cfg, "auto", overwrite=True)
 
 
-def test_resume_from_a_named_checkpoint(tmp_path):
-    named = save_checkpoint(tmp_path / "epoch_1.pth")
-    cfg = config(tmp_path)
-    launch.set_resume(cfg, str(named), overwrite=False)
-    assert cfg.resume
-    assert cfg.load_from == str(named)
-    with pytest.raises(FileNotFoundError, match="epoch_2.pth"):
-        launch.set_resume(cfg, str(tmp_path / "epoch_2.pth"), overwrite=False)
-
-
-def test_weights_alone_are_not_resumed_from(tmp_path):
-    torch.save({"state_dict": {}, "meta": {}}, tmp_path / "best_a_epoch_1.pth")
-    with pytest.raises(ValueError, match="has no message_hub, optimizer"):
-        launch.set_resume(config(tmp_path), str(tmp_path / "best_a_epoch_1.pth"), overwrite=False)
-
-
-def test_resume_follows_a_folder_that_was_moved(tmp_path):
-    save_checkpoint(tmp_path / "epoch_1.pth")
+@pytest.mark.parametrize("named", [True, False], ids=["named", "newest of a folder that moved"])
+def test_resume_from_a_checkpoint(cfg, tmp_path, named):
+    path = save_checkpoint(tmp_path / "epoch_1.pth")
     (tmp_path / "last_checkpoint").write_text("/gone/epoch_1.pth")
-    cfg = config(tmp_path)
-    launch.set_resume(cfg, "auto", overwrite=False)
+    launch.set_resume(cfg, str(path) if named else "auto", overwrite=False)
     assert cfg.resume
-    assert cfg.load_from == str(tmp_path / "epoch_1.pth")
+    assert cfg.load_from == str(path)
 
 
-def test_resume_without_a_checkpoint_starts_at_the_beginning(tmp_path):
+def test_resume_without_a_checkpoint_starts_at_the_beginning(cfg):
     """With the weights that the config names, which are not a run to go on with."""
-    cfg = config(tmp_path)
     cfg.load_from = "pretrained.pth"
     launch.set_resume(cfg, "auto", overwrite=False)
     assert not cfg.resume
     assert cfg.load_from == "pretrained.pth"
 
 
-def test_resume_and_overwrite_exclude_each_other(tmp_path):
-    with pytest.raises(ValueError, match="got both"):
-        launch.set_resume(config(tmp_path), "auto", overwrite=True)
+def test_weights_alone_are_not_resumed_from(cfg, tmp_path):
+    torch.save({"state_dict": {}, "meta": {}}, tmp_path / "best_a_epoch_1.pth")
+    with pytest.raises(ValueError, match="has no message_hub, optimizer"):
+        launch.set_resume(cfg, str(tmp_path / "best_a_epoch_1.pth"), overwrite=False)
+    with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
+        launch.set_resume(cfg, str(tmp_path / "gone.pth"), overwrite=False)
 
 
-@pytest.mark.parametrize(
-    ("launcher", "words"),
-    [("pytorch", "variables that torchrun sets"), ("slurm", "--launcher pytorch on a machine")],
-)
-def test_several_processes_without_gpus(monkeypatch, tmp_path, launcher, words):
+@pytest.mark.parametrize(("launcher", "words"), [("pytorch", "torchrun"), ("slurm", "pytorch")])
+def test_several_processes_without_gpus(monkeypatch, cfg, launcher, words):
     monkeypatch.setattr(launch, "is_cuda_available", lambda: False)
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ValueError, match=words):
-        launch.init_distributed(config(tmp_path), launcher)
+        launch.init_distributed(cfg, launcher)
 
 
-def test_gpus_keep_the_stock_start(monkeypatch, tmp_path):
+def test_gpus_keep_the_stock_start(monkeypatch, cfg):
     monkeypatch.setattr(launch, "is_cuda_available", lambda: True)
-    cfg = config(tmp_path)
     launch.init_distributed(cfg, "pytorch")
     assert cfg.env_cfg.dist_cfg.backend == "nccl"
     assert "model_wrapper_cfg" not in cfg

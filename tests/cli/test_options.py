@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ from typing import Literal
 import pytest
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import argument, option, parse, required
+from equikpt.cli.options import ABOVE_0, MAX_SEED, argument, number, option, parse, required, whole
 from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
 
 
@@ -70,7 +70,7 @@ def test_types_are_read(words, name, value):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "part"),
     [
         ([], "the following arguments are required: HORSE, --hay-kg"),
         (["bella", "--hay-kg", "much"], "--hay-kg"),
@@ -81,13 +81,13 @@ def test_types_are_read(words, name, value):
         (["bella", "--hay-kg", "1", "--max-megapixels", "0"], "a number above 0, got '0'"),
     ],
 )
-def test_a_mistake_is_one_line(words, told, capsys):
+def test_a_mistake_is_one_line(words, part, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse(Stable, words)
     printed = capsys.readouterr().err
     assert stopped.value.code == 2
     assert printed.startswith("error: ")
-    assert told in printed
+    assert part in printed
     assert printed.count("\n") == 1
 
 
@@ -111,3 +111,23 @@ def test_the_size_of_images_is_inherited_by_workers(monkeypatch):
     assert os.environ[MAX_MEGAPIXELS_VARIABLE] == "1"
     read("--max-megapixels", "900")
     assert os.environ[MAX_MEGAPIXELS_VARIABLE] == "900"
+
+
+@pytest.mark.parametrize(
+    ("parse", "good", "bad"),
+    [
+        (whole(1), "1", "0"),
+        (whole(), "0", "-1"),
+        (whole(), "7", "7.5"),
+        (whole(0, MAX_SEED), str(MAX_SEED), str(MAX_SEED + 1)),
+        (number(ABOVE_0), "0.1", "0"),
+        (number(0, 1), "1", "1.1"),
+        (number(), "-3", "nan"),
+        (number(), "1e9", "inf"),
+        (number(), "2", "two"),
+    ],
+)
+def test_numbers_of_the_command_line(parse, good, bad):
+    assert parse(good) == float(good)
+    with pytest.raises(argparse.ArgumentTypeError, match=f"expected a .*got '{bad}'"):
+        parse(bad)

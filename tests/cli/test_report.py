@@ -10,13 +10,13 @@ import shutil
 import pytest
 import torch
 
-from equikpt.cli import report as run_report
+from equikpt.cli.commands.report import main
 from equikpt.cli.launch import load_config
-from equikpt.cli.report import ReportOptions, write_report
 from tests.random_models import random_checkpoint
-from tests.report.written_runs import write_start
+from tests.report.written_runs import config, write_start
 
 CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
+BEST = "best_coco_AP_epoch_1.pth"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def trained(tmp_path_factory, sample_data):
         cfg[f"{split}_dataloader"].dataset.data_root = str(sample_data)
     start = write_start(folder, [1.0, 0.5], cfg=cfg)
     cfg.dump(folder / "my_horse.py")
-    random_checkpoint(CONFIG, folder).rename(folder / "best_coco_AP_epoch_1.pth")
+    random_checkpoint(CONFIG, folder).rename(folder / BEST)
     (start / "vis_data" / "kept").touch()
     return folder
 
@@ -39,151 +39,152 @@ def run(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def options(run, **changes) -> ReportOptions:
-    return ReportOptions(**dict(work_dir=str(run), overwrite=True) | changes)
+@pytest.fixture
+def report(run, capsys):
+    """``report(*options, code=0)``: the lines that are printed, and the page."""
+
+    def report(*options, code: int = 0) -> tuple[list[str], str]:
+        assert main(["--work-dir", str(run), "--overwrite", *options]) == code
+        return capsys.readouterr().out.splitlines(), (run / "report.html").read_text()
+
+    return report
+
+
+@pytest.fixture
+def tested(monkeypatch):
+    """Names of the checkpoints that would be tested; each test ends with an error instead."""
+    names: list[str] = []
+
+    def run_test(cfg, checkpoint):
+        names.append(checkpoint.name)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("equikpt.report.testing.run_test", run_test)
+    return names
+
+
+def edit_configs(run, edit) -> None:
+    for path in run.rglob("*.py"):
+        path.write_text(edit(path.read_text()))
 
 
 def names_in(folder) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-def test_a_run_is_tested_once(trained, run, monkeypatch):
+def test_a_run_is_tested_once(trained, run, report, request):
     before = names_in(run)
-    first = write_report(options(run))
-    page = first.page.read_text()
-    assert first.notes == ()
-    assert names_in(run) - before == {"report.html", "report.predictions.json"}
+    lines, page = report()
+    written = {"report.html", "report.predictions.json"}
+    assert lines == [f"written: {run}/report.html", f"kept: {run}/report.predictions.json"]
+    assert names_in(run) - before == written
     assert not (trained / "must_not_be_written.csv").exists()
     assert 'id="parts-data"' in page
     assert "coco/AP" not in page  # stands in the table of COCO
     assert "Object similarity (COCO)" in page
-    assert re.search(r"best_coco_AP_epoch_1.pth on \d+ samples of test.json", page)
+    assert re.search(rf"{BEST} on \d+ samples of test.json", page)
     assert page.count("<figure>") >= 4
 
-    def test_again(*_):
-        raise AssertionError("tested again")
-
-    monkeypatch.setattr(run_report, "run_test", test_again)
-    assert write_report(options(run)).page.read_text() == page
-    torch.save({}, run / "best_coco_AP_epoch_1.pth")
-    with pytest.raises(AssertionError, match="tested again"):
-        write_report(options(run))
+    tested = request.getfixturevalue("tested")
+    assert report()[1] == page
+    torch.save({}, run / BEST)
+    with pytest.raises(ValueError, match="enough"):
+        report()
+    assert tested == [BEST]
 
 
-LACKING = [
-    # what is taken away, and what the page says of it
-    pytest.param("best_coco_AP_epoch_1.pth", "has no best checkpoint", id="no checkpoint"),
-    pytest.param("data", "expected test annotations at", id="no labels"),
-    pytest.param("config", "no config was found", id="no config"),
-]
-
-
-@pytest.mark.parametrize(("lacking", "told"), LACKING)
-def test_what_is_missing_is_told(run, lacking, told):
-    if lacking == "data":
-        for path in run.rglob("*.py"):
-            path.write_text(path.read_text().replace("annotations/test", "annotations/lost"))
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ("checkpoint", "has no best checkpoint"),
+        ("labels", "expected test annotations at"),
+        ("config", "no config was found"),
+        ("images", "4 of 4 images"),
+    ],
+)
+def test_what_is_missing_is_on_the_page(run, report, sample_data, tmp_path, lacking, words):
+    if lacking == "checkpoint":
+        (run / BEST).unlink()
+    elif lacking == "labels":
+        edit_configs(run, lambda text: text.replace("annotations/test", "annotations/lost"))
     elif lacking == "config":
         for path in run.rglob("*.py"):
             path.unlink()
     else:
-        (run / lacking).unlink()
-    result = write_report(options(run))
-    assert result.predictions is None
-    assert result.untested == (lacking != "best_coco_AP_epoch_1.pth")
-    assert [told in note for note in result.notes] == [True]
-    page = result.page.read_text()
-    assert told in page
+        shutil.copytree(sample_data / "annotations", tmp_path / "bare" / "annotations")
+        edit_configs(run, lambda text: text.replace(str(sample_data), str(tmp_path / "bare")))
+    (note, written), page = report(code=int(lacking != "checkpoint"))
+    assert words in note
+    assert written == f"written: {run}/report.html"
+    assert words in page
     assert "Training curves" in page
     assert 'id="parts-data"' not in page
 
 
-def test_images_that_are_all_missing_are_told(run, sample_data, tmp_path):
-    """The data set says so when the runner builds it."""
-    shutil.copytree(sample_data / "annotations", tmp_path / "bare" / "annotations")
-    for path in run.rglob("*.py"):
-        path.write_text(path.read_text().replace(str(sample_data), str(tmp_path / "bare")))
-    result = write_report(options(run))
-    (note,) = result.notes
-    assert "4 of 4 images" in note, note
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("--checkpoint none.pth", FileNotFoundError),
+        ("--data-root nowhere", FileNotFoundError),
+        ("--cfg-options tset=1", ValueError),
+        ("--work-dir none", FileNotFoundError),
+    ],
+)
+def test_what_an_option_names_must_be_there(report, words, error):
+    with pytest.raises(error, match=words.split()[-1].removesuffix("=1")):
+        report(*words.split())
 
 
-MISTAKES = [
-    pytest.param(dict(checkpoint="none.pth"), FileNotFoundError, "no file none.pth", id="file"),
-    pytest.param(dict(data_root="nowhere"), FileNotFoundError, "nowhere", id="data root"),
-    pytest.param(dict(cfg_options=["tset=1"]), ValueError, "'tset'", id="option"),
-    pytest.param(dict(overwrite=False), FileExistsError, "report.html", id="page exists"),
-    pytest.param(dict(work_dir="none"), FileNotFoundError, "no folder none", id="work dir"),
-]
-
-
-@pytest.mark.parametrize(("changes", "error", "words"), MISTAKES)
-def test_what_an_option_names_must_be_there(run, changes, error, words):
+def test_a_page_that_exists_is_kept(run):
     (run / "report.html").touch()
-    with pytest.raises(error, match=words):
-        write_report(options(run, **changes))
+    with pytest.raises(FileExistsError, match=r"report\.html"):
+        main(["--work-dir", str(run)])
 
 
-def test_a_split_that_the_config_lacks(run):
-    for path in run.rglob("*.py"):
-        path.write_text(path.read_text() + "\nval_dataloader = None\n")
+def test_a_split_that_the_config_lacks(run, report):
+    edit_configs(run, lambda text: f"{text}\nval_dataloader = None\n")
     with pytest.raises(ValueError, match="val_dataloader"):
-        write_report(options(run, split="val"))
+        report("--split", "val")
 
 
-def test_a_checkpoint_that_cannot_be_read_is_an_error(run):
-    (run / "best_coco_AP_epoch_1.pth").write_bytes(b"damaged")
+def test_a_checkpoint_that_cannot_be_read_is_an_error(run, report):
+    (run / BEST).write_bytes(b"damaged")
     with pytest.raises(ValueError, match="expected a checkpoint in"):
-        write_report(options(run))
+        report()
     assert not (run / "report.html").exists()
 
 
-def test_a_config_that_names_code_is_tested_only_on_trust(run, tmp_path, monkeypatch):
+def test_a_config_that_names_code_is_tested_only_on_trust(run, report, tmp_path, tested):
     mark = tmp_path / "ran"
-    for path in run.rglob("*.py"):
-        path.write_text(f"{path.read_text()}\nopen({str(mark)!r}, 'w').close()\n")
-    result = write_report(options(run))
-    assert result.untested
-    assert "--trust-config" in result.notes[0]
+    edit_configs(run, lambda text: f"{text}\nopen({str(mark)!r}, 'w').close()\n")
+    assert "--trust-config" in report(code=1)[0][0]
     assert not mark.exists()
-
-    def enough(*_):
-        raise ValueError("enough")
-
-    monkeypatch.setattr(run_report, "run_test", enough)
     with pytest.raises(ValueError, match="enough"):
-        write_report(options(run, trust_config=True))
+        report("--trust-config")
     assert mark.exists()
 
 
 @pytest.mark.parametrize("wanted", ["best", "newest"])
-def test_without_a_best_checkpoint_the_newest_is_tested(run, wanted, monkeypatch):
-    tested = []
-
-    def note(cfg, checkpoint):
-        tested.append(checkpoint.name)
-        raise ValueError("enough")
-
-    monkeypatch.setattr(run_report, "run_test", note)
-    os.rename(run / "best_coco_AP_epoch_1.pth", run / "epoch_1.pth")
+def test_without_a_best_checkpoint_the_newest_is_tested(run, report, wanted, tested):
+    os.rename(run / BEST, run / "epoch_1.pth")
     (run / "last_checkpoint").write_text("/elsewhere/epoch_1.pth")
     with pytest.raises(ValueError, match="enough"):
-        write_report(options(run, checkpoint=wanted))
+        report("--checkpoint", wanted)
     assert tested == ["epoch_1.pth"]
 
 
-def test_the_commands_on_the_page_can_be_typed(run):
-    (run / "best_coco_AP_epoch_1.pth").unlink()
-    chosen = options(run, out=str(run / "my page.html"), checkpoint="newest")
-    page = write_report(chosen).page.read_text()
-    train, report = page.split("<pre><code>")[1:]
-    config = str(run / "my_horse.py")
-    line = train.split("</code>")[0]
-    assert shlex.split(line) == [
-        *("python", "tools/train.py", config, "--work-dir", f"{run}_again")
-    ]
-    line = report.split("</code>")[0].replace("&#39;", "'")
-    assert shlex.split(line) == [
+def test_the_commands_on_the_page_can_be_typed(tmp_path):
+    """Of a run that has no checkpoint."""
+    run, out = tmp_path / "run", str(tmp_path / "my page.html")
+    write_start(run, [1.0, 0.9, 0.8], cfg=config())
+    (run / "my_horse.py").write_text("model = None")
+    assert main(["--work-dir", str(run), "--out", out, "--checkpoint", "newest"]) == 0
+    blocks = (tmp_path / "my page.html").read_text().split("<pre><code>")[1:]
+    lines = [block.split("</code>")[0].replace("&#39;", "'") for block in blocks]
+    train, report = map(shlex.split, lines)
+    assert train[:3] == ["python", "tools/train.py", str(run / "my_horse.py")]
+    assert train[3:5] == ["--work-dir", f"{run}_again"]
+    assert report == [
         *("python", "tools/report.py", "--work-dir", str(run), "--checkpoint", "newest"),
-        *("--out", str(run / "my page.html"), "--force"),
+        *("--out", out, "--force"),
     ]

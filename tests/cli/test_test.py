@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
-from equikpt.cli.test import EvaluateOptions, build_config, evaluate
+from equikpt.cli.commands.test import EvaluateOptions
+from equikpt.cli.test import evaluate
 from tests.random_models import random_checkpoint
 
 CONFIG = "smoke/rtmpose_m_ap10k"
@@ -29,27 +28,3 @@ def test_a_test_set_alone_is_enough(sample_data, tmp_path):
         )
     )
     assert "coco/AP" in result.metrics
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["load_from=other.pth"], "the checkpoint after the config"),
-        (["test_dataloader=None", "test_cfg=None", "test_evaluator=None"], "test_dataloader"),
-    ],
-    ids=["two checkpoints", "no test"],
-)
-def test_options_that_a_test_cannot_follow(sample_data, tmp_path, monkeypatch, options, words):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "weights.pth").touch()
-    with pytest.raises(ValueError, match=words):
-        build_config(
-            EvaluateOptions(CONFIG, "weights.pth", data_root=str(sample_data), cfg_options=options)
-        )
-
-
-def test_without_a_test_split_the_message_names_another(sample_data, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "weights.pth").touch()
-    with pytest.raises(FileNotFoundError, match="--split val"):
-        build_config(EvaluateOptions(CONFIG, "weights.pth", data_root=str(tmp_path)))

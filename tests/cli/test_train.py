@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 
+from equikpt.cli.commands.train import TrainOptions, build_config, main, warn_of_labels
 from equikpt.cli.launch import load_config, set_data_root
-from equikpt.cli.train import TrainOptions, build_config, warn_of_labels
+from equikpt.core.errors import causes, is_user_error
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def spoilt(sample_data, tmp_path):
 
 
 @pytest.fixture
-def told(monkeypatch, caplog):
-    """``told()``: the warnings so far."""
+def warnings(monkeypatch, caplog):
+    """``warnings()``: those so far."""
     logger = logging.getLogger("labels")
-    monkeypatch.setattr("equikpt.cli.train.MMLogger.get_current_instance", lambda: logger)
+    monkeypatch.setattr("mmengine.logging.MMLogger.get_current_instance", lambda: logger)
     caplog.set_level(logging.WARNING, logger="labels")
     return lambda: [record.message for record in caplog.records if record.name == "labels"]
 
@@ -41,45 +42,56 @@ def config(folder, **dataset):
     return cfg
 
 
-def test_mistakes_in_labels_are_named_before_training(spoilt, told):
+def test_mistakes_in_labels_are_named_before_training(spoilt, warnings):
     warn_of_labels(config(spoilt), ("train", "val"))
-    (warning,) = told()
+    (warning,) = warnings()
     assert "train.json" in warning
     assert "box away from its points" in warning
     assert "area not above 0" in warning
 
 
-def test_areas_that_are_filled_in_are_no_mistake(spoilt, told):
+def test_areas_that_are_filled_in_are_no_mistake(spoilt, warnings):
     warn_of_labels(config(spoilt, area_from_bbox=0.53), ("train",))
-    (warning,) = told()
+    (warning,) = warnings()
     assert "box away from its points" in warning
     assert "area not above 0" not in warning
 
 
-def test_sound_labels_are_silent(sample_data, told):
+def test_valid_labels_are_silent(sample_data, warnings):
     warn_of_labels(config(sample_data), ("train", "val"))
-    assert told() == []
+    assert warnings() == []
 
 
-@pytest.mark.parametrize("fixture", ["sample_radiographs", "sample_points"])
-def test_other_formats_are_left_to_their_own_checks(request, told, fixture):
-    name = {
-        "sample_radiographs": "td-hm_efficientnet-lite0_p1p2-512x512",
-        "sample_points": "sequential_efficientnet-lite0_fsc147-384x384",
-    }[fixture]
+@pytest.mark.parametrize(
+    ("fixture", "name"),
+    [
+        ("sample_radiographs", "td-hm_efficientnet-lite0_p1p2-512x512"),
+        ("sample_points", "sequential_efficientnet-lite0_fsc147-384x384"),
+    ],
+)
+def test_other_formats_are_left_to_their_own_checks(request, warnings, fixture, name):
     cfg = load_config(name)
     set_data_root(cfg, str(request.getfixturevalue(fixture)))
     warn_of_labels(cfg, ("train", "val"))
-    assert told() == []
+    assert warnings() == []
 
 
-@pytest.mark.parametrize(("verify", "warnings"), [(True, 1), (False, 0)])
-def test_it_is_off_by_one_option(spoilt, told, tmp_path, verify, warnings):
+@pytest.mark.parametrize(("verify", "count"), [(True, 1), (False, 0)])
+def test_it_is_off_by_one_option(spoilt, warnings, tmp_path, verify, count):
     options = TrainOptions(
-        "smoke/rtmpose_m_ap10k",
+        config="smoke/rtmpose_m_ap10k",
         work_dir=str(tmp_path / "work"),
         data_root=str(spoilt),
         verify=verify,
     )
     build_config(options)
-    assert len(told()) == warnings
+    assert len(warnings()) == count
+
+
+def test_a_bug_keeps_its_traceback(sample_data, tmp_path):
+    """A size that does not fit, deep inside MMPose, is not dressed up as the user's mistake."""
+    arguments = ["smoke/rtmpose_m_ap10k", "--work-dir", str(tmp_path / "work")]
+    arguments += ["--data-root", str(sample_data), "--cfg-options", "model.head.in_channels=7"]
+    with pytest.raises(Exception) as caught:
+        main(arguments)
+    assert not any(is_user_error(link) for link in causes(caught.value))

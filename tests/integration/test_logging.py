@@ -35,7 +35,7 @@ class Logged(NamedTuple):
 @pytest.fixture(scope="module")
 def logged(sample_data, tmp_path_factory) -> Logged:
     """Two epochs of the RTMPose twin, with the line for W&B in the runtime uncommented."""
-    from equikpt.cli.train import TrainOptions, train
+    from equikpt.cli.commands.train import TrainOptions, train
 
     folder = tmp_path_factory.mktemp("logged")
     configs = folder / "configs"

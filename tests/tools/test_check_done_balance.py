@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+TOOL = "check_done_balance"
+CONFIG = "sequential_efficientnet-lite0_fsc147-384x384"
 COUNTS = dict(train=(20, 30, 40), val=(22,))
 
 
@@ -26,65 +28,32 @@ def things(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
-def test_figures_and_exit_codes(run_tool, things):
+def test_figures_and_exit_codes(call_tool, things):
     out = things / "balance.json"
-    arguments = (
-        "sequential_efficientnet-lite0_fsc147-384x384",
-        "--data-root",
-        things,
-        "--json",
-        out,
-    )
-    even = ("--cfg-options", "model.head.done_balance=balanced")
-    done = run_tool("check_done_balance.py", *arguments, *even)
-    assert done.returncode == 0, done.stderr
-    assert "train: 3 images, 30.0 points each (min 20, median 30, max 40)" in done.stdout
-    assert "nothing to change" in done.stdout
+
+    def call(balance: str, *more: str, code: int = 0) -> str:
+        option = f"model.head.done_balance={balance}"
+        arguments = (CONFIG, "--data-root", things, "--json", out, "--cfg-options", option)
+        return call_tool(TOOL, *arguments, *more, code=code)
+
+    printed = call("balanced")
+    assert "train: 3 images, 30.0 points each (min 20, median 30, max 40)" in printed
     content = json.loads(out.read_text())
     assert content["balance"] == "balanced"
     assert {split: tuple(each["counts"]) for split, each in content["splits"].items()} == COUNTS
     assert content["splits"]["train"]["share_of_steps"] == pytest.approx(3 / 93)
     assert content["findings"] == []
-
-    again = run_tool("check_done_balance.py", *arguments)
-    assert again.returncode == 2
-    assert "--overwrite" in again.stderr
-
-    wrong = run_tool(
-        *("check_done_balance.py", *arguments, "--overwrite"),
-        *("--cfg-options", "model.head.done_balance=steps"),
-    )
-    assert wrong.returncode == 1, wrong.stderr
-    assert "set model.head.done_balance=balanced" in wrong.stdout
+    assert "--overwrite" in call("balanced", code=2)
+    assert "set model.head.done_balance=balanced" in call("steps", "--overwrite", code=1)
     assert len(json.loads(out.read_text())["findings"]) == 2
 
 
-def test_keypoints_in_their_order(run_tool, sample_data):
-    done = run_tool(
-        "check_done_balance.py",
-        "experimental/sequential_efficientnet-lite0_horse26-256x256",
-        "--data-root",
-        sample_data,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "max 26" in done.stdout
+def test_keypoints_in_their_order(call_tool, sample_data):
+    config = "experimental/sequential_efficientnet-lite0_horse26-256x256"
+    assert "max 26" in call_tool(TOOL, config, "--data-root", sample_data)
 
 
-def test_another_head_is_one_sentence(run_tool):
-    done = run_tool("check_done_balance.py", "rtmpose_m_ap10k")
-    assert done.returncode == 2
-    assert "whose head points in sequences" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_real_cells(run_tool, real_data):
-    done = run_tool(
-        "check_done_balance.py",
-        "sequential_efficientnet-lite0_fsc147-384x384",
-        "--data-root",
-        real_data / "blood_cells",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "train: 205 images" in done.stdout
-    assert "val: 87 images" in done.stdout
+def test_real_cells(call_tool, real_data):
+    printed = call_tool(TOOL, CONFIG, "--data-root", real_data / "blood_cells")
+    assert "train: 205 images" in printed
+    assert "val: 87 images" in printed

@@ -21,12 +21,3 @@ def test_demo_goes_all_the_way_and_again_at_once(run_tool, tmp_path):
     assert again.returncode == 0, again.stderr
     assert "is complete, nothing to do" in again.stdout
     assert (tmp_path / "work/epoch_1.pth").stat().st_mtime_ns == checkpoint
-
-
-def test_demo_says_what_is_wrong(run_tool, tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/mine.txt").write_text("mine")
-    done = run_tool("demo.py", "--data", tmp_path / "data", "--work-dir", tmp_path / "work")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert (tmp_path / "data/mine.txt").read_text() == "mine"

@@ -3,154 +3,102 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from equikpt.checkpoints.zoo import CHECKPOINTS, find
-from tests.scripted_server import cut, serving, whole
+from equikpt.checkpoints import zoo
+from tests.scripted_server import cut, serving, status, whole
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "download_checkpoints.py"
+TOOL = "download_checkpoints"
 CONTENT = bytes(range(256)) * 2000
-FILE = f"net-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth"
-
-# Port 9 of this machine answers nobody: whatever a test does wrong, nothing leaves the machine.
-OFFLINE = {
-    "http_proxy": "http://127.0.0.1:9",
-    "https_proxy": "http://127.0.0.1:9",
-    "no_proxy": "127.0.0.1",
-}
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+FILE = f"net-{SHA256[:8]}.pth"
 
 
-@pytest.fixture
-def run(run_tool):
-    return lambda *arguments, **env: run_tool(
-        "download_checkpoints.py", *arguments, env={**OFFLINE, "COLUMNS": "200", **env}, timeout=60
-    )
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    """Port 9 of this machine answers nobody: whatever a test does wrong stays here."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    """A server with the file of one row more, ``net``."""
     with serving(CONTENT) as running:
+        row = zoo.Checkpoint("net", f"{running.origin}/{FILE}", "ap10k", "a", "b")
+        monkeypatch.setattr(zoo, "CHECKPOINTS", (*zoo.CHECKPOINTS, row))
         yield running
 
 
-@pytest.fixture
-def run_with_row(server):
-    """The tool with a row more, whose file is on the server."""
-
-    def call(*arguments):
-        code = (
-            "import runpy, sys\n"
-            "from equikpt.checkpoints import zoo as checkpoints\n"
-            f"row = checkpoints.Checkpoint('net', '{server.origin}/{FILE}', 'ap10k', 'a', 'b')\n"
-            "checkpoints.CHECKPOINTS += (row,)\n"
-            f"sys.argv = {[str(TOOL), *map(str, arguments)]!r}\n"
-            f"runpy.run_path({str(TOOL)!r}, run_name='__main__')\n"
-        )
-        return subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=TOOL.parents[1],
-            env={**os.environ, **OFFLINE},
-        )
-
-    return call
+@pytest.mark.parametrize("names", [[], ["hrnet_w32_ap10k"]], ids=["all", "one"])
+def test_list(call_tool, tmp_path, names):
+    (tmp_path / zoo.find("hrnet_w32_ap10k").file_name).write_bytes(b"half")
+    printed = call_tool(TOOL, "--list", *names, "--dest", tmp_path)
+    for row in zoo.CHECKPOINTS:
+        assert (f"│ {row.name} " in printed) == (not names or row.name in names)
+    assert "there, wrong SHA-256" in printed
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def error_of(done) -> str:
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [([], "or 'all', got none"), (["hrnet_w32_ap10k", "rtmpose_x"], "got 'rtmpose_x'; there are")],
+    ids=["no name", "unknown name"],
+)
+def test_names_are_checked_before_anything_is_fetched(call_tool, tmp_path, names, words):
+    assert words in call_tool(TOOL, *names, "--dest", tmp_path / "new", code=2)
+    assert not (tmp_path / "new").exists()
 
 
-def test_list_shows_every_row(run, tmp_path):
-    done = run("--list", "--dest", tmp_path)
-    assert done.returncode == 0, done.stderr
-    for row in CHECKPOINTS:
-        assert f"│ {row.name} " in done.stdout
-    assert list(tmp_path.iterdir()) == []
+def test_offline(call_tool, tmp_path):
+    sentence = call_tool(TOOL, "hrnet_w32_imagenet", "--dest", tmp_path, code=2)
+    assert "hrnet_w32-36af842e.pth cannot be reached (Connection refused)" in sentence
+    assert f"put it at {tmp_path}" in sentence
 
 
-def test_list_of_one(run, tmp_path):
-    (tmp_path / find("hrnet_w32_ap10k").file_name).write_bytes(b"half")
-    done = run("--list", "hrnet_w32_ap10k", "--dest", tmp_path)
-    assert "there, wrong SHA-256" in done.stdout
-    assert "rtmpose_m_ap10k" not in done.stdout
-
-
-def test_no_name(run):
-    assert "expected names of released weights, or 'all', got none" in error_of(run())
-
-
-def test_unknown_name(run, tmp_path):
-    message = error_of(run("hrnet_w32_ap10k", "rtmpose_x", "--dest", tmp_path / "new"))
-    assert "got 'rtmpose_x'; there are rtmpose_m_ap10k, " in message
-    assert not (tmp_path / "new").exists()  # found out before anything is fetched
-
-
-def test_offline(run, tmp_path):
-    message = error_of(run("hrnet_w32_imagenet", "--dest", tmp_path))
-    assert "hrnet_w32-36af842e.pth cannot be reached (Connection refused)" in message
-    assert f"put it at {tmp_path}" in message
-
-
-def test_a_file_that_cannot_be_checked_is_kept(run, tmp_path):
-    path = tmp_path / find("cspnext_m_coco_aic").file_name
+def test_a_file_that_cannot_be_checked_is_kept(call_tool, tmp_path):
+    path = tmp_path / zoo.find("cspnext_m_coco_aic").file_name
     path.write_bytes(b"from elsewhere")
-    message = error_of(run("cspnext_m_coco_aic", "--dest", tmp_path))
     digest = hashlib.sha256(b"from elsewhere").hexdigest()
-    assert f"--accept-sha256 {digest}" in message
-    done = run("cspnext_m_coco_aic", "--dest", tmp_path, "--accept-sha256", digest)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    arguments = ("cspnext_m_coco_aic", "--dest", tmp_path)
+    assert f"--accept-sha256 {digest}" in call_tool(TOOL, *arguments, code=2)
+    printed = call_tool(TOOL, *arguments, "--accept-sha256", digest)
+    assert printed.splitlines() == [
         f"{path} (kept; there, valid)",
         "  --cfg-options model.backbone.init_cfg.type=Pretrained"
         f" model.backbone.init_cfg.checkpoint={path} model.backbone.init_cfg.prefix=backbone.",
     ]
 
 
-def test_fetched_then_kept(run_with_row, server, tmp_path):
+def test_fetched_then_kept(call_tool, server, tmp_path):
     server.script = [cut(100_000)]
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    done = run_with_row("net", "--dest", tmp_path / "new", "--accept-sha256", digest)
-    assert done.returncode == 0, done.stderr
     path = tmp_path / "new" / FILE
+    arguments = ("net", "--dest", path.parent)
+    retry, *rest = call_tool(TOOL, *arguments, "--accept-sha256", SHA256).splitlines()
     assert path.read_bytes() == CONTENT
-    told, *rest = done.stdout.splitlines()
-    assert told.startswith(f"{FILE}: ")
-    assert told.endswith("; trying again")
+    assert retry.startswith(f"{FILE}: ")
     assert rest == [f"{path} (fetched; there, valid)", f"  --cfg-options load_from={path}"]
-    again = run_with_row("net", "--dest", tmp_path / "new")
-    assert again.stdout.splitlines()[0] == f"{path} (kept; there, valid)"
+    assert call_tool(TOOL, *arguments).startswith(f"{path} (kept; there, valid)\n")
     assert len(server.requests) == 2
 
 
-def test_a_wrong_file(run_with_row, server, tmp_path):
-    path = tmp_path / FILE
+def test_a_wrong_file(call_tool, server, tmp_path):
+    path, arguments = tmp_path / FILE, ("net", "--dest", tmp_path)
     path.write_bytes(b"mine")
-    message = error_of(run_with_row("net", "--dest", tmp_path))
-    assert "replace it with --overwrite" in message
+    assert "--overwrite" in call_tool(TOOL, *arguments, code=2)
     assert path.read_bytes() == b"mine"
-
     server.script = [whole(b"another"), whole(b"another")]
-    message = error_of(run_with_row("net", "--dest", tmp_path, "--overwrite"))
-    assert "--no-check takes it" in message
+    assert "--no-check" in call_tool(TOOL, *arguments, "--overwrite", code=2)
     assert path.read_bytes() == b"mine"
-    done = run_with_row("net", "--dest", tmp_path, "--overwrite", "--no-check")
-    assert f"{path} (fetched; there, wrong SHA-256)" in done.stdout
+    printed = call_tool(TOOL, *arguments, "--overwrite", "--no-check")
+    assert f"{path} (fetched; there, wrong SHA-256)" in printed
     assert path.read_bytes() == b"another"
 
 
-def test_missing_on_the_server(run_with_row, server, tmp_path):
-    from tests.scripted_server import status
-
+def test_missing_on_the_server(call_tool, server, tmp_path):
     server.script = [status(404)]
-    message = error_of(run_with_row("net", "--dest", tmp_path))
-    assert f"{server.origin}/{FILE} is not there (the server answers 404 Not Found)" in message
+    assert f"{server.origin}/{FILE}" in call_tool(TOOL, "net", "--dest", tmp_path, code=2)

@@ -1,5 +1,3 @@
-"""Find the scale of radiographs: mm per px with a confidence, or the reason why there is none."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,8 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import SMALLEST, number
-from equikpt.cli.options import argument, option, required
+from equikpt.cli.options import ABOVE_0, argument, number, option, required
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,31 +16,31 @@ class CalibrateOptions(declare.ReadsImages):
     refused or could not be read, which are named at the end; 2: wrong input.
     """
 
-    radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="FILM")
+    radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="RADIOGRAPH")
     checkpoint: Path = required("trained weights", metavar="FILE.pth")
     config: str = option("of the checkpoint", default="td-hm_efficientnet-lite0_p1p2-512x512")
     refine: Path | None = option(
-        "checkpoint of a second stage, which looks at each mark again in full resolution",
+        "checkpoint of the refine stage, which finds each mark again in full resolution",
         metavar="FILE.pth",
     )
     refine_config: str = option(
         "of that checkpoint", default="td-hm_efficientnet-lite0_p1p2-refine-192x192"
     )
-    ruler_mm: float = option("distance of the marks", default=10.0, type=number(SMALLEST))
+    ruler_mm: float = option("distance of the marks", default=10.0, type=number(ABOVE_0))
     labels: Path | None = option(
-        "radiographs as the model was trained on: what their rulers look like is plausible",
+        "radiographs as the model was trained on: rulers like theirs are plausible",
         metavar="FILE.json",
     )
     img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
     distance: tuple[float, float] | None = option(
         "plausible distance of the marks in percent of the radiograph's height",
-        metavar=("LEAST", "GREATEST"),
+        metavar=("MIN", "MAX"),
     )
     angle: tuple[float, float] | None = option(
         "plausible direction from p1 to p2 in degrees, 90 is straight up",
-        metavar=("LEAST", "GREATEST"),
+        metavar=("MIN", "MAX"),
     )
-    score: float = option("least score of a mark", default=0.3, type=number(0))
+    score: float = option("min score of a mark", default=0.3, type=number(0))
     out: Path = option(
         "where scales.json and scales.csv go", default=Path("work_dirs/calibration"), metavar="DIR"
     )

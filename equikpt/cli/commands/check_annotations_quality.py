@@ -1,5 +1,3 @@
-"""Look for mistakes in the labels of ruler marks: a summary, a CSV and a sheet of the worst."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import SMALLEST, number
-from equikpt.cli.options import argument, option
+from equikpt.cli.options import ABOVE_0, argument, number, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class QualityOptions(declare.ReadsImages):
     largest_z: float = option(
         "robust z of distance and angle from which a radiograph is suspect",
         default=5.0,
-        type=number(SMALLEST),
+        type=number(ABOVE_0),
     )
     overwrite: bool = declare.overwrite("an earlier report")
 

@@ -1,5 +1,3 @@
-"""Check how often pointing sequences say done, and how much of the loss says it."""
-
 from __future__ import annotations
 
 import json
@@ -9,8 +7,6 @@ from pathlib import Path
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import option
-
-SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -28,26 +24,23 @@ class DoneBalanceOptions:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the shares of each split; 1 when the config should change."""
+    """Print the figures of each split; 1 when the config should change."""
     options = declare.parse(DoneBalanceOptions, argv)
-    from equikpt.cli.browse import load_dataset
-    from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
+    from equikpt.cli import launch
     from equikpt.core.files import refuse_existing, write_text
     from equikpt.core.issues import format_issues
     from equikpt.data_tools.verify import done_balance
 
     if options.json:
         refuse_existing(options.json, options.overwrite)
-    cfg = load_config(options.config, parse_options(options.cfg_options))
+    cfg = launch.load_config(options.config, launch.parse_options(options.cfg_options))
     head = done_balance.head_options(cfg)
-    set_data_root(cfg, options.data_root)
-    check_annotation_files(cfg, SPLITS)
-    balances = {
-        split: done_balance.balance_of(
-            done_balance.labelled_slots(load_dataset(cfg, split), head.named)
-        )
-        for split in SPLITS
-    }
+    launch.set_data_root(cfg, options.data_root)
+    launch.check_annotation_files(cfg, ("train", "val"))
+    balances = {}
+    for split in ("train", "val"):
+        slots = done_balance.labelled_slots(launch.build_dataset(cfg, split), head.named)
+        balances[split] = done_balance.balance_of(slots)
     print("\n".join(done_balance.report(balances, head)))
     issues = done_balance.check_balances(balances, head)
     print("\n".join(format_issues(issues)) or "nothing to change")

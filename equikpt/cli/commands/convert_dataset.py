@@ -1,5 +1,3 @@
-"""Convert labelled images to COCO JSON to train on, and labels or predictions back."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import number
-from equikpt.cli.options import option, required
+from equikpt.cli.options import number, option, required
 from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, writable
 
 EPILOG = """

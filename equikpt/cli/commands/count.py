@@ -1,5 +1,3 @@
-"""Count the things in images by pointing at one after another."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,5 +1,3 @@
-"""Look at this machine: would training work, and if not, what would fix it?"""
-
 from __future__ import annotations
 
 import shutil

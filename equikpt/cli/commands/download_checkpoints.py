@@ -1,5 +1,3 @@
-"""Download released weights to start a training from, and check them."""
-
 from __future__ import annotations
 
 import shutil

@@ -1,5 +1,3 @@
-"""Estimate the sigmas of AP from images that were labelled twice, or from a model's errors."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -7,8 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option
+from equikpt.cli.options import option, whole
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -17,7 +14,7 @@ class EstimateOptions:
     """Estimate the sigmas of AP from images that were labelled twice, or from a model's errors.
 
     COCO: sigma² = E[d² / s²], where d is the error of a click and s² the object's area. Two
-    annotations (--double) give it as COCO does. A model's residuals (--truth, --predictions) hold
+    annotations (--double) give it as COCO does. A model's residuals (--gt, --predictions) hold
     the model's own errors too and give an upper bound; they are estimated by the median, which
     gross errors such as exchanged legs do not move.
     """
@@ -52,10 +49,13 @@ class EstimateOptions:
 def main(argv: list[str] | None = None) -> int:
     """Print the sigmas with their intervals; 0 when done."""
     options = declare.parse(EstimateOptions, argv)
+    from equikpt.core.files import refuse_existing
     from equikpt.core.groups import GroupRule
     from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions
     from equikpt.data_tools.sigmas import estimate_from
 
+    if options.out:
+        refuse_existing(options.out, options.overwrite)
     if options.double and not options.gt and not options.predictions:
         labels, again = options.double
         pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         pairs = pairs_with_predictions(labels, options.predictions)
         made_by = f"Sigmas from the residuals of a model, {options.predictions.name}."
     else:
-        raise ValueError("expected --double A.json B.json, or --truth with --predictions")
+        raise ValueError("expected --double A.json B.json, or --gt with --predictions")
     lines = estimate_from(
         pairs,
         labels,

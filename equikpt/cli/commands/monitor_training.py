@@ -1,17 +1,17 @@
-"""Show how a training goes: state, curves and what is wrong with it; or compare several."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import SMALLEST, number
-from equikpt.cli.options import option
+from equikpt.cli.options import ABOVE_0, number, option
 
 PLAIN_COLUMNS = 140
 """Width of the tables in a file or a pipe."""
+Shown = tuple[str, Callable[[], Any], Callable[[], str], bool]
+"""Title, functions that make the curves and the page, and True where an error was diagnosed."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,7 @@ class MonitorOptions:
         default=False,
     )
     interval: float = option(
-        "from one look to the next with --watch",
-        default=3.0,
-        type=number(SMALLEST),
-        metavar="SECONDS",
+        "between two updates with --watch", default=3.0, type=number(ABOVE_0), metavar="SECONDS"
     )
     png: Path | None = option("draw the curves", metavar="out.png")
     html: Path | None = option("write a page with all of it", metavar="out.html")
@@ -48,16 +45,23 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(MonitorOptions, argv)
     if options.compare and (len(options.compare) < 2 or options.watch):
         raise ValueError("expected two or more work dirs after --compare, without --watch")
-    from equikpt.core.files import refuse_existing
+    from equikpt.core.files import refuse_existing, write_bytes, write_text
+    from equikpt.report.html.charts import png_bytes
 
     for path in filter(None, (options.png, options.html)):
         refuse_existing(path, options.overwrite)
-    if options.work_dir:
-        return _monitor(options.work_dir, options)
-    return _compare(options.compare, options)
+    shown = _monitor(options.work_dir, options) if options.work_dir else _compare(options.compare)
+    title, panels, page, is_wrong = shown
+    if options.png is not None:
+        write_bytes(options.png, png_bytes(panels(), title))
+        print(f"written: {options.png}")
+    if options.html is not None:
+        write_text(options.html, page())
+        print(f"written: {options.html}")
+    return int(is_wrong)
 
 
-def _monitor(work_dir: Path, options: MonitorOptions) -> int:
+def _monitor(work_dir: Path, options: MonitorOptions) -> Shown:
     from rich.console import Console
 
     from equikpt.report.diagnose.diagnoses import diagnose
@@ -79,16 +83,15 @@ def _monitor(work_dir: Path, options: MonitorOptions) -> int:
     issues = diagnose(state)
     if not options.watch:
         print(plain_text(state, issues))
-    _write(
-        options,
-        lambda: panels_of_run(state.run, state.metric),
+    return (
         state.run.name,
+        lambda: panels_of_run(state.run, state.metric),
         lambda: run_page(state, issues),
+        any(each.severity == "error" for each in issues),
     )
-    return int(any(each.severity == "error" for each in issues))
 
 
-def _compare(folders: Sequence[Path], options: MonitorOptions) -> int:
+def _compare(folders: Sequence[Path]) -> Shown:
     from rich.console import Console
 
     from equikpt.report.html.curves import panels_of_runs
@@ -98,31 +101,17 @@ def _compare(folders: Sequence[Path], options: MonitorOptions) -> int:
     from equikpt.report.run.run_state import state_of
     from equikpt.report.terminal import comparison_tables
 
-    runs = [read_run(folder) for folder in folders]
-    states = [state_of(run) for run in runs]
+    states = [state_of(read_run(folder)) for folder in folders]
+    runs = [state.run for state in states]
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, PLAIN_COLUMNS)
     for table in comparison_tables(states):
         console.print(table)
     names = names_of(runs)
-    _write(
-        options,
-        lambda: panels_of_runs(names, runs, common_metric(runs)),
+    return (
         ", ".join(names),
+        lambda: panels_of_runs(names, runs, common_metric(runs)),
         lambda: comparison_page(states),
+        False,
     )
-    return 0
-
-
-def _write(options: MonitorOptions, panels: Callable, title: str, page: Callable[[], str]) -> None:
-    """Write what was asked for; ``panels`` and ``page`` are called only then."""
-    from equikpt.core.files import write_bytes, write_text
-    from equikpt.report.html.charts import png_bytes
-
-    if options.png is not None:
-        write_bytes(options.png, png_bytes(panels(), title))
-        print(f"written: {options.png}")
-    if options.html is not None:
-        write_text(options.html, page())
-        print(f"written: {options.html}")

@@ -1,5 +1,3 @@
-"""Fit a checkpoint to a model of other keypoints: a file for `load_from`."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,16 +1,22 @@
-"""One page on a run: what was trained, how well it does, where it errs, how to reproduce it."""
-
 from __future__ import annotations
 
+import copy
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
-from equikpt.cli.commands.test import Split
-from equikpt.cli.options import option, required
+from equikpt.cli.options import Split, option, required
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from equikpt.report.evaluation import Evaluation
+    from equikpt.report.run.run_folder import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,38 +50,166 @@ class ReportOptions(declare.ReadsImages):
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("a page that exists")
 
-    @property
-    def target(self) -> Path:
-        """The page's file."""
-        return Path(self.out) if self.out else Path(self.work_dir) / "report.html"
-
-    @property
-    def changes_test(self) -> bool:
-        """True where something else is tested than the config says."""
-        return any((self.data_root, self.split, self.cfg_options))
-
-    def shared_with_test(self) -> list[str]:
-        """The options that ``tools/test.py`` has too, as they are typed."""
-        words = []
-        for name, value in (("--split", self.split), ("--data-root", self.data_root)):
-            words += [name, value] if value else []
-        return words + (["--cfg-options", *self.cfg_options] if self.cfg_options else [])
-
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the page; 1 where the run has a checkpoint that was not tested."""
+    """Write the page; 1 where the run has a checkpoint that was not tested.
+
+    A run without config, checkpoint or data gets a page of what there is. Only what the options
+    name must exist. The saved config is read as data; where it names code that is not the
+    package's, nothing is tested unless ``--trust-config`` says that it may run.
+    """
     options = declare.parse(ReportOptions, argv)
     named = re.fullmatch(r"cpu|cuda(?::(\d+))?", options.device or "cpu")
     if named is None:
         raise ValueError(f"expected --device cpu, cuda or such as cuda:0, got {options.device!r}")
     if options.device == "cpu" or named[1]:  # before MMEngine looks for GPUs: when imported
         os.environ["CUDA_VISIBLE_DEVICES"] = named[1] or ""
-    from equikpt.cli.report import write_report
+    import torch
 
-    result = write_report(options)
-    for note in result.notes:
-        print(note)
-    print(f"written: {result.page}")
-    if result.predictions is not None:
-        print(f"kept: {result.predictions}")
-    return int(result.untested)
+    import equikpt.register  # noqa: F401
+    from equikpt.core.files import refuse_existing, write_text
+    from equikpt.report.html.page import Report, to_html
+    from equikpt.report.run.run_folder import read_run
+
+    page = Path(options.out or Path(options.work_dir) / "report.html")
+    kept = page.with_suffix(".predictions.json")
+    refuse_existing(page, options.overwrite)
+    if (options.device or "").startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError("expected a GPU for --device cuda, torch sees none; leave the option out")
+    run = read_run(options.work_dir)
+    checkpoint, notes = _choose(run, options.checkpoint)
+    evaluation = None
+    if checkpoint is not None:
+        evaluation, reason = _evaluate(run, checkpoint, options, kept)
+        notes += [f"Nothing was tested: {reason}"] if reason else []
+    write_text(page, to_html(Report(run, evaluation, _commands(run, checkpoint, options), notes)))
+    print("\n".join([*notes, f"written: {page}"]))
+    if evaluation is not None:
+        print(f"kept: {kept}")
+    return int(checkpoint is not None and evaluation is None)
+
+
+def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:
+    """The checkpoint to test, and what to say of the choice."""
+    from equikpt.compat.safe_load import is_complete
+
+    if wanted not in ("best", "newest"):
+        if not Path(wanted).is_file():
+            raise FileNotFoundError(
+                f"expected --checkpoint best, newest or a file, found no file {wanted}; the run's "
+                f"are in {run.folder}"
+            )
+        return Path(wanted), []
+    files = run.folder.glob("best_*.pth" if wanted == "best" else "[ei]*_*.pth")
+    newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
+    if newest and not is_complete(newest):  # another one is another result
+        raise ValueError(
+            f"expected a checkpoint in {newest}, it is cut off or damaged; move it away, or "
+            "name another one with --checkpoint FILE"
+        )
+    found = run.checkpoints
+    best = next(iter((*found.best, *found.top)), None)
+    chosen = best if wanted == "best" and best is not None else found.newest
+    if chosen is None:
+        return None, [f"Nothing was tested: {run.folder} has no {wanted} checkpoint."]
+    if wanted == "best" and best is None:
+        return chosen, [f"The run kept no best checkpoint; the newest was tested: {chosen.name}."]
+    return chosen, []
+
+
+def _evaluate(
+    run: Run, checkpoint: Path, options: ReportOptions, kept: Path
+) -> tuple[Evaluation | None, str]:
+    """The test's result, from ``kept`` where that is of the same test; or why there is none."""
+    from equikpt.core.errors import USER_ERRORS, causes, sentence
+    from equikpt.report.evaluation import load, save
+    from equikpt.report.testing import key_of, run_test
+
+    if reason := _untestable(run, options):
+        return None, reason
+    try:
+        cfg = _test_config(run, options)
+        evaluation = load(kept, key_of(cfg, checkpoint))
+        if evaluation is None:
+            evaluation = run_test(cfg, checkpoint)
+            save(evaluation, kept)
+        return evaluation, ""
+    except USER_ERRORS as error:
+        missing = next((e for e in causes(error) if isinstance(e, FileNotFoundError)), None)
+        if missing is None or options.data_root or options.split or options.cfg_options:
+            raise
+        return None, sentence(missing)
+
+
+def _untestable(run: Run, options: ReportOptions) -> str:
+    """Reason why the run's config does not serve for a test; empty where it does."""
+    from equikpt.cli.launch import parse_options
+    from equikpt.report.saved_config import code_in
+
+    if run.config is None:
+        return f"no config was found in {run.folder}."
+    code = [] if options.trust_config else [*run.config_gaps, *code_in(run.config)]
+    if code:
+        return (
+            f"the config that {run.folder} holds is a program ({'; '.join(code)}), which a "
+            "report does not run; if it is your own, or you have read it, give --trust-config"
+        )
+    given = {key.split(".")[0] for key in parse_options(options.cfg_options)}
+    needed = {"test_dataloader", "test_evaluator"} - given
+    lacking = sorted(key for key in needed if run.config.get(key) is None)
+    if lacking:
+        return f"expected {' and '.join(lacking)} in the run's config, there is none"
+    return ""
+
+
+def _test_config(run: Run, options: ReportOptions) -> Config:
+    """The run's own config with the options in, checked against what is on disk."""
+    from equikpt.cli import launch
+
+    changes = launch.parse_options(options.cfg_options)
+    if options.trust_config:
+        cfg = launch.load_config(_config_path(run), changes)
+    else:
+        cfg = copy.deepcopy(run.config)
+        launch.merge_options(cfg, changes)
+    if options.split is not None and cfg.get(f"{options.split}_dataloader") is None:
+        raise ValueError(
+            f"expected {options.split}_dataloader in the config for --split, it is None"
+        )
+    launch.set_data_root(cfg, options.data_root)
+    launch.set_test_split(cfg, options.split)
+    launch.check_annotation_files(cfg, ("test",))
+    return cfg
+
+
+def _config_path(run: Run) -> str:
+    """The config as a file: the one that has its name, else the dump of the newest start."""
+    from equikpt.report.run.facts import config_name
+
+    if name := config_name(run):
+        return str(run.folder / name)
+    return "" if run.config is None else str(run.config.filename)
+
+
+def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list[tuple[str, str]]:
+    """Command lines of each step of the run and of this report."""
+    from equikpt.report.run.facts import environment
+    from equikpt.report.run.run_plan import setting
+
+    config, commands, shared = _config_path(run), [], []
+    for flag, value in (("--split", options.split), ("--data-root", options.data_root)):
+        shared += [flag, value] if value else []
+    shared += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
+    if config:
+        train = ["tools/train.py", config, "--work-dir", f"{run.folder}_again"]
+        seed = dict(environment(run)).get("Seed")
+        if setting(run, "randomness.seed") is None and seed:
+            train += ["--seed", seed]
+        commands.append(("Train", train))
+    if config and checkpoint is not None:
+        commands.append(("Test", ["tools/test.py", config, str(checkpoint), *shared]))
+    report = ["tools/report.py", "--work-dir", str(run.folder)]
+    report += ["--checkpoint", options.checkpoint] if options.checkpoint != "best" else []
+    report += ["--out", options.out] if options.out else []
+    commands.append(("This report", [*report, *shared, "--force"]))
+    return [(title, shlex.join(["python", *words])) for title, words in commands]

@@ -1,5 +1,3 @@
-"""Divide labelled images into train, val and test, or into folds."""
-
 from __future__ import annotations
 
 import argparse
@@ -9,8 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option, required
+from equikpt.cli.options import option, required, whole
 
 EPILOG = r"""
 Output: DIR/annotations/{train,val,test}.json, of folds those of DIR/fold_N/, and with --link or
@@ -68,7 +65,7 @@ class SplitDatasetOptions(declare.ReadsImages):
     )
     img_dir: Path | None = declare.img_dir()
     stratify: bool = option(
-        "balance labelled points by keypoint, shares of labelled points and sizes", default=False
+        "balance labelled points by keypoint, fractions of labelled points and sizes", default=False
     )
     seed: int = declare.seed("of the deal")
     link: bool = option("hard-link the images", default=False, at_most_one_of="images")

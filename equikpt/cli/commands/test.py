@@ -1,22 +1,14 @@
-"""Test a model."""
-
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from equikpt.cli import options as declare
-from equikpt.cli.commands.train import Launcher
-from equikpt.cli.entry import whole
-from equikpt.cli.options import argument, option
-
-Split = Literal["train", "val", "test"]
+from equikpt.cli.options import Split, argument, option, whole
 
 
 @dataclass(frozen=True)
-class EvaluateOptions(declare.ReadsImages):
+class EvaluateOptions(declare.Launched):
     """Test a keypoint model: AP, PCK, error in px."""
 
     config: str = declare.config_argument()
@@ -30,8 +22,6 @@ class EvaluateOptions(declare.ReadsImages):
     draw_count: int = option("instances drawn", default=12, type=whole(1), metavar="N")
     overwrite: bool = declare.overwrite()
     cfg_options: Sequence[str] | None = declare.cfg_options()
-    launcher: Launcher = option("what starts the processes", default="none")
-    local_rank: int | None = option(argparse.SUPPRESS, "--local_rank", "--local-rank")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,21 +1,28 @@
-"""Train a model."""
-
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import contextlib
+import errno
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option
+from equikpt.cli.options import option, whole
 
-Launcher = Literal["none", "pytorch", "slurm", "mpi"]
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full disk, a quota, a limit of file sizes, a read-only disk, no permission."""
 
 
 @dataclass(frozen=True)
-class TrainOptions(declare.ReadsImages):
+class TrainOptions(declare.Launched):
     """Train a keypoint model from a config file."""
 
     config: str = declare.config_argument()
@@ -42,15 +49,143 @@ class TrainOptions(declare.ReadsImages):
     seed: int | None = declare.seed("of everything random (default: 0)", default=None)
     deterministic: bool = option("same result on the same machine, slower", default=False)
     cfg_options: Sequence[str] | None = declare.cfg_options()
-    launcher: Launcher = option("what starts the processes", default="none")
-    local_rank: int | None = option(argparse.SUPPRESS, "--local_rank", "--local-rank")
-    """`python -m torch.distributed.launch` passes it; torchrun sets the variable instead."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train; 0 after the last epoch."""
-    options = declare.parse(TrainOptions, argv)
-    from equikpt.cli.train import train
-
-    train(options)
+    train(declare.parse(TrainOptions, argv))
     return 0
+
+
+def train(options: TrainOptions) -> Runner:
+    """Train through the stock runner, and return it after its last epoch.
+
+    Raises:
+        FileNotFoundError: Config, annotations or checkpoint missing.
+        FileExistsError: The work dir holds another run.
+        ValueError: Options that do not fit the config or the machine.
+    """
+    from mmengine.dist import is_distributed, is_main_process
+    from mmengine.runner import Runner
+
+    from equikpt.cli.launch import init_distributed
+    from equikpt.compat import work_dir
+    from equikpt.core import stopping
+
+    cfg = build_config(options)
+    init_distributed(cfg, options.launcher)
+    stopping.advise(f"go on with: {resume_command(sys.argv, options.resume)}")
+    if options.launcher == "none" or (is_distributed() and is_main_process()):
+        work_dir.lock(Path(cfg.work_dir))  # where ranks are not known yet, the checkpoint hook does
+    with disk_errors_as_sentences(cfg.work_dir):
+        runner = Runner.from_cfg(cfg)
+        if options.overwrite:
+            _ = runner.train_loop  # nothing is deleted for a run that does not begin
+        if options.overwrite and is_main_process():
+            gone = work_dir.clear(Path(cfg.work_dir), keep=cfg.load_from)
+            runner.logger.info(f"Deleted of the run that was here: {', '.join(gone) or 'nothing'}")
+        runner.train()
+    return runner
+
+
+def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
+    """Return the command line that goes on with a run.
+
+    Args:
+        arguments: ``sys.argv`` of the tool that started it.
+        resumed: Checkpoint that it was resumed from, as in its ``--resume``.
+    """
+    again: list[str] = []
+    for word in arguments:
+        is_value = again[-1:] == ["--resume"] and word == resumed
+        if word != "--overwrite" and not word.startswith("--resume=") and not is_value:
+            again.append(word)
+    again = [word for word in again if word != "--resume"]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return f"the command that started it and --resume ({shlex.join([*again, '--resume'])})"
+    return shlex.join(["python", *again, "--resume"])
+
+
+@contextlib.contextmanager
+def disk_errors_as_sentences(folder: str) -> Iterator[None]:
+    """Explain a full disk, or one that may not be written, wherever it shows in a run."""
+    try:
+        yield
+    except OSError as error:
+        elsewhere = (
+            error.filename
+            and Path(folder).resolve() not in Path(os.fsdecode(error.filename)).resolve().parents
+        )
+        if error.errno not in DISK_ERRORS or elsewhere:
+            raise
+        raise type(error)(
+            f"the run cannot write to its work dir {folder}: {error.strerror}; checkpoints are "
+            "whole: make room, then go on with --resume"
+        ) from error
+
+
+def build_config(options: TrainOptions) -> Config:
+    """Return the config that ``options`` lead to, checked against what is on disk."""
+    from equikpt.cli import launch
+    from equikpt.engine.cpu.amp import enable_amp
+    from equikpt.engine.freezing import refuse_frozen_random_weights
+
+    cfg = launch.load_config(
+        options.config, launch.parse_options(options.cfg_options), options.epochs
+    )
+    launch.set_work_dir(cfg, options.work_dir)
+    launch.set_data_root(cfg, options.data_root)
+    if not options.validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        # what watches the validation metric has nothing to watch
+        cfg.default_hooks.checkpoint.save_best = None
+        cfg.default_hooks.pop("early_stopping", None)
+        cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
+    launch.set_resume(cfg, options.resume, options.overwrite)
+    if options.amp:
+        enable_amp(cfg)
+    if options.auto_scale_lr:
+        if cfg.get("auto_scale_lr") is None:
+            raise ValueError(
+                "expected auto_scale_lr=dict(base_batch_size=…) in the config for --auto-scale-lr, "
+                "found none; add the batch size that its learning rate was chosen for"
+            )
+        cfg.auto_scale_lr.enable = True
+    if options.seed is not None:
+        cfg.randomness.seed = options.seed
+    if options.deterministic:
+        cfg.randomness.deterministic = True
+    if not any(hook.get("random_weights") for hook in cfg.default_hooks.values() if hook):
+        refuse_frozen_random_weights(cfg)
+    splits = ("train", "val") if options.validate else ("train",)
+    launch.check_annotation_files(cfg, splits)
+    if options.verify:
+        warn_of_labels(cfg, splits)
+    return cfg
+
+
+def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:
+    """Log the errors that the quick part of ``tools/verify_dataset.py`` finds in COCO labels.
+
+    A warning: what makes a training impossible stops it when its data set is built.
+    """
+    from mmengine.logging import MMLogger
+    from mmpose.registry import DATASETS
+
+    from equikpt.core.label_studio import is_list
+    from equikpt.data_tools.verify.run import first_errors, verify_quickly
+    from equikpt.datasets.checked_coco import CheckedCocoDataset
+
+    for split in splits:
+        dataset = cfg[f"{split}_dataloader"].dataset
+        kind = DATASETS.get(dataset.type)
+        path = Path(dataset.get("data_root") or "", dataset.get("ann_file", ""))
+        if kind is None or not issubclass(kind, CheckedCocoDataset) or is_list(path):
+            continue
+        issues = verify_quickly([path])
+        if dataset.get("area_from_bbox"):  # then areas are not needed
+            issues = [i for i in issues if i.code not in ("no_area", "area_not_positive")]
+        if errors := first_errors(issues):
+            MMLogger.get_current_instance().warning(
+                f"{path}: {errors} - see tools/verify_dataset.py, or --no-verify"
+            )

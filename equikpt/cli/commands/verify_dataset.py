@@ -1,5 +1,3 @@
-"""Look for mistakes in COCO keypoint files and their images, before a training learns them."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,21 +1,25 @@
-"""Draw what a trained model sees: in an image, many images, or a video."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from equikpt.cli import options as declare
-from equikpt.cli.entry import whole
-from equikpt.cli.options import option, required
+from equikpt.cli.options import option, required, whole
+
+if TYPE_CHECKING:
+    from equikpt.apis.video.clips import Clip
+    from equikpt.visualization.predictions import Look
 
 FILES = "what to look at, and where to write"
 BOXES = "boxes (default: the whole image)"
 DRAWN = "what is drawn"
 VIDEOS = "videos"
 Box = tuple[float, float, float, float]
+Lines = tuple[list[str], list[str]]
+"""Lines on what could not be shown, and on what is to be known and was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +111,215 @@ class VisualizeOptions(declare.ReadsImages):
 
 def main(argv: list[str] | None = None) -> int:
     """Predict and draw; 1 where an image or a frame could not be read."""
-    options = declare.parse(VisualizeOptions, argv)
-    from equikpt.cli.visualize import visualize
+    problems, lines = visualize(declare.parse(VisualizeOptions, argv))
+    print("\n".join([*problems, *lines]))
+    return int(bool(problems))
 
-    outcome = visualize(options)
-    told = [*outcome.problems, *outcome.notes]
-    print("\n".join([*told, *(f"written: {line}" for line in outcome.written)]))
-    return int(bool(outcome.problems))
+
+def visualize(options: VisualizeOptions) -> Lines:
+    """Predict and draw, in images or a video.
+
+    Raises:
+        FileNotFoundError: Images, config, checkpoint, annotations or a detector's weights are
+            missing.
+        FileExistsError: A file to write exists.
+        ImportError: A detector or format whose library is missing.
+        OSError: A video that cannot be read or written, or no image that can.
+        ValueError: Options that do not fit each other, the model or the files.
+    """
+    options = _checked(options)
+    from equikpt.apis.box_source import box_source
+    from equikpt.apis.detectors import load_detector
+    from equikpt.apis.images import find_images
+    from equikpt.apis.predictor import Predictor
+    from equikpt.apis.video.clips import Clip
+    from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
+    from equikpt.structures.ground_truth import Labels
+    from equikpt.visualization.pose import has_names
+    from equikpt.visualization.predictions import Look
+
+    look = Look(
+        **{name: getattr(options, name) for name in ("names", "threshold", "min_score", "gt")},
+        overlay=options.overlay,
+    )
+    images = [] if options.video else find_images(options.img, options.img_dir)
+    _refuse_targets(options, images)
+    clip = Clip.open(options.video) if options.video else None
+    names = ("detector", "detector_checkpoint", "detector_class", "detector_score", "device")
+    chosen = [getattr(options, name) for name in names]
+    detector = load_detector(*chosen) if options.detector else None
+    predictor = Predictor(
+        options.config,
+        options.checkpoint,
+        options.device,
+        options.batch_size,
+        maps=look.overlay is not None,
+    )
+    labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
+    boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
+    named = has_names(predictor.metainfo)
+    if options.dlc and not named:
+        raise ValueError("expected a model of named keypoints for --dlc; write --csv instead")
+    with ExitStack() as stack:
+        tables: list[Any] = []
+        if options.csv:
+            plain = PlainTable(options.csv, predictor.names if named else None)
+            tables.append(stack.enter_context(plain))
+        if options.dlc:
+            tables.append(stack.enter_context(DeepLabCutTable(options.dlc, predictor.names)))
+        if clip:
+            problems, lines = _video(options, clip, predictor, boxes, tables, look)
+        else:
+            problems, lines = _images(options, images, predictor, boxes, labels, tables, look)
+    return problems, [*lines, *(f"written: {path}" for path in (options.csv, options.dlc) if path)]
+
+
+def _checked(options: VisualizeOptions) -> VisualizeOptions:
+    """The options with ``--out`` of images as the file or the folder that it names.
+
+    Raises:
+        ValueError: Options that do not fit each other.
+        ImportError: A table whose library is missing.
+    """
+    from equikpt.apis.video.clips import check_clip_name
+    from equikpt.apis.video.tables import check_deeplabcut_name
+    from equikpt.visualization.pose import check_image_name
+
+    video, given = options.video is not None, options
+    if options.out and not video and not (options.out_file or options.out_dir):
+        file, folder = (given.out, None) if options.out.suffix else (None, given.out)
+        options = replace(options, out=None, out_file=file, out_dir=folder)
+    mistakes = {
+        "--out, or --out-file and --out-dir, got both": not video and options.out,
+        "boxes by hand or of a detector, got --box and --detector": given.box and given.detector,
+        "--ann-file for --gt, got none": given.gt and not given.ann_file,
+        "--out for a video, got --out-file": video and given.out_file,
+        "--out for a video, got --out-dir": video and given.out_dir,
+        "--ann-file with images, got it with a video": video and given.ann_file,
+        "--video for --smooth, got images": given.smooth and not video,
+        "--out, --csv or --dlc: where to write": not (
+            options.out or options.out_file or options.out_dir or options.csv or options.dlc
+        ),
+    }
+    for expected, is_made in mistakes.items():
+        if is_made:
+            raise ValueError(f"expected {expected}")
+    if options.dlc:
+        check_deeplabcut_name(options.dlc)
+    if options.out:
+        check_clip_name(options.out)
+    if options.out_file:
+        check_image_name(options.out_file.name)
+    return options
+
+
+def _refuse_targets(options: VisualizeOptions, images: Sequence[Path]) -> None:
+    """Stop where a file to write exists, or is one that is read."""
+    from equikpt.apis.images import drawn_paths
+    from equikpt.core.files import refuse_existing
+
+    drawn = drawn_paths(images, options.out_dir) if options.out_dir else []
+    sources = {path.resolve() for path in (*images, options.video) if path}
+    for target in (*drawn, options.out_file, options.out, options.csv, options.dlc):
+        if target and target.resolve() in sources:
+            raise ValueError(f"expected another name to write to than what is read, got {target}")
+        if target:
+            refuse_existing(target, options.overwrite)
+
+
+def _images(
+    options: VisualizeOptions,
+    images: Sequence[Path],
+    predictor: Any,
+    boxes: Any,
+    labels: Any,
+    tables: Sequence[Any],
+    look: Look,
+) -> Lines:
+    from tqdm import tqdm
+
+    from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show, write_image
+    from equikpt.core.image_batch import failures
+    from equikpt.core.image_decoding import ImageError
+
+    problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
+    targets: Sequence[Path | None] = [None] * len(images)
+    if options.out_dir:
+        targets = drawn_paths(images, options.out_dir)
+    alone = options.out_file if len(images) == 1 else None
+    shown = show(images, predictor, boxes, look, labels)
+    progress = tqdm(shown, total=len(images), unit="image", disable=None)
+    for each, target in zip(progress, targets, strict=True):
+        if each.drawn is None:
+            problems.append(each.problem)
+            continue
+        for table in tables:
+            table.add(str(each.path), each.instances)
+        try:
+            for path in filter(None, (target, alone)):
+                write_image(path, each.drawn)
+        except ImageError as error:
+            problems.append(f"{each.path}: {error}")
+        if options.out_file and not alone:
+            cells.append((sheet_cell(each.drawn, panels), each.path.name))
+    if len(problems) == len(images):
+        raise OSError(f"none of {len(images)} images can be shown: {problems[0]}")
+    if options.out_file and cells:
+        write_image(options.out_file, sheet(cells, panels))
+    written = [f"written: {options.out_file}"] if options.out_file else []
+    if options.out_dir:
+        written.append(f"written: {options.out_dir}: {len(images) - len(problems)} images")
+    return failures(problems, len(images), "shown"), written
+
+
+def _video(
+    options: VisualizeOptions,
+    clip: Clip,
+    predictor: Any,
+    boxes: Any,
+    tables: Sequence[Any],
+    look: Look,
+) -> Lines:
+    from tqdm import tqdm
+
+    from equikpt.apis.video.clips import ClipWriter
+    from equikpt.apis.video.inference import predict_frames, track_and_smooth
+    from equikpt.apis.video.one_euro import OneEuroOptions
+    from equikpt.apis.video.tracking import TrackOptions
+    from equikpt.visualization.predictions import draw
+
+    frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
+    track = TrackOptions(min_score=options.threshold) if options.track else None
+    smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
+    found = predict_frames(frames, predictor, boxes, clip.path)
+    followed = track_and_smooth(found, predictor.metainfo, track, smooth)
+    problems, lines, count, writer = [], [], 0, None
+    last_s = longest_s = 0.0
+    if options.out:
+        fps = clip.constant_fps()
+        writer = ClipWriter(options.out, fps, clip.size_px, options.overwrite)
+    with writer or nullcontext():
+        for count, (frame, instances) in enumerate(followed, start=1):
+            longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
+            for table in tables:
+                table.add(count - 1, instances, frame.time_s)
+            if writer:
+                drawn = draw(frame.pixels, instances, predictor.metainfo, look)
+                writer.write(drawn, frame.time_s)
+    if clip.untimed:
+        lines.append(
+            f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"
+        )
+    if writer:
+        width, height = writer.written_px
+        repeated = "" if fps == clip.fps else ", repeated for their time: the rate is variable"
+        lines.append(
+            f"written: {writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
+            f"{fps:g} a second{repeated})"
+        )
+    # of a variable rate the header's number is a guess: what counts is that the end is there
+    if clip.count > count and clip.count / clip.fps - last_s > longest_s + 0.5 / clip.fps:
+        problems.append(
+            f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
+        )
+    return problems, lines

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from equikpt.cli.openmmlab import find_script, run_script
+from equikpt.cli.commands.run_openmmlab import find_script, main
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_script_of_ones_own_is_the_main_program(tmp_path, capsys):
         "from beside import NAME\n"
         "print(__name__, sys.argv[1:], NAME)\n"
     )
-    run_script(str(script), ["--threshold", "3"])
+    main([str(script), "--threshold", "3"])
     assert capsys.readouterr().out == "__main__ ['--threshold', '3'] beside\n"
 
 
@@ -38,7 +38,7 @@ def test_mmpose_publishes_our_checkpoints(tmp_path):
     torch.save(
         dict(state_dict=dict(a=torch.ones(2)), meta=dict(epoch=1), message_hub=history), source
     )
-    run_script("mmpose/tools/misc/publish_model.py", [str(source), str(tmp_path / "out.pth")])
+    main(["mmpose/tools/misc/publish_model.py", str(source), str(tmp_path / "out.pth")])
     for _ in range(100):  # it renames the file in another process and does not wait
         if published := list(tmp_path.glob("out-????????_????????.pth")):
             break
@@ -47,13 +47,16 @@ def test_mmpose_publishes_our_checkpoints(tmp_path):
     assert sorted(checkpoint) == ["meta", "state_dict"]
 
 
-def test_what_does_not_exist_is_a_sentence(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"no such file: give the path of a script"):
-        find_script(str(tmp_path / "gone.py"))
-    with pytest.raises(FileNotFoundError, match=r"one of mmpose/tools/misc/publish_model\.py$"):
-        find_script("mmpose/publish_model.py")
-    with pytest.raises(FileNotFoundError, match=r"give a script below .*mim"):
-        find_script("mmpose/tools/gone.py")
+@pytest.mark.parametrize(
+    ("script", "error", "words"),
+    [
+        ("gone.py", FileNotFoundError, "give the path of a script"),
+        ("mmpose/publish_model.py", FileNotFoundError, r"mmpose/tools/misc/publish_model\.py$"),
+        ("mmpose/tools/gone.py", FileNotFoundError, r"give a script below .*mim"),
+        ("mmdet/tools/train.py", ImportError, r"mmdet for mmdet/tools/train\.py"),
+    ],
+)
+def test_what_does_not_exist_is_a_sentence(monkeypatch, script, error, words):
     monkeypatch.setitem(sys.modules, "mmdet", None)
-    with pytest.raises(ImportError, match=r"mmdet for mmdet/tools/train\.py, found none: install"):
-        find_script("mmdet/tools/train.py")
+    with pytest.raises(error, match=words):
+        find_script(script)
