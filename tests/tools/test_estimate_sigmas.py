@@ -44,7 +44,9 @@ def test_it_prints_and_writes_and_refuses_to_overwrite(call_tool, tmp_path, sour
         pytest.param("--double a.json none.json", "none.json", id="missing"),
         pytest.param("--gt gt.json", "--gt with --predictions", id="half"),
         pytest.param("--double a.json b.json --gt gt.json", "--double", id="both"),
-        pytest.param("--double renamed.json a.json --out s.py", "no file can be written", id="unknown"),
+        pytest.param(
+            "--double renamed.json a.json --out s.py", "no file can be written", id="unknown"
+        ),
         pytest.param("--double a.json b.json --metainfo p1p2", "p1p2", id="others"),
     ],
 )
