@@ -29,7 +29,7 @@ test: setup  ## the default tests (TEST_WORKERS=0: one process; PYTEST_ARGS="-k 
 	$(PYTEST)
 
 test-slow: setup  ## the tests that train for minutes
-	$(PY) -m pytest -m slow $(PYTEST_ARGS)
+	$(PYTEST) -m slow
 
 test-official: export PYTHONPATH := $(CURDIR)/.venv/official
 test-official:  ## the default tests with the official OpenMMLab wheels on top
