@@ -22,13 +22,4 @@ default_hooks = dict(remap=dict(type="RemapCheckpointHook", source="ap10k"))
 # was still at the mean pose after 370 steps and 5e-4 after 190; 2e-4 left it after about 300.
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 
-codec = dict(
-    type="FastSimCCLabel",
-    input_size=(256, 256),
-    sigma=(5.66, 5.66),  # px of the input
-    simcc_split_ratio=2.0,
-    normalize=False,
-    use_dark=False,
-)
-model = dict(head=dict(decoder=codec))
-train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=_base_.codec))

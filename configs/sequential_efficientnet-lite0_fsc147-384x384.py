@@ -17,10 +17,7 @@ _base_ = [
 # Places in -1 to 1 over the input. Points are given in random order, and the target is the nearest
 # of those that are left; for reading order: order="reading" and target="next".
 codec = dict(
-    type="PointSequence",
-    input_size=(384, 384),
-    max_points=_base_.max_points,
-    order="random",
+    type="PointSequence", input_size=(384, 384), max_points=_base_.max_points, order="random"
 )
 model = dict(
     head=dict(

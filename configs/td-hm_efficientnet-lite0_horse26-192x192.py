@@ -27,13 +27,7 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        by_epoch=True,
-        begin=50,
-        end=100,
-        T_max=50,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.02, begin=50, end=100, convert_to_iter_based=True
     ),
 ]
 

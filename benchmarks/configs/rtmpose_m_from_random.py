@@ -16,13 +16,7 @@ train_cfg = dict(max_epochs=64, val_interval=8)
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=100),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=32,
-        end=64,
-        T_max=32,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.02, begin=32, end=64, convert_to_iter_based=True
     ),
 ]
 default_hooks = dict(checkpoint=dict(interval=8))

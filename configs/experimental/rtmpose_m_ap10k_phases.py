@@ -15,18 +15,8 @@ _base_ = [
     "../_base_/schedules/three_phases_300e.py",
 ]
 
-codec = dict(
-    type="FastSimCCLabel",
-    input_size=(256, 256),
-    sigma=(5.66, 5.66),  # px of the input
-    simcc_split_ratio=2.0,
-    normalize=False,
-    use_dark=False,
-)
-model = dict(
-    backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]), head=dict(decoder=codec)
-)
-train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))
+model = dict(backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=_base_.codec))
 
 default_hooks = dict(
     remap=dict(type="RemapCheckpointHook", source="ap10k"),

@@ -23,13 +23,7 @@ train_cfg = dict(max_epochs=60, val_begin=1)
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=4, convert_to_iter_based=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=20,
-        end=60,
-        T_max=40,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.02, begin=20, end=60, convert_to_iter_based=True
     ),
 ]
 auto_scale_lr = dict(base_batch_size=16)

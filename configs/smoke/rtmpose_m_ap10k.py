@@ -16,14 +16,7 @@ _base_ = [
 
 default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
 
-codec = dict(
-    type="FastSimCCLabel",
-    input_size=(128, 128),
-    sigma=(3.5, 3.5),  # px of the input
-    simcc_split_ratio=2.0,
-    normalize=False,
-    use_dark=False,
-)
+codec = dict(_base_.codec, input_size=(128, 128), sigma=(3.5, 3.5))  # px of the input
 model = dict(
     # Without the last stage: features of stride 16, as those of stride 32 would be 4 × 4 cells.
     # A row a stage: channels in and out, blocks, identity, pooling pyramid.

@@ -12,11 +12,6 @@ _base_ = "../sequential_efficientnet-lite0_fsc147-384x384.py"
 train_cfg = dict(max_epochs=10, val_begin=1)
 param_scheduler = _base_.cosine_10e
 
-codec = dict(
-    type="PointSequence",
-    input_size=(192, 192),
-    max_points=_base_.max_points,
-    order="random",
-)
+codec = dict(_base_.codec, input_size=(192, 192))
 model = dict(head=dict(decoder=codec))
 train_dataloader = val_dataloader = test_dataloader = dict(num_workers=0, dataset=dict(codec=codec))

@@ -92,18 +92,16 @@ whole_val_pipeline = [
     pack,
 ]
 
+dataset = dict(type=dataset_type, data_root=data_root, data_mode="topdown", max_missing_share=0.5)
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=16,
     num_workers=4,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode="topdown",
+        dataset,
         pipeline=train_pipeline,
         ann_file="annotations/person_keypoints_train2017.json",
         data_prefix=dict(img="train2017/"),
-        max_missing_share=0.5,
     ),
 )
 val_dataloader = dict(
@@ -111,13 +109,10 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=4,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode="topdown",
+        dataset,
         pipeline=val_pipeline,
         ann_file="annotations/person_keypoints_val2017.json",
         data_prefix=dict(img="val2017/"),
-        max_missing_share=0.5,
         test_mode=True,
     ),
 )

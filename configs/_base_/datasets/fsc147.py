@@ -52,20 +52,19 @@ pack = [dict(type="GenerateTarget"), dict(type="FastPackPoseInputs")]
 train_pipeline = [*train_geometry, crop, *train_pixels, *pack]
 val_pipeline = [*val_geometry, crop, *pack]
 
+dataset = dict(
+    type=dataset_type,
+    data_root=data_root,
+    ann_file=ann_file,
+    split_file=split_file,
+    data_prefix=data_prefix,
+    max_points=max_points,
+)
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=4,
     sampler=dict(type="CappedSampler", max_samples=12000, shuffle=True),  # 3000 steps an epoch
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        pipeline=train_pipeline,
-        ann_file=ann_file,
-        split_file=split_file,
-        split="train",
-        data_prefix=data_prefix,
-        max_points=max_points,
-    ),
+    dataset=dict(dataset, pipeline=train_pipeline, split="train"),
 )
 val_dataloader = dict(
     _base_.eval_loader,
@@ -73,32 +72,12 @@ val_dataloader = dict(
     sampler=dict(
         type="CappedSampler", max_samples=1000, shuffle=False, round_up=False
     ),  # 500 steps
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        pipeline=val_pipeline,
-        ann_file=ann_file,
-        split_file=split_file,
-        split="val",
-        data_prefix=data_prefix,
-        max_points=max_points,
-        test_mode=True,
-    ),
+    dataset=dict(dataset, pipeline=val_pipeline, split="val", test_mode=True),
 )
 test_dataloader = dict(
     _base_.eval_loader,
     batch_size=2,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        pipeline=val_pipeline,
-        ann_file=ann_file,
-        split_file=split_file,
-        split="test",
-        data_prefix=data_prefix,
-        max_points=max_points,
-        test_mode=True,
-    ),
+    dataset=dict(dataset, pipeline=val_pipeline, split="test", test_mode=True),
 )
 
 # radius in px of the input

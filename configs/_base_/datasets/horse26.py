@@ -122,13 +122,12 @@ balanced_pipeline = [*balanced_geometry, crop, *balanced_pixels, target, pack]
 mild_pipeline = [*mild_geometry, crop, dict(type="DropOutsideKeypoints"), target, pack]
 val_pipeline = [*val_geometry, crop, val_target, pack]
 
+dataset = dict(type=dataset_type, data_root=data_root, data_mode=data_mode)
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=16,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
+        dataset,
         pipeline=train_pipeline,
         ann_file="annotations/train.json",
         data_prefix=dict(img="images/train/"),
@@ -138,9 +137,7 @@ val_dataloader = dict(
     _base_.eval_loader,
     batch_size=32,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
+        dataset,
         pipeline=val_pipeline,
         ann_file="annotations/val.json",
         data_prefix=dict(img="images/val/"),
@@ -151,9 +148,7 @@ test_dataloader = dict(
     _base_.eval_loader,
     batch_size=32,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
+        dataset,
         pipeline=val_pipeline,
         ann_file="annotations/test.json",
         data_prefix=dict(img="images/test/"),

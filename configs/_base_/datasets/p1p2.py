@@ -50,29 +50,22 @@ pack = [
 train_pipeline = [*train_geometry, crop, *train_pixels, *pack]
 val_pipeline = [*val_geometry, crop, *pack]
 
+dataset = dict(
+    type=dataset_type,
+    data_root=data_root,
+    data_mode=data_mode,
+    data_prefix=dict(img="images/"),
+)
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=8,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
-        pipeline=train_pipeline,
-        ann_file="annotations_p1_p2_train.json",
-        data_prefix=dict(img="images/"),
-    ),
+    dataset=dict(dataset, pipeline=train_pipeline, ann_file="annotations_p1_p2_train.json"),
 )
 val_dataloader = dict(
     _base_.eval_loader,
     batch_size=8,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_mode=data_mode,
-        pipeline=val_pipeline,
-        ann_file="annotations_p1_p2_val.json",
-        data_prefix=dict(img="images/"),
-        test_mode=True,
+        dataset, pipeline=val_pipeline, ann_file="annotations_p1_p2_val.json", test_mode=True
     ),
 )
 test_dataloader = val_dataloader

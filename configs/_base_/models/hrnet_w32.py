@@ -1,13 +1,8 @@
 # HRNet-W32 (https://arxiv.org/abs/1902.09212) with one 1 × 1 layer as its head. A leaf gives the
 # head its decoder.
+_base_ = "topdown.py"
+
 model = dict(
-    type="ValLossTopdownEstimator",
-    data_preprocessor=dict(
-        type="PoseDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type="HRNet",
         in_channels=3,

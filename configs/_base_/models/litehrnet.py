@@ -1,13 +1,8 @@
 # Lite-HRNet (https://arxiv.org/abs/2104.06403) of 4 branches, 48 channels in the finest, and a head
 # of logits. A leaf gives it its decoder; `model.backbone.with_cp=True` trades time for memory.
+_base_ = "topdown.py"
+
 model = dict(
-    type="ValLossTopdownEstimator",
-    data_preprocessor=dict(
-        type="PoseDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type="RecomputingLiteHRNet",
         in_channels=3,

@@ -1,13 +1,16 @@
-# RTMPose-m (https://arxiv.org/abs/2303.07399) as MMPose ships it. A leaf gives the head its
-# decoder and, where the input is not 256 × 256, its sizes.
+# RTMPose-m (https://arxiv.org/abs/2303.07399) as MMPose ships it, with its codec. A leaf gives both
+# their sizes where the input is not 256 × 256.
+_base_ = "topdown.py"
+
+codec = dict(
+    type="FastSimCCLabel",
+    input_size=(256, 256),
+    sigma=(5.66, 5.66),  # px of the input
+    simcc_split_ratio=2.0,
+    normalize=False,
+    use_dark=False,
+)
 model = dict(
-    type="ValLossTopdownEstimator",
-    data_preprocessor=dict(
-        type="PoseDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type="FreezingCSPNeXt",  # MMPose's CSPNeXt; frozen_stages works under DDP
         arch="P5",
@@ -39,6 +42,7 @@ model = dict(
             pos_enc=False,
         ),
         loss=dict(type="KLDiscretLoss", use_target_weight=True, beta=10.0, label_softmax=True),
+        decoder=codec,
     ),
     test_cfg=dict(flip_test=True),
 )

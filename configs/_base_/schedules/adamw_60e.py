@@ -7,12 +7,6 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=20,
-        end=60,
-        T_max=40,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.02, begin=20, end=60, convert_to_iter_based=True
     ),
 ]

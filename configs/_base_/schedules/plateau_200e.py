@@ -5,29 +5,16 @@ _base_ = "adamw.py"
 train_cfg = dict(max_epochs=200)
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.01))
+plateau = dict(
+    type="ReduceOnPlateauLR", monitor="landmark/error_px", rule="less", factor=0.1, threshold=1e-3
+)
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=3, convert_to_iter_based=True),
-    dict(
-        type="ReduceOnPlateauLR",
-        monitor="landmark/error_px",
-        rule="less",
-        factor=0.1,
-        patience=10,
-        threshold=1e-3,
-        begin=5,
-    ),
+    dict(plateau, patience=10, begin=5),
 ]
 # for the small twins
 plateau_10e = [
     dict(type="WarmupLR", start_factor=1e-2, end=1, convert_to_iter_based=True),
-    dict(
-        type="ReduceOnPlateauLR",
-        monitor="landmark/error_px",
-        rule="less",
-        factor=0.1,
-        patience=3,
-        threshold=1e-3,
-        begin=1,
-    ),
+    dict(plateau, patience=3, begin=1),
 ]
 auto_scale_lr = dict(base_batch_size=2)

@@ -8,14 +8,6 @@ train_cfg = dict(max_epochs=24, val_begin=9)
 optim_wrapper = dict(clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=2, convert_to_iter_based=True),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=8,
-        end=24,
-        T_max=16,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.02, begin=8, end=24, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(base_batch_size=4)

@@ -21,13 +21,7 @@ param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=10, convert_to_iter_based=True),
     dict(type="MultiStepLR", milestones=[60], gamma=0.3, by_epoch=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.05,
-        begin=150,
-        end=300,
-        T_max=150,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.05, begin=150, end=300, convert_to_iter_based=True
     ),
 ]
 auto_scale_lr = dict(base_batch_size=16)

@@ -7,14 +7,6 @@ train_cfg = dict(max_epochs=17, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=2.5e-3, betas=(0.9, 0.99)))
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-2, end=2, convert_to_iter_based=True),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=4,
-        end=17,
-        T_max=13,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.02, begin=4, end=17, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(base_batch_size=16)

@@ -29,13 +29,7 @@ param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=10, convert_to_iter_based=True),
     dict(type="MultiStepLR", milestones=[200], gamma=0.3, by_epoch=True),
     dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.05,
-        begin=200,
-        end=300,
-        T_max=100,
-        by_epoch=True,
-        convert_to_iter_based=True,
+        type="CosineAnnealingLR", eta_min_ratio=0.05, begin=200, end=300, convert_to_iter_based=True
     ),
 ]
 auto_scale_lr = dict(base_batch_size=16)

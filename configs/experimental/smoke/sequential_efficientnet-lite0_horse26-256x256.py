@@ -13,18 +13,10 @@ _base_ = "../sequential_efficientnet-lite0_horse26-256x256.py"
 train_cfg = dict(max_epochs=17, val_interval=4)
 param_scheduler = [
     dict(type="WarmupLR", start_factor=1e-3, end=1, convert_to_iter_based=True),
-    dict(
-        type="CosineAnnealingLR",
-        eta_min_ratio=0.02,
-        begin=8,
-        end=17,
-        T_max=9,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    dict(type="CosineAnnealingLR", eta_min_ratio=0.02, begin=8, end=17, convert_to_iter_based=True),
 ]
 
-codec = dict(type="PointSequence", input_size=(128, 128), max_points=26, order="given")
+codec = dict(_base_.codec, input_size=(128, 128))
 model = dict(head=dict(decoder=codec))
 drop = dict(type="DropOutsideKeypoints")
 train_pipeline = [*_base_.mild_geometry, _base_.crop, drop, *_base_.pack]
