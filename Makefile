@@ -14,7 +14,7 @@ PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-official lint format clean distclean
+.PHONY: help setup demo test test-slow test-official coverage lint format clean distclean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test-official: export PYTHONPATH := $(CURDIR)/.venv/official
 test-official:  ## the default tests with the official OpenMMLab wheels on top
 	@./setup.sh --official
 	$(PYTEST)
+
+coverage: setup  ## the default tests, and the lines of equikpt/ that none of them runs
+	$(PYTEST) --cov=equikpt --cov-report=term-missing:skip-covered
 
 lint: setup  ## ruff, mypy, codespell
 	$(PY) -m ruff check .

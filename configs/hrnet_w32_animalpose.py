@@ -2,7 +2,9 @@
 
 Command:   python tools/train.py configs/hrnet_w32_animalpose.py --amp
 Hardware:  a GPU (not tried yet)
-Expected:  not measured yet
+Expected:  from AnimalPose weights not measured yet. From random weights early stopping ended it
+           after 4 of 10 epochs of 333 horses, 7 minutes of one core, at PCK@0.1 0.006; its small
+           twin gets to 0.75 (benchmarks/README.md)
 """
 
 _base_ = "hrnet_w32_ap10k.py"
