@@ -1,8 +1,7 @@
-r"""Whether another checkout trains and tests as this one does, step by step.
+r"""Compare how another checkout trains and tests with this one, step by step.
 
     git worktree add /tmp/before COMMIT
-    python benchmarks/unchanged.py --before /tmp/before --horses DIR --radiographs DIR --people DIR
-    \
+    python benchmarks/unchanged.py --before /tmp/before --horses DIR --films DIR --people DIR \
         --cells DIR --checkpoint td-hm_efficientnet-lite0_horse26-192x192 best.pth
 
 Both checkouts train the first ``STEPS`` steps of each config with one seed and one thread by their
@@ -36,6 +35,13 @@ CONFIGS = {  # name: (data, epochs that hold STEPS steps)
     "sequential_efficientnet-lite0_fsc147-384x384": ("cells", 1),
 }
 DATA = ("horses", "films", "people", "cells")
+FORMER_NAMES = {
+    "td-hm_efficientnet-lite0_horse26-192x192": "rtmpose_timm_ap10k",
+    "td-hm_efficientnet-lite0_p1p2-512x512": "p1p2_timm_512",
+    "td-hm_litehrnet_coco-256x192": "litehrnet_coco",
+    "sequential_efficientnet-lite0_fsc147-384x384": "sequential_fsc147_384",
+}
+"""Of configs that were renamed."""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -49,6 +55,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/unchanged"))
     return parser.parse_args(argv)
+
+
+def name_in(checkout: Path, name: str) -> str:
+    """Name of a config in a checkout, which may be from before it was renamed."""
+    there = (checkout / "configs" / f"{name}.py").is_file()
+    return name if there else FORMER_NAMES[name]
 
 
 def run_tool(checkout: Path, tool: str, *arguments: object, log: Path) -> None:
@@ -75,7 +87,7 @@ def run_tool(checkout: Path, tool: str, *arguments: object, log: Path) -> None:
 def first_steps(checkout: Path, name: str, data: Path, epochs: int, folder: Path) -> np.ndarray:
     """(STEPS, 2): loss and seconds of each step."""
     run_tool(
-        checkout, "train.py", name, "--data-root", data, "--epochs", epochs, "--seed", 0,
+        checkout, "train.py", name_in(checkout, name), "--data-root", data, "--epochs", epochs, "--seed", 0,
         "--work-dir", folder / "run", "--overwrite", "--no-verify",
         "--cfg-options", "default_hooks.logger.interval=1", log=folder / "train.log",
     )  # fmt: skip
@@ -90,7 +102,7 @@ def first_steps(checkout: Path, name: str, data: Path, epochs: int, folder: Path
 def test(checkout: Path, name: str, checkpoint: Path, data: Path, folder: Path) -> dict:
     """Metrics of a checkpoint on the validation images."""
     run_tool(
-        checkout, "test.py", name, checkpoint.resolve(), "--data-root", data, "--split", "val",
+        checkout, "test.py", name_in(checkout, name), checkpoint.resolve(), "--data-root", data, "--split", "val",
         "--work-dir", folder, log=folder / "test.log",
     )  # fmt: skip
     newest = max(folder.glob("*/*.json"), key=os.path.getmtime)
@@ -121,10 +133,10 @@ def compare_tests(args: argparse.Namespace) -> tuple[str, bool]:
         test(checkout, name, Path(checkpoint), data, args.out.resolve() / "test" / side)
         for side, checkout in (("before", args.before.resolve()), ("after", REPO))
     )
-    told = [key for key in before if "time" not in key]
-    equal = all(np.isclose(before[key], after[key], rtol=TOLERANCE) for key in told)
-    shown = ", ".join(f"{key} {before[key]:.6g} / {after[key]:.6g}" for key in told[:2])
-    return f"{Path(checkpoint).name} of {name}: {len(told)} metrics, {shown}", equal
+    keys = [key for key in before if "time" not in key and key in after]
+    equal = all(np.isclose(before[key], after[key], rtol=TOLERANCE) for key in keys)
+    shown = ", ".join(f"{key} {before[key]:.6g} / {after[key]:.6g}" for key in keys[:2])
+    return f"{Path(checkpoint).name} of {name}: {len(keys)} metrics, {shown}", bool(keys) and equal
 
 
 def main(argv: list[str] | None = None) -> int:
