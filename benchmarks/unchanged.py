@@ -87,7 +87,8 @@ def run_tool(checkout: Path, tool: str, *arguments: object, log: Path) -> None:
 def first_steps(checkout: Path, name: str, data: Path, epochs: int, folder: Path) -> np.ndarray:
     """(STEPS, 2): loss and seconds of each step."""
     run_tool(
-        checkout, "train.py", name_in(checkout, name), "--data-root", data, "--epochs", epochs, "--seed", 0,
+        checkout, "train.py", name_in(checkout, name),
+        "--data-root", data, "--epochs", epochs, "--seed", 0,
         "--work-dir", folder / "run", "--overwrite", "--no-verify",
         "--cfg-options", "default_hooks.logger.interval=1", log=folder / "train.log",
     )  # fmt: skip
@@ -102,7 +103,8 @@ def first_steps(checkout: Path, name: str, data: Path, epochs: int, folder: Path
 def test(checkout: Path, name: str, checkpoint: Path, data: Path, folder: Path) -> dict:
     """Metrics of a checkpoint on the validation images."""
     run_tool(
-        checkout, "test.py", name_in(checkout, name), checkpoint.resolve(), "--data-root", data, "--split", "val",
+        checkout, "test.py", name_in(checkout, name), checkpoint.resolve(),
+        "--data-root", data, "--split", "val",
         "--work-dir", folder, log=folder / "test.log",
     )  # fmt: skip
     newest = max(folder.glob("*/*.json"), key=os.path.getmtime)
