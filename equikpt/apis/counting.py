@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.images import write_image
 from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.core.image import read_image
 from equikpt.core.image_batch import each_image
-from equikpt.visualization.pose import draw_sequence
+from equikpt.visualization.pose import draw_sequence, write_image
 
 
 @dataclass(frozen=True)

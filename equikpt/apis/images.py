@@ -16,7 +16,6 @@ from mmengine.logging import print_log
 
 from equikpt.apis.box_source import BoxSource
 from equikpt.apis.predictor import Predictor
-from equikpt.core.files import write_bytes
 from equikpt.core.image_batch import each_image
 from equikpt.core.image_decoding import ImageError, is_dicom
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
@@ -156,22 +155,6 @@ def drawn_paths(images: Sequence[Path], folder: Path) -> list[Path]:
             "them in several calls with different --out-dir"
         )
     return paths
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image in the format of the path's suffix.
-
-    Raises:
-        ImageError: The format does not hold images of this size.
-    """
-    try:
-        is_encoded, content = cv2.imencode(path.suffix, image)
-    except cv2.error:
-        is_encoded = False
-    if not is_encoded:
-        height, width = image.shape[:2]
-        raise ImageError(f"{width} x {height} px cannot be written to {path}; JPEG holds 65,500")
-    write_bytes(path, content.tobytes())
 
 
 def sheet_cell(image: np.ndarray, panels: int = 1) -> np.ndarray:

@@ -16,7 +16,6 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
 
@@ -118,8 +117,7 @@ class BoxPredictor:
 def metainfo_of(cfg: Config) -> dict:
     """MMPose's parsed metainfo of the data set that a config tests on."""
     dataset = cfg.test_dataloader.dataset
-    stated = dataset.get("metainfo") or DATASETS.get(dataset.type).METAINFO
-    return parse_pose_metainfo(copy.deepcopy(dict(stated)))
+    return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
 
 
 def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:

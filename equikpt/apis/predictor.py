@@ -16,8 +16,6 @@ from mmpose.structures import PoseDataSample
 from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.config_checks.load import load_config
 from equikpt.core.image import as_image, read_image
-from equikpt.core.radiograph import read_radiograph
-from equikpt.datasets.transforms import LoadRadiograph
 from equikpt.structures.heatmaps import Maps, maps_of
 from equikpt.structures.pose_instance import Instance
 
@@ -64,7 +62,7 @@ class Predictor:
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
-        self._read = read_radiograph if loading is LoadRadiograph else read_image
+        self._read = getattr(loading, "read_image", read_image)
 
     @property
     def metainfo(self) -> dict:

@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -23,28 +22,25 @@ from equikpt.cli.launch import (
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.tables import frame_text
-from equikpt.evaluation.keypoint_metric import KeypointMetric
-from equikpt.evaluation.ruler_metric import RulerMetric, format_summary
-from equikpt.visualization.pose import check_image_name
-from equikpt.visualization.ruler import write_worst_sheet
+from equikpt.evaluation.presentation import Presented, presented
+from equikpt.visualization.pose import check_image_name, write_image
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Metrics, tables and files of a test.
+    """Values, texts and files of a test.
 
     Args:
         metrics: By name.
-        table: Of keypoints, if the config has ``KeypointMetric``.
         rank: Of this process.
-        radiograph_report: The CSV of radiographs and the image of the worst, if it has
-            ``RulerMetric``.
+        summaries: Texts of the metrics that have one.
+        written: Tables and sheets of metrics.
     """
 
     metrics: dict[str, float]
-    table: pd.DataFrame | None
     rank: int
-    radiograph_report: tuple[Path, ...] = ()
+    summaries: tuple[str, ...] = ()
+    written: tuple[Path, ...] = ()
 
 
 def evaluate(options: EvaluateOptions) -> EvaluateResult:
@@ -65,19 +61,25 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         metrics = runner.test()
         if options.out and runner.rank == 0:
             write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
-    tested = runner.test_evaluator.metrics
-    keypoints = next((m.table for m in tested if isinstance(m, KeypointMetric)), None)
-    radiographs = next((m.table for m in tested if isinstance(m, RulerMetric)), None)
-    written: tuple[Path, ...] = ()
-    if radiographs is not None and runner.rank == 0:
-        folder = Path(runner.log_dir)
-        written = (
-            Path(options.report or folder / "films.csv"),
-            Path(options.draw or folder / "worst_radiographs.jpg"),
-        )
-        write_text(written[0], frame_text(radiographs))
-        write_worst_sheet(radiographs, written[1], options.draw_count)
-    return EvaluateResult(metrics, keypoints, runner.rank, written)
+    made = (each for each in runner.test_evaluator.metrics if isinstance(each, Presented))
+    tables = [each for each in made if each.table is not None]  # on the first rank
+    summaries = tuple(text for each in tables if (text := each.summary()))
+    written = _write(tables, options, Path(runner.log_dir))
+    return EvaluateResult(metrics, runner.rank, summaries, written)
+
+
+def _write(metrics: list[Presented], options: EvaluateOptions, folder: Path) -> tuple[Path, ...]:
+    """Tables and sheets that a metric always makes, and those that the options name."""
+    written = []
+    for number, metric in enumerate(metrics):
+        report = options.report if number == 0 else None
+        if metric.table is not None and (report or metric.table_file):
+            written.append(Path(report or folder / metric.table_file))
+            write_text(written[-1], frame_text(metric.table))
+        if metric.sheet_file:
+            written.append(Path(options.draw or folder / metric.sheet_file))
+            write_image(written[-1], metric.sheet(options.draw_count))
+    return tuple(written)
 
 
 def build_config(options: EvaluateOptions) -> Config:
@@ -102,11 +104,10 @@ def build_config(options: EvaluateOptions) -> Config:
     strip_pretrained_init(cfg.model)
     if options.draw:
         check_image_name(options.draw)
-    if _has_metric(cfg, "RulerMetric"):
-        return cfg  # whose report is written from its table
-    if options.report:
-        _metric(cfg, "KeypointMetric", "--report").out_file = options.report
-    if options.draw:
+    tables = [presented()[each.type] for each in _evaluators(cfg) if each.type in presented()]
+    if options.report and not tables:
+        raise _lacking(cfg, " or ".join(presented()), "--report")
+    if options.draw and not any(each.sheet_file for each in tables):
         sheet = dict(
             type="PredictionSheetHook", out_file=options.draw, num_instances=options.draw_count
         )
@@ -115,14 +116,10 @@ def build_config(options: EvaluateOptions) -> Config:
 
 
 def format_result(result: EvaluateResult) -> str:
-    """The table of keypoints or the summary of radiographs, then the metrics, for a terminal."""
-    lines = []
-    if result.radiograph_report:
-        marks = {name.removeprefix("landmark/"): value for name, value in result.metrics.items()}
-        lines += [format_summary(marks), "", *map(str, result.radiograph_report), ""]
-    if result.table is not None:
-        lines.append(result.table.to_string(index=False, float_format="%.3f", na_rep="-"))
-        lines.append("")
+    """Summaries, files and values, for a terminal."""
+    lines = [line for text in result.summaries for line in (text, "")]
+    if result.written:
+        lines += [*map(str, result.written), ""]
     width = max(map(len, result.metrics))
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in result.metrics.items()]
     return "\n".join(lines)
@@ -130,18 +127,17 @@ def format_result(result: EvaluateResult) -> str:
 
 def _metric(cfg: Config, name: str, option: str) -> Config:
     """The config of the test metric that ``option`` needs."""
-    evaluators = _evaluators(cfg)
-    for evaluator in evaluators:
+    for evaluator in _evaluators(cfg):
         if evaluator.type == name:
             return evaluator
-    raise ValueError(
-        f"expected {name} in test_evaluator for {option}, found "
-        f"{', '.join(evaluator.type for evaluator in evaluators)}; add it to the config"
+    raise _lacking(cfg, name, option)
+
+
+def _lacking(cfg: Config, names: str, option: str) -> ValueError:
+    return ValueError(
+        f"expected {names} in test_evaluator for {option}, found "
+        f"{', '.join(each.type for each in _evaluators(cfg))}; add it to the config"
     )
-
-
-def _has_metric(cfg: Config, name: str) -> bool:
-    return any(evaluator.type == name for evaluator in _evaluators(cfg))
 
 
 def _evaluators(cfg: Config) -> list[Config]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -23,9 +23,6 @@ __all__ = [
     "reader_of",
 ]
 
-RADIOGRAPH_SETS = ("p1p2",)
-"""Keypoint sets, by the name in their metainfo, whose images are radiographs."""
-
 SAMPLE_BITS = (8, 10, 12, 14, 16)
 """Depths of cameras and scanners. An image in 16 bits has the least of them that its brightest
 value needs: one of 12 bits, of which only the upper 8 of 16 were kept, would be nearly black."""
@@ -40,13 +37,12 @@ class Depth(NamedTuple):
     """That are read, one of ``SAMPLE_BITS``: the least that hold the brightest value."""
 
 
-def reader_of(dataset_name: str) -> Callable[[str | os.PathLike], np.ndarray]:
-    """The function that reads the images of a data set, by the name in its metainfo.
+def reader_of(metainfo: Mapping) -> Callable[[str | os.PathLike], np.ndarray]:
+    """:func:`~equikpt.core.radiograph.read_radiograph` where a metainfo says ``radiographs``.
 
-    Ruler marks are found on radiographs, which :func:`equikpt.core.radiograph.read_radiograph`
-    reads; all other data sets have images for :func:`read_image`.
+    :func:`read_image` elsewhere.
     """
-    return read_radiograph if dataset_name in RADIOGRAPH_SETS else read_image
+    return read_radiograph if metainfo.get("radiographs") else read_image
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:

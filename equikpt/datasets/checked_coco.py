@@ -23,6 +23,7 @@ from equikpt.core.coco.checks import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import Issue, format_examples, format_issues, refuse_errors
 from equikpt.core.pipelines import fill_codec
+from equikpt.datasets.description import Described
 
 LISTED_MISSING = 10
 
@@ -41,7 +42,7 @@ class _OwnedAnnotation(dict):
 
 
 @DATASETS.register_module()
-class CheckedCocoDataset(BaseCocoStyleDataset):
+class CheckedCocoDataset(Described, BaseCocoStyleDataset):
     """:class:`BaseCocoStyleDataset` that checks its annotation file and its images.
 
     A subclass gives ``METAINFO`` and nothing else. Images that are missing on disk are left out

@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.issues import format_examples, refuse_errors
 from equikpt.core.pipelines import fill_codec
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
+from equikpt.datasets.description import Described
 from equikpt.metainfo.points import METAINFO
 
 NO_IMAGE = "no image"
@@ -35,7 +35,7 @@ class Record(msgspec.Struct):
 
 
 @DATASETS.register_module()
-class PointSequenceDataset(BaseDataset):
+class PointSequenceDataset(Described, BaseDataset):
     """FSC-147's files as they are: a JSON of points by image, a JSON of splits, a folder.
 
     ``ann_file`` maps file names to ``{"points": [[x, y], …], …}`` in px of the image on disk (its
@@ -105,11 +105,6 @@ class PointSequenceDataset(BaseDataset):
         self.max_missing_share = max_missing_share
         self.codec = codec
         super().__init__(*args, pipeline=fill_codec(pipeline, codec), **kwargs)
-
-    @classmethod
-    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """As MMPose's data sets: parsed."""
-        return parse_pose_metainfo(metainfo or cls.METAINFO)
 
     def load_data_list(self) -> list[dict]:
         """Read, check and choose; errors as the class."""

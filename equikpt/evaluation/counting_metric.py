@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from equikpt.core.files import write_text
-from equikpt.core.tables import frame_text
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 
@@ -43,7 +40,7 @@ COLUMNS = {
 
 
 @METRICS.register_module()
-class CountingMetric(Presented, BaseMetric):
+class CountingMetric(Presented):
     """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
@@ -60,10 +57,7 @@ class CountingMetric(Presented, BaseMetric):
         radius_px: In px of the model's input.
         done_threshold: Probability of being over from which a step says done, as the head's.
         mean_count: Mean number of points an image in training.
-        log_table: Whether to log the summary.
-        out_file: CSV file with a row for each image; None writes none.
-        collect_device: As in ``BaseMetric``.
-        prefix: As in ``BaseMetric``.
+        **kwargs: As :class:`Presented`.
 
     Raises:
         ValueError: A radius that is not above 0.
@@ -78,20 +72,14 @@ class CountingMetric(Presented, BaseMetric):
         radius_px: float = 20.0,
         done_threshold: float = 0.5,
         mean_count: float | None = None,
-        log_table: bool = False,
-        out_file: str | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(**kwargs)
         if not radius_px > 0:
             raise ValueError(f"expected radius_px above 0, got {radius_px}")
         self.radius_px = radius_px
         self.done_threshold = done_threshold
         self.mean_count = mean_count
-        self.log_table = log_table
-        self.out_file = out_file
-        self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Compare each image's points with the true ones."""
@@ -112,20 +100,19 @@ class CountingMetric(Presented, BaseMetric):
             self.results.append(dict(image=Path(path).name, **row, path=path))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all images; sets ``table``, logs and writes it as configured."""
-        self.table = pd.DataFrame(results).drop(columns="distances_px")
-        metrics = summarise(self.table)
+        """Sum up over all images."""
+        table = pd.DataFrame(results).drop(columns="distances_px")
+        metrics = summarise(table)
         distances = np.concatenate([result["distances_px"] for result in results])
         metrics["error_px_median"] = float(np.median(distances)) if len(distances) else 0.0
-        if "in_interval" in self.table:
-            metrics["count_in_interval"] = float(self.table["in_interval"].mean())
+        if "in_interval" in table:
+            metrics["count_in_interval"] = float(table["in_interval"].mean())
         if self.mean_count is not None:
-            away = (self.table["true"] - self.mean_count).abs()
+            away = (table["true"] - self.mean_count).abs()
             metrics["count_MAE_of_mean"] = float(away.mean())
-        if self.log_table:
-            MMLogger.get_current_instance().info(f"pointing\n{format_summary(metrics)}")
-        if self.out_file:
-            write_text(Path(self.out_file), frame_text(self.table))
+        width = max(map(len, metrics))
+        lines = [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
+        self.publish(table, "\n".join(["pointing", *lines]))
         return metrics
 
     @classmethod
@@ -204,9 +191,3 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
         "done_recall": share("done_right", "done_steps"),
         "not_done_recall": share("not_done_right", "not_done_steps"),
     }
-
-
-def format_summary(metrics: dict[str, float]) -> str:
-    """The metrics, a line each, for a terminal."""
-    width = max(map(len, metrics))
-    return "\n".join(f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items())

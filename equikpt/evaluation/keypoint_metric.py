@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 from tqdm import tqdm
 
@@ -20,7 +19,6 @@ from equikpt.evaluation.functional.bootstrap import cluster_numbers
 from equikpt.evaluation.functional.keypoint_measures import (
     EVERY_KEYPOINT,
     KeypointMetrics,
-    KeypointSet,
     PosePredictions,
     format_table,
     without_intervals,
@@ -32,7 +30,7 @@ SUFFIXES = (".csv", ".json")
 
 
 @METRICS.register_module()
-class KeypointMetric(Presented, BaseMetric):
+class KeypointMetric(Presented):
     """Error, PCK and AP of each keypoint, for top-down estimation from given boxes.
 
     Distances are px of the original image, over labelled points (visibility 1 and 2). PCK is
@@ -50,8 +48,6 @@ class KeypointMetric(Presented, BaseMetric):
 
     Args:
         pck_thresholds: Fractions of the box's longer side.
-        log_table: Whether to log the table of keypoints, and of parts the rows over all keypoints.
-        out_file: CSV file for ``table``; None writes none.
         parts_file: CSV or JSON file for ``parts``; None writes none.
         group_key: Key of the annotations that names the group, such as a horse.
         group_regex: Regular expression, searched in the image's path, whose first parentheses hold
@@ -60,8 +56,7 @@ class KeypointMetric(Presented, BaseMetric):
         resamples: Bootstrap samples for 95 % intervals in ``parts``, which draw whole groups, and
             within a group its images; 0 gives none. 1,000 take some seconds.
         seed: Of the bootstrap.
-        collect_device: As in ``BaseMetric``.
-        prefix: As in ``BaseMetric``.
+        **kwargs: As :class:`Presented`; the log has the rows over all keypoints of ``parts``, too.
 
     Raises:
         ValueError: Thresholds that are not positive, negative ``resamples``, a file that is neither
@@ -85,17 +80,14 @@ class KeypointMetric(Presented, BaseMetric):
     def __init__(
         self,
         pck_thresholds: Sequence[float] = (0.05, 0.1, 0.2),
-        log_table: bool = False,
-        out_file: str | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
         parts_file: str | None = None,
         group_key: str = "",
         group_regex: str = "",
         resamples: int = 0,
         seed: int = 0,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(**kwargs)
         if not pck_thresholds or min(pck_thresholds) <= 0:
             raise ValueError(
                 f"expected pck_thresholds above 0, fractions of the box's longer side such as 0.1, "
@@ -106,13 +98,10 @@ class KeypointMetric(Presented, BaseMetric):
         if resamples < 0:
             raise ValueError(f"expected resamples of 0 (no intervals) or more, got {resamples}")
         self.pck_thresholds = tuple(pck_thresholds)
-        self.log_table = log_table
-        self.out_file = out_file
         self.parts_file = parts_file
         self.rule = GroupRule(group_key, group_regex)
         self.resamples = resamples
         self.seed = seed
-        self.table: pd.DataFrame | None = None
         self.parts: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
@@ -142,7 +131,7 @@ class KeypointMetric(Presented, BaseMetric):
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all instances; set ``table`` and ``parts``; log and write as configured."""
+        """Sum up over all instances; set ``table`` and ``parts``."""
         pose = PosePredictions(
             *(
                 np.stack([result[field.name] for result in results])
@@ -152,12 +141,25 @@ class KeypointMetric(Presented, BaseMetric):
         self.parts = self._parts(pose, results)
         whole = self.parts[self.parts["part"] == "all"].drop(columns=["part", "name"])
         values = without_intervals(whole)
-        self.table = values[values["keypoint"] != EVERY_KEYPOINT]
-        self._log_and_write(whole)
+        over_all = self.parts[self.parts["keypoint"] == EVERY_KEYPOINT].drop(columns="keypoint")
+        self.publish(
+            values[values["keypoint"] != EVERY_KEYPOINT],
+            f"keypoint report\n{format_table(whole)}\n\n{format_table(over_all)}",
+        )
+        if self.parts_file:
+            is_json = self.parts_file.endswith(".json")
+            text = self.parts.to_json(orient="records", indent=1) if is_json else None
+            write_text(Path(self.parts_file), text or frame_text(self.parts))
         metrics = values.iloc[-1].drop(["keypoint", "labelled", "AP"]).to_dict()
         if np.isnan(metrics["swapped"]):
             del metrics["swapped"]
         return {name: float(value) for name, value in metrics.items()}
+
+    def summary(self) -> str:
+        """Table of the keypoints."""
+        if self.table is None:
+            return ""
+        return self.table.to_string(index=False, float_format="%.3f", na_rep="-")
 
     @classmethod
     def figure(cls, name: str) -> Figure:
@@ -168,13 +170,20 @@ class KeypointMetric(Presented, BaseMetric):
 
     def _parts(self, pose: PosePredictions, results: list[dict]) -> pd.DataFrame:
         """The rows of every part, one below the other."""
-        scheme = self._scheme(pose.gt.shape[1])
+        meta, count = self.dataset_meta, pose.gt.shape[1]
+        scheme: dict[str, Any] = dict(
+            names=tuple(meta["keypoint_id2name"][index] for index in range(count)),
+            sigmas=np.asarray(meta["sigmas"], float),
+            swap=tuple(meta.get("flip_indices", range(count))),
+        )
         image, group = (
             cluster_numbers([result[key] for result in results]) for key in ("image", "group")
         )
 
-        def add(part: str, name: str, of_part: PosePredictions, clusters: np.ndarray, **only: int):
-            measures = KeypointMetrics(of_part, scheme, self.pck_thresholds, **only)
+        def add(part, name, of_part, clusters, visibility: int | None = None) -> None:
+            measures = KeypointMetrics(
+                of_part, self.pck_thresholds, **scheme, visibility=visibility
+            )
             table = measures.table(clusters, self.resamples, self.seed)
             table.insert(0, "part", part)
             table.insert(1, "name", name)
@@ -191,25 +200,3 @@ class KeypointMetric(Presented, BaseMetric):
                 clusters = cluster_numbers(image[inside].astype(str))
                 add("group", name, pose.instances(inside), clusters)
         return pd.concat(tables, ignore_index=True)
-
-    def _scheme(self, num_keypoints: int) -> KeypointSet:
-        meta = self.dataset_meta
-        names = tuple(meta["keypoint_id2name"][index] for index in range(num_keypoints))
-        swap = tuple(meta.get("flip_indices", range(num_keypoints)))
-        return KeypointSet(names, np.asarray(meta["sigmas"], float), swap)
-
-    def _log_and_write(self, whole: pd.DataFrame) -> None:
-        """The files that were asked for, and the log."""
-        if self.table is None or self.parts is None:
-            return
-        if self.log_table:
-            summary = self.parts[self.parts["keypoint"] == EVERY_KEYPOINT].drop(columns="keypoint")
-            MMLogger.get_current_instance().info(
-                f"keypoint report\n{format_table(whole)}\n\n{format_table(summary)}"
-            )
-        if self.out_file:
-            write_text(Path(self.out_file), frame_text(self.table))
-        if self.parts_file and self.parts_file.endswith(".json"):
-            write_text(Path(self.parts_file), self.parts.to_json(orient="records", indent=1))
-        elif self.parts_file:
-            write_text(Path(self.parts_file), frame_text(self.parts))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from equikpt.evaluation.presentation import Column, Figure, Presented
@@ -63,7 +62,7 @@ def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> floa
 
 
 @METRICS.register_module()
-class PixelAPMetric(Presented, BaseMetric):
+class PixelAPMetric(Presented):
     """AP of single points in whole images, by keypoint type, without grouping into instances.
 
     For each type and threshold all found points of all images, ranked by score, are matched
@@ -81,8 +80,7 @@ class PixelAPMetric(Presented, BaseMetric):
     Args:
         thresholds_px: Radii, each above 0.
         log_table: Whether to log the table of types.
-        collect_device: As in ``BaseMetric``.
-        prefix: As in ``BaseMetric``.
+        **kwargs: As :class:`Presented`.
 
     Raises:
         ValueError: No thresholds, one that is not above 0, or a test set without a labelled point.
@@ -103,15 +101,12 @@ class PixelAPMetric(Presented, BaseMetric):
         self,
         thresholds_px: Sequence[float] = (2.0, 4.0),
         log_table: bool = True,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(log_table=log_table, **kwargs)
         if not len(thresholds_px) or not min(thresholds_px) > 0:
             raise ValueError(f"expected thresholds_px above 0, got {list(thresholds_px)}")
         self.thresholds_px = tuple(thresholds_px)
-        self.log_table = log_table
-        self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each image's found and true points, in px of the input."""
@@ -134,7 +129,7 @@ class PixelAPMetric(Presented, BaseMetric):
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """AP of each type and threshold; sets ``table`` and logs it."""
+        """Compute the AP of each type and threshold."""
         images = [result for result in results if len(result["gt"])]
         if not images:
             raise ValueError(
@@ -149,12 +144,11 @@ class PixelAPMetric(Presented, BaseMetric):
             for radius in self.thresholds_px:
                 row[f"AP@{radius:g}px"] = self._of_type(results, kind, radius)
             rows.append(row)
-        self.table = pd.DataFrame(rows)
-        if self.log_table:
-            text = self.table.to_string(index=False, float_format="%.3f", na_rep="-")
-            MMLogger.get_current_instance().info(f"keypoints\n{text}")
+        table = pd.DataFrame(rows)
+        text = table.to_string(index=False, float_format="%.3f", na_rep="-")
+        self.publish(table, f"keypoints\n{text}")
         columns = [f"AP@{radius:g}px" for radius in self.thresholds_px]
-        means = {column: float(self.table[column].mean()) for column in columns}
+        means = {column: float(table[column].mean()) for column in columns}
         return {**means, "AP": float(np.mean(list(means.values())))}
 
     @classmethod

@@ -1,24 +1,30 @@
-"""Descriptions by which a metric presents itself in reports, which know no metric by name."""
+"""Description by which a metric presents itself; tests and reports know no metric by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
+from tqdm import tqdm
+
+from equikpt.core.files import write_text
+from equikpt.core.tables import frame_text
+from equikpt.visualization.pose import contact_sheet
 
 MISSING = "–"
 
 
 def number(value: float | None, digits: int) -> str:
     """Format a number with ``digits`` decimals; a dash for None and for what is not finite."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return f"{value:.{digits}f}"
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,16 @@ class Example:
     draw: Callable[[], np.ndarray] | None = None
 
 
-class Presented:
-    """Part of a metric that says how reports show its values, its ``table`` and its examples."""
+class Presented(BaseMetric):
+    """Metric with a table that says how tests and reports show its values and examples.
 
-    default_prefix: str | None
+    Args:
+        log_table: Log the table or a summary.
+        out_file: CSV file for the table; None writes none.
+        collect_device: As in ``BaseMetric``.
+        prefix: As in ``BaseMetric``.
+    """
+
     primary: ClassVar[str] = ""
     """Name of the value to judge a run by, without its prefix; empty for none."""
     table_title: ClassVar[str] = "One by one"
@@ -101,6 +113,43 @@ class Presented:
     """Explanation of the drawings of its examples."""
     figures: ClassVar[dict[str, Figure]] = {}
     """Values by their name without prefix, key figures in the order in which they are shown."""
+    table_file: ClassVar[str] = ""
+    """Name of the CSV that every test writes beside its log; empty where only on request."""
+    sheet_file: ClassVar[str] = ""
+    """Name of the sheet of worst examples that every test draws there; empty draws samples."""
+
+    def __init__(
+        self,
+        log_table: bool = False,
+        out_file: str | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.log_table = log_table
+        self.out_file = out_file
+        self.table: pd.DataFrame | None = None
+
+    def publish(self, table: pd.DataFrame, text: str) -> None:
+        """Keep the table, write it and log ``text`` as configured."""
+        self.table = table
+        if self.log_table:
+            MMLogger.get_current_instance().info(text)
+        if self.out_file:
+            write_text(Path(self.out_file), frame_text(table))
+
+    def summary(self) -> str:
+        """Text on the table for a terminal, above the values; empty for none."""
+        return ""
+
+    def sheet(self, count: int) -> np.ndarray:
+        """Draw the worst examples side by side, worst first."""
+        ranked = [] if self.table is None else self.ranked(self.table) or []
+        worst = [each for each in reversed(ranked) if each.draw][:count]
+        bar = tqdm(worst, desc="drawing", unit="img", delay=5, disable=None)
+        drawn = [each.draw() for each in bar if each.draw]
+        captions = [f"{Path(each.path).name}: {each.caption}" for each in worst]
+        return contact_sheet(drawn, 4, captions, drawn[0].shape[1::-1])
 
     @classmethod
     def figure(cls, name: str) -> Figure:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from equikpt.core.files import write_text
-from equikpt.core.tables import frame_text
 from equikpt.evaluation.functional.ruler_errors import (
     failures,
     mark_distance,
@@ -59,7 +56,7 @@ COLUMNS = {
 
 
 @METRICS.register_module()
-class RulerMetric(Presented, BaseMetric):
+class RulerMetric(Presented):
     """Euclidean error of each mark on its own, and of the scale, over whole radiographs.
 
     ``error`` is the mean over radiographs and marks, never one norm over all four coordinates. Its
@@ -79,10 +76,7 @@ class RulerMetric(Presented, BaseMetric):
     Args:
         ruler_mm: Distance of the marks in mm.
         mm_per_px: Scale of every radiograph, for radiographs of one scanner.
-        log_table: Whether to log the summary.
-        out_file: CSV file with a row for each radiograph; None writes none.
-        collect_device: As in ``BaseMetric``.
-        prefix: As in ``BaseMetric``.
+        **kwargs: As :class:`Presented`.
 
     Raises:
         ValueError: A length that is not above 0, a data set of another number of marks, or a test
@@ -96,25 +90,21 @@ class RulerMetric(Presented, BaseMetric):
         "mark."
     )
     figures = FIGURES
+    table_file = "films.csv"
+    sheet_file = "worst_radiographs.jpg"
 
     def __init__(
         self,
         ruler_mm: float = 10.0,
         mm_per_px: float | None = None,
-        log_table: bool = False,
-        out_file: str | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+        super().__init__(**kwargs)
         for name, value in (("ruler_mm", ruler_mm), ("mm_per_px", mm_per_px)):
             if value is not None and not value > 0:
                 raise ValueError(f"expected {name} above 0, got {value}")
         self.ruler_mm = ruler_mm
         self.mm_per_px = mm_per_px
-        self.log_table = log_table
-        self.out_file = out_file
-        self.table: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each radiograph's prediction and truth."""
@@ -141,20 +131,21 @@ class RulerMetric(Presented, BaseMetric):
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Sum up over all radiographs; sets ``table``, logs and writes it as configured."""
+        """Sum up over all radiographs."""
         whole = [radiograph for radiograph in _radiographs(results) if radiograph["labelled"].all()]
         if not whole:
             raise ValueError(
                 f"expected radiographs with both marks labelled, none of {len(results)} has; see "
                 "tools/check_annotations_quality.py"
             )
-        self.table = self._table(whole)
-        metrics = summarise(self.table)
-        if self.log_table:
-            MMLogger.get_current_instance().info(f"ruler marks\n{format_summary(metrics)}")
-        if self.out_file:
-            write_text(Path(self.out_file), frame_text(self.table))
+        table = self._table(whole)
+        metrics = summarise(table)
+        self.publish(table, f"ruler marks\n{format_summary(metrics)}")
         return metrics
+
+    def summary(self) -> str:
+        """Mean, median, extremes and failures, a line each."""
+        return "" if self.table is None else format_summary(summarise(self.table))
 
     def _table(self, results: list[dict]) -> pd.DataFrame:
         """One row a radiograph, in the order of the data set."""

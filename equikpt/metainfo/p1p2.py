@@ -18,4 +18,4 @@ MARKS: tuple[str, ...] = tuple(keypoint.name for keypoint in KEYPOINTS)
 
 LINKS: tuple[Link, ...] = (Link("p1", "p2"),)
 
-METAINFO: dict = build_metainfo("p1p2", KEYPOINTS, LINKS)
+METAINFO: dict = build_metainfo("p1p2", KEYPOINTS, LINKS) | {"radiographs": True}

@@ -16,9 +16,11 @@ from equikpt.evaluation.functional.bootstrap import RESAMPLES
 from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, PosePredictions
 from equikpt.evaluation.keypoint_metric import KeypointMetric
 
-FORMAT = 1
+FORMAT = 2
 DRAWN = (
     "dataset_name",
+    "radiographs",
+    "unnamed",
     "num_keypoints",
     "keypoint_colors",
     "skeleton_links",

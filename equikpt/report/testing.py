@@ -143,12 +143,10 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
 
 
 def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
-    """Read from the config's ``KeypointMetric`` how images are grouped, and the thresholds."""
-    for evaluator in _evaluators(cfg):
-        if evaluator.type == "KeypointMetric":
-            rule = GroupRule(evaluator.get("group_key", ""), evaluator.get("group_regex", ""))
-            return rule, tuple(evaluator.get("pck_thresholds", THRESHOLDS))
-    return GroupRule(), THRESHOLDS
+    """Read from the config's metrics how images are grouped, and the thresholds of PCK."""
+    stated = {name: value for each in _evaluators(cfg) for name, value in each.items()}
+    rule = GroupRule(stated.get("group_key", ""), stated.get("group_regex", ""))
+    return rule, tuple(stated.get("pck_thresholds", THRESHOLDS))
 
 
 def _evaluators(cfg: Config) -> Iterator[Config]:

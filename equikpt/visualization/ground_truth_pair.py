@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from mmpose.structures import PoseDataSample
 
-from equikpt.core.image import reader_of
 from equikpt.visualization.pose import draw_instance, has_names
 
 CELL_PX = 240
@@ -38,12 +37,17 @@ class Pose(NamedTuple):
 
 
 def draw_gt_pred_pair(
-    sample: PoseDataSample, metainfo: dict, labelled: np.ndarray | None, threshold: float
+    image: np.ndarray,
+    sample: PoseDataSample,
+    metainfo: dict,
+    labelled: np.ndarray | None,
+    threshold: float,
 ) -> np.ndarray:
     """Ground truth and prediction of a sample.
 
     Args:
-        sample: With ``pred_instances``; its ``img_path`` is read.
+        image: (H, W, 3) uint8, BGR, of the sample.
+        sample: With ``pred_instances``.
         metainfo: MMPose's parsed metainfo.
         labelled: (K,) bool; keypoints that are not are left out of the prediction. None draws all.
         threshold: Points with a score below it are drawn hollow. Of several instances in a whole
@@ -52,7 +56,6 @@ def draw_gt_pred_pair(
     Returns:
         (H, 2 · W, 3) uint8, BGR, H and W at most ``CELL_PX``.
     """
-    image = reader_of(metainfo["dataset_name"])(sample.img_path)
     gt = [Pose(pose[:, :2], pose[:, 2], None) for pose in true_poses(sample, metainfo)]
     predicted = _predicted_poses(sample, metainfo, labelled, threshold)
     area = _area(sample, image.shape[:2], [*gt, *predicted], has_names(metainfo))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from equikpt.metainfo.points import METAINFO as UNNAMED
+from equikpt.core.files import write_bytes
+from equikpt.core.image_decoding import ImageError
 
 HIDDEN = 1
 """COCO visibility of a point that is labelled but not seen."""
@@ -30,6 +32,22 @@ def check_image_name(name: str) -> None:
         raise ValueError(
             f"expected an image file that OpenCV writes, such as sheet.jpg, got {name!r}"
         )
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image in the format of the path's suffix.
+
+    Raises:
+        ImageError: The format does not hold images of this size.
+    """
+    try:
+        is_encoded, content = cv2.imencode(path.suffix, image)
+    except cv2.error:
+        is_encoded = False
+    if not is_encoded:
+        height, width = image.shape[:2]
+        raise ImageError(f"{width} x {height} px cannot be written to {path}; JPEG holds 65,500")
+    write_bytes(path, content.tobytes())
 
 
 def draw_pose(
@@ -98,7 +116,7 @@ def dot_radius_px(image: np.ndarray) -> int:
 
 def has_names(metainfo: dict) -> bool:
     """Tell if a data set's points are named keypoints, and not any number of unnamed things."""
-    return metainfo["dataset_name"] != UNNAMED["dataset_name"]
+    return not metainfo.get("unnamed", False)
 
 
 def draw_instance(

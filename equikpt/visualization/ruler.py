@@ -1,38 +1,21 @@
-"""The radiographs on which ruler marks were missed by most, to look at."""
+"""Ruler marks and their errors drawn into their surroundings."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from equikpt.core.files import write_bytes
 from equikpt.core.radiograph import read_radiograph
 from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualization.pose import (
     ERROR_BGR,
     PREDICTION_BGR,
     TARGET_BGR,
-    contact_sheet,
     zoom_in,
 )
 
 CELL_PX = 420
-
-
-def worst_radiographs(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
-    """The rows of :class:`RulerMetric`'s table with the largest error of a mark, worst first."""
-    largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
-    return table.loc[largest.sort_values(ascending=False, kind="stable").index[:count]]
-
-
-def write_worst_sheet(table: pd.DataFrame, image: Path, count: int = 12) -> None:
-    """Write the sheet of the worst radiographs; a file that exists is replaced."""
-    encoded = cv2.imencode(image.suffix, worst_sheet(table, count))[1]
-    write_bytes(image, encoded.tobytes())
 
 
 def draw_radiograph(row: pd.Series) -> np.ndarray:
@@ -62,13 +45,3 @@ def draw_radiograph(row: pd.Series) -> np.ndarray:
         beside = (start[0] + 14, start[1] + 4)
         cv2.putText(cell, text, beside, cv2.FONT_HERSHEY_SIMPLEX, 0.42, ERROR_BGR, 1, cv2.LINE_AA)
     return cell
-
-
-def worst_sheet(table: pd.DataFrame, count: int = 12) -> np.ndarray:
-    """:func:`draw_radiograph` of :func:`worst_radiographs`, laid out in rows of four."""
-    rows = [row for _, row in worst_radiographs(table, count).iterrows()]
-    captions = [
-        f"{row['radiograph']}: scale off by {row['scale_error_percent']:.2f} %" for row in rows
-    ]
-    bar = tqdm(rows, desc="drawing", unit="radiograph", delay=5, disable=None)
-    return contact_sheet([draw_radiograph(row) for row in bar], 4, captions, (CELL_PX, CELL_PX))

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equikpt.core.image import image_of_bytes, read_image, reader_of
+from equikpt.core.image import image_of_bytes, read_image
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.radiograph import read_radiograph
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
 from equikpt.data_tools.verify.images import _read
+from equikpt.datasets.horse26 import Horse26Dataset
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 from tests.core.test_radiograph import write_dicom
@@ -111,7 +112,7 @@ def readings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     yield "training", LoadCachedImage(max_bytes=0)(dict(img_path=str(path)))["img"]
     yield "training, stored", store(dict(img_path=str(path)))["img"]
     yield "training, from the store", store(dict(img_path=str(path)))["img"]
-    yield "drawing", reader_of("horse26")(path)
+    yield "drawing", Horse26Dataset.read_image(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -142,7 +143,7 @@ def test_all_readers_give_the_same_pixels(tmp_path, colours, kind):
 def test_all_readers_of_radiographs_give_the_same_pixels(tmp_path, colours, kind):
     path = KINDS[kind][0](tmp_path, colours)
     radiograph = read_radiograph(path)
-    assert reader_of(P1P2Dataset.METAINFO["dataset_name"])(path).tobytes() == radiograph.tobytes()
+    assert P1P2Dataset.read_image(path).tobytes() == radiograph.tobytes()
     store = LoadRadiograph(max_bytes=10**6)
     for load in (LoadRadiograph(max_bytes=0), store, store):
         np.testing.assert_array_equal(load(dict(img_path=str(path)))["img"], radiograph)

@@ -7,14 +7,21 @@ from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 
-from equikpt.metainfo import coco17, horse26, p1p2, points
-from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
+from equikpt.core.image import read_image
+from equikpt.datasets import P1P2Dataset, PointSequenceDataset
+from equikpt.metainfo import coco17, horse26, p1p2
+from equikpt.visualization.ground_truth_pair import CELL_PX, true_poses
+from equikpt.visualization.ground_truth_pair import draw_gt_pred_pair as draw
 
 GRAY = 128
 PEOPLE = parse_pose_metainfo(coco17.METAINFO)
 HORSES = parse_pose_metainfo(horse26.METAINFO)
 MARKS = parse_pose_metainfo(p1p2.METAINFO)
-POINTS = parse_pose_metainfo(points.METAINFO)
+POINTS = PointSequenceDataset._load_metainfo()
+
+
+def draw_gt_pred_pair(sample, metainfo, labelled, threshold) -> np.ndarray:
+    return draw(read_image(sample.img_path), sample, metainfo, labelled, threshold)
 
 
 def sample(
@@ -148,7 +155,8 @@ def test_a_deep_radiograph_is_not_black(tmp_path):
     )
     made = sample(tmp_path, marks, found, [0.0, 0.0, 200.0, 200.0])
     cv2.imwrite(made.img_path, radiograph)
-    assert np.median(draw_gt_pred_pair(made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
+    image = P1P2Dataset.read_image(made.img_path)
+    assert np.median(draw(image, made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

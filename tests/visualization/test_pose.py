@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.metainfo.points import METAINFO as POINTS
 from equikpt.visualization.pose import (
     ERROR_BGR,
     PREDICTION_BGR,
@@ -105,7 +105,7 @@ def test_contact_sheet_refuses():
 def test_unnamed_points_are_drawn_with_their_numbers():
     image = np.full((120, 120, 3), 60, np.uint8)
     points = np.array([[30.0, 40.0], [80.0, 90.0], [60.0, 20.0]])
-    metainfo = parse_pose_metainfo(POINTS)
+    metainfo = PointSequenceDataset._load_metainfo()
     drawn = draw_instance(image, points, metainfo, visibility=np.array([2, 2, 0]))
     changed = (drawn != image).any(axis=-1)
     assert changed[40, 30]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.metainfo.points import METAINFO as POINTS
 from equikpt.structures import Instance
 from equikpt.structures.ground_truth import Gt
 from equikpt.structures.heatmaps import Maps
@@ -154,7 +154,7 @@ def test_simcc_has_bands_at_the_edges(metainfo):
 
 
 def test_unnamed_points_are_numbered_whatever_their_scores():
-    points = parse_pose_metainfo(POINTS)
+    points = PointSequenceDataset._load_metainfo()
     found = Instance(np.array([[100.0, 100], [200, 100]]), np.array([0.9, 0.0]), np.zeros(4))
     drawn = draw(IMAGE, [found], points, Look(names=True))
     assert (drawn[100, 100] != 60).any()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from equikpt.evaluation import RulerMetric
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
-from equikpt.visualization.ruler import draw_radiograph, worst_radiographs, worst_sheet
+from equikpt.visualization.ruler import draw_radiograph
 
 
 @pytest.fixture
@@ -26,11 +29,6 @@ def table(tmp_path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_worst_come_first(table):
-    assert worst_radiographs(table, 2)["radiograph"].tolist() == ["9.png", "3.png"]
-    assert len(worst_radiographs(table)) == 3
-
-
 def test_gt_prediction_and_error_are_drawn_where_they_are(table):
     image = draw_radiograph(table.loc[1])
     found = {
@@ -43,7 +41,12 @@ def test_gt_prediction_and_error_are_drawn_where_they_are(table):
     assert lowest["off"][1] - lowest["true"][1] == pytest.approx(52, abs=12)
 
 
-def test_the_sheet_holds_them_all(table):
-    sheet = worst_sheet(table)
-    assert sheet.shape[1] == 3 * 420
-    assert worst_sheet(pd.concat([table] * 3, ignore_index=True), 8).shape[1] == 4 * 420
+def test_the_sheet_shows_the_worst_first(table):
+    metric = RulerMetric()
+    metric.table = table
+    assert [Path(each.path).name for each in metric.ranked(table)] == 3 * ["radiograph.png"]
+    assert metric.sheet(12).shape[1] == 3 * 420
+    metric.table = pd.concat([table] * 3, ignore_index=True)
+    assert metric.sheet(8).shape[1] == 4 * 420
+    worst, alone = metric.sheet(1), draw_radiograph(table.loc[1])
+    np.testing.assert_array_equal(worst[:420], alone)

@@ -40,10 +40,9 @@ class BrowseOptions(declare.ReadsImages):
 def main(argv: list[str] | None = None) -> int:
     """Draw the samples into one image; 0 when done."""
     options = declare.parse(BrowseOptions, argv)
-    from equikpt.apis.images import write_image
     from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
     from equikpt.core.files import refuse_existing
-    from equikpt.visualization.pose import check_image_name, contact_sheet
+    from equikpt.visualization.pose import check_image_name, contact_sheet, write_image
 
     out = options.out or Path("work_dirs") / f"browse_{Path(options.config).stem}.jpg"
     check_image_name(str(out))
@@ -131,8 +130,7 @@ def _drawing(dataset: Any, steps: Sequence[Step], seed: int):
     import numpy as np
     from mmengine.dataset import Compose
 
-    from equikpt.datasets.transforms.labels import has_points, labelled, points_key
-    from equikpt.visualization.pose import draw_instance
+    from equikpt.datasets.description import draw_sample
 
     pipeline = Compose(steps)
     np.random.seed(seed)  # noqa: NPY002 - the state that MMPose's transforms draw from
@@ -144,11 +142,6 @@ def _drawing(dataset: Any, steps: Sequence[Step], seed: int):
                 "expected a sample from the pipeline, it dropped this one; look at another with "
                 "--index"
             )
-        image = np.ascontiguousarray(sample["img"])
-        if has_points(sample):
-            visibility = sample.get("keypoints_visibility", 2 * labelled(sample))
-            for points, visible in zip(sample[points_key(sample)], visibility, strict=True):
-                image = draw_instance(image, points[:, :2], dataset.metainfo, visible)
-        return image
+        return draw_sample(dataset, sample)
 
     return draw

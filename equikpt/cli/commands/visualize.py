@@ -238,9 +238,10 @@ def _images(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show, write_image
+    from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
     from equikpt.core.image_batch import failures
     from equikpt.core.image_decoding import ImageError
+    from equikpt.visualization.pose import write_image
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
     targets: Sequence[Path | None] = [None] * len(images)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from equikpt.core.image import Depth, read_image, read_with_depth, reader_of
+from equikpt.core.image import Depth, read_with_depth
 from equikpt.core.image_checks import (
     ListedImage,
     check_images,
@@ -85,7 +85,9 @@ def check_image_files(labels: LabelSet) -> Iterator[Issue]:
         issues, readable = _without_unreadable(listed)
         yield from issues
         decodable += readable
-    contents, reasons = _read_all(decodable, labels.scheme.name)
+    contents, reasons = _read_all(
+        decodable, (labels.scheme.metainfo or {}).get("radiographs", False)
+    )
     for image in decodable:
         if image.path in reasons:
             yield image.subject_of(damaged(image.path, reasons[image.path]))
@@ -125,11 +127,11 @@ def _listed(images: Sequence[_Image]) -> list[ListedImage]:
 
 
 def _read_all(
-    images: list[_Image], dataset_name: str
+    images: list[_Image], radiographs: bool
 ) -> tuple[dict[str, _Content], dict[str, str]]:
     """Contents by path, and reasons by path where there is none; each file is read once."""
     paths = list(dict.fromkeys(image.path for image in images))
-    read = partial(_read, radiograph=reader_of(dataset_name) is not read_image)
+    read = partial(_read, radiograph=radiographs)
     with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
         found = tqdm(
             pool.map(read, paths),

@@ -41,6 +41,8 @@ class LoadCachedImage(LoadImage):
             ``LoadImage``.
     """
 
+    read_image = staticmethod(read_image)
+
     def __init__(self, max_bytes: int | None = None, folder: str | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         if folder is not None and max_bytes is None:
@@ -93,7 +95,7 @@ class LoadCachedImage(LoadImage):
 
     def _read(self, path: str) -> np.ndarray:
         if self._is_local():
-            return read_image(path)
+            return self.read_image(path)
         return image_of_bytes(fileio.get(path, backend_args=self.backend_args), path)
 
     def _is_local(self) -> bool:
@@ -111,5 +113,7 @@ class LoadRadiograph(LoadCachedImage):
     Arguments are those of :class:`LoadCachedImage`; files must be local.
     """
 
+    read_image = staticmethod(read_radiograph)
+
     def _read(self, path: str) -> np.ndarray:
-        return read_radiograph(path)
+        return self.read_image(path)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
-from equikpt.core.files import write_bytes
+from equikpt.datasets.description import reader_for
 from equikpt.engine.hooks._visualization import VisualizationSchedule, evenly_spaced, log_image
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
-from equikpt.visualization.pose import check_image_name, contact_sheet, has_names
+from equikpt.visualization.pose import (
+    check_image_name,
+    contact_sheet,
+    has_names,
+    write_image,
+)
 
 
 @HOOKS.register_module()
@@ -98,16 +103,15 @@ class PredictionSheetHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw the sheet and hand it to the visualizer."""
         if self._chosen:
-            sheet = self._sheet(runner.val_dataloader.dataset.metainfo)
+            sheet = self._sheet(runner.val_dataloader.dataset)
             log_image(runner, "val_predictions", sheet)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw and write the sheet."""
         if not self._chosen or self.out_file is None:
             return
-        sheet = self._sheet(runner.test_dataloader.dataset.metainfo)
-        _, buffer = cv2.imencode(self.out_file.suffix, sheet)
-        write_bytes(self.out_file, buffer.tobytes())
+        sheet = self._sheet(runner.test_dataloader.dataset)
+        write_image(self.out_file, sheet)
         runner.logger.info(f"predictions drawn: {self.out_file}")
 
     def _begin(self, size: int, wanted: bool) -> None:
@@ -128,13 +132,16 @@ class PredictionSheetHook(Hook):
                 self._chosen.append(sample)
             self._seen += 1
 
-    def _sheet(self, metainfo: dict) -> np.ndarray:
+    def _sheet(self, dataset: BaseDataset) -> np.ndarray:
         """(H, W, 3) uint8, BGR."""
         bar = tqdm(self._chosen, desc="drawing", unit="img", delay=5, leave=False, disable=None)
-        drawn = [self._draw(sample, metainfo) for sample in bar]
+        drawn = [self._draw(sample, dataset) for sample in bar]
         images, captions = zip(*drawn, strict=True)
         return contact_sheet(images, columns=3, captions=captions, cell_px=(2 * CELL_PX, CELL_PX))
 
-    def _draw(self, sample: PoseDataSample, metainfo: dict) -> tuple[np.ndarray, str]:
-        pair = draw_gt_pred_pair(sample, metainfo, self._labelled, self.score_threshold)
+    def _draw(self, sample: PoseDataSample, dataset: BaseDataset) -> tuple[np.ndarray, str]:
+        image = reader_for(dataset)(sample.img_path)
+        pair = draw_gt_pred_pair(
+            image, sample, dataset.metainfo, self._labelled, self.score_threshold
+        )
         return pair, f"ground truth | prediction: {Path(sample.img_path).name}"

@@ -58,21 +58,6 @@ class PosePredictions:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class KeypointSet:
-    """Names, sigmas and swaps of the K keypoints that are measured.
-
-    Args:
-        names: K names.
-        sigmas: (K,) of COCO's similarity.
-        swap: (K,) index of the other side's keypoint, its own for a point of the midline.
-    """
-
-    names: tuple[str, ...]
-    sigmas: np.ndarray
-    swap: tuple[int, ...]
-
-
 class KeypointMetrics:
     """AP, PCK, errors and exchanged sides of every keypoint, and of all together.
 
@@ -83,28 +68,32 @@ class KeypointMetrics:
 
     Args:
         predictions: Of N instances.
-        scheme: Of the keypoints.
         thresholds: Fractions of the box's longer side.
+        names: K names.
+        sigmas: (K,) of COCO's similarity.
+        swap: (K,) index of the other side's keypoint, its own for a point of the midline.
         visibility: Measure the points of this visibility only; None measures all labelled ones.
     """
 
     def __init__(
         self,
         predictions: PosePredictions,
-        scheme: KeypointSet,
         thresholds: Sequence[float],
+        names: Sequence[str],
+        sigmas: np.ndarray,
+        swap: Sequence[int],
         visibility: int | None = None,
     ) -> None:
         pose = predictions
         labelled = pose.visibility > 0 if visibility is None else pose.visibility == visibility
-        self._names = scheme.names
+        self._names = names
         self._thresholds = tuple(thresholds)
         self._side_px = box_side_px(pose.boxes)
         self._distance_px = distances_px(pose.predicted, pose.gt, labelled)
-        self._similarity = oks(self._distance_px, pose.areas, scheme.sigmas)
+        self._similarity = oks(self._distance_px, pose.areas, sigmas)
         self._scores = pose.scores
         swapped = left_right_inversions(
-            pose.predicted, pose.gt, pose.visibility, self._side_px, scheme.swap
+            pose.predicted, pose.gt, pose.visibility, self._side_px, swap
         )
         self._swapped = np.where(labelled, swapped, np.nan)
         self._labelled = labelled

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from equikpt.core.files import is_within
-from equikpt.core.image import read_image
+from equikpt.core.image import reader_of
 from equikpt.evaluation.presentation import Example, presented
 from equikpt.report.breakdown import Instance, by_instance
 from equikpt.report.evaluation import Evaluation, Sample
@@ -163,7 +163,7 @@ def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndar
     left, top, width, height = sample.boxes[0]
     middle = np.array([left + width / 2, top + height / 2])
     side = CROP_PADDING * max(width, height)
-    cell, scale, shift = _square(read_image(sample.image), middle, side)
+    cell, scale, shift = _square(reader_of(meta)(sample.image), middle, side)
     true_places, places = gt[:, :2] * scale + shift, predicted * scale + shift
     with_gt = draw_pose(cell, true_places, meta, gt[:, 2])
     for start, end in zip(true_places[gt[:, 2] > 0], places[gt[:, 2] > 0], strict=True):
@@ -175,7 +175,7 @@ def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndar
 
 def _draw_image_pair(sample: Sample, meta: dict) -> np.ndarray:
     """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole image with all that is labelled and found."""
-    image = read_image(sample.image)
+    image = reader_of(meta)(sample.image)
     size = np.array([image.shape[1], image.shape[0]])
     cell, scale, shift = _square(image, size / 2, size.max())
     with_gt = cell

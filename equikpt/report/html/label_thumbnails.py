@@ -26,8 +26,8 @@ class Thumbnails:
 
     def __init__(self, labels: LabelSet) -> None:
         self._labels = labels
-        self._read = reader_of(labels.scheme.name)
         self._drawing = labels.scheme.drawing()
+        self._read = reader_of(labels.scheme.metainfo or {})
         self._files = {file.name: file for file in labels.files}
         self._index = {
             (labels.files[file].name, row["id"]): index

@@ -11,8 +11,8 @@ from equikpt.apis.video.clips import Frame
 from equikpt.apis.video.inference import predict_frames, track_and_smooth
 from equikpt.apis.video.one_euro import OneEuroOptions
 from equikpt.apis.video.tracking import TrackOptions
+from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.metainfo.points import METAINFO as POINTS
 from equikpt.structures import Instance
 
 HORSE = parse_pose_metainfo(METAINFO)
@@ -74,7 +74,7 @@ def test_smoothing_and_tracking_can_be_left_out():
 
 
 def test_points_without_names_are_nobody():
-    metainfo = parse_pose_metainfo(POINTS)
+    metainfo = PointSequenceDataset._load_metainfo()
     found = Instance(np.zeros((7, 2)), np.ones(7), np.zeros(4))
     ((_, (same,)),) = track_and_smooth(
         [(Frame(FRAME, 0.0), [found])], metainfo, TrackOptions(), None

@@ -79,7 +79,7 @@ def test_draws_evenly_spaced_instances_gt_left_prediction_right(tmp_path):
     assert [chosen.img_path for chosen in hook._chosen] == [
         str(tmp_path / f"{index}.png") for index in (0, 3, 6)
     ]
-    pair, caption = hook._draw(hook._chosen[0], Loader(7).metainfo)
+    pair, caption = hook._draw(hook._chosen[0], Loader(7))
     assert caption == "ground truth | prediction: 0.png"
     changed = (pair != 128).any(axis=2)
     middle = CELL_PX // 2
@@ -110,7 +110,7 @@ def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path):
         samples[index].pred_instances.keypoints[0, [0, 17]] = [[8.0, 8.0], [8.0, 30.0]]
         samples[index].pred_instances.keypoints[0, 5] = [30.0, 8.0]
     hook.after_test_iter(current, 0, outputs=samples)
-    pair, _ = hook._draw(hook._chosen[0], current.test_dataloader.metainfo)
+    pair, _ = hook._draw(hook._chosen[0], current.test_dataloader)
     near, far = round(8.5 * SCALE), round(30.5 * SCALE)
     prediction = pair[:, CELL_PX:]
     assert (prediction[near, near] != 128).any()
@@ -136,7 +136,7 @@ def test_a_validation_shows_its_sheet_in_the_colours_of_rgb(tmp_path):
     assert [chosen.img_path for chosen in hook._chosen] == [
         str(tmp_path / f"{index}.png") for index in (0, 1, 3, 4)
     ]
-    np.testing.assert_array_equal(sheet[..., ::-1], hook._sheet(current.val_dataloader.metainfo))
+    np.testing.assert_array_equal(sheet[..., ::-1], hook._sheet(current.val_dataloader))
     assert sheet.shape[1] == 3 * 2 * CELL_PX
     assert not (sheet[..., 0] == sheet[..., 2]).all()
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.metainfo.points import METAINFO as UNNAMED
 from equikpt.report.html.examples import SIDE_PX, draw_images
 from tests.report.made_tests import (
     GT,
@@ -128,7 +127,7 @@ def test_radiographs_are_ranked_by_their_worse_mark(tmp_path):
 
 def test_counted_things_are_ranked_by_what_was_matched(tmp_path):
     names = write_images(tmp_path, ["a.png", "b.png", "c.png"])
-    meta = dict(dataset_name=UNNAMED["dataset_name"], num_keypoints=1)
+    meta = dict(unnamed=True, num_keypoints=1)
     samples = [pose(0, name, boxes=[], areas=[]) for name in names]
     counts = dict(true=[4, 4, 4], predicted=[4, 4, 4], matched=[1, 4, 2])
     table = pd.DataFrame(dict(image=["a.png", "b.png", "c.png"], **counts))
