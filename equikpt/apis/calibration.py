@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.apis.ruler import RulerFinder
-from equikpt.core.image_batch import each_image
+from equikpt.core.image import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError
 from equikpt.core.radiograph import dicom_spacing_mm, is_dicom, read_radiograph

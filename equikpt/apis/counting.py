@@ -10,8 +10,7 @@ import numpy as np
 from mmengine.config import Config
 
 from equikpt.apis.inferencer import BoxPredictor, whole_image
-from equikpt.core.image import read_image
-from equikpt.core.image_batch import each_image
+from equikpt.core.image import each_image, read_image
 from equikpt.visualization.pose import draw_sequence, write_image
 
 

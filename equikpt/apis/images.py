@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 
 from equikpt.apis.box_source import BoxSource
 from equikpt.apis.predictor import Predictor
-from equikpt.core.image_batch import each_image
+from equikpt.core.image import each_image
 from equikpt.core.image_decoding import ImageError, is_dicom
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
 from equikpt.structures.ground_truth import Gt, Labels

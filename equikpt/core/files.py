@@ -38,17 +38,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` as a whole, by :func:`replacing`."""
-    with replacing(path) as part, part.open("wb") as file:
-        file.write(content)
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
-def is_within(path: str | Path, folder: str | Path) -> bool:
-    """Tell whether a path stays in a folder, and does not leave it by ``..`` or ``/``.
-
-    Links inside the folder are its owner's and may lead anywhere.
-    """
-    folder = os.path.abspath(folder)
-    return os.path.commonpath([folder, os.path.abspath(path)]) == folder
+def write_text(path: Path, content: str) -> None:
+    """:func:`write_bytes` for UTF-8 text."""
+    write_bytes(path, content.encode())
 
 
 def sweep_parts(folder: Path) -> list[str]:
@@ -67,16 +63,18 @@ def _is_running(pid: int) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
+    except OSError as error:  # but for another user's
+        return not isinstance(error, ProcessLookupError)
     return True
 
 
-def write_text(path: Path, content: str) -> None:
-    """:func:`write_bytes` for UTF-8 text."""
-    write_bytes(path, content.encode())
+def is_within(path: str | Path, folder: str | Path) -> bool:
+    """Tell whether a path stays in a folder, and does not leave it by ``..`` or ``/``.
+
+    Links inside the folder are its owner's and may lead anywhere.
+    """
+    folder = os.path.abspath(folder)
+    return os.path.commonpath([folder, os.path.abspath(path)]) == folder
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

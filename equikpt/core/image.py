@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
-from equikpt.core.image_decoding import ImageError, MissingImageError, decode, decode_bytes
+from equikpt.core.errors import sentence
+from equikpt.core.image_decoding import ImageError, decode, decode_bytes
 from equikpt.core.radiograph import is_dicom, read_radiograph
 
 __all__ = [
-    "Depth",
-    "ImageError",
-    "MissingImageError",
-    "as_image",
-    "image_of_bytes",
-    "read_image",
-    "read_with_depth",
-    "reader_of",
+    *("Depth", "ImageError", "MissingImageError", "as_image", "each_image", "failures"),
+    *("image_of_bytes", "read_image", "read_with_depth", "reader_of"),
 ]
+
+Path = TypeVar("Path")
+Result = TypeVar("Result")
 
 SAMPLE_BITS = (8, 10, 12, 14, 16)
 """Depths of cameras and scanners. An image in 16 bits has the least of them that its brightest
@@ -29,12 +27,10 @@ value needs: one of 12 bits, of which only the upper 8 of 16 were kept, would be
 
 
 class Depth(NamedTuple):
-    """Bits a channel of an image."""
+    """Bits a channel of an image: of the file, 8 or 16, and those of ``SAMPLE_BITS`` it uses."""
 
     stored: int
-    """That the file has, 8 or 16."""
     used: int
-    """That are read, one of ``SAMPLE_BITS``: the least that hold the brightest value."""
 
 
 def reader_of(metainfo: Mapping) -> Callable[[str | os.PathLike], np.ndarray]:
@@ -46,7 +42,7 @@ def reader_of(metainfo: Mapping) -> Callable[[str | os.PathLike], np.ndarray]:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """An image as (H, W, 3) uint8, BGR, upright, for training as for everything else.
+    """Read an image as (H, W, 3) uint8, BGR, upright, for training as for everything else.
 
     An EXIF orientation is applied, alpha is left out, gray and palettes become three channels. Of
     deeper images the upper 8 of the bits that are used are kept (``SAMPLE_BITS``). Of those of 8
@@ -71,17 +67,12 @@ def read_with_depth(path: str | os.PathLike) -> tuple[np.ndarray, Depth | None]:
 
 
 def image_of_bytes(content: bytes, name: str) -> np.ndarray:
-    """As :func:`read_image`, of what a file holds that is not on this disk, and no DICOM.
-
-    Args:
-        content: The file.
-        name: For messages.
-    """
+    """Decode the content of a file, no DICOM, as :func:`read_image`; ``name`` is for messages."""
     return as_image(decode_bytes(content, name))
 
 
 def as_image(pixels: np.ndarray) -> np.ndarray:
-    """An array that holds an image as (H, W, 3) uint8, BGR.
+    """Convert an array that holds an image to (H, W, 3) uint8, BGR.
 
     Args:
         pixels: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGR and alpha, uint8 or uint16.
@@ -101,17 +92,42 @@ def as_image(pixels: np.ndarray) -> np.ndarray:
             f"expected an image of uint8 or uint16, got {pixels.dtype}; scale it to 0 to 255"
         )
     if pixels.dtype == np.uint16:
-        pixels = _upper_bits(pixels)
+        pixels = (pixels >> (_used_bits(pixels) - 8)).astype(np.uint8)
     if channels == 1:
         return cv2.merge([pixels.reshape(pixels.shape[:2])] * 3)
     return np.ascontiguousarray(pixels[..., :3])
 
 
-def _upper_bits(pixels: np.ndarray) -> np.ndarray:
-    """The upper 8 of the bits that a uint16 image uses, as uint8."""
-    return (pixels >> (_used_bits(pixels) - 8)).astype(np.uint8)
-
-
 def _used_bits(pixels: np.ndarray) -> int:
     needed = int(pixels.max()).bit_length()
     return next(bits for bits in SAMPLE_BITS if bits >= needed)
+
+
+def each_image(
+    paths: Iterable[Path], work: Callable[[Path], Result]
+) -> Iterator[tuple[Path, Result | None, str]]:
+    """Yield what ``work`` makes of each image, or None and the sentence about a damaged file.
+
+    An :class:`ImageError`, and a library that an image needs and that is not installed, are cases
+    of their own. Everything else, such as a full disk, concerns all images and is raised.
+    """
+    for path in paths:
+        try:
+            result = work(path)
+        except (ImageError, ImportError) as error:
+            yield path, None, sentence(error)
+        else:
+            yield path, result, ""
+
+
+def failures(lines: Sequence[str], total: int, done: str = "read") -> list[str]:
+    """Return the end of a batch's output: how many of ``total`` images failed, then a line each.
+
+    Args:
+        lines: Path and reason of each that failed.
+        total: Number of images.
+        done: Participle for the message: "could not be read".
+    """
+    if not lines:
+        return []
+    return [f"{len(lines)} of {total} images could not be {done}:", *(f"  {x}" for x in lines)]

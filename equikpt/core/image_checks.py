@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from equikpt.core.image_decoding import (
     ImageError,
@@ -33,19 +31,15 @@ class ListedImage(NamedTuple):
 
 
 def missing_images(images: Iterable[ListedImage]) -> list[ListedImage]:
-    """The images that are not on this disk; a folder or a pipe of such a name is not missing."""
+    """Find the images that are not on this disk; a folder or a pipe of a name is not missing."""
     return [image for image in images if not os.path.exists(image.path)]
 
 
 def name_in_other_case(path: str) -> str | None:
-    """A file beside ``path`` whose name differs in upper and lower case only."""
-    wanted = Path(path)
-    if not wanted.parent.is_dir():
-        return None
-    for entry in os.scandir(wanted.parent):
-        if entry.name.lower() == wanted.name.lower():
-            return entry.name
-    return None
+    """Find a file beside ``path`` whose name differs in upper and lower case only."""
+    folder, name = os.path.split(path)
+    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    return next((other for other in names if other.lower() == name.lower()), None)
 
 
 def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Issue]:
@@ -70,17 +64,12 @@ def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Is
     if mode == "none":
         return []
     # Decoders release the interpreter lock, and on network disks most of the time is waiting.
-    with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
-        sizes = list(
-            tqdm(
-                pool.map(partial(_size_or_reason, full=mode == "full"), (i.path for i in images)),
-                total=len(images),
-                desc="checking images",
-                unit="img",
-                delay=5,
-                disable=None,
-            )
-        )
+    sizes = thread_map(
+        partial(_size_or_reason, full=mode == "full"),
+        [image.path for image in images],
+        max_workers=min(16, 4 * (os.cpu_count() or 1)),
+        **dict(desc="checking images", unit="img", delay=5, disable=None),
+    )
     found = list(zip(images, sizes, strict=True))
     resized = [
         (image, size)
@@ -113,24 +102,18 @@ def loaded_size_px(path: str) -> tuple[int, int]:
 
 
 def _size_issues(resized: Sequence[tuple[ListedImage, tuple[int, int]]]) -> list[Issue]:
-    swapped = all(size_px == (image.height, image.width) for image, size_px in resized)
-    fix = (
-        "width and height seem exchanged, by the exporter or by an EXIF orientation; correct them "
-        "and check that the keypoints fit"
-    )
-    return [
-        Issue(
-            "image_size",
-            "images of another size than the JSON says",
-            fix if swapped else "",
-            subject=Subject(image=image.path),
-            examples=(
-                f"{image.path} is {size_px[0]} x {size_px[1]}, listed as "
-                f"{image.width:g} x {image.height:g}",
-            ),
+    message, fix = "images of another size than the JSON says", ""
+    if all(size_px == (image.height, image.width) for image, size_px in resized):
+        fix = (
+            "width and height seem exchanged, by the exporter or by an EXIF orientation; correct "
+            "them and check that the keypoints fit"
         )
-        for image, size_px in resized
-    ]
+    issues = []
+    for (path, *listed), size_px in resized:
+        sizes = "{} x {}, listed as {:g} x {:g}".format(*size_px, *listed)
+        subject = Subject(image=path)
+        issues.append(Issue("image_size", message, fix, "", subject, (f"{path} is {sizes}",)))
+    return issues
 
 
 def _size_or_reason(path: str, full: bool) -> tuple[int, int] | str:

@@ -9,22 +9,16 @@ import cv2
 import numpy as np
 
 from equikpt.core.image_decoding import (
-    DICOM_SUFFIXES,
+    ImageError,
     decode,
-    decode_dicom,
     is_dicom,
     read_dicom,
     reading,
 )
 
 __all__ = [
-    "DICOM_SUFFIXES",
-    "dicom_size_px",
-    "dicom_spacing_mm",
-    "is_dicom",
-    "read_radiograph",
-    "read_gray",
-    "window",
+    *("DICOM_SUFFIXES", "dicom_size_px", "dicom_spacing_mm", "is_dicom", "read_gray"),
+    *("read_radiograph", "window"),
 ]
 
 WINDOW_PERCENTILES = (0.1, 99.9)
@@ -55,10 +49,7 @@ def read_radiograph(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_gray(path: str | os.PathLike) -> np.ndarray:
-    """Read the gray values as stored, (H, W) uint8, uint16 or float32.
-
-    Errors as :func:`read_radiograph`.
-    """
+    """Read the gray values as stored, (H, W) uint8, uint16 or float32."""
     return _gray_and_exposed(path)[0]
 
 
@@ -79,12 +70,7 @@ def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
 
 
 def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:
-    """Read width and height of a DICOM radiograph from its header.
-
-    Raises:
-        ImageError: No file, or none that pydicom reads.
-        ImportError: pydicom is not installed.
-    """
+    """Read width and height of a DICOM radiograph from its header."""
     header = read_dicom(path)
     return int(header.Columns), int(header.Rows)
 
@@ -97,8 +83,6 @@ def dicom_spacing_mm(path: str | os.PathLike) -> float | None:
     skull appears enlarged by some ten percent.
 
     Raises:
-        ImageError: No file, or none that pydicom reads.
-        ImportError: pydicom is not installed.
         ValueError: A px whose sides differ.
     """
     header = read_dicom(path)
@@ -118,9 +102,16 @@ def _gray_and_exposed(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray |
     """The gray values as stored and, where some are padding, those that are not."""
     if not is_dicom(path):
         return decode(path, gray=True), None
-    header, stored, gray = decode_dicom(path)
+    header = read_dicom(path, pixels=True)
+    samples, frames = header.get("SamplesPerPixel", 1), header.get("NumberOfFrames") or 1
+    if samples != 1 or frames != 1:
+        held = "colours" if samples != 1 else f"{frames} frames"
+        raise ImageError.of(path, f"it holds {held}", "export one gray image")
     with reading(path):
-        exposed = _exposed(header, stored)
+        from pydicom.pixels import apply_modality_lut
+
+        stored = header.pixel_array
+        gray, exposed = apply_modality_lut(stored, header), _exposed(header, stored)
     inner = gray if exposed is None else gray[exposed]
     if header.get("PhotometricInterpretation") == "MONOCHROME1":  # its lowest value is white
         gray, inner = inner.max() - gray, inner.max() - inner

@@ -7,6 +7,7 @@ it, which spreadsheets take for "this is text"; numbers are left as they are.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,21 +15,24 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    from typing_extensions import Self  # typing's from Python 3.11 on
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 DIGITS = "%.6g"
 """Format of the numbers in tables."""
 
 
-def text_cell(text: str) -> str:
-    """Return text as a cell that no spreadsheet runs; :func:`text_of_cell` takes it back."""
-    return f"'{text}" if text.removeprefix("'").startswith((*FORMULA_STARTS, "'")) else text
+def text_cell(value: Any) -> Any:
+    """Return a text as a cell that no spreadsheet runs; other values stay.
+
+    :func:`text_of_cell` takes it back.
+    """
+    if isinstance(value, str) and value.removeprefix("'").startswith((*FORMULA_STARTS, "'")):
+        return f"'{value}"
+    return value
 
 
 def text_of_cell(cell: str) -> str:
@@ -39,11 +43,9 @@ def text_of_cell(cell: str) -> str:
 
 def cell(value: Any) -> Any:
     """Return a value as a cell of a CSV file: six digits a number, nothing for None and NaN."""
-    if isinstance(value, str):
-        return text_cell(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return DIGITS % value if isinstance(value, float) else value
+    return DIGITS % value if isinstance(value, float) else text_cell(value)
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
@@ -60,29 +62,16 @@ def frame_text(frame: pd.DataFrame, **options: Any) -> str:
         frame: Its columns may have several levels.
         options: Of ``to_csv``; without any, six digits a number and no index.
     """
-
-    def safe(value: Any) -> Any:
-        return text_cell(value) if isinstance(value, str) else value
-
-    def safe_labels(labels: pd.Index) -> pd.Index:
-        if labels.nlevels == 1:
-            return labels.map(safe)
-        return labels.set_levels([level.map(safe) for level in labels.levels])  # type: ignore[attr-defined]
-
-    named = frame.map(safe)
-    named.columns, named.index = safe_labels(frame.columns), safe_labels(frame.index)
-    return named.to_csv(**options or dict(index=False, float_format=DIGITS))
+    safe = frame.map(text_cell).rename(columns=text_cell, index=text_cell)
+    return safe.to_csv(**options or dict(index=False, float_format=DIGITS))
 
 
-class _GrowingFile:
+class _GrowingFile(contextlib.AbstractContextManager):
     """A file that appears under its name with its first row, whole at every moment after that.
 
     It is opened at once, so that a folder that may not be written to is known before anything is
     computed. A file that stands under the name is replaced with the first row, or at the end; in a
-    ``with`` block that fails before, it stays.
-
-    Args:
-        path: File; missing folders are made.
+    ``with`` block that fails before, it stays. Missing folders are made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,15 +87,7 @@ class _GrowingFile:
             os.replace(self._part, self.path)
             self._part = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, *_: Any) -> None:
         if kind is None:
             self._done()
         self._file.close()
@@ -115,12 +96,7 @@ class _GrowingFile:
 
 
 class CsvTable(_GrowingFile):
-    """A CSV file that grows by rows.
-
-    Args:
-        path: File.
-        columns: Names of the columns.
-    """
+    """A CSV file that grows by rows."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         super().__init__(path)
@@ -135,11 +111,7 @@ class CsvTable(_GrowingFile):
 
 
 class JsonTable(_GrowingFile):
-    """A JSON file, a list that grows by rows and is closed after each.
-
-    Args:
-        path: File.
-    """
+    """A JSON file, a list that grows by rows and is closed after each."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -22,11 +22,8 @@ SHOWN_CHARACTERS = 40
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer that arrays can hold."""
 
-_WORDS: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    bool: "true or false",
+_NAMES: dict[Any, str] = {
+    **{int: "a whole number", float: "a number", str: "a text", bool: "true or false"},
     list: "a list",
 }
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -37,7 +34,7 @@ def read_json(path: Path, what: str) -> Any:
 
     Args:
         path: The file.
-        what: What it should be, for messages.
+        what: Its content in a few words, for messages.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -58,16 +55,7 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def parse_json(text: str, where: str, what: str) -> Any:
-    """Parse JSON.
-
-    Args:
-        text: JSON.
-        where: What messages call it.
-        what: What it should be, for messages.
-
-    Raises:
-        ValueError: As :func:`read_json`.
-    """
+    """Parse JSON as :func:`read_json` does; messages call it ``where``."""
     try:
         content = json.loads(text, object_pairs_hook=_object)
         if _SURROGATE.search(text):  # half a character, which no file or terminal takes
@@ -94,17 +82,17 @@ def refuse_wrong_types(content: Any, record: Any, where: str, what: str) -> None
     Args:
         content: Parsed JSON.
         record: A ``msgspec.Struct``, or a list or dict of them.
-        where: What messages call the content.
-        what: What it should be, for messages.
+        where: Name of the content in messages.
+        what: As :func:`read_json`.
 
     Raises:
         ValueError: There are some; the first ones are named.
     """
-    wrong = list(islice(wrong_types(content, record), SHOWN_ERRORS + 1))
+    wrong = [str(each) for each in islice(wrong_types(content, record), SHOWN_ERRORS + 1)]
     if wrong:
         more = " - and more" if len(wrong) > SHOWN_ERRORS else ""
-        told = " - ".join(map(str, wrong[:SHOWN_ERRORS]))
-        raise ValueError(f"{where}: {told}{more}; correct it, or give {what}")
+        shown = " - ".join(wrong[:SHOWN_ERRORS])
+        raise ValueError(f"{where}: {shown}{more}; correct it, or give {what}")
 
 
 class WrongType(NamedTuple):
@@ -130,13 +118,7 @@ class WrongType(NamedTuple):
 
 
 def wrong_types(content: Any, record: Any, path: tuple[str | int, ...] = ()) -> Iterator[WrongType]:
-    """Find each value of another type than its record has.
-
-    Args:
-        content: Parsed JSON.
-        record: As :func:`refuse_wrong_types`.
-        path: Of the content in its file.
-    """
+    """Find each value of another type than its record has, from ``path`` in its file on."""
     try:
         msgspec.convert(content, record)
         return
@@ -153,45 +135,44 @@ def wrong_types(content: Any, record: Any, path: tuple[str | int, ...] = ()) -> 
 
 def _members(content: Any, record: Any) -> Iterator[tuple[str | int, Any, Any]]:
     """The parts of a container: key, value and record."""
-    origin, inner = get_origin(record), get_args(record)
-    if origin in (Union, types.UnionType):
-        for kind in inner:
-            yield from _members(content, kind)
-    elif origin is list and isinstance(content, list):
-        yield from ((index, member, inner[0]) for index, member in enumerate(content))
-    elif origin is dict and isinstance(content, dict):
-        yield from ((key, member, inner[1]) for key, member in content.items())
-    elif isinstance(record, type) and issubclass(record, msgspec.Struct):
-        for field in msgspec.structs.fields(record):
-            if isinstance(content, dict) and field.name in content:
-                yield field.name, content[field.name], field.type
+    for variant in _variants(record):
+        origin, inner = get_origin(variant), get_args(variant)
+        if origin is list and isinstance(content, list):
+            yield from ((index, member, inner[0]) for index, member in enumerate(content))
+        elif origin is dict and isinstance(content, dict):
+            yield from ((key, member, inner[1]) for key, member in content.items())
+        elif isinstance(content, dict):
+            for field in _fields(variant):
+                if field.name in content:
+                    yield field.name, content[field.name], field.type
 
 
 def _expectation(content: Any, record: Any) -> str:
     """The types of a record in the words of a user, or what an object lacks."""
-    kinds = tuple(dict.fromkeys(_kinds(record)))
-    for kind in kinds:
-        if isinstance(content, dict) and issubclass(kind, msgspec.Struct):
-            fields = msgspec.structs.fields(kind)
-            for field in fields:
-                if field.required and field.name not in content:
-                    return f"an object with '{field.name}'"
+    variants = _variants(record)
+    for field in (field for variant in variants for field in _fields(variant)):
+        if isinstance(content, dict) and field.required and field.name not in content:
+            return f"an object with '{field.name}'"
+    kinds = [get_origin(variant) or variant for variant in variants]
     if type(content) in kinds or (type(content) is int and float in kinds):
         return "a number of usual size"
-    told = [kind for kind in kinds if kind is not int or float not in kinds]
-    return " or ".join(dict.fromkeys(_WORDS.get(kind, "an object") for kind in told))
+    wider = [kind for kind in kinds if kind is not int or float not in kinds]
+    return " or ".join(dict.fromkeys(_NAMES.get(kind, "an object") for kind in wider))
 
 
-def _kinds(record: Any) -> Iterator[type]:
-    """The types that a record may have, without their contents; ``null`` is not told."""
-    origin = get_origin(record)
+def _variants(record: Any) -> list[Any]:
+    """The types that a record may have, but for ``null``."""
+    origin, inner = get_origin(record), get_args(record)
     if origin in (Union, types.UnionType):
-        for kind in get_args(record):
-            yield from _kinds(kind)
-    elif origin is Annotated:
-        yield from _kinds(get_args(record)[0])
-    elif record is not types.NoneType:
-        yield origin or record
+        return [variant for kind in inner for variant in _variants(kind)]
+    if origin is Annotated:
+        return _variants(inner[0])
+    return [] if record is types.NoneType else [record]
+
+
+def _fields(record: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    is_struct = isinstance(record, type) and issubclass(record, msgspec.Struct)
+    return msgspec.structs.fields(record) if is_struct else ()
 
 
 def _shown(value: Any) -> str:

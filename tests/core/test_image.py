@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equikpt.core.image import ImageError, as_image, read_image
+from equikpt.core.image import ImageError, as_image, each_image, failures, read_image
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def write(path, pixels) -> str:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
-def test_a_image_is_turned_as_training_turns_it(tmp_path, colours, suffix, orientation):
+def test_an_image_is_turned_as_training_turns_it(tmp_path, colours, suffix, orientation):
     path = tmp_path / f"turned{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -35,13 +35,10 @@ def test_a_image_is_turned_as_training_turns_it(tmp_path, colours, suffix, orien
         assert image.shape[:2] == ((60, 40) if orientation >= 5 else (40, 60))
 
 
-def test_gray_becomes_three_channels(tmp_path, colours):
-    image = read_image(write(tmp_path / "gray.png", colours[..., 0]))
-    np.testing.assert_array_equal(image, np.dstack([colours[..., 0]] * 3))
-
-
-def test_alpha_is_left_out(tmp_path, colours):
-    clear = np.dstack([colours, np.zeros((40, 60), np.uint8)])
+def test_gray_becomes_three_channels_and_alpha_is_left_out(tmp_path, colours):
+    gray, clear = colours[..., 0], np.dstack([colours, np.zeros((40, 60), np.uint8)])
+    image = read_image(write(tmp_path / "gray.png", gray))
+    np.testing.assert_array_equal(image, np.dstack([gray] * 3))
     np.testing.assert_array_equal(read_image(write(tmp_path / "a.png", clear)), colours)
 
 
@@ -71,25 +68,21 @@ def test_bytes_after_the_end_do_no_harm(tmp_path, colours):
     assert read_image(path).shape == (40, 60, 3)
 
 
-def test_what_is_no_image_is_one_sentence(tmp_path):
-    (tmp_path / "text.jpg").write_text("no image")
-    (tmp_path / "empty.jpg").write_bytes(b"")
-    with pytest.raises(ImageError, match=r"text\.jpg, it is none of JPEG, PNG"):
-        read_image(tmp_path / "text.jpg")
-    with pytest.raises(ImageError, match=r"empty\.jpg, the file is empty"):
-        read_image(tmp_path / "empty.jpg")
-    with pytest.raises(FileNotFoundError, match=r"gone\.jpg, found no such file"):
-        read_image(tmp_path / "gone.jpg")
-
-
-def test_a_image_of_floats_is_one_sentence(tmp_path):
-    Image.fromarray(np.ones((9, 9), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(OSError, match=r"float\.tif"):
-        read_image(tmp_path / "float.tif")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"no image", "it is none of JPEG, PNG"), (b"", "is empty"), (None, "found no such file")],
+    ids=["text", "empty", "gone"],
+)
+def test_what_is_no_image_is_one_sentence(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.jpg").write_bytes(content)
+    error = ImageError if content is not None else FileNotFoundError
+    with pytest.raises(error, match=rf"a\.jpg, .*{message}"):
+        read_image(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize(
-    ("pixels", "words"),
+    ("pixels", "message"),
     [
         (np.zeros((2, 9, 9, 3), np.uint8), "pass several images as a list"),
         (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
@@ -98,8 +91,8 @@ def test_a_image_of_floats_is_one_sentence(tmp_path):
     ],
     ids=["several", "two channels", "empty", "floats"],
 )
-def test_arrays_that_are_no_images_are_refused(pixels, words):
-    with pytest.raises(ValueError, match=words):
+def test_arrays_that_are_no_images_are_refused(pixels, message):
+    with pytest.raises(ValueError, match=message):
         as_image(pixels)
 
 
@@ -109,3 +102,33 @@ def test_a_dicom_file_is_read_as_a_radiograph(tmp_path, monkeypatch):
     radiograph = np.full((3, 4, 3), 7, np.uint8)
     monkeypatch.setattr("equikpt.core.image.read_radiograph", lambda name: radiograph)
     assert read_image(path) is radiograph
+
+
+WORK = {"bad": ImageError("expected an\nimage"), "a.dcm": ImportError("expected pydicom")}
+
+
+def length(path: str) -> int:
+    if error := {**WORK, "full": OSError("no space left")}.get(path):
+        raise error
+    return len(path)
+
+
+def test_a_file_that_fails_is_a_case_of_its_own():
+    assert list(each_image(["a", "bad", "a.dcm", "bcd"], length)) == [
+        ("a", 1, ""),
+        ("bad", None, "expected an image"),
+        ("a.dcm", None, "expected pydicom"),
+        ("bcd", 3, ""),
+    ]
+
+
+def test_what_concerns_all_files_is_raised():
+    cases = each_image(["a", "full"], length)
+    assert next(cases)[1] == 1
+    with pytest.raises(OSError, match="no space left"):
+        next(cases)
+
+
+def test_failures_are_listed_at_the_end():
+    assert failures([], 3) == []
+    assert failures(["a: x"], 3, "counted") == ["1 of 3 images could not be counted:", "  a: x"]

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.apis.ruler import RulerFinder
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
-    from equikpt.core.image_batch import failures
+    from equikpt.core.image import failures
     from equikpt.core.tables import CsvTable, JsonTable
 
     targets = [options.out / "scales.json", options.out / "scales.csv"]

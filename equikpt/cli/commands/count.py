@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.apis.counting import count, drawn_paths, format_count, load
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
-    from equikpt.core.image_batch import failures
+    from equikpt.core.image import failures
     from equikpt.core.tables import JsonTable
 
     images, folder = options.images, options.out if options.draw else None
