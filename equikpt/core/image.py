@@ -13,11 +13,6 @@ from equikpt.core.errors import sentence
 from equikpt.core.image_decoding import ImageError, decode, decode_bytes
 from equikpt.core.radiograph import is_dicom, read_radiograph
 
-__all__ = [
-    *("Depth", "ImageError", "MissingImageError", "as_image", "each_image", "failures"),
-    *("image_of_bytes", "read_image", "read_with_depth", "reader_of"),
-]
-
 Path = TypeVar("Path")
 Result = TypeVar("Result")
 

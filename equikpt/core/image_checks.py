@@ -68,7 +68,10 @@ def check_images(images: Sequence[ListedImage], mode: str = "header") -> list[Is
         partial(_size_or_reason, full=mode == "full"),
         [image.path for image in images],
         max_workers=min(16, 4 * (os.cpu_count() or 1)),
-        **dict(desc="checking images", unit="img", delay=5, disable=None),
+        desc="checking images",
+        unit="img",
+        delay=5,
+        disable=None,
     )
     found = list(zip(images, sizes, strict=True))
     resized = [

@@ -29,48 +29,54 @@ order, and the key of the image."""
 _IMAGE = re.compile(r"\.(bmp|dcm|dicom|jpe?g|png|tiff?|webp)$", re.IGNORECASE)
 
 
-class Value(msgspec.Struct):
+AN_EXPORT = "an export of Label Studio as JSON, not as JSON-MIN or CSV"
+
+Number = float | None
+Id = str | int | None
+
+
+class _Value(msgspec.Struct):
     """Position of a region, in percent, and its labels."""
 
-    x: float | None = None
-    y: float | None = None
-    width: float | None = None
-    height: float | None = None
-    rotation: float | None = None
+    x: Number = None
+    y: Number = None
+    width: Number = None
+    height: Number = None
+    rotation: Number = None
     keypointlabels: list[str] | None = None
     rectanglelabels: list[str] | None = None
 
 
-class Region(msgspec.Struct):
+class _Region(msgspec.Struct):
     """A point, a rectangle, another shape, or a relation of two."""
 
-    id: str | int | None = None
+    id: Id = None
     type: str | None = None
-    value: Value | None = None
-    parentID: str | int | None = None
-    from_id: str | int | None = None
-    to_id: str | int | None = None
-    original_width: float | None = None
-    original_height: float | None = None
-    image_rotation: float | None = None
-    score: float | None = None
+    value: _Value | None = None
+    parentID: Id = None
+    from_id: Id = None
+    to_id: Id = None
+    original_width: Number = None
+    original_height: Number = None
+    image_rotation: Number = None
+    score: Number = None
 
 
-class Entry(msgspec.Struct):
+class _Entry(msgspec.Struct):
     """An annotation or a prediction."""
 
-    result: list[Region] | None = None
+    result: list[_Region] | None = None
     was_cancelled: bool | None = None
 
 
-class Row(msgspec.Struct):
+class _Row(msgspec.Struct):
     """A task of an export; some name their predictions by id alone."""
 
-    id: str | int | None = None
+    annotations: list[_Entry]
+    id: Id = None
     file_upload: str | None = None
     data: dict[str, Any] | None = None
-    annotations: list[Entry] | None = None
-    predictions: list[Entry | int | str] | None = None
+    predictions: list[_Entry | int | str] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,11 @@ class Task:
         number: The task's id, for messages.
         file_name: Name of the image, without folders; with the prefix of an upload, if any.
         points: All points of each label, in percent; one is usual, several are for the caller to
-            judge.
+            judge. They are those of the newest annotation that was not cancelled.
         size_px: Width and height that the export states, or None.
-        annotations: Number of times that the image was labelled. ``points`` are
-            those of the newest one that was not cancelled.
+        annotations: Number of times that the image was labelled.
         rotation: Degrees by which the image was turned in Label Studio while it was labelled.
-        location: ``file_name`` with its folders, as far as the task tells them.
+        location: ``file_name`` with its folders, as far as the task states them.
     """
 
     number: int | str
@@ -120,22 +125,10 @@ def read_rows(path: str | Path) -> list[dict]:
         FileNotFoundError: There is no such file.
         ValueError: It is no such export.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no annotation file at {path}; export it from Label Studio")
-    content = read_json(path, "an export of Label Studio")
-    if not (
-        isinstance(content, list)
-        and content
-        and all(
-            isinstance(row, dict) and isinstance(row.get("annotations"), list) for row in content
-        )
-    ):
-        raise ValueError(
-            f"{path} is not a list of Label Studio tasks with 'annotations'; export it as JSON, "
-            "not as JSON-MIN or CSV"
-        )
-    refuse_wrong_types(content, list[Row], str(path), "an export of the format JSON")
+    content = read_json(Path(path), AN_EXPORT)
+    refuse_wrong_types(content, list[_Row], str(path), AN_EXPORT)
+    if not content:
+        raise ValueError(f"{path} has no tasks; give {AN_EXPORT}")
     return content
 
 
@@ -153,7 +146,7 @@ def read_tasks(path: str | Path) -> list[Task]:
 
 
 def tasks_of(rows: Sequence[dict], path: Path) -> list[Task]:
-    """The tasks of the rows that :func:`read_rows` returned."""
+    """Take the tasks from the rows that :func:`read_rows` returned."""
     interface = read_interface(path)
     images = [] if interface is None else [str(tag.get("value")) for tag in interface.iter("Image")]
     keys = [name.removeprefix("$") for name in images if name.startswith("$")]
@@ -163,7 +156,7 @@ def tasks_of(rows: Sequence[dict], path: Path) -> list[Task]:
 
 
 def read_interface(path: Path) -> ElementTree.Element | None:
-    """The labelling interface beside an export, None without one.
+    """Read the labelling interface beside an export, None without one.
 
     Raises:
         ValueError: It is no XML.
@@ -178,7 +171,7 @@ def read_interface(path: Path) -> ElementTree.Element | None:
 
 
 def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
-    """Regions of the newest entry that was not cancelled, and the number of such entries.
+    """Find the regions of the newest entry that was not cancelled, and the number of entries.
 
     Exports list entries in no fixed order; the times are ISO 8601, which sorts as text.
     """
@@ -191,7 +184,7 @@ def newest(entries: Sequence[Any]) -> tuple[list[dict], int]:
 
 
 def stated_size(region: dict) -> tuple[int, int] | None:
-    """Width and height in px that a region states of its image, None where it does not."""
+    """Read width and height in px that a region states of its image, None where it does not."""
     size = [region.get(side) or 0 for side in ("original_width", "original_height")]
     if not all(is_number(length) and length >= 1 for length in size):
         return None
@@ -206,29 +199,26 @@ def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
         if region.get("type") != "keypointlabels":
             continue
         value = region.get("value") or {}
+        x, y = value.get("x"), value.get("y")
         for label in value.get("keypointlabels") or ():
-            points.setdefault(label, []).append(_percent(value, f"{where}, {label}"))
+            if not (is_number(x) and is_number(y)):
+                raise ValueError(
+                    f"{where}, {label} has x {x!r} and y {y!r}; expected percentages of the "
+                    "image's size"
+                )
+            points.setdefault(label, []).append((float(x), float(y)))
         size_px = stated_size(region) or size_px
         rotation = float(region.get("image_rotation") or 0) or rotation
     location = _location(row, where, keys)
     return Task(
-        number=row.get("id", "?"),
-        file_name=location.rsplit("/", 1)[-1],
-        points={label: tuple(found) for label, found in points.items()},
-        size_px=size_px,
-        annotations=count,
-        rotation=rotation,
-        location=location,
+        row.get("id", "?"),
+        location.rsplit("/", 1)[-1],
+        {label: tuple(found) for label, found in points.items()},
+        size_px,
+        count,
+        rotation,
+        location,
     )
-
-
-def _percent(value: dict, where: str) -> Percent:
-    x, y = value.get("x"), value.get("y")
-    if not (is_number(x) and is_number(y)):
-        raise ValueError(
-            f"{where} has x {x!r} and y {y!r}; expected percentages of the image's size"
-        )
-    return float(value["x"]), float(value["y"])
 
 
 def _location(row: dict, where: str, keys: Sequence[str]) -> str:
@@ -237,27 +227,25 @@ def _location(row: dict, where: str, keys: Sequence[str]) -> str:
     ``file_upload`` counts where it is an image (it may be the list that was imported), then the
     key of the interface, then ``image``, then the one path in ``data``.
     """
-    upload, data = row.get("file_upload"), row.get("data") or {}
+    upload, data = _clean(row.get("file_upload") or ""), row.get("data") or {}
     located = {key: _path(value) for key, value in data.items() if isinstance(value, str)}
     images = {key: name for key, name in located.items() if _IMAGE.search(name)}
-    chosen = [
-        *([_clean(upload)] if upload and _IMAGE.search(_clean(upload)) else ()),
-        *(located[key] for key in (*keys, "image") if located.get(key)),
-    ]
+    chosen = [upload] if _IMAGE.search(upload) else []
+    chosen += [located[key] for key in (*keys, "image") if located.get(key)]
     if not chosen and len(images) > 1:
         shown = format_examples([f"data.{key}" for key in images])
         raise ValueError(
-            f"{where} names several images ({shown}); put the "
-            f"labelling interface beside the export as {INTERFACE_FILE}"
+            f"{where} names several images ({shown}); put the labelling interface beside the "
+            f"export as {INTERFACE_FILE}"
         )
-    chosen += [*images.values(), *([_clean(upload)] if upload else ())]
-    if not chosen or not chosen[0].rsplit("/", 1)[-1]:
+    path = next(iter([*chosen, *images.values(), upload]))
+    if not path.rsplit("/", 1)[-1]:
         raise ValueError(f"{where} names no image under 'file_upload' or 'data'")
-    return chosen[0]
+    return path
 
 
 def _path(location: str) -> str:
-    """The path that a path, a URL or a local file (?d=…) has."""
+    """The path in a path, a URL or a local file (?d=…)."""
     try:
         parts = urlsplit(location)
     except ValueError:  # such as an open bracket

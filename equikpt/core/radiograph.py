@@ -8,18 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from equikpt.core.image_decoding import (
-    ImageError,
-    decode,
-    is_dicom,
-    read_dicom,
-    reading,
-)
-
-__all__ = [
-    *("DICOM_SUFFIXES", "dicom_size_px", "dicom_spacing_mm", "is_dicom", "read_gray"),
-    *("read_radiograph", "window"),
-]
+from equikpt.core.image_decoding import ImageError, decode, is_dicom, read_dicom, reading
 
 WINDOW_PERCENTILES = (0.1, 99.9)
 """Percentiles of the gray values of deeper images that become black and white."""

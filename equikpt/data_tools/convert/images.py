@@ -14,9 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from equikpt.core.image_checks import loaded_size_px, name_in_other_case
-from equikpt.core.image_decoding import ImageError, read_header
+from equikpt.core.image_decoding import DICOM_SUFFIXES, ImageError, is_dicom, read_header
 from equikpt.core.issues import format_examples
-from equikpt.core.radiograph import DICOM_SUFFIXES, is_dicom
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, safe_name
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}

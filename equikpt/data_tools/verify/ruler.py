@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from equikpt.core.coco.checks import is_number, load_valid_rows
 from equikpt.core.image_checks import loaded_size_px
+from equikpt.core.image_decoding import DICOM_SUFFIXES
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks
-from equikpt.core.radiograph import DICOM_SUFFIXES, read_gray
+from equikpt.core.radiograph import read_gray
 from equikpt.metainfo.p1p2 import MARKS
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
