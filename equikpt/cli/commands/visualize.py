@@ -239,7 +239,7 @@ def _images(
     from tqdm import tqdm
 
     from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
-    from equikpt.core.image_batch import failures
+    from equikpt.core.image import failures
     from equikpt.core.image_decoding import ImageError
     from equikpt.visualization.pose import write_image
 
