@@ -83,7 +83,7 @@ def measure(kind: str, folder: str) -> dict[str, float]:
 
     import equikpt.register  # noqa: F401
     from equikpt.core.machine import resident_bytes
-    from equikpt.datasets.horse26 import Horse26Dataset
+    from equikpt.datasets import Horse26Dataset
     from equikpt.metainfo.horse26 import METAINFO
 
     arguments = dict(data_root=folder, ann_file="train.json", data_prefix=dict(img="images/"))

@@ -83,7 +83,7 @@ def build_datasets(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
     from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
-    from equikpt.datasets.horse26 import Horse26Dataset
+    from equikpt.datasets import Horse26Dataset
     from equikpt.metainfo.horse26 import METAINFO
 
     files = dict(

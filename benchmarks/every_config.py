@@ -171,7 +171,7 @@ def control(args, name: str) -> float:
     if kind.metric == "pointing/count_MAE":
         return mean_count_mae(data, cfg.max_points)
     if "refine" in name:  # marks lie evenly within this radius around the crop's middle
-        from equikpt.datasets.ruler_marks import RulerMarkDataset
+        from equikpt.datasets import RulerMarkDataset
 
         radius = RulerMarkDataset.__init__.__kwdefaults__["offset_fraction"]
         return 2 / 3 * radius * cfg.crop_fraction * radiograph_height_px(data)

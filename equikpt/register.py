@@ -6,11 +6,9 @@ Configs import it by ``custom_imports``; it readies the OpenMMLab stack first, s
 
 import equikpt.codecs
 import equikpt.datasets.capped_sampler
-import equikpt.datasets.coco17
-import equikpt.datasets.horse26
+import equikpt.datasets.keypoint_sets
 import equikpt.datasets.p1p2
 import equikpt.datasets.point_sequence
-import equikpt.datasets.ruler_marks
 import equikpt.datasets.transforms
 import equikpt.engine.cpu.allocator_hook
 import equikpt.engine.cpu.amp

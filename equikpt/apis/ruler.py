@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.config import Config
 
 from equikpt.apis.inferencer import BoxPredictor, whole_image
-from equikpt.datasets.ruler_marks import square_around
+from equikpt.datasets.p1p2 import square_around
 
 
 class RulerFinder:

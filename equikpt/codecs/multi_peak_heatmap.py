@@ -2,14 +2,82 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
+from torch.nn.functional import max_pool2d, pad
 
-from equikpt.codecs.gaussian_targets import heatmaps
-from equikpt.codecs.peaks import Peaks, find_peaks
+from equikpt.codecs.fast_codecs import gaussian_heatmaps
+
+
+class Peaks(NamedTuple):
+    """Maxima of B × K heatmaps, at most n each, highest first; those of score 0 are none.
+
+    Args:
+        coords: (B, K, n, 2) x and y in cells, between cells where the heatmap says so.
+        scores: (B, K, n) heights, above 0 for peaks.
+    """
+
+    coords: Tensor
+    scores: Tensor
+
+
+def find_peaks(
+    heatmaps: Tensor, min_peak_distance: int = 2, score_threshold: float = 0.1, max_peaks: int = 30
+) -> Peaks:
+    """Find the cells that are the highest within ``min_peak_distance``, then refine between cells.
+
+    Args:
+        heatmaps: (B, K, H, W), in 0 to 1.
+        min_peak_distance: Cells, in x and in y, within which only the highest one counts; of equal
+            ones the first in reading order.
+        score_threshold: Minimum height, above 0.
+        max_peaks: n; fewer where the map has fewer cells.
+
+    >>> heatmaps = torch.zeros(1, 1, 8, 8)
+    >>> heatmaps[0, 0, 1, 2], heatmaps[0, 0, 6, 5] = 0.9, 0.6
+    >>> coords, scores = find_peaks(heatmaps, max_peaks=2)
+    >>> coords[0, 0].tolist(), [round(score, 2) for score in scores[0, 0].tolist()]
+    ([[2.0, 1.0], [5.0, 6.0]], [0.9, 0.6])
+    """
+    highest = max_pool2d(heatmaps, 2 * min_peak_distance + 1, stride=1, padding=min_peak_distance)
+    is_peak = (heatmaps == highest) & (heatmaps >= score_threshold)
+    heights = torch.where(is_peak, heatmaps, heatmaps.new_zeros(())).flatten(2)
+    # stable: equal heights stay in reading order
+    order = torch.sort(heights, dim=-1, descending=True, stable=True)
+    scores, cells = order.values[..., :max_peaks], order.indices[..., :max_peaks]
+    width = heatmaps.shape[-1]
+    cell = torch.stack([cells % width, cells.div(width, rounding_mode="floor")], dim=-1)
+    # of equally high neighbours only the first one counts
+    near = ((cell[..., :, None, :] - cell[..., None, :, :]).abs() <= min_peak_distance).all(-1)
+    near &= (scores[..., :, None] > 0) & (scores[..., None, :] > 0)
+    scores = scores.masked_fill(near.tril(-1).any(-1), 0)
+    return Peaks(cell + _offset_within_cell(heatmaps, cell), scores)
+
+
+def _offset_within_cell(heatmaps: Tensor, cell: Tensor) -> Tensor:
+    """(B, K, n, 2) from the cell's centre to the top of a Gaussian through it and its neighbours.
+
+    The logarithm of a Gaussian is a parabola: its vertex lies at (l − r) / (2 (l − 2 c + r)) from
+    the middle one of three logarithms l, c and r. At most half a cell; at the border 0.
+    """
+    logarithm = pad(heatmaps.clamp_min(1e-6).log(), (1, 1, 1, 1), mode="replicate")
+    flat, wide = logarithm.flatten(2), logarithm.shape[-1]
+    centre = (cell[..., 1] + 1) * wide + cell[..., 0] + 1
+    middle = flat.gather(-1, centre)
+    offsets = []
+    for axis, step in enumerate((1, wide)):
+        before, after = flat.gather(-1, centre - step), flat.gather(-1, centre + step)
+        bend = before - 2 * middle + after
+        offset = torch.where(bend < 0, (before - after) / (2 * bend), torch.zeros_like(bend))
+        position, last = cell[..., axis], heatmaps.shape[-1 - axis] - 1
+        inside = (position > 0) & (position < last)
+        offsets.append(torch.where(inside, offset.clamp(-0.5, 0.5), torch.zeros_like(offset)))
+    return torch.stack(offsets, dim=-1)
 
 
 @KEYPOINT_CODECS.register_module()
@@ -22,11 +90,10 @@ class MultiPeakHeatmap(BaseKeypointCodec):
     Args:
         input_size: Width and height of the model's input in px.
         heatmap_size: Width and height of the heatmap in cells.
-        sigma: Of the Gaussian, in cells; ``sigma_px`` is the same in px of the input. 1.5 cells of
-            a heatmap of 64 × 64 for an input of 256 × 256 are 6 px.
+        sigma: Of the Gaussian, in cells; ``sigma_px`` is the same in px of the input, in x and y.
         min_peak_distance: Cells within which only the highest peak counts.
-        score_threshold: Least height of a peak, above 0 and up to 1.
-        max_peaks: At most so many peaks a keypoint type, the highest ones.
+        score_threshold: Minimum height of a peak, above 0 and up to 1.
+        max_peaks: Maximum number of peaks a keypoint type; the highest ones stay.
 
     Raises:
         ValueError: An option out of its range.
@@ -59,19 +126,14 @@ class MultiPeakHeatmap(BaseKeypointCodec):
         self.input_size = tuple(input_size)
         self.heatmap_size = (heatmap_size[0], heatmap_size[1])
         self.sigma = sigma
+        self.stride_px = np.array(input_size) / np.array(heatmap_size)
+        self.sigma_px = tuple((sigma * self.stride_px).tolist())
         self.min_peak_distance = min_peak_distance
         self.score_threshold = score_threshold
         self.max_peaks = max_peaks
-        self.stride_px = np.array(input_size) / np.array(heatmap_size)
-
-    @property
-    def sigma_px(self) -> tuple[float, float]:
-        """Sigma in px of the input, in x and y."""
-        across, down = self.sigma * self.stride_px
-        return float(across), float(down)
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
-        """Targets of an image.
+        """Draw the targets of an image.
 
         Args:
             keypoints: (N, K, 2) of N instances, in px of the input.
@@ -81,37 +143,34 @@ class MultiPeakHeatmap(BaseKeypointCodec):
             ``heatmaps`` (K, H, W) float32, and ``keypoint_weights`` (1, K), all 1: a channel
             without any point teaches that there is none.
         """
-        count, types = keypoints.shape[:2]
-        if keypoints_visible is None:
-            keypoints_visible = np.ones((count, types), np.float32)
         last = np.array(self.input_size) - 1
-        drawn = (keypoints_visible > 0) & ((keypoints >= 0) & (keypoints <= last)).all(axis=-1)
+        drawn = np.all((keypoints >= 0) & (keypoints <= last), axis=-1)
+        if keypoints_visible is not None:
+            drawn = drawn & (keypoints_visible > 0)
+        types = keypoints.shape[1]
         merged = np.zeros((types, *self.heatmap_size[::-1]), np.float32)
-        for instance, labelled in zip(keypoints / self.stride_px, drawn, strict=True):
-            if labelled.any():
-                gaussians = heatmaps(
-                    instance[labelled], labelled[labelled], self.heatmap_size, self.sigma
-                )
-                merged[labelled] = np.maximum(merged[labelled], gaussians)
+        for centers, its_drawn in zip(keypoints / self.stride_px, drawn, strict=True):
+            gaussians = gaussian_heatmaps(centers, its_drawn, self.heatmap_size, self.sigma)
+            np.maximum(merged, gaussians, out=merged)
         return dict(heatmaps=merged, keypoint_weights=np.ones((1, types), np.float32))
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Peaks of one image, as :meth:`batch_decode`: (n, K, 2) and (n, K)."""
-        places, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
-        return places[0].numpy(), scores[0].numpy()
+        """Find the peaks of one image, as :meth:`batch_decode`: (n, K, 2) and (n, K)."""
+        coords, scores = self.batch_decode(torch.from_numpy(np.ascontiguousarray(encoded))[None])
+        return coords[0].numpy(), scores[0].numpy()
 
     def batch_decode(self, batch_encoded: Tensor) -> Peaks:
-        """Peaks of a batch, on its device.
+        """Find the peaks of a batch, on its device.
 
         Args:
             batch_encoded: (B, K, H, W) probabilities.
 
         Returns:
-            ``places`` (B, n, K, 2) in px of the input and ``scores`` (B, n, K), 0 where a type has
+            ``coords`` (B, n, K, 2) in px of the input and ``scores`` (B, n, K), 0 where a type has
             fewer than n peaks. Row i holds the i-th highest peak of each type, not an instance.
         """
         cells, scores = find_peaks(
             batch_encoded, self.min_peak_distance, self.score_threshold, self.max_peaks
         )
-        places = cells * cells.new_tensor(self.stride_px)
-        return Peaks(places.transpose(1, 2), scores.transpose(1, 2))
+        coords = cells * cells.new_tensor(self.stride_px)
+        return Peaks(coords.transpose(1, 2), scores.transpose(1, 2))

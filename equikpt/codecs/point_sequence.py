@@ -11,19 +11,19 @@ ORDERS = ("reading", "random", "given")
 
 @KEYPOINT_CODECS.register_module()
 class PointSequence(BaseKeypointCodec):
-    """Points in an order, as places in −1 to 1 over the input, padded to ``max_points``.
+    """Points in an order, as normalised coords over the input, padded to ``max_points``.
 
-    A place is 2 · px / size − 1: px 0, the centre of the first one, is −1. In the pipeline it needs
+    Coords are 2 · px / size − 1: px 0, the centre of the first one, is −1. In the pipeline it needs
     ``TopdownAffine`` with ``use_udp=False``, whose map is the one that MMPose's estimator inverts.
 
     Orders: ``"reading"`` is from top to bottom, and from left to right among points of the same
     height (by y, then by x, in the input as the model sees it); ``"random"`` is drawn anew each
-    time, from numpy's global state; both leave out points without a label. ``"given"`` leaves each
-    point in its place: for keypoints, whose place is their name.
+    time, from numpy's global state; both leave out points without a label. ``"given"`` keeps the
+    order and all points: for keypoints, whose index is their name.
 
     Args:
         input_size: Width and height of the model's input in px.
-        max_points: P, most points an image, or the number of keypoints.
+        max_points: P, the maximum of points an image, or the number of keypoints.
         order: One of :data:`ORDERS`.
 
     Raises:
@@ -50,14 +50,14 @@ class PointSequence(BaseKeypointCodec):
         self.order = order
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
-        """The sequence of one image.
+        """Encode the sequence of one image.
 
         Args:
             keypoints: (1, N, 2) in px of the input.
             keypoints_visible: (1, N), 0 for points without a label.
 
         Returns:
-            ``points`` (1, P, 2) float32 places, 0 where there is none; ``points_valid`` (1, P)
+            ``points`` (1, P, 2) float32 coords, 0 where there is none; ``points_valid`` (1, P)
             float32 of 0 and 1; the same as ``keypoint_weights``.
 
         Raises:
@@ -67,8 +67,12 @@ class PointSequence(BaseKeypointCodec):
             raise ValueError(f"expected one instance (top-down), got {len(keypoints)}")
         visible = np.ones(keypoints.shape[:2]) if keypoints_visible is None else keypoints_visible
         labelled = visible[0] > 0
-        places = (2 * keypoints[0] / np.array(self.input_size) - 1).astype(np.float32)
-        chosen = np.arange(len(places)) if self.order == "given" else self._chosen(places, labelled)
+        coords = (2 * keypoints[0] / np.array(self.input_size) - 1).astype(np.float32)
+        chosen = np.arange(len(coords)) if self.order == "given" else np.flatnonzero(labelled)
+        if self.order == "random":
+            chosen = np.random.permutation(chosen)  # noqa: NPY002 - MMPose's transforms share it
+        elif self.order == "reading":
+            chosen = chosen[np.lexsort(coords[chosen].T)]
         if len(chosen) > self.max_points:
             raise ValueError(
                 f"expected at most max_points={self.max_points} points, got {len(chosen)}; leave "
@@ -76,19 +80,11 @@ class PointSequence(BaseKeypointCodec):
             )
         points = np.zeros((1, self.max_points, 2), np.float32)
         valid = np.zeros((1, self.max_points), np.float32)
-        points[0, : len(chosen)] = np.where(labelled[chosen, None], places[chosen], 0)
+        points[0, : len(chosen)] = np.where(labelled[chosen, None], coords[chosen], 0)
         valid[0, : len(chosen)] = labelled[chosen]
         return dict(points=points, points_valid=valid, keypoint_weights=valid.copy())
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places (1, N, 2) as px of the input (1, N, 2), with scores of 1, (1, N)."""
+        """Turn coords (1, N, 2) into px of the input (1, N, 2), with scores of 1, (1, N)."""
         pixels = (encoded + 1) * np.array(self.input_size, encoded.dtype) / 2
         return pixels, np.ones(encoded.shape[:2], encoded.dtype)
-
-    def _chosen(self, places: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-        """Indices of the labelled points in their order."""
-        indices = np.flatnonzero(labelled)
-        if self.order == "random":
-            return np.random.permutation(indices)  # noqa: NPY002 - MMPose's transforms share it
-        x, y = places[indices].T
-        return indices[np.lexsort((x, y))]

@@ -14,9 +14,8 @@ class SoftmaxHeatmap(BaseKeypointCodec):
     Cell i lies at px i · stride, where convolutions with symmetric padding look, everywhere in the
     image. (UDP stretches the cells so that the outermost ones meet the border, for flip tests;
     a convolution would have to learn an offset that drifts by ``stride`` − 1 px from one side to
-    the other.) A target is the whole Gaussian, not cut off, around the exact place. A prediction
-    is the expected place within ``radius`` cells of the highest logit; far maxima do not pull at
-    it.
+    the other.) A target is the whole Gaussian, not cut off, around the exact point. A prediction
+    is the expected position within ``radius`` cells of the highest logit; far maxima do not count.
 
     In the pipeline it needs ``TopdownAffine`` with ``use_udp=False``, whose map is the one that
     MMPose's estimator inverts; with UDP's, results are stretched by 1 / (px − 1) of the input.
@@ -55,7 +54,7 @@ class SoftmaxHeatmap(BaseKeypointCodec):
         self.stride_px = np.array(input_size) / np.array(heatmap_size)
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
-        """Targets of one instance.
+        """Draw the targets of one instance.
 
         Args:
             keypoints: (1, K, 2) in px of the input.
@@ -85,7 +84,7 @@ class SoftmaxHeatmap(BaseKeypointCodec):
         return dict(heatmaps=heatmaps.astype(np.float32), keypoint_weights=weights)
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places and scores of one instance.
+        """Read coords and scores of one instance.
 
         Args:
             encoded: (K, H, W) logits.
@@ -101,10 +100,10 @@ class SoftmaxHeatmap(BaseKeypointCodec):
         probability /= probability.sum(axis=(1, 2), keepdims=True)
         cells = np.empty((count, 2))
         scores = np.empty(count)
-        for index, share in enumerate(probability):
-            row, column = divmod(int(share.argmax()), width)
+        for index, cells_of_one in enumerate(probability):
+            row, column = divmod(int(cells_of_one.argmax()), width)
             top, left = max(row - self.radius, 0), max(column - self.radius, 0)
-            window = share[top : row + self.radius + 1, left : column + self.radius + 1]
+            window = cells_of_one[top : row + self.radius + 1, left : column + self.radius + 1]
             scores[index] = window.sum()
             y = window.sum(axis=1) @ np.arange(top, top + window.shape[0])
             x = window.sum(axis=0) @ np.arange(left, left + window.shape[1])

@@ -19,13 +19,12 @@ from mmpose.registry import DATASETS
 from equikpt.core import image_checks
 from equikpt.core.coco import checks as coco_checks
 from equikpt.core.coco.box_checks import check_boxes
-from equikpt.core.coco.checks import USED_CATEGORY, check_detections
 from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import Issue, format_examples, format_issues, refuse_errors
 from equikpt.core.pipelines import fill_codec
 from equikpt.datasets.description import Described
 
-LISTED_MISSING = 10
+MAX_LISTED_MISSING = 10
 
 SAMPLE_METAINFO = (
     *("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "flip_indices"),
@@ -51,7 +50,7 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
     does, and counted in the log.
 
     To each data info it adds ``keypoints_visibility``, (N, K) uint8, the file's 0 (not labelled),
-    1 (hidden) or 2 (seen) beside MMPose's ``keypoints_visible``, which is 0 or 1.
+    1 (occluded) or 2 (visible) beside MMPose's ``keypoints_visible``, which is 0 or 1.
 
     Evaluation: MMPose's dataset hands the path of its annotation file to ``CocoMetric``, whose
     ground truth then includes the missing images. This one does not, so a ``CocoMetric`` without
@@ -61,15 +60,15 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
     Args:
         check_images: ``"header"`` opens every image at load and compares its size with the file;
             ``"full"`` decodes it as well; ``"none"`` only looks whether it exists.
-        area_from_bbox: Share of the box that stands in for an area which is absent or not above 0;
-            0.53 is the share that MMPose uses. ``None`` stops at such annotations.
-        max_missing_share: Largest share of missing images, 0 to 1, with which to go on.
+        area_from_bbox: Fraction of the box that stands in for an area which is absent or not above
+            0, as MMPose's 0.53. ``None`` stops at such annotations.
+        max_missing_share: Maximum fraction of missing images, 0 to 1, with which to go on.
         codec: Of crops and targets of ``pipeline`` that name none.
         **kwargs: As :class:`BaseCocoStyleDataset`.
 
     Raises:
-        FileNotFoundError: If the annotation file or too many images are missing.
-        ValueError: If an option, the annotation file or an image is wrong.
+        FileNotFoundError: The annotation file or too many images are missing.
+        ValueError: An option, the annotation file or an image is wrong, or nothing usable is left.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
             raise ValueError(f"check_images is {check_images!r}; expected one of {modes}")
         if area_from_bbox is not None and not 0 < area_from_bbox <= 1:
             raise ValueError(
-                f"area_from_bbox is {area_from_bbox}; expected a share above 0, up to 1, or None"
+                f"area_from_bbox is {area_from_bbox}; expected one above 0, up to 1, or None"
             )
         if not 0 <= max_missing_share <= 1:
             raise ValueError(f"max_missing_share is {max_missing_share}; expected 0 to 1")
@@ -100,22 +99,20 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
         self._publish_ground_truth()
 
     def full_init(self) -> None:
-        """Load, unless it is done, and tell where the evaluation's ground truth comes from."""
+        """Load, unless it is done, and publish the evaluation's ground truth."""
         super().full_init()
         self._sample_metainfo = pickle.dumps({key: self._metainfo[key] for key in SAMPLE_METAINFO})
         self._publish_ground_truth()
 
     def get_data_info(self, idx: int) -> dict:
-        """The sample's own copies of its annotation and of the metainfo, as the base class.
-
-        Unpickling the metainfo takes a tenth of the time of the base class's deep copies.
-        """
+        """The sample's own copies of its annotation and of the metainfo, as the base class."""
+        # unpickling the metainfo takes a tenth of the time of the base class's deep copies
         data_info = BaseDataset.get_data_info(self, idx)
         data_info.update(pickle.loads(self._sample_metainfo))
         return data_info
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """All samples as bytes (B,), and where each ends (N,); ``data_list`` is emptied on the way.
+        """All samples as bytes (B,), and the end of each (N,); ``data_list`` is emptied on the way.
 
         The base class holds the samples and two copies of their bytes at once.
         """
@@ -128,30 +125,25 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
         return np.frombuffer(content, dtype=np.uint8), np.array(ends, dtype=np.int64)
 
     def load_data_list(self) -> list[dict]:
-        """Read and check the annotation file and the images.
-
-        Raises:
-            FileNotFoundError: If the annotation file or too many images are missing.
-            ValueError: If the annotation file or an image is wrong, or nothing usable is left.
-        """
+        """Read and check the annotation file and the images; errors as the class."""
         if not self.ann_file:
-            raise ValueError(
-                f"{type(self).__name__} got no ann_file; set it to a COCO keypoint JSON"
-            )
+            raise ValueError(f"{type(self).__name__} got no ann_file; set it to a COCO JSON")
         content = self._read_content()
         names, needs_area = list(self.metainfo["keypoint_name2id"]), self.area_from_bbox is None
         self._raise_or_warn(coco_checks.check_coco(content, names, needs_area))
         self._raise_or_warn(check_boxes(content))
         if self.bbox_file:
             ids = {row["id"] for row in content["images"]}
-            self._detections = check_detections(self.bbox_file, ids)
+            self._detections = coco_checks.check_detections(self.bbox_file, ids)
         self._complete(content)
-        content = self._without_missing(content)
+        self._content = content = self._without_missing(content)
         self._raise_or_warn(image_checks.check_images(self._listed(content), self.check_images))
-        self._content = content
         data_list = super().load_data_list()
         if self.bbox_file:
-            self._write_ground_truth()
+            folder = tempfile.mkdtemp(prefix="equikpt_ground_truth_")
+            self._ground_truth_file = str(Path(folder) / "ground_truth.json")
+            dump(content, self._ground_truth_file)
+            weakref.finalize(self, _remove_ground_truth, self._ground_truth_file, os.getpid())
             del self._detections
         del self._content
         if not data_list:
@@ -163,7 +155,7 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
         return data_list
 
     def _read_content(self) -> dict:
-        """The content of the annotation file in COCO's form; for formats of a subclass."""
+        """Read the annotation file in COCO's form; a subclass may read another format."""
         return load_coco(self.ann_file)
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
@@ -186,47 +178,40 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
             annotations_of.setdefault(annotation["image_id"], []).append(annotation)
         instances, images = [], []
         for listed in self._content["images"]:
-            if listed["id"] % self.sample_interval != 0:
-                continue
-            path = os.path.join(self.data_prefix["img"], listed["file_name"])
-            image = {**listed, "img_id": listed["id"], "img_path": path}
-            images.append(image)
-            for annotation in annotations_of.get(listed["id"], ()):
-                raw = {"raw_ann_info": annotation, "raw_img_info": image}
-                instance = self.parse_data_info(raw)
-                if instance is not None:
-                    instances.append(instance)
-        return instances, images
+            if listed["id"] % self.sample_interval == 0:
+                path = os.path.join(self.data_prefix["img"], listed["file_name"])
+                images.append({**listed, "img_id": listed["id"], "img_path": path})
+                instances += [
+                    self.parse_data_info({"raw_ann_info": annotation, "raw_img_info": images[-1]})
+                    for annotation in annotations_of.get(listed["id"], ())
+                ]
+        return [instance for instance in instances if instance is not None], images
 
     def _load_detection_results(self) -> list[dict]:
         """Detected boxes on the images that exist; the base class would read both files anew.
 
-        They have no labels. MMPose calls their dummy points visible, so this says seen.
+        They have no labels. MMPose calls their dummy points visible, so the visibility is 2.
         """
         self._metainfo["CLASSES"] = self._content["categories"]
         images = {image["id"]: image for image in self._content["images"]}
         num_keypoints = self.metainfo["num_keypoints"]
-        infos = []
-        used = [row for row in self._detections if row["category_id"] == USED_CATEGORY]
-        for number, row in enumerate(used):
-            image = images.get(row["image_id"])
-            if image is None:
-                continue
-            x, y, width, height = row["bbox"]
-            infos.append(
-                dict(
-                    img_id=image["id"],
-                    img_path=os.path.join(self.data_prefix["img"], image["file_name"]),
-                    img_shape=(image["height"], image["width"]),
-                    bbox=np.array([[x, y, x + width, y + height]], np.float32),
-                    bbox_score=np.array([row["score"]], np.float32),
-                    keypoints=np.zeros((1, num_keypoints, 2), np.float32),
-                    keypoints_visible=np.ones((1, num_keypoints), np.float32),
-                    keypoints_visibility=np.full((1, num_keypoints), 2, np.uint8),
-                    id=number,
-                )
+        used = [row for row in self._detections if row["category_id"] == coco_checks.USED_CATEGORY]
+        return [
+            dict(
+                img_id=image["id"],
+                img_path=os.path.join(self.data_prefix["img"], image["file_name"]),
+                img_shape=(image["height"], image["width"]),
+                bbox=np.array([[x, y, x + width, y + height]], np.float32),
+                bbox_score=np.array([row["score"]], np.float32),
+                keypoints=np.zeros((1, num_keypoints, 2), np.float32),
+                keypoints_visible=np.ones((1, num_keypoints), np.float32),
+                keypoints_visibility=np.full((1, num_keypoints), 2, np.uint8),
+                id=number,
             )
-        return infos
+            for number, row in enumerate(used)
+            if (image := images.get(row["image_id"])) is not None
+            for x, y, width, height in [row["bbox"]]
+        ]
 
     def _raise_or_warn(self, issues: list[Issue]) -> None:
         """Stop at errors, all in one message, and log the other issues."""
@@ -245,8 +230,8 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
             skipped += not used and not annotation["iscrowd"]
             if not coco_checks.has_area(annotation) and coco_checks.is_box(annotation.get("bbox")):
                 # Without area_from_bbox only unused annotations get here: no score reads theirs.
-                share = self.area_from_bbox or coco_checks.BOX_AREA_FRACTION
-                annotation["area"] = share * annotation["bbox"][2] * annotation["bbox"][3]
+                fraction = self.area_from_bbox or coco_checks.BOX_AREA_FRACTION
+                annotation["area"] = fraction * annotation["bbox"][2] * annotation["bbox"][3]
                 filled += used
         logger = MMLogger.get_current_instance()
         if self.data_mode == "topdown" and (skipped or crowds):
@@ -277,35 +262,31 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
         if not lost:
             return content
         rows = content["images"]
-        names = [
-            row["file_name"] for row, image in zip(rows, listed, strict=True) if image.path in lost
-        ]
-        folder = self.data_prefix["img"]
-        told = (
+        names = [rows[i]["file_name"] for i, image in enumerate(listed) if image.path in lost]
+        message = (
             f"{len(names)} of {len(rows)} images of {self.ann_file} are missing under "
-            f"{folder or os.getcwd()} ({format_examples(names, LISTED_MISSING)})"
+            f"{self.data_prefix['img'] or os.getcwd()} "
+            f"({format_examples(names, MAX_LISTED_MISSING)})"
         )
         if len(names) == len(rows) or len(names) > self.max_missing_share * len(rows):
-            raise FileNotFoundError(f"{told}; {self._missing_advice(sorted(lost)[0])}")
+            other_case = image_checks.name_in_other_case(min(lost))
+            advice = (
+                f"'{other_case}' is there: make upper and lower case agree with the JSON"
+                if other_case
+                else "set data_root and data_prefix so that data_prefix['img'] + file_name is the "
+                f"image, or raise max_missing_share (now {self.max_missing_share}) to go on without"
+            )
+            raise FileNotFoundError(f"{message}; {advice}")
         MMLogger.get_current_instance().warning(
-            f"{told}; they are left out of training and evaluation"
+            f"{message}; they are left out of training and evaluation"
         )
-        kept = [row for row, image in zip(rows, listed, strict=True) if image.path not in lost]
-        kept_ids = {row["id"] for row in kept}
-        annotations = [row for row in content["annotations"] if row["image_id"] in kept_ids]
+        kept = [rows[i] for i, image in enumerate(listed) if image.path not in lost]
+        ids = {row["id"] for row in kept}
+        annotations = [row for row in content["annotations"] if row["image_id"] in ids]
         return {**content, "images": kept, "annotations": annotations}
 
-    def _missing_advice(self, path: str) -> str:
-        other_case = image_checks.name_in_other_case(path)
-        if other_case:
-            return f"'{other_case}' is there: make upper and lower case agree with the JSON"
-        return (
-            "set data_root and data_prefix so that data_prefix['img'] + file_name is the image, "
-            f"or raise max_missing_share (now {self.max_missing_share}) to go on without them"
-        )
-
     def _publish_ground_truth(self) -> None:
-        """Tell ``CocoMetric``, through the message hub, which ground truth belongs to this test."""
+        """Give ``CocoMetric``, through the message hub, the ground truth of this test."""
         if not self.test_mode:
             return
         hub = MessageHub.get_current_instance()
@@ -314,12 +295,6 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
             hub.pop_info(key, None)
         elif self._fully_initialized:
             hub.update_info(key, self._ground_truth_file)
-
-    def _write_ground_truth(self) -> None:
-        folder = tempfile.mkdtemp(prefix="equikpt_ground_truth_")
-        self._ground_truth_file = str(Path(folder) / "ground_truth.json")
-        dump(self._content, self._ground_truth_file)
-        weakref.finalize(self, _remove_ground_truth, self._ground_truth_file, os.getpid())
 
 
 def _remove_ground_truth(path: str, owner_pid: int) -> None:

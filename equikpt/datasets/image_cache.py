@@ -7,11 +7,10 @@ import hashlib
 import mmap
 import multiprocessing
 import os
-import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.logging import MMLogger
@@ -25,9 +24,9 @@ _BYTES_PER_SLOT = 8192  # an image of 50 x 50 px: larger ones fill the pixels be
 _MAX_SLOTS = 2**20
 _LOCK_SECONDS = 5.0
 
-# digest of the name, stamp (mtime, size, inode), offset, height, width, channels (0: no such axis)
-_SLOT = struct.Struct("=16s7q")
-_HEADER = struct.Struct("=3q")  # bytes of pixels in use, slots in use, whether the log says "full"
+# digest of the name; stamp (mtime, size, inode), offset, height, width, channels (0: no such axis)
+_SLOT = np.dtype([("digest", "V16"), ("record", np.int64, 7)])
+_USED, _SLOTS, _IS_FULL = range(3)  # header: bytes of pixels, slots, whether the log says "full"
 
 
 class FileStamp(NamedTuple):
@@ -39,11 +38,7 @@ class FileStamp(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> FileStamp:
-        """The stamp of the file that is there now.
-
-        Raises:
-            OSError: There is no such file.
-        """
+        """Take the stamp of the file that is there now; an ``OSError`` where there is none."""
         stat = os.stat(path)
         return cls(stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
@@ -76,17 +71,23 @@ class ImageCache:
 
     def __init__(self, max_bytes: int, folder: str | None = None) -> None:
         if max_bytes < 0:
-            raise ValueError(
-                f"expected ImageCache(max_bytes=...) of at least 0, got {max_bytes}; 0 turns it off"
-            )
+            raise ValueError(f"expected max_bytes of at least 0, got {max_bytes}; 0 turns it off")
         self.max_bytes = int(max_bytes)
-        self._kept: dict[bytes, tuple[int, ...]] = {}  # what this process has read of the slots
+        self._kept: dict[bytes, list[int]] = {}  # records that this process has read of the slots
         self._read = 0
         if not self.max_bytes:
             return
-        self._max_slots = min(_MAX_SLOTS, max(1024, self.max_bytes // _BYTES_PER_SLOT))
-        self._index = mmap.mmap(-1, _HEADER.size + self._max_slots * _SLOT.size)
-        self._file = _nameless_file(folder)
+        if folder is not None and not os.path.isdir(folder):
+            raise FileNotFoundError(
+                f"expected folder to be a folder, found none at {folder}; make it first"
+            )
+        max_slots = min(_MAX_SLOTS, max(1024, self.max_bytes // _BYTES_PER_SLOT))
+        self._header = np.frombuffer(mmap.mmap(-1, 24), np.int64)
+        self._slots = np.frombuffer(mmap.mmap(-1, max_slots * _SLOT.itemsize), _SLOT)
+        if folder is None and hasattr(os, "memfd_create"):
+            self._file = open(os.memfd_create("equikpt_images"), "r+b", buffering=0)  # noqa: SIM115
+        else:
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         os.ftruncate(self._file.fileno(), self.max_bytes)
         self._pixels = mmap.mmap(self._file.fileno(), self.max_bytes, access=mmap.ACCESS_READ)
         methods = multiprocessing.get_all_start_methods()
@@ -95,12 +96,10 @@ class ImageCache:
 
     def get(self, name: str, stamp: FileStamp) -> np.ndarray | None:
         """Return the image, (H, W, C) or (H, W), as a read-only view; None where it is not kept."""
-        with self._locked() as locked:
-            if not locked:
-                return None
-            self._read_slots()
+        if not self._read_slots():
+            return None
         record = self._kept.get(_digest(name))
-        if record is None or record[:3] != stamp:
+        if record is None or tuple(record[:3]) != stamp:
             return None
         offset, height, width, channels = record[3:]
         shape = (height, width, channels) if channels else (height, width)
@@ -121,33 +120,26 @@ class ImageCache:
         if offset is None or not self._write(np.ascontiguousarray(image), offset):
             return False
         with self._locked() as locked:
-            if not locked:
+            if not locked or self._header[_SLOTS] == len(self._slots):
                 return False
-            used, slots, is_full = _HEADER.unpack_from(self._index)
-            if slots == self._max_slots:
-                return False
-            record = (_digest(name), *stamp, offset, *(*image.shape, 0)[:3])
-            _SLOT.pack_into(self._index, _HEADER.size + slots * _SLOT.size, *record)
-            # found by others only now that the pixels are complete
-            _HEADER.pack_into(self._index, 0, used, slots + 1, is_full)
+            record = (*stamp, offset, *(*image.shape, 0)[:3])
+            self._slots[self._header[_SLOTS]] = (_digest(name), record)
+            self._header[_SLOTS] += 1  # found by others only now that the pixels are complete
         return True
 
     @property
     def used_bytes(self) -> int:
         """Bytes of pixels in use, those of replaced images included."""
-        return _HEADER.unpack_from(self._index)[0] if self.max_bytes else 0
+        return int(self._header[_USED]) if self.max_bytes else 0
 
     def __len__(self) -> int:
-        with self._locked() as locked:
-            if locked:
-                self._read_slots()
+        self._read_slots()
         return len(self._kept)
 
-    def __deepcopy__(self, memo: dict) -> ImageCache:
+    def __deepcopy__(self, memo: dict | None = None) -> ImageCache:
         return self
 
-    def __copy__(self) -> ImageCache:
-        return self
+    __copy__ = __deepcopy__
 
     def __reduce__(self) -> tuple:
         if self.max_bytes:
@@ -170,23 +162,25 @@ class ImageCache:
             if locked:
                 self._lock.release()
 
-    def _read_slots(self) -> None:
-        """Take in the slots that others have filled since the last call."""
-        end = _HEADER.unpack_from(self._index)[1]
-        first, last = (_HEADER.size + number * _SLOT.size for number in (self._read, end))
-        for name, *record in _SLOT.iter_unpack(self._index[first:last]):
-            self._kept[name] = tuple(record)
-        self._read = end
+    def _read_slots(self) -> bool:
+        """Take in the slots that others have filled since the last call; False without the lock."""
+        with self._locked() as locked:
+            if locked:
+                end = int(self._header[_SLOTS])
+                for slot in self._slots[self._read : end]:
+                    self._kept[slot["digest"].tobytes()] = slot["record"].tolist()
+                self._read = end
+        return locked
 
     def _reserve(self, size_bytes: int) -> int | None:
         """Return where this caller alone may write ``size_bytes``; None if they do not fit."""
         with self._locked() as locked:
             if not locked:
                 return None
-            used, slots, is_full = _HEADER.unpack_from(self._index)
-            fits = used + size_bytes <= self.max_bytes and slots < self._max_slots
-            taken = used + size_bytes if fits else used
-            _HEADER.pack_into(self._index, 0, taken, slots, is_full or not fits)
+            used, slots, is_full = self._header.tolist()
+            fits = used + size_bytes <= self.max_bytes and slots < len(self._slots)
+            self._header[_USED] += size_bytes if fits else 0
+            self._header[_IS_FULL] |= not fits
         if fits:
             return used
         if not is_full:
@@ -217,12 +211,12 @@ class ImageCache:
 
 @functools.cache
 def default_cache() -> ImageCache:
-    """Return the one store of this process and its workers for all data sets that name no bound."""
+    """The one store of this process and its workers for all data sets that name no bound."""
     return ImageCache(default_max_bytes())
 
 
 def default_max_bytes() -> int:
-    """Return a quarter of the free memory, at most 4 GiB, shared by the ranks of one machine."""
+    """A quarter of the free memory, at most 4 GiB, shared by the ranks of one machine."""
     try:
         free_bytes, _ = memory_bytes()
     except OSError:
@@ -233,14 +227,3 @@ def default_max_bytes() -> int:
 
 def _digest(name: str) -> bytes:
     return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
-
-
-def _nameless_file(folder: str | None) -> IO[bytes]:
-    """Open a file without a name that forked processes share: in memory without a folder."""
-    if folder is not None and not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"expected ImageCache(folder=...) to be a folder, found none at {folder}; make it first"
-        )
-    if folder is None and hasattr(os, "memfd_create"):
-        return open(os.memfd_create("equikpt_images"), "r+b", buffering=0)
-    return tempfile.TemporaryFile(dir=folder, buffering=0)

@@ -1,4 +1,4 @@
-"""Images of unnamed things, each with the places of all of them: FSC-147 and its like."""
+"""Images of unnamed things, each with the points of all of them: FSC-147 and its like."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from equikpt.datasets.description import Described
 from equikpt.metainfo.points import METAINFO
 
 NO_IMAGE = "no image"
-"""Why a record is broken whose image is missing or none."""
+"""Reason why a record is broken whose image is missing or none."""
 
 BORDER_PX = 2.0
 """Points so far outside the last px are moved onto it; farther ones make a record broken."""
@@ -41,8 +41,8 @@ class PointSequenceDataset(Described, BaseDataset):
     ``ann_file`` maps file names to ``{"points": [[x, y], …], …}`` in px of the image on disk (its
     ``H`` and ``W`` are those of another, larger version, and are not read); ``split_file`` maps
     splits to lists of file names. One sample is one whole image: its box is the image, its
-    keypoints are the N points, which any flip leaves in their places (``flip_indices``). The codec
-    puts them in order.
+    keypoints are the N points, which no flip renames (``flip_indices``). The codec puts them in
+    order.
 
     Broken records are left out and named in the log: images that are missing or no images,
     names without points, points that are no numbers or lie outside. More than
@@ -63,14 +63,14 @@ class PointSequenceDataset(Described, BaseDataset):
         min_points: Images with fewer points are left out.
         max_points: Images with more are left out; None takes any.
         check_images: As ``CheckedCocoDataset``.
-        max_missing_share: Largest share of broken records, 0 to 1, with which to go on.
+        max_missing_share: Maximum fraction of broken records, 0 to 1, with which to go on.
         codec: Config of the codec, for crops and targets of ``pipeline`` that name none.
         pipeline: Transforms.
         **kwargs: As ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: If a file or too many images are missing.
-        ValueError: If an option, a file or too many records are wrong, or nothing is left.
+        FileNotFoundError: A file or too many images are missing.
+        ValueError: An option, a file or too many records are wrong, or nothing is left.
 
     Source: Ranjan et al., 2021, https://arxiv.org/abs/2104.08391 (FSC-147).
     """
@@ -109,71 +109,65 @@ class PointSequenceDataset(Described, BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Read, check and choose; errors as the class."""
         records = _read_object(self.ann_file)
-        names = self._names(records)
+        names = list(records) if self.split_file is None else self._names_of_split()
         folder = self.data_prefix.get("img", "")
         paths = [os.path.join(folder, name) for name in names]
         with ThreadPoolExecutor(max_workers=8) as pool:
-            looked = pool.map(_size_px, paths)
-            sizes = list(tqdm(looked, total=len(paths), unit="img", delay=5, disable=None))
-        sound: list[dict] = []
+            read = pool.map(_size_px, paths)
+            sizes = list(tqdm(read, total=len(paths), unit="img", delay=5, disable=None))
+        samples: list[dict] = []
         broken: dict[str, str] = {}
         for name, path, size in zip(names, paths, sizes, strict=True):
-            points, reason = _points(records.get(name), size)
-            if points is None or size is None:
-                broken[name] = reason
+            points = _points(records.get(name), size)
+            if size is None or isinstance(points, str):
+                broken[name] = str(points)
             else:
-                sound.append(_sample(len(sound), path, points, size))
+                samples.append(_sample(path, points, size))
         self._judge(broken, len(names), folder)
-        self._examine(sound)
-        return self._of_wanted_length(sound)
+        listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
+        refuse_errors(check_images(listed, self.check_images), self.ann_file)
+        return self._of_wanted_length(samples)
 
-    def _names(self, records: dict) -> list[str]:
+    def _names_of_split(self) -> list[str]:
         """File names of the split, in its order."""
-        if self.split_file is None:
-            return list(records)
-        path = self.split_file
-        if not os.path.isabs(path):
-            path = os.path.join(self.data_root or "", path)
+        path = os.path.join(self.data_root or "", str(self.split_file))
         splits = _read_object(path)
         if self.split not in splits:
             raise ValueError(
                 f"expected split to be one of {', '.join(splits)} of {path}, got {self.split!r}"
             )
         refuse_wrong_types(splits, dict[str, list[str]], path, "lists of file names by split")
-        return list(splits[self.split])
+        return splits[self.split]
 
     def _judge(self, broken: dict[str, str], listed: int, folder: str) -> None:
         """Name broken records; stop at too many."""
         if not broken:
             return
         each = format_examples([f"{name}: {reason}" for name, reason in broken.items()])
-        told = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({each})"
-        if len(broken) > self.max_missing_share * listed:
-            raised = f"raise max_missing_share (now {self.max_missing_share})"
-            if NO_IMAGE in broken.values():
-                raise FileNotFoundError(
-                    f"{told}; expected images under {folder or os.getcwd()}: correct data_root "
-                    f"and data_prefix, or {raised}"
-                )
-            raise ValueError(f"{told}; expected points inside their images: correct or {raised}")
-        MMLogger.get_current_instance().warning(f"{told}; they are left out")
-
-    def _examine(self, samples: list[dict]) -> None:
-        """Stop at damaged images."""
-        listed = [ListedImage(s["img_path"], *s["raw_ann_info"]["size"]) for s in samples]
-        refuse_errors(check_images(listed, self.check_images), self.ann_file)
+        message = f"{len(broken)} of {listed} records of {self.ann_file} are broken ({each})"
+        if len(broken) <= self.max_missing_share * listed:
+            MMLogger.get_current_instance().warning(f"{message}; they are left out")
+            return
+        raised = f"raise max_missing_share (now {self.max_missing_share})"
+        if NO_IMAGE in broken.values():
+            raise FileNotFoundError(
+                f"{message}; expected images under {folder or os.getcwd()}: correct data_root "
+                f"and data_prefix, or {raised}"
+            )
+        raise ValueError(f"{message}; expected points inside their images: correct or {raised}")
 
     def _of_wanted_length(self, samples: list[dict]) -> list[dict]:
         """Samples with as many points as wanted, numbered from 0."""
         most = self.max_points if self.max_points is not None else float("inf")
-        counts = [sample["keypoints"].shape[1] for sample in samples]
-        kept = [s for s, n in zip(samples, counts, strict=True) if self.min_points <= n <= most]
-        few, many = sum(n < self.min_points for n in counts), sum(n > most for n in counts)
-        if few or many:
+        counts = np.array([sample["keypoints"].shape[1] for sample in samples], int)
+        few, many = counts < self.min_points, counts > most
+        if few.any() or many.any():
             MMLogger.get_current_instance().info(
-                f"{self.ann_file}, {self.split}: of {len(samples)} images, {few} with fewer than "
-                f"{self.min_points} points and {many} with more than {self.max_points} are left out"
+                f"{self.ann_file}, {self.split}: of {len(samples)} images, {few.sum()} with fewer "
+                f"than {self.min_points} points and {many.sum()} with more than {self.max_points} "
+                "are left out"
             )
+        kept = [samples[index] for index in np.flatnonzero(~(few | many))]
         if not kept:
             raise ValueError(
                 f"{self.ann_file} has no image of the split {self.split!r} with at least "
@@ -206,37 +200,32 @@ def _size_px(path: str) -> tuple[int, int] | None:
         return None
 
 
-def _points(record: object, size: tuple[int, int] | None) -> tuple[np.ndarray | None, str]:
-    """Points (N, 2) of a record, in its image; or None and why."""
+def _points(record: object, size: tuple[int, int] | None) -> np.ndarray | str:
+    """Points (N, 2) of a record, in its image; or the reason why there are none."""
     if size is None:
-        return None, NO_IMAGE
+        return NO_IMAGE
     if not isinstance(record, dict) or not isinstance(record.get("points"), list):
-        return None, "no points"
+        return "no points"
     wrong = next(wrong_types(record, Record), None)
     if wrong:
-        return None, str(wrong)
+        return str(wrong)
     if any(len(point) != 2 for point in record["points"]):
-        return None, "points that are no pairs of numbers"
+        return "points that are no pairs of numbers"
     points = np.array(record["points"], np.float32).reshape(-1, 2)
     if not np.isfinite(points).all():
-        return None, "points that are no numbers"
-    last = np.array(size, np.float32) - 1
-    inside = np.clip(points, 0, last)
-    if len(points) and np.abs(points - inside).max() > BORDER_PX:
-        return None, f"points outside its {size[0]} x {size[1]} px"
-    return inside, ""
+        return "points that are no numbers"
+    inside = np.clip(points, 0, np.array(size, np.float32) - 1)
+    if np.abs(points - inside).max(initial=0) > BORDER_PX:
+        return f"points outside its {size[0]} x {size[1]} px"
+    return inside
 
 
-def _sample(number: int, path: str, points: np.ndarray, size: tuple[int, int]) -> dict:
+def _sample(path: str, points: np.ndarray, size: tuple[int, int]) -> dict:
     """A data info as MMPose's top-down pipelines take it."""
     count = len(points)
-    # MMPose clips boxes to the last px
-    box = np.array([[0, 0, size[0] - 1, size[1] - 1]], np.float32)
     return dict(
         img_path=path,
-        img_id=number,
-        id=number,
-        bbox=box,
+        bbox=np.array([[0, 0, size[0] - 1, size[1] - 1]], np.float32),  # MMPose clips boxes to it
         bbox_score=np.ones(1, np.float32),
         keypoints=points[None],
         keypoints_visible=np.ones((1, count), np.float32),

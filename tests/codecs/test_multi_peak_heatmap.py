@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from equikpt.codecs.multi_peak_heatmap import MultiPeakHeatmap
-from equikpt.codecs.peaks import find_peaks
+from equikpt.codecs.multi_peak_heatmap import MultiPeakHeatmap, find_peaks
 
 SETTINGS = dict(input_size=(96, 64), heatmap_size=(24, 16), sigma=1.5)
 
@@ -14,30 +13,28 @@ def codec(**options) -> MultiPeakHeatmap:
     return MultiPeakHeatmap(**SETTINGS | options)
 
 
-def found(places: np.ndarray, scores: np.ndarray, channel: int) -> np.ndarray:
-    return places[scores[:, channel] > 0, channel]
-
-
-def test_sigma_is_in_cells_and_in_px():
-    assert codec().sigma_px == (6, 6)
+def found(heatmaps: np.ndarray, channel: int) -> np.ndarray:
+    coords, scores = codec().decode(heatmaps)
+    return coords[scores[:, channel] > 0, channel]
 
 
 def test_a_round_trip_keeps_every_person_to_a_tenth_of_a_px():
+    assert codec().sigma_px == (6, 6)
     rng = np.random.default_rng(0)
     for _ in range(20):
         columns = rng.permutation(np.arange(10, 90, 20))[:3] + rng.uniform(-3, 3, 3)
         points = np.stack([np.column_stack([columns, rng.uniform(8, 52, 3)])] * 2, axis=1)
         points[:, 1, 0] += 2.5
-        places, scores = codec().decode(codec().encode(points)["heatmaps"])
+        heatmaps = codec().encode(points)["heatmaps"]
         for channel in (0, 1):
-            got = found(places, scores, channel)
+            got = found(heatmaps, channel)
             assert len(got) == 3
             nearest = np.linalg.norm(got[:, None] - points[:, channel], axis=-1).min(axis=0)
             assert nearest.max() < 0.1
 
 
 def test_overlapping_people_keep_the_higher_value():
-    apart = [codec().encode(np.array([[place]]))["heatmaps"] for place in ((30, 30), (40, 30))]
+    apart = [codec().encode(np.array([[point]]))["heatmaps"] for point in ((30, 30), (40, 30))]
     both = codec().encode(np.array([[(30, 30)], [(40, 30)]]))["heatmaps"]
     np.testing.assert_array_equal(both, np.maximum(*apart))
     assert both.max() <= 1
@@ -46,13 +43,12 @@ def test_overlapping_people_keep_the_higher_value():
 def test_points_without_label_or_outside_are_not_drawn():
     points = np.array([[(30.0, 30.0), (-5, 30)], [(60, 30), (50, 20)]])
     encoded = codec().encode(points, np.array([[0, 1], [1, 0]]))
-    places, scores = codec().decode(encoded["heatmaps"])
-    assert found(places, scores, 0).round(2).tolist() == [[60, 30]]
-    assert not len(found(places, scores, 1))
+    assert found(encoded["heatmaps"], 0).round(2).tolist() == [[60, 30]]
+    assert not len(found(encoded["heatmaps"], 1))
     assert encoded["keypoint_weights"].tolist() == [[1, 1]]
 
 
-def test_a_image_of_nobody_has_no_peaks():
+def test_an_image_of_nobody_has_no_peaks():
     encoded = codec().encode(np.zeros((0, 2, 2)))
     assert (encoded["heatmaps"] == 0).all()
     assert (codec().decode(encoded["heatmaps"])[1] == 0).all()
@@ -68,7 +64,7 @@ def bumps(*peaks: tuple[float, float, float]) -> torch.Tensor:
 
 def cells(heatmap: torch.Tensor, **options) -> list[list[int]]:
     peaks = find_peaks(heatmap, **options)
-    return peaks.places[0, 0][peaks.scores[0, 0] > 0].round().int().tolist()
+    return peaks.coords[0, 0][peaks.scores[0, 0] > 0].round().int().tolist()
 
 
 def test_the_highest_comes_first_and_weak_ones_not_at_all():
@@ -94,25 +90,17 @@ def test_a_batch_is_its_images():
     generator = torch.Generator().manual_seed(0)
     batch = torch.rand(3, 2, 16, 24, generator=generator)
     together = codec().batch_decode(batch)
-    for image, (places, scores) in zip(batch, zip(*together, strict=True), strict=True):
-        alone = codec().decode(image.numpy())
-        np.testing.assert_allclose(places.numpy(), alone[0], rtol=1e-6)
-        np.testing.assert_allclose(scores.numpy(), alone[1], rtol=1e-6)
+    for index, image in enumerate(batch):
+        for part, alone in zip(together, codec().decode(image.numpy()), strict=True):
+            np.testing.assert_allclose(part[index].numpy(), alone, rtol=1e-6)
 
 
 def test_peaks_at_the_border_stay_on_the_map():
     peaks = find_peaks(bumps((0, 0, 0.9), (23, 15, 0.8)))
-    assert peaks.places[0, 0, :2].tolist() == [[0, 0], [23, 15]]
+    assert peaks.coords[0, 0, :2].tolist() == [[0, 0], [23, 15]]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (dict(sigma=0), "sigma above 0"),
-        (dict(min_peak_distance=0), "min_peak_distance"),
-        (dict(score_threshold=0), "score_threshold"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, words):
-    with pytest.raises(ValueError, match=words):
-        codec(**options)
+@pytest.mark.parametrize("option", ["sigma", "min_peak_distance", "score_threshold", "max_peaks"])
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(ValueError, match=option):
+        codec(**{option: 0})

@@ -14,12 +14,12 @@ def logits_of(heatmaps):
     return np.log(np.maximum(heatmaps, 1e-30))
 
 
-def test_a_target_is_the_gaussian_around_the_exact_place():
+def test_a_target_is_the_gaussian_around_the_exact_point():
     codec = SoftmaxHeatmap(**SIZES, sigma=1.5)
     target = codec.encode(np.array([[[42.0, 22.0]]]))["heatmaps"]
     assert target.shape == (1, 17, 25)
     assert target.dtype == np.float32
-    # The place is cell (10.5, 5.5); cell (12, 6) lies 1.5 and 0.5 cells off.
+    # The point is cell (10.5, 5.5); cell (12, 6) lies 1.5 and 0.5 cells off.
     assert target[0, 6, 12] == pytest.approx(np.exp(-(1.5**2 + 0.5**2) / (2 * 1.5**2)))
     assert target[0, 16, 24] > 0  # not cut off
 

@@ -20,7 +20,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 from mmpose.structures.keypoint import flip_keypoints
 
-from equikpt.datasets.horse26 import Horse26Dataset
+from equikpt.datasets import Horse26Dataset
 from equikpt.datasets.transforms import RandomFlipKeypoints
 from equikpt.metainfo.horse26 import METAINFO
 

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from equikpt.core.tables import frame_text
-from equikpt.datasets.p1p2 import P1P2Dataset
-from equikpt.datasets.ruler_marks import RulerMarkDataset, _read_marks, square_around
+from equikpt.datasets.p1p2 import P1P2Dataset, RulerMarkDataset, _read_marks, square_around
 
 HEIGHT_PX = 250  # of the drawn radiographs
 

@@ -56,7 +56,7 @@ _ROWS = {
         keypoints=horse26.KEYPOINTS,
         links=horse26.LINKS,
         category="horse",
-        dataset="equikpt.datasets.horse26:Horse26Dataset",
+        dataset="equikpt.datasets:Horse26Dataset",
     ),
     "p1p2": Target(
         name="p1p2",
@@ -64,7 +64,7 @@ _ROWS = {
         links=p1p2.LINKS,
         category="ruler",
         supercategory="object",
-        dataset="equikpt.datasets.p1p2:P1P2Dataset",
+        dataset="equikpt.datasets:P1P2Dataset",
         whole_image=True,
     ),
     "coco17": Target(
@@ -73,7 +73,7 @@ _ROWS = {
         links=coco17.LINKS,
         category="person",
         supercategory="person",
-        dataset="equikpt.datasets.coco17:Coco17Dataset",
+        dataset="equikpt.datasets:Coco17Dataset",
     ),
     "coco": Target(name="coco"),
 }

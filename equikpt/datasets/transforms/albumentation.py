@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import albumentations
 import cv2
@@ -12,8 +11,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from equikpt.datasets.transforms import albumentation_build
+from equikpt.datasets.transforms.albumentation_build import build, leaves
 from equikpt.datasets.transforms.labels import (
+    draw_seed,
     drop_points,
     has_points,
     hide_points,
@@ -22,7 +22,6 @@ from equikpt.datasets.transforms.labels import (
     points_key,
     swap_sides,
 )
-from equikpt.datasets.transforms.randomness import draw_seed
 
 BORDER_GRID = np.array(
     [[0, 0], [0.5, 0], [1, 0], [1, 0.5], [1, 1], [0.5, 1], [0, 1], [0, 0.5]], dtype=np.float32
@@ -42,12 +41,13 @@ class AlbumentationsV2(BaseTransform):
       saturation mean what they say.
     - **Points** follow geometric transforms. Those that leave the image get
       ``keypoints_visible`` and ``keypoints_visibility`` 0; those under a hole of a dropout
-      transform become hidden (visibility 2 becomes 1) and stay trained, as in ``RandomOcclusion``.
+      transform become occluded (visibility 2 becomes 1) and stay trained, as in
+      ``RandomOcclusion``.
     - **Left and right** are swapped where the map of the image has a negative determinant,
       whatever the transform is called.
     - **Random numbers** come from numpy's global state, one draw a call.
 
-    Where it may stand: pixel and dropout transforms anywhere behind ``LoadImage``. Geometric ones
+    Position: pixel and dropout transforms anywhere behind ``LoadImage``. Geometric ones
     either before ``RandomBBoxTransform``, where they move ``keypoints``, ``bbox``, ``bbox_center``
     and ``bbox_scale`` of the raw image (a sample whose boxes all leave the image stays as it
     was), or between ``TopdownAffine`` and ``GenerateTarget``, where they move
@@ -63,8 +63,8 @@ class AlbumentationsV2(BaseTransform):
 
     Raises:
         TypeError: ``transforms`` is no list of dicts, or the image is no uint8 array.
-        ValueError: an unknown transform or argument, a transform that cannot keep points right, or
-            a place in the pipeline where a geometric transform cannot stand.
+        ValueError: An unknown transform or argument, a transform that cannot keep points right, or
+            a position in the pipeline where a geometric transform cannot stand.
     """
 
     def __init__(self, transforms: Sequence[Mapping]) -> None:
@@ -74,10 +74,9 @@ class AlbumentationsV2(BaseTransform):
                 f"{transforms!r}; put the dicts into a list"
             )
         self.transforms = list(transforms)
-        built = [albumentation_build.build(config) for config in self.transforms]
+        built = [build(config) for config in self.transforms]
         self.moves_points = any(
-            isinstance(leaf, albumentations.DualTransform)
-            for leaf in albumentation_build.leaves(built)
+            isinstance(leaf, albumentations.DualTransform) for leaf in leaves(built)
         )
         params = albumentations.KeypointParams("xy", remove_invisible=False)
         self.compose = albumentations.Compose(
@@ -88,185 +87,116 @@ class AlbumentationsV2(BaseTransform):
         # Workers that are spawned get a pickle; the corrected classes inside cannot be pickled.
         return type(self), (self.transforms,)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(transforms={self.transforms})"
+
     def transform(self, results: dict) -> dict:
         """Apply the transforms to one sample."""
-        image = _rgb(results)
-        self._reseed()
-        if not self.moves_points:
-            results["img"] = self._bgr(self.compose(image=image)["image"])
-            return results
-        if "keypoint_weights" in results:
-            raise ValueError(
-                "expected AlbumentationsV2 before GenerateTarget, got a sample whose targets are "
-                "made; move it up in the pipeline"
+        given = results["img"]
+        if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.ndim != 3:
+            raise TypeError(
+                "expected one image (H, W, 3) of uint8 for AlbumentationsV2, got "
+                f"{getattr(given, 'dtype', type(given).__name__)}; load it with "
+                "LoadImage(to_float32=False)"
             )
-        carried = _Carried.of(results)
-        out = self.compose(image=image, keypoints=carried.rows)
-        rows = np.asarray(out["keypoints"], dtype=np.float32)
-        if len(rows) != len(carried.rows):
-            raise ValueError(
-                f"expected {len(carried.rows)} points back from albumentations, got {len(rows)}; "
-                f"one of {self.transforms} drops or copies points: leave it out"
-            )
-        carried.write_back(results, rows, self._bgr(out["image"]))
-        return results
-
-    def _reseed(self) -> None:
-        """Seed albumentations from numpy's global state.
-
-        One generator for the whole tree: ``Compose.set_random_seed`` would give every transform a
-        generator with the same seed, and all transforms of one probability would act together.
-        """
+        before = _positions(results) if self.moves_points else {}
+        rows = np.vstack([np.empty((0, 2)), *before.values()]).astype(np.float32)
+        flagged = np.hstack([rows, np.zeros((len(rows), 1), np.float32)])  # a hole sets the flag
+        # One generator for the whole tree: Compose.set_random_seed would give every transform a
+        # generator with the same seed, and all of one probability would act together.
         seed = draw_seed()
         self.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-
-    def _bgr(self, image: np.ndarray) -> np.ndarray:
+        labels = dict(keypoints=flagged) if self.moves_points else {}
+        out = self.compose(image=cv2.cvtColor(given, cv2.COLOR_BGR2RGB), **labels)
+        image = out["image"]
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
                 "expected albumentations to return an image of 3 channels of uint8, got "
                 f"{image.dtype} of shape {image.shape}; leave out what normalises or converts "
                 f"it from {self.transforms}: the model's data_preprocessor does that"
             )
-        return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(transforms={self.transforms})"
-
-
-def _rgb(results: dict) -> np.ndarray:
-    image = results["img"]
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
-        kind = getattr(image, "dtype", type(image).__name__)
-        raise TypeError(
-            f"expected one image (H, W, 3) of uint8 for AlbumentationsV2, got {kind}; load it "
-            "with LoadImage(to_float32=False)"
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-@dataclass
-class _Carried:
-    """All positions of a sample as rows (P, 3) of x, y and a flag that a hole may set.
-
-    The rows are, in this order: the keypoints, the borders of ``bbox``, the borders of the boxes
-    that ``bbox_center`` and ``bbox_scale`` give, and the corners of the image.
-    """
-
-    rows: np.ndarray
-    num_keypoints: int
-    """N x K, or 0 for a sample without labels."""
-    num_boxes: int
-    num_padded_boxes: int
-
-    @classmethod
-    def of(cls, results: dict) -> _Carried:
-        height, width = results["img"].shape[:2]
-        points = results[points_key(results)] if has_points(results) else np.empty((0, 2))
-        boxes, padded = np.empty((0, 4)), np.empty((0, 4))
-        if not is_cropped(results):
-            boxes = results.get("bbox", boxes)
-            if "bbox_center" in results:
-                half = results["bbox_scale"] / 2
-                padded = np.hstack([results["bbox_center"] - half, results["bbox_center"] + half])
-        parts = [
-            np.reshape(points, (-1, 2)),
-            _border(boxes),
-            _border(padded),
-            _border(np.array([[0, 0, width - 1, height - 1]])),
-        ]
-        xy = np.vstack(parts).astype(np.float32)
-        rows = np.hstack([xy, np.zeros((len(xy), 1), np.float32)])
-        return cls(rows, len(parts[0]), len(boxes), len(padded))
-
-    def write_back(self, results: dict, rows: np.ndarray, image: np.ndarray) -> None:
-        """Take over the image and what has become of the rows."""
-        unmoved = np.array_equal(rows[:, :2], self.rows[:, :2])
-        if unmoved and image.shape == results["img"].shape:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if not self.moves_points:
             results["img"] = image
-        elif is_cropped(results):
-            self._move_crop(results, rows, image)
-        elif not self._move_raw(results, rows, image):
-            return
-        if self.num_keypoints:
-            covered = rows[: self.num_keypoints, 2] > 0
-            if self._mirrored(rows):
-                covered = covered.reshape(results["keypoints"].shape[:2])
-                covered = covered[:, results["flip_indices"]]
-            hide_points(results, covered.reshape(results["keypoints"].shape[:2]))
-
-    def _move_crop(self, results: dict, rows: np.ndarray, image: np.ndarray) -> None:
-        width, height = results["input_size"]
-        if image.shape[:2] != (height, width):
+            return results
+        moved = np.asarray(out["keypoints"], dtype=np.float32)
+        if len(moved) != len(rows):
             raise ValueError(
-                f"expected a crop of {width} x {height} px behind TopdownAffine, got "
-                f"{image.shape[1]} x {image.shape[0]} px; put transforms that change the size "
-                "before TopdownAffine"
+                f"expected {len(rows)} points back from albumentations, got {len(moved)}; "
+                f"one of {self.transforms} drops or copies points: leave it out"
             )
+        unmoved = np.array_equal(moved[:, :2], rows) and image.shape == given.shape
+        ends = np.cumsum([len(part) for part in before.values()])[:-1]
+        after = dict(zip(before, np.split(moved[:, :2], ends), strict=True))
+        factor = _area_factor(before["image"], after["image"])
+        if not unmoved and not _move(results, after, image.shape[:2], factor):
+            return results
         results["img"] = image
-        self._move_points(results, rows)
+        if has_points(results):
+            shape = results["keypoints"].shape[:2]
+            covered = (moved[: np.prod(shape), 2] > 0).reshape(shape)
+            hide_points(results, covered[:, results["flip_indices"]] if factor < 0 else covered)
+        return results
+
+
+def _positions(results: dict) -> dict[str, np.ndarray]:
+    """Keypoints, and points on the borders of boxes and of the image, each (P, 2) in px.
+
+    ``padded`` are the boxes that ``bbox_center`` and ``bbox_scale`` give.
+    """
+    if "keypoint_weights" in results:
+        raise ValueError(
+            "expected AlbumentationsV2 before GenerateTarget, got a sample whose targets are "
+            "made; move it up in the pipeline"
+        )
+    height, width = results["img"].shape[:2]
+    raw, nothing = {} if is_cropped(results) else results, np.empty((0, 2))
+    points = results[points_key(results)] if has_points(results) else nothing
+    center, half = raw.get("bbox_center", nothing), raw.get("bbox_scale", nothing) / 2
+    boxes = dict(
+        bbox=raw.get("bbox", np.empty((0, 4))),
+        padded=np.hstack([center - half, center + half]),
+        image=[[0, 0, width - 1, height - 1]],
+    )
+    parts = {"points": np.reshape(points, (-1, 2))}
+    for name, corners in boxes.items():
+        low, high = np.split(np.asarray(corners, np.float32)[:, None], 2, axis=-1)
+        parts[name] = (low + BORDER_GRID * (high - low)).reshape(-1, 2)
+    return parts
+
+
+def _area_factor(before: np.ndarray, after: np.ndarray) -> float:
+    """Determinant of the affine map nearest to that of the points: negative if it mirrors."""
+    homogeneous = np.hstack([before.astype(float), np.ones((len(before), 1))])
+    linear, *_ = np.linalg.lstsq(homogeneous, after.astype(float), rcond=None)
+    return float(np.linalg.det(linear[:2]))
+
+
+def _move(results: dict, after: dict, shape: tuple[int, int], factor: float) -> bool:
+    """Write what has become of the positions; False leaves the sample, since no box is left."""
+    height, width = shape
+    if is_cropped(results):
+        if (width, height) != tuple(results["input_size"]):
+            raise ValueError(
+                f"expected a crop of {results['input_size']} px behind TopdownAffine, got "
+                f"{(width, height)}; put transforms that change the size before TopdownAffine"
+            )
         results.pop("input_center", None)
         results.pop("input_scale", None)
-
-    def _move_raw(self, results: dict, rows: np.ndarray, image: np.ndarray) -> bool:
-        """Move the sample; False leaves it as it was, since no instance is left."""
-        _check_movable(results)
-        height, width = image.shape[:2]
-        boxes, padded = self._boxes(rows)
-        boxes = np.clip(boxes, 0, [width - 1, height - 1, width - 1, height - 1])
-        left = (boxes[:, 2:] - boxes[:, :2] > 1).all(axis=1)
-        if self.num_boxes and not left.any():
-            return False
-        results["img"] = image
-        results["img_shape"] = (height, width)
-        if self.num_boxes:
-            results["bbox"] = boxes.astype(np.float32)
-        if self.num_padded_boxes:
-            results["bbox_center"] = ((padded[:, :2] + padded[:, 2:]) / 2).astype(np.float32)
-            results["bbox_scale"] = (padded[:, 2:] - padded[:, :2]).astype(np.float32)
-        self._move_points(results, rows)
-        if results.get("area") is not None:
-            results["area"] = results["area"] * np.float32(abs(self._determinant(rows)))
-        if results.get("segmentation") is not None:
-            results["segmentation"] = None
-        return True
-
-    def _move_points(self, results: dict, rows: np.ndarray) -> None:
-        if not self.num_keypoints:
-            return
+    elif not _move_boxes(results, after, shape, factor):
+        return False
+    if has_points(results):
         key = points_key(results)
-        points = rows[: self.num_keypoints, :2].reshape(results[key].shape)
+        points = after["points"].reshape(results[key].shape)
         results[key] = points.astype(results[key].dtype)
-        height, width = results["img"].shape[:2]
         drop_points(results, ~inside(points, width, height))
-        if self._mirrored(rows):
+        if factor < 0:
             swap_sides(results)
-
-    def _boxes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The boxes (x1, y1, x2, y2) around the moved borders: of ``bbox``, of the padded box."""
-        first = self.num_keypoints
-        borders = rows[first:, :2].reshape(-1, len(BORDER_GRID), 2)[:-1]
-        boxes = np.hstack([borders.min(axis=1), borders.max(axis=1)])
-        return boxes[: self.num_boxes], boxes[self.num_boxes :]
-
-    def _determinant(self, rows: np.ndarray) -> float:
-        """Area of the map, negative if it mirrors: of the affine map nearest to it."""
-        before, after = (part[-len(BORDER_GRID) :, :2].astype(float) for part in (self.rows, rows))
-        ones = np.ones((len(BORDER_GRID), 1))
-        linear, *_ = np.linalg.lstsq(np.hstack([before, ones]), after, rcond=None)
-        return float(np.linalg.det(linear[:2]))
-
-    def _mirrored(self, rows: np.ndarray) -> bool:
-        return self._determinant(rows) < 0
+    return True
 
 
-def _border(boxes: np.ndarray) -> np.ndarray:
-    """(N * 8, 2) points on the borders of ``boxes`` (N, 4)."""
-    boxes = np.asarray(boxes, dtype=np.float32)
-    low, high = boxes[:, None, :2], boxes[:, None, 2:]
-    return (low + BORDER_GRID * (high - low)).reshape(-1, 2)
-
-
-def _check_movable(results: dict) -> None:
+def _move_boxes(results: dict, after: dict, shape: tuple[int, int], factor: float) -> bool:
+    """Write the boxes, areas and sizes of a raw image; False where no box is left in it."""
     if np.any(results.get("bbox_rotation", 0)):
         raise ValueError(
             "expected geometric transforms before RandomBBoxTransform or after TopdownAffine, got "
@@ -278,3 +208,23 @@ def _check_movable(results: dict) -> None:
                 f"expected a top-down sample for geometric transforms, got one with {key}; use "
                 "pixel transforms only in a bottom-up pipeline"
             )
+    height, width = shape
+    sides = {}
+    for name in ("bbox", "padded"):
+        border = after[name].reshape(-1, len(BORDER_GRID), 2)
+        sides[name] = border.min(axis=1), border.max(axis=1)
+    low, high = (np.clip(side, 0, [width - 1, height - 1]) for side in sides["bbox"])
+    if len(low):
+        if not (high - low > 1).all(axis=1).any():
+            return False
+        results["bbox"] = np.hstack([low, high]).astype(np.float32)
+    low, high = sides["padded"]
+    if len(low):
+        results["bbox_center"] = ((low + high) / 2).astype(np.float32)
+        results["bbox_scale"] = (high - low).astype(np.float32)
+    results["img_shape"] = (height, width)
+    if results.get("area") is not None:
+        results["area"] = results["area"] * np.float32(abs(factor))
+    if results.get("segmentation") is not None:
+        results["segmentation"] = None
+    return True

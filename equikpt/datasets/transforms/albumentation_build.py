@@ -1,7 +1,7 @@
 """Albumentations 2.x transforms out of config dicts, checked and corrected.
 
 Which geometric transforms move points exactly as they move the image was measured on
-albumentations 2.0.8 with blobs painted at the points; the tables below hold the result.
+albumentations 2.0.8 with blobs painted at the points; the tables hold the result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import difflib
 import functools
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import albumentations
 import cv2
@@ -26,14 +26,10 @@ WARPS = ("Affine", "Perspective", "Rotate", "SafeRotate")
 CROPS = ("CenterCrop", "Crop", "Pad", "PadIfNeeded", "RandomCrop", "RandomCropFromBorders")
 DROPOUTS = ("CoarseDropout", "Erasing", "GridDropout", "XYMasking")
 UNMOVED = ("Morphological", "NoOp", "PixelDropout")
-EXACT = (*FLIPS, *WARPS, *CROPS, *DROPOUTS, *UNMOVED)
-"""Dual transforms whose points follow the image (error below 0.25 px)."""
-
 RESIZING = ("LongestMaxSize", "RandomScale", "Resize", "SmallestMaxSize")
 CROPPING_AND_RESIZING = ("CropAndPad", "RandomResizedCrop", "RandomSizedCrop")
-"""Dual transforms whose points need a correction: :func:`_resizing`, :func:`_about_the_corner`."""
-
-USABLE = (*EXACT, *RESIZING, *CROPPING_AND_RESIZING)
+USABLE = (*FLIPS, *WARPS, *CROPS, *DROPOUTS, *UNMOVED, *RESIZING, *CROPPING_AND_RESIZING)
+"""Dual transforms whose points follow the image (error below 0.25 px), corrected or as they are."""
 
 REFUSED = {
     "ElasticTransform": "its points are up to 1.5 px off the image",
@@ -48,16 +44,15 @@ REFUSED = {
 
 REFLECTING = (cv2.BORDER_REFLECT, cv2.BORDER_REFLECT_101, cv2.BORDER_WRAP)
 
+VERSION = f"albumentations {albumentations.__version__}"
+
 
 def build(config: Mapping) -> albumentations.BasicTransform | albumentations.BaseCompose:
-    """The transform that ``config`` describes, e.g. ``dict(type="GaussianBlur", p=0.1)``.
-
-    ``OneOf``, ``SomeOf``, ``Sequential`` and ``RandomOrder`` take ``transforms``, a list of such
-    dicts.
+    """Build what ``config`` describes, e.g. ``dict(type="GaussianBlur", p=0.1)``.
 
     Raises:
         TypeError: ``config`` is no dict with a ``type``.
-        ValueError: a type or an argument that albumentations does not know, a value that it refuses
+        ValueError: A type or an argument that albumentations does not know, a value that it refuses
             or would change, or a transform that cannot keep the keypoints right.
     """
     if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
@@ -68,96 +63,29 @@ def build(config: Mapping) -> albumentations.BasicTransform | albumentations.Bas
     arguments = {key: value for key, value in config.items() if key != "type"}
     name = config["type"]
     cls = _find(name)
-    _check_names(name, cls, arguments)
+    accepted = [key for key in inspect.signature(cls).parameters if key != "strict"]
+    for argument in set(arguments) - set(accepted):
+        raise ValueError(
+            f"expected an argument that {name} of {VERSION} takes, got {argument}; "
+            f"{_did_you_mean(argument, accepted)}it takes {', '.join(accepted)}"
+        )
     if name in COMPOSES:
         arguments["transforms"] = [build(child) for child in arguments.get("transforms") or ()]
         if not arguments["transforms"]:
             raise ValueError(f"expected {name}(transforms=[...]) with at least one transform")
-    transform = _construct(name, _corrected(name, cls), arguments)
-    _check_usable(name, transform)
-    return transform
-
-
-def leaves(transforms: list) -> Iterator[albumentations.BasicTransform]:
-    """The transforms in a tree of composes."""
-    for transform in transforms:
-        if isinstance(transform, albumentations.BaseCompose):
-            yield from leaves(transform.transforms)
-        else:
-            yield transform
-
-
-def _names() -> list[str]:
-    """The names that may stand as ``type``."""
-    pixel = [
-        name
-        for name, cls in vars(albumentations).items()
-        if inspect.isclass(cls) and issubclass(cls, albumentations.ImageOnlyTransform)
-    ]
-    return sorted({*pixel, *USABLE, *COMPOSES} - {"ImageOnlyTransform"})
-
-
-def _find(name: str) -> type:
-    cls = getattr(albumentations, name, None)
-    names = _names()
-    if inspect.isclass(cls) and name in names:
-        return cls
-    if inspect.isclass(cls) and issubclass(cls, albumentations.BasicTransform):
-        reason = REFUSED.get(name, "it needs more than an image with its points, or changes them")
-        raise ValueError(
-            f"expected a transform that keeps keypoints right, got {name}: {reason} in "
-            f"albumentations {albumentations.__version__}; take another one, such as Affine, "
-            "Perspective or a crop"
-        )
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(close)}?" if close else "see the albumentations 2.x reference"
-    )
-    raise ValueError(
-        f"expected the name of a transform in albumentations {albumentations.__version__}, got "
-        f"{name!r}; {hint}"
-    )
-
-
-def _check_names(name: str, cls: type, arguments: dict) -> None:
-    """Albumentations 2.x only warns about an argument that it does not know, and leaves it out."""
-    accepted = [key for key in inspect.signature(cls).parameters if key != "strict"]
-    for argument in arguments:
-        if argument not in accepted:
-            close = difflib.get_close_matches(argument, accepted, n=2, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}? " if close else ""
-            raise ValueError(
-                f"expected an argument that {name} of albumentations {albumentations.__version__} "
-                f"takes, got {argument}; {hint}it takes {', '.join(accepted)}"
-            )
-
-
-def _construct(
-    name: str, cls: type, arguments: dict
-) -> albumentations.BasicTransform | albumentations.BaseCompose:
-    """Whatever albumentations says while it builds the transform means another one than asked."""
+    complaints: list = []  # they mean another transform than was asked for
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            transform = cls(**arguments)
+            transform = _corrected(name, cls)(**arguments)
         except (ValueError, TypeError) as error:
-            raise _refusal(name, arguments, error) from error
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            raise _refusal(name, arguments, warning.message)
-    return transform
-
-
-def _refusal(name: str, arguments: dict, complaint: Warning | Exception | str) -> ValueError:
-    return ValueError(
-        f"expected arguments that {name} of albumentations {albumentations.__version__} takes as "
-        f"they are, got {arguments}; it says: {' '.join(str(complaint).split())}"
-    )
-
-
-def _check_usable(
-    name: str, transform: albumentations.BasicTransform | albumentations.BaseCompose
-) -> None:
+            complaints.append(error)
+    complaints += [each.message for each in caught if issubclass(each.category, UserWarning)]
+    if complaints:
+        raise ValueError(
+            f"expected arguments that {name} of {VERSION} takes as they are, got {arguments}; it "
+            f"says: {' '.join(str(complaints[0]).split())}"
+        )
     if getattr(transform, "targets_as_params", None):
         raise ValueError(
             f"expected a transform that needs nothing but the image, got {name}, which needs "
@@ -170,21 +98,43 @@ def _check_usable(
             f"cv2.BORDER_CONSTANT ({cv2.BORDER_CONSTANT}) or cv2.BORDER_REPLICATE "
             f"({cv2.BORDER_REPLICATE})"
         )
+    return transform
 
 
-@functools.cache
-def _corrected(name: str, cls: type) -> type:
-    """A subclass with the points put right where albumentations leaves them wrong."""
-    if name in RESIZING:
-        return _resizing(cls)
-    if name in CROPPING_AND_RESIZING:
-        return _about_the_corner(cls)
-    if issubclass(cls, BaseDropout):
-        return _hiding(cls)
-    return cls
+def _find(name: str) -> type:
+    """Find the class of a transform that may be used."""
+    classes = {key: cls for key, cls in vars(albumentations).items() if inspect.isclass(cls)}
+    pixel = {
+        key for key, cls in classes.items() if issubclass(cls, albumentations.ImageOnlyTransform)
+    }
+    names = sorted({*pixel, *USABLE, *COMPOSES} - {"ImageOnlyTransform"})
+    if name in classes and name in names:
+        return classes[name]
+    if issubclass(classes.get(name, object), albumentations.BasicTransform):
+        reason = REFUSED.get(name, "it needs more than an image with its points, or changes them")
+        raise ValueError(
+            f"expected a transform that keeps keypoints right, got {name}: {reason} in {VERSION}; "
+            "take another one, such as Affine, Perspective or a crop"
+        )
+    hint = _did_you_mean(name, names) or "see the albumentations 2.x reference"
+    raise ValueError(f"expected the name of a transform in {VERSION}, got {name!r}; {hint}")
 
 
-def _resizing(cls: type) -> type:
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+def leaves(transforms: list) -> Iterator[albumentations.BasicTransform]:
+    """Walk over the transforms in a tree of composes."""
+    for transform in transforms:
+        if isinstance(transform, albumentations.BaseCompose):
+            yield from leaves(transform.transforms)
+        else:
+            yield transform
+
+
+class _Resizing(albumentations.DualTransform):
     """Resizing transforms whose points are scaled as cv2 scales the pixels.
 
     Albumentations scales x to s x, but the pixel at x goes to s (x + 0.5) - 0.5: for an image
@@ -192,47 +142,45 @@ def _resizing(cls: type) -> type:
     which are whole numbers.
     """
 
-    class Resizing(cls):
-        factors = (1.0, 1.0)
+    factors = (1.0, 1.0)
 
-        def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
-            resized = super().apply(img, **params)
-            # The image comes before its points, by the order of the arguments to the Compose
-            self.factors = (resized.shape[1] / img.shape[1], resized.shape[0] / img.shape[0])
-            return resized
+    def apply(self, img: np.ndarray, **params: object) -> np.ndarray:
+        resized = super().apply(img, **params)
+        # The image comes before its points, by the order of the arguments to the Compose
+        self.factors = (resized.shape[1] / img.shape[1], resized.shape[0] / img.shape[0])
+        return resized
 
-        def apply_to_keypoints(self, keypoints: np.ndarray, **_: object) -> np.ndarray:
-            moved = np.array(keypoints)
-            moved[:, :2] = (moved[:, :2] + 0.5) * self.factors - 0.5
-            return moved
-
-    return Resizing
+    def apply_to_keypoints(self, keypoints: np.ndarray, **_: object) -> np.ndarray:
+        moved = np.array(keypoints)
+        moved[:, :2] = (moved[:, :2] + 0.5) * self.factors - 0.5
+        return moved
 
 
-def _about_the_corner(cls: type) -> type:
-    """Crops that are resized: their scale is exact, its centre is not (see :func:`_resizing`)."""
+class _AboutTheCorner(albumentations.DualTransform):
+    """Crops that are resized: their scale is exact, its centre is not (see :class:`_Resizing`)."""
 
-    class CroppingAndResizing(cls):
-        def apply_to_keypoints(self, keypoints: np.ndarray, **params: object) -> np.ndarray:
-            shifted = np.array(keypoints)
-            shifted[:, :2] += 0.5
-            moved = np.array(super().apply_to_keypoints(shifted, **params))
-            moved[:, :2] -= 0.5
-            return moved
-
-    return CroppingAndResizing
+    def apply_to_keypoints(self, keypoints: np.ndarray, **params: object) -> np.ndarray:
+        keypoints = np.array(keypoints)
+        half = np.array([0.5, 0.5, *[0] * (keypoints.shape[1] - 2)], keypoints.dtype)
+        return np.array(super().apply_to_keypoints(keypoints + half, **params)) - half
 
 
-def _hiding(cls: type) -> type:
+class _Hiding(albumentations.DualTransform):
     """Dropout transforms that set the last column of points in a hole to 1."""
 
-    class Hiding(cls):
-        def apply_to_keypoints(
-            self, keypoints: np.ndarray, holes: np.ndarray, **_: object
-        ) -> np.ndarray:
-            marked = np.array(keypoints)
-            for x0, y0, x1, y1 in np.reshape(holes, (-1, 4)):
-                marked[inside(marked[:, :2] - (x0, y0), x1 - x0, y1 - y0), -1] = 1
-            return marked
+    def apply_to_keypoints(
+        self, keypoints: np.ndarray, holes: np.ndarray, **_: object
+    ) -> np.ndarray:
+        marked = np.array(keypoints)
+        for x0, y0, x1, y1 in np.reshape(holes, (-1, 4)):
+            marked[inside(marked[:, :2] - (x0, y0), x1 - x0, y1 - y0), -1] = 1
+        return marked
 
-    return Hiding
+
+@functools.cache
+def _corrected(name: str, cls: type) -> type:
+    """A subclass with the points put right where albumentations leaves them wrong."""
+    mixins = ((_Resizing, name in RESIZING), (_AboutTheCorner, name in CROPPING_AND_RESIZING),
+              (_Hiding, issubclass(cls, BaseDropout)))  # fmt: skip
+    mixin = next((mixin for mixin, applies in mixins if applies), None)
+    return type(cls)(name, (mixin, cls), {}) if mixin else cls

@@ -10,6 +10,7 @@ from mmpose.registry import TRANSFORMS
 from equikpt.core.image import as_image, image_of_bytes, read_image
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
+from equikpt.datasets.transforms.labels import require
 
 
 @TRANSFORMS.register_module()
@@ -45,11 +46,13 @@ class LoadCachedImage(LoadImage):
 
     def __init__(self, max_bytes: int | None = None, folder: str | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        if folder is not None and max_bytes is None:
-            raise ValueError(
-                f"expected LoadCachedImage(max_bytes=...) beside folder={folder!r}, got none; say "
-                "how large the file may become"
-            )
+        require(
+            self,
+            folder is None or max_bytes is not None,
+            "max_bytes beside folder, how large the file may become",
+            folder=folder,
+            max_bytes=max_bytes,
+        )
         if (self.color_type, self.imdecode_backend) != ("color", "cv2") or self.file_client_args:
             raise ValueError(
                 "expected LoadCachedImage(...) without color_type, imdecode_backend and "
@@ -79,7 +82,7 @@ class LoadCachedImage(LoadImage):
         return results
 
     def _image(self, path: str) -> np.ndarray:
-        """The image (H, W, 3), of the store where that has it."""
+        """(H, W, 3), of the store where that has it."""
         if not self.cache.max_bytes or not self._is_local():
             return self._read(path)
         try:
@@ -99,8 +102,7 @@ class LoadCachedImage(LoadImage):
         return image_of_bytes(fileio.get(path, backend_args=self.backend_args), path)
 
     def _is_local(self) -> bool:
-        backend = (self.backend_args or {}).get("backend", "local")
-        return backend in ("local", "LocalBackend")
+        return (self.backend_args or {}).get("backend", "local") in ("local", "LocalBackend")
 
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, cache={self.cache})"

@@ -7,11 +7,17 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from equikpt.datasets.transforms.labels import drop_points, has_points, inside, points_key
-from equikpt.datasets.transforms.randomness import draw_generator
+from equikpt.datasets.transforms.labels import (
+    draw_generator,
+    drop_points,
+    has_points,
+    inside,
+    points_key,
+    require,
+)
 
-STEEPEST = 0.5
-"""Greatest amplitude as a share of the smoothness: beyond it the rubber would fold."""
+MAX_STEEPNESS = 0.5
+"""Maximum amplitude as a fraction of the smoothness: beyond it the rubber would fold."""
 STEPS = 30
 """Each step of the fixed point halves the error at least; 30 leave less than a thousandth px."""
 
@@ -29,7 +35,7 @@ class RandomElastic(BaseTransform):
 
     Args:
         prob: Probability.
-        amplitude_range: Least and greatest shift of the pixel that is shifted most, in px.
+        amplitude_range: Minimum and maximum shift of the pixel that is shifted most, in px.
         smoothness: Sigma of the Gaussian that smooths the shifts, in px.
 
     Raises:
@@ -43,13 +49,14 @@ class RandomElastic(BaseTransform):
         smoothness: float = 20.0,
     ) -> None:
         low, high = amplitude_range
-        if not 0 <= prob <= 1:
-            raise ValueError(f"expected RandomElastic(prob=...) in 0 to 1, got {prob}")
-        if not 0 < low <= high <= STEEPEST * smoothness:
-            raise ValueError(
-                "expected RandomElastic(amplitude_range=(least, greatest)) above 0 and up to half "
-                f"of smoothness, got {amplitude_range} and {smoothness}"
-            )
+        require(self, 0 <= prob <= 1, "prob in 0 to 1", prob=prob)
+        require(
+            self,
+            0 < low <= high <= MAX_STEEPNESS * smoothness,
+            "amplitude_range as (min, max), above 0 and up to half of smoothness",
+            amplitude_range=amplitude_range,
+            smoothness=smoothness,
+        )
         self.prob = prob
         self.amplitude_range = amplitude_range
         self.smoothness = smoothness
@@ -70,9 +77,8 @@ class RandomElastic(BaseTransform):
         results["img"] = _shown(results["img"], grid + shift)
         if has_points(results):
             key = points_key(results)
-            points = moved_points(results[key], shift)
-            results[key] = points
-            drop_points(results, ~inside(points, width, height))
+            results[key] = moved_points(results[key], shift)
+            drop_points(results, ~inside(results[key], width, height))
         results.pop("input_center", None)
         results.pop("input_scale", None)
         return results
@@ -86,21 +92,21 @@ class RandomElastic(BaseTransform):
 
 
 def moved_points(points: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Where points land if each pixel q shows the image at q + shift(q).
+    """Find where points land if each pixel q shows the image at q + shift(q).
 
     Args:
         points: (..., 2) x and y in px.
         shift: (H, W, 2) in px; beyond the image that of its border.
     """
     start = np.asarray(points, np.float32)
-    place = start
+    moved = start
     for _ in range(STEPS):
-        there = _shown(shift, place.reshape(1, -1, 2), cv2.BORDER_REPLICATE)
-        place = start - there.reshape(start.shape)
-    return place
+        there = _shown(shift, moved.reshape(1, -1, 2), cv2.BORDER_REPLICATE)
+        moved = start - there.reshape(start.shape)
+    return moved
 
 
-def _shown(image: np.ndarray, places: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-    """(h, w, C) values of an image (H, W, C) at places (h, w, 2), bilinearly."""
-    columns, rows = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
+def _shown(image: np.ndarray, coords: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """(h, w, C) values of an image (H, W, C) at px coords (h, w, 2), bilinearly."""
+    columns, rows = coords[..., 0].astype(np.float32), coords[..., 1].astype(np.float32)
     return cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=border)

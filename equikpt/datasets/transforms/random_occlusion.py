@@ -10,15 +10,16 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from equikpt.datasets.transforms.labels import (
+    draw_generator,
     has_points,
     hide_points,
     inside,
     is_cropped,
     labelled,
     points_key,
+    require,
     seen,
 )
-from equikpt.datasets.transforms.randomness import draw_generator
 
 FILLS = ("grey", "noise", "texture")
 TEXTURE_TRIES = 10
@@ -28,26 +29,27 @@ TEXTURE_TRIES = 10
 class RandomOcclusion(BaseTransform):
     """Paste a rectangle over a part of one instance, so that it covers keypoints.
 
-    A seen keypoint is drawn, and a patch is laid over it with the point anywhere in it. All seen
-    points under the patch become hidden: their ``keypoints_visibility`` goes from 2 to 1. They stay
-    trained (``keypoints_visible`` stays 1), since a limb behind a fence post is still where it was.
+    A visible keypoint is drawn, and a patch is laid over it with the point anywhere in it. All
+    visible points under the patch become occluded: their ``keypoints_visibility`` goes from 2 to 1.
+    They stay trained (``keypoints_visible`` stays 1), since a limb behind a fence post is still
+    where it was.
 
-    A texture is copied from a place of the same image that holds no labelled point: a copied hoof
-    would be a second, unlabelled one. Where no such place is found in a few tries, noise is taken.
+    A texture is copied from a part of the same image that holds no labelled point: a copied hoof
+    would be a second, unlabelled one. Where no such part is found in a few tries, noise is taken.
 
     It stands anywhere after the points are loaded; after ``TopdownAffine`` it is cheaper, and the
-    patch has the intended size in close-ups too.
+    patch has the intended size in crops of a half too.
 
     Args:
         prob: Probability of a patch.
-        size_range: Least and greatest side of the patch, as a fraction of the square root of the
+        size_range: Minimum and maximum side of the patch, as a fraction of the square root of the
             area of the instance's box (``bbox``, or the whole image where there is none). Width
             and height are drawn independently.
         fills: What patches are made of, each equally likely: ``grey`` (one level), ``noise``
             (independent pixels) or ``texture`` (another part of the image).
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument out of its range.
     """
 
     def __init__(
@@ -57,18 +59,19 @@ class RandomOcclusion(BaseTransform):
         fills: Sequence[str] = FILLS,
     ) -> None:
         low, high = size_range
-        if not 0 <= prob <= 1:
-            raise ValueError(f"expected RandomOcclusion(prob=...) in 0 to 1, got {prob}")
-        if not 0 < low <= high <= 1:
-            raise ValueError(
-                "expected RandomOcclusion(size_range=(least, greatest)) as fractions above 0 and "
-                f"up to 1, the smaller first, got {tuple(size_range)}"
-            )
-        if not fills or not set(fills) <= set(FILLS):
-            raise ValueError(
-                f"expected RandomOcclusion(fills=...) to name some of {', '.join(FILLS)}, got "
-                f"{list(fills)}"
-            )
+        require(self, 0 <= prob <= 1, "prob in 0 to 1", prob=prob)
+        require(
+            self,
+            0 < low <= high <= 1,
+            "size_range as (min, max), fractions above 0 and up to 1",
+            size_range=tuple(size_range),
+        )
+        require(
+            self,
+            bool(fills) and set(fills) <= set(FILLS),
+            f"fills to name some of {', '.join(FILLS)}",
+            fills=list(fills),
+        )
         self.prob = prob
         self.size_range = (float(low), float(high))
         self.fills = tuple(fills)
@@ -84,7 +87,9 @@ class RandomOcclusion(BaseTransform):
         if not len(candidates):
             return results
         n, k = candidates[rng.integers(len(candidates))]
-        x0, y0, x1, y1 = self._place(rng, points[n, k], instance_side_px(results, n), width, height)
+        x0, y0, x1, y1 = self._corners(
+            rng, points[n, k], instance_side_px(results, n), width, height
+        )
         image = results["img"].copy()
         trained = points[labelled(results)]
         image[y0:y1, x0:x1] = self._patch(rng, results["img"], trained, x1 - x0, y1 - y0)
@@ -92,7 +97,7 @@ class RandomOcclusion(BaseTransform):
         hide_points(results, inside(points - (x0, y0), x1 - x0, y1 - y0))
         return results
 
-    def _place(
+    def _corners(
         self, rng: np.random.Generator, point: np.ndarray, side_px: float, width: int, height: int
     ) -> tuple[int, int, int, int]:
         """Corners (x0, y0, x1, y1) of a patch over ``point``; x1 and y1 are the first px outside.
@@ -118,12 +123,6 @@ class RandomOcclusion(BaseTransform):
                 if not inside(points - (x, y), w, h).any():
                     return image[y : y + h, x : x + w]
         return rng.integers(256, size=(h, w, image.shape[2])).astype(image.dtype)
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(prob={self.prob}, size_range={self.size_range}, "
-            f"fills={self.fills})"
-        )
 
 
 def instance_side_px(results: dict, n: int) -> float:

@@ -7,10 +7,15 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from equikpt.datasets.transforms.labels import has_points, labelled, points_key
-from equikpt.datasets.transforms.randomness import draw_generator
+from equikpt.datasets.transforms.labels import (
+    draw_generator,
+    has_points,
+    labelled,
+    points_key,
+    require,
+)
 
-PLACE_TRIES = 10
+MAX_TRIES = 10
 
 
 @TRANSFORMS.register_module()
@@ -26,9 +31,9 @@ class RandomRadiographArtifacts(BaseTransform):
 
     Args:
         border_prob: Probability of each side's strip.
-        border_range: Least and greatest width of a strip, as fractions of the input's side.
+        border_range: Minimum and maximum width of a strip, as fractions of the input's side.
         ruler_prob: Probability of a ruler.
-        ruler_range: Least and greatest length of the ruler, as fractions of the shorter side.
+        ruler_range: Minimum and maximum length of the ruler, as fractions of the shorter side.
         clearance: Fraction of the shorter side that stays as it is around the labelled points.
 
     Raises:
@@ -44,18 +49,11 @@ class RandomRadiographArtifacts(BaseTransform):
         clearance: float = 0.04,
     ) -> None:
         for name, value in (("border_prob", border_prob), ("ruler_prob", ruler_prob)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"expected {name} in 0 to 1, got {value}")
+            require(self, 0 <= value <= 1, f"{name} in 0 to 1", **{name: value})
         for name, (low, high) in (("border_range", border_range), ("ruler_range", ruler_range)):
-            if not 0 < low <= high < 0.5:
-                raise ValueError(
-                    f"expected {name} as (least, greatest), fractions above 0 "
-                    f"and below 0.5, the smaller first, got {(low, high)}"
-                )
-        if not 0 <= clearance < 0.5:
-            raise ValueError(
-                f"expected RandomRadiographArtifacts(clearance=...) in 0 to 0.5, got {clearance}"
-            )
+            expected = f"{name} as (min, max), fractions above 0 and below 0.5"
+            require(self, 0 < low <= high < 0.5, expected, **{name: (low, high)})
+        require(self, 0 <= clearance < 0.5, "clearance from 0 to below 0.5", clearance=clearance)
         self.border_prob = border_prob
         self.border_range = border_range
         self.ruler_prob = ruler_prob
@@ -79,7 +77,7 @@ class RandomRadiographArtifacts(BaseTransform):
         return results
 
     def _clear_box(self, results: dict, shape: tuple[int, int]) -> np.ndarray | None:
-        """(2, 2) least and greatest x and y that stay as they are; None without labels."""
+        """(2, 2) minimum and maximum x and y that stay as they are; None without labels."""
         if not has_points(results):
             return None
         points = results[points_key(results)][labelled(results)]
@@ -95,8 +93,7 @@ class RandomRadiographArtifacts(BaseTransform):
         length = image.shape[1 - axis]
         width = int(rng.uniform(*self.border_range) * length)
         if clear is not None:
-            room = length - clear[1, axis] if at_end else clear[0, axis]
-            width = min(width, int(room))
+            width = min(width, int(length - clear[1, axis] if at_end else clear[0, axis]))
         strip = slice(length - max(width, 0), length) if at_end else slice(0, max(width, 0))
         gray = (0, int(rng.integers(256)), 255)[rng.integers(3)]
         image[(slice(None), strip) if axis == 0 else strip] = gray
@@ -106,29 +103,25 @@ class RandomRadiographArtifacts(BaseTransform):
     ) -> None:
         height, width = image.shape[:2]
         short = min(height, width)
-        for _ in range(PLACE_TRIES):
+        for _ in range(MAX_TRIES):
             angle = rng.uniform(0, 2 * np.pi)
             along = np.array([np.cos(angle), np.sin(angle)])
             across = np.array([-along[1], along[0]]) * rng.uniform(0.005, 0.02) * short
             start = rng.uniform((0, 0), (width, height))
             end = start + along * rng.uniform(*self.ruler_range) * short
             corners = np.array([start, end, start + across, end + across])
-            if clear is None or not _overlaps(corners, clear):
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            if clear is None or not ((high >= clear[0]) & (low <= clear[1])).all():
                 break
         else:
             return
         gray = int(rng.integers(120, 256))
         thickness = max(1, round(short / 400))
-        for share in np.linspace(0, 1, int(rng.integers(4, 22))):
-            tick = start + share * (end - start)
+        for fraction in np.linspace(0, 1, int(rng.integers(4, 22))):
+            tick = start + fraction * (end - start)
             _line(image, tick, tick + across, gray, thickness)
         if rng.random() < 0.7:
             _line(image, start, end, gray, thickness)
-
-
-def _overlaps(corners: np.ndarray, box: np.ndarray) -> bool:
-    """Tell if the box around the corners (N, 2) meets a box (2, 2)."""
-    return bool(((corners.max(axis=0) >= box[0]) & (corners.min(axis=0) <= box[1])).all())
 
 
 def _line(image: np.ndarray, start: np.ndarray, end: np.ndarray, gray: int, thickness: int) -> None:

@@ -13,7 +13,7 @@ from equikpt.data_tools.convert import FORMATS, SCHEMES, TARGETS, format_table, 
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.reading import Reading, find_function
 from equikpt.data_tools.convert.targets import find_target
-from equikpt.datasets.horse26 import Horse26Dataset
+from equikpt.datasets import Horse26Dataset
 
 
 def tree(root: Path) -> dict[str, bytes]:

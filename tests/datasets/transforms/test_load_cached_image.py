@@ -13,6 +13,7 @@ from mmpose.datasets.transforms import LoadImage
 from torch.utils.data import DataLoader
 
 from equikpt.core.image import ImageError
+from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.image_cache import default_cache
 from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 
@@ -70,11 +71,12 @@ def test_a_file_that_changed_is_decoded_again(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [dict(color_type="grayscale"), dict(imdecode_backend="pillow")], ids=str
+    ("option", "value"),
+    [("color_type", "grayscale"), ("imdecode_backend", "pillow"), ("folder", "some")],
 )
-def test_another_way_to_read_is_refused(options):
-    with pytest.raises(ValueError, match="without color_type, imdecode_backend"):
-        LoadCachedImage(**options)
+def test_another_way_to_read_and_a_folder_without_bound_are_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        LoadCachedImage(**{option: value})
 
 
 def test_radiographs_and_images_do_not_mix_in_one_store(tmp_path):
@@ -111,38 +113,51 @@ def test_a_full_store_changes_no_image(path, tmp_path, decoded):
     assert load.cache.used_bytes == 40 * 60 * 3
 
 
-def test_a_bound_of_0_is_the_stock_transform(path, decoded):
+def test_a_bound_of_0_decodes_every_time(path, decoded):
     load = LoadCachedImage(max_bytes=0)
-    for _ in range(2):
-        assert load(dict(img_path=path))["img"].flags.writeable
+    assert all(load(dict(img_path=path))["img"].flags.writeable for _ in range(2))
     assert len(decoded) == 2
 
 
-def test_a_image_in_the_sample_is_taken_as_it_is():
+@pytest.mark.parametrize("kind", [LoadCachedImage, LoadRadiograph])
+def test_an_image_in_the_sample_is_taken_as_it_is(kind):
     pixels = np.zeros((4, 5, 3), np.uint8)
-    results = LoadCachedImage(max_bytes=BOUND)(dict(img=pixels))
+    results = kind(max_bytes=BOUND)(dict(img=pixels))
     assert results["img"] is pixels
-    assert results["img_shape"] == (4, 5)
+    assert results["img_shape"] == results["ori_shape"] == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "options", [dict(max_bytes=0), dict(max_bytes=BOUND), dict(to_float32=True)]
+)
+def test_with_and_without_a_store_a_radiograph_is_windowed(tmp_path, options):
+    path = str(tmp_path / "radiograph.png")
+    cv2.imwrite(path, np.linspace(0, 4095, 2400).reshape(60, 40).astype(np.uint16))
+    load = LoadRadiograph(**options)
+    for _ in range(2):
+        loaded = load.transform(dict(img_path=path))
+        assert loaded["img"].dtype == (np.float32 if "to_float32" in options else np.uint8)
+        assert (loaded["img"] == read_radiograph(path)).all()
+        assert loaded["img_shape"] == loaded["ori_shape"] == (60, 40)
+    assert bool(len(load.cache)) == (options.get("max_bytes") != 0)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image"], ids=["missing", "empty", "broken"])
 @pytest.mark.parametrize("max_bytes", [0, BOUND])
-def test_a_file_that_is_no_image_is_one_sentence(tmp_path, content, max_bytes):
+@pytest.mark.parametrize("kind", [LoadCachedImage, LoadRadiograph])
+def test_a_file_that_is_no_image_is_one_sentence(tmp_path, content, max_bytes, kind):
     path = tmp_path / "a.jpg"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ImageError, match=r"expected an image in .*a\.jpg"):
-        LoadCachedImage(max_bytes=max_bytes)(dict(img_path=str(path)))
+    with pytest.raises(ImageError, match=r"a\.jpg"):
+        kind(max_bytes=max_bytes)(dict(img_path=str(path)))
+    load = kind(max_bytes=max_bytes, ignore_empty=True)
+    assert load(dict(img_path=str(path))) is None
 
 
 def test_an_array_of_16_bits_keeps_those_that_are_used():
     pixels = np.full((4, 5, 3), 4095, np.uint16)
     assert (LoadCachedImage(max_bytes=BOUND)(dict(img=pixels))["img"] == 255).all()
-
-
-def test_an_ignored_file_is_none(tmp_path):
-    load = LoadCachedImage(max_bytes=BOUND, ignore_empty=True)
-    assert load(dict(img_path=str(tmp_path / "nowhere.jpg"))) is None
 
 
 def test_files_that_are_not_local_are_read_alike_and_not_stored(path, monkeypatch):
@@ -152,11 +167,6 @@ def test_files_that_are_not_local_are_read_alike_and_not_stored(path, monkeypatc
     found = load(dict(img_path="http://host/a.jpg"))["img"]
     assert np.array_equal(found, mmcv.imread(path))
     assert len(load.cache) == 0
-
-
-def test_a_folder_needs_a_bound(tmp_path):
-    with pytest.raises(ValueError, match=r"max_bytes=\.\.\.\) beside folder"):
-        LoadCachedImage(folder=str(tmp_path))
 
 
 def test_a_copy_shares_the_store_and_a_pickle_decodes(path, decoded):
