@@ -17,7 +17,7 @@ from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
 from equikpt.core.radiograph import read_radiograph
 from equikpt.data_tools.near_duplicates import fingerprint, read_fingerprints
 from equikpt.data_tools.verify.images import _read
-from equikpt.datasets.horse26 import Horse26Dataset
+from equikpt.datasets import Horse26Dataset
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
 from tests.core.test_radiograph import write_dicom
