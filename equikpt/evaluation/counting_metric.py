@@ -13,31 +13,6 @@ from mmpose.registry import METRICS
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 
-FIGURES = {
-    "F1": Figure("harmonic mean of both", "F1", "of points", 3),
-    "count_MAE": Figure("mean error of the count", "Error of the count", "mean", 2),
-    "precision": Figure(
-        "share of points that were matched with a thing, within a radius", "Precision",
-        "of points", 3,
-    ),
-    "recall": Figure("share of things that were matched", "Recall", "of points", 3),
-    "count_RMSE": Figure("root mean square error of the count"),
-    "error_px": Figure("mean distance of matched points, px of the input"),
-    "error_px_median": Figure("median of it"),
-    "duplicates": Figure("share of points on a thing that another has marked"),
-    "done_precision": Figure("share of the steps that said done at which all was found"),
-    "done_recall": Figure("share of the steps at which all was found that said done"),
-    "not_done_recall": Figure("share of the other steps that went on"),
-    "images": Figure("images", digits=0),
-}  # fmt: skip
-COLUMNS = {
-    "image": Column("Image", numbers=False),
-    "true": Column("Things"),
-    "predicted": Column("Points"),
-    "matched": Column("Matched"),
-    "duplicates": Column("Duplicates"),
-}
-
 
 @METRICS.register_module()
 class CountingMetric(Presented):
@@ -45,13 +20,13 @@ class CountingMetric(Presented):
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.functional.point_matching`);
-    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the share of images whose number lies
-    in the interval that the head gives, which is to hold 0.8; ``error_px`` and ``error_px_median``,
-    of the distances of matched points, in px of the input; ``duplicates``, the share of predicted
-    points on a thing that another has marked; ``done_recall`` and ``done_precision`` over the steps
-    of all sequences: a step should say done where the points before it match all true ones;
-    ``not_done_recall``, the share of the other steps that went on. With ``mean_count``,
-    ``count_MAE_of_mean`` is the control that always answers it.
+    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the fraction of images whose number
+    lies in the interval that the head gives, which is to hold 0.8; ``error_px`` and
+    ``error_px_median``, of the distances of matched points, in px of the input; ``duplicates``, the
+    fraction of predicted points on a thing that another has marked; ``done_recall`` and
+    ``done_precision`` over the steps of all sequences: a step should say done where the points
+    before it match all true ones; ``not_done_recall``, the fraction of the other steps that went
+    on. With ``mean_count``, ``count_MAE_of_mean`` is the control that always answers it.
 
     Args:
         radius_px: In px of the model's input.
@@ -65,7 +40,31 @@ class CountingMetric(Presented):
 
     default_prefix = "pointing"
     primary = "F1"
-    figures = FIGURES
+    figures = {
+        "F1": Figure("harmonic mean of both", "F1", "of points", 3),
+        "count_MAE": Figure("mean error of the count", "Error of the count", "mean", 2),
+        "precision": Figure(
+            "fraction of points that were matched with a thing, within a radius", "Precision",
+            "of points", 3,
+        ),
+        "recall": Figure("fraction of things that were matched", "Recall", "of points", 3),
+        "count_RMSE": Figure("root mean square error of the count"),
+        "error_px": Figure("mean distance of matched points, px of the input"),
+        "error_px_median": Figure("median of it"),
+        "duplicates": Figure("fraction of points on a thing that another has marked"),
+        "done_precision": Figure("fraction of the steps that said done at which all was found"),
+        "done_recall": Figure("fraction of the steps at which all was found that said done"),
+        "not_done_recall": Figure("fraction of the other steps that went on"),
+        "images": Figure("images", digits=0),
+    }  # fmt: skip
+    shown_columns = {
+        "image": Column("Image", numbers=False),
+        "true": Column("Things"),
+        "predicted": Column("Points"),
+        "matched": Column("Matched"),
+        "duplicates": Column("Duplicates"),
+    }
+    worst_by = "duplicates"
 
     def __init__(
         self,
@@ -94,8 +93,8 @@ class CountingMetric(Presented):
                 self.radius_px,
             )
             if "count_interval" in found:
-                least, most = np.asarray(found["count_interval"])[0]
-                row["in_interval"] = bool(least <= row["true"] <= most)
+                low, high = np.asarray(found["count_interval"])[0]
+                row["in_interval"] = bool(low <= row["true"] <= high)
             path = sample["img_path"]
             self.results.append(dict(image=Path(path).name, **row, path=path))
 
@@ -116,32 +115,20 @@ class CountingMetric(Presented):
         return metrics
 
     @classmethod
-    def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
-        """Columns of the images to show."""
-        return COLUMNS
-
-    @classmethod
-    def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
-        """Sort the images by their duplicates."""
-        return table.sort_values("duplicates", ascending=False)
-
-    @classmethod
     def ranked(cls, table: pd.DataFrame) -> list[Example]:
         """List the images by F1, best first; of equal ones those with more things are harder."""
         f1 = 2 * table["matched"] / (table["true"] + table["predicted"]).clip(lower=1)
-        keys = pd.DataFrame(dict(f1=-f1, true=table["true"]))
-        captions = [
-            f"things {row.true}, points {row.predicted}, matched {row.matched}"
-            for row in table.itertuples()
+        numbered = table.assign(f1=-f1, number=range(len(table)))
+        return [
+            Example(f"things {row.true}, points {row.predicted}, matched {row.matched}", row.number)
+            for row in numbered.sort_values(["f1", "true"], kind="stable").itertuples()
         ]
-        order = keys.reset_index(drop=True).sort_values(["f1", "true"], kind="stable").index
-        return [Example(captions[index], index) for index in order]
 
 
 def compare(
     gt: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
 ) -> dict[str, float | np.ndarray]:
-    """Compare one sequence with the ground truth: sums over images, and its distances.
+    """Compare one sequence with the ground truth: counts, and distances of matched points.
 
     Args:
         gt: (N, 2).
@@ -173,10 +160,10 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     total = table.drop(columns=["image", "path"]).sum()
     away = table["predicted"] - table["true"]
 
-    def share(part: str, whole: str) -> float:
+    def fraction(part: str, whole: str) -> float:
         return float(total[part] / total[whole]) if total[whole] else 0.0
 
-    precision, recall = share("matched", "predicted"), share("matched", "true")
+    precision, recall = fraction("matched", "predicted"), fraction("matched", "true")
     both = precision + recall
     return {
         "images": float(len(table)),
@@ -185,9 +172,9 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
         "F1": 2 * precision * recall / both if both else 0.0,
         "count_MAE": float(away.abs().mean()),
         "count_RMSE": float(np.sqrt((away**2).mean())),
-        "error_px": share("distance_px", "matched"),
-        "duplicates": share("duplicates", "predicted"),
-        "done_precision": share("done_right", "done_said"),
-        "done_recall": share("done_right", "done_steps"),
-        "not_done_recall": share("not_done_right", "not_done_steps"),
+        "error_px": fraction("distance_px", "matched"),
+        "duplicates": fraction("duplicates", "predicted"),
+        "done_precision": fraction("done_right", "done_said"),
+        "done_recall": fraction("done_right", "done_steps"),
+        "not_done_recall": fraction("not_done_right", "not_done_steps"),
     }

@@ -39,8 +39,8 @@ class KeypointMetric(Presented):
 
     Metrics: ``keypoint/PCK@t`` (mean over labelled points), ``keypoint/error_px`` (mean),
     ``keypoint/median_error_px``, ``keypoint/error`` (mean, as a fraction of the box's longer side)
-    and, where keypoints have sides, ``keypoint/swapped``: the share of points that were found at
-    the other side's.
+    and, where keypoints have sides, ``keypoint/swapped``: the fraction of points that were found
+    at the other side's.
 
     ``table`` has a row a keypoint. ``parts`` has the same rows and one over all keypoints for the
     whole set, for hidden and for seen points and for each group, with the columns ``part`` and
@@ -72,7 +72,7 @@ class KeypointMetric(Presented):
         "error_px": Figure("mean distance, px of the image"),
         "median_error_px": Figure("median distance, px of the image"),
         "swapped": Figure(
-            "found at the other side's place, % of points with both sides labelled", digits=1,
+            "found at the other side, % of points with both sides labelled", digits=1,
             scale=100, unit=" %",
         ),
     }  # fmt: skip
@@ -105,7 +105,7 @@ class KeypointMetric(Presented):
         self.parts: pd.DataFrame | None = None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        """Keep each instance's prediction and truth."""
+        """Keep each instance's prediction and ground truth."""
         for sample in data_samples:
             annotation = sample.get("raw_ann_info")
             if not isinstance(annotation, dict):
@@ -165,38 +165,31 @@ class KeypointMetric(Presented):
     def figure(cls, name: str) -> Figure:
         """Describe a value by its name without prefix."""
         if name.startswith("PCK@"):
-            return Figure(f"share of points within {name[4:]} of the box's longer side")
+            return Figure(f"fraction of points within {name[4:]} of the box's longer side")
         return super().figure(name)
 
     def _parts(self, pose: PosePredictions, results: list[dict]) -> pd.DataFrame:
         """The rows of every part, one below the other."""
         meta, count = self.dataset_meta, pose.gt.shape[1]
-        scheme: dict[str, Any] = dict(
-            names=tuple(meta["keypoint_id2name"][index] for index in range(count)),
-            sigmas=np.asarray(meta["sigmas"], float),
-            swap=tuple(meta.get("flip_indices", range(count))),
-        )
+        names = tuple(meta["keypoint_id2name"][index] for index in range(count))
+        sigmas, swap = np.asarray(meta["sigmas"], float), meta.get("flip_indices", range(count))
         image, group = (
             cluster_numbers([result[key] for result in results]) for key in ("image", "group")
         )
-
-        def add(part, name, of_part, clusters, visibility: int | None = None) -> None:
-            measures = KeypointMetrics(
-                of_part, self.pck_thresholds, **scheme, visibility=visibility
-            )
+        parts: list[tuple[str, str, PosePredictions, np.ndarray, int | None]] = [
+            ("all", "", pose, group, None),
+            *(("visibility", name, pose, group, value) for name, value in VISIBILITIES.items()),
+        ]
+        if self.rule != GroupRule():
+            for number, name in enumerate(sorted({result["group"] for result in results})):
+                inside = group == number
+                clusters = cluster_numbers(image[inside].astype(str))
+                parts.append(("group", name, pose.instances(inside), clusters, None))
+        tables = []
+        for part, name, some, clusters, value in tqdm(parts, "parts", delay=5, disable=None):
+            measures = KeypointMetrics(some, self.pck_thresholds, names, sigmas, swap, value)
             table = measures.table(clusters, self.resamples, self.seed)
             table.insert(0, "part", part)
             table.insert(1, "name", name)
             tables.append(table)
-
-        tables: list[pd.DataFrame] = []
-        add("all", "", pose, group)
-        for name, visibility in VISIBILITIES.items():
-            add("visibility", name, pose, group, visibility=visibility)
-        if self.rule != GroupRule():
-            names = sorted({result["group"] for result in results})
-            for number, name in enumerate(tqdm(names, desc="groups", delay=5, disable=None)):
-                inside = group == number
-                clusters = cluster_numbers(image[inside].astype(str))
-                add("group", name, pose.instances(inside), clusters)
         return pd.concat(tables, ignore_index=True)

@@ -113,6 +113,10 @@ class Presented(BaseMetric):
     """Explanation of the drawings of its examples."""
     figures: ClassVar[dict[str, Figure]] = {}
     """Values by their name without prefix, key figures in the order in which they are shown."""
+    shown_columns: ClassVar[dict[str, Column]] = {}
+    """Columns of its table that reports show, by name."""
+    worst_by: ClassVar[str] = ""
+    """Column whose largest values come first; empty keeps the order."""
     table_file: ClassVar[str] = ""
     """Name of the CSV that every test writes beside its log; empty where only on request."""
     sheet_file: ClassVar[str] = ""
@@ -159,12 +163,12 @@ class Presented(BaseMetric):
     @classmethod
     def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
         """Columns of the table to show; none without a table for readers."""
-        return {}
+        return cls.shown_columns
 
     @classmethod
     def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
         """Sort the rows, those to look at first."""
-        return table
+        return table.sort_values(cls.worst_by, ascending=False) if cls.worst_by else table
 
     @classmethod
     def ranked(cls, table: pd.DataFrame) -> list[Example] | None:

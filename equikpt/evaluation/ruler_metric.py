@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,26 @@ from equikpt.evaluation.functional.ruler_errors import (
 )
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.ruler import draw_radiograph
+from equikpt.visualization.ground_truth_pair import draw_radiograph
 
-WITHIN_PX = (2.0, 5.0, 10.0)
-WITHIN_MM = (1.0, 2.0, 2.5, 3.0, 4.0)
-PERCENTILES = (75, 90, 95)
-STATISTICS = dict(median="median", min="smallest", max="largest", std="standard deviation")
-FIGURES = {
-    "error_px": Figure(
-        "mean distance of a mark, px of the radiograph", "Error of a mark",
-        "px of the radiograph, mean", 2,
-    ),
-    "error_mm": Figure("mean distance of a mark, mm", "Error of a mark", "mm, mean", 3),
-    "scale_error": Figure(
-        "median error of the ruler's length, %", "Error of the scale", "%, median", 2
-    ),
-    "failures": Figure(
-        "radiographs with a mark off by more than a tenth of the ruler", "Failures",
-        "radiographs", 0,
-    ),
-    "radiographs": Figure("radiographs with both marks", digits=0),
-    "error_input_px": Figure("mean distance of a mark, px of the model's input"),
-    "scale_error_p95": Figure("95th percentile of it, %"),
-    "swaps": Figure("radiographs with the marks exchanged", digits=0),
-}  # fmt: skip
-COLUMNS = {
-    "radiograph": Column("Radiograph", numbers=False),
-    "p1_error_px": Column("p1 error, px", digits=2),
-    "p2_error_px": Column("p2 error, px", digits=2),
-    "p1_error_mm": Column("p1 error, mm", digits=3),
-    "p2_error_mm": Column("p2 error, mm", digits=3),
-    "scale_error_percent": Column("Scale error, %", digits=2),
-    "true_distance_px": Column("Ruler, px", digits=1),
+WITHIN = dict(px=(2.0, 5.0, 10.0), mm=(1.0, 2.0, 2.5, 3.0, 4.0))
+UNITS = dict(px="px of the radiograph", mm="mm")
+STATISTICS: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
+    "median": ("median", np.median),
+    "min": ("smallest", np.min),
+    "max": ("largest", np.max),
+    "std": ("standard deviation", np.std),
+    **{f"p{p}": (f"{p}th percentile", partial(np.percentile, q=p)) for p in (75, 90, 95)},
 }
+"""Statistics of ``error_px``."""
+SUMMARY = """Samples: {radiographs:.0f}
+Average: {error_px:.2f} px of the radiograph, \
+{error_input_px:.2f} px of the input, {error_mm:.3f} mm
+Median:  {error_px_median:.2f} px
+Min:     {error_px_min:.2f} px
+Max:     {error_px_max:.2f} px
+Scale:   {scale_error:.2f} % median, {scale_error_p95:.2f} % 95th percentile
+{swaps:.0f} swapped, {failures:.0f} failed"""
 
 
 @METRICS.register_module()
@@ -66,7 +53,7 @@ class RulerMetric(Presented):
     itself.
 
     Metrics, each under ``landmark/``: ``error_input_px``, ``error_px`` and ``error_mm``, with
-    ``median``, ``min``, ``max``, ``std`` and percentiles of ``error_px``; the shares (0 to 1) of
+    ``median``, ``min``, ``max``, ``std`` and percentiles of ``error_px``; the fractions of
     marks within px of the radiograph and within mm; ``scale_error`` (median) and
     ``scale_error_p95`` in percent; ``swaps`` and ``failures``, numbers of radiographs
     (:mod:`equikpt.evaluation.functional.ruler_errors`).
@@ -89,7 +76,42 @@ class RulerMetric(Presented):
         "Ground truth green, prediction red, the surroundings of the ruler. Ranked by the worse "
         "mark."
     )
-    figures = FIGURES
+    figures = {
+        "error_px": Figure(
+            "mean distance of a mark, px of the radiograph", "Error of a mark",
+            "px of the radiograph, mean", 2,
+        ),
+        "error_mm": Figure("mean distance of a mark, mm", "Error of a mark", "mm, mean", 3),
+        "scale_error": Figure(
+            "median error of the ruler's length, %", "Error of the scale", "%, median", 2
+        ),
+        "failures": Figure(
+            "radiographs with a mark off by more than a tenth of the ruler", "Failures",
+            "radiographs", 0,
+        ),
+        "radiographs": Figure("radiographs with both marks", digits=0),
+        "error_input_px": Figure("mean distance of a mark, px of the model's input"),
+        "scale_error_p95": Figure("95th percentile of it, %"),
+        "swaps": Figure("radiographs with the marks exchanged", digits=0),
+        **{
+            f"error_px_{name}": Figure(f"{text} of the distance, px of the radiograph")
+            for name, (text, _) in STATISTICS.items()
+        },
+        **{
+            f"within_{limit:g}{unit}": Figure(f"fraction of marks within {limit:g} {UNITS[unit]}")
+            for unit, limits in WITHIN.items() for limit in limits
+        },
+    }  # fmt: skip
+    shown_columns = {
+        "radiograph": Column("Radiograph", numbers=False),
+        "p1_error_px": Column("p1 error, px", digits=2),
+        "p2_error_px": Column("p2 error, px", digits=2),
+        "p1_error_mm": Column("p1 error, mm", digits=3),
+        "p2_error_mm": Column("p2 error, mm", digits=3),
+        "scale_error_percent": Column("Scale error, %", digits=2),
+        "true_distance_px": Column("Ruler, px", digits=1),
+    }
+    worst_by = "p1_error_px"
     table_file = "films.csv"
     sheet_file = "worst_radiographs.jpg"
 
@@ -107,7 +129,7 @@ class RulerMetric(Presented):
         self.mm_per_px = mm_per_px
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        """Keep each radiograph's prediction and truth."""
+        """Keep each radiograph's prediction and ground truth."""
         for sample in data_samples:
             gt = np.asarray(sample["raw_ann_info"]["keypoints"], float).reshape(-1, 3)
             prediction = sample["pred_instances"]
@@ -183,40 +205,19 @@ class RulerMetric(Presented):
         return pd.DataFrame(columns)
 
     @classmethod
-    def figure(cls, name: str) -> Figure:
-        """Describe a value by its name without prefix."""
-        if found := re.fullmatch(r"error_px_(?:(median|min|max|std)|p(\d+))", name):
-            statistic = STATISTICS.get(found[1], f"{found[2]}th percentile")
-            return Figure(f"{statistic} of the distance, px of the radiograph")
-        if found := re.fullmatch(r"within_([\d.]+)(px|mm)", name):
-            unit = "px of the radiograph" if found[2] == "px" else "mm"
-            return Figure(f"share of marks within {found[1]} {unit}")
-        return super().figure(name)
-
-    @classmethod
-    def columns(cls, table: pd.DataFrame) -> dict[str, Column]:
-        """Columns of the radiographs to show."""
-        return COLUMNS
-
-    @classmethod
-    def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
-        """Sort the radiographs by the error of p1."""
-        return table.sort_values("p1_error_px", ascending=False)
-
-    @classmethod
     def ranked(cls, table: pd.DataFrame) -> list[Example]:
         """List the radiographs by their worse mark, best first."""
         largest = table[[f"{mark}_error_px" for mark in MARKS]].max(axis=1)
         rows = table.loc[largest.sort_values(kind="stable").index]
-        return [_example(row) for _, row in rows.iterrows()]
-
-
-def _example(row: pd.Series) -> Example:
-    caption = (
-        f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
-        f"scale off by {row['scale_error_percent']:.1f} %"
-    )
-    return Example(caption, path=str(row["path"]), draw=lambda: draw_radiograph(row))
+        return [
+            Example(
+                f"p1 {row['p1_error_px']:.1f} px, p2 {row['p2_error_px']:.1f} px, "
+                f"scale off by {row['scale_error_percent']:.1f} %",
+                path=str(row["path"]),
+                draw=partial(draw_radiograph, row),
+            )
+            for _, row in rows.iterrows()
+        ]
 
 
 def _radiographs(results: list[dict]) -> list[dict]:
@@ -236,23 +237,20 @@ def _radiographs(results: list[dict]) -> list[dict]:
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
     """The metrics of :class:`RulerMetric` from its table."""
-    px, input_px, mm = (
-        table[[f"p1_error_{unit}", f"p2_error_{unit}"]].to_numpy()
-        for unit in ("px", "input_px", "mm")
-    )
+    errors = {
+        unit: table[[f"p1_error_{unit}", f"p2_error_{unit}"]].to_numpy()
+        for unit in ("input_px", "px", "mm")
+    }
     scale = table["scale_error_percent"].to_numpy()
     return {
         "radiographs": float(len(table)),
-        "error_input_px": float(input_px.mean()),
-        "error_px": float(px.mean()),
-        "error_mm": float(mm.mean()),
-        "error_px_median": float(np.median(px)),
-        "error_px_min": float(px.min()),
-        "error_px_max": float(px.max()),
-        "error_px_std": float(px.std()),
-        **{f"error_px_p{p}": float(np.percentile(px, p)) for p in PERCENTILES},
-        **{f"within_{limit:g}px": float((px <= limit).mean()) for limit in WITHIN_PX},
-        **{f"within_{limit:g}mm": float((mm <= limit).mean()) for limit in WITHIN_MM},
+        **{f"error_{unit}": float(error.mean()) for unit, error in errors.items()},
+        **{f"error_px_{name}": float(of(errors["px"])) for name, (_, of) in STATISTICS.items()},
+        **{
+            f"within_{limit:g}{unit}": float((errors[unit] <= limit).mean())
+            for unit, limits in WITHIN.items()
+            for limit in limits
+        },
         "scale_error": float(np.median(scale)),
         "scale_error_p95": float(np.percentile(scale, 95)),
         "swaps": float(table["swapped"].sum()),
@@ -262,16 +260,4 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
 
 def format_summary(metrics: dict[str, float]) -> str:
     """The metrics as a few lines to read."""
-    return "\n".join(
-        [
-            f"Samples: {metrics['radiographs']:.0f}",
-            f"Average: {metrics['error_px']:.2f} px of the radiograph, "
-            f"{metrics['error_input_px']:.2f} px of the input, {metrics['error_mm']:.3f} mm",
-            f"Median:  {metrics['error_px_median']:.2f} px",
-            f"Min:     {metrics['error_px_min']:.2f} px",
-            f"Max:     {metrics['error_px_max']:.2f} px",
-            f"Scale:   {metrics['scale_error']:.2f} % median, "
-            f"{metrics['scale_error_p95']:.2f} % 95th percentile",
-            f"{metrics['swaps']:.0f} swapped, {metrics['failures']:.0f} failed",
-        ]
-    )
+    return SUMMARY.format(**metrics)

@@ -1,4 +1,4 @@
-"""One sample drawn twice, side by side: with its ground truth and with its prediction.
+"""Ground truth and prediction of one sample, drawn side by side or in one image.
 
 A sample of one instance shows its box and some surroundings; where all points lie close together,
 as two marks on a radiograph do, it shows those. A sample of a whole image shows all of it.
@@ -11,29 +11,40 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import pandas as pd
 from mmpose.structures import PoseDataSample
 
-from equikpt.visualization.pose import draw_instance, has_names
+from equikpt.core.radiograph import read_radiograph
+from equikpt.metainfo.p1p2 import MARKS
+from equikpt.visualization.pose import (
+    CAPTION_FONT,
+    ERROR_BGR,
+    PREDICTION_BGR,
+    TARGET_BGR,
+    draw_instance,
+    has_names,
+    pixel,
+    zoom_in,
+)
 
 CELL_PX = 240
 """Longer side of each of the two images."""
 CROP_PADDING = 1.25
 """A cell shows the box enlarged by this factor."""
-CLOSE_UP_FRACTION = 0.25
-"""Points that lie within this fraction of the box are shown close up."""
-CLOSEST = 0.2
+ZOOM_FRACTION = 0.25
+"""Points that lie within this fraction of the box are enlarged."""
+MIN_SHOWN = 0.2
 """A cell shows at least this fraction of the box."""
+RADIOGRAPH_PX = 420
+"""Side of a drawing of ruler marks."""
 
 
 class Pose(NamedTuple):
-    """One instance as it is drawn."""
+    """One instance: (K, 2) px of the image, (K,) COCO visibility, (K,) scores of a prediction."""
 
     points: np.ndarray
-    """(K, 2) x and y in px of the image."""
     visibility: np.ndarray
-    """(K,) as COCO's; points with 0 are not drawn."""
     scores: np.ndarray | None
-    """(K,) of a prediction."""
 
 
 def draw_gt_pred_pair(
@@ -43,7 +54,7 @@ def draw_gt_pred_pair(
     labelled: np.ndarray | None,
     threshold: float,
 ) -> np.ndarray:
-    """Ground truth and prediction of a sample.
+    """Draw ground truth left, prediction right.
 
     Args:
         image: (H, W, 3) uint8, BGR, of the sample.
@@ -73,7 +84,7 @@ def draw_gt_pred_pair(
 def true_poses(sample: PoseDataSample, metainfo: dict) -> list[np.ndarray]:
     """(K, 3) x and y in px of the image and COCO's visibility, of each annotated instance.
 
-    There is none where boxes come from a detector, or with the keypoints of another scheme.
+    There is none where boxes come from a detector, or with the keypoints of another set.
     """
     annotations = sample.get("raw_ann_info") or []
     if isinstance(annotations, dict):
@@ -127,9 +138,9 @@ def _area(
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     if named and len(drawn):
         extent = float(np.ptp(drawn, axis=0).max())
-        if extent < CLOSE_UP_FRACTION * side:
+        if extent < ZOOM_FRACTION * side:
             middle = (drawn.min(axis=0) + drawn.max(axis=0)) / 2
-            half = max(0.75 * extent, CLOSEST * side / 2)
+            half = max(0.75 * extent, MIN_SHOWN * side / 2)
     return np.stack([middle - half, middle + half])
 
 
@@ -143,3 +154,31 @@ def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     height, width = (max(1, round(side * scale)) for side in part.shape[:2])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(part, (width, height), interpolation=how), origin, scale
+
+
+def draw_radiograph(row: pd.Series) -> np.ndarray:
+    """Draw a ruler and its surroundings: ground truth green, prediction red, lines yellow.
+
+    Args:
+        row: Of :class:`RulerMetric`'s table; its ``path`` is read.
+
+    Returns:
+        (420, 420, 3) uint8, BGR.
+
+    Raises:
+        OSError: The radiograph cannot be read any more.
+    """
+    points = np.array(
+        [[row[f"{mark}_{of}{axis}"] for axis in "xy"] for of in ("true_", "") for mark in MARKS]
+    )
+    min_half_px = 0.9 * float(row["true_distance_px"])
+    cell, points = zoom_in(read_radiograph(row["path"]), points, RADIOGRAPH_PX, min_half_px)
+    for mark, gt, predicted in zip(MARKS, points[:2], points[2:], strict=True):
+        start, end = pixel(gt), pixel(predicted)
+        cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
+        cv2.drawMarker(cell, start, TARGET_BGR, cv2.MARKER_CROSS, 18, 1, cv2.LINE_AA)
+        cv2.drawMarker(cell, end, PREDICTION_BGR, cv2.MARKER_TILTED_CROSS, 14, 1, cv2.LINE_AA)
+        text = f"{mark} err={row[f'{mark}_error_px']:.2f}px"
+        beside = (start[0] + 14, start[1] + 4)
+        cv2.putText(cell, text, beside, *CAPTION_FONT, ERROR_BGR, 1, cv2.LINE_AA)
+    return cell

@@ -1,4 +1,7 @@
-"""Poses drawn into images, and many images laid out on one sheet."""
+"""Poses drawn into images, and many images laid out on one sheet.
+
+Images are (H, W, 3) uint8, BGR; what is drawn into is a copy.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from equikpt.core.image_decoding import ImageError
 
 HIDDEN = 1
 """COCO visibility of a point that is labelled but not seen."""
-
 TARGET_BGR = (80, 220, 80)
 PREDICTION_BGR = (60, 60, 240)
 ERROR_BGR = (60, 230, 240)
-
 CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
+
+Colour = tuple[int, int, int]
 
 
 def check_image_name(name: str) -> None:
@@ -61,15 +64,12 @@ def draw_pose(
     """Draw one skeleton: links by side, seen points filled, hidden or uncertain points hollow.
 
     Args:
-        image: (H, W, 3) uint8, BGR. It is not changed.
+        image: Image.
         keypoints: (K, 2) x and y in px of ``image``.
         metainfo: MMPose's parsed metainfo, for links and colours (RGB).
         visibility: (K,) COCO visibility; points with 0 are left out.
         scores: (K,) scores in 0–1; points below ``threshold`` are drawn hollow, their links not.
         threshold: Score from which a point counts as certain.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
 
     Raises:
         ValueError: ``keypoints`` does not hold one row for each keypoint of ``metainfo``.
@@ -83,35 +83,28 @@ def draw_pose(
         )
     visible = np.full(num_keypoints, 2) if visibility is None else np.asarray(visibility)
     certain = np.ones(num_keypoints, bool) if scores is None else np.asarray(scores) >= threshold
-    canvas = image.copy()
-    radius_px = dot_radius_px(image)
+    canvas, radius_px = image.copy(), dot_radius_px(image)
     drawable = (visible > 0) & np.isfinite(points).all(axis=1)
-    centres = np.round(np.where(drawable[:, None], points, 0)).astype(int)
-
-    for (start, end), colour in zip(
-        metainfo["skeleton_links"], metainfo["skeleton_link_colors"], strict=True
-    ):
-        if drawable[start] and drawable[end] and certain[start] and certain[end]:
-            cv2.line(
-                canvas,
-                tuple(map(int, centres[start])),
-                tuple(map(int, centres[end])),
-                _bgr(colour),
-                max(1, radius_px // 2),
-                cv2.LINE_AA,
-            )
+    centres = [pixel(point) for point in np.where(drawable[:, None], points, 0)]
+    links, colours = metainfo["skeleton_links"], metainfo["skeleton_link_colors"]
+    for ends, rgb in zip(links, colours, strict=True):
+        if all(drawable[end] and certain[end] for end in ends):
+            start, end = (centres[end] for end in ends)
+            cv2.line(canvas, start, end, _bgr(rgb), max(1, radius_px // 2), cv2.LINE_AA)
     for index in np.flatnonzero(drawable):
-        centre = tuple(map(int, centres[index]))
-        colour = _bgr(metainfo["keypoint_colors"][index])
         hollow = visible[index] == HIDDEN or not certain[index]
-        cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), -1 if not hollow else 2, cv2.LINE_AA)
-        cv2.circle(canvas, centre, radius_px, colour, -1 if not hollow else 1, cv2.LINE_AA)
+        _dot(canvas, centres[index], radius_px, _bgr(metainfo["keypoint_colors"][index]), hollow)
     return canvas
 
 
 def dot_radius_px(image: np.ndarray) -> int:
     """Radius of a keypoint's dot in an image (H, W, …), in its px."""
     return max(2, round(math.hypot(*image.shape[:2]) / 250))
+
+
+def pixel(point: np.ndarray) -> tuple[int, ...]:
+    """The px in which a point (2,) lies."""
+    return tuple(int(value) for value in np.round(point))
 
 
 def has_names(metainfo: dict) -> bool:
@@ -139,31 +132,22 @@ def draw_instance(
 def draw_sequence(
     image: np.ndarray, points: np.ndarray, scores: np.ndarray | None = None
 ) -> np.ndarray:
-    """Mark points with their numbers, in the order in which they were pointed at.
+    """Mark points (N, 2), px, with their numbers, in the order in which they were pointed at.
 
-    Args:
-        image: (H, W, 3) uint8, BGR. It is not changed.
-        points: (N, 2) x and y in px of ``image``.
-        scores: (N,) in 0–1; points below 0.5 are hollow.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
+    Those with scores (N,) below 0.5 are hollow.
     """
     canvas = image.copy()
     radius_px = max(2, round(math.hypot(*image.shape[:2]) / 150))
     for number, point in enumerate(np.asarray(points, float).reshape(-1, 2), start=1):
-        centre = tuple(int(value) for value in np.round(point))
+        x, y = pixel(point)
         hollow = scores is not None and scores[number - 1] < 0.5
-        cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), 2 if hollow else -1, cv2.LINE_AA)
-        cv2.circle(canvas, centre, radius_px, ERROR_BGR, 1 if hollow else -1, cv2.LINE_AA)
-        outlined_text(
-            canvas, str(number), (centre[0] + radius_px + 1, centre[1] - radius_px), ERROR_BGR
-        )
+        _dot(canvas, (x, y), radius_px, ERROR_BGR, hollow)
+        outlined_text(canvas, str(number), (x + radius_px + 1, y - radius_px), ERROR_BGR)
     return canvas
 
 
 def draw_step(
-    image: np.ndarray, given: np.ndarray, place: np.ndarray, target: np.ndarray | None, done: float
+    image: np.ndarray, given: np.ndarray, found: np.ndarray, target: np.ndarray | None, done: float
 ) -> np.ndarray:
     """One step of a sequence: left what it was given, right its target and what it said.
 
@@ -171,9 +155,9 @@ def draw_step(
     nothing is left there is no target, and the prediction is where the step would have pointed.
 
     Args:
-        image: (H, W, 3) uint8, BGR: the model's input.
+        image: The model's input.
         given: (N, 2) points in px of ``image``.
-        place: (2,) predicted, in px of ``image``.
+        found: (2,) predicted, in px of ``image``.
         target: (2,) in px of ``image``; None where nothing is left.
         done: Predicted probability that nothing is left, 0 to 1.
 
@@ -182,14 +166,13 @@ def draw_step(
     """
     right = image.copy()
     radius_px = max(3, round(math.hypot(*image.shape[:2]) / 80))
-    end = tuple(int(value) for value in np.round(place))
+    end = pixel(found)
     if target is not None:
-        start = tuple(int(value) for value in np.round(target))
-        error_px = math.hypot(*np.subtract(place, target))
+        start = pixel(target)
         cv2.line(right, start, end, ERROR_BGR, 1, cv2.LINE_AA)
         cv2.circle(right, start, radius_px, TARGET_BGR, 2, cv2.LINE_AA)
         beside = (min(start[0], image.shape[1] - 80) + radius_px, max(14, start[1] - radius_px))
-        outlined_text(right, f"err={error_px:.0f}px", beside, ERROR_BGR)
+        outlined_text(right, f"err={math.dist(found, target):.0f}px", beside, ERROR_BGR)
     cv2.circle(right, end, radius_px, PREDICTION_BGR, 2, cv2.LINE_AA)
     outlined_text(right, f"pred_done={done:.2f}", (6, 16), PREDICTION_BGR)
     outlined_text(right, f"gt_done={int(target is None)}", (6, 32), TARGET_BGR)
@@ -197,11 +180,7 @@ def draw_step(
 
 
 def outlined_text(
-    canvas: np.ndarray,
-    text: str,
-    origin: tuple[int, int],
-    colour: tuple[int, int, int],
-    size: float = 1.0,
+    canvas: np.ndarray, text: str, origin: tuple[int, int], colour: Colour, size: float = 1.0
 ) -> None:
     """Write into ``canvas``, with a dark rim, in ``size`` times the height of captions."""
     font, scale = CAPTION_FONT
@@ -211,26 +190,26 @@ def outlined_text(
 
 
 def zoom_in(
-    image: np.ndarray, places: np.ndarray, side_px: int, least_half_px: float
+    image: np.ndarray, points: np.ndarray, side_px: int, min_half_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square around some places, enlarged or reduced.
+    """A square around some points, enlarged or reduced.
 
     Args:
-        image: (H, W, 3) uint8.
-        places: (N, 2) x and y in px of ``image``; N is at least 1.
+        image: Image.
+        points: (N, 2) x and y in px of ``image``; N is at least 1.
         side_px: Of the square to return.
-        least_half_px: Half the side of the part that is shown, at least, in px of ``image``.
+        min_half_px: Half the side of the part that is shown, at least, in px of ``image``.
 
     Returns:
-        (side_px, side_px, 3) uint8, and ``places`` (N, 2) in its px.
+        (side_px, side_px, 3) uint8, and ``points`` (N, 2) in its px.
     """
-    middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    half = max(0.75 * float(np.ptp(places, axis=0).max()), least_half_px)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    half = max(0.75 * float(np.ptp(points, axis=0).max()), min_half_px)
     scale = side_px / (2 * half)
     shift = side_px / 2 - scale * middle
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     cell = cv2.warpAffine(image, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR)
-    return cell, places * scale + shift
+    return cell, points * scale + shift
 
 
 def contact_sheet(
@@ -242,7 +221,7 @@ def contact_sheet(
     """Images of any size side by side, each scaled into a cell, captions below.
 
     Args:
-        images: (H, W, 3) uint8, BGR, at least one.
+        images: At least one.
         columns: Cells in a row.
         captions: One for each image.
         cell_px: Width and height of a cell in px.
@@ -260,38 +239,39 @@ def contact_sheet(
         raise ValueError(f"expected {len(images)} captions, one an image, got {len(texts)}")
     caption_px = 0 if captions is None else 18
     columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
     width_px, height_px = cell_px
+    rows = math.ceil(len(images) / columns)
     sheet = np.full((rows * (height_px + caption_px), columns * width_px, 3), 32, np.uint8)
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
         top = index // columns * (height_px + caption_px)
         left = index % columns * width_px
         scale = min(height_px / image.shape[0], width_px / image.shape[1])
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
         small = small[:height_px, :width_px]
         y = top + (height_px - small.shape[0]) // 2
         x = left + (width_px - small.shape[1]) // 2
         sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
-        if text:
-            origin = (left + 4, top + height_px + caption_px - 5)
-            cv2.putText(
-                sheet, _shortened(text, width_px - 8), origin, *CAPTION_FONT, (235,) * 3, 1,
-                cv2.LINE_AA,
-            )  # fmt: skip
+        origin, shown = (left + 4, top + height_px + caption_px - 5), _shortened(text, width_px - 8)
+        cv2.putText(sheet, shown, origin, *CAPTION_FONT, (235,) * 3, 1, cv2.LINE_AA)
     return sheet
 
 
 def _shortened(text: str, width_px: int) -> str:
     """As much of a caption as fits into its cell."""
     shown = text
-    while shown and cv2.getTextSize(shown, *CAPTION_FONT, 1)[0][0] > width_px:
+    while shown not in ("", "...") and cv2.getTextSize(shown, *CAPTION_FONT, 1)[0][0] > width_px:
         shown = shown.removesuffix("...")[:-1] + "..."
-        if shown == "...":
-            break
     return shown
 
 
-def _bgr(rgb: Sequence[int]) -> tuple[int, int, int]:
+def _dot(
+    canvas: np.ndarray, centre: Sequence[int], radius_px: int, colour: Colour, hollow: bool
+) -> None:
+    cv2.circle(canvas, centre, radius_px + 1, (0, 0, 0), 2 if hollow else -1, cv2.LINE_AA)
+    cv2.circle(canvas, centre, radius_px, colour, 1 if hollow else -1, cv2.LINE_AA)
+
+
+def _bgr(rgb: Sequence[int]) -> Colour:
     red, green, blue = (int(channel) for channel in rgb)
     return blue, green, red

@@ -1,26 +1,42 @@
-"""Predictions drawn into their image."""
+"""Predictions drawn into their image: names, errors, labels of animals, heatmaps and SimCC.
+
+Images are (H, W, 3) uint8, BGR; what is drawn into is a copy.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from equikpt.structures.bbox import box_iou, hungarian_match
 from equikpt.structures.ground_truth import Gt
 from equikpt.structures.pose_instance import Instance
-from equikpt.visualization.overlays import (
-    draw_bands,
-    draw_errors,
-    draw_heat,
-    draw_label,
-    draw_names,
+from equikpt.visualization.pose import (
+    CAPTION_FONT,
+    ERROR_BGR,
+    TARGET_BGR,
+    dot_radius_px,
+    draw_instance,
+    has_names,
+    outlined_text,
+    pixel,
 )
-from equikpt.visualization.pose import draw_instance, has_names
 
 GTS = ("beside", "over")
 OVERLAYS = ("heatmap", "simcc")
+TEXT_BGR = (245, 245, 245)
+LABELS_BGR = (
+    *((235, 235, 235), (86, 180, 233), (233, 180, 86), (160, 220, 90)),
+    *((200, 130, 230), (80, 230, 230), (150, 150, 255)),
+)
+"""Colours of boxes and their tabs: the first for animals without a number, then in turns."""
+HEAT_OPACITY = 0.65
+BAND_FRACTION = 0.2
+"""Greatest width of a SimCC band, as a fraction of the image's shorter side."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,7 @@ class Look:
     """Choices of how predictions are drawn.
 
     Args:
-        names: Whether keypoints have their names beside them.
+        names: Write the names of keypoints beside them.
         threshold: Score below which a point is hollow and has no links.
         min_score: Score below which a point is left out.
         gt: One of ``GTS``: in a second image to the left, or only within the prediction,
@@ -64,13 +80,13 @@ def draw(
     look: Look,
     gt: Gt | None = None,
 ) -> np.ndarray:
-    """All instances of an image.
+    """Draw all instances of an image.
 
     Args:
-        image: (H, W, 3) uint8, BGR.
+        image: Image.
         instances: Found in it.
         metainfo: MMPose's parsed metainfo.
-        look: How to draw.
+        look: Choices.
         gt: Labels, for ``look.gt``.
 
     Returns:
@@ -79,11 +95,13 @@ def draw(
     Raises:
         ValueError: An overlay of maps that the instances do not have.
     """
-    drawn = image if look.overlay is None else _with_maps(image, instances, metainfo, look)
+    drawn = image.copy()
+    if look.overlay is not None:
+        drawn = _with_maps(drawn, instances, metainfo, look)
     for instance in instances:
         drawn = _with_instance(drawn, instance, metainfo, look)
     if look.gt is None or gt is None:
-        return drawn.copy() if drawn is image else drawn
+        return drawn
     drawn = _with_errors(drawn, instances, gt)
     if look.gt == "over":
         return drawn
@@ -113,16 +131,12 @@ def _with_errors(image: np.ndarray, instances: Sequence[Instance], gt: Gt) -> np
 
 
 def _with_instance(image: np.ndarray, instance: Instance, metainfo: dict, look: Look) -> np.ndarray:
-    shown = instance.scores >= look.min_score
+    named, shown = has_names(metainfo), instance.scores >= look.min_score
+    visibility = np.where(shown, 2, 0) if named else None
     drawn = draw_instance(
-        image,
-        instance.keypoints,
-        metainfo,
-        np.where(shown, 2, 0) if has_names(metainfo) else None,
-        instance.scores,
-        look.threshold,
+        image, instance.keypoints, metainfo, visibility, instance.scores, look.threshold
     )
-    if look.names and has_names(metainfo):
+    if look.names and named:
         names = [metainfo["keypoint_id2name"][index] for index in range(len(shown))]
         drawn = draw_names(drawn, np.where(shown[:, None], instance.keypoints, np.nan), names)
     if instance.track is not None or instance.box_score < 1:
@@ -144,8 +158,130 @@ def _with_maps(
             if maps.along_x is None or maps.along_y is None:
                 raise ValueError(
                     "expected a model with SimCC for this overlay, got one with heatmaps; take "
-                    "--overlay heatmap"
+                    "the overlay heatmap"
                 )
             colours = metainfo["keypoint_colors"]
             drawn = draw_bands(drawn, maps.along_x, maps.along_y, maps.to_image, colours)
     return drawn
+
+
+def text_size(image: np.ndarray) -> float:
+    """Size of text in an image, 1 up to a diagonal of 1000 px."""
+    return max(1.0, math.hypot(*image.shape[:2]) / 1000)
+
+
+def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Write K names beside points (K, 2), px, on the outer side, none over another; not at NaN."""
+    canvas, size = image.copy(), 0.8 * text_size(image)
+    shown = np.isfinite(points).all(axis=1)
+    if not shown.any():
+        return canvas
+    middle_x, gap_px = points[shown, 0].mean(), dot_radius_px(image) + 3
+    taken: list[np.ndarray] = []
+    for (x, y), name in zip(points[shown], np.asarray(names)[shown], strict=True):
+        width_px, height_px = _text_px(name, size)
+        left = x + gap_px if x >= middle_x else x - gap_px - width_px
+        left = min(max(left, 0), image.shape[1] - width_px)
+        boxes = [
+            np.array([left, top, left + width_px, top + height_px])
+            for top in y - height_px / 2 + height_px * np.array([0, 1, -1, 2, -2, 3, -3])
+        ]
+        free = (box for box in boxes if not any(box_iou(box, other) for other in taken))
+        taken.append(next(free, boxes[0]))
+        outlined_text(canvas, name, (round(left), round(taken[-1][3] - 4)), TEXT_BGR, size)
+    return canvas
+
+
+def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -> np.ndarray:
+    """Draw a box (4,), px, with a tab inside its upper left corner, in the colour of a number."""
+    canvas, size, colour = image.copy(), text_size(image), LABELS_BGR[number % len(LABELS_BGR)]
+    stroke = max(1, round(size))
+    left, top, right, bottom = (round(float(value)) for value in box)
+    cv2.rectangle(canvas, (left, top), (right, bottom), colour, stroke, cv2.LINE_AA)
+    width_px, height_px = _text_px(text, size)
+    left, top = max(left, 0), max(top, 0)
+    cv2.rectangle(canvas, (left, top), (left + width_px + 6, top + height_px + 4), colour, -1)
+    font, scale = CAPTION_FONT
+    origin = (left + 3, top + height_px - 1)
+    cv2.putText(canvas, text, origin, font, scale * size, (0, 0, 0), stroke, cv2.LINE_AA)
+    return canvas
+
+
+def draw_errors(
+    image: np.ndarray, predicted: np.ndarray, gt: np.ndarray, labelled: np.ndarray
+) -> np.ndarray:
+    """Rings at the true points, and lines with their length in px to the predicted ones.
+
+    An error that is smaller than the dots has no number.
+
+    Args:
+        image: Image.
+        predicted: (K, 2) px.
+        gt: (K, 2) px.
+        labelled: (K,) bool.
+    """
+    canvas, size, radius_px = image.copy(), text_size(image), dot_radius_px(image)
+    stroke, shown = max(1, round(size)), labelled & np.isfinite(predicted).all(axis=1)
+    for start, end in zip(gt[shown], predicted[shown], strict=True):
+        cv2.line(canvas, pixel(start), pixel(end), ERROR_BGR, stroke, cv2.LINE_AA)
+    for point in gt[labelled]:
+        cv2.circle(canvas, pixel(point), radius_px + 2, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.circle(canvas, pixel(point), radius_px + 2, TARGET_BGR, stroke, cv2.LINE_AA)
+    for start, end in zip(gt[shown], predicted[shown], strict=True):
+        error_px = float(np.hypot(*(end - start)))
+        if error_px > 2 * radius_px:
+            x, y = (start + end) / 2
+            origin = (round(x) + radius_px, round(y) - radius_px)
+            outlined_text(canvas, f"{error_px:.0f}", origin, ERROR_BGR, 0.8 * size)
+    return canvas
+
+
+def draw_heat(image: np.ndarray, heat: np.ndarray, to_image: np.ndarray) -> np.ndarray:
+    """Draw heatmaps (K, h, w) of one instance, the strongest fully coloured.
+
+    ``to_image`` (2, 3) maps cells to px of the image.
+    """
+    strongest = heat.max(axis=0).astype(np.float32)
+    strongest /= max(float(strongest.max()), 1e-6)
+    warped = cv2.warpAffine(strongest, to_image, image.shape[1::-1], flags=cv2.INTER_LINEAR)
+    colours = cv2.applyColorMap(np.round(255 * warped).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    opacity = HEAT_OPACITY * warped[..., None]
+    return np.round(image * (1 - opacity) + colours * opacity).astype(np.uint8)
+
+
+def draw_bands(
+    image: np.ndarray,
+    along_x: np.ndarray,
+    along_y: np.ndarray,
+    to_image: np.ndarray,
+    colours: np.ndarray,
+) -> np.ndarray:
+    """SimCC's marginals: a row a keypoint along the upper edge, a column each along the left one.
+
+    Args:
+        image: Image.
+        along_x: (K, w), 0 or above.
+        along_y: (K, h).
+        to_image: (2, 3) from cells to px of the image.
+        colours: (K, 3) RGB of the keypoints.
+    """
+    canvas, (height, width) = image.copy(), image.shape[:2]
+    count = len(colours)
+    stripe_px = max(1, int(BAND_FRACTION * min(height, width)) // count)
+    for marginals, axis, length in ((along_x, 0, width), (along_y, 1, height)):
+        matrix = np.array([[to_image[axis, axis], 0, to_image[axis, 2]], [0, 1, 0]])
+        rows = marginals / np.maximum(marginals.max(axis=1, keepdims=True), 1e-6)
+        size = (length, count)
+        stretched = cv2.warpAffine(rows.astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR)
+        band = (stretched[..., None] * colours[:, None, ::-1]).repeat(stripe_px, axis=0)
+        part = canvas if axis == 0 else canvas.transpose(1, 0, 2)
+        part = part[: len(band)]
+        part[:] = np.round(0.3 * part + 0.7 * band).astype(np.uint8)
+    return canvas
+
+
+def _text_px(text: str, size: float) -> tuple[int, int]:
+    """Width and height of a line of text."""
+    font, scale = CAPTION_FONT
+    (width, height), below = cv2.getTextSize(text, font, scale * size, max(1, round(size)))
+    return width, height + below

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.visualization.overlays import (
+from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR
+from equikpt.visualization.predictions import (
     draw_bands,
     draw_errors,
     draw_heat,
     draw_label,
     draw_names,
 )
-from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR
 
 IMAGE = np.full((200, 300, 3), 60, np.uint8)
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from equikpt.evaluation import RulerMetric
+from equikpt.visualization.ground_truth_pair import draw_radiograph
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
-from equikpt.visualization.ruler import draw_radiograph
 
 
 @pytest.fixture

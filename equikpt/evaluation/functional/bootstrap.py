@@ -41,16 +41,13 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
-    """A statistic of every bootstrap sample.
+    """Compute a statistic (R, …) of every bootstrap sample.
 
     Args:
         statistic: From weights (B, N), how often each item is in each of B samples, to (B, …).
         clusters: (N,) of :func:`cluster_numbers`.
         resamples: R.
         seed: Of the draws.
-
-    Returns:
-        (R, …)
 
     >>> errors_px = np.array([[1.0], [2.0], [3.0], [4.0]])
     >>> horses = cluster_numbers(["bella", "bella", "fleur", "gem"])

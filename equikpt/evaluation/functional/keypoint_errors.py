@@ -1,7 +1,8 @@
 """Errors, PCK and average precision of single keypoints, as functions of arrays.
 
 Shapes: N instances, K keypoints, B samples of the instances. Every instance has one prediction, as
-in top-down estimation from given boxes, so nothing has to be matched.
+in top-down estimation from given boxes, so nothing has to be matched. ``distance_px`` (N, K) and
+what is made of it is NaN where a point is unlabelled, ``side_px`` (N,) the longer side of a box.
 """
 
 from __future__ import annotations
@@ -12,25 +13,14 @@ import numpy as np
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """COCO's ten thresholds of object keypoint similarity."""
-
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 """COCO's 101 recall levels, over which precision is averaged."""
-
 SWAP_THRESHOLD = 0.1
-"""Distance to the other side's point at which it counts, as a share of the box's longer side."""
+"""Distance to the other side's point at which it counts, as a fraction of the box's longer side."""
 
 
 def distances_px(predicted: np.ndarray, gt: np.ndarray, visibility: np.ndarray) -> np.ndarray:
-    """Distance of each labelled keypoint to its truth.
-
-    Args:
-        predicted: (N, K, 2) px of the original image.
-        gt: (N, K, 2) px.
-        visibility: (N, K) COCO visibility; 0 is unlabelled.
-
-    Returns:
-        (N, K) px, NaN where unlabelled.
-    """
+    """(N, K) distances of labelled keypoints, both (N, K, 2) px; visibility (N, K) as COCO's."""
     distance = np.linalg.norm(np.asarray(predicted, float) - np.asarray(gt, float), axis=-1)
     return np.where(np.asarray(visibility) > 0, distance, np.nan)
 
@@ -41,25 +31,13 @@ def box_side_px(boxes_xywh: np.ndarray) -> np.ndarray:
 
 
 def pck_hits(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
-    """Mark the keypoints that are correct.
-
-    Args:
-        distance_px: (N, K), NaN where unlabelled.
-        side_px: (N,) the length that a threshold of 1 stands for.
-        threshold: Fraction of ``side_px``; a distance equal to it is correct.
-
-    Returns:
-        (N, K) 1 or 0, NaN where unlabelled.
-    """
+    """(N, K) 1 for keypoints off by at most a fraction of the side, 0 for others, or NaN."""
     correct = distance_px <= threshold * side_px[:, None]
     return np.where(np.isfinite(distance_px), correct, np.nan)
 
 
 def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.ndarray:
-    """Percentage of correct keypoints, as a fraction; arguments as :func:`pck_hits`.
-
-    Returns:
-        (K,) fractions, NaN for a keypoint that is labelled nowhere.
+    """Percentage of correct keypoints, (K,) as a fraction; NaN for one that is labelled nowhere.
 
     >>> distance_px = np.array([[3.0, np.nan], [30.0, np.nan]])
     >>> pck(distance_px, side_px=np.array([100, 100]), threshold=0.05)
@@ -71,17 +49,9 @@ def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.nd
 
 
 def oks(distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """COCO's similarity of each keypoint on its own: exp(−d² / (2 · area · (2σ)²)).
+    """COCO's similarity (N, K) of each keypoint on its own: exp(−d² / (2 · area · (2σ)²)).
 
-    Source: https://cocodataset.org/#keypoints-eval; ``area`` stands for the squared scale.
-
-    Args:
-        distance_px: (N, K), NaN where unlabelled.
-        area_px2: (N,) area of the instance.
-        sigmas: (K,) fall-off constants.
-
-    Returns:
-        (N, K) in 0–1, NaN where unlabelled.
+    Source: https://cocodataset.org/#keypoints-eval; ``area_px2`` (N,) is the squared scale.
 
     >>> oks(np.array([[0.0, 10.0]]), np.array([10000]), np.array([0.05, 0.05]))
     array([[1.        , 0.60653066]])
@@ -100,14 +70,9 @@ def left_right_inversions(
 ) -> np.ndarray:
     """Mark predictions that miss their keypoint and hit the same one on the other side.
 
-    To hit is to lie within ``SWAP_THRESHOLD`` of the box's longer side.
-
-    Args:
-        predicted: (N, K, 2) px of the original image.
-        gt: (N, K, 2) px.
-        visibility: (N, K) COCO visibility; 0 is unlabelled.
-        side_px: (N,) longer side of each box.
-        swap: (K,) index of the other side's keypoint, its own for a point of the midline.
+    To hit is to lie within ``SWAP_THRESHOLD`` of the box's longer side. Arguments as
+    :func:`distances_px`; ``swap`` (K,) is the index of the other side's keypoint, its own for a
+    point of the midline.
 
     Returns:
         (N, K) 1 or 0; NaN for the midline and where either of both is unlabelled.
@@ -121,15 +86,10 @@ def left_right_inversions(
 
 
 def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """COCO average precision of each keypoint on its own, ranked by the keypoint's score.
+    """COCO average precision (K,) of each keypoint on its own, ranked by the keypoint's score.
 
-    Args:
-        similarity: (N, K) of :func:`oks`, NaN where unlabelled.
-        scores: (N, K) predicted scores.
-
-    Returns:
-        (K,) mean over ``OKS_THRESHOLDS`` of the 101-point interpolated precision; NaN for a
-        keypoint that is labelled nowhere.
+    The mean over ``OKS_THRESHOLDS`` of the 101-point interpolated precision, of (N, K) similarities
+    of :func:`oks` and scores; NaN for a keypoint that is labelled nowhere.
 
     >>> keypoint_ap(np.array([[0.97], [0.2]]), scores=np.array([[0.9], [0.4]]))
     array([0.5049505])
@@ -140,16 +100,7 @@ def keypoint_ap(similarity: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def weighted_keypoint_ap(
     similarity: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """:func:`keypoint_ap` of B samples in which instance n occurs ``weights[b, n]`` times.
-
-    Args:
-        similarity: (N, K), NaN where unlabelled.
-        scores: (N, K) predicted scores.
-        weights: (B, N) whole numbers.
-
-    Returns:
-        (B, K), NaN where a sample has the keypoint nowhere.
-    """
+    """:func:`keypoint_ap` (B, K) of samples with instance n ``weights[b, n]`` times."""
     found = np.full((len(weights), similarity.shape[1]), np.nan)
     for index in range(similarity.shape[1]):
         labelled = np.flatnonzero(np.isfinite(similarity[:, index]))
@@ -162,8 +113,8 @@ def weighted_keypoint_ap(
 def _average_precision(ranked_similarity: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(B,) mean AP over the thresholds of n detections in the order of their scores.
 
-    An instance that occurs several times counts at the last of its places: precision only rises
-    over those of a hit, and interpolation takes the largest from each recall on.
+    An instance that occurs several times counts at its last rank: precision only rises over those
+    of a hit, and interpolation takes the largest from each recall on.
     """
     tried = np.cumsum(weights, axis=1)
     total = tried[:, -1:]
@@ -172,7 +123,7 @@ def _average_precision(ranked_similarity: np.ndarray, weights: np.ndarray) -> np
         hits = np.cumsum(weights * (ranked_similarity >= threshold), axis=1)
         precision = hits / np.maximum(tried, 1)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        # How many of the recall levels are first reached at each place.
+        # number of recall levels that are first reached at each rank
         reached = np.searchsorted(RECALL_POINTS, hits / np.maximum(total, 1), side="right")
         areas += (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1)
     areas /= len(OKS_THRESHOLDS) * len(RECALL_POINTS)

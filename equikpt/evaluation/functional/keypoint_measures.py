@@ -1,4 +1,4 @@
-"""The measures of every keypoint over any part of a test set, with bootstrap intervals.
+"""Measures of every keypoint over any part of a test set, with bootstrap intervals.
 
 Letters: N instances, K keypoints, B samples of the instances.
 """
@@ -52,22 +52,19 @@ class PosePredictions:
 
     def instances(self, chosen: np.ndarray) -> PosePredictions:
         """Some of the instances, by a (N,) mask."""
-        return PosePredictions(
-            self.predicted[chosen], self.scores[chosen], self.gt[chosen],
-            self.visibility[chosen], self.boxes[chosen], self.areas[chosen],
-        )  # fmt: skip
+        return PosePredictions(*(values[chosen] for values in vars(self).values()))
 
 
 class KeypointMetrics:
     """AP, PCK, errors and exchanged sides of every keypoint, and of all together.
 
-    ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the share of points within ``t`` of the
-    box's longer side; ``error_px`` and ``median_error_px`` are px of the original image;
-    ``error`` is the mean as a fraction of the box's longer side; ``swapped`` the share of points
-    that :func:`left_right_inversions` finds.
+    ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the fraction of points within ``t`` of the
+    box's longer side; ``error_px`` and ``median_error_px`` are px of the original image; ``error``
+    is the mean as a fraction of the box's longer side; ``swapped`` the fraction of points that
+    :func:`left_right_inversions` finds.
 
     Args:
-        predictions: Of N instances.
+        pose: N instances.
         thresholds: Fractions of the box's longer side.
         names: K names.
         sigmas: (K,) of COCO's similarity.
@@ -77,51 +74,36 @@ class KeypointMetrics:
 
     def __init__(
         self,
-        predictions: PosePredictions,
+        pose: PosePredictions,
         thresholds: Sequence[float],
         names: Sequence[str],
         sigmas: np.ndarray,
         swap: Sequence[int],
         visibility: int | None = None,
     ) -> None:
-        pose = predictions
         labelled = pose.visibility > 0 if visibility is None else pose.visibility == visibility
-        self._names = names
-        self._thresholds = tuple(thresholds)
-        self._side_px = box_side_px(pose.boxes)
+        side_px = box_side_px(pose.boxes)
+        swapped = left_right_inversions(pose.predicted, pose.gt, pose.visibility, side_px, swap)
+        self._keypoints = names
+        self._labelled = labelled
+        self._scores = pose.scores
         self._distance_px = distances_px(pose.predicted, pose.gt, labelled)
         self._similarity = oks(self._distance_px, pose.areas, sigmas)
-        self._scores = pose.scores
-        swapped = left_right_inversions(
-            pose.predicted, pose.gt, pose.visibility, self._side_px, swap
-        )
+        hits = {f"PCK@{t:g}": pck_hits(self._distance_px, side_px, t) for t in thresholds}
+        fraction = self._distance_px / side_px[:, None]
+        self._means = {**hits, "error": fraction, "error_px": self._distance_px}
         self._swapped = np.where(labelled, swapped, np.nan)
-        self._labelled = labelled
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name the measures, in the order of the columns."""
-        shares = (f"PCK@{threshold:g}" for threshold in self._thresholds)
-        return ("AP", *shares, "error", "error_px", "median_error_px", "swapped")
+        self.names = ("AP", *self._means, "median_error_px", "swapped")
 
     def compute(self, weights: np.ndarray) -> np.ndarray:
-        """(B, measures, K + 1) values; the last is over all keypoints.
-
-        Args:
-            weights: (B, N) how often each sample has each instance.
-        """
-        fraction = self._distance_px / self._side_px[:, None]
+        """(B, measures, K + 1) values by weights (B, N); the last is over all keypoints."""
         ap = weighted_keypoint_ap(self._similarity, self._scores, weights)
         there = np.isfinite(ap).sum(axis=1)
         mean_ap = np.where(there > 0, np.nansum(ap, axis=1) / np.maximum(there, 1), np.nan)
-        hits = (
-            pck_hits(self._distance_px, self._side_px, threshold) for threshold in self._thresholds
-        )
-        means = [*hits, fraction, self._distance_px]
         return np.stack(
             [
                 np.column_stack([ap, mean_ap]),
-                *(_with_all(weighted_mean, values, weights) for values in means),
+                *(_with_all(weighted_mean, values, weights) for values in self._means.values()),
                 _with_all(weighted_median, self._distance_px, weights),
                 _with_all(weighted_mean, self._swapped, weights),
             ],
@@ -138,11 +120,10 @@ class KeypointMetrics:
             resamples: Bootstrap samples; 0 leaves the columns ``…_low`` and ``…_high`` out.
             seed: Of the bootstrap.
         """
-        count = len(self._distance_px)
-        values = self.compute(np.ones((1, count), int))[0]
+        values = self.compute(np.ones((1, len(self._labelled)), int))[0]
         labelled = self._labelled.sum(axis=0)
         columns: dict[str, object] = {
-            "keypoint": [*self._names, EVERY_KEYPOINT],
+            "keypoint": [*self._keypoints, EVERY_KEYPOINT],
             "labelled": [*labelled, labelled.sum()],
         }
         columns |= dict(zip(self.names, values, strict=True))
@@ -177,14 +158,11 @@ def format_table(table: pd.DataFrame) -> str:
     shown = without_intervals(table).copy()
     for name in shown:
         if f"{name}_low" in table:
+            rows = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
             shown[name] = [
-                _with_interval(*row)
-                for row in table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
-            ]
+                "-" if np.isnan(value)
+                else f"{value:.3f}" if np.isnan(low)
+                else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+                for value, low, high in rows
+            ]  # fmt: skip
     return shown.to_string(index=False, float_format="%.3f", na_rep="-")
-
-
-def _with_interval(value: float, low: float, high: float) -> str:
-    if np.isnan(value):
-        return "-"
-    return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"

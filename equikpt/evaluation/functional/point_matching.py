@@ -1,7 +1,4 @@
-"""Matching of predicted points with true ones.
-
-Letters: N true points, M predicted points, S steps.
-"""
+"""Matching of predicted points with ground truth: N true points, M predicted ones, in one unit."""
 
 from __future__ import annotations
 
@@ -9,15 +6,10 @@ import numpy as np
 
 
 def match(gt: np.ndarray, predicted: np.ndarray, radius: float) -> np.ndarray:
-    """Index of the true point that each predicted one is, (M,); −1 for none.
+    """Index of the true point (N, 2) that each predicted one (M, 2) is, (M,); −1 for none.
 
     Pairs not farther apart than ``radius``, the nearest first; each point belongs to one pair at
     most.
-
-    Args:
-        gt: (N, 2).
-        predicted: (M, 2).
-        radius: In their unit.
 
     >>> match(np.array([[0, 0], [9, 9]]), np.array([[9, 8], [1, 0], [50, 50]]), radius=3)
     array([ 1,  0, -1])
@@ -39,13 +31,7 @@ def duplicates(
 ) -> np.ndarray:
     """Mark the predicted points of a thing that another one has marked, (M,) bool.
 
-    They belong to no true point, and one that is marked lies within ``radius``.
-
-    Args:
-        gt: (N, 2).
-        predicted: (M, 2).
-        belongs: From :func:`match`.
-        radius: In their unit.
+    They belong (:func:`match`) to no true point, and one that is marked lies within ``radius``.
     """
     marked = gt[belongs[belongs >= 0]]
     near = np.linalg.norm(marked[:, None] - predicted, axis=-1) <= radius
@@ -57,11 +43,6 @@ def everything_found(gt: np.ndarray, predicted: np.ndarray, radius: float) -> np
 
     One point more never unmatches a true one (the nearest pairs first are a stable matching), so
     the first such n is found by halving.
-
-    Args:
-        gt: (N, 2).
-        predicted: (M, 2), in the order in which they were given.
-        radius: In their unit.
     """
     low, high = len(gt), max(len(gt), len(predicted) + 1)
     while low < high:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-FAILURE_SHARE = 0.1
-"""A mark that is off by more than this share of the marks' true distance was not found at all."""
+FAILURE_FRACTION = 0.1
+"""Fraction of the marks' true distance from which a mark was not found at all."""
 
 
 def radial_errors(predicted: np.ndarray, gt: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def scale_errors(predicted: np.ndarray, gt: np.ndarray) -> np.ndarray:
     true_distance = mark_distance(gt)
     if not (true_distance > 0).all():
         raise ValueError(
-            f"radiograph number {int(np.argmin(true_distance))} has both marks at one place, so it "
+            f"radiograph number {int(np.argmin(true_distance))} has both marks at one point, so it "
             "has no scale; correct its labels (tools/check_annotations_quality.py)"
         )
     return np.abs(mark_distance(predicted) / true_distance - 1)
@@ -52,6 +52,6 @@ def order_swaps(predicted: np.ndarray, gt: np.ndarray) -> np.ndarray:
 
 
 def failures(predicted: np.ndarray, gt: np.ndarray) -> np.ndarray:
-    """Tell where a mark is off by more than ``FAILURE_SHARE`` of the true distance: (N,) bool."""
-    limit = FAILURE_SHARE * mark_distance(gt)
+    """Tell where a mark is off by more than ``FAILURE_FRACTION``: (N,) bool."""
+    limit = FAILURE_FRACTION * mark_distance(gt)
     return np.any(radial_errors(predicted, gt) > limit[:, None], axis=1)

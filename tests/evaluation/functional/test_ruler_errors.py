@@ -44,7 +44,7 @@ def test_scale_error_is_that_of_a_length():
 
 
 def test_marks_in_one_place_have_no_scale():
-    with pytest.raises(ValueError, match="radiograph number 1 has both marks at one place"):
+    with pytest.raises(ValueError, match="radiograph number 1 has both marks at one point"):
         scale_errors(np.repeat(GT, 2, 0), np.stack([GT[0], GT[0, [0, 0]]]))
 
 
