@@ -1,5 +1,5 @@
-from .remap.checkpoint import remap_checkpoint as remap_checkpoint
-from .remap.checkpoint import remap_file as remap_file
+from .remap import remap_checkpoint as remap_checkpoint
+from .remap import remap_file as remap_file
 from .zoo import Checkpoint as Checkpoint
 from .zoo import fetch as fetch
 from .zoo import find as find

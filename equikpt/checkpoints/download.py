@@ -1,6 +1,6 @@
 """Fetch one large file so that nothing half or wrong ever stands under its name.
 
-pooch does the talking, the tries and the waits between them, in a folder beside the file. Only a
+pooch does the transfer, the tries and the waits between them, in a folder beside the file. Only a
 complete file with the right SHA-256 gets the file's name.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import logging
 import os
 import re
@@ -28,14 +27,12 @@ from urllib3.exceptions import NewConnectionError
 from equikpt import __version__
 from equikpt.core.errors import causes
 
+Log = Callable[[str], None]
 ATTEMPTS = 5
-"""Tries after which to give up."""
 TIMEOUT_S = 30.0
 """Seconds without a byte after which a connection counts as cut."""
-CHUNK_BYTES = 2**18
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine, which may be asked over plain http."""
-MB = 1e6
 
 
 def download(
@@ -44,7 +41,7 @@ def download(
     sha256_prefix: str = "",
     *,
     overwrite: bool = False,
-    tell: Callable[[str], None] | None = None,
+    log: Log | None = None,
     confirm: Callable[[str], None] | None = None,
 ) -> bool:
     """Fetch ``url`` to ``path`` unless the right file is there already.
@@ -54,16 +51,16 @@ def download(
 
     Args:
         url: Address, https; http for this machine alone. Redirects must be to the same.
-        path: Where the file shall stand; missing folders are made.
+        path: File to write; missing folders are made.
         sha256_prefix: Hexadecimal digits that the file's SHA-256 begins with. Empty where none are
             known: then any complete file is accepted, and one that stands there is kept.
         overwrite: Replace a file that is not the right one, or cannot be checked.
-        tell: Gets a line for everything a person who waits should know; the log by default.
+        log: Gets a line for everything a person who waits should know; MMEngine's log by default.
         confirm: Gets the SHA-256 of what came, before it stands under its name. What it raises
             keeps the file as :func:`unaccepted`, so that the next call fetches nothing.
 
     Returns:
-        True if a file came to stand at ``path``.
+        True if a new file stands at ``path``.
 
     Raises:
         ValueError: The address or the digits are malformed, or what came has another SHA-256.
@@ -72,63 +69,31 @@ def download(
         ConnectionError: The server cannot be reached, refuses, or went away too often.
         OSError: The disk is full or may not be written to.
     """
-    path = Path(path)
-    if not is_secure(url):
+    path, log = Path(path), log or _log
+    if not _is_secure(url):
         raise ValueError(f"expected an address that begins with https://, got {url!r}")
     if not re.fullmatch(r"[0-9a-f]{0,64}", sha256_prefix):
         raise ValueError(f"expected the hexadecimal digits of a SHA-256, got {sha256_prefix!r}")
-    tell = tell or _log
     if _is_there(path, sha256_prefix, overwrite):
         return False
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent, tell):
-            # a process that was waited for may have brought it
-            if _is_there(path, sha256_prefix, overwrite):
-                return False
-            _bring(url, path, sha256_prefix, tell, confirm)
-    except OSError as error:
-        if error.errno is None:  # one of our own sentences
-            raise
-        raise OSError(
-            f"{path} cannot be written ({error.strerror}); make room or choose another folder"
-        ) from error
-    return True
-
-
-def _bring(
-    url: str,
-    path: Path,
-    sha256_prefix: str,
-    tell: Callable[[str], None],
-    confirm: Callable[[str], None] | None,
-) -> None:
-    kept = unaccepted(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    draft.mkdir()  # fails on a link
-    try:
-        if kept.is_file() and not kept.is_symlink() and sha256_of(kept).startswith(sha256_prefix):
-            file = kept
-        else:
-            file = _Transfer(url, path, tell).into(draft)
-        found = sha256_of(file)
-        if not found.startswith(sha256_prefix):
-            raise ValueError(
-                f"expected a file from {url} whose SHA-256 begins with {sha256_prefix}, got"
-                f" {file.stat().st_size} bytes with {found}, which were deleted: try again; if the"
-                " same come again, a proxy gives another file or the expected sum is wrong"
-                " (--no-check takes it)"
-            )
-        if confirm is not None:
-            os.replace(file, kept)
-            file = kept
-            confirm(found)
-        with file.open("rb") as content:
-            os.fsync(content.fileno())
-        os.replace(file, path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with _locked(path.parent, log):
+        if _is_there(path, sha256_prefix, overwrite):  # brought by a process that was waited for
+            return False
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+        draft.mkdir()  # fails on a link
+        try:
+            file, found = _right_file(url, path, sha256_prefix, draft, log)
+            if confirm is not None:
+                file = file.replace(unaccepted(path))
+                confirm(found)
+            with file.open("rb") as content:
+                os.fsync(content.fileno())
+            file.replace(path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return True
 
 
 def unaccepted(path: Path) -> Path:
@@ -136,17 +101,28 @@ def unaccepted(path: Path) -> Path:
     return path.with_name(f"{path.name}.unaccepted")
 
 
-def sha256_of(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _right_file(
+    url: str, path: Path, sha256_prefix: str, draft: Path, log: Log
+) -> tuple[Path, str]:
+    """The unaccepted file if it is the right one, else a new one in ``draft``; and its SHA-256."""
+    kept = unaccepted(path)
+    if kept.is_file() and not kept.is_symlink():
+        found = pooch.file_hash(kept)
+        if found.startswith(sha256_prefix):
+            return kept, found
+    file = _Transfer(url, path, log).into(draft)
+    found = pooch.file_hash(file)
+    if not found.startswith(sha256_prefix):
+        raise ValueError(
+            f"expected a file from {url} whose SHA-256 begins with {sha256_prefix}, got"
+            f" {file.stat().st_size} bytes with {found}, which were deleted: try again; if the"
+            " same come again, a proxy gives another file or the expected sum is wrong"
+            " (--no-check takes it)"
+        )
+    return file, found
 
 
-def is_secure(url: str) -> bool:
-    """Return True for an https address, and for an http address of this machine."""
+def _is_secure(url: str) -> bool:
     parts = urllib.parse.urlsplit(url)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
@@ -165,27 +141,25 @@ def _is_there(path: Path, sha256_prefix: str, overwrite: bool) -> bool:
         raise FileExistsError(f"expected a file or nothing at {path}, found a folder; move it away")
     if not sha256_prefix:
         return not overwrite
-    found = sha256_of(path)
-    if found.startswith(sha256_prefix):
-        return True
-    if overwrite:
-        return False
-    raise FileExistsError(
-        f"expected {path} to have a SHA-256 that begins with {sha256_prefix}, it begins with"
-        f" {found[: max(8, len(sha256_prefix))]}: the file is damaged or another one; move it away"
-        " or replace it with --overwrite"
-    )
+    found = pooch.file_hash(path)
+    if not found.startswith(sha256_prefix) and not overwrite:
+        raise FileExistsError(
+            f"expected {path} to have a SHA-256 that begins with {sha256_prefix}, it begins with"
+            f" {found[: max(8, len(sha256_prefix))]}: the file is damaged or another one; move it "
+            "away or replace it with --overwrite"
+        )
+    return found.startswith(sha256_prefix)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def _locked(folder: Path, log: Log) -> Iterator[None]:
     """Hold a folder against other downloads; a disk that knows no locks holds nobody."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(f"waiting for another process that fetches into {folder}")
+            log(f"waiting for another process that fetches into {folder}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
@@ -198,21 +172,20 @@ def _locked(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
 class _Transfer(pooch.HTTPDownloader):
     """One file on its way; what may be better at the next try stays an error of requests."""
 
-    def __init__(self, url: str, path: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, url: str, path: Path, log: Log) -> None:
         super().__init__(
-            chunk_size=CHUNK_BYTES,
             timeout=TIMEOUT_S,
             # some servers refuse the names of libraries; packed bytes would have another sum
             headers={"User-Agent": f"equikpt/{__version__}", "Accept-Encoding": "identity"},
-            hooks={"response": self._inspect},
+            hooks={"response": self._check},
         )
-        self.url, self.path, self.tell = url, path, tell
+        self.url, self.path, self.log = url, path, log
         self.answered = False  # once a server has answered, a lost network is worth waiting for
         self.failures = 0
 
     def into(self, folder: Path) -> Path:
         """Fetch the file into a folder that is made for it."""
-        pooch.get_logger().setLevel(logging.WARNING)  # it would tell of the draft
+        pooch.get_logger().setLevel(logging.WARNING)  # it would name the draft
         name = self.path.name
         source = pooch.create(
             folder, "", registry={name: None}, urls={name: self.url}, retry_if_failed=ATTEMPTS - 1
@@ -243,17 +216,18 @@ class _Transfer(pooch.HTTPDownloader):
                 ) from error
             self.failures += 1
             if self.failures < ATTEMPTS:
-                self.tell(f"{self.path.name}: {_reason(error)}; trying again")
+                self.log(f"{self.path.name}: {_reason(error)}; trying again")
             raise
 
-    def _inspect(self, response: requests.Response, **_: Any) -> None:
-        """Look at each answer, redirects included, before a byte of its content is read."""
+    def _check(self, response: requests.Response, **_: Any) -> None:
+        """Check each answer, redirects included, before a byte of its content is read."""
         self.answered = True
         code, answer = response.status_code, f"{response.status_code} {response.reason}"
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
         if response.is_redirect:
             target = urllib.parse.urljoin(response.url, response.headers["Location"])
             from_https = response.url.startswith("https://")
-            if not is_secure(target) or (from_https and not target.startswith("https://")):
+            if not _is_secure(target) or (from_https and not target.startswith("https://")):
                 raise ConnectionError(
                     f"{self.url} is redirected to {target}, which is not https, so that anybody on"
                     " the way could answer; fetch the file elsewhere and compare its SHA-256"
@@ -266,22 +240,10 @@ class _Transfer(pooch.HTTPDownloader):
             raise ConnectionError(f"{self.url} is refused by the server or a proxy ({answer})")
         elif code != 200:
             raise exceptions.HTTPError("the server sends a part that was not asked for")
-        else:
-            self._refuse_content(response)
-
-    def _refuse_content(self, response: requests.Response) -> None:
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        if kind == "text/html" and not self.url.endswith(".html"):
+        elif kind == "text/html" and not self.url.endswith(".html"):
             raise ConnectionError(
                 f"{self.url} is answered with a web page instead of the file: log in to the network"
                 " or the proxy with a browser first"
-            )
-        length = response.headers.get("Content-Length", "")
-        free_bytes = shutil.disk_usage(self.path.parent).free
-        if length.isdigit() and int(length) > free_bytes:
-            raise OSError(
-                f"expected {int(length) / MB:.1f} MB of free disk for {self.path}, found"
-                f" {free_bytes / MB:.1f} MB; make room or choose another folder"
             )
 
 
@@ -292,6 +254,6 @@ def _is_unreachable(error: exceptions.RequestException) -> bool:
 
 
 def _reason(error: exceptions.RequestException) -> str:
-    """Say what went wrong in the words of the system, below what requests and urllib3 wrap."""
+    """The system's words, below what requests and urllib3 wrap."""
     last = [*causes(error)][-1]
     return str(getattr(last, "strerror", None) or last or type(last).__name__).strip()

@@ -1,4 +1,4 @@
-"""Released weights that the configs start from, and their place on this machine.
+"""Released weights that the configs start from, and their files on this machine.
 
 Addresses and names are those of MMPose's model index and configs. OpenMMLab puts the first digits
 of a file's SHA-256 into its name, with exceptions: the files of ``rtmposev1/`` were exchanged and
@@ -7,7 +7,7 @@ it; the name says 7a041aa1 (open-mmlab/mmpose#3273 shows the same of RTMPose-s).
 the whole sum, or that none is known.
 
 OpenMMLab publishes the files under the terms of MMPose, Apache-2.0, and states no others for them;
-what the terms of the images mean for weights trained on them is not settled
+what the terms of the images mean for weights trained on them is an open question
 (open-mmlab/mmpose#2106), so each row names those too.
 """
 
@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equikpt.checkpoints.download import download, sha256_of, unaccepted
+import pooch
+
+from equikpt.checkpoints.download import download, unaccepted
 from equikpt.core.files import write_text
 
 FOLDER = Path("data/checkpoints")
-"""Where the files go unless told otherwise; git ignores ``data/``."""
+"""Default folder of the files; git ignores ``data/``."""
 
 MMPOSE = "https://download.openmmlab.com/mmpose"
 LICENCE = "Apache-2.0 (MMPose)"
@@ -49,8 +51,8 @@ class Checkpoint:
         data: The terms of the images it was trained on.
         licence: The terms under which it is published.
         sha256: The whole SHA-256 where it is known from others than the file's name.
-        name_tells: Whether the file's name begins the SHA-256.
-        prefix: What a backbone's weights are called by in the file before the backbone's own names.
+        name_tells: True if the digits in the file's name begin its SHA-256.
+        prefix: Prefix, in the file, of the names of a backbone's weights.
     """
 
     name: str
@@ -149,11 +151,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
 
 
 def find(name: str) -> Checkpoint:
-    """Return the row of a short name.
-
-    Raises:
-        ValueError: There is no such row.
-    """
+    """Return the row of a short name; an unknown one is a ``ValueError``."""
     for row in CHECKPOINTS:
         if row.name == name:
             return row
@@ -171,11 +169,8 @@ def select(names: Sequence[str]) -> tuple[Checkpoint, ...]:
         raise ValueError(
             "expected names of released weights, or 'all', got none; --list shows the names"
         )
-    if "all" in names:
-        wanted = [row.name for row in CHECKPOINTS] + [name for name in names if name != "all"]
-    else:
-        wanted = list(names)
-    return tuple(find(name) for name in dict.fromkeys(wanted))
+    every = [row.name for row in CHECKPOINTS] if "all" in names else []
+    return tuple(find(name) for name in dict.fromkeys([*every, *names]) if name != "all")
 
 
 def fetch(
@@ -185,53 +180,48 @@ def fetch(
     overwrite: bool = False,
     check: bool = True,
     accept: Callable[[str, str], bool] | None = None,
-    tell: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> tuple[Path, bool]:
-    """Bring a released file into ``folder``: its path, and whether anything was fetched.
+    """Bring a released file into ``folder``: its path, and True if it was fetched.
 
     Args:
-        row: Which file.
-        folder: Where it shall stand.
+        row: File.
+        folder: Folder that it is to stand in.
         overwrite: Replace a file that is not the right one.
         check: Compare SHA-256 sums. A published file whose name tells another sum is of use only
             without.
         accept: Asked for a file of which no whole sum is known: gets its name and its SHA-256, and
-            says whether to take it. What was taken is written to ``NAME.sha256`` beside the file
+            returns True to take it. What was taken is written to ``NAME.sha256`` beside the file
             and compared from then on. None takes no such file.
-        tell: As in :func:`equikpt.checkpoints.download.download`, which also says what is raised.
+        log: As in :func:`equikpt.checkpoints.download.download`, which also names what is raised.
 
     Raises:
         ValueError: A file that nobody accepts; the next call need not fetch it again.
     """
     path = folder / row.file_name
-    if not check:
-        return path, download(row.url, path, "", overwrite=overwrite, tell=tell)
-    known = row.sha256 or accepted_sha256(path)
-    if known:
-        return path, download(row.url, path, known, overwrite=overwrite, tell=tell)
-    taken = ""
+    known = row.sha256 or accepted_sha256(path) if check else ""
+    if known or not check:
+        return path, download(row.url, path, known, overwrite=overwrite, log=log)
 
     def confirm(found: str) -> None:
-        nonlocal taken
         if accept is None or not accept(row.file_name, found):
             raise ValueError(
                 f"expected somebody to accept {row.file_name}, of which no whole SHA-256 is known: "
                 f"it is {found}; compare it with a source that you trust and call again with "
                 f"--accept-sha256 {found}"
             )
-        taken = found
+        write_text(sum_file(path), f"{found}  {path.name}\n")
 
     fetched = download(
-        row.url, path, row.sha256_prefix, overwrite=overwrite, tell=tell, confirm=confirm
+        row.url, path, row.sha256_prefix, overwrite=overwrite, log=log, confirm=confirm
     )
     if not fetched:
-        confirm(sha256_of(path))
-    write_text(sum_file(path), f"{taken}  {path.name}\n")
+        confirm(pooch.file_hash(path))
     return path, fetched
 
 
 def sum_file(path: Path) -> Path:
-    """Return where the accepted SHA-256 of a file stands, as ``sha256sum -c`` reads it."""
+    """Return the file of the accepted SHA-256, as ``sha256sum -c`` reads it."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -241,12 +231,12 @@ def accepted_sha256(path: Path) -> str:
     Raises:
         ValueError: The file with the sum is damaged.
     """
-    place = sum_file(path)
-    if not place.is_file():
+    file = sum_file(path)
+    if not file.is_file():
         return ""
-    found = place.read_text(encoding="utf-8", errors="replace").split()
+    found = file.read_text(encoding="utf-8", errors="replace").split()
     if not found or not re.fullmatch(r"[0-9a-f]{64}", found[0]):
-        raise ValueError(f"expected a SHA-256 in {place}, found none; delete it to accept anew")
+        raise ValueError(f"expected a SHA-256 in {file}, found none; delete it to accept anew")
     return found[0]
 
 
@@ -255,7 +245,7 @@ def state(row: Checkpoint, folder: Path) -> str:
     path = folder / row.file_name
     if path.is_file():
         known = row.sha256 or accepted_sha256(path)
-        if not sha256_of(path).startswith(known or row.sha256_prefix):
+        if not pooch.file_hash(path).startswith(known or row.sha256_prefix):
             return "there, wrong SHA-256"
         return "there, valid" if known else "there, SHA-256 not accepted"
     kept = unaccepted(path)
@@ -263,28 +253,21 @@ def state(row: Checkpoint, folder: Path) -> str:
 
 
 def usage(row: Checkpoint, path: Path) -> str:
-    """Return options of ``tools/train.py``, or lines of a config, that start from the file.
+    """Return options of ``tools/train.py``, or a line of a config, that start from the file.
 
     ``load_from`` goes by the names of a whole model. The weights of a backbone alone have other
     names, so that ``load_from`` would load none of them and only warn.
     """
-    if row.keypoints:
-        values = {"load_from": str(path)}
-    else:
+    values = {"load_from": str(path)}
+    if not row.keypoints:
         init = {"type": "Pretrained", "checkpoint": str(path), "prefix": row.prefix}
         values = {f"model.backbone.init_cfg.{key}": value for key, value in init.items() if value}
-    if set(str(path)) & set(" ,"):  # MMEngine's options drop blanks and split at commas
-        return _config_lines(values)
-    return shlex.join(["--cfg-options", *(f"{key}={value}" for key, value in values.items())])
-
-
-def _config_lines(values: dict[str, str]) -> str:
-    """``{"a.b": "x"}`` as ``a = dict(b='x')``; the keys differ in their last part only."""
-    parents, _, _ = next(iter(values)).rpartition(".")
-    text = ", ".join(f"{key.rpartition('.')[2]}={value!r}" for key, value in values.items())
-    for parent in reversed(parents.split(".") if parents else []):
-        text = f"{parent}=dict({text})"
-    return f"in the config: {text.replace('=', ' = ', 1)}"
+    if not set(str(path)) & set(" ,"):  # MMEngine's options drop blanks and split at commas
+        return shlex.join(["--cfg-options", *(f"{key}={value}" for key, value in values.items())])
+    if row.keypoints:
+        return f"in the config: load_from = {str(path)!r}"
+    inner = ", ".join(f"{key.rpartition('.')[2]}={value!r}" for key, value in values.items())
+    return f"in the config: model = dict(backbone=dict(init_cfg=dict({inner})))"
 
 
 def format_list(folder: Path, width: int, rows: Iterable[Checkpoint] = CHECKPOINTS) -> str:
@@ -297,14 +280,10 @@ def format_list(folder: Path, width: int, rows: Iterable[Checkpoint] = CHECKPOIN
         table.add_column(title, overflow="fold")
     for row in rows:
         path = folder / row.file_name
-        table.add_row(
-            row.name,
-            row.holds,
-            row.keypoints or "-",
-            f"{row.licence}; {row.data}",
-            state(row, folder),
-            _size(path) if path.is_file() else "-",
-        )
+        size = _size(path) if path.is_file() else "-"
+        terms = f"{row.licence}; {row.data}"
+        cells = (row.name, row.holds, row.keypoints or "-", terms, state(row, folder), size)
+        table.add_row(*cells)
     text = io.StringIO()
     Console(file=text, width=width, highlight=False, markup=False).print(table)
     return text.getvalue().rstrip()

@@ -13,6 +13,7 @@ from typing import Any
 
 import mmpose
 import numpy as np
+import pooch
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -21,7 +22,6 @@ from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
 import equikpt
-from equikpt.checkpoints.download import sha256_of
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
@@ -71,7 +71,7 @@ class PredictionCollector(Hook):
 
 def key_of(cfg: Config, checkpoint: Path) -> str:
     """Hash of the checkpoint, the labels, and the settings that a test depends on."""
-    digest = hashlib.sha256(sha256_of(checkpoint).encode())
+    digest = hashlib.sha256(pooch.file_hash(checkpoint).encode())
     for name in ("model", "test_dataloader", "test_evaluator", "test_cfg"):
         digest.update(repr(cfg.get(name)).encode())
     labels = labels_of(cfg)

@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             overwrite=options.overwrite,
             check=options.check,
             accept=lambda name, found: found in options.accept_sha256 or ask(name, found),
-            tell=tqdm.write,  # beside the bar, not into it
+            log=tqdm.write,  # beside the bar, not into it
         )
         print(f"{path} ({'fetched' if fetched else 'kept'}; {state(row, folder)})")
         print(f"  {usage(row, path)}", flush=True)

@@ -31,8 +31,8 @@ class RemapOptions:
 def main(argv: list[str] | None = None) -> int:
     """Write the fitted checkpoint; 0 when done."""
     options = declare.parse(RemapOptions, argv)
-    from equikpt.checkpoints.remap.checkpoint import remap_file
-    from equikpt.checkpoints.remap.state import format_rows
+    from equikpt.checkpoints.remap import remap_file
+    from equikpt.checkpoints.remap_state import format_rows
 
     rows = remap_file(**vars(options))
     print("\n".join(format_rows(rows)))

@@ -8,9 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
-from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
-from equikpt.checkpoints.remap.points import PointMatch
-from equikpt.checkpoints.remap.state import check_allow_missing, format_rows
+from equikpt.checkpoints.remap import remap_checkpoint
+from equikpt.checkpoints.remap_state import PointMatch, check_patterns, format_rows
 from equikpt.engine.wrapping import unwrap
 
 
@@ -43,10 +42,10 @@ class RemapCheckpointHook(Hook):
     def __init__(
         self, source: str, target: str = "horse26", allow_missing: Iterable[str] = ()
     ) -> None:
-        PointMatch.between(source, target)
+        PointMatch(source, target)
         self.source = source
         self.target = target
-        self.allow_missing = check_allow_missing(allow_missing)
+        self.allow_missing = check_patterns(allow_missing)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Replace ``checkpoint["state_dict"]``, which the runner loads next."""

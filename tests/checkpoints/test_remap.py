@@ -5,7 +5,7 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from equikpt.checkpoints.remap.checkpoint import remap_checkpoint
+from equikpt.checkpoints.remap import remap_checkpoint
 from equikpt.metainfo.correspondence import AP10K, HORSE26, KEYPOINT_NAMES, index_pairs
 from tests.checkpoints.remap.models import build, heatmap_head, images, rtmcc_head
 
@@ -120,7 +120,7 @@ def in_old_name_of_the_head(name: str) -> str:
 
 def test_an_old_head_of_other_layers_is_one_sentence():
     old = renamed(build(heatmap_head(17) | CONVS).state_dict(), in_old_names)
-    with pytest.raises(ValueError, match=r"a HeatmapHead with the same layers"):
+    with pytest.raises(ValueError, match="HeatmapHead"):
         remap_checkpoint({"state_dict": old}, build(heatmap_head(26)), "ap10k")
 
 
@@ -168,13 +168,9 @@ def test_the_checkpoint_stays_as_it_was():
 
 def test_other_heads_are_refused_by_name():
     head = dict(type="RegressionHead", in_channels=8, num_joints=26)
-    with pytest.raises(TypeError, match=r"HeatmapHead or RTMCCHead.*got RegressionHead"):
-        remap_checkpoint({}, build(head), "ap10k")
-
-
-def test_a_model_without_a_head_is_refused():
-    with pytest.raises(TypeError, match="Linear has none"):
-        remap_checkpoint({}, torch.nn.Linear(2, 2), "ap10k")
+    for model, name in ((build(head), "RegressionHead"), (torch.nn.Linear(2, 2), "Linear")):
+        with pytest.raises(TypeError, match=name):
+            remap_checkpoint({}, model, "ap10k")
 
 
 COCO_17 = ("nose", "left_eye", "right_eye", "left_ear", *(f"point {k}" for k in range(13)))
