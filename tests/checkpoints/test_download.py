@@ -159,7 +159,7 @@ def test_what_may_be_better_the_next_time_is_tried_again(get, server, path, line
     ("act", "words"),
     [
         (cut(200_000), "in 3 tries"),
-        (status(503), "(the server answers 503 Service Unavailable) in"),
+        (status(503), "503 Service Unavailable) in 3 tries"),
     ],
 )
 def test_tries_end_and_waits_grow(get, server, path, lines, waits, act, words):
