@@ -107,7 +107,7 @@ def run_once(args: argparse.Namespace, way: str, steps: int, options: dict) -> d
     cfg.merge_from_dict(options)
     cfg.work_dir = str(folder)
     if args.amp and way != "stock":
-        from equikpt.engine.cpu.amp import enable_amp
+        from equikpt.engine.amp import enable_amp
 
         enable_amp(cfg)
     cfg.dump(folder / "config.py")

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
 
 from equikpt.cli import launch
-from equikpt.engine.cpu.amp import enable_amp
+from equikpt.engine.amp import enable_amp
 
 ROOT = Path(__file__).resolve().parent.parent / "configs"
 LEAVES = sorted(

@@ -1,10 +1,9 @@
 """A stand-in for ``mmcv._ext``, the compiled half of mmcv.
 
-The Python files of ``mmcv.ops`` import that half at once, so without it not even
-``import mmpose.models`` works (https://github.com/open-mmlab/mmcv/issues/204 and hundreds like
-it). torchvision computes what inference needs: non-maximum suppression (RTMDet), RoIAlign (Faster
-R-CNN) and deformable convolution (MMPose's DEKR head), on any device and any torch. The rest fails
-only when called, with the way to a compiled mmcv.
+Without that half not even ``import mmpose.models`` works
+(https://github.com/open-mmlab/mmcv/issues/204). torchvision computes what inference needs:
+non-maximum suppression (RTMDet), RoIAlign (Faster R-CNN) and deformable convolution (MMPose's DEKR
+head). The rest fails only when called, with the way to a compiled mmcv.
 
 Operators have the names, arguments and conventions of their twins in ``mmcv._ext``: results go into
 the tensors that the caller hands over, unless mmcv expects a return value.
@@ -58,11 +57,8 @@ def roi_align_forward(
     if options["pool_mode"] != AVERAGE:
         _unsupported("roi_align_forward of maxima")()
     size = (options["aligned_height"], options["aligned_width"])
-    names = ("spatial_scale", "sampling_ratio", "aligned")
-    pooled = ops.roi_align(
-        input, rois.to(input.dtype), size, **{name: options[name] for name in names}
-    )
-    output.copy_(pooled)
+    options = {name: options[name] for name in ("spatial_scale", "sampling_ratio", "aligned")}
+    output.copy_(ops.roi_align(input, rois.to(input.dtype), size, **options))
 
 
 def deform_conv_forward(
@@ -74,9 +70,9 @@ def deform_conv_forward(
     ones: Tensor,
     **geometry: int,
 ) -> None:
-    """Convolve ``input`` (B, C, H, W) at moved places into ``output`` (B, C_out, OH, OW).
+    """Convolve ``input`` (B, C, H, W) at moved positions into ``output`` (B, C_out, OH, OW).
 
-    ``offset`` (B, 2 * G * KH * KW, OH, OW) is (dy, dx) in cells for each place of the kernel and
+    ``offset`` (B, 2 * G * KH * KW, OH, OW) is (dy, dx) in cells for each position of the kernel and
     each of G offset groups. ``columns`` and ``ones`` are scratch space of mmcv's kernels.
     """
     pairs = {
@@ -91,33 +87,24 @@ OPERATORS: tuple[Callable, ...] = (nms, roi_align_forward, deform_conv_forward)
 
 
 class StandInLoader:
-    """Marks the stand-in, and lets ``find_spec`` and ``find_loader`` find it as they find a file.
+    """Mark the stand-in, and let ``find_spec`` and ``find_loader`` find it as they find a file.
 
     MMEngine asks them whether deformable convolutions exist.
     """
 
-    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
-        """The stand-in as a module, not yet filled."""
-        return types.ModuleType(spec.name, __doc__)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Fill ``module`` with the operators."""
-        for operator in OPERATORS:
-            setattr(module, operator.__name__, operator)
-        # the words that mmcv's own report uses where nothing was compiled
-        module.get_compiler_version = lambda: "n/a"  # type: ignore[attr-defined]
-        module.get_compiling_cuda_version = lambda: "n/a"  # type: ignore[attr-defined]
-        # asked for any other name: mmcv looks all of them up while it is imported
-        module.__getattr__ = _unsupported  # type: ignore[method-assign]
-
 
 def build_ext() -> types.ModuleType:
     """Make a stand-in module, not yet in ``sys.modules``."""
-    loader = StandInLoader()
-    spec = ModuleSpec(NAME, loader)  # type: ignore[arg-type]
-    module = loader.create_module(spec)
-    module.__spec__, module.__loader__ = spec, loader  # type: ignore[assignment]
-    loader.exec_module(module)
+    module = types.ModuleType(NAME, __doc__)
+    module.__spec__ = ModuleSpec(NAME, StandInLoader())  # type: ignore[arg-type]
+    module.__loader__ = module.__spec__.loader
+    vars(module).update({operator.__name__: operator for operator in OPERATORS})
+    # the words that mmcv's own report uses where nothing was compiled
+    vars(module).update(
+        get_compiler_version=lambda: "n/a", get_compiling_cuda_version=lambda: "n/a"
+    )
+    # asked for any other name: mmcv looks all of them up while it is imported
+    vars(module)["__getattr__"] = _unsupported
     return module
 
 
@@ -126,8 +113,8 @@ def is_stand_in(module: types.ModuleType) -> bool:
     return isinstance(getattr(module, "__loader__", None), StandInLoader)
 
 
-def compile_command() -> str:
-    """Return the command that builds the operators of the installed mmcv, fork or official."""
+def _compile_command() -> str:
+    """The command that builds the operators of the installed mmcv, fork or official."""
     import mmcv
     from mmengine.utils import digit_version
 
@@ -150,7 +137,7 @@ def _unsupported(name: str) -> Callable:
     def unsupported(*args, **kwargs):
         raise NotImplementedError(
             f"mmcv's operator {name!r} needs a compiled mmcv, and the one installed has no compiled"
-            f" operators: build it for your torch with `{compile_command()}` (needs a C++ compiler"
+            f" operators: build it for your torch with `{_compile_command()}` (needs a C++ compiler"
             " and, for a GPU, the CUDA toolkit; takes 10 to 60 minutes), or choose a model without"
             " this operator"
         )

@@ -26,6 +26,18 @@ from typing import Any
 TRAINING_STATE = ("meta", "message_hub", "optimizer")
 """Parts of a checkpoint, beside weights, that a training goes on from."""
 
+_ZIP = b"PK\x03\x04"
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError),
+    *(LookupError, AttributeError, TypeError, RuntimeError),
+)
+"""Errors that ``zipfile`` and torch raise at a file that was changed."""
+
+_REFUSED = re.compile(
+    r"GLOBAL (\S+)|unrecognized function (.+?)(?: which|\n|$)|but got (.+)", re.MULTILINE
+)
+"""Phrases by which torch names, in three places, what it did not allow."""
+
 
 def install() -> None:
     """Make every loader of MMEngine a safe one, and allow the classes that MMEngine writes."""
@@ -52,14 +64,13 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
 
     path = Path(filename).expanduser()
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "nothing"
+        found = "a folder" if path.is_dir() else "nothing"
         raise FileNotFoundError(
-            f"expected a checkpoint file at {path}, found {what}: give the path of a .pth file,"
+            f"expected a checkpoint file at {path}, found {found}: give the path of a .pth file,"
             " such as epoch_10.pth in the work directory of a training"
         )
-    allow_mmengine_classes()
-    check_checksums(path)
-    with _only_weights_allowed(), _errors_as_sentences(str(path)):
+    _check_checksums(path)
+    with _safely(str(path)):
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     if not isinstance(checkpoint, dict):
         raise ValueError(
@@ -70,22 +81,18 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
 
 
 def is_complete(path: Path) -> bool:
-    """Tell if a checkpoint file was written to its end, by a look at its first and last bytes."""
+    """Tell if a checkpoint file was written to its end, by its first and last bytes."""
     with path.open("rb") as file:
         start = file.read(4)
-    if start == _ZIP:
-        return zipfile.is_zipfile(path)
-    return start.startswith(b"\x80")  # a pickle, torch's format before 1.6, without an end mark
+    # a pickle, torch's format before 1.6, has no end mark
+    return zipfile.is_zipfile(path) if start == _ZIP else start.startswith(b"\x80")
 
 
-def check_checksums(path: Path) -> None:
+def _check_checksums(path: Path) -> None:
     """Compare a checkpoint with the checksums in it, which torch writes and does not read.
 
     The format before torch 1.6 holds none, nor do files written after
     ``torch.serialization.set_crc32_options(False)``; a cut is found in them as well.
-
-    Raises:
-        ValueError: The file is cut off or was changed.
     """
     with path.open("rb") as file:
         if file.read(4) != _ZIP:
@@ -100,16 +107,7 @@ def check_checksums(path: Path) -> None:
         raise _damaged(str(path), ValueError(f"the checksum of {damaged[0]} does not fit"))
 
 
-_ZIP = b"PK\x03\x04"
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
-    *(ValueError, LookupError, RuntimeError),  # NotImplementedError among the last
-)
-"""Errors that ``zipfile`` raises at an archive that was changed."""
-
-
 def _fits(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> bool:
-    """Tell if a record of an archive has its checksum, and torch will see its content."""
     if record.external_attr & 0x10:  # marked as a folder: torch reads it as empty memory
         return False
     try:
@@ -126,43 +124,37 @@ def _only_weights(loader: Callable) -> Callable:
 
     @functools.wraps(loader)  # MMEngine's log shows the name
     def load(filename: str, *args: Any, **kwargs: Any) -> dict:
-        allow_mmengine_classes()
-        with _only_weights_allowed(), _errors_as_sentences(filename):
+        with _safely(filename):
             return loader(filename, *args, **kwargs)
 
     return load
 
 
 @contextlib.contextmanager
-def _only_weights_allowed() -> Iterator[None]:
-    """Set torch's own switch, which wins over ``weights_only=False`` at any call."""
-    switches = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": None}
-    before = {name: os.environ.get(name) for name in switches}
-    _set_environment(switches)
-    try:
-        yield
-    finally:
-        _set_environment(before)
+def _safely(source: str) -> Iterator[None]:
+    """Set torch's own switch, which wins over ``weights_only=False`` at any call.
 
-
-def _set_environment(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _errors_as_sentences(source: str) -> Iterator[None]:
-    """Turn what goes wrong while ``source`` is read into errors that say what to do."""
+    Errors while ``source`` is read become ones that say what to do.
+    """
+    allow_mmengine_classes()
+    switch = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    names = (switch, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ[switch] = "1"
     try:
         yield
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
-        raise _damaged(source, error) if refused is None else _refused(source, refused) from error
+        if refused is None:
+            raise _damaged(source, error) from error
+        name = next(group for group in refused.groups() if group)
+        raise ValueError(
+            f"checkpoint {source} is refused, and nothing in it was run: it asks for {name}, which "
+            "is neither a weight nor MMEngine's training state; if the file is your own, save its "
+            "weights alone (torch.save(model.state_dict(), PATH)) and load those"
+        ) from error
     except urllib.error.URLError as error:
         raise OSError(
             f"{source} cannot be downloaded ({error.reason}): check the address and the network, or"
@@ -170,43 +162,27 @@ def _errors_as_sentences(source: str) -> Iterator[None]:
         ) from error
     except PermissionError as error:
         raise PermissionError(f"{source} may not be read: change its permissions") from error
-    except RuntimeError as error:
+    except _UNREADABLE as error:
         if "CUDA" in str(error) or "out of memory" in str(error):  # the file is not to blame
             raise
         raise _damaged(source, error) from error
-    except (EOFError, OSError, LookupError, AttributeError, TypeError, ValueError) as error:
-        raise _damaged(source, error) from error
-    except struct.error as error:
-        raise _damaged(source, error) from error
-
-
-_REFUSED = re.compile(
-    r"GLOBAL (\S+)|unrecognized function (.+?)(?: which|\n|$)|but got (.+)", re.MULTILINE
-)
-"""Phrases by which torch names, in three places, what it did not allow."""
-
-
-def _refused(source: str, named: re.Match[str]) -> ValueError:
-    name = next(group for group in named.groups() if group)
-    return ValueError(
-        f"checkpoint {source} is refused, and nothing in it was run: it asks for {name}, which is"
-        " neither a weight nor MMEngine's training state; if the file is your own, save its weights"
-        " alone (torch.save(model.state_dict(), PATH)) and load those"
-    )
+    finally:
+        del os.environ[switch]
+        os.environ.update(before)
 
 
 def _damaged(source: str, error: Exception) -> ValueError:
     # the rest of torch's message is advice, among it to load the file unsafely
     reason = str(error).split(". ")[0].split("\n")[0].strip()
-    what = "the file is cut off or no PyTorch checkpoint; copy or download it again"
+    advice = "the file is cut off or no PyTorch checkpoint; copy or download it again"
     if "://" in source:
-        what = (
+        advice = (
             "check the name, and delete the copy in ~/.cache/torch/hub/checkpoints if the download"
             " was cut off"
         )
     return ValueError(
         f"expected a checkpoint in {source}, but it cannot be read"
-        f" ({type(error).__name__}{reason and f': {reason}'}): {what}"
+        f" ({type(error).__name__}{reason and f': {reason}'}): {advice}"
     )
 
 
@@ -226,7 +202,7 @@ def allow_mmengine_classes() -> None:
 
 @functools.lru_cache(maxsize=1)
 def _mmengine_classes() -> list[Any]:
-    """Return what MMEngine's checkpoints need and torch does not allow by itself.
+    """Classes of MMEngine's checkpoints that torch does not allow by itself.
 
     The message hub holds ``HistoryBuffer`` objects, which hold numpy arrays; learning rates and
     dataset metainfo hold numpy scalars and arrays. numpy 1 and 2 call the module of the two
@@ -235,18 +211,18 @@ def _mmengine_classes() -> list[Any]:
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
-    multiarray = importlib.import_module(
-        "numpy._core.multiarray" if hasattr(np, "_core") else "numpy.core.multiarray"
-    )
+    modules = ("numpy._core.multiarray", "numpy.core.multiarray")
+    multiarray = importlib.import_module(modules[0] if hasattr(np, "_core") else modules[1])
     rebuilds = [
         _under_name(getattr(multiarray, name), module, name)
         for name in ("_reconstruct", "scalar")
-        for module in ("numpy._core.multiarray", "numpy.core.multiarray")
+        for module in modules
     ]
     kinds = "?bBhHiIlLqQefdgFDSU"  # numbers, booleans and text; never "O", arbitrary objects
     dtypes = {type(np.dtype(kind)) for kind in kinds}
     statistic = _under_name(_history_buffer_statistic, "builtins", "getattr")
-    no_bytes = _under_name(_no_bytes, "builtins", "bytes")
+    # an array of size 0, such as the links of unnamed points, is pickled with a call of bytes
+    no_bytes = _under_name(lambda: b"", "builtins", "bytes")
     return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *rebuilds, statistic, no_bytes]
 
 
@@ -258,11 +234,6 @@ def _under_name(function: Callable, module: str, name: str) -> Callable:
 
     call.__module__, call.__qualname__, call.__name__ = module, name, name
     return call
-
-
-def _no_bytes() -> bytes:
-    """The content of an array of size 0, such as the links of unnamed points: pickled as a call."""
-    return b""
 
 
 def _history_buffer_statistic(owner: object, name: str) -> object:

@@ -1,9 +1,8 @@
 """Rough edges of the OpenMMLab stack, all in one module, each with its reason.
 
-:func:`ready` smooths them, in the official packages and in their maintained forks alike. What is
-in order is left as it is. How checkpoints are read is in :mod:`equikpt.compat.safe_load`, how
-weights get into a model in :mod:`equikpt.compat.strict_load`, how files are written in
-:mod:`equikpt.compat.safe_save`.
+:func:`ready` smooths them, in the official packages and in their maintained forks alike. How
+checkpoints are read is in :mod:`equikpt.compat.safe_load`, how weights get into a model in
+:mod:`equikpt.compat.strict_load`, how files are written in :mod:`equikpt.compat.work_dir`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from equikpt.compat import safe_load, safe_save, strict_load, work_dir
+from equikpt.compat import safe_load, strict_load, work_dir
 from equikpt.core.installation import SETUP, require_packages
 
 _is_ready = False
@@ -39,29 +38,25 @@ def ready() -> None:
     global _is_ready
     if _is_ready:
         return
-    _keep_albumentations_offline()
+    # albumentations asks PyPI for a newer version at every import, and waits where it hangs
+    # (https://github.com/albumentations-team/albumentations/issues/1751)
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     _import_yapf()  # which the official mmengine imports with itself
     require_packages()
     _restore_find_loader()
     provide_mmcv_ext()
-    _silence_old_autocast()
+    # CSP layers of mmpose and mmdet use a spelling that torch deprecates; it works
+    warnings.filterwarnings(
+        "ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, module=r"mm(pose|det)\."
+    )
     safe_load.install()
-    safe_save.install()
     strict_load.install()
     work_dir.install()
     _import_mmdet()
     _import_mmpose_models()
     _draw_circles_by_number()
-    _look_for_the_training_loop_in_training()
+    _stop_early_in_training_alone()
     _is_ready = True
-
-
-def _keep_albumentations_offline() -> None:
-    """Albumentations asks PyPI for a newer version at every import, and waits where it hangs.
-
-    https://github.com/albumentations-team/albumentations/issues/1751
-    """
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def _import_yapf(attempts: int = 40, wait_s: float = 0.25) -> None:
@@ -135,19 +130,12 @@ def provide_mmcv_ext() -> None:
         ) from error
 
 
-def _silence_old_autocast() -> None:
-    """CSP layers of mmpose and mmdet use a spelling of autocast that torch deprecates; it works."""
-    warnings.filterwarnings(
-        "ignore", r"`torch\.cuda\.amp\.autocast", FutureWarning, module=r"mm(pose|det)\."
-    )
-
-
 def _import_mmdet() -> None:
-    """Make an installed mmdet importable, the official one and its fork; it is optional.
+    """Make an optional mmdet importable, the official one and its fork.
 
-    mmdet 3.3.0 asserts an mmcv below 2.2 and works with later ones: for the length of its import it
-    is shown a version that it takes (https://github.com/open-mmlab/mmdetection/issues/12312). The
-    fork imports imgaug at the top, for lines alone, and no imgaug comes without a second OpenCV.
+    mmdet 3.3.0 asserts an mmcv below 2.2 and works with later ones: while it is imported it sees
+    such a version (https://github.com/open-mmlab/mmdetection/issues/12312). The fork imports imgaug
+    at the top, for lines alone, and no imgaug comes without a second OpenCV.
     """
     if importlib.util.find_spec("mmdet") is None:
         return
@@ -155,8 +143,7 @@ def _import_mmdet() -> None:
     from mmengine.utils import digit_version
 
     version = mmcv.__version__
-    if digit_version(version) >= digit_version("2.2.0"):
-        mmcv.__version__ = "2.1.0"
+    mmcv.__version__ = min(version, "2.1.0", key=digit_version)
     try:
         is_there = _imports("mmdet.utils")
     finally:
@@ -197,8 +184,8 @@ def _stand_in_for_imgaug() -> None:
 def _import_mmpose_models() -> None:
     """``mmpose.models`` imports mmdet for two names that mmpose has as well (its RTMO head).
 
-    mmdet is neither in mmpose's requirements nor of use in training. Without it, the names are lent
-    under mmdet's name for the length of the import; afterwards ``import mmdet`` tells the truth.
+    Without mmdet, the names are lent under its name while they are imported; afterwards ``import
+    mmdet`` fails as it should.
     """
     if "mmpose.models" in sys.modules or _imports("mmdet.utils"):
         return
@@ -236,16 +223,15 @@ def _draw_circles_by_number() -> None:
     OpencvBackendVisualizer.draw_circles = draw_circles
 
 
-def _look_for_the_training_loop_in_training() -> None:
+def _stop_early_in_training_alone() -> None:
     """MMEngine's early stopping asks for the training loop before a test too, which builds it.
 
     A test would need, read and check the training set: a folder with a test set alone is refused.
     """
     from mmengine.hooks import EarlyStoppingHook, Hook
 
-    if EarlyStoppingHook.before_run is not Hook.before_run:
-        EarlyStoppingHook.before_train = EarlyStoppingHook.before_run
-        EarlyStoppingHook.before_run = Hook.before_run
+    EarlyStoppingHook.before_train = EarlyStoppingHook.before_run
+    EarlyStoppingHook.before_run = Hook.before_run
 
 
 def _imports(module: str) -> bool:

@@ -30,13 +30,10 @@ from equikpt.core.checkpoint_weights import (
 )
 
 MIN_PART_FRACTION = 0.5
-"""Smallest fraction of the tensors of a part of a model that its pretrained weights have to give.
-
-A network of another width shares its stem, a few tensors in a hundred.
-"""
+"""Fraction of a part's tensors that its pretrained weights have to give; another width has few."""
 
 SCHEDULE_KEYS = ("begin", "end", "T_max", "periods", "milestones", "step_size", "patience")
-"""Options of a scheduler, which a checkpoint's state would put back without a word."""
+"""Options of a scheduler, which a checkpoint's state would put back silently."""
 
 
 def install() -> None:
@@ -81,7 +78,7 @@ def load_checkpoint(
     """
     from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint_to_model
 
-    model = _unwrap(runner.model)
+    model = unwrap(runner.model)
     with loading(filename):
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
         if runner._resume:
@@ -115,7 +112,7 @@ def load_state_dict(
     from mmengine.logging import print_log
     from mmengine.model import BaseModel
 
-    module = _unwrap(module)
+    module = unwrap(module)
     state = weights_of(state_dict)
     if strict or isinstance(module, BaseModel):
         _load_strictly(module, state)
@@ -165,7 +162,6 @@ def _load_strictly(model: nn.Module, state: Mapping[str, Any]) -> None:
 
 
 def _fitted(state: Mapping[str, Any], names: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Rename tensors as the model names them, and log whether others were left out."""
     from mmengine.logging import print_log
 
     fitted = fit_names(state, names)
@@ -188,7 +184,7 @@ def _copy(module: nn.Module, state: Mapping[str, Any]) -> Misfit:
     given: dict[str, Any] = {}
 
     def load(module: nn.Module, state: dict[str, Any], prefix: str) -> None:
-        module = _unwrap(module)
+        module = unwrap(module)
         errors: list[str] = []
         version = versions.get(prefix[:-1], {})
         module._load_from_state_dict(state, prefix, version, True, *keys, errors)
@@ -215,7 +211,6 @@ def _copy(module: nn.Module, state: Mapping[str, Any]) -> Misfit:
 def _misshapen(
     module: nn.Module, state: Mapping[str, Any], prefix: str, errors: Sequence[str]
 ) -> dict[str, tuple[Shape, Shape]]:
-    """The tensors that ``errors``, torch's messages, are about, with their shapes."""
     found = {}
     for name, ours in (*module._parameters.items(), *module._buffers.items()):
         theirs = state.get(prefix + name)
@@ -232,7 +227,6 @@ def _is_learnt(name: str, value: Any) -> bool:
 
 
 def _under_names(checkpoint: dict, model: nn.Module) -> dict:
-    """The checkpoint with its weights, and their average, under the names of the model."""
     names = _state_of(model)
     state = _fitted(weights_of(checkpoint), names)
     others = {key: value for key, value in checkpoint.items() if not isinstance(value, Tensor)}
@@ -247,7 +241,6 @@ def _under_names(checkpoint: dict, model: nn.Module) -> dict:
 
 
 def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> None:
-    """See that a training can go on from a checkpoint, with the optimizer that it has now."""
     lacks = [key for key in TRAINING_STATE if not isinstance(checkpoint.get(key), Mapping)]
     if lacks:
         raise ValueError(
@@ -270,7 +263,6 @@ def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> 
 
 
 def _check_schedule(checkpoint: Mapping[str, Any], schedulers: Any) -> None:
-    """See that a training goes on by the schedule that it began with."""
     states = checkpoint.get("param_schedulers")
     is_built = isinstance(schedulers, list) and all(hasattr(s, "last_step") for s in schedulers)
     if not isinstance(states, list) or not is_built:
@@ -312,13 +304,13 @@ def _check_average(checkpoint: Mapping[str, Any]) -> None:
 
 
 def _state_of(model: nn.Module) -> Mapping[str, Tensor]:
-    """Names and tensors of a model, without wrappers around its parts."""
-    from mmengine.runner.checkpoint import get_state_dict
+    from mmengine.runner.checkpoint import get_state_dict  # without wrappers around its parts
 
     return get_state_dict(model)
 
 
-def _unwrap(module: nn.Module) -> Any:
+def unwrap(module: nn.Module) -> Any:
+    """The model inside DDP or a wrapper for test-time augmentation."""
     from mmengine.model import BaseTTAModel, is_model_wrapper
 
     wraps = is_model_wrapper(module) or isinstance(module, BaseTTAModel)

@@ -1,17 +1,24 @@
-"""The folder of a run: its lock, and the checkpoints that a run may go on from."""
+"""The folder of a run: files written whole, its lock, and the checkpoints that a run goes on from.
+
+A process that is killed, a full disk or Ctrl-C leaves what stood there before: :func:`install` has
+MMEngine write beside a file and rename, for every tool, MMPose's own included.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from equikpt.compat.safe_load import TRAINING_STATE, is_complete, load_from_local
-from equikpt.core.files import sweep_parts
+from equikpt.core.files import sweep_parts, write_bytes, write_text
 
 try:
     import fcntl
@@ -31,12 +38,31 @@ _locks: dict[Path, int] = {}
 
 
 def install() -> None:
-    """Have MMEngine resume from :func:`newest_whole`, as MMPose's ``tools/train.py --resume`` asks.
+    """Replace MMEngine's ways of writing a file, and its choice of a checkpoint to resume from.
 
-    Its own function takes what ``last_checkpoint`` names, and without that file starts over.
+    MMEngine opens checkpoints and configs in place, formats the whole config with yapf at each
+    save, and resumes (as MMPose's ``tools/train.py --resume`` asks) from what ``last_checkpoint``
+    names, or starts over without that file.
     """
+    from mmengine.config import Config, config
+    from mmengine.fileio.backends import LocalBackend
     from mmengine.logging import print_log
     from mmengine.runner import runner
+    from yapf.yapflib import yapf_api
+
+    dump = Config.dump
+
+    def put(self: Any, obj: bytes, filepath: str | Path) -> None:
+        write_bytes(Path(filepath), obj)
+
+    def put_text(self: Any, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
+        write_bytes(Path(filepath), obj.encode(encoding))
+
+    def dump_whole(self: Any, file: str | Path | None = None) -> str | None:
+        if file is None or not str(file).endswith(".py"):  # other formats go through put_text
+            return dump(self, file)
+        write_text(Path(file), self.pretty_text)
+        return None
 
     def find_latest_checkpoint(path: str) -> str | None:
         newest, passed_over = newest_whole(Path(path))
@@ -44,7 +70,28 @@ def install() -> None:
             print_log(f"Passed over: {reason}", "current")
         return None if newest is None else str(newest)
 
+    LocalBackend.put, LocalBackend.put_text = put, put_text
+    Config.dump = functools.wraps(dump)(dump_whole)
+    yapf_api.FormatCode = _format_once(yapf_api.FormatCode)
+    if hasattr(config, "FormatCode"):  # the official mmengine imports it by name
+        config.FormatCode = yapf_api.FormatCode
     runner.find_latest_checkpoint = find_latest_checkpoint
+
+
+def _format_once(format_code: Callable) -> Callable:
+    """``yapf``'s ``FormatCode``, which takes up to two seconds, with its last results kept."""
+    kept: dict[str, Any] = {}
+
+    @functools.wraps(format_code)
+    def formatted(text: str, *args: Any, **options: Any) -> Any:
+        key = repr((text, args, sorted(options.items())))
+        if key not in kept:
+            if len(kept) > 3:
+                kept.clear()
+            kept[key] = format_code(text, *args, **options)
+        return kept[key]
+
+    return formatted
 
 
 def lock(folder: Path) -> None:
@@ -65,7 +112,7 @@ def lock(folder: Path) -> None:
     except OSError as error:
         raise type(error)(
             f"expected a work dir that can be written to, but {folder} cannot: {error.strerror}; "
-            "choose another with --work-dir"
+            "choose another work_dir"
         ) from error
     if fcntl is not None:
         try:
@@ -75,7 +122,7 @@ def lock(folder: Path) -> None:
             os.close(file)
             raise FileExistsError(
                 f"expected no other training in {folder}, but one runs there"
-                f" ({holder or 'unknown process'}); wait for its end or choose another --work-dir"
+                f" ({holder or 'unknown process'}); wait for its end or choose another work_dir"
             ) from error
         except OSError:  # a file system without locks: as good as it gets there
             pass
@@ -87,8 +134,8 @@ def lock(folder: Path) -> None:
 def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
     """The checkpoint that a run goes on from, and the newer ones that cannot be used, with reasons.
 
-    It is what ``last_checkpoint`` names, or one that was written after it; where that file is
-    missing, empty or names a damaged checkpoint, the one with the highest number before it.
+    It is the one that ``last_checkpoint`` names, or one that was written after it; where that file
+    is missing, empty or names a damaged checkpoint, the one with the highest number before it.
 
     Raises:
         FileNotFoundError: There are checkpoints, but none to go on from.
@@ -105,7 +152,7 @@ def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
         reasons = "; ".join(passed_over) or "it holds only files of weights (best_*, top_*)"
         raise FileNotFoundError(
             f"expected a checkpoint in {folder} to resume from, found none that is whole: "
-            f"{reasons}; start anew with --overwrite or in another --work-dir"
+            f"{reasons}; start anew with --overwrite or in another work_dir"
         )
     return None, []
 
@@ -122,7 +169,7 @@ def check_resumable(path: Path) -> None:
         raise ValueError(
             f"expected a checkpoint with the state of its training in {path}, it has no "
             f"{', '.join(missing)} (best_* and top_* hold weights alone); begin a new run from it "
-            f"with --cfg-options load_from={path}"
+            f"with load_from={path}"
         )
 
 
@@ -144,8 +191,13 @@ def complete(paths: Iterable[Path]) -> list[Path]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """Checkpoints with an epoch or step in their name, and what ``last_checkpoint`` names."""
-    pointed = pointed_checkpoint(folder)
+    """Checkpoints with an epoch or step in their name, and the one of ``last_checkpoint``."""
+
+    def number_of(path: Path) -> int:
+        named = NUMBERED.fullmatch(path.name)
+        return int(named[1]) if named else -1
+
+    pointed = _pointed_checkpoint(folder)
     folders = {folder.resolve(), *([pointed.resolve().parent] if pointed else [])}
     found = [path for each in folders for path in each.glob("*.pth") if number_of(path) >= 0]
     found.sort(key=number_of, reverse=True)
@@ -159,38 +211,42 @@ def _newest_first(folder: Path) -> list[Path]:
     return [*after, pointed, *before, *(p for p in others if p not in after and p not in before)]
 
 
-def pointed_checkpoint(folder: Path) -> Path | None:
+def _pointed_checkpoint(folder: Path) -> Path | None:
     """The file that ``last_checkpoint`` names, by its name alone in a folder that was moved."""
     pointer = folder / POINTER
-    text = (
-        pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
-    )
+    if not pointer.is_file():
+        return None
+    text = pointer.read_text(encoding="utf-8", errors="replace").strip()
     if not text or "\0" in text:
         return None
-    own = folder / Path(text).name
-    return next((path for path in (own, Path(text)) if path.is_file()), None)
+    return next((p for p in (folder / Path(text).name, Path(text)) if p.is_file()), None)
 
 
-def number_of(checkpoint: Path) -> int:
-    """The epoch or step in the name of a checkpoint to go on from, -1 of any other file."""
-    named = NUMBERED.fullmatch(checkpoint.name)
-    return int(named[1]) if named else -1
+class TopCheckpoint(msgspec.Struct, frozen=True):
+    """A row of ``top_checkpoints.json``: file name, score and epoch."""
+
+    file: str
+    score: float
+    epoch: int
 
 
-def top_rows(folder: Path) -> list[dict[str, Any]] | None:
-    """Rows of ``top_checkpoints.json``; None where it is missing, empty or damaged."""
+def read_top(folder: Path) -> list[TopCheckpoint] | None:
+    """Read ``top_checkpoints.json``, best first; None where it is missing, empty or damaged."""
     try:
         rows = json.loads((folder / TOP_LIST).read_text(encoding="utf-8"))
-        return [
-            dict(file=str(row["file"]), score=float(row["score"]), epoch=int(row["epoch"]))
-            for row in rows
-        ]
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return msgspec.convert(rows, list[TopCheckpoint], strict=False)
+    except (FileNotFoundError, ValueError):
         return None
+
+
+def write_top(folder: Path, checkpoints: Sequence[TopCheckpoint]) -> None:
+    """Write ``top_checkpoints.json``, all at once."""
+    rows = msgspec.to_builtins(list(checkpoints))
+    write_text(folder / TOP_LIST, json.dumps(rows, indent=1) + "\n")
 
 
 def sweep(folder: Path) -> list[str]:
-    """Delete what a killed run left half written; the names of the files.
+    """Delete what a killed run left half written, and return the names.
 
     Temporary files, and best and top checkpoints that are cut off.
     """
@@ -202,19 +258,20 @@ def sweep(folder: Path) -> list[str]:
 
 
 def clear(folder: Path, keep: str | None) -> list[str]:
-    """Delete the checkpoints of a run that another replaces, and its lists; their names.
+    """Delete the checkpoints and lists of a run that another replaces, and return the names.
 
     Args:
         folder: The work dir.
         keep: A file that the new run starts from.
     """
     kept = Path(keep).resolve() if keep else None
-    names = (POINTER, TOP_LIST)
     gone = [
         path
         for path in folder.iterdir()
         if path.is_file() and path.resolve() != kept
-        if path.name in names or NUMBERED.fullmatch(path.name) or CHOSEN.fullmatch(path.name)
+        if path.name in (POINTER, TOP_LIST)
+        or NUMBERED.fullmatch(path.name)
+        or CHOSEN.fullmatch(path.name)
     ]
     for path in gone:
         path.unlink()

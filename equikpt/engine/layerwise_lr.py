@@ -1,32 +1,22 @@
-"""Learning rates by depth, for any backbone that :mod:`equikpt.engine.layer_depth` knows."""
+"""Learning rates by depth, for any backbone that :mod:`equikpt.engine.stages` knows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmpose.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from equikpt.engine.freezing import frozen_stages, unfrozen_batchnorms
-from equikpt.engine.layer_depth import Stages, stages_of
-from equikpt.engine.wrapping import unwrap
+from equikpt.compat.strict_load import unwrap
+from equikpt.engine.stages import Stages, frozen_stages, stages_of
 
 MODULES = ("backbone", "neck", "head")
 CUSTOM = ("lr_mult", "decay_mult")
-
-
-@dataclass(frozen=True)
-class ParamGroupKey:
-    """Factors of the base rate and the base weight decay that a parameter gets."""
-
-    module: str
-    lr_scale: float
-    decay_scale: float
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -94,40 +84,33 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
         return super().__call__(unwrap(model))
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = "", **_: Any) -> None:
-        """Add the merged groups of the whole model to ``params``."""
+        """Add the merged groups of the whole model to ``params``.
+
+        Groups hold everything that trains now or later, one for each rate and weight decay.
+        """
         stages = stages_of(module)
         self._check_frozen(module, stages)
-        groups: dict[ParamGroupKey, dict] = {}
-        for name, parameter, key in self.iter_params(module, stages):
-            group = groups.setdefault(key, self._new_group(key))
-            group["params"].append(parameter)
-            group["param_names"].append(name)
-        params.extend(groups.values())
-
-    def iter_params(
-        self, model: nn.Module, stages: Stages
-    ) -> Iterator[tuple[str, nn.Parameter, ParamGroupKey]]:
-        """Name, parameter and group of everything that trains now or later."""
         never = self.paramwise_cfg.get("frozen_stages", -1)
-        custom = self._custom_keys(model)
-        for name, parameter in model.named_parameters():
+        custom = self._custom_keys(module)
+        groups: dict[tuple, dict] = {}
+        for name, parameter in module.named_parameters():
             stage = stages.of_parameter[name]
             if stage <= never:
                 continue
             options = custom.get(name, {})
-            flat = parameter.ndim <= 1
             kind = "bias_decay_mult" if name.endswith("bias") else "norm_decay_mult"
-            decay = self.paramwise_cfg.get(kind, 0.0) if flat else 1.0
-            yield (
-                name,
-                parameter,
-                ParamGroupKey(
-                    # a pattern's own rate is worth a line of its own in the log
-                    stages.label(stage) if "lr_mult" not in options else f"{options['pattern']}",
-                    self._depth_scale(stage, stages) * options.get("lr_mult", 1.0),
-                    decay * options.get("decay_mult", 1.0),
-                ),
-            )
+            decay = self.paramwise_cfg.get(kind, 0.0) if parameter.ndim <= 1 else 1.0
+            # a pattern's own rate is worth a line of its own in the log
+            tier = options["pattern"] if "lr_mult" in options else stages.label(stage)
+            rate = self._depth_scale(stage, stages) * options.get("lr_mult", 1.0)
+            decay *= options.get("decay_mult", 1.0)
+            group = dict(params=[], param_names=[], tier=tier, lr=self.base_lr * rate)
+            if self.base_wd is not None:
+                group["weight_decay"] = self.base_wd * decay
+            group = groups.setdefault((tier, rate, decay), group)
+            group["params"].append(parameter)
+            group["param_names"].append(name)
+        params.extend(groups.values())
 
     def _depth_scale(self, stage: int, stages: Stages) -> float:
         rate = self.paramwise_cfg.get("decay_rate")
@@ -151,19 +134,8 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
             chosen |= {name: {**options[pattern], "pattern": pattern} for name in found}
         return chosen
 
-    def _new_group(self, key: ParamGroupKey) -> dict:
-        group = dict(
-            params=[],
-            param_names=[],
-            tier=key.module,
-            lr=self.base_lr * key.lr_scale,
-        )
-        if self.base_wd is not None:
-            group["weight_decay"] = self.base_wd * key.decay_scale
-        return group
-
     def _check_frozen(self, model: nn.Module, stages: Stages) -> None:
-        """Compare what is frozen with what this constructor was told."""
+        """Compare what is frozen with the options of this constructor."""
         never = self.paramwise_cfg.get("frozen_stages", -1)
         expected = self.paramwise_cfg.get("frozen_at_start", never)
         if expected < never:
@@ -186,7 +158,12 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
                 f" {found}; set model.backbone.frozen_stages={expected} or change "
                 "paramwise_cfg.frozen_stages"
             )
-        moving = list(unfrozen_batchnorms(model, stages, expected))
+        moving = [
+            name
+            for name, module in model.named_modules()
+            if isinstance(module, _BatchNorm) and module.training
+            if stages.of_parameter.get(f"{name}.weight", expected + 1) <= expected
+        ]
         if moving:
             raise ValueError(
                 f"expected frozen BN statistics up to stage {expected}, but those of {moving[0]} "

@@ -1,22 +1,36 @@
-"""Record of a run's starts beside its curves: ``run.json`` in the work dir."""
+"""Record of a run's starts beside its curves: ``run.json`` in the work dir, and its hook."""
 
 from __future__ import annotations
 
+import platform
+import sys
+import time
+from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import cv2
+import mmengine
 import msgspec
+import torch
+import torchvision
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmpose.registry import HOOKS
 
 from equikpt.core.files import write_bytes
+from equikpt.core.machine import usable_cores
 
 FILE = "run.json"
 FORMAT = 1
+STAMP = "%Y%m%d_%H%M%S"
+"""Form of MMEngine's ``Runner.timestamp``."""
 
 
 class StartRecord(msgspec.Struct):
-    """Facts about one start of a run that its scalars do not hold.
-
-    Steps are counted over the whole run, seconds from the start's ``folder`` on, whose name is the
-    time at which it began.
+    """One start of a run. Steps count over the whole run, seconds from the time in ``folder``.
 
     Args:
         folder: Name of the start's folder, ``<date>_<time>``.
@@ -76,3 +90,142 @@ def write_record(work_dir: Path, record: RunRecord) -> None:
         OSError: The disk is full, or the folder may not be written.
     """
     write_bytes(work_dir / FILE, msgspec.json.encode(record))
+
+
+@HOOKS.register_module()
+class RunRecordHook(Hook):
+    """Write ``run.json`` into the work dir: each start, how far it is and how long it took.
+
+    The first rank writes, whole files only. A record that cannot be written does not end the run.
+    Fields: :class:`equikpt.engine.run_record.StartRecord`.
+
+    Args:
+        interval_s: Seconds between two writes within an epoch or a validation, at least; their
+            begin and end are written at once.
+
+    Raises:
+        ValueError: A negative interval.
+    """
+
+    priority = "LOWEST"  # after the checkpoint of the same step
+
+    def __init__(self, interval_s: float = 10.0) -> None:
+        if not interval_s >= 0:
+            raise ValueError(f"expected interval_s of 0 or more, got {interval_s}")
+        self.interval_s = interval_s
+        self._record = RunRecord()
+        self._start: StartRecord | None = None
+        self._begin_s = self._written_s = 0.0
+        self._beat_s: float | None = None
+        self._validation_s = 0.0
+        self._is_failed = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Add this start to those that are recorded."""
+        if not is_main_process():
+            return
+        began = datetime.strptime(runner.timestamp, STAMP)
+        self._begin_s = time.monotonic() - (datetime.now() - began).total_seconds()
+        self._beat_s = None
+        loop = runner.train_loop
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
+        self._start = StartRecord(
+            runner.timestamp,
+            resumed_step=runner.iter,
+            training_s=self._seconds(),
+            step=runner.iter,
+            steps_per_epoch=len(loop.dataloader) if by_epoch else None,
+            max_epochs=loop.max_epochs if by_epoch else None,
+            max_steps=loop.max_iters,
+            seed=runner.seed,
+            environment=_environment(runner),
+        )
+        earlier = read_record(Path(runner.work_dir)).starts
+        starts = [each for each in earlier if each.folder != runner.timestamp]
+        self._record = RunRecord([*starts, self._start])
+        self._write(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs: Any = None
+    ) -> None:
+        """Count a step."""
+        if self._start is not None:
+            self._start.step = runner.iter + 1
+            length = self._start.steps_per_epoch
+            done = (batch_idx + 1, length) if length else (runner.iter + 1, runner.max_iters)
+            self._beat(runner, "train", done)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Record the end of an epoch, or of the training, with its checkpoint."""
+        self._write(runner)
+
+    after_train = after_train_epoch
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begin a validation."""
+        if self._start is not None:
+            self._validation_s = self._seconds()
+            self._start.loop, self._start.position = "val", (0, len(runner.val_dataloader))
+            self._write(runner)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs: Any = None
+    ) -> None:
+        """Count a batch of a validation."""
+        if self._start is not None:
+            self._beat(runner, "val", (batch_idx + 1, len(runner.val_dataloader)))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Record when the validation began and ended."""
+        if self._start is not None:
+            self._start.validations.append((runner.iter, self._validation_s, self._seconds()))
+            self._write(runner)
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._begin_s, 3)
+
+    def _beat(self, runner: Runner, loop: str, position: tuple[int, int]) -> None:
+        if self._start is None:
+            return
+        self._start.loop, self._start.position = loop, position
+        now_s = time.monotonic()
+        if self._beat_s is not None:
+            gaps = [*self._start.longest_gaps_s, round(now_s - self._beat_s, 3)]
+            self._start.longest_gaps_s = sorted(gaps)[-2:]
+        self._beat_s = now_s
+        if now_s - self._written_s >= self.interval_s:
+            self._write(runner)
+
+    def _write(self, runner: Runner) -> None:
+        if self._start is None:
+            return
+        folder = Path(runner.work_dir)
+        self._start.seconds = self._seconds()
+        self._start.checkpoints = sorted(path.name for path in folder.glob("*.pth"))
+        self._written_s = time.monotonic()
+        try:
+            write_record(folder, self._record)
+        except OSError as error:
+            if not self._is_failed:
+                runner.logger.warning(f"{error}; the run goes on without a record of its course")
+            self._is_failed = True
+
+
+def _environment(runner: Runner) -> dict[str, str]:
+    gpus: dict[str, list[str]] = defaultdict(list)
+    for index in range(torch.cuda.device_count()):
+        gpus[torch.cuda.get_device_name(index)].append(str(index))
+    named = [f"{name} (GPU {','.join(indices)})" for name, indices in gpus.items()]
+    facts: dict[str, Any] = {
+        "Processor": "; ".join(named) or "CPU, no GPU",
+        "Cores": usable_cores(),
+        "System": sys.platform,
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+        "TorchVision": torchvision.__version__,
+        "OpenCV": cv2.__version__,
+        "MMEngine": mmengine.__version__,
+    }
+    if runner.launcher != "none":
+        facts["Processes"] = f"{get_world_size()} by {runner.launcher}"
+    return {title: str(value) for title, value in facts.items()}

@@ -390,7 +390,7 @@ class TestUnreadableFile:
     def test_full_gpu_is_not_blamed_on_the_file(self):
         with (
             pytest.raises(RuntimeError, match="^CUDA out of memory"),
-            safe_load._errors_as_sentences("m.pth"),
+            safe_load._safely("m.pth"),
         ):
             raise RuntimeError("CUDA out of memory")
 

@@ -7,18 +7,17 @@ import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-import equikpt.register  # noqa: F401
 from tests.conftest import REPO
 
-BASE = dict(lr=1e-3, weight_decay=0.05)
 
-
-@pytest.fixture(autouse=True)
-def _scope():
-    init_default_scope("mmpose")
+def wrapper_config(**paramwise) -> dict:
+    return dict(
+        constructor="LayerwiseLrConstructor",
+        optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),
+        paramwise_cfg=paramwise,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +33,7 @@ def build(model_cfg: dict, frozen: int = -1, **paramwise):
     model_cfg = copy.deepcopy(model_cfg)
     model_cfg["backbone"]["frozen_stages"] = frozen
     model = MODELS.build(model_cfg)
-    wrapper = build_optim_wrapper(
-        model,
-        dict(
-            type="OptimWrapper",
-            constructor="LayerwiseLrConstructor",
-            optimizer=dict(type="AdamW", **BASE),
-            paramwise_cfg=paramwise,
-        ),
-    )
-    return model, wrapper.optimizer
+    return model, build_optim_wrapper(model, wrapper_config(**paramwise)).optimizer
 
 
 def settings(model, optimizer) -> dict[str, tuple[float, float]]:
@@ -132,31 +122,20 @@ def test_refuses(rtmpose, frozen, paramwise, message):
         build(rtmpose, frozen, **paramwise)
 
 
-def test_sees_statistics_that_move(rtmpose, monkeypatch):
+def test_sees_statistics_that_move(rtmpose):
     """A rate of 0, or requires_grad alone, leaves the BN statistics moving."""
-    model_cfg = copy.deepcopy(rtmpose)
-    model = MODELS.build(model_cfg)
+    model = MODELS.build(copy.deepcopy(rtmpose))
     for parameter in model.backbone.stem.parameters():
         parameter.requires_grad_(False)
-    cfg = dict(
-        type="OptimWrapper",
-        constructor="LayerwiseLrConstructor",
-        optimizer=dict(type="AdamW", **BASE),
-        paramwise_cfg=dict(frozen_stages=0),
-    )
     with pytest.raises(ValueError, match=r"statistics.*backbone\.stem.*still move"):
-        build_optim_wrapper(model, cfg)
+        build_optim_wrapper(model, wrapper_config(frozen_stages=0))
 
 
 def test_freezing_must_come_before_ddp(rtmpose):
     """MMPose's CSPNeXt freezes in train(), when DDP already waits for all gradients."""
     model_cfg = copy.deepcopy(rtmpose)
     model_cfg["backbone"] |= dict(type="CSPNeXt", frozen_stages=0)
-    cfg = dict(
-        constructor="LayerwiseLrConstructor",
-        optimizer=dict(type="AdamW", **BASE),
-        paramwise_cfg=dict(frozen_stages=0),
-    )
+    cfg = wrapper_config(frozen_stages=0)
     build_optim_wrapper(MODELS.build(model_cfg), cfg)  # one process: no harm
     wrapped = MMDistributedDataParallel.__new__(MMDistributedDataParallel)
     torch.nn.Module.__init__(wrapped)

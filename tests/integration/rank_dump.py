@@ -8,7 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 
-from equikpt.engine.wrapping import unwrap
+from equikpt.compat.strict_load import unwrap
 
 
 @HOOKS.register_module()

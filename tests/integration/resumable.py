@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from equikpt.cli import launch
-from equikpt.compat.work_dir import top_rows
+from equikpt.compat.work_dir import read_top
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.55, 0.3, 0.2, 0.1, 0.05)
 """By epoch: a plateau with a tie, a new best, and a fall that early stopping ends at epoch 8."""
@@ -75,6 +75,16 @@ class Course:
     rates: dict[int, float] = field(default_factory=dict)
     validated: dict[int, dict] = field(default_factory=dict)
     killed: bool = False
+
+
+def never(event: str, count: int) -> bool:
+    """Stop nowhere."""
+    return False
+
+
+def at(event: str, number: int) -> Callable[[str, int], bool]:
+    """Stop when an event is reached for the n-th time."""
+    return lambda reached, count: (reached, count) == (event, number)
 
 
 class Recorder(Hook):
@@ -214,7 +224,7 @@ def outcome(runner: Runner, course: Course) -> dict:
         validated=course.validated,
         files=files,
         newest=Path(newest).name,
-        top=top_rows(folder),
+        top=read_top(folder),
         infos=infos,
         states=states,
     )

@@ -12,14 +12,7 @@ import pytest
 from mmengine.runner import Runner
 
 from equikpt.core import files
-from tests.integration.resumable import (
-    Course,
-    Killed,
-    config,
-    outcome,
-    resume,
-    train,
-)
+from tests.integration.resumable import Course, Killed, at, config, never, outcome, resume, train
 
 PLATEAU = [
     dict(type="WarmupLR", start_factor=0.1, by_epoch=False, end=3),
@@ -69,14 +62,6 @@ def expected(tmp_path_factory):
         return known[key]
 
     return of
-
-
-def never(event: str, count: int) -> bool:
-    return False
-
-
-def at(event: str, number: int):
-    return lambda reached, count: (reached, count) == (event, number)
 
 
 def whole(folder: Path, scheduler: list[dict], **options) -> dict:

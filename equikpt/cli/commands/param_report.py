@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import nn
 
-    from equikpt.engine.layer_depth import Stages
+    from equikpt.engine.stages import Stages
 
 COLUMNS = ("stage", "tensors", "parameters", "trains from epoch", "lr", "weight decay")
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     from rich.table import Table
 
     from equikpt.cli.launch import build_model, load_config, parse_options
-    from equikpt.engine.layer_depth import stages_of
+    from equikpt.engine.stages import stages_of
 
     cfg = load_config(options.config, parse_options(options.cfg_options))
     model = build_model(cfg)
@@ -77,7 +77,7 @@ def _rows(cfg: Config, model: nn.Module, stages: Stages) -> list[tuple[str, ...]
 
 def _first_epochs(cfg: Config, model: nn.Module, stages: Stages) -> dict[int, int | None]:
     """The epoch, counted from 1, from which each stage trains; None where it never does."""
-    from equikpt.engine.freezing import frozen_stages
+    from equikpt.engine.stages import frozen_stages
 
     hooks = [*cfg.get("default_hooks", {}).values(), *cfg.get("custom_hooks", ())]
     phases: Sequence[dict] = next(

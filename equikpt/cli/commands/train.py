@@ -127,8 +127,8 @@ def disk_errors_as_sentences(folder: str) -> Iterator[None]:
 def build_config(options: TrainOptions) -> Config:
     """Return the config that ``options`` lead to, checked against what is on disk."""
     from equikpt.cli import launch
-    from equikpt.engine.cpu.amp import enable_amp
-    from equikpt.engine.freezing import refuse_frozen_random_weights
+    from equikpt.engine.amp import enable_amp
+    from equikpt.engine.stages import refuse_frozen_random_weights
 
     cfg = launch.load_config(
         options.config, launch.parse_options(options.cfg_options), options.epochs

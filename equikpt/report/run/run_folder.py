@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from mmengine.config import Config
 
-from equikpt.compat.work_dir import complete, newest_complete, top_rows
+from equikpt.compat.work_dir import complete, newest_complete, read_top
 from equikpt.engine.run_record import FILE, StartRecord, read_record
 from equikpt.report.run.run_session import Row, Session, read_session
 from equikpt.report.run.validation_losses import undo_mean
@@ -234,7 +234,7 @@ def _config(folder: Path, sessions: list[Session]) -> tuple[Config | None, tuple
 
 
 def _checkpoints(folder: Path) -> Checkpoints:
-    top = [folder / row["file"] for row in top_rows(folder) or ()]
+    top = [folder / each.file for each in read_top(folder) or ()]
     return Checkpoints(
         newest_complete(folder),
         tuple(complete(_newest_first(folder.glob("best_*.pth")))),

@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from equikpt.engine.hooks.run_record_hook import RunRecordHook
+from equikpt.engine.run_record import RunRecordHook
 from equikpt.report.run.run_folder import read_run
 from tests.report.written_runs import change_record, config, write_start
 

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import BaseLoop, Runner
+
+from equikpt.core.configs import find_config
+from equikpt.engine.weight_hooks import RemapCheckpointHook
+from equikpt.metainfo.correspondence import index_pairs
+from tests.checkpoints.remap.models import build, heatmap_head, model_config
+
+HOOK = dict(type="RemapCheckpointHook", source="ap10k")
+EMA = dict(type="EMAHook", ema_type="ExpMomentumEMA", update_buffers=True, priority="ABOVE_NORMAL")
+
+
+def make_runner(work_dir, *hooks, **options):
+    return Runner(
+        model=model_config(heatmap_head(26)),
+        work_dir=str(work_dir),
+        default_scope="mmpose",
+        custom_hooks=[dict(hook) for hook in hooks],
+        experiment_name=work_dir.name,
+        **options,
+    )
+
+
+def start(runner):
+    """What ``Runner.train`` does before its first iteration."""
+    runner.call_hook("before_run")
+    runner._init_model_weights()
+    runner.load_or_resume()
+    return runner
+
+
+def log_of(runner) -> str:
+    return "\n".join(path.read_text() for path in Path(runner.work_dir).rglob("*.log"))
+
+
+class Loop(BaseLoop):
+    def __init__(self, points: int) -> None:
+        metainfo = dict(num_keypoints=points, keypoint_id2name={0: "nose"})
+        self._dataloader = SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo))
+
+    @property
+    def dataloader(self):
+        return self._dataloader
+
+    def run(self):
+        """Only its data set counts."""
+
+
+@pytest.mark.parametrize("loop", ["_train_loop", "_val_loop", "_test_loop"])
+def test_a_run_on_other_keypoints_stops_before_its_first_step(tmp_path, loop):
+    runner = make_runner(tmp_path / "run", dict(type="KeypointChannelsHook"))
+    setattr(runner, loop, Loop(26))
+    runner.call_hook("before_run")
+    setattr(runner, loop, Loop(16))
+    with pytest.raises(ValueError, match=r"the 16 keypoints.*out_channels=26"):
+        runner.call_hook("before_run")
+
+
+def test_weights_of_other_keypoints_are_warned_of(tmp_path):
+    runner = make_runner(tmp_path / "run", dict(type="KeypointChannelsHook"))
+    runner._test_loop = Loop(26)
+    meta = {"dataset_meta": {"keypoint_id2name": {0: "tail"}}}
+    runner.call_hook("after_load_checkpoint", checkpoint={"meta": meta})
+    assert "0 was tail and is nose" in log_of(runner)
+
+
+def test_each_config_checks_its_keypoints():
+    cfg = Config.fromfile(find_config("smoke/rtmpose_m_ap10k"))
+    assert "KeypointChannelsHook" in [hook.type for hook in cfg.default_hooks.values()]
+
+
+@pytest.fixture
+def theirs():
+    return build(heatmap_head(17), seed=1)
+
+
+@pytest.fixture
+def checkpoint(theirs, tmp_path):
+    path = tmp_path / "ap10k.pth"
+    torch.save({"state_dict": theirs.state_dict(), "meta": {}}, path)
+    return str(path)
+
+
+def is_remapped(model, theirs) -> bool:
+    a, b = index_pairs("ap10k")
+    ours, theirs = model.state_dict(), theirs.state_dict()
+    return all(
+        torch.equal(ours[name][b], theirs[name][a])
+        if name.startswith("head.final_layer.")
+        else torch.equal(ours[name], theirs[name])
+        for name in ours
+    )
+
+
+def test_load_from_takes_a_checkpoint_of_other_points(theirs, checkpoint, tmp_path, capfd):
+    # registered first, the EMA hook would load the checkpoint as it was
+    runner = start(make_runner(tmp_path / "run", EMA, HOOK, load_from=checkpoint))
+    assert is_remapped(runner.model, theirs)
+    averaged = next(h for h in runner.hooks if type(h).__name__ == "EMAHook").ema_model.module
+    assert is_remapped(averaged, theirs)
+    log = log_of(runner)
+    for name in runner.model.state_dict():
+        assert f" {name} (" in log
+    assert "remapped  head.final_layer.weight (26, 8, 1, 1): nose = Nose, " in log
+    assert "mean of these: l_ear, r_ear, withers" in log
+    assert "do not match" not in capfd.readouterr().out  # MMEngine's complaint about the rest
+
+
+def test_without_the_hook_the_head_is_not_lost_in_silence(checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=r"17 channels for 26 keypoints.*RemapCheckpointHook"):
+        start(make_runner(tmp_path / "run", EMA, load_from=checkpoint))
+
+
+@pytest.mark.parametrize("loop", ["_test_loop", "_val_loop"])
+def test_what_is_tested_is_not_remapped(checkpoint, tmp_path, loop):
+    runner = make_runner(tmp_path / "run", HOOK, load_from=checkpoint)
+    setattr(runner, loop, Loop(26))
+    with pytest.raises(ValueError, match="17 channels for 26 keypoints"):
+        runner.load_or_resume()
+
+
+def test_a_checkpoint_of_the_same_points_loads_as_it_is(tmp_path):
+    trained = build(heatmap_head(26), seed=4)
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "horse26.pth")
+    path = str(tmp_path / "horse26.pth")
+    runner = start(make_runner(tmp_path / "run", HOOK, load_from=path))
+    ours = runner.model.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in trained.state_dict().items())
+    assert f"all {len(ours)} tensors loaded" in log_of(runner)
+
+
+def test_a_resumed_run_is_left_alone(theirs, tmp_path):
+    runner = make_runner(tmp_path / "run", HOOK, resume=True)
+    checkpoint = {"state_dict": theirs.state_dict()}
+    runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+    assert checkpoint["state_dict"]["head.final_layer.bias"].shape == (17,)
+
+
+@pytest.mark.parametrize("allow_missing", [(), ("backbone.conv1.*",)], ids=["refused", "allowed"])
+def test_a_backbone_that_does_not_fit(theirs, tmp_path, allow_missing):
+    state = theirs.state_dict()
+    state["backbone.conv1.weight"] = torch.zeros(8, 3, 5, 5)
+    path = tmp_path / "odd.pth"
+    torch.save({"state_dict": state}, path)
+    hook = dict(HOOK, allow_missing=allow_missing)
+    runner = make_runner(tmp_path / "run", hook, load_from=str(path))
+    if not allow_missing:
+        with pytest.raises(
+            ValueError, match=r"1 of its \d+ tensors do not load: backbone\.conv1\.weight"
+        ):
+            start(runner)
+        return
+    start(runner)
+    assert "initialised  backbone.conv1.weight (8, 3, 7, 7): (8, 3, 5, 5)" in log_of(runner)
+    assert runner.model.state_dict()["backbone.conv1.weight"].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (dict(source="coco"), ValueError),
+        (dict(source="ap10k", target="horse27"), ValueError),
+        (dict(source="ap10k", allow_missing="head.*"), TypeError),
+    ],
+    ids=["source", "target", "patterns"],
+)
+def test_a_wrong_option_is_seen_when_the_hook_is_built(options, error):
+    with pytest.raises(error):
+        RemapCheckpointHook(**options)
