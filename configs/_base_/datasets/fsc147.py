@@ -21,9 +21,7 @@ train_geometry = [
     dict(
         type="FastRandomBBoxTransform",
         rotate_factor=45,
-        rotate_prob=0.6,
         scale_factor=(0.7, 1.4),
-        scale_prob=1.0,
         shift_factor=0.08,
         shift_prob=0.5,
     ),

@@ -19,17 +19,9 @@ train_geometry = [
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(type="RandomHalfBodyCrop", prob=0.3),
     # Normal draws cut off at one sigma: the stated numbers are the bounds. The scale is that of the
-    # box (0.7: the horse gets larger), the shift a fraction of the padded box. Probabilities are
+    # box (0.7: the horse gets larger). Probabilities and the shift, 0.16 of the padded box, are
     # MMPose's own.
-    dict(
-        type="FastRandomBBoxTransform",
-        rotate_factor=40,
-        rotate_prob=0.6,
-        scale_factor=(0.7, 1.3),
-        scale_prob=1.0,
-        shift_factor=0.16,
-        shift_prob=0.3,
-    ),
+    dict(type="FastRandomBBoxTransform", rotate_factor=40, scale_factor=(0.7, 1.3)),
 ]
 
 # On the crop of the model's input, which is smaller than the image. MMPose's
@@ -76,11 +68,8 @@ balanced_geometry = [
     dict(
         type="FastRandomBBoxTransform",
         rotate_factor=20,
-        rotate_prob=0.6,
         scale_factor=(0.85, 1.15),
-        scale_prob=1.0,
         shift_factor=0.08,
-        shift_prob=0.3,
     ),
 ]
 balanced_pixels = [

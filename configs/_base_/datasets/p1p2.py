@@ -17,7 +17,6 @@ train_geometry = [
         rotate_factor=12,
         rotate_prob=0.7,
         scale_factor=(0.75, 1.3),
-        scale_prob=1.0,
         shift_factor=0.12,
         shift_prob=0.5,
     ),

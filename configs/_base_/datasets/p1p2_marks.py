@@ -16,7 +16,6 @@ train_geometry = [
         rotate_factor=15,
         rotate_prob=0.7,
         scale_factor=(0.75, 1.33),
-        scale_prob=1.0,
         shift_factor=0.3,
         shift_prob=1.0,
     ),
