@@ -305,7 +305,7 @@ def found_in(data: Data, checks: tuple[str, ...], with_images: bool) -> list[Tar
     """What the checks name in the data, each annotation or image once."""
     from equikpt.core.issues import CODES
     from equikpt.data_tools.verify.label_set import read_set
-    from equikpt.data_tools.verify.run import FAMILIES
+    from equikpt.data_tools.verify.run import CHECKS
 
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{split}.json" for split in SPLITS]
@@ -314,7 +314,7 @@ def found_in(data: Data, checks: tuple[str, ...], with_images: bool) -> list[Tar
         folders = [data.folder / "images" / split for split in SPLITS] if with_images else []
         labels = read_set(paths, folders, "horse26")
         families = {CODES[check].family for check in checks}
-        issues = [i for family in FAMILIES if family.name in families for i in family.check(labels)]
+        issues = [issue for name in CHECKS if name in families for issue in CHECKS[name](labels)]
     named: dict[Target, None] = {}
     for issue in issues:
         if issue.code in checks:

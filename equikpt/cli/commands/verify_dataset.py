@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print the issues and write what was asked for; 1 when there are errors."""
     options = declare.parse(VerifyDatasetOptions, argv)
     from equikpt.core.files import refuse_existing, write_text
-    from equikpt.data_tools.verify.report import summary, to_csv, to_json
-    from equikpt.data_tools.verify.run import verify
+    from equikpt.data_tools.verify.run import summary, to_csv, to_json, verify
     from equikpt.report.html.label_page import to_html
 
     outputs = ((options.json, to_json), (options.csv, to_csv), (options.report, to_html))

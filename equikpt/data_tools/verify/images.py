@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from equikpt.core.image import Depth, read_with_depth
 from equikpt.core.image_checks import (
@@ -27,17 +24,22 @@ from equikpt.core.image_checks import (
 from equikpt.core.image_decoding import ImageError, read_header
 from equikpt.core.issues import Issue
 from equikpt.core.radiograph import is_dicom, read_radiograph
-from equikpt.data_tools.near_duplicates import Fingerprint, NearPair, fingerprint, near_pairs
+from equikpt.data_tools.near_duplicates import (
+    Fingerprint,
+    NearPair,
+    fingerprint,
+    near_pairs,
+    read_once,
+)
 from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
 
 MIN_SPAN = 32
 """Span of 255 between the darkest and the brightest px but one in 1,000. Photographs and
 micrographs have 95 and more; one of 12 bits of which the upper 8 of 16 were kept has 16."""
-SPAN_SHARES = (0.001, 0.999)
+SPAN_QUANTILES = (0.001, 0.999)
 
 
-@dataclass(frozen=True)
-class _Image:
+class _Image(NamedTuple):
     """A listed image."""
 
     file: LabelFile
@@ -45,7 +47,6 @@ class _Image:
     path: str
 
     def issue(self, code: str, message: str, score: float = 0) -> Issue:
-        """Make an issue of this image."""
         return self.subject_of(Issue(code, message, score=score))
 
     def subject_of(self, issue: Issue) -> Issue:
@@ -53,8 +54,7 @@ class _Image:
         return issue.of(file=self.file.name, image=self.row["file_name"], image_id=self.row["id"])
 
 
-@dataclass(frozen=True)
-class _Content:
+class _Content(NamedTuple):
     """The content of an image's file.
 
     Args:
@@ -75,31 +75,40 @@ class _Content:
 def check_image_files(labels: LabelSet) -> Iterator[Issue]:
     """Find everything that needs the images; nothing for files without a folder of images."""
     decodable: list[_Image] = []
-    for file in labels.files:
-        if file.img_dir is None:
-            continue
-        listed = [
-            _Image(file, row, str(file.image_path(row["file_name"])))
-            for row in file.content["images"]
-        ]
-        issues, readable = _without_unreadable(listed)
+    for file in (file for file in labels.files if file.img_dir is not None):
+        names = [(row, str(file.image_path(row["file_name"]))) for row in file.content["images"]]
+        issues, readable = _without_unreadable([_Image(file, *each) for each in names])
         yield from issues
         decodable += readable
-    contents, reasons = _read_all(
-        decodable, (labels.scheme.metainfo or {}).get("radiographs", False)
-    )
+    radiograph = bool((labels.scheme.metainfo or {}).get("radiographs"))
+    contents = read_once((each.path for each in decodable), partial(_read, radiograph=radiograph))
+    read = []
     for image in decodable:
-        if image.path in reasons:
-            yield image.subject_of(damaged(image.path, reasons[image.path]))
-    read = [image for image in decodable if image.path in contents]
-    yield from _turned(read, contents)
-    yield from _narrow(read, contents)
-    yield from _repeated(read, contents)
+        content = contents[image.path]
+        if isinstance(content, str):
+            yield image.subject_of(damaged(image.path, content))
+        else:
+            read.append((image, content))
+    for image, content in read:
+        if content.orientation != 1:
+            yield image.issue(
+                "exif_turned",
+                f"its EXIF orientation is {content.orientation}: some programs turn it, others do "
+                "not, and labels fit one of both",
+            )
+    depths = {image.path: content.depth for image, content in read}.values()
+    deep = Counter(depth.used for depth in depths if depth and depth.stored > 8)
+    usual_bits = deep.most_common(1)[0][0] if deep else None
+    for image, content in read:
+        reasons = list(_narrow_reasons(content, usual_bits))
+        if reasons:
+            yield image.issue("narrow_range", "; ".join(reasons), score=-content.span)
+    yield from _repeated(read)
 
 
 def _without_unreadable(images: list[_Image]) -> tuple[list[Issue], list[_Image]]:
     """Issues of images that are elsewhere, missing, damaged or resized; those that can be read."""
-    issues, inside, present = [], [], []
+    issues, inside = [], []
     for image in images:
         # a report must not show what its reader did not give
         if image.file.holds(image.row["file_name"]):
@@ -108,13 +117,11 @@ def _without_unreadable(images: list[_Image]) -> tuple[list[Issue], list[_Image]
             message = f"{image.path} lies outside {image.file.img_dir}; it was not opened"
             issues.append(image.issue("outside_image", message))
     gone = {listed.path for listed in missing_images(_listed(inside))}
-    for image in inside:
-        if image.path not in gone:
-            present.append(image)
-            continue
+    for image in (image for image in inside if image.path in gone):
         other_case = name_in_other_case(image.path)
         hint = f"; '{other_case}' is there" if other_case else ""
         issues.append(image.issue("missing_image", f"no file at {image.path}{hint}"))
+    present = [image for image in inside if image.path not in gone]
     by_path = {image.path: image for image in present}
     found = check_images(_listed(present))
     issues += [by_path[issue.subject.image].subject_of(issue) for issue in found]
@@ -126,69 +133,24 @@ def _listed(images: Sequence[_Image]) -> list[ListedImage]:
     return [ListedImage(each.path, each.row["width"], each.row["height"]) for each in images]
 
 
-def _read_all(
-    images: list[_Image], radiographs: bool
-) -> tuple[dict[str, _Content], dict[str, str]]:
-    """Contents by path, and reasons by path where there is none; each file is read once."""
-    paths = list(dict.fromkeys(image.path for image in images))
-    read = partial(_read, radiograph=radiographs)
-    with ThreadPoolExecutor(max_workers=min(16, 2 * (os.cpu_count() or 1))) as pool:
-        found = tqdm(
-            pool.map(read, paths),
-            total=len(paths),
-            desc="comparing images",
-            unit="img",
-            delay=5,
-            disable=None,
-        )
-        by_path = dict(zip(paths, found, strict=True))
-    contents = {path: each for path, each in by_path.items() if isinstance(each, _Content)}
-    return contents, {path: each for path, each in by_path.items() if isinstance(each, str)}
-
-
 def _read(path: str, radiograph: bool) -> _Content | str:
+    """The content, or the reason why there is none."""
     try:
         pixels, depth = (read_radiograph(path), None) if radiograph else read_with_depth(path)
         orientation = 1 if is_dicom(path) else read_header(path).orientation
     except ImageError as error:
         return error.reason
-    gray = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    channels = pixels.reshape(len(pixels), -1)  # side by side, as one
+    counts = cv2.calcHist([channels], [0], None, [256], [0, 256]).cumsum(dtype=float)
+    darkest, brightest = np.searchsorted(counts, np.array(SPAN_QUANTILES) * counts[-1])
     digest = hashlib.sha256(pixels.data)
     digest.update(str(pixels.shape).encode())
-    return _Content(orientation, depth, _span(pixels), digest.hexdigest(), fingerprint(gray))
-
-
-def _span(pixels: np.ndarray) -> int:
-    channels = [cv2.calcHist([pixels], [channel], None, [256], [0, 256]) for channel in range(3)]
-    counts = np.sum(channels, axis=0, dtype=float).cumsum()
-    darkest, brightest = np.searchsorted(counts, np.array(SPAN_SHARES) * counts[-1])
-    return int(brightest - darkest)
-
-
-def _turned(images: list[_Image], contents: dict[str, _Content]) -> Iterator[Issue]:
-    for image in images:
-        orientation = contents[image.path].orientation
-        if orientation != 1:
-            yield image.issue(
-                "exif_turned",
-                f"its EXIF orientation is {orientation}: some programs turn it, others do not, and "
-                "labels fit one of both",
-            )
-
-
-def _narrow(images: list[_Image], contents: dict[str, _Content]) -> Iterator[Issue]:
-    """Images whose values fill a small part of their range."""
-    depths = [each.depth for each in contents.values() if each.depth and each.depth.stored > 8]
-    deep = Counter(depth.used for depth in depths)
-    usual_bits = deep.most_common(1)[0][0] if deep else None
-    for image in images:
-        content = contents[image.path]
-        reasons = list(_narrow_reasons(content, usual_bits))
-        if reasons:
-            yield image.issue("narrow_range", "; ".join(reasons), score=-content.span)
+    gray = fingerprint(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+    return _Content(orientation, depth, int(brightest - darkest), digest.hexdigest(), gray)
 
 
 def _narrow_reasons(content: _Content, usual_bits: int | None) -> Iterator[str]:
+    """Reasons why values fill a small part of their range."""
     depth = content.depth
     if depth and depth.used < depth.stored:
         yield f"its brightest value takes {depth.used} of {depth.stored} bits, as which it is read"
@@ -198,32 +160,28 @@ def _narrow_reasons(content: _Content, usual_bits: int | None) -> Iterator[str]:
         yield f"998 in 1,000 of its values lie within {content.span} of 255"
 
 
-def _repeated(images: list[_Image], contents: dict[str, _Content]) -> Iterator[Issue]:
+def _repeated(read: Sequence[tuple[_Image, _Content]]) -> Iterator[Issue]:
     """Each image that was there before, with the first one that it is like."""
-    first_with: dict[str, _Image] = {}
-    for image in images:
-        first = first_with.setdefault(contents[image.path].digest, image)
+    first_with: dict[str, tuple[_Image, _Content]] = {}
+    for image, content in read:
+        first = first_with.setdefault(content.digest, (image, content))[0]
         if first.path != image.path or first.file is not image.file:
             codes = ("duplicate_image", "duplicate_across_files")
             yield _pair(codes, first, image, "has the pixels of", 1)
     distinct = list(first_with.values())
-    for near in _nearest(distinct, [contents[image.path].fingerprint for image in distinct]):
-        relation = "is nearly the mirror image of" if near.mirrored else "is nearly"
-        codes = ("near_duplicate", "near_duplicate_across_files")
-        yield _pair(codes, distinct[near.first], distinct[near.second], relation, near.likeness)
-
-
-def _nearest(images: list[_Image], fingerprints: list[Fingerprint]) -> Iterator[NearPair]:
-    """Pair each image that is nearly an earlier one with the one most like it.
-
-    An image of another file comes before a more similar one of the same.
-    """
+    found = near_pairs([content.fingerprint for _, content in distinct])
 
     def rank(pair: NearPair) -> tuple[bool, float]:
-        return images[pair.first].file is images[pair.second].file, -pair.likeness
+        first, second = (distinct[index][0] for index in pair[:2])
+        return first.file is second.file, -pair.likeness
 
-    for _, pairs in groupby(near_pairs(fingerprints), key=attrgetter("second")):
-        yield min(pairs, key=rank)
+    for _, pairs in groupby(found, key=attrgetter("second")):
+        # an image of another file comes before a more similar one of the same
+        near = min(pairs, key=rank)
+        relation = "is nearly the mirror image of" if near.mirrored else "is nearly"
+        codes = ("near_duplicate", "near_duplicate_across_files")
+        first, second = (distinct[index][0] for index in near[:2])
+        yield _pair(codes, first, second, relation, near.likeness)
 
 
 def _pair(

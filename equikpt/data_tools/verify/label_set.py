@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from equikpt.core.coco.checks import has_area, is_box, is_used
-from equikpt.core.coco.file import load_coco
+from equikpt.core.coco.checks import check_coco, has_area, is_box, is_used, visibilities
+from equikpt.core.coco.file import PARTS, load_coco
 from equikpt.core.files import is_within
-from equikpt.core.issues import Issue, Subject
+from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import is_list
-from equikpt.data_tools.verify.scheme import Scheme, find_scheme
-from equikpt.data_tools.verify.structure import drop_invalid
+from equikpt.data_tools.verify.scheme import Scheme, find_scheme, is_named
+
+BLOCKING = {
+    "field", "repeated_id", "dangling_reference", "keypoint_count", "keypoint_value",
+    "visibility_value",
+}  # fmt: skip
+"""Codes of rows that must go before the rest can be judged."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class LabelFile:
 
     Args:
         path: Of the JSON.
-        img_dir: Folder of its images; None where images are not looked at.
+        img_dir: Folder of its images; None where images are not opened.
         content: Its rows that can be relied on: ids are unique, references lead somewhere, and
             keypoints are K triples of numbers.
     """
@@ -47,7 +54,7 @@ class LabelFile:
         return is_within(self.image_path(file_name), self.img_dir or "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class LabelSet:
     """Annotation files that belong together, such as training and validation.
 
@@ -71,13 +78,13 @@ class LabelSet:
     files: tuple[LabelFile, ...]
     structure: tuple[Issue, ...]
     file: np.ndarray
-    rows: list[dict] = field(repr=False)
-    images: list[dict] = field(repr=False)
-    xy: np.ndarray = field(repr=False)
-    visibility: np.ndarray = field(repr=False)
-    boxes: np.ndarray = field(repr=False)
-    sizes: np.ndarray = field(repr=False)
-    areas: np.ndarray = field(repr=False)
+    rows: list[dict]
+    images: list[dict]
+    xy: np.ndarray
+    visibility: np.ndarray
+    boxes: np.ndarray
+    sizes: np.ndarray
+    areas: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,10 +94,13 @@ class LabelSet:
         """(N, K) bool."""
         return self.visibility > 0
 
-    @property
-    def ever_labelled(self) -> np.ndarray:
-        """(K,) bool, true where any annotation labels the keypoint."""
-        return (self.visibility > 0).any(axis=0).reshape(-1)
+    def pairs_on_images(self) -> np.ndarray:
+        """(P, 2) indices of annotations on the same image, the earlier one first."""
+        on_image: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            on_image[int(self.file[index]), row["image_id"]].append(index)
+        pairs = [pair for members in on_image.values() for pair in combinations(members, 2)]
+        return np.array(pairs, int).reshape(-1, 2)
 
     def issue(
         self,
@@ -128,30 +138,6 @@ def read_set(
     """
     if len({path.resolve() for path in ann_files}) != len(ann_files):
         raise ValueError("expected each annotation file once, got one twice; name it once")
-    folders = _folders(ann_files, img_dirs)
-    contents = [_load(path) for path in ann_files]
-    scheme = find_scheme(metainfo, contents)
-    files, issues = [], []
-    for path, folder, content in zip(ann_files, folders, contents, strict=True):
-        found, valid = drop_invalid(content, scheme, str(path))
-        files.append(LabelFile(path, folder, valid))
-        issues += found
-    return _in_arrays(scheme, tuple(files), tuple(issues))
-
-
-def extent_px(xy: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """(N,) longer side of the rectangle around the labelled points, at least 1 px.
-
-    Args:
-        xy: (N, K, 2) px.
-        labelled: (N, K) bool.
-    """
-    low = np.where(labelled[..., None], xy, np.inf).min(axis=1)
-    high = np.where(labelled[..., None], xy, -np.inf).max(axis=1)
-    return np.maximum((high - low).max(axis=1), 1.0)
-
-
-def _folders(ann_files: Sequence[Path], img_dirs: Sequence[Path]) -> list[Path | None]:
     if len(img_dirs) not in (0, 1, len(ann_files)):
         raise ValueError(
             "expected one folder of images for all annotation files or one for each of the "
@@ -160,18 +146,105 @@ def _folders(ann_files: Sequence[Path], img_dirs: Sequence[Path]) -> list[Path |
     for folder in img_dirs:
         if not folder.is_dir():
             raise FileNotFoundError(f"expected a folder of images at {folder}, there is none")
-    if len(img_dirs) == len(ann_files):
-        return list(img_dirs)
-    return [img_dirs[0] if img_dirs else None] * len(ann_files)
-
-
-def _load(path: Path) -> dict:
-    if path.is_file() and is_list(path):
+    for path in filter(is_list, ann_files):
         raise ValueError(
             f"{path} is a list, as Label Studio exports it; expected a COCO keypoint JSON, and for "
             "ruler marks take tools/check_annotations_quality.py"
         )
-    return load_coco(path, typed=False)
+    contents = [load_coco(path, typed=False) for path in ann_files]
+    scheme = find_scheme(metainfo, contents)
+    folders: Sequence[Path | None] = (
+        img_dirs if len(img_dirs) == len(ann_files) else [*img_dirs, None][:1] * len(contents)
+    )
+    files, issues = [], []
+    for path, img_dir, content in zip(ann_files, folders, contents, strict=True):
+        found, valid = drop_invalid(content, scheme)
+        files.append(LabelFile(path, img_dir, valid))
+        issues += [issue.of(file=str(path)) for issue in found]
+    return _in_arrays(scheme, tuple(files), tuple(issues))
+
+
+def corners_px(xy: np.ndarray, labelled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) upper left and lower right corners of the rectangles around the labelled points.
+
+    Args:
+        xy: (N, K, 2) px.
+        labelled: (N, K) bool.
+    """
+    low = np.where(labelled[..., None], xy, np.inf).min(axis=1)
+    return low, np.where(labelled[..., None], xy, -np.inf).max(axis=1)
+
+
+def extent_px(xy: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """(N,) longer side of the rectangle around the labelled points, at least 1 px."""
+    low, high = corners_px(xy, labelled)
+    return np.maximum((high - low).max(axis=1), 1.0)
+
+
+def drop_invalid(content: dict, scheme: Scheme) -> tuple[list[Issue], dict]:
+    """Find the mistakes in the structure of a file, and take out the rows that are invalid.
+
+    :func:`~equikpt.core.coco.checks.check_coco` stops where what it found makes the rest unsafe to
+    read; it is asked again without the invalid rows, so that one does not hide all other mistakes.
+    Of rows that share an id the first one stays. With an image or a category go the annotations
+    that name it.
+
+    Args:
+        content: What :func:`equikpt.core.coco.file.load_coco` returned; it is not changed.
+        scheme: The keypoints that the file should have.
+
+    Returns:
+        The issues, and the content without invalid rows.
+    """
+    valid, issues = content, [*_other_names(content["categories"], scheme)]
+    while True:
+        found = check_coco(valid, scheme.names)
+        issues += found
+        gone: dict[str, set[int]] = {part: set() for part in PARTS}
+        for issue in found:
+            if issue.code in BLOCKING:
+                gone[issue.subject.part].update(issue.subject.rows)
+        if not any(gone.values()):
+            return [*issues, *_miscounts(valid)], valid
+        valid = _without(valid, gone)
+
+
+def _without(content: dict, gone: dict[str, set[int]]) -> dict:
+    """The content without the rows, and without the annotations that name them."""
+    kept = {
+        part: [row for index, row in enumerate(content[part]) if index not in gone[part]]
+        for part in PARTS
+    }
+    for part, reference in (("images", "image_id"), ("categories", "category_id")):
+        left = {str(row.get("id")) for row in kept[part]}
+        lost = {str(content[part][index].get("id")) for index in gone[part]} - left
+        kept["annotations"] = [
+            row for row in kept["annotations"] if str(row.get(reference)) not in lost
+        ]
+    return {**content, **kept}
+
+
+def _other_names(categories: list[dict], scheme: Scheme) -> Iterator[Issue]:
+    """Categories whose keypoints have other names than the scheme's, whatever their order."""
+    for category in filter(is_named, categories):
+        names = category["keypoints"]
+        if len(names) == len(scheme.names) and sorted(names) != sorted(scheme.names):
+            others = format_examples([name for name in names if name not in scheme.names])
+            message = (
+                f"category '{category.get('name')}' names {others}, which {scheme.name} has not"
+            )
+            yield Issue("keypoint_names", message)
+
+
+def _miscounts(content: dict) -> Iterator[Issue]:
+    images = {row["id"]: row["file_name"] for row in content["images"]}
+    for row in content["annotations"]:
+        labelled = int((visibilities(row) > 0).sum())
+        if row.get("num_keypoints", labelled) != labelled:
+            image = row["image_id"]
+            subject = Subject(image=images[image], image_id=image, annotation_id=row["id"])
+            message = f"num_keypoints is {row['num_keypoints']}, and {labelled} points are labelled"
+            yield Issue("num_keypoints", message, subject=subject)
 
 
 def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], issues: tuple[Issue, ...]) -> LabelSet:
@@ -182,22 +255,18 @@ def _in_arrays(scheme: Scheme, files: tuple[LabelFile, ...], issues: tuple[Issue
             owner.append(index)
             rows.append(row)
             images.append(by_id[row["image_id"]])
-    count, num_keypoints = len(rows), len(scheme.names)
-    points = np.array([row["keypoints"] for row in rows], float)
-    points = points.reshape(count, num_keypoints, 3)
-    no_box = [float("nan")] * 4
-    boxes = [row["bbox"] if is_box(row.get("bbox")) else no_box for row in rows]
-    areas = [row["area"] if has_area(row) else float("nan") for row in rows]
+    points = np.array([row["keypoints"] for row in rows], float).reshape(-1, len(scheme.names), 3)
+    boxes = [row["bbox"] if is_box(row.get("bbox")) else [np.nan] * 4 for row in rows]
     return LabelSet(
         scheme,
         files,
         issues,
-        np.array(owner, int),
-        rows,
-        images,
-        points[..., :2],
-        points[..., 2].astype(np.uint8),
-        np.array(boxes, float).reshape(count, 4),
-        np.array([(row["width"], row["height"]) for row in images], float).reshape(count, 2),
-        np.array(areas, float),
+        file=np.array(owner, int),
+        rows=rows,
+        images=images,
+        xy=points[..., :2],
+        visibility=points[..., 2].astype(np.uint8),
+        boxes=np.array(boxes, float).reshape(-1, 4),
+        sizes=np.array([(row["width"], row["height"]) for row in images], float).reshape(-1, 2),
+        areas=np.array([row["area"] if has_area(row) else np.nan for row in rows], float),
     )

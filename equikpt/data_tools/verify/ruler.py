@@ -19,12 +19,10 @@ from equikpt.core.image_decoding import DICOM_SUFFIXES
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks
 from equikpt.core.radiograph import read_gray
+from equikpt.data_tools.verify.limbs import MAD_TO_SIGMA
 from equikpt.metainfo.p1p2 import MARKS
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
-
-MAD_TO_SIGMA = 1.4826
-"""A normal distribution's standard deviation, in units of its median absolute deviation."""
 
 # A set whose marks are equally far apart has no spread, so that any rounding would be an outlier.
 MIN_SPREAD = {"distance": 0.005, "angle": 0.5}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.data_tools.convert.schemes import partner_name, side_of
+from equikpt.data_tools.convert.schemes import flip_by_name, side_of
 from equikpt.data_tools.verify import METAINFOS
 from equikpt.metainfo import coco17, horse26, p1p2
 from equikpt.metainfo.schema import SIDE_COLORS_RGB
@@ -41,16 +41,14 @@ class Scheme:
     def drawing(self) -> dict:
         """Metainfo in MMPose's form, as far as drawing a pose reads it."""
         sides = [side_of(name) or "middle" for name in self.names]
-        colours = [SIDE_COLORS_RGB[side] for side in sides]
+        # a link to the midline has the colour of its paired end
+        links = [sides[b] if sides[a] == "middle" else sides[a] for a, b in self.links]
         return dict(
             dataset_name=self.name,
             num_keypoints=len(self.names),
-            keypoint_colors=colours,
+            keypoint_colors=[SIDE_COLORS_RGB[side] for side in sides],
             skeleton_links=[tuple(link) for link in self.links.tolist()],
-            # a link to the midline has the colour of its paired end
-            skeleton_link_colors=[
-                colours[a] if sides[a] != "middle" else colours[b] for a, b in self.links.tolist()
-            ],
+            skeleton_link_colors=[SIDE_COLORS_RGB[side] for side in links],
         )
 
 
@@ -70,24 +68,30 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
                 f"metainfo '{metainfo}' is unknown; expected one of {', '.join(METAINFOS)}"
             )
         return _of_table(metainfo)
-    category = next(
-        (row for content in contents for row in content["categories"] if is_named(row)), None
-    )
-    if category is not None:
-        names = tuple(category["keypoints"])
-        for name in METAINFOS:
-            if sorted(names) == sorted(point.name for point in _TABLES[name].KEYPOINTS):
-                return _of_table(name)
-        return _of_names(names, category.get("skeleton"))
-    counts = Counter(
-        len(row["keypoints"]) // 3
-        for content in contents
-        for row in content["annotations"]
-        if isinstance(row.get("keypoints"), list) and row["keypoints"]
-    )
-    if not counts:
-        raise ValueError("no annotation has keypoints; export the file with its keypoints")
-    return _of_names(tuple(f"point {index}" for index in range(counts.most_common(1)[0][0])), None)
+    categories = filter(is_named, (row for each in contents for row in each["categories"]))
+    category: dict = next(categories, {})
+    names = tuple(category.get("keypoints", ()))
+    for name, table in _TABLES.items():
+        if sorted(names) == sorted(point.name for point in table.KEYPOINTS):
+            return _of_table(name)
+    if not names:
+        counts = Counter(
+            len(row["keypoints"]) // 3
+            for content in contents
+            for row in content["annotations"]
+            if isinstance(row.get("keypoints"), list) and row["keypoints"]
+        )
+        if not counts:
+            raise ValueError("no annotation has keypoints; export the file with its keypoints")
+        names = tuple(f"point {index}" for index in range(counts.most_common(1)[0][0]))
+    ends, skeleton = range(1, len(names) + 1), category.get("skeleton")  # COCO counts from 1
+    links = [
+        (link[0] - 1, link[1] - 1)
+        for link in (skeleton if isinstance(skeleton, list) else [])
+        if isinstance(link, list) and len(link) == 2 and all(end in ends for end in link)
+    ]
+    swap = np.array(flip_by_name(names), int)
+    return Scheme("file", names, swap, np.array(links, int).reshape(-1, 2))
 
 
 def is_named(category: dict) -> bool:
@@ -106,15 +110,3 @@ def _of_table(name: str) -> Scheme:
         np.array([(place[link.start], place[link.end]) for link in table.LINKS]).reshape(-1, 2),
         table.METAINFO,
     )
-
-
-def _of_names(names: tuple[str, ...], skeleton: object) -> Scheme:
-    place = {name: index for index, name in enumerate(names)}
-    swap = np.array([place.get(partner_name(name), index) for index, name in enumerate(names)])
-    ends = range(1, len(names) + 1)  # COCO counts from 1
-    links = [
-        (link[0] - 1, link[1] - 1)
-        for link in (skeleton if isinstance(skeleton, list) else [])
-        if isinstance(link, list) and len(link) == 2 and all(end in ends for end in link)
-    ]
-    return Scheme("file", names, swap, np.array(links, int).reshape(-1, 2))

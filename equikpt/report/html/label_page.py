@@ -9,8 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from equikpt.core.issues import CODES, SEVERITIES, Issue
-from equikpt.data_tools.verify.report import counts, plural
-from equikpt.data_tools.verify.run import VerifyResult
+from equikpt.data_tools.verify.run import VerifyResult, counts, plural
 from equikpt.report.html.label_thumbnails import Thumbnails
 from equikpt.report.html.render import render
 

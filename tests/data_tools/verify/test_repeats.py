@@ -8,10 +8,9 @@ from equikpt.data_tools.verify.repeats import check_repeats
 from tests.data_tools.verify.conftest import codes_of, people, person, points_of, set_points
 
 
-def test_valid_labels_have_no_issue(read):
+def test_two_people_side_by_side_are_not_one(read):
     content = people(20)
-    rng = np.random.default_rng(5)
-    content["annotations"].append(person(21, 1, rng, (10, 20)))  # another person beside the first
+    content["annotations"].append(person(21, 1, np.random.default_rng(5), (10, 20)))
     assert list(check_repeats(read(content))) == []
 
 

@@ -17,6 +17,7 @@ def test_a_metainfo_is_taken_by_its_name(name):
     assert scheme.name == name
     assert scheme.swap[scheme.swap].tolist() == list(range(len(scheme.names)))
     assert scheme.links.max() < len(scheme.names)
+    assert scheme.metainfo["dataset_name"] == name
 
 
 def test_names_in_another_order_are_those_of_the_metainfo():
@@ -30,7 +31,6 @@ def test_foreign_names_are_taken_as_they_are():
     assert scheme.name == "file"
     assert scheme.swap.tolist() == [0, 2, 1]
     assert scheme.links.tolist() == [[0, 1], [0, 2]]
-    assert scheme.pairs.tolist() == [[1, 2]]
 
 
 def test_without_names_the_usual_number_counts():

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.data_tools.verify.report import to_csv, to_json
-from equikpt.data_tools.verify.run import VerifyResult, verify
+from equikpt.data_tools.verify.run import VerifyResult, to_csv, to_json, verify
 from equikpt.report.html import label_page as page
 from equikpt.report.html.label_page import to_html
 from equikpt.report.html.label_thumbnails import MARK_BGR, SIDE_PX, Thumbnails

@@ -47,10 +47,6 @@ CASES = [
 ]
 
 
-def test_a_valid_file_has_no_issue(read):
-    assert read(people(5)).structure == ()
-
-
 @pytest.mark.parametrize(("check", "spoil", "annotation"), CASES)
 def test_each_mistake_is_found_once_and_named(read, check, spoil, annotation):
     content = people(5)
