@@ -17,14 +17,14 @@ from equikpt.core.issues import Issue
 from equikpt.data_tools.verify.label_set import LabelSet, corners_px
 
 OUTSIDE_FRACTION = 0.05
-"""Of the box's longer side, by which a point may be outside: hidden ends are guessed."""
+"""Distance of a point from its box over its longer side that may be: hidden ends are guessed."""
 OUTSIDE_PX = 2.0
 SEEN = 2
 """COCO visibility of a point that is not hidden."""
 REACHES_OUT_PX = 1.0
 """Px that a box may reach out of its image: exporters round."""
 AREA_FRACTION = 1.02
-"""Of its box, that an area may have."""
+"""Largest area as a fraction of its box: outlines are rounded."""
 MIN_INSIDE = 0.95
 """Fraction of the labelled points of a file inside their images, with sizes as they are meant."""
 MIN_INSIDE_EXCHANGED = 0.99

@@ -13,7 +13,7 @@ SAME_FRACTION = 0.03
 """Mean distance of two annotations' points, as a fraction of their extent, up to which they are of
 the same object."""
 COMMON_FRACTION = 0.6
-"""Of the points that either labels, those that both must label."""
+"""Least fraction of the points that either labels that both must label."""
 MIN_COPIED = 3
 """Points that a copied row must label: one or two may agree by chance."""
 COMPARED_AT_ONCE = 20_000

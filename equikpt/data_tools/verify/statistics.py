@@ -13,7 +13,7 @@ PERCENTILES = (0, 5, 50, 95, 100)
 CROWDED_IOU = 0.3
 """Overlap of two boxes from which top-down crops show both."""
 SELDOM_FRACTION = 0.02
-"""Of the annotations: a point that fewer label hardly trains."""
+"""A point that a smaller fraction of the annotations labels hardly trains."""
 MIN_ANNOTATIONS = 50
 """Below this, fractions say little."""
 OFTEN_MISSING_FRACTION = 0.05
