@@ -14,7 +14,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from equikpt.apis.inferencer import BoxPredictor, whole_image
-from equikpt.config_checks.load import load_config
+from equikpt.config_checks.options import load_config
 from equikpt.core.image import as_image, read_image
 from equikpt.structures.heatmaps import Maps, maps_of
 from equikpt.structures.pose_instance import Instance

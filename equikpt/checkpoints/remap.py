@@ -41,7 +41,7 @@ from torch import Tensor, nn
 import equikpt
 from equikpt.checkpoints.remap_state import TensorRow, head_family, remap_state_dict
 from equikpt.compat.safe_load import load_from_local
-from equikpt.config_checks.load import load_config
+from equikpt.config_checks.options import load_config
 from equikpt.core.checkpoint_weights import fit_names, versions_of, weights_of
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes

@@ -15,8 +15,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from equikpt.compat.work_dir import check_resumable, newest_whole
-from equikpt.config_checks.load import load_config
-from equikpt.config_checks.options import merge_options, parse_options
+from equikpt.config_checks.options import load_config, merge_options, parse_options
 from equikpt.core.configs import shipped_folder
 from equikpt.core.files import require_writable
 

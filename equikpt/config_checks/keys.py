@@ -7,8 +7,10 @@ is left to check its arguments itself.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
@@ -19,35 +21,30 @@ from mmpose import registry as rooms
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-from equikpt.config_checks.signatures import Argument, arguments_of
-from equikpt.config_checks.values import check_value, kind_of, shown
+from equikpt.config_checks.values import Argument, arguments_of, check_value, kind_of, shown
 from equikpt.core.configs import nearest
 from equikpt.core.pipelines import fill_codec
 
-REGISTRIES: dict[str, Registry] = dict(
-    model=rooms.MODELS,
-    data_preprocessor=rooms.MODELS,
-    codec=rooms.KEYPOINT_CODECS,
-    decoder=rooms.KEYPOINT_CODECS,
-    encoder=rooms.KEYPOINT_CODECS,
-    init_cfg=rooms.WEIGHT_INITIALIZERS,
-    dataset=rooms.DATASETS,
-    datasets=rooms.DATASETS,
-    pipeline=rooms.TRANSFORMS,
-    switch_pipeline=rooms.TRANSFORMS,
-    sampler=rooms.DATA_SAMPLERS,
-    batch_sampler=rooms.DATA_SAMPLERS,
-    optim_wrapper=rooms.OPTIM_WRAPPERS,
-    optimizer=rooms.OPTIMIZERS,
-    param_scheduler=rooms.PARAM_SCHEDULERS,
-    custom_hooks=rooms.HOOKS,
-    visualizer=rooms.VISUALIZERS,
-    vis_backends=rooms.VISBACKENDS,
-    log_processor=rooms.LOG_PROCESSORS,
-    val_evaluator=rooms.METRICS,
-    test_evaluator=rooms.METRICS,
-    metrics=rooms.METRICS,
-)
+REGISTRIES: dict[str, Registry] = {
+    key: registry
+    for registry, *keys in (
+        (rooms.MODELS, "model", "data_preprocessor"),
+        (rooms.KEYPOINT_CODECS, "codec", "decoder", "encoder"),
+        (rooms.WEIGHT_INITIALIZERS, "init_cfg"),
+        (rooms.DATASETS, "dataset", "datasets"),
+        (rooms.TRANSFORMS, "pipeline", "switch_pipeline"),
+        (rooms.DATA_SAMPLERS, "sampler", "batch_sampler"),
+        (rooms.OPTIM_WRAPPERS, "optim_wrapper"),
+        (rooms.OPTIMIZERS, "optimizer"),
+        (rooms.PARAM_SCHEDULERS, "param_scheduler"),
+        (rooms.HOOKS, "custom_hooks"),
+        (rooms.VISUALIZERS, "visualizer"),
+        (rooms.VISBACKENDS, "vis_backends"),
+        (rooms.LOG_PROCESSORS, "log_processor"),
+        (rooms.METRICS, "val_evaluator", "test_evaluator", "metrics"),
+    )
+    for key in keys
+}
 """Where the ``type`` of a dict under a key is registered. Below ``model``, whatever is not named
 here is a part of the model; elsewhere it is not looked at."""
 
@@ -128,20 +125,15 @@ def _check_codecs(cfg: Config) -> None:
         codec = ((cfg.get(f"{split}_dataloader") or {}).get("dataset") or {}).get("codec") or {}
         for key in CODEC_SIZES:
             given, wanted = codec.get(key), decoder.get(key)
-            if given is None or wanted is None or np.array_equal(given, wanted):
-                continue
-            raise ValueError(
-                f"expected {split}_dataloader.dataset.codec.{key} as model.head.decoder.{key}, "
-                f"{shown(wanted)}, got {shown(given)}; set both, for train, val and test"
-            )
+            if not (given is None or wanted is None or np.array_equal(given, wanted)):
+                raise ValueError(
+                    f"expected {split}_dataloader.dataset.codec.{key} as model.head.decoder.{key}, "
+                    f"{shown(wanted)}, got {shown(given)}; set both, for train, val and test"
+                )
 
 
 def check_keys(path: str, value: Mapping | None, taker: str, known: Iterable[str]) -> None:
-    """Refuse a key of a dict that is not ``known``.
-
-    Raises:
-        ValueError: Such a key; the message has the nearest names.
-    """
+    """Refuse a key of a dict that is not ``known``."""
     names = [name for name in known if not name.startswith("_")]
     for key in value or ():
         if key not in names and key not in ("type", "_scope_"):
@@ -192,13 +184,9 @@ def _typed(path: str, parent: Mapping | Config, key: str) -> Mapping:
 
 
 def _walk(path: str, value: Any, registry: Registry | None, codec: Any = None) -> None:
-    """Check a value of a config and all below it, whose types are in ``registry``.
+    """Check a value of a config and all below it, whose types are in ``registry``, if any.
 
-    Args:
-        path: Of the value.
-        value: Anything.
-        registry: None where types are not looked at.
-        codec: Of the data set, which fills crops and targets of its pipeline.
+    The codec of a data set fills crops and targets of its pipeline.
     """
     if isinstance(value, list | tuple):
         steps = isinstance(codec, Mapping) and registry is rooms.TRANSFORMS
@@ -219,39 +207,40 @@ def _walk(path: str, value: Any, registry: Registry | None, codec: Any = None) -
 
 def _check_typed(path: str, value: Mapping, registry: Registry) -> None:
     """Check a dict with a ``type``: that it is registered, and what it is given."""
-    name = value["type"]
+    name, room = value["type"], _family(registry)[-1].name
     if not isinstance(name, str):
         if not callable(name):
             raise ValueError(f"expected {path}.type as a name, got {shown(name)}")
         return
-    room = _root(registry).name
-    target = _target(registry, name)
-    if target is None and room == "model":
-        target = _target(rooms.TASK_UTILS, name)  # assigners and the like
-    if target is None:
-        if "." in name:
-            return  # of another package, or a module's path: its own build says what is missing
-        known = sorted({key for each in _family(registry) for key in each.module_dict})
-        raise ValueError(
-            f"expected the name of a registered {room.replace('_', ' ')} at {path}.type, "
-            f"got {name!r}; {nearest(name, known)}"
-        )
-    if path.rsplit(".", 1)[-1].endswith(("_cfg", "_cfgs")):
+    others = (rooms.TASK_UTILS,) if room == "model" else ()  # assigners and the like
+    target = _registered(f"{path}.type", name, room.replace("_", " "), registry, *others)
+    if target is None or path.rsplit(".", 1)[-1].endswith(("_cfg", "_cfgs")):
         return  # norm_cfg and the like: the function that builds it takes more
     _check_call(path, value, target, OF_THE_BUILDER.get(room, ()), room in COMPLETE)
     if room == "optim_wrapper":
         _check_call(f"{path}.clip_grad", value.get("clip_grad") or {}, clip_grad_norm_)
-        _constructor(path, value.get("constructor", "DefaultOptimWrapperConstructor"))
+        constructor = value.get("constructor", "DefaultOptimWrapperConstructor")
+        if isinstance(constructor, str):
+            registry = rooms.OPTIM_WRAPPER_CONSTRUCTORS
+            _registered(f"{path}.constructor", constructor, "constructor", registry)
 
 
-def _constructor(path: str, name: Any) -> None:
-    registry = rooms.OPTIM_WRAPPER_CONSTRUCTORS
-    if isinstance(name, str) and _target(registry, name) is None:
-        known = sorted({key for each in _family(registry) for key in each.module_dict})
-        raise ValueError(
-            f"expected the name of a registered constructor at {path}.constructor, got {name!r}; "
-            f"{nearest(name, known)}"
-        )
+def _registered(path: str, name: str, kind: str, *registries: Registry) -> Callable | None:
+    """Find what a name is registered for; None for a dotted name, on which its own build decides.
+
+    Raises:
+        ValueError: A name that is not registered; the message has the nearest ones.
+    """
+    for registry in registries:
+        with contextlib.suppress(ImportError, KeyError, AttributeError):  # a scope not installed
+            if (target := registry.get(name)) is not None:
+                return target
+    if "." in name:
+        return None
+    known = sorted({key for each in _family(registries[0]) for key in each.module_dict})
+    raise ValueError(
+        f"expected the name of a registered {kind} at {path}, got {name!r}; {nearest(name, known)}"
+    )
 
 
 def _check_call(
@@ -261,14 +250,9 @@ def _check_call(
     extra: Iterable[str] = (),
     complete: bool = False,
 ) -> None:
-    """Check the arguments that a config gives to a class or a function.
+    """Check the arguments that a config gives to a class or a function, and ``extra`` ones.
 
-    Args:
-        path: Of the dict.
-        value: The dict.
-        target: What it is given to.
-        extra: Arguments beside its own.
-        complete: Whether what is required must be there.
+    Where ``complete``, what is required must be there.
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"expected {path} as a dict, got {shown(value)}")
@@ -278,24 +262,13 @@ def _check_call(
     for key, item in value.items():
         check_value(f"{path}.{key}", item, arguments.get(key))
     own = "__init__" in vars(target)  # an inherited one may be given arguments by this class
-    missing = [key for key, each in arguments.items() if each.required and key not in value]
-    missing = [key for key in missing if key not in extra]
+    required = [key for key, each in arguments.items() if each.default is Parameter.empty]
+    missing = [key for key in required if key not in value and key not in extra]
     if complete and own and missing and not others:
         raise ValueError(
             f"expected {path} to have what {target.__name__} needs, found no "
             f"{' and no '.join(missing)}"
         )
-
-
-def _target(registry: Registry, name: str) -> Callable | None:
-    try:
-        return registry.get(name)
-    except (ImportError, KeyError, AttributeError):  # a scope whose package is not installed
-        return None
-
-
-def _root(registry: Registry) -> Registry:
-    return _family(registry)[-1]
 
 
 def _family(registry: Registry) -> list[Registry]:

@@ -1,4 +1,4 @@
-"""Merge ``--cfg-options`` into a config, and refuse those that would change nothing.
+"""Read a config, merge ``--cfg-options`` into it, and refuse those that would change nothing.
 
 A config file is a program: ``codec`` or ``data_root`` exist while it runs and are copied to where
 they are needed. An option is merged afterwards, when nobody looks at them any more.
@@ -12,23 +12,44 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from equikpt.config_checks.keys import check_config
 from equikpt.config_checks.schedule import scale_schedule
 from equikpt.config_checks.values import kind_of, shown
-from equikpt.core.configs import nearest
-
-FLAGS = dict(
-    data_root="--data-root sets them all",
-    launcher="give --launcher",
-)
-"""By a key of the config: what the tools have for it."""
+from equikpt.core.configs import import_modules, nearest, read_config
 
 STOCK_HOOKS = ["runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint"]
 """Hooks that the runner adds by itself, and leaves out where a config says None."""
+
+
+def load_config(
+    name: str | Path, options: Mapping[str, Any] | None = None, epochs: int | None = None
+) -> Config:
+    """Read a config by path or by name, merge ``--cfg-options`` into it, and check it.
+
+    The file is a program, and it is run.
+
+    Args:
+        name: Of a file, or of a config that equikpt ships.
+        options: As :func:`parse_options` returns them.
+        epochs: Length that the schedule is scaled to.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ImportError: A module of its ``custom_imports`` is missing.
+        ValueError: A file that is no config, an option that would change nothing, or a key, a type
+            or a value that what it is for does not take.
+    """
+    cfg = read_config(name)
+    merge_options(cfg, options, epochs)
+    import_modules(cfg)
+    check_config(cfg)
+    return cfg
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -77,7 +98,7 @@ def merge_options(
     for option, value in options.items():
         first, *rest = option.split(".")
         if first == "launcher":
-            raise ValueError(f"expected no option launcher; {FLAGS['launcher']}")
+            raise ValueError("expected no option launcher; give --launcher")
         if first not in cfg and first not in read_keys():
             known = sorted(key for key in {*cfg, *read_keys()} if not key.startswith("_"))
             raise ValueError(
@@ -118,42 +139,42 @@ def read_keys() -> frozenset[str]:
 
 
 def _refuse_building_key(cfg: Mapping, option: str) -> None:
-    places = sorted(places_of(cfg, option), key=_natural)
-    if not places:
+    paths = sorted(copies_of(cfg, option))
+    if not paths:
         raise ValueError(
             f"expected an option that changes something, got {option!r}; nothing reads "
             f"{option.split('.')[0]} once the config file is read, and no other key is made of it"
         )
-    flag = FLAGS.get(option)
+    flag = " (--data-root sets them all)" if option == "data_root" else ""
     raise ValueError(
         f"expected an option that changes something, but {option} only builds other keys while "
-        f"the config file is read; set {_listed(places)}" + (f" ({flag})" if flag else "")
+        f"the config file is read; set {', '.join(paths)}{flag}"
     )
 
 
-def places_of(cfg: Mapping, option: str) -> set[str]:
-    """Find where in the final config a key went that only builds others.
+def copies_of(cfg: Mapping, option: str) -> set[str]:
+    """Find the paths in the final config that an option's value was copied to.
 
     The outermost list or dict on the option's path that stands as it is under a key that is read
-    tells where. Where none does, keys of the option's last name with its value do, which count for
+    decides. Where none does, keys of the option's last name with its value do, which count for
     lists in any case (``input_size`` is taken out of ``codec``), and, for text, any key with it.
     """
     read = [(key, value) for key, value in cfg.items() if key in read_keys()]
     parts = option.split(".")
-    same = {place for place, item in _below(read) if _same(item, _at(cfg, parts))}
-    named = {place for place in same if place.rsplit(".", 1)[-1] == parts[-1]}
+    last = _at(cfg, parts)
+    same = {path for path, item in _below(read) if _same(item, last)}
+    named = {path for path in same if path.rsplit(".", 1)[-1] == parts[-1]}
     for depth in range(1, len(parts) + 1):
         value = _at(cfg, parts[:depth])
         if kind_of(value) in ("dict", "list") and value:
-            found = {place for place, item in _below(read) if _same(item, value)}
+            found = {path for path, item in _below(read) if _same(item, value)}
             if found:
-                whole = {".".join((place, *parts[depth:])) for place in found}
-                return whole | (named if kind_of(_at(cfg, parts)) == "list" else set())
-    return named or (same if kind_of(_at(cfg, parts)) == "text" else set())
+                whole = {".".join((path, *parts[depth:])) for path in found}
+                return whole | (named if kind_of(last) == "list" else set())
+    return named or (same if kind_of(last) == "text" else set())
 
 
 def _at(cfg: Mapping, parts: Sequence[str]) -> Any:
-    """The value under a path; None where it leads nowhere."""
     value: Any = cfg
     for part in parts:
         if isinstance(value, Mapping):
@@ -176,18 +197,6 @@ def _below(items: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
-
-
-def _natural(path: str) -> list[tuple[bool, int, str]]:
-    """Sort numbers in a path by value."""
-    return [
-        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
-        for part in path.split(".")
-    ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
 
 
 def _check_path(cfg: Mapping, option: str) -> None:

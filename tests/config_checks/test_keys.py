@@ -8,8 +8,7 @@ import pytest
 from mmengine.hooks import Hook
 
 from equikpt.config_checks.keys import check_config
-from equikpt.config_checks.load import load_config
-from equikpt.config_checks.options import parse_options
+from equikpt.config_checks.options import load_config, parse_options
 from equikpt.core.configs import read_config
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equikpt.config_checks.load import load_config
-from equikpt.config_checks.options import parse_options, places_of
+from equikpt.config_checks.options import copies_of, load_config, parse_options
 from equikpt.core.configs import list_configs, read_config
 
 PIPELINE = "train_dataloader.dataset.pipeline"
@@ -76,11 +75,11 @@ def test_refuses_what_is_no_option(pairs, words):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_key_that_builds_others_is_found_where_it_went(config, option, places):
-    assert places_of(read_config(config).to_dict(), option) == places
+    assert copies_of(read_config(config).to_dict(), option) == places
 
 
 def test_a_size_is_found_wherever_it_was_copied_to():
-    found = places_of(read_config("rtmpose_m_ap10k").to_dict(), "codec.input_size")
+    found = copies_of(read_config("rtmpose_m_ap10k").to_dict(), "codec.input_size")
     assert {"model.head.input_size", "train_dataloader.dataset.codec.input_size"} < found
 
 
@@ -109,7 +108,7 @@ def test_an_option_that_would_change_nothing_is_refused(option, words):
 
 def test_the_keys_that_are_named_work():
     option = "rtmpose_m_ap10k"
-    for place in places_of(read_config(option).to_dict(), "codec.sigma"):
+    for place in copies_of(read_config(option).to_dict(), "codec.sigma"):
         cfg = load_config(option, {place: (1.0, 1.0)})
         value = cfg
         for part in place.split("."):
