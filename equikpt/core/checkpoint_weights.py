@@ -11,7 +11,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
@@ -45,7 +44,7 @@ def loading(path: str) -> Iterator[None]:
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> OrderedDict[str, Any]:
-    """The state dict of a checkpoint: bare, under one of :data:`STATE_KEYS`, or the only one.
+    """Find the state dict of a checkpoint: bare, under one of :data:`STATE_KEYS`, or the only one.
 
     The versions of the saved classes stay with it.
 
@@ -110,9 +109,9 @@ def fit_names(
         fitted[new] = value
     versions = {}
     for name, version in versions_of(weights).items():
-        place = _unwrapped(name) and f"{_unwrapped(name)}."
-        if place.startswith(prefix):
-            versions[place.removeprefix(prefix).removesuffix(".")] = version
+        module = _unwrapped(name) and f"{_unwrapped(name)}."
+        if module.startswith(prefix):
+            versions[module.removeprefix(prefix).removesuffix(".")] = version
     _set_versions(fitted, versions)
     return fitted
 
@@ -142,7 +141,7 @@ def _unwrapped(name: str) -> str:
 
 
 def versions_of(state: Mapping[str, Any]) -> Mapping[str, dict]:
-    """Versions of the classes that saved a state dict, by module; torch keeps them beside it."""
+    """Return versions of the classes that saved a state dict, by module, as torch keeps them."""
     return getattr(state, "_metadata", {})
 
 
@@ -154,7 +153,7 @@ def _set_versions(state: OrderedDict[str, Any], versions: Mapping[str, Any]) -> 
 class Misfit:
     """Tensors of a model that a checkpoint does not give, and those that it gives beside them.
 
-    Attributes:
+    Args:
         total: Tensors of the model.
         missing: Not in the checkpoint.
         unexpected: Not in the model.
@@ -172,16 +171,17 @@ class Misfit:
     def describe(self) -> str:
         """Counts and first names of each kind."""
         shapes = [f"{name} {theirs} for {ours}" for name, (theirs, ours) in self.misshapen.items()]
-        kinds = ("missing", self.missing), ("misshapen", shapes), ("unexpected", self.unexpected)
-        return ", ".join(f"{len(names)} {kind} ({_first(names)})" for kind, names in kinds if names)
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(islice(names, SHOWN)) + (", …" if len(names) > SHOWN else "")
+        kinds = dict(missing=self.missing, misshapen=shapes, unexpected=self.unexpected)
+        parts = []
+        for kind, names in kinds.items():
+            more = ", …" if len(names) > SHOWN else ""
+            if names:
+                parts.append(f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})")
+        return ", ".join(parts)
 
 
 def sentence(misfit: Misfit, model: nn.Module) -> str:
-    """One sentence with what does not fit, the likely reason and what to do."""
+    """Say in one sentence what does not fit, the likely reason and what to do."""
     return (
         f"expected in {source.get()} all {misfit.total} tensors of the model "
         f"({type(model).__name__}) and no others, found {misfit.describe()}: "
@@ -191,11 +191,9 @@ def sentence(misfit: Misfit, model: nn.Module) -> str:
 
 def _likely_reason(misfit: Misfit, model: nn.Module) -> str:
     init = "model.backbone.init_cfg=dict(type='Pretrained', checkpoint=…"
-    backbone = getattr(model, "backbone", None)
-    if isinstance(backbone, nn.Module) and misfit.unexpected:
-        of_backbone = set(backbone.state_dict())
-        if sum(name in of_backbone for name in misfit.unexpected) * 2 > len(of_backbone):
-            return f"it is a backbone alone, from which a training starts by {init})"
+    of_backbone = {*getattr(model, "backbone", nn.Identity()).state_dict()}
+    if sum(name in of_backbone for name in misfit.unexpected) * 2 > max(len(of_backbone), 1):
+        return f"it is a backbone alone, from which a training starts by {init})"
     lacks = {name.split(".")[0] for name in misfit.missing}
     if lacks == {"head"} and not misfit.misshapen and not misfit.unexpected:
         return (
@@ -204,24 +202,18 @@ def _likely_reason(misfit: Misfit, model: nn.Module) -> str:
         )
     if not lacks and all(name.startswith("head.cls_") for name in misfit.misshapen):
         return "its head is for another input size, so give the config that it was trained with"
-    channels = _head_channels(misfit)
-    if channels and not misfit.missing and not misfit.unexpected:
+    pairs = {(theirs[:1], ours[:1]) for theirs, ours in misfit.misshapen.values()}
+    is_wider = all(
+        name.startswith("head.") and theirs and ours and theirs[1:] == ours[1:]
+        for name, (theirs, ours) in misfit.misshapen.items()
+    )
+    if is_wider and len(pairs) == 1 and not misfit.missing and not misfit.unexpected:
+        ((theirs, ours),) = pairs
         return (
-            f"its head has {channels[0]} channels for {channels[1]} keypoints, so give the config "
-            "of its own keypoints; a training maps them by RemapCheckpointHook or "
+            f"its head has {theirs[0]} channels for {ours[0]} keypoints, so give the config of its "
+            "own keypoints; a training maps them by RemapCheckpointHook or "
             "tools/remap_checkpoint.py, or starts from the backbone by "
             f"{init}, prefix='backbone.')"
         )
-    if len(misfit.missing) == misfit.total:
-        return "it is of another network, so give the config that it was trained with"
-    return "give the config that it was trained with"
-
-
-def _head_channels(misfit: Misfit) -> tuple[int, int] | None:
-    """The numbers of channels in checkpoint and model, if nothing but these differs."""
-    pairs = set()
-    for name, (theirs, ours) in misfit.misshapen.items():
-        if not name.startswith("head.") or theirs[1:] != ours[1:] or not ours or not theirs:
-            return None
-        pairs.add((theirs[0], ours[0]))
-    return pairs.pop() if len(pairs) == 1 else None
+    reason = "it is of another network, so " if len(misfit.missing) == misfit.total else ""
+    return f"{reason}give the config that it was trained with"

@@ -17,18 +17,20 @@ MAX_NAMES = 40
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder ``configs`` or ``tools`` that belongs to this copy of the package.
+    """Find the folder ``configs`` or ``tools`` that belongs to this copy of the package.
 
     A wheel carries both in ``equikpt/.mim``, as OpenMMLab's wheels do; a checkout has them beside
-    the package. The wheel's place comes first: what lies beside an installed package is
+    the package. The former comes first: what lies beside an installed package is
     ``site-packages``, where a folder ``tools`` may be anybody's.
 
     Raises:
         FileNotFoundError: The package was copied or packed without the folder.
     """
-    for folder in (PACKAGE / ".mim" / name, PACKAGE.parent / name):
-        in_checkout = (PACKAGE.parent / "setup.py").is_file()
-        if folder.is_dir() and (in_checkout or PACKAGE in folder.parents):
+    folders = [PACKAGE / ".mim" / name]
+    if (PACKAGE.parent / "setup.py").is_file():
+        folders.append(PACKAGE.parent / name)
+    for folder in folders:
+        if folder.is_dir():
             return folder
     raise FileNotFoundError(
         f"expected a folder {name!r} in {PACKAGE / '.mim'} or beside {PACKAGE}, found none: "
@@ -37,25 +39,18 @@ def shipped_folder(name: str) -> Path:
 
 
 def list_configs() -> list[str]:
-    """Names that :func:`find_config` takes, sorted: ``rtmpose_m_ap10k``, ``smoke/…``."""
+    """Return the names that :func:`find_config` takes: ``rtmpose_m_ap10k``, ``smoke/…``."""
     folder = shipped_folder("configs")
-    files = (path.relative_to(folder) for path in folder.rglob("*.py"))
-    return sorted(
-        file.with_suffix("").as_posix() for file in files if not file.parts[0].startswith("_")
-    )
+    files = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py"))
+    return sorted(file.as_posix() for file in files if not file.parts[0].startswith("_"))
 
 
 def strip_pretrained_init(model: Any) -> None:
-    """Leave out of a model's config where its backbone's first weights come from.
+    """Leave out of ``cfg.model``, in place, where its backbone's first weights come from.
 
     For a model that gets a checkpoint anyway: whoever tests it need not have those weights.
-
-    Args:
-        model: ``cfg.model``; it is changed.
     """
-    backbone = model.get("backbone")
-    if backbone is None:
-        return
+    backbone = model.get("backbone") or {}
     if "weights" in backbone:
         backbone["weights"] = None
     if (backbone.get("init_cfg") or {}).get("type") == "Pretrained":
@@ -63,7 +58,7 @@ def strip_pretrained_init(model: Any) -> None:
 
 
 def find_config(name_or_path: str | Path) -> Path:
-    """The config file of a path, or of a name such as ``rtmpose_m_ap10k``.
+    """Find the config file of a path, or of a name such as ``rtmpose_m_ap10k``.
 
     A file that exists wins. Otherwise the name is looked up among the configs that came with the
     package, with or without ``.py`` and a leading ``configs/``, so that the command lines of the
@@ -80,14 +75,10 @@ def find_config(name_or_path: str | Path) -> Path:
     known = list_configs()
     if name in known:
         return shipped_folder("configs") / f"{name}.py"
-    if path.is_dir():
-        raise FileNotFoundError(
-            f"expected the path of a config file or the name of a config, got the folder "
-            f"{str(name_or_path)!r}; name a file in it"
-        )
+    kind, advice = ("the folder ", "name a file in it") if path.is_dir() else ("", "")
     raise FileNotFoundError(
-        f"expected the path of a config file or the name of a config, got {str(name_or_path)!r}; "
-        f"{nearest(name, known)}"
+        "expected the path of a config file or the name of a config, got "
+        f"{kind}{str(name_or_path)!r}; {advice or nearest(name, known)}"
     )
 
 
@@ -105,9 +96,7 @@ def read_config(name_or_path: str | Path) -> Config:
     try:
         return Config.fromfile(path, import_custom_modules=False)
     except (Exception, SystemExit) as error:  # a program of its user's: it may raise anything
-        raise ValueError(
-            f"expected a config file that can be read, got {path}: {_told(error, path)}"
-        ) from error
+        raise ValueError(_unreadable(error, path)) from error
 
 
 def import_modules(cfg: Config) -> None:
@@ -137,12 +126,7 @@ def import_modules(cfg: Config) -> None:
 
 
 def _check_bases(path: Path, above: tuple[Path, ...]) -> None:
-    """Follow ``_base_`` from file to file, for MMEngine would follow a circle for good.
-
-    Raises:
-        FileNotFoundError: A file that is missing.
-        ValueError: A circle, or a file that is not text.
-    """
+    """Follow ``_base_`` from file to file, for MMEngine would follow a circle for good."""
     from mmengine.config import Config
 
     if path.resolve() in above:
@@ -150,9 +134,7 @@ def _check_bases(path: Path, above: tuple[Path, ...]) -> None:
     try:
         bases = Config._get_base_files(str(path))
     except Exception as error:  # read_config: the user's program
-        raise ValueError(
-            f"expected a config file that can be read, got {path}: {_told(error, path)}"
-        ) from error
+        raise ValueError(_unreadable(error, path)) from error
     for base in bases:
         if not isinstance(base, str) or "::" in base or "{{" in base:
             continue  # of another package, or a placeholder: MMEngine finds it
@@ -166,20 +148,18 @@ def _check_bases(path: Path, above: tuple[Path, ...]) -> None:
         _check_bases(file, (*above, path.resolve()))
 
 
-def _told(error: BaseException, path: Path) -> str:
-    """An error of a config file's own code, with its line where it has one."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == path.absolute()
-    ]
-    place = f" (line {lines[-1]})" if lines and lines[-1] else ""
+def _unreadable(error: BaseException, path: Path) -> str:
+    """A sentence of an error in a config file's own code, with its line where it has one."""
+    trace = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in trace if Path(frame.filename) == path.absolute()]
+    line = f" (line {lines[-1]})" if lines and lines[-1] else ""
     text = str(error).removeprefix(f"There are syntax errors in config file {path}: ")
-    return f"{type(error).__name__}: {text}{place}"
+    name = type(error).__name__
+    return f"expected a config file that can be read, got {path}: {name}: {text}{line}"
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """The end of an error message: the names like ``name``, or all of a few if none is."""
+    """Return the end of an error message: names like ``name``, or all of a few if none is."""
     known = list(dict.fromkeys(known))
     by_stem = {entry.rsplit("/", 1)[-1]: entry for entry in known}
     close = difflib.get_close_matches(name, known, cutoff=0.5) or [

@@ -17,27 +17,29 @@ PACKAGE = Path(__file__).resolve().parents[1]
 OURS = ("__main__", "equikpt", "projects")
 """Top of the names of modules whose ``raise`` is meant for the user; tools run as ``__main__``."""
 
-RAISE = dis.opmap["RAISE_VARARGS"]
-"""Instruction of a ``raise``."""
-
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 """Types that a user's mistake raises in this package; see :func:`is_user_error`."""
 
-PLACES = {
+MAX_SENTENCE = 2000
+"""Characters of a sentence that is printed whole."""
+
+_ANOTHER = "name another place"
+_DENIED = f"this user may not; change its permissions or {_ANOTHER}"
+ADVICE = {
     errno.ENOENT: "there is no such file or folder; correct the name",
-    errno.EACCES: "this user may not; change its permissions or name another place",
-    errno.EPERM: "this user may not; change its permissions or name another place",
-    errno.EROFS: "its disk is read-only; name another place",
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: f"its disk is read-only; {_ANOTHER}",
     errno.ENOSPC: "the disk is full; free some space or name another disk",
     errno.EDQUOT: "the quota of this user is used up; free some space or name another disk",
     errno.EFBIG: "the file is larger than the system allows; name another disk or raise the limit",
     errno.EIO: "the disk does not answer as it should; name another disk",
-    errno.ENOTDIR: "a file stands where a folder should be; name another place",
-    errno.EEXIST: "something stands there already; name another place",
-    errno.EISDIR: "a folder stands where a file should be; name another place",
+    errno.ENOTDIR: f"a file stands where a folder should be; {_ANOTHER}",
+    errno.EEXIST: f"something stands there already; {_ANOTHER}",
+    errno.EISDIR: f"a folder stands where a file should be; {_ANOTHER}",
     errno.ENAMETOOLONG: "the name is longer than the system allows; give a shorter one",
     errno.ELOOP: "its links lead in a circle; correct them",
-    errno.EBUSY: "another program uses it; end that, or name another place",
+    errno.EBUSY: f"another program uses it; end that, or {_ANOTHER}",
     errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
 }
 """Errors that the system may report of a file, a folder or a disk, and what to do."""
@@ -48,64 +50,50 @@ def is_user_error(error: BaseException) -> bool:
 
     That is one that a ``raise`` of equikpt or of one of its tools raised; one of a type of equikpt,
     which torch raises anew where a loader's worker met it; and, wherever it was raised, one that
-    the system reports of a place that is no part of the installation. What Python itself raises in
-    a line of equikpt, such as ``unhashable type: 'list'``, is a bug.
+    the system reports of a path that is no part of the installation. Errors that Python itself
+    raises in a line of equikpt, such as ``unhashable type: 'list'``, are bugs.
     """
-    return is_of_a_place(error) or (
-        isinstance(error, USER_ERRORS)
-        and (_is_raised_here(error) or type(error).__module__.split(".")[0] == "equikpt")
-    )
+    is_ours = type(error).__module__.split(".")[0] == "equikpt" or _is_raised_here(error)
+    return (isinstance(error, USER_ERRORS) and is_ours) or _is_of_the_system(error)
 
 
-def is_of_a_place(error: BaseException) -> bool:
+def _is_of_the_system(error: BaseException) -> bool:
     """Tell if the system reports that a file, a folder or a disk cannot be used.
 
-    ``ENOENT`` counts where the command line named the place: a file that is missing elsewhere may
+    ``ENOENT`` counts where the command line named the path: a file that is missing elsewhere may
     as well have been deleted, or never written, by a bug.
     """
-    if not isinstance(error, OSError) or error.errno not in PLACES:
+    if not isinstance(error, OSError) or error.errno not in ADVICE:
         return False
     if not isinstance(error.filename, str | bytes | os.PathLike):  # of an open file, or none
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
     name = os.path.abspath(os.fsdecode(error.filename))
     paths = sysconfig.get_paths()
-    installed = (paths["stdlib"], paths["purelib"], str(PACKAGE))
-    if any(is_within(name, folder) for folder in installed):
+    if any(is_within(name, part) for part in (paths["stdlib"], paths["purelib"], PACKAGE)):
         return False
-    return error.errno != errno.ENOENT or any(is_within(name, given) for given in _given_places())
-
-
-def _given_places() -> Iterator[str]:
-    for word in sys.argv[1:]:
-        for text in {word, word.partition("=")[2]} - {""}:
-            if not text.startswith("-"):
-                yield os.path.abspath(text)
+    words = {text for word in sys.argv[1:] for text in (word, word.partition("=")[2]) if text}
+    given = (word for word in words if not word.startswith("-"))
+    return error.errno != errno.ENOENT or any(is_within(name, word) for word in given)
 
 
 def _is_raised_here(error: BaseException) -> bool:
     """Tell whether a ``raise`` of :data:`OURS` raised an error, or an import of theirs failed."""
     trace = error.__traceback__
-    if trace is None:
-        return False
-    while trace.tb_next is not None:
+    while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    frame = trace.tb_frame
-    if frame.f_globals.get("__name__", "").split(".")[0] not in OURS:
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] not in OURS:
         return False
-    return isinstance(error, ImportError) or frame.f_code.co_code[trace.tb_lasti] == RAISE
-
-
-MAX_SENTENCE = 2000
-"""Characters of a sentence that is printed whole."""
+    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return isinstance(error, ImportError) or instruction == dis.opmap["RAISE_VARARGS"]
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an error as one line."""
-    if isinstance(error, OSError) and error.errno in PLACES and error.strerror:
+    """Return the message of an error as one line."""
+    if isinstance(error, OSError) and error.errno in ADVICE and error.strerror:
         if error.filename is None:
-            return f"{error.strerror}: {PLACES[error.errno]}"
+            return f"{error.strerror}: {ADVICE[error.errno]}"
         name = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
-        return f"{name} cannot be used ({error.strerror}): {PLACES[error.errno]}"
+        return f"{name} cannot be used ({error.strerror}): {ADVICE[error.errno]}"
     text = " ".join(str(error).split())
     if len(text) <= MAX_SENTENCE:
         return text
@@ -114,7 +102,7 @@ def sentence(error: BaseException) -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from; MMEngine wraps what a constructor raises."""
+    """Yield the error and what it was raised from; MMEngine wraps what a constructor raises."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -31,18 +31,15 @@ def fill_codec(pipeline: Sequence[Step], codec: Mapping[str, Any] | None) -> lis
         >>> target["encoder"]["type"]
         'UDPHeatmap'
     """
-    if codec is None:
-        return list(pipeline)
-    return [_filled(step, codec) if isinstance(step, Mapping) else step for step in pipeline]
-
-
-def _filled(step: Mapping[str, Any], codec: Mapping[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    name = step.get("type")
-    if name in CROPS and "input_size" in codec:
-        given["input_size"] = codec["input_size"]
-    if name in TOPDOWN_CROPS:
-        given["use_udp"] = codec.get("type") in UDP_CODECS
-    if name in TARGETS:
-        given["encoder"] = codec
-    return {**given, **step}
+    filled: list[Any] = []
+    for step in pipeline:
+        given: dict[str, Any] = {}
+        if codec is not None and isinstance(step, Mapping):
+            if step.get("type") in CROPS and "input_size" in codec:
+                given["input_size"] = codec["input_size"]
+            if step.get("type") in TOPDOWN_CROPS:
+                given["use_udp"] = codec.get("type") in UDP_CODECS
+            if step.get("type") in TARGETS:
+                given["encoder"] = codec
+        filled.append({**given, **step} if given else step)
+    return filled
