@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -22,29 +22,21 @@ class GroupRule:
 
     key: str = ""
     regex: str = ""
-    _pattern: re.Pattern | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
+        example = r"write an image's name with the group in parentheses, such as (\w+)_\d+\.png"
         if self.key and self.regex:
             raise ValueError(
                 f"expected a key or a regular expression to group by, got '{self.key}' and "
                 f"'{self.regex}'; give one of them"
             )
-        if not self.regex:
-            return
         try:
-            pattern = re.compile(self.regex)
+            has_group = re.compile(self.regex).groups > 0
         except re.error as error:
-            raise ValueError(
-                f"'{self.regex}' is no regular expression ({error}); write an image's name with "
-                r"the group in parentheses, such as (\w+)_\d+\.png"
-            ) from error
-        if not pattern.groups:
-            raise ValueError(
-                f"'{self.regex}' has no parentheses; put them around the part of the name that is "
-                r"the group, as in (\w+)_\d+\.png"
-            )
-        object.__setattr__(self, "_pattern", pattern)
+            message = f"'{self.regex}' is no regular expression ({error}); {example}"
+            raise ValueError(message) from error
+        if self.regex and not has_group:
+            raise ValueError(f"'{self.regex}' has no parentheses; {example}")
 
     def group(self, file_name: str, record: Mapping) -> str:
         """Find the group of one image.
@@ -64,9 +56,9 @@ class GroupRule:
                     f"{value!r}; its keys are {', '.join(map(str, record))}"
                 )
             return str(value)
-        if self._pattern is None:
+        if not self.regex:
             return file_name
-        match = self._pattern.search(file_name)
+        match = re.search(self.regex, file_name)
         if match is None or not match[1]:
             raise ValueError(
                 f"'{self.regex}' finds no group in {file_name}; it must match every image"

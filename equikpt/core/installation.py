@@ -35,11 +35,7 @@ COMPILED = ("torch", "torchvision", "numpy", "cv2", "xtcocotools.mask", "mmengin
 
 
 def require_packages() -> None:
-    """Find what is missing or broken before it fails in the middle of someone else's import.
-
-    Raises:
-        ImportError: As the name says; it holds the command that repairs the environment.
-    """
+    """Raise ``ImportError`` of what is missing or broken, with the command that repairs it."""
     for package, distribution in PACKAGES.items():
         if importlib.util.find_spec(package) is None:
             raise ImportError(

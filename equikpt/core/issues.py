@@ -25,8 +25,8 @@ class Code(NamedTuple):
     Args:
         family: Checks that find it.
         severity: One of :data:`SEVERITIES`.
-        title: What it is, in a few words.
-        fix: What to do about it, empty where each issue brings its own advice.
+        title: Its name in a few words.
+        fix: Advice, empty where each issue brings its own.
     """
 
     family: str
@@ -147,7 +147,7 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
 
 @dataclass(frozen=True)
 class Subject:
-    """The thing that an issue is about; what does not apply stays empty.
+    """Thing that an issue is about; what does not apply stays empty.
 
     Args:
         file: Annotation file, log or config.
@@ -233,11 +233,7 @@ class IssueError(ValueError):
 
 
 def refuse_errors(issues: Iterable[Issue], where: str | Path) -> None:
-    """Stop at the errors among issues, all in one message.
-
-    Args:
-        issues: Of a check.
-        where: The file, or another beginning of the message.
+    """Stop at the errors among issues, all in one message that begins with ``where``.
 
     Raises:
         IssueError: There are errors.
@@ -248,14 +244,14 @@ def refuse_errors(issues: Iterable[Issue], where: str | Path) -> None:
 
 
 def format_examples(examples: Sequence[str], shown: int = MAX_EXAMPLES) -> str:
-    """The first ``shown`` examples and the number of all."""
+    """Join the first ``shown`` examples, and the number of all."""
     count = f"{len(examples)} in all: " if len(examples) > shown else ""
     rest = ", …" if len(examples) > shown else ""
     return f"{count}{', '.join(examples[:shown])}{rest}"
 
 
 def merged(issues: Iterable[Issue]) -> list[Issue]:
-    """One issue for all that differ in subject and examples alone, in the order of the first."""
+    """Join issues that differ in subject and examples alone, in the order of the first."""
     groups: dict[tuple[str, ...], list[Issue]] = {}
     for issue in issues:
         key = (issue.code, issue.severity, issue.message, issue.fix)
@@ -267,23 +263,21 @@ def merged(issues: Iterable[Issue]) -> list[Issue]:
 
 
 def format_issues(issues: Iterable[Issue]) -> list[str]:
-    """A line for each kind of issue: what is wrong, its first examples, and what to do."""
+    """Make a line for each kind of issue: what is wrong, its first examples, and what to do."""
     return [f"{issue.sentence}; {issue.fix}" for issue in merged(issues)]
 
 
 def errors(issues: Iterable[Issue]) -> list[Issue]:
-    """The issues with which training or evaluation would be wrong."""
+    """Select the issues with which training or evaluation would be wrong."""
     return [issue for issue in issues if issue.severity == "error"]
 
 
 def worst_first(issues: Iterable[Issue]) -> list[Issue]:
-    """By severity, then by the order of the table, then by score."""
-    order = {code: rank for rank, code in enumerate(CODES)}
-    return sorted(
-        issues,
-        key=lambda issue: (
-            SEVERITIES.index(issue.severity),
-            order.get(issue.code, len(order)),
-            -issue.score,
-        ),
-    )
+    """Sort by severity, then by the order of the table, then by score."""
+    order = [*CODES]
+
+    def key(issue: Issue) -> tuple[int, int, float]:
+        rank = order.index(issue.code) if issue.code in CODES else len(order)
+        return SEVERITIES.index(issue.severity), rank, -issue.score
+
+    return sorted(issues, key=key)

@@ -14,11 +14,9 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores by affinity and by the container's quota, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    """Count cores by affinity and by the container's quota, at least 1."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     quota, _, period = _read(cgroup / "cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit():
         cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
@@ -26,11 +24,7 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
 
 
 def memory_bytes(cgroup: Path = CGROUP) -> tuple[int, int]:
-    """Free and total bytes of main memory, or of the container's share of it.
-
-    Raises:
-        OSError: The system does not tell them.
-    """
+    """Return free and total bytes of main memory, or of the container's part of it."""
     import psutil  # the command line imports this module, and the doctor runs without libraries
 
     memory = psutil.virtual_memory()
@@ -43,14 +37,14 @@ def memory_bytes(cgroup: Path = CGROUP) -> tuple[int, int]:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now."""
+    """Return the memory that this process holds now."""
     import psutil
 
     return psutil.Process().memory_info().rss
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     for line in _read(cpuinfo).splitlines():
         name, _, model = line.partition(":")
         if name.strip() == "model name":

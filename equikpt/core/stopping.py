@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -65,9 +66,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
             _end_by_force()
         _received = number
         if _advice:
-            timer = threading.Timer(GRACE_S, _end_by_force)
-            timer.daemon = True
-            timer.start()
+            threading.Thread(target=_end_by_force, args=(GRACE_S,), daemon=True).start()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
@@ -76,14 +75,15 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _say(number: int) -> None:
     global _is_said
     if not _is_said and os.environ.get("RANK", "0") == "0":
-        what = "stopped by the keyboard" if number == signal.SIGINT else "stopped by SIGTERM"
-        sys.stderr.write(f"{what}{_advice and f'; {_advice}'}\n")
+        source = "the keyboard" if number == signal.SIGINT else "SIGTERM"
+        sys.stderr.write(f"stopped by {source}{_advice and f'; {_advice}'}\n")
         sys.stderr.flush()
     _is_said = True
 
 
-def _end_by_force() -> None:
+def _end_by_force(after_s: float = 0.0) -> None:
     """End without the interpreter's clean-up, which takes long after a training, or hangs."""
+    time.sleep(after_s)
     number = _received or signal.SIGTERM
     _say(number)
     for worker in multiprocessing.active_children():
