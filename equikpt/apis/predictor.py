@@ -16,8 +16,7 @@ from mmpose.structures import PoseDataSample
 from equikpt.apis.inferencer import BoxPredictor, whole_image
 from equikpt.config_checks.options import load_config
 from equikpt.core.image import as_image, read_image
-from equikpt.structures.heatmaps import Maps, maps_of
-from equikpt.structures.pose_instance import Instance
+from equikpt.structures.pose_instance import Instance, Maps, maps_of
 
 Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""

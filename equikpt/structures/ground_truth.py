@@ -1,4 +1,4 @@
-"""Boxes and true keypoints of an annotation file, by image."""
+"""Boxes and keypoints of an annotation file, by image."""
 
 from __future__ import annotations
 
@@ -54,36 +54,28 @@ class Labels:
             listed.append((image, rows[image["id"]]))
 
     def of(self, path: Path) -> Gt:
-        """The labels of an image, which is known by its name.
-
-        Where several listed images have this name, by the folders above it.
+        """Find the labels of an image by its name, and of several by the folders above it.
 
         Raises:
             ValueError: The file does not list the image, or several that it may be.
         """
         listed = self._by_name.get(path.name, [])
         if len(listed) > 1:
-            place = path.resolve().parts
-            listed = [
-                (image, rows)
-                for image, rows in listed
-                if place[-len(PurePath(image["file_name"]).parts) :]
-                == PurePath(image["file_name"]).parts
-            ]
+            parts = path.resolve().parts
+            names = (PurePath(image["file_name"]).parts for image, _ in listed)
+            fits = [parts[-len(name) :] == name for name in names]
+            listed = [each for each, is_it in zip(listed, fits, strict=True) if is_it]
         if len(listed) != 1:
             raise ValueError(
                 f"expected {path.name} once in {self.path}, it is listed "
                 f"{len(listed) or 'nowhere'}; give the file that belongs to the image"
             )
-        return self._gt(*listed[0])
-
-    def _gt(self, image: dict, rows: list[dict]) -> Gt:
+        ((image, rows),) = listed
         corners = np.array([row["bbox"] for row in rows], float).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
         # as MMPose's data sets clip boxes
         boxes = corners.clip(0, np.tile([image["width"] - 1, image["height"] - 1], 2))
-        nothing = [0] * (3 * self._count)
-        points = [row.get("keypoints") or nothing for row in rows]
+        points = [row.get("keypoints") or [0] * (3 * self._count) for row in rows]
         triples = np.array(points, float).reshape(-1, self._count, 3)
         seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return Gt(boxes[seen], triples[seen, :, :2], triples[seen, :, 2])

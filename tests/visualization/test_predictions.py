@@ -10,7 +10,7 @@ from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.structures import Instance
 from equikpt.structures.ground_truth import Gt
-from equikpt.structures.heatmaps import Maps
+from equikpt.structures.pose_instance import Maps
 from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR
 from equikpt.visualization.predictions import Look, draw
 

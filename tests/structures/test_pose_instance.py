@@ -9,7 +9,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 
 import equikpt.register  # noqa: F401
-from equikpt.structures.heatmaps import maps_of
+from equikpt.structures.pose_instance import maps_of
 
 INPUT = (128, 96)
 CODECS = [
