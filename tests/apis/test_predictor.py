@@ -157,7 +157,7 @@ def test_models_that_point(checkpoint, image, name):
     assert found.scores.shape == (count,)
     if name == NAMED:
         assert count == 26
-        with pytest.raises(ValueError, match="this head has none; leave out --overlay"):
+        with pytest.raises(ValueError, match="this head has none; leave out overlay"):
             Predictor(name, checkpoint(name), device="cpu", maps=True)(image)
 
 
