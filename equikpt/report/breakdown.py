@@ -1,14 +1,19 @@
-"""Where the errors are: by size, visibility, score, side and image.
+"""Errors by part: size, visibility, score, side, instance; and scores against correctness.
 
-Errors are distances as fractions of the box's longer side. Letters: N instances, K keypoints.
+Errors are distances as fractions of the box's longer side. A point is right within
+``RIGHT_WITHIN``. Letters: N instances, K keypoints.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
 
 from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
@@ -16,77 +21,71 @@ from equikpt.evaluation.functional.keypoint_errors import (
     left_right_inversions,
 )
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions
-from equikpt.report.reliability import RIGHT_WITHIN
 
+RIGHT_WITHIN = 0.1
+"""Distance up to which a point is right, as a fraction of the box's longer side."""
 SIZE_BINS = 4
-SCORE_EDGES = (0.2, 0.4, 0.6, 0.8)
-VISIBILITIES = {2: "seen", 1: "hidden"}
+SCORE_EDGES = (-np.inf, 0.2, 0.4, 0.6, 0.8, np.inf)
+SCORE_BINS = 10
+"""Bins of equal width over scores from 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The error of one part of the points.
+class Reliability:
+    """Reliability diagram: a calibrated model that scores points 0.8 has 80 % of them right.
 
     Args:
-        part: What they have in common.
-        points: Their number.
-        low: First quartile of the error.
-        median: Its median.
-        high: Third quartile.
-        right: Share of them that is right.
+        bins: One row a bin with points: ``left`` and ``right_end`` of its scores, ``points``,
+            ``score`` (mean), ``right`` (fraction), ``low`` and ``high`` (Wilson's 95 % interval of
+            ``right``, which takes points for independent; those of one image are not quite).
+        outside: Points with a score below 0 or above 1, which count as 0 and 1.
     """
 
-    part: str
-    points: int
-    low: float
-    median: float
-    high: float
-    right: float
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two sides of one keypoint: how often each was found at the other's place.
-
-    Args:
-        names: Of both.
-        tried: Instances with both labelled.
-        exchanged: For each, those in which the prediction misses its own and hits the other.
-        both: Those in which this befell both at once.
-    """
-
-    names: tuple[str, str]
-    tried: int
-    exchanged: tuple[int, int]
-    both: int
+    bins: pd.DataFrame
+    outside: int
 
     @property
-    def share(self) -> float:
-        """Share of inverted ones among all predictions of the two."""
-        return sum(self.exchanged) / (2 * self.tried)
+    def expected_calibration_error(self) -> float:
+        """Mean over points of the difference, 0 to 1, of their bin's accuracy and confidence.
+
+        Source: Naeini, Cooper and Hauskrecht, 2015, Obtaining Well Calibrated Probabilities Using
+        Bayesian Binning; with equal bins as in Guo et al., 2017, On Calibration of Modern Neural
+        Networks, eq. 3. It is biased upwards where bins hold few points.
+        """
+        return self._mean((self.bins["right"] - self.bins["score"]).abs())
+
+    @property
+    def overconfidence(self) -> float:
+        """Mean score minus the fraction that is right: above 0 the model promises too much."""
+        return self._mean(self.bins["score"] - self.bins["right"])
+
+    def _mean(self, gaps: pd.Series) -> float:
+        return float(np.average(gaps, weights=self.bins["points"])) if len(gaps) else float("nan")
 
 
-@dataclass(frozen=True)
-class Instance:
-    """One tested animal or person.
+def reliability(scores: np.ndarray, right: np.ndarray) -> Reliability:
+    """Sort points into bins by score; a score on an edge belongs to the upper bin, 1 to the last.
 
     Args:
-        index: In the set.
-        points: That are labelled.
-        error: Mean over them.
-        right: Number of them.
-        exchanged: Number of them.
-        score: Mean over them.
-        size_px: Square root of the area.
+        scores: Any shape.
+        right: The same shape: 1 or 0, NaN for points that are not labelled, which are left out.
     """
-
-    index: int
-    points: int
-    error: float
-    right: int
-    exchanged: int
-    score: float
-    size_px: float
+    known = np.isfinite(right)
+    raw = np.asarray(scores, float)[known]
+    points = pd.DataFrame(dict(score=raw.clip(0, 1), right=np.asarray(right, float)[known]))
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    index = np.searchsorted(edges, points["score"], side="right").clip(1, SCORE_BINS) - 1
+    bins = points.groupby(index).agg(
+        points=("right", "size"), score=("score", "mean"), right=("right", "mean")
+    )
+    hits = (bins["right"] * bins["points"]).round().astype(int)
+    ends = [
+        binomtest(*counts).proportion_ci(method="wilson")
+        for counts in zip(hits, bins["points"], strict=True)
+    ]
+    bins[["low", "high"]] = np.array(ends, float).reshape(-1, 2)
+    bins[["left", "right_end"]] = np.stack([edges[bins.index], edges[bins.index + 1]], axis=1)
+    return Reliability(bins, int((raw != points["score"]).sum()))
 
 
 def error_fractions(pose: PosePredictions) -> np.ndarray:
@@ -95,101 +94,110 @@ def error_fractions(pose: PosePredictions) -> np.ndarray:
     return distance_px / box_side_px(pose.boxes)[:, None]
 
 
-def by_visibility(pose: PosePredictions) -> list[Spread]:
-    """Seen and hidden points."""
+def right_points(pose: PosePredictions) -> np.ndarray:
+    """(N, K) 1 or 0: within :data:`RIGHT_WITHIN`; NaN where unlabelled."""
     error = error_fractions(pose)
-    parts = [(name, error[pose.visibility == value]) for value, name in VISIBILITIES.items()]
-    return _spread(parts)
+    return np.where(np.isfinite(error), error <= RIGHT_WITHIN, np.nan)
 
 
-def by_size(pose: PosePredictions) -> list[Spread]:
-    """By the square root of the instance's area, in px: its quarters."""
-    error, size_px = error_fractions(pose), np.sqrt(pose.areas)
-    inner = np.quantile(size_px, np.linspace(0, 1, SIZE_BINS + 1)[1:-1])
-    edges = [0.0, *np.unique(inner.round()), np.inf]
-    return _spread(
-        [
-            (_range(low, high, "{:.0f}"), error[(size_px >= low) & (size_px < high)])
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
-        ]
+def spreads(pose: PosePredictions) -> dict[str, pd.DataFrame]:
+    """Quartiles of the error by size of the instance, visibility and score of the point.
+
+    Sizes are the square root of the area in px, in its quarters.
+
+    Returns:
+        Tables by ``size``, ``visibility`` and ``score``, one row a part with labelled points:
+        ``part``, ``points``, ``low``, ``median``, ``high`` and ``right``, the fraction right.
+    """
+    sizes_px = np.sqrt(pose.areas)
+    inner = np.quantile(sizes_px, np.linspace(0, 1, SIZE_BINS + 1)[1:-1]).round()
+    sizes = _binned(sizes_px, [-np.inf, *np.unique(inner), np.inf], "{:.0f}")
+    codes = np.where(pose.visibility > 0, 2 - pose.visibility, -1).astype(int).ravel()
+    error = error_fractions(pose).ravel()
+    by = dict(
+        size=sizes.repeat(pose.scores.shape[1]),
+        visibility=pd.Categorical.from_codes(codes, pd.Index(["seen", "hidden"])),
+        score=_binned(pose.scores.ravel(), SCORE_EDGES, "{:.1f}"),
+    )
+    return {name: _quartiles(error, parts) for name, parts in by.items()}
+
+
+def _binned(values: np.ndarray, edges: Sequence[float], digits: str) -> Any:
+    """Bins as ``below 0.2``, ``0.2–0.4``, ``from 0.4``."""
+    inner = [digits.format(edge) for edge in edges[1:-1]]
+    names = [f"below {inner[0]}", *map("–".join, itertools.pairwise(inner)), f"from {inner[-1]}"]
+    return pd.cut(values, edges, right=False, labels=names)
+
+
+def _quartiles(error: np.ndarray, parts: Any) -> pd.DataFrame:
+    points = pd.DataFrame(dict(part=parts, error=error, right=error <= RIGHT_WITHIN))
+    return (
+        points[np.isfinite(error)]
+        .groupby("part", observed=True)
+        .agg(
+            points=("error", "size"),
+            low=("error", lambda e: e.quantile(0.25)),
+            median=("error", "median"),
+            high=("error", lambda e: e.quantile(0.75)),
+            right=("right", "mean"),
+        )
+        .reset_index()
     )
 
 
-def by_score(pose: PosePredictions) -> list[Spread]:
-    """By the point's own score."""
-    error, edges = error_fractions(pose), [-np.inf, *SCORE_EDGES, np.inf]
-    return _spread(
-        [
-            (_range(low, high, "{:.1f}"), error[(pose.scores >= low) & (pose.scores < high)])
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
-        ]
-    )
+def inversions(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
+    """(N, K) 1: the prediction misses its keypoint and hits the same one on the other side.
 
-
-def _range(low: float, high: float, digits: str) -> str:
-    if high == np.inf:
-        return f"from {digits.format(low)}"
-    if low <= 0:
-        return f"below {digits.format(high)}"
-    return f"{digits.format(low)}–{digits.format(high)}"
-
-
-def _spread(parts: Sequence[tuple[str, np.ndarray]]) -> list[Spread]:
-    """Summarise the parts that have a labelled point."""
-    found = []
-    for name, errors in parts:
-        known = errors[np.isfinite(errors)]
-        if len(known):
-            low, middle, high = np.quantile(known, (0.25, 0.5, 0.75)).tolist()
-            right = float((known <= RIGHT_WITHIN).mean())
-            found.append(Spread(name, len(known), low, middle, high, right))
-    return found
-
-
-def exchanged_points(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
-    """(N, K) bool: the prediction misses its keypoint and hits the same one on the other side.
+    0 elsewhere, NaN where not both sides are labelled.
 
     Args:
         pose: N instances.
         swap: (K,) index of the other side's keypoint.
     """
-    return _exchanges(pose, swap) == 1
-
-
-def _exchanges(pose: PosePredictions, swap: Sequence[int]) -> np.ndarray:
-    """:func:`left_right_inversions`: (N, K) 1, 0, or NaN where not both sides are labelled."""
     side_px = box_side_px(pose.boxes)
     return left_right_inversions(pose.predicted, pose.gt, pose.visibility, side_px, swap)
 
 
-def by_pair(pose: PosePredictions, names: Sequence[str], swap: Sequence[int]) -> list[Pair]:
-    """Pairs of sides that are labelled together somewhere, the most often exchanged first."""
-    found = _exchanges(pose, swap)
-    pairs = []
+def by_pair(pose: PosePredictions, names: Sequence[str], swap: Sequence[int]) -> pd.DataFrame:
+    """Pairs of sides that are labelled together somewhere, the most often inverted first.
+
+    Returns:
+        ``pair``, ``tried`` (instances with both labelled), ``first`` and ``second`` (inversions of
+        each), ``both`` (at once) and ``percent``, inversions of all predictions of the two.
+    """
+    found = inversions(pose, swap)
+    rows = []
     for first, second in ((a, b) for a, b in enumerate(swap) if a < b):
-        tried = int(np.isfinite(found[:, first]).sum())
-        hits = found[:, [first, second]] == 1
+        tried, hits = int(np.isfinite(found[:, first]).sum()), found[:, [first, second]] == 1
         if tried:
-            left, right = hits.sum(axis=0).tolist()
+            counts = dict(zip(("first", "second"), hits.sum(axis=0).tolist(), strict=True))
+            percent = 100 * sum(counts.values()) / (2 * tried)
+            pair = f"{names[first]} / {names[second]}"
             both = int(hits.all(axis=1).sum())
-            pairs.append(Pair((names[first], names[second]), tried, (left, right), both))
-    return sorted(pairs, key=lambda pair: -pair.share)
+            rows.append(dict(pair=pair, tried=tried, **counts, both=both, percent=percent))
+    columns = ["pair", "tried", "first", "second", "both", "percent"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values("percent", ascending=False, kind="stable")
 
 
-def by_instance(pose: PosePredictions, swap: Sequence[int]) -> list[Instance]:
-    """Instances with labelled points, the one with the smallest mean error first."""
-    error, exchanged = error_fractions(pose), exchanged_points(pose, swap)
+def by_instance(pose: PosePredictions, swap: Sequence[int]) -> pd.DataFrame:
+    """Instances with labelled points, by their index, the one with the smallest mean error first.
+
+    Returns:
+        ``points`` (labelled), ``right`` (number), ``error`` (mean), ``inverted`` (number),
+        ``score`` (mean) and ``size_px``, the square root of the area.
+    """
+    error = error_fractions(pose)
     known = np.isfinite(error)
-    found = [
-        Instance(
-            index=index,
-            points=int(known[index].sum()),
-            error=float(error[index, known[index]].mean()),
-            right=int((error[index, known[index]] <= RIGHT_WITHIN).sum()),
-            exchanged=int(exchanged[index].sum()),
-            score=float(pose.scores[index, known[index]].mean()),
-            size_px=float(np.sqrt(pose.areas[index])),
+    error, scores = (pd.DataFrame(each).where(known) for each in (error, pose.scores))
+    table = pd.DataFrame(
+        dict(
+            points=known.sum(axis=1),
+            right=(error <= RIGHT_WITHIN).sum(axis=1),
+            error=error.mean(axis=1),
+            inverted=(inversions(pose, swap) == 1).sum(axis=1),
+            score=scores.mean(axis=1),
+            size_px=np.sqrt(pose.areas),
         )
-        for index in np.flatnonzero(known.any(axis=1)).tolist()
-    ]
-    return sorted(found, key=lambda instance: instance.error)
+    )
+    return table[table["points"] > 0].sort_values("error", kind="stable")

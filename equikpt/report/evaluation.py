@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -31,8 +31,7 @@ DRAWN = (
 """Parts of MMPose's parsed metainfo that drawing and measuring need."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One tested instance, or one image where the model finds any number in it.
 
     Args:
@@ -54,11 +53,10 @@ class Sample:
     gt: list
     boxes: list
     areas: list
-    kinds: list = field(default_factory=list)
+    kinds: list = []
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True):
     """Predictions on a test set and what its metrics say.
 
     Args:
@@ -73,6 +71,7 @@ class Evaluation:
         meta: ``DRAWN`` of the metainfo, and ``names``, those of the keypoints.
         samples: In the order of the data set.
         versions: Of the packages that tested.
+        format: Of the file.
     """
 
     key: str
@@ -85,6 +84,7 @@ class Evaluation:
     meta: dict[str, Any]
     samples: tuple[Sample, ...]
     versions: dict[str, str]
+    format: int = FORMAT
 
     @property
     def names(self) -> list[str]:
@@ -98,15 +98,11 @@ class Evaluation:
 
 def poses_of(samples: Sequence[Sample]) -> PosePredictions:
     """Samples of one instance each as arrays."""
-    gt = np.array([sample.gt[0] for sample in samples], float)
-    return PosePredictions(
-        np.array([sample.predicted[0] for sample in samples], float),
-        np.array([sample.scores[0] for sample in samples], float),
-        gt[..., :2],
-        gt[..., 2],
-        np.array([sample.boxes[0] for sample in samples], float),
-        np.array([sample.areas[0] for sample in samples], float),
+    predicted, scores, gt, boxes, areas = (
+        np.array([getattr(sample, name)[0] for sample in samples], float)
+        for name in ("predicted", "scores", "gt", "boxes", "areas")
     )
+    return PosePredictions(predicted, scores, gt[..., :2], gt[..., 2], boxes, areas)
 
 
 def are_poses(samples: Sequence[Sample], num_keypoints: int) -> bool:
@@ -137,24 +133,21 @@ def parts_of(
         grouped: Whether to measure each group by itself, too.
         resamples: Of the bootstrap.
     """
-    report = KeypointMetric(
+    metric = KeypointMetric(
         thresholds, group_key="group" if grouped else "", resamples=resamples, seed=0
     )
-    report.dataset_meta = {**meta, "keypoint_id2name": dict(enumerate(meta["names"]))}
+    metric.dataset_meta = {**meta, "keypoint_id2name": dict(enumerate(meta["names"]))}
     pose = poses_of(samples)
-    report.compute_metrics(
+    metric.compute_metrics(
         [
-            dict(
-                **{name: values[index] for name, values in vars(pose).items()},
-                image=sample.image,
-                group=sample.group,
-            )
+            {name: values[index] for name, values in vars(pose).items()}
+            | dict(image=sample.image, group=sample.group)
             for index, sample in enumerate(samples)
         ]
     )
-    if report.parts is None:
+    if metric.parts is None:
         raise ValueError("expected KeypointMetric to make a table of parts, it made none")
-    return report.parts
+    return metric.parts
 
 
 def overall(parts: pd.DataFrame) -> pd.Series:
@@ -163,14 +156,8 @@ def overall(parts: pd.DataFrame) -> pd.Series:
 
 
 def save(evaluation: Evaluation, path: Path) -> None:
-    """Write as JSON; numbers that are not finite become null."""
-    content = {
-        **{name: value for name, value in vars(evaluation).items() if name != "samples"},
-        "format": FORMAT,
-        "tables": {name: _plain(table) for name, table in evaluation.tables.items()},
-        "parts": None if evaluation.parts is None else _plain(evaluation.parts),
-        "samples": [asdict(sample) for sample in evaluation.samples],
-    }
+    """Write as JSON; numbers of tables that are not finite become null."""
+    content = msgspec.to_builtins(evaluation, enc_hook=_plain)
     write_text(path, json.dumps(content, separators=(",", ":")))
 
 
@@ -178,22 +165,13 @@ def load(path: Path, key: str) -> Evaluation | None:
     """Read what :func:`save` wrote; None if it is missing, unreadable or of another test."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT or content["key"] != key:
-            return None
-        parts = content["parts"]
-        return Evaluation(
-            **{
-                **content,
-                "tables": {name: _table(table) for name, table in content["tables"].items()},
-                "parts": None if parts is None else _table(parts),
-                "samples": tuple(Sample(**sample) for sample in content["samples"]),
-            }
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = msgspec.convert(content, Evaluation, dec_hook=lambda _, table: _table(table))
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
         return None
+    return found if (found.format, found.key) == (FORMAT, key) else None
 
 
-def _plain(table: pd.DataFrame) -> dict[str, list]:
+def _plain(table: Any) -> dict[str, list]:
     return json.loads(table.to_json(orient="split", index=False, double_precision=15))
 
 

@@ -16,9 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from equikpt.core.issues import Issue
-from equikpt.report.diagnose.diagnoses import diagnose
-from equikpt.report.run.comparison import best_run, common_metric, names_of, results
-from equikpt.report.run.config_differences import config_differences
+from equikpt.report.diagnose import diagnose
+from equikpt.report.run.comparison import compare
 from equikpt.report.run.run_state import State, Status
 from equikpt.report.state_text import state_lines
 
@@ -33,15 +32,14 @@ BARS = "▁▂▃▄▅▆▇█"
 CURVE_CELLS = 48
 """Columns of a small curve."""
 LOG_RANGE = 20.0
-"""Times its smallest value from which a curve is told by its logarithm."""
+"""Times its smallest value from which a curve is drawn by its logarithm."""
 
 
 def plain_text(state: State, issues: Sequence[Issue]) -> str:
     """The state and what is wrong with it, a fact a line."""
     lines = state_lines(state)
     width = max(len(title) for title, _ in lines)
-    text = [state.run.name]
-    text += [f"  {title:<{width}}  {words}" for title, words in lines]
+    text = [state.run.name, *(f"  {title:<{width}}  {words}" for title, words in lines)]
     for each in issues:
         text += [f"{each.severity}: {each.sentence}", f"  {each.fix}"]
     return "\n".join(text)
@@ -57,8 +55,12 @@ def panel(state: State, issues: Sequence[Issue]) -> RenderableType:
         table.add_row("progress", bar)
     for title, words in state_lines(state):
         table.add_row(title, words)
-    for title, values in _curves(state):
-        table.add_row(title, Text(sparkline(values.tolist()), style="blue"))
+    drawn = {"training loss": state.run.train.get("loss")}
+    if state.metric is not None and state.metric.name in state.run.val:
+        drawn[state.metric.name] = state.run.val[state.metric.name].dropna()
+    for title, values in drawn.items():
+        if values is not None:
+            table.add_row(f"curve of {title}", Text(sparkline(values), style="blue"))
     parts: list[RenderableType] = [table]
     for each in issues:
         parts.append(Text(f"{each.severity}: {each.sentence}", SEVERITY_STYLES[each.severity]))
@@ -80,7 +82,7 @@ def watch(
     Args:
         read: Gives the state as it is now.
         console: Where to.
-        interval_s: Seconds from one look to the next.
+        interval_s: Seconds between two calls of ``read``.
         sleep: Waits so many seconds.
 
     Returns:
@@ -97,47 +99,33 @@ def watch(
 
 def comparison_tables(states: Sequence[State]) -> list[RenderableType]:
     """List the results of runs, the best in bold, and the differences of their configs."""
-    runs = [state.run for state in states]
-    names, metric = names_of(runs), common_metric(runs)
-    header, rows = results(names, states, metric)
-    reached = Table(*header, title="runs", title_justify="left")
-    best = best_run(states, metric)
-    for index, row in enumerate(rows):
-        reached.add_row(*row, style="bold" if index == best else None)
-    differing = Table("setting", *names, title="differences of the configs", title_justify="left")
+    found = compare(states)
+    reached = Table(*found.header, title="runs", title_justify="left")
+    for index, row in enumerate(found.rows):
+        reached.add_row(*row, style="bold" if index == found.best else None)
+    title = "differences of the configs"
+    differing = Table("setting", *found.names, title=title, title_justify="left")
     for column in differing.columns:
         column.overflow = "fold"
-    for each in config_differences(runs):
-        differing.add_row(*map(escape, (each.title, *each.values)))
+    for row in found.differences:
+        differing.add_row(*map(escape, row))
     return [reached, differing]
 
 
-def sparkline(values: Sequence[float], cells: int = CURVE_CELLS) -> str:
+def sparkline(values: Sequence[float] | pd.Series, cells: int = CURVE_CELLS) -> str:
     """A curve in one line of text; a gap where there is no finite value.
 
     Args:
         values: (N,) in their order; of more than ``cells`` the means of neighbours are shown.
         cells: Characters at most.
     """
-    series = np.asarray(values, dtype=float)
+    series = np.array(values, dtype=float)
     series[~np.isfinite(series)] = np.nan
     if np.isnan(series).all():
         return ""
     if np.nanmin(series) > 0 and np.nanmax(series) > LOG_RANGE * np.nanmin(series):
         series = np.log(series)
-    parts = np.array_split(series, min(cells, len(series)))
-    means = np.array([part.mean() for part in parts])
+    means = np.array([part.mean() for part in np.array_split(series, min(cells, len(series)))])
     low, high = np.nanmin(means), np.nanmax(means)
     heights = (means - low) / max(high - low, 1e-12) * (len(BARS) - 1)
     return "".join(BARS[round(float(h))] if np.isfinite(h) else " " for h in heights)
-
-
-def _curves(state: State) -> list[tuple[str, pd.Series]]:
-    """List the small curves with their titles."""
-    curves = []
-    if "loss" in state.run.train:
-        curves.append(("curve of training loss", state.run.train["loss"]))
-    if state.metric is not None and state.metric.name in state.run.val:
-        values = state.run.val[state.metric.name].dropna()
-        curves.append((f"curve of {state.metric.name}", values))
-    return curves

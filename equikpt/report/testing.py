@@ -7,7 +7,7 @@ import copy
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
 
 THRESHOLDS = (0.05, 0.1, 0.2)
-"""Thresholds of PCK where the config's metric has none."""
+"""Thresholds of PCK where the config's metrics have none."""
 WRITES = ("out_file", "parts_file", "outfile_prefix")
 """Options of metrics that name a file."""
 
@@ -41,15 +41,12 @@ class PredictionCollector(Hook):
 
     def __init__(self, rule: GroupRule) -> None:
         self.rule = rule
-        self.samples: list[Sample] = []
-        self._bar: tqdm | None = None
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Begin anew."""
-        self.samples = []
-        self._bar = tqdm(
-            total=len(runner.test_dataloader), desc="testing", unit="batch", disable=None
-        )
+        self.samples: list[Sample] = []
+        batches = len(runner.test_dataloader)
+        self._bar = tqdm(total=batches, desc="testing", unit="batch", disable=None)
 
     def after_test_iter(
         self,
@@ -58,15 +55,14 @@ class PredictionCollector(Hook):
         data_batch: dict | None = None,
         outputs: Sequence[PoseDataSample] | None = None,
     ) -> None:
-        """Keep a batch."""
-        self.samples += [as_sample(each, self.rule) for each in outputs or () if _predicts(each)]
-        if self._bar is not None:
-            self._bar.update()
+        """Keep a batch, without the loss that an estimator may append as an element of its own."""
+        predicted = (each for each in outputs or () if "pred_instances" in each)
+        self.samples += [as_sample(each, self.rule) for each in predicted if "img_path" in each]
+        self._bar.update()
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
 
 def key_of(cfg: Config, checkpoint: Path) -> str:
@@ -101,18 +97,27 @@ def run_test(cfg: Config, checkpoint: Path) -> Evaluation:
         runner.register_hook(collector, priority="VERY_LOW")
         with contextlib.redirect_stdout(io.StringIO()):  # COCO's evaluation prints
             metrics = runner.test()
-    dataset = runner.test_dataloader.dataset
-    meta = _meta(dataset.metainfo)
-    samples = tuple(collector.samples)
-    matched = bool(samples) and are_poses(samples, len(meta["names"]))
+    dataset, samples = runner.test_dataloader.dataset, tuple(collector.samples)
+    metainfo = dataset.metainfo
+    meta = {name: _plain(metainfo[name]) for name in DRAWN if name in metainfo}
+    names = [metainfo["keypoint_id2name"][index] for index in range(metainfo["num_keypoints"])]
+    meta["names"] = names
+    parts = None
+    if samples and are_poses(samples, len(names)):
+        parts = parts_of(samples, meta, thresholds, rule != GroupRule())
+    tables = {
+        type(each).__name__: each.table.reset_index(drop=True)
+        for each in runner.test_evaluator.metrics
+        if getattr(each, "table", None) is not None
+    }
     return Evaluation(
         key=key,
         checkpoint=str(checkpoint),
         labels=str(labels_of(cfg)),
         images=dataset.data_prefix.get("img") or dataset.data_root,
         metrics={name: float(value) for name, value in metrics.items()},
-        tables=_tables(runner),
-        parts=parts_of(samples, meta, thresholds, rule != GroupRule()) if matched else None,
+        tables=tables,
+        parts=parts,
         meta=meta,
         samples=samples,
         versions={package.__name__: package.__version__ for package in (equikpt, mmpose, torch)},
@@ -135,9 +140,7 @@ def _aside(cfg: Config, checkpoint: Path, scratch: str) -> Config:
         if hook and hook.get("type") == "ProgressBarHook":  # the collector has its own
             del cfg.default_hooks[name]
     for evaluator in _evaluators(cfg):
-        for option in WRITES:
-            if evaluator.get(option):
-                evaluator[option] = None
+        evaluator.update({option: None for option in WRITES if evaluator.get(option)})
     strip_pretrained_init(cfg.model)
     return cfg
 
@@ -149,32 +152,13 @@ def _report_options(cfg: Config) -> tuple[GroupRule, tuple[float, ...]]:
     return rule, tuple(stated.get("pck_thresholds", THRESHOLDS))
 
 
-def _evaluators(cfg: Config) -> Iterator[Config]:
+def _evaluators(cfg: Config) -> Sequence[Config]:
     evaluators = cfg.test_evaluator
-    yield from evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-
-
-def _tables(runner: Runner) -> dict[str, Any]:
-    """The tables of the metrics that make one, by class."""
-    metrics = runner.test_evaluator.metrics
-    found = ((type(each).__name__, getattr(each, "table", None)) for each in metrics)
-    return {name: table.reset_index(drop=True) for name, table in found if table is not None}
-
-
-def _meta(metainfo: dict[str, Any]) -> dict[str, Any]:
-    """Give :attr:`Evaluation.meta` as lists and numbers."""
-    meta = {name: _plain(metainfo[name]) for name in DRAWN if name in metainfo}
-    names = metainfo["keypoint_id2name"]
-    return {**meta, "names": [names[index] for index in range(metainfo["num_keypoints"])]}
+    return evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
 
 
 def _plain(value: Any) -> Any:
     return np.asarray(value).tolist() if isinstance(value, (np.ndarray, list, tuple)) else value
-
-
-def _predicts(sample: Any) -> bool:
-    """Tell a sample from the loss that an estimator may append as an element of its own."""
-    return "pred_instances" in sample and "img_path" in sample
 
 
 def as_sample(sample: PoseDataSample, rule: GroupRule) -> Sample:

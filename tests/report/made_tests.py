@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -66,7 +66,7 @@ def made_evaluation(samples, grouped: bool = False, **changes) -> Evaluation:
 
 def other_evaluation(samples, **changes) -> Evaluation:
     """A test of something else than poses."""
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         made_evaluation([pose()]), samples=tuple(samples), parts=None, **changes
     )
 

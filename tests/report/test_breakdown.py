@@ -1,15 +1,20 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
+import pandas as pd
 import pytest
 
 from equikpt.report import breakdown
+from equikpt.report.breakdown import reliability
 from equikpt.report.evaluation import poses_of
 from tests.report.made_tests import META, NAMES, pose
 
 SWAP = META["flip_indices"]
+ONE_SIDE = [[(100.0, 50, 2), (60, 150, 2), (140, 150, 0), (0, 0, 0)]]
+
+
+def spread(by: str, *samples) -> pd.DataFrame:
+    return breakdown.spreads(poses_of(samples))[by].set_index("part")
 
 
 def test_errors_are_fractions_of_the_longer_side():
@@ -19,60 +24,103 @@ def test_errors_are_fractions_of_the_longer_side():
     assert np.isnan(error[:, 3]).all()
 
 
-def test_seen_and_hidden_points_are_told_apart():
-    found = breakdown.by_visibility(poses_of([pose((8, 8, 32, 0)), pose((8, 8, 48, 0))]))
-    seen, hidden = found
-    assert (seen.part, seen.points, seen.median, seen.right) == ("seen", 4, pytest.approx(0.05), 1)
-    assert (hidden.part, hidden.points) == ("hidden", 2)
-    assert (hidden.low, hidden.median, hidden.high) == pytest.approx((0.225, 0.25, 0.275))
-    assert hidden.right == 0
-
-
-def test_a_part_without_points_is_left_out():
-    nowhere = pose(0, gt=[[(100.0, 50, 2), (60, 150, 2), (140, 150, 2), (0, 0, 0)]])
-    assert [part.part for part in breakdown.by_visibility(poses_of([nowhere]))] == ["seen"]
+def test_seen_and_hidden_points_are_apart():
+    found = spread("visibility", pose((8, 8, 32, 0)), pose((8, 8, 48, 0)))
+    assert found.index.tolist() == ["seen", "hidden"]
+    assert found.loc["seen"].tolist() == pytest.approx([4, 0.05, 0.05, 0.05, 1])
+    assert found.loc["hidden"].tolist() == pytest.approx([2, 0.225, 0.25, 0.275, 0])
+    assert spread("visibility", pose(gt=ONE_SIDE)).index.tolist() == ["seen"]
 
 
 def test_sizes_are_quarters_and_lose_nobody():
     sizes = [100.0, 110, 120, 130, 200, 210, 220, 230]
-    samples = [pose(size / 10, areas=[size**2]) for size in sizes]
-    found = breakdown.by_size(poses_of(samples))
-    assert [part.part for part in found] == ["below 118", "118–165", "165–212", "from 212"]
-    assert [part.points for part in found] == [6, 6, 6, 6]
-    medians = [part.median for part in found]
-    assert medians == sorted(medians)
-
-
-def test_sets_of_one_size_are_one_part():
-    found = breakdown.by_size(poses_of([pose(1, areas=[100.0**2]), pose(2, areas=[100.0**2])]))
-    assert sum(part.points for part in found) == 6
-    assert len(found) == 1
+    found = spread("size", *(pose(size / 10, areas=[size**2]) for size in sizes))
+    assert found.index.tolist() == ["below 118", "118–165", "165–212", "from 212"]
+    assert found["points"].tolist() == [6, 6, 6, 6]
+    assert found["median"].is_monotonic_increasing
+    of_one_size = spread("size", pose(1, areas=[100.0**2]), pose(2, areas=[100.0**2]))
+    assert of_one_size["points"].tolist() == [6]
 
 
 def test_scores_are_those_of_the_point():
-    found = breakdown.by_score(poses_of([pose((0, 16, 32, 0))]))
-    told = {part.part: part.median for part in found}
-    assert told == pytest.approx({"0.4–0.6": 0.2, "from 0.8": 0.05})
+    found = spread("score", pose((0, 16, 32, 0)))["median"].to_dict()
+    assert found == pytest.approx({"0.4–0.6": 0.2, "from 0.8": 0.05})
 
 
 def test_exchanged_sides_are_counted_by_pair():
     samples = [pose(swapped=True), pose(), pose(swapped=True), pose((0, 80, 0, 0))]
-    (pair,) = breakdown.by_pair(poses_of(samples), NAMES, SWAP)
-    assert pair == breakdown.Pair(("l_hoof", "r_hoof"), tried=4, exchanged=(3, 2), both=2)
-    assert pair.share == pytest.approx(5 / 8)
-
-
-def test_a_pair_that_is_nowhere_labelled_is_left_out():
-    gt = [[(100.0, 50, 2), (60, 150, 2), (140, 150, 0), (0, 0, 0)]]
-    assert breakdown.by_pair(poses_of([pose(gt=gt)]), NAMES, SWAP) == []
+    (pair,) = breakdown.by_pair(poses_of(samples), NAMES, SWAP).to_numpy().tolist()
+    assert pair == ["l_hoof / r_hoof", 4, 3, 2, 2, pytest.approx(62.5)]
+    assert breakdown.by_pair(poses_of([pose(gt=ONE_SIDE)]), NAMES, SWAP).empty
 
 
 def test_instances_from_the_best_to_the_worst():
     unlabelled = pose(gt=[np.zeros((4, 3)).tolist()])
     samples = [pose(32), pose(8, swapped=True), unlabelled, pose((0, 0, 24, 0))]
-    best, middle, worst = breakdown.by_instance(poses_of(samples), SWAP)
-    assert [best.index, middle.index, worst.index] == [3, 0, 1]
-    expected = breakdown.Instance(3, 3, 0.05, 2, 0, 0.7, np.sqrt(120 * 160))
-    for name, value in dataclasses.asdict(expected).items():
-        assert getattr(best, name) == pytest.approx(value), name
-    assert (middle.right, middle.exchanged, worst.exchanged) == (0, 0, 2)
+    found = breakdown.by_instance(poses_of(samples), SWAP)
+    assert found.index.tolist() == [3, 0, 1]
+    expected = dict(
+        points=3, right=2, error=0.05, inverted=0, score=0.7, size_px=np.sqrt(120 * 160)
+    )
+    assert found.loc[3].to_dict() == pytest.approx(expected)
+    assert found.loc[0, ["right", "inverted"]].tolist() == [0, 0]
+    assert found.loc[1, "inverted"] == 2
+
+
+# --- scores against correctness ---
+
+
+def drawn(share_right, count: int = 40_000):
+    """Scores, and whether each is right: with the probability that ``share_right`` gives it."""
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0, 1, count)
+    return scores, (rng.uniform(0, 1, count) < share_right(scores)).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("share_right", "error", "sign"),
+    [
+        pytest.param(lambda scores: scores, 0, 1, id="calibrated"),
+        pytest.param(lambda scores: scores**2, 1 / 2 - 1 / 3, 1, id="overconfident"),
+        pytest.param(lambda scores: np.sqrt(scores), 2 / 3 - 1 / 2, -1, id="underconfident"),
+    ],
+)
+def test_a_known_gap_is_found(share_right, error, sign):
+    """The expectation of |s − p(s)| over uniform scores, where p lies on one side of s."""
+    found = reliability(*drawn(share_right))
+    assert found.expected_calibration_error == pytest.approx(error, abs=0.01)
+    assert found.overconfidence == pytest.approx(sign * error, abs=0.01)
+
+
+def test_by_hand():
+    """Bins 0.1 wide; the error is the sum over bins of their share times their gap."""
+    scores = np.array([0.1, 0.18, 0.95, 1.0, 0.95, 0.5])
+    found = reliability(scores, np.array([0.0, 1.0, 1.0, 0.0, 1.0, np.nan]))
+    assert found.bins["points"].to_dict() == {1: 2, 9: 3}
+    assert found.bins["score"].tolist() == pytest.approx([0.14, 2.9 / 3])
+    assert found.bins["right"].tolist() == pytest.approx([0.5, 2 / 3])
+    assert found.bins["left"].tolist() == pytest.approx([0.1, 0.9])
+    assert found.expected_calibration_error == pytest.approx(2 / 5 * 0.36 + 3 / 5 * 0.3)
+
+
+def test_gaps_of_both_signs_do_not_cancel():
+    found = reliability(np.array([0.25, 0.25, 0.75, 0.75]), np.array([1.0, 1.0, 0.0, 0.0]))
+    assert found.expected_calibration_error == pytest.approx(0.75)
+    assert found.overconfidence == pytest.approx(0)
+
+
+def test_scores_that_are_no_probabilities_are_counted_and_clipped():
+    found = reliability(np.array([-0.2, 1.4, 0.5]), np.array([0.0, 1.0, 1.0]))
+    assert found.outside == 2
+    assert found.bins.loc[[0, 9], "score"].tolist() == [0, 1]
+
+
+def test_without_a_labelled_point_there_is_no_error():
+    found = reliability(np.array([0.5]), np.array([np.nan]))
+    assert np.isnan([found.expected_calibration_error, found.overconfidence]).all()
+
+
+def test_the_interval_is_wilsons():
+    """Worked out by hand for 8 of 10."""
+    found = reliability(np.full(10, 0.5), np.array([1.0] * 8 + [0.0] * 2))
+    assert found.bins.loc[5, ["low", "high"]].tolist() == pytest.approx([0.4902, 0.9433], abs=1e-4)

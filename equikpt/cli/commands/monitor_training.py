@@ -64,9 +64,8 @@ def main(argv: list[str] | None = None) -> int:
 def _monitor(work_dir: Path, options: MonitorOptions) -> Shown:
     from rich.console import Console
 
-    from equikpt.report.diagnose.diagnoses import diagnose
-    from equikpt.report.html.curves import panels_of_run
-    from equikpt.report.html.monitor_page import run_page
+    from equikpt.report.diagnose import diagnose
+    from equikpt.report.html.monitor_page import panels_of_run, run_page
     from equikpt.report.run.run_folder import read_run
     from equikpt.report.run.run_state import state_of
     from equikpt.report.terminal import plain_text, watch
@@ -94,8 +93,7 @@ def _monitor(work_dir: Path, options: MonitorOptions) -> Shown:
 def _compare(folders: Sequence[Path]) -> Shown:
     from rich.console import Console
 
-    from equikpt.report.html.curves import panels_of_runs
-    from equikpt.report.html.monitor_page import comparison_page
+    from equikpt.report.html.monitor_page import comparison_page, panels_of_runs
     from equikpt.report.run.comparison import common_metric, names_of
     from equikpt.report.run.run_folder import read_run
     from equikpt.report.run.run_state import state_of

@@ -144,7 +144,7 @@ def _evaluate(
 def _untestable(run: Run, options: ReportOptions) -> str:
     """Reason why the run's config does not serve for a test; empty where it does."""
     from equikpt.cli.launch import parse_options
-    from equikpt.report.saved_config import code_in
+    from equikpt.report.run.saved_config import code_in
 
     if run.config is None:
         return f"no config was found in {run.folder}."
@@ -194,7 +194,6 @@ def _config_path(run: Run) -> str:
 def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list[tuple[str, str]]:
     """Command lines of each step of the run and of this report."""
     from equikpt.report.run.facts import environment
-    from equikpt.report.run.run_plan import setting
 
     config, commands, shared = _config_path(run), [], []
     for flag, value in (("--split", options.split), ("--data-root", options.data_root)):
@@ -203,7 +202,7 @@ def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list
     if config:
         train = ["tools/train.py", config, "--work-dir", f"{run.folder}_again"]
         seed = dict(environment(run)).get("Seed")
-        if setting(run, "randomness.seed") is None and seed:
+        if run.setting("randomness.seed") is None and seed:
             train += ["--seed", seed]
         commands.append(("Train", train))
     if config and checkpoint is not None:

@@ -14,14 +14,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from equikpt.report.breakdown import Spread
-from equikpt.report.html.curves import Line, Panel
-from equikpt.report.reliability import Reliability
+from equikpt.report.breakdown import Reliability
 
 GROUND, TEXT, QUIET, GRID = "#ffffff", "#1c1c1a", "#5f5f5a", "#d9d9d4"
 COLOURS = ("#2a78c2", "#d9622b", "#2f9e5f", "#b0479c", "#8a7a1f", "#6a6ad8", "#c23b4e", "#3a9aa0")
@@ -51,6 +50,48 @@ STYLE: Any = {
 
 
 @dataclass(frozen=True)
+class Line:
+    """One line of a panel.
+
+    Args:
+        label: For the legend.
+        x: (N,) epochs, steps or hours.
+        y: (N,) values; NaN leaves a gap.
+        colour: Index of one of the house colours.
+        is_marked: Each value is marked: there are few.
+        raw: (N,) values before smoothing, drawn faintly behind.
+        best: Index of the value to point out.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    colour: int = 0
+    is_marked: bool = False
+    raw: np.ndarray | None = None
+    best: int | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines over one axis.
+
+    Args:
+        title: Quantity of ``y``, with its unit.
+        x_label: Quantity of ``x``.
+        lines: At least one.
+        events: Where on ``x`` something began: a start, a phase.
+        from_zero: A linear axis from zero on, for parts of a whole; else the range decides.
+    """
+
+    title: str
+    x_label: str
+    lines: tuple[Line, ...]
+    events: tuple[float, ...] = ()
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
 class Chart:
     """Chart of a page.
 
@@ -67,62 +108,60 @@ class Chart:
 
 def panel_chart(panel: Panel) -> Chart:
     """Draw a panel for a page; single values of few can be read by pointing at them."""
-    figure, axes, tips = _figure()
-    _draw_panel(axes, panel, tips)
-    scale = " Logarithmic scale." if axes.get_yscale() == "log" else ""
+    canvas = _Canvas()
+    _draw_panel(canvas.axes, panel, canvas)
+    scale = " Logarithmic scale." if canvas.axes.get_yscale() == "log" else ""
     names = ", ".join(line.label for line in panel.lines)
     best = [(line.x[line.best], line.y[line.best]) for line in panel.lines if line.best is not None]
     at = panel.x_label.removesuffix("s")
     below = f"best {best[0][1]:.4g} at {at} {best[0][0]:g}" if len(best) == 1 else ""
-    told = f"{panel.title} by {panel.x_label}: {names}.{scale}"
-    return Chart(panel.title, _inline_svg(figure, told, tips), below)
+    return Chart(
+        panel.title, canvas.svg(f"{panel.title} by {panel.x_label}: {names}.{scale}"), below
+    )
 
 
-def spread_chart(title: str, parts: Sequence[Spread], high: float) -> Chart:
+def spread_chart(title: str, parts: pd.DataFrame, high: float) -> Chart:
     """Draw the quartiles of the error of some parts side by side, the median as a dot.
 
     Args:
         title: Heading.
-        parts: Side by side, errors as fractions.
+        parts: A table of :func:`.breakdown.spreads`.
         high: Upper end of the axis, as a fraction, the same for charts to compare.
     """
-    figure, axes, tips = _figure()
-    for index, part in enumerate(parts):
-        tips.append(
-            f"{part.part}: median {100 * part.median:.1f} %, quartiles {100 * part.low:.1f} and "
-            f"{100 * part.high:.1f} %, {part.points} points, {100 * part.right:.0f} % right"
+    canvas, names = _Canvas(), []
+    for index, row in enumerate(parts.to_dict("records")):
+        name, points, right = row["part"], row["points"], 100 * row["right"]
+        low, median, top = (100 * row[quartile] for quartile in ("low", "median", "high"))
+        names.append(f"{name}\nn = {points}")
+        gid = canvas.tip(
+            f"{name}: median {median:.1f} %, quartiles {low:.1f} and {top:.1f} %, {points} points, "
+            f"{right:.0f} % right"
         )
-        ends = (100 * part.low, 100 * part.high)
-        _dot_on_bar(axes, index, 100 * part.median, ends, _gid(tips))
-    axes.set_xticks(range(len(parts)), [f"{part.part}\nn = {part.points}" for part in parts])
-    axes.set_xlim(-0.5, max(len(parts), 1) - 0.5)
-    axes.set_ylim(0, 105 * high)
+        canvas.dot_on_bar(index, median, (low, top), gid)
+    axes = canvas.axes
+    axes.set_xticks(range(len(names)), names)
+    axes.set(xlim=(-0.5, max(len(names), 1) - 0.5), ylim=(0, 105 * high))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g} %"))
     axes.grid(visible=False, axis="x")
-    return Chart(title, _inline_svg(figure, f"{title}: quartiles of the error by part", tips))
+    return Chart(title, canvas.svg(f"{title}: quartiles of the error by part"))
 
 
 def reliability_chart(found: Reliability) -> Chart:
     """Draw the share right by score, with Wilson's intervals, over a calibrated model's line."""
-    figure, axes, tips = _figure()
-    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--")
-    low, high = found.interval()
-    largest = max(int(found.counts.max()), 1)
-    for index in np.flatnonzero(found.counts):
-        count, (left, right) = int(found.counts[index]), found.edges[index : index + 2]
-        confidence, accuracy = found.confidence[index], found.accuracy[index]
-        tips.append(
-            f"score {left:.1f} to {right:.1f}: {count} points, mean score {confidence:.2f}, right "
-            f"{accuracy:.2f}"
+    canvas = _Canvas()
+    canvas.axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--")
+    for row in found.bins.to_dict("records"):
+        left, end, count, right = row["left"], row["right_end"], row["points"], row["right"]
+        gid = canvas.tip(
+            f"score {left:.1f} to {end:.1f}: {count} points, mean score {row['score']:.2f}, right "
+            f"{right:.2f}"
         )
-        axes.bar(
-            (left + right) / 2, 0.25 * count / largest, 0.95 * (right - left), color=GRID,
-            gid=_gid(tips),
-        )  # fmt: skip
-        _dot_on_bar(axes, confidence, accuracy, (low[index], high[index]), _gid(tips))
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score")
-    told = "Reliability diagram: share of points that is right, by score"
-    return Chart("Share right by score", _inline_svg(figure, told, tips))
+        height = 0.25 * count / found.bins["points"].max()
+        canvas.axes.bar((left + end) / 2, height, 0.95 * (end - left), color=GRID, gid=gid)
+        canvas.dot_on_bar(row["score"], right, (row["low"], row["high"]), gid)
+    canvas.axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score")
+    description = "Reliability diagram: share of points that is right, by score"
+    return Chart("Share right by score", canvas.svg(description))
 
 
 def png_bytes(panels: Sequence[Panel], title: str = "") -> bytes:
@@ -143,20 +182,13 @@ def png_bytes(panels: Sequence[Panel], title: str = "") -> bytes:
         figure = Figure(figsize=size, layout="constrained", facecolor=GROUND)
         if title:
             figure.suptitle(title, color=TEXT)
-        for place, panel in enumerate(panels, 1):
-            axes = _styled(figure.add_subplot(rows, columns, place))
+        for number, panel in enumerate(panels, 1):
+            axes = _styled(figure.add_subplot(rows, columns, number))
             axes.set_title(panel.title, color=TEXT, fontsize=10, loc="left")
-            _draw_panel(axes, panel, [])
+            _draw_panel(axes, panel)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=PNG_DPI)
     return file.getvalue()
-
-
-def _figure() -> tuple[Figure, Axes, list[str]]:
-    """Make a figure for a page: its axes, and the texts to show at its marks."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=SVG_INCHES, layout="constrained", facecolor=GROUND)
-        return figure, _styled(figure.add_subplot()), []
 
 
 def _styled(axes: Axes) -> Axes:
@@ -171,32 +203,68 @@ def _styled(axes: Axes) -> Axes:
     return axes
 
 
-def _gid(tips: Sequence[str]) -> str:
-    """Name an artist so that the newest text is shown at it."""
-    return f"tip{len(tips) - 1}"
+class _Canvas:
+    """A figure for a page: its axes, and the texts to show at its marks."""
+
+    def __init__(self) -> None:
+        self._tips: list[str] = []
+        with matplotlib.rc_context(STYLE):
+            self._figure = Figure(figsize=SVG_INCHES, layout="constrained", facecolor=GROUND)
+            self.axes = _styled(self._figure.add_subplot())
+
+    def tip(self, text: str) -> str:
+        """Name for an artist at which the text is shown."""
+        self._tips.append(text)
+        return f"tip{len(self._tips) - 1}"
+
+    def dot_on_bar(self, x: float, y: float, ends: tuple[float, float], gid: str) -> None:
+        line: Any = dict(color=COLOURS[0], gid=gid)
+        self.axes.plot([x, x], ends, linewidth=3, alpha=0.55, solid_capstyle="round", **line)
+        self.axes.plot([x], [y], "o", markersize=7, **line)
+
+    def svg(self, description: str) -> Markup:
+        """The figure as an element of a page, with a description for a screen reader."""
+        file = io.StringIO()
+        with matplotlib.rc_context(STYLE):
+            metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            self._figure.savefig(file, format="svg", metadata=metadata)
+        svg = file.getvalue()
+        inner = svg[svg.index(">", svg.index("<svg")) + 1 :]
+        inner = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", inner, flags=re.DOTALL)
+        inner = inner.replace("xlink:href", "href")
+        inner = re.sub(
+            r'<g id="tip(\d+)">',
+            lambda found: f"<g><title>{escape(self._tips[int(found[1])])}</title>",
+            inner,
+        )
+        inner = re.sub(r'<g id="[^"]*">', "<g>", inner)
+        inner = re.sub(
+            r"(?<=: )#[0-9a-f]{6}\b",
+            lambda found: f"var({THEME[found[0]]})" if found[0] in THEME else found[0],
+            inner,
+        )
+        width, height = (72 * inches for inches in SVG_INCHES)
+        head = f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="'
+        return Markup(f'{head}{escape(description)}">{inner}')
 
 
-def _dot_on_bar(axes: Axes, x: float, y: float, ends: tuple[float, float], gid: str) -> None:
-    """Draw a value with its range."""
-    line: Any = dict(color=COLOURS[0], gid=gid)
-    axes.plot([x, x], ends, linewidth=3, alpha=0.55, solid_capstyle="round", **line)
-    axes.plot([x], [y], "o", markersize=7, **line)
-
-
-def _draw_panel(axes: Axes, panel: Panel, tips: list[str]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, canvas: _Canvas | None = None) -> None:
+    values = np.concatenate([line.y for line in panel.lines])
+    finite = values[np.isfinite(values)]
+    is_wide = finite.size and finite.min() > 0 and finite.max() > LOG_RANGE * finite.min()
     with matplotlib.rc_context(STYLE):
         is_only = sum(line.best is not None for line in panel.lines) == 1
         for line in panel.lines:
-            _draw_line(axes, line, panel.x_label, is_only, tips)
+            _draw_line(axes, line, panel.x_label, is_only, canvas)
         for x in panel.events:
             axes.axvline(x, color=TEXT, linewidth=0.8, linestyle=":", alpha=0.6)
         if panel.from_zero:
             axes.set_ylim(bottom=0)
-        elif _is_wide(panel.lines):
+        elif is_wide:
             axes.set_yscale("log")
             low, high = axes.get_ylim()
-            is_few = high < FEW_DECADES * low
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if is_few else (1,)))
+            ticks = (1, 2, 5) if high < FEW_DECADES * low else (1,)
+            axes.yaxis.set_major_locator(LogLocator(subs=ticks))
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.yaxis.set_minor_locator(NullLocator())
         if panel.x_label != "hours":
@@ -206,7 +274,9 @@ def _draw_panel(axes: Axes, panel: Panel, tips: list[str]) -> None:
             axes.legend(fontsize=9, facecolor=GROUND, edgecolor=GRID, labelcolor=TEXT)
 
 
-def _draw_line(axes: Axes, line: Line, x_label: str, has_value: bool, tips: list[str]) -> None:
+def _draw_line(
+    axes: Axes, line: Line, x_label: str, has_value: bool, canvas: _Canvas | None
+) -> None:
     colour = COLOURS[line.colour % len(COLOURS)]
     dashed = "--" if line.colour >= len(COLOURS) else "-"
     keep = slice(None, None, max(1, math.ceil(len(line.x) / MAX_POINTS)))
@@ -215,50 +285,11 @@ def _draw_line(axes: Axes, line: Line, x_label: str, has_value: bool, tips: list
         axes.plot(x, line.raw[keep], color=colour, linewidth=0.8, alpha=0.35)
     axes.plot(x, y, color=colour, linewidth=1.6, linestyle=dashed, label=line.label)
     for at, value in zip(x, y, strict=True) if line.is_marked else ():
-        tips.append(f"{x_label.removesuffix('s')} {at:g}: {value:.4g}")
-        axes.plot([at], [value], "o", markersize=3, color=colour, gid=_gid(tips))
+        gid = canvas and canvas.tip(f"{x_label.removesuffix('s')} {at:g}: {value:.4g}")
+        axes.plot([at], [value], "o", markersize=3, color=colour, gid=gid)
     if line.best is not None:
         at, value = line.x[line.best], line.y[line.best]
         axes.plot([at], [value], "*", markersize=11, color=colour, markeredgecolor=TEXT)
         if has_value:
-            axes.annotate(
-                f"{value:.4g}", (at, value), xytext=(4, 6), textcoords="offset points",
-                fontsize=9, color=TEXT,
-            )  # fmt: skip
-
-
-def _is_wide(lines: Sequence[Line]) -> bool:
-    values = np.concatenate([line.y for line in lines])
-    finite = values[np.isfinite(values)]
-    return bool(finite.size and finite.min() > 0 and finite.max() > LOG_RANGE * finite.min())
-
-
-def _inline_svg(figure: Figure, told: str, tips: Sequence[str]) -> Markup:
-    """Turn a figure into an element of a page.
-
-    Args:
-        figure: Drawn in the colours of :data:`THEME`.
-        told: Description for a screen reader.
-        tips: Texts to show at the artists that :func:`_gid` named.
-    """
-    file = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", metadata=metadata)
-    svg = file.getvalue()
-    inner = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    inner = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", inner, flags=re.DOTALL)
-    inner = inner.replace("xlink:href", "href")
-
-    def tip(found: re.Match[str]) -> str:
-        return f"<g><title>{escape(tips[int(found[1])])}</title>"
-
-    def colour(found: re.Match[str]) -> str:
-        return f"var({THEME[found[0]]})" if found[0] in THEME else found[0]
-
-    inner = re.sub(r'<g id="tip(\d+)">', tip, inner)
-    inner = re.sub(r'<g id="[^"]*">', "<g>", inner)
-    inner = re.sub(r"(?<=: )#[0-9a-f]{6}\b", colour, inner)
-    width, height = (72 * inches for inches in SVG_INCHES)
-    head = f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="'
-    return Markup(f'{head}{escape(told)}">{inner}')
+            style: Any = dict(xytext=(4, 6), textcoords="offset points", fontsize=9, color=TEXT)
+            axes.annotate(f"{value:.4g}", (at, value), **style)

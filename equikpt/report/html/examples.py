@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from equikpt.core.files import is_within
 from equikpt.core.image import reader_of
-from equikpt.evaluation.presentation import Example, presented
-from equikpt.report.breakdown import Instance, by_instance
+from equikpt.evaluation.presentation import presented
+from equikpt.report.breakdown import by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import jpeg_uri
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
@@ -28,8 +28,8 @@ MAX_IMAGE_BYTES = 3_500_000
 """Size of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
 """Images of the worst, and each of the median and the best."""
-MIN_SHARE = 0.5
-"""Share of the most labelled animal's points: with fewer, one point alone would make it best."""
+MIN_LABELLED = 0.5
+"""Fraction of the most labelled animal's points: with fewer, one alone would make it best."""
 GROUPS = {
     "worst": "Worst",
     "median": "Around the median",
@@ -39,29 +39,20 @@ GROUPS = {
 """Titles by group, in the order in which they matter."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A drawn image.
-
-    Args:
-        group: One of ``GROUPS``.
-        name: File name.
-        told: What was found in it, in a few words.
-        uri: The drawing as the ``src`` of an HTML image.
-    """
+class Drawing(NamedTuple):
+    """A drawn image: a key of :data:`GROUPS`, file name, caption and the ``src`` of the image."""
 
     group: str
     name: str
-    told: str
+    caption: str
     uri: str
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """An image to draw."""
 
     path: str
-    told: str
+    caption: str
     draw: Callable[[], np.ndarray]
 
 
@@ -89,7 +80,7 @@ def draw_images(
         if used + len(uri) > max_bytes:
             break
         used += len(uri)
-        images.append(Drawing(group, Path(task.path).name, task.told, uri))
+        images.append(Drawing(group, Path(task.path).name, task.caption, uri))
     return sorted(images, key=lambda image: list(GROUPS).index(image.group)), unread
 
 
@@ -99,7 +90,7 @@ def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:
     if ranked is None:
         samples = evaluation.samples
         chosen = np.linspace(0, len(samples) - 1, min(WORST, len(samples))).round().astype(int)
-        return {"sample": [_any_task(samples[index], evaluation.meta) for index in chosen]}
+        return {"sample": [_image_task(samples[index], evaluation.meta) for index in chosen]}
     count = len(ranked)
     worst = min(WORST, -(-count // 3))
     rest = count - worst
@@ -115,114 +106,94 @@ def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:
 
 def _ranked(evaluation: Evaluation) -> list[Task] | None:
     """All images, best first; None where no error belongs to a single one."""
+    samples, meta = evaluation.samples, evaluation.meta
     if evaluation.parts is not None:
-        found = by_instance(evaluation.poses(), evaluation.meta["flip_indices"])
-        least = MIN_SHARE * max((each.points for each in found), default=0)
-        return [_pose_task(each, evaluation) for each in found if each.points >= least]
+        pose = evaluation.poses()
+        labelled = np.any(pose.visibility > 0, axis=0)
+        found = by_instance(pose, meta["flip_indices"])
+        tasks = []
+        for row in found[found["points"] >= MIN_LABELLED * found["points"].max()].itertuples():
+            caption = f"error {100 * row.error:.1f} %, {row.right} of {row.points} points right"
+            caption += f", {row.inverted} left-right exchanged" if row.inverted else ""
+            tasks.append(_pose_task(samples[row.Index], meta, labelled, caption))
+        return tasks
     for name, metric in presented().items():
         table = evaluation.tables.get(name)
         examples = None if table is None else metric.ranked(table)
         if examples is None or table is None:
             continue
-        if all(each.draw for each in examples) or len(table) == len(evaluation.samples):
-            return [_task(each, evaluation) for each in examples]
+        if all(each.draw for each in examples) or len(table) == len(samples):
+            return [
+                Task(each.path, each.caption, each.draw)
+                if each.draw is not None
+                else _image_task(samples[each.index], meta, each.caption)
+                for each in examples
+            ]
     return None
 
 
-def _task(example: Example, evaluation: Evaluation) -> Task:
-    """Drawing of an example: its own, else that of its sample."""
-    if example.draw is not None:
-        return Task(example.path, example.caption, example.draw)
-    task = _any_task(evaluation.samples[example.index], evaluation.meta)
-    return Task(task.path, example.caption, task.draw)
-
-
-def _pose_task(found: Instance, evaluation: Evaluation) -> Task:
-    sample, meta = evaluation.samples[found.index], evaluation.meta
-    told = f"error {100 * found.error:.1f} %, {found.right} of {found.points} points right"
-    if found.exchanged:
-        told += f", {found.exchanged} left-right exchanged"
-    labelled = np.any(evaluation.poses().visibility > 0, axis=0)
-    return Task(sample.image, told, lambda: _draw_pose_pair(sample, meta, labelled))
-
-
-def _any_task(sample: Sample, meta: dict) -> Task:
-    told = f"{len(sample.gt)} labelled, {len(sample.predicted)} found"
-    return Task(sample.image, told, lambda: _draw_image_pair(sample, meta))
-
-
-def _draw_pose_pair(sample: Sample, meta: dict, labelled: np.ndarray) -> np.ndarray:
+def _pose_task(sample: Sample, meta: dict, labelled: np.ndarray, caption: str) -> Task:
     """(``SIDE_PX``, 2 · ``SIDE_PX``, 3) around one animal, lines from ground truth to prediction.
 
-    Args:
-        sample: One instance.
-        meta: As :attr:`Evaluation.meta`.
-        labelled: (K,) bool, whether the set has the keypoint at all; others are put anywhere.
+    Keypoints that the set labels nowhere, by ``labelled`` (K,), are predicted anywhere: left out.
     """
-    gt, predicted = np.asarray(sample.gt[0]), np.asarray(sample.predicted[0])
-    left, top, width, height = sample.boxes[0]
-    middle = np.array([left + width / 2, top + height / 2])
-    side = CROP_PADDING * max(width, height)
-    cell, scale, shift = _square(reader_of(meta)(sample.image), middle, side)
-    true_places, places = gt[:, :2] * scale + shift, predicted * scale + shift
-    with_gt = draw_pose(cell, true_places, meta, gt[:, 2])
-    for start, end in zip(true_places[gt[:, 2] > 0], places[gt[:, 2] > 0], strict=True):
-        _line(cell, start, end)
-    seen = np.where(labelled, 2, 0)
-    with_prediction = draw_pose(cell, places, meta, seen, np.asarray(sample.scores[0]))
-    return np.hstack([with_gt, with_prediction])
+
+    def draw() -> np.ndarray:
+        gt, predicted = np.asarray(sample.gt[0]), np.asarray(sample.predicted[0])
+        left, top, width, height = sample.boxes[0]
+        centre = np.array([left + width / 2, top + height / 2])
+        side = CROP_PADDING * max(width, height)
+        cell, scale, shift = _square(reader_of(meta)(sample.image), centre, side)
+        gt_px, predicted_px = gt[:, :2] * scale + shift, predicted * scale + shift
+        with_gt = draw_pose(cell, gt_px, meta, gt[:, 2])
+        for index in np.flatnonzero(gt[:, 2] > 0):
+            start, end = np.round([gt_px[index], predicted_px[index]]).astype(int).tolist()
+            cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
+        seen = np.where(labelled, 2, 0)
+        scores = np.asarray(sample.scores[0])
+        return np.hstack([with_gt, draw_pose(cell, predicted_px, meta, seen, scores)])
+
+    return Task(sample.image, caption, draw)
 
 
-def _draw_image_pair(sample: Sample, meta: dict) -> np.ndarray:
+def _image_task(sample: Sample, meta: dict, caption: str = "") -> Task:
     """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole image with all that is labelled and found."""
-    image = reader_of(meta)(sample.image)
-    size = np.array([image.shape[1], image.shape[0]])
-    cell, scale, shift = _square(image, size / 2, size.max())
-    with_gt = cell
-    for gt in map(np.asarray, sample.gt):
-        with_gt = draw_instance(with_gt, gt[:, :2] * scale + shift, meta, gt[:, 2])
-    found = [np.asarray(points) * scale + shift for points in sample.predicted]
-    if sample.kinds:
-        return np.hstack([with_gt, _draw_single(cell, found, sample.kinds, meta)])
-    drawn = cell
-    for points, scores in zip(found, sample.scores, strict=True):
-        told = np.asarray(scores) if has_names(meta) else None
-        drawn = draw_instance(drawn, points, meta, scores=told)
-    return np.hstack([with_gt, drawn])
 
+    def draw() -> np.ndarray:
+        image = reader_of(meta)(sample.image)
+        size = np.array([image.shape[1], image.shape[0]])
+        cell, scale, shift = _square(image, size / 2, size.max())
+        with_gt = with_found = cell
+        for gt in map(np.asarray, sample.gt):
+            with_gt = draw_instance(with_gt, gt[:, :2] * scale + shift, meta, gt[:, 2])
+        for index, points in enumerate(sample.predicted):
+            points, visibility, scores = np.asarray(points) * scale + shift, None, None
+            if sample.kinds:  # points that belong to nobody, each a keypoint by itself
+                kind = np.arange(meta["num_keypoints"]) == sample.kinds[index]
+                points, visibility = np.where(kind[:, None], points, 0), np.where(kind, 2, 0)
+            elif has_names(meta):
+                scores = np.asarray(sample.scores[index])
+            with_found = draw_instance(with_found, points, meta, visibility, scores)
+        return np.hstack([with_gt, with_found])
 
-def _draw_single(
-    cell: np.ndarray, found: Iterable[np.ndarray], kinds: Sequence[int], meta: dict
-) -> np.ndarray:
-    """Points that belong to nobody, each (1, 2), in the colours of their keypoints."""
-    count = meta["num_keypoints"]
-    drawn = cell
-    for point, kind in zip(found, kinds, strict=True):
-        points, visibility = np.zeros((count, 2)), np.zeros(count, int)
-        points[kind], visibility[kind] = point[0], 2
-        drawn = draw_pose(drawn, points, meta, visibility)
-    return drawn
+    found = f"{len(sample.gt)} labelled, {len(sample.predicted)} found"
+    return Task(sample.image, caption or found, draw)
 
 
 def _square(
-    image: np.ndarray, middle: np.ndarray, side: float
+    image: np.ndarray, centre: np.ndarray, side: float
 ) -> tuple[np.ndarray, float, np.ndarray]:
-    """The square around ``middle`` in ``SIDE_PX`` px, gray outside of the image.
+    """The square around ``centre`` in ``SIDE_PX`` px, gray outside of the image.
 
     Returns:
-        The square, and with which scale and shift (2,) places in px of the image go into it.
+        The square, and the scale and shift (2,) that take px of the image into it.
     """
     scale = SIDE_PX / side
     if scale < 1:  # area by area: a warp would leave out pixels
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    shift = SIDE_PX / 2 - scale * middle
+    shift = SIDE_PX / 2 - scale * centre
     factor = max(scale, 1.0)
     matrix = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
     cell = cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), borderValue=(GROUND,) * 3)
     return cell, scale, shift
-
-
-def _line(cell: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
-    a, b = (tuple(int(v) for v in np.round(place)) for place in (start, end))
-    cv2.line(cell, a, b, ERROR_BGR, 1, cv2.LINE_AA)

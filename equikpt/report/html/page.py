@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from equikpt.report.evaluation import Evaluation
 from equikpt.report.html.charts import panel_chart
-from equikpt.report.html.curves import panels_of_run
 from equikpt.report.html.examples import MAX_IMAGE_BYTES
-from equikpt.report.html.keypoint_sections import calibration_tile, pose_sections
-from equikpt.report.html.render import Section, render
-from equikpt.report.html.score_sections import other_sections, primary_names, tiles_of
-from equikpt.report.run.facts import (
-    SplitCount,
-    config_name,
-    course,
-    data_set,
-    environment,
-    settings,
-)
+from equikpt.report.html.monitor_page import panels_of_run
+from equikpt.report.html.render import render
+from equikpt.report.html.sections import Section, Tile, primary_names, tested_sections
+from equikpt.report.run.facts import config_name, course, data_set, environment, settings
 from equikpt.report.run.run_folder import Run
-from equikpt.report.run.run_plan import Metric, better_direction, watched_metric
+from equikpt.report.run.run_state import Metric, better_direction, watched_metric
 
 COUNTS = {
     "images": "Images",
@@ -50,69 +42,52 @@ class Report:
     run: Run
     evaluation: Evaluation | None
     commands: Sequence[tuple[str, str]]
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
 
 
 def to_html(report: Report, max_image_bytes: int = MAX_IMAGE_BYTES) -> str:
     """Render the page; its images take at most ``max_image_bytes`` of base64 text."""
     run, evaluation = report.run, report.evaluation
-    notes, tiles = list(report.notes), []
+    notes = list(report.notes)
+    tiles: list[Tile] = []
+    tested: list[Section] = []
     if run.note:
         notes.append(f"{run.note[0].upper()}{run.note[1:]}.")
-    sections = [_trained(run, evaluation.versions if evaluation else {}), _curves(run)]
-    if evaluation is not None and evaluation.parts is not None:
-        tiles = [*tiles_of(evaluation), calibration_tile(evaluation)]
-        sections += pose_sections(evaluation, max_image_bytes)
-    elif evaluation is not None:
-        notes.append(NOT_POSES)
-        tiles = tiles_of(evaluation)
-        sections += other_sections(evaluation, max_image_bytes)
-    if report.commands:
-        content = dict(commands=report.commands)
-        sections.append(Section("reproduce", "How to reproduce it", "reproduce", content))
+    if evaluation is not None:
+        tiles, tested = tested_sections(evaluation, max_image_bytes)
+        notes += [NOT_POSES] if evaluation.parts is None else []
+    charts = list(map(panel_chart, panels_of_run(run, _metric(run))))
+    commands = [("reproduce", dict(commands=report.commands))] if report.commands else []
     return render(
         "run_report.html.j2",
         title=f"{run.name}: report of a run",
         lead=f"Trained with {config_name(run)} until {run.sessions['end'].iloc[-1]:%Y-%m-%d %H:%M}",
         notes=notes,
         tiles=tiles,
-        sections=sections,
+        sections=[
+            ("trained", _trained(run, evaluation.versions if evaluation else {})),
+            ("curves", dict(charts=charts)),
+            *tested,
+            *commands,
+        ],
     )
 
 
-def _trained(run: Run, versions: dict[str, str]) -> Section:
-    """Settings, course, machine and data; ``versions`` are those of the test's packages."""
+def _trained(run: Run, versions: dict[str, str]) -> dict[str, Any]:
+    """Settings, course, machine and data; ``versions`` are those of the test's packages.
+
+    Counts of the data without a number in any file are left out.
+    """
+    data = data_set(run)
+    shown = [name for name in COUNTS if any(name in row for row in data)]
     tested = [(f"{name} (test)", version) for name, version in versions.items()]
-    content = dict(
+    return dict(
         settings=settings(run) if run.config is not None else [],
         course=course(run),
         environment=[*environment(run), *tested],
-        data=_data_table(data_set(run)),
+        data=data,
+        counts=[(name, COUNTS[name]) for name in shown],
     )
-    return Section("trained", "What was trained", "trained", content)
-
-
-def _data_table(counts: Sequence[SplitCount]) -> dict[str, Any] | None:
-    """Counts of the annotation files; columns without a number in any file are left out."""
-    if not counts:
-        return None
-    shown = [name for name in COUNTS if any(getattr(c, name) is not None for c in counts)]
-    return dict(
-        titles=[COUNTS[name] for name in shown],
-        rows=[
-            (count.split.capitalize(), [getattr(count, name) for name in shown], count.file)
-            for count in counts
-        ],
-        is_incomplete=any(count.images is None for count in counts),
-    )
-
-
-def _curves(run: Run) -> Section:
-    """Every curve of the run, with the metric that it was judged by."""
-    content: dict[str, Any] = dict(charts=list(map(panel_chart, panels_of_run(run, _metric(run)))))
-    if not content["charts"]:
-        content["told"] = "The run has logged nothing yet."
-    return Section("curves", "Training curves", "charts", content)
 
 
 def _metric(run: Run) -> Metric | None:

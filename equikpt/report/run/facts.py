@@ -3,64 +3,60 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equikpt.report.run.run_folder import Run
-from equikpt.report.run.run_plan import plan_of, setting
+from equikpt.report.run.run_state import plan_of
+from equikpt.report.state_text import duration
 
 Rows = list[tuple[str, str]]
 
-SPLITS = {"train": "training", "val": "validation", "test": "test"}
-
-
-@dataclass(frozen=True)
-class SplitCount:
-    """Counts of an annotation file.
-
-    Args:
-        split: ``training``, ``validation`` or ``test``.
-        file: The last two parts of its path, and the split within it.
-        images: None where the file is not at hand; the same for what its form does not tell.
-        instances: Annotations with a labelled keypoint.
-        points: That are labelled.
-        hidden: Those of them that are labelled but not seen.
-    """
-
-    split: str
-    file: str
-    images: int | None = None
-    instances: int | None = None
-    points: int | None = None
-    hidden: int | None = None
+SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 def settings(run: Run) -> Rows:
     """The keys of the config that matter most; what it does not have is left out."""
-    plan = plan_of(run)
-    batch = setting(run, "train_dataloader.batch_size")
-    length = _of(plan.max_epochs, "epochs") or _of(plan.max_steps, "steps")
-    frozen = setting(run, "model.backbone.frozen_stages")
-    rows = [
-        ("Config", config_name(run)),
-        ("Model", _model(run)),
-        ("Input", _size(run)),
-        ("Starts from", _start(run)),
-        ("Loss", _types(setting(run, "model.head.loss"))),
-        ("Optimizer", _optimizer(run)),
-        ("Rates by part", _tiers(run)),
-        ("Rate schedule", _types(setting(run, "param_scheduler"))),
-        ("Frozen stages", str(frozen) if isinstance(frozen, int) and frozen >= 0 else ""),
-        ("Batch", _of(batch, "images")),
-        ("Planned length", length),
-        ("Precision", _precision(run)),
-        ("Averaged weights", _averaging(run)),
+    get, plan = run.setting, plan_of(run)
+    backbone, optimizer = get("model.backbone") or {}, get("optim_wrapper.optimizer") or {}
+    size = get("model.head.decoder.input_size") or get("codec.input_size")
+    weights = get("load_from") or (backbone.get("init_cfg") or {}).get("checkpoint")
+    start = Path(str(weights)).name if weights else "random weights"
+    if not weights and backbone.get("weights"):
+        start = f"backbone's weights: {backbone['weights']}"
+    model = (get("model.type"), backbone.get("model_name") or backbone.get("type"))
+    rates = [
+        f"{title} {optimizer[key]:g}"
+        for key, title in (("lr", "rate"), ("weight_decay", "weight decay"), ("momentum", "moment"))
+        if isinstance(optimizer.get(key), (int, float))
     ]
-    return [(name, value) for name, value in rows if value]
+    tiers = get("optim_wrapper.paramwise_cfg.module_lr_mult") or {}
+    frozen, batch = get("model.backbone.frozen_stages"), get("train_dataloader.batch_size")
+    wrapper = get("optim_wrapper.type") or ""
+    precision = (
+        f"mixed ({get('optim_wrapper.dtype') or wrapper})" if "Amp" in wrapper else "float32"
+    )
+    length = f"{plan.max_steps} steps" if plan.max_steps is not None else ""
+    averaging = run.hook("EMAHook")
+    rows = {
+        "Config": config_name(run),
+        "Model": ", ".join(filter(None, (*model, get("model.head.type")))),
+        "Input": f"{size[0]} × {size[1]} px" if size else "",
+        "Starts from": start,
+        "Loss": _types(get("model.head.loss")),
+        "Optimizer": ", ".join(filter(None, (optimizer.get("type"), *rates))),
+        "Rates by part": ", ".join(f"{name} × {value:g}" for name, value in tiers.items()),
+        "Rate schedule": _types(get("param_scheduler")),
+        "Frozen stages": str(frozen) if isinstance(frozen, int) and frozen >= 0 else "",
+        "Batch": f"{batch} images" if batch is not None else "",
+        "Planned length": length if plan.max_epochs is None else f"{plan.max_epochs} epochs",
+        "Precision": precision,
+        "Averaged weights": averaging.get("ema_type", "EMA") if averaging is not None else "",
+    }
+    return [(name, value) for name, value in rows.items() if value]
 
 
 def config_name(run: Run) -> str:
@@ -74,12 +70,11 @@ def course(run: Run) -> Rows:
     sessions = run.sessions
     seconds = float((sessions["end"] - sessions["begin"]).dt.total_seconds().sum())
     resumed = int(sessions["resumed"].sum())
-    starts = f"{len(sessions)}, {resumed} of them resumed" if resumed else str(len(sessions))
     rows = [
         ("Begin", f"{sessions['begin'].iloc[0]:%Y-%m-%d %H:%M}"),
         ("End", f"{sessions['end'].iloc[-1]:%Y-%m-%d %H:%M}"),
         ("Duration", duration(seconds)),
-        ("Starts", starts),
+        ("Starts", f"{len(sessions)}" + (f", {resumed} of them resumed" if resumed else "")),
     ]
     if len(run.train):
         last = run.train.iloc[-1]
@@ -93,49 +88,52 @@ def course(run: Run) -> Rows:
 
 def environment(run: Run) -> Rows:
     """Seed, machine and versions of the newest start."""
-    record = run.record
-    facts = record.environment if record is not None else {}
-    return [(name, value) for name, value in (("Seed", _seed(run)), *facts.items()) if value]
+    seed, facts = run.setting("randomness.seed"), {}
+    if run.record is not None:
+        facts = run.record.environment
+        seed = run.record.seed if seed is None else seed
+    exact = " (deterministic)" if run.setting("randomness.deterministic") else ""
+    rows = {"Seed": "" if seed is None else f"{seed}{exact}"} | facts
+    return [(name, value) for name, value in rows.items() if value]
 
 
-def data_set(run: Run) -> list[SplitCount]:
-    """Count the labels of each split; files that are not at hand have no counts."""
-    counts = []
+def data_set(run: Run) -> list[dict[str, Any]]:
+    """Count the labels of each split.
+
+    Returns:
+        A row a split: ``split``, ``file`` (the last two parts of its path, and the split within
+        it), and as far as the file is at hand and says so ``images``, ``instances`` (annotations
+        with a labelled keypoint), ``points`` (labelled) and ``hidden`` (those of them with
+        visibility 1).
+    """
+    rows = []
     for split, title in SPLITS.items():
-        dataset = setting(run, f"{split}_dataloader.dataset")
-        if dataset is not None and dataset.get("ann_file"):
-            counts.append(_count(title, dataset))
-    return counts
+        dataset = run.setting(f"{split}_dataloader.dataset") or {}
+        if dataset.get("ann_file"):
+            root = Path(dataset.get("data_root") or "")
+            inner = f" ({dataset['split']})" if dataset.get("split") else ""
+            file = "/".join((root / dataset["ann_file"]).parts[-2:]) + inner
+            rows.append(dict(split=title, file=file, **_counts(root, dataset)))
+    return rows
 
 
-def duration(seconds: float) -> str:
-    """``3 h 07 min``; under an hour minutes, under two minutes seconds."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
-def _count(title: str, dataset: Mapping[str, Any]) -> SplitCount:
-    root = Path(dataset.get("data_root") or "")
-    path, split = root / dataset["ann_file"], dataset.get("split")
-    name = "/".join(path.parts[-2:]) + (f" ({split})" if split else "")
-    content = _read(path)
+def _counts(root: Path, dataset: Mapping[str, Any]) -> dict[str, int]:
+    content = _read(root / dataset["ann_file"])
     if isinstance(content, list):  # Label Studio: a task an image
-        return SplitCount(title, name, images=len(content))
+        return dict(images=len(content))
+    if not content:
+        return {}
     if dataset.get("split_file"):  # FSC-147: points of all splits in one file
-        images = (_read(root / dataset["split_file"]) or {}).get(split)
-        if not content or images is None:
-            return SplitCount(title, name)
+        images = (_read(root / dataset["split_file"]) or {}).get(dataset.get("split"))
+        if images is None:
+            return {}
         points = sum(len(content.get(image, {}).get("points", ())) for image in images)
-        return SplitCount(title, name, images=len(images), points=points)
-    if not content or "images" not in content:
-        return SplitCount(title, name)
+        return dict(images=len(images), points=points)
+    if "images" not in content:
+        return {}
     rows = (row.get("keypoints") or [] for row in content.get("annotations", ()))
     labelled = [[v for v in row[2::3] if v > 0] for row in rows]
-    return SplitCount(
-        title,
-        name,
+    return dict(
         images=len(content["images"]),
         instances=sum(bool(row) for row in labelled),
         points=sum(map(len, labelled)),
@@ -151,75 +149,10 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _model(run: Run) -> str:
-    backbone = setting(run, "model.backbone") or {}
-    name = backbone.get("model_name") or backbone.get("type", "")
-    parts = [setting(run, "model.type"), name, setting(run, "model.head.type")]
-    return ", ".join(part for part in parts if part)
-
-
-def _size(run: Run) -> str:
-    for key in ("model.head.decoder.input_size", "codec.input_size"):
-        size = setting(run, key)
-        if size:
-            return f"{size[0]} × {size[1]} px"
-    return ""
-
-
-def _start(run: Run) -> str:
-    load_from = setting(run, "load_from")
-    backbone = setting(run, "model.backbone") or {}
-    checkpoint = (backbone.get("init_cfg") or {}).get("checkpoint")
-    if load_from or checkpoint:
-        return Path(str(load_from or checkpoint)).name
-    weights = backbone.get("weights")
-    return f"backbone's weights: {weights}" if weights else "random weights"
-
-
-def _optimizer(run: Run) -> str:
-    optimizer = setting(run, "optim_wrapper.optimizer") or {}
-    parts = [optimizer.get("type", "")]
-    parts += [
-        f"{title} {optimizer[key]:g}"
-        for key, title in (("lr", "rate"), ("weight_decay", "weight decay"), ("momentum", "moment"))
-        if isinstance(optimizer.get(key), (int, float))
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _tiers(run: Run) -> str:
-    module_lr_mult = setting(run, "optim_wrapper.paramwise_cfg.module_lr_mult") or {}
-    return ", ".join(f"{name} × {value:g}" for name, value in module_lr_mult.items())
-
-
-def _precision(run: Run) -> str:
-    wrapper = setting(run, "optim_wrapper.type") or ""
-    dtype = setting(run, "optim_wrapper.dtype")
-    return f"mixed ({dtype or wrapper})" if "Amp" in wrapper else "float32"
-
-
-def _averaging(run: Run) -> str:
-    hooks = setting(run, "custom_hooks") or []
-    return next((h.get("ema_type", "EMA") for h in hooks if h.get("type") == "EMAHook"), "")
-
-
 def _types(value: Any) -> str:
     """Types of one part of the config, or of a list or dict of them."""
     if isinstance(value, Mapping):
-        parts: Iterable[Any] = [value] if "type" in value else value.values()
-    else:
-        parts = value if isinstance(value, (list, tuple)) else []
+        value = [value] if "type" in value else list(value.values())
+    parts = value if isinstance(value, (list, tuple)) else []
     names = [part["type"] for part in parts if isinstance(part, Mapping) and "type" in part]
     return ", then ".join(dict.fromkeys(names))
-
-
-def _seed(run: Run) -> str:
-    seed = setting(run, "randomness.seed")
-    if seed is None and run.record is not None:
-        seed = run.record.seed
-    exact = " (deterministic)" if setting(run, "randomness.deterministic") else ""
-    return "" if seed is None else f"{seed}{exact}"
-
-
-def _of(count: int | None, unit: str) -> str:
-    return f"{count} {unit}" if count is not None else ""

@@ -7,28 +7,30 @@ here into one course.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mmengine.config import Config
 
 from equikpt.compat.work_dir import complete, newest_complete, read_top
 from equikpt.engine.run_record import FILE, StartRecord, read_record
-from equikpt.report.run.run_session import Row, Session, read_session
-from equikpt.report.run.validation_losses import undo_mean
-from equikpt.report.saved_config import read_saved_config
+from equikpt.report.run.saved_config import read_saved_config
+from equikpt.report.run.validation_losses import TIMES, Row, undo_mean
 
 START = re.compile(r"\d{8}_\d{6}")
 TRAIN_COLUMNS = ("step", "epoch", "iter", "wall_s")
 VAL_COLUMNS = ("epoch", "step", "wall_s")
+SESSION_COLUMNS = ("folder", "begin", "end", "last_step", "steps", "resumed")
 NO_RECORD = (
     "there is no run.json, which RunRecordHook writes: times are those of the steps alone, and the "
     "progress of a validation, machine and versions are not known"
 )
-SESSION_COLUMNS = ("folder", "begin", "end", "last_step", "steps", "resumed")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,82 @@ class Run:
         """Sentence on what is unknown without a record; empty with one."""
         return "" if self.record is not None else NO_RECORD
 
+    def setting(self, key: str) -> Any:
+        """Value of a dotted key of the config; None where there is none."""
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if hasattr(value, "get") else None
+        return value
+
+    def hook(self, name: str) -> Row | None:
+        """Options of a hook by its type, ours or MMEngine's; None where the config has none."""
+        default, custom = self.setting("default_hooks") or {}, self.setting("custom_hooks") or ()
+        types = (name, f"Atomic{name}")
+        hooks = (*default.values(), *custom)
+        return next((dict(each) for each in hooks if each and each.get("type") in types), None)
+
+    def place(self, step: float) -> str:
+        """``epoch 3`` or, in a run by steps, ``step 250``."""
+        step, per_epoch = int(step), self.steps_per_epoch
+        return f"step {step}" if per_epoch is None else f"epoch {max(1, -(-step // per_epoch))}"
+
+
+class _Start:
+    """One start: the rows that it logged and the span of steps that it covers.
+
+    ``after_step`` of a validation is the last training row's step before it.
+    """
+
+    def __init__(self, folder: Path, record: StartRecord | None) -> None:
+        self.folder, self.record = folder, record
+        self.train: list[Row] = []
+        self.val: list[Row] = []
+        self.unreadable = 0
+        scalars = folder / "vis_data" / "scalars.json"
+        text = scalars.read_text(encoding="utf-8", errors="replace") if scalars.is_file() else ""
+        self.unreadable = sum([not self._add(line) for line in text.splitlines()][:-1])
+        self.begin = datetime.strptime(folder.name, "%Y%m%d_%H%M%S")
+        self.steps_before = 0
+        if record is not None:
+            self.steps_before = record.resumed_step
+        elif len(self.train) > 1:  # the distance of two rows tells what the first one covers
+            first, second = (row["step"] for row in self.train[:2])
+            self.steps_before = max(0, first - (second - first))
+        self.resumed = self.steps_before > 0
+        self.last_step = self.train[-1]["step"] if self.train else self.steps_before
+        self.steps = self.last_step - self.steps_before
+        self.seconds = (
+            record.seconds
+            if record is not None
+            else sum(row.get("time", 0.0) * steps for row, steps in self.covered())
+        )
+        self.end = self.begin + timedelta(seconds=self.seconds)
+
+    def _add(self, line: str) -> bool:
+        """Add a line of the scalars; False where it is no JSON."""
+        try:  # `log_with_hierarchy` adds prefixes
+            row = {
+                name.removeprefix("train/").removeprefix("val/"): value
+                for name, value in json.loads(line).items()
+            }
+        except (json.JSONDecodeError, AttributeError):
+            return False
+        if "iter" in row:
+            self.train.append(row)
+        elif any(name in row for name in TIMES):  # any other row is a single scalar of some hook
+            self.val.append(row | {"after_step": self.train[-1]["step"] if self.train else 0})
+        return True
+
+    def is_training(self) -> bool:
+        """Tell a start from a test, which leaves its metrics in a JSON file."""
+        tested = any(self.folder.glob("*.json"))
+        return self.record is not None or bool(self.train or self.val) or not tested
+
+    def covered(self) -> list[tuple[Row, int]]:
+        """Pair each training row with the number of steps since the one before it."""
+        earlier = [self.steps_before, *(row["step"] for row in self.train)]
+        return [(row, row["step"] - last) for row, last in zip(self.train, earlier, strict=False)]
+
 
 def read_run(folder: Path | str) -> Run:
     """Read a work dir, of a run that goes on, was killed or is over.
@@ -102,11 +180,11 @@ def read_run(folder: Path | str) -> Run:
         FileNotFoundError: No such folder, or no start of a training in it.
     """
     folder = Path(folder)
-    sessions = _sessions(folder)
-    per_epoch = _steps_per_epoch(sessions)
-    config, config_gaps = _config(folder, sessions)
-    train, val = _joined(sessions, per_epoch, config)
-    newest = sessions[-1]
+    starts = _starts(folder)
+    newest, per_epoch = starts[-1], _steps_per_epoch(starts)
+    config, config_gaps = _config(folder, starts)
+    train, val = _joined(starts, per_epoch, config)
+    files = (newest.folder, *newest.folder.iterdir(), *newest.folder.glob("vis_data/*"))
     return Run(
         folder=folder,
         name=folder.resolve().name,
@@ -114,28 +192,31 @@ def read_run(folder: Path | str) -> Run:
         train=_frame(train, TRAIN_COLUMNS),
         val=_frame(val, VAL_COLUMNS),
         sessions=pd.DataFrame(
-            [[getattr(each, name) for name in SESSION_COLUMNS] for each in sessions],
+            [[getattr(each, name) for name in SESSION_COLUMNS] for each in starts],
             columns=list(SESSION_COLUMNS),
         ),
-        checkpoints=_checkpoints(folder),
+        checkpoints=Checkpoints(
+            newest_complete(folder),
+            tuple(complete(_newest_first(folder.glob("best_*.pth")))),
+            tuple(complete(folder / each.file for each in read_top(folder) or ())),
+        ),
         record=newest.record,
         steps_per_epoch=per_epoch,
-        active_s=max(_modified_s(path) for path in (newest.folder, *newest.files(), folder / FILE)),
-        unreadable_rows=sum(session.unreadable for session in sessions),
+        active_s=max(_modified_s(path) for path in (*files, folder / FILE)),
+        unreadable_rows=sum(start.unreadable for start in starts),
         config_gaps=config_gaps,
     )
 
 
-def _sessions(folder: Path) -> list[Session]:
+def _starts(folder: Path) -> list[_Start]:
     """The starts of a training in their order."""
     if not folder.is_dir():
         raise FileNotFoundError(f"expected the work dir of a run, found no folder {folder}")
     records = {each.folder: each for each in read_record(folder).starts}
-    starts = [path for path in sorted(folder.iterdir()) if START.fullmatch(path.name)]
-    found = [read_session(path, records.get(path.name)) for path in starts]
-    sessions = [session for session in found if session.is_training]
-    if sessions:
-        return sessions
+    paths = [path for path in sorted(folder.iterdir()) if START.fullmatch(path.name)]
+    starts = [_Start(path, records.get(path.name)) for path in paths]
+    if trained := [start for start in starts if start.is_training()]:
+        return trained
     below = sorted(path.parents[2] for path in folder.glob("*/*/vis_data/scalars.json"))
     hint = f"did you mean {below[0]}?" if below else "give the work dir of a training"
     raise FileNotFoundError(
@@ -143,13 +224,13 @@ def _sessions(folder: Path) -> list[Session]:
     )
 
 
-def _steps_per_epoch(sessions: list[Session]) -> int | None:
+def _steps_per_epoch(starts: Sequence[_Start]) -> int | None:
     """Recorded length of an epoch, else the distance between the first rows of two epochs."""
-    known = [each.record for each in sessions if each.record is not None]
+    known = [start.record for start in starts if start.record is not None]
     if known:
         return known[-1].steps_per_epoch
     firsts: dict[int, int] = {}
-    for row in (row for session in sessions for row in session.train if "epoch" in row):
+    for row in (row for start in starts for row in start.train if "epoch" in row):
         firsts.setdefault(row["epoch"], row["step"])
     if len(firsts) < 2:
         return None
@@ -158,58 +239,50 @@ def _steps_per_epoch(sessions: list[Session]) -> int | None:
 
 
 def _joined(
-    sessions: list[Session], per_epoch: int | None, config: Config | None
+    starts: Sequence[_Start], per_epoch: int | None, config: Config | None
 ) -> tuple[list[Row], list[Row]]:
     """Join the rows of all starts as one course, with ``wall_s``; a start without any is none."""
-    by_epoch = any("epoch" in row for session in sessions for row in session.train)
+    by_epoch = any("epoch" in row for start in starts for row in start.train)
     train: list[Row] = []
     val: list[Row] = []
     before_s = 0.0
-    for session in sessions:
-        if not session.train and not session.val:
+    for start in starts:
+        if not start.train and not start.val:
             continue
-        for row in session.val:
-            _place_validation(row, per_epoch, by_epoch)
-        if not session.resumed:  # it replaces all, and the time that went into it
+        for row in start.val:  # its `step` may be an epoch
+            after, logged = row.pop("after_step"), row["step"]
+            row["step"] = max(logged, after)
+            if by_epoch:
+                row |= {"epoch": logged, "step": logged * per_epoch if per_epoch else after}
+        if not start.resumed:  # it replaces all, and the time that went into it
             before_s = 0.0
-        _add_seconds(session, before_s)
+        _add_seconds(start, before_s)
+        before = start.steps_before
         # a checkpoint is written before the validation of its step
-        undo_mean(session.val, [r for r in val if r["step"] < session.steps_before], config)
-        train = [row for row in train if row["step"] <= session.steps_before] + session.train
-        again = {
-            row["step"] for row in session.val
-        }  # the last one, if that start was cut off in it
-        val = [r for r in val if r["step"] <= session.steps_before and r["step"] not in again]
-        val += session.val
-        before_s += session.seconds
+        undo_mean(start.val, [row for row in val if row["step"] < before], config)
+        again = {row["step"] for row in start.val}  # the last, if that start was cut off in it
+        val = [row for row in val if row["step"] <= before and row["step"] not in again]
+        train = [row for row in train if row["step"] <= before] + start.train
+        val += start.val
+        before_s += start.seconds
     return train, val
 
 
-def _place_validation(row: Row, per_epoch: int | None, by_epoch: bool) -> None:
-    """Give a validation's row, whose ``step`` may be an epoch, epoch and step of the run."""
-    after, logged = row.pop("after_step"), row["step"]
-    if by_epoch:
-        row["epoch"] = logged
-        row["step"] = logged * per_epoch if per_epoch else after
-    else:
-        row["step"] = max(logged, after)
-
-
-def _add_seconds(session: Session, before_s: float) -> None:
+def _add_seconds(start: _Start, before_s: float) -> None:
     """Add ``wall_s``: steps take what was logged, counted anew from each recorded validation on."""
-    record = session.record
+    record = start.record
     ends = {step: end_s for step, _, end_s in record.validations} if record else {}
     seconds = record.training_s if record else 0.0
     waiting = sorted(ends.items())
-    for row, steps in session.covered():
+    for row, steps in start.covered():
         counted = row["step"] - steps
         while waiting and waiting[0][0] < row["step"]:
             step, end_s = waiting.pop(0)
             seconds, counted = max(seconds, end_s), max(counted, step)
         seconds += row.get("time", 0.0) * (row["step"] - counted)
         row["wall_s"] = before_s + seconds
-    for row in session.val:
-        done = [each["wall_s"] for each in session.train if each["step"] <= row["step"]]
+    for row in start.val:
+        done = [each["wall_s"] for each in start.train if each["step"] <= row["step"]]
         row["wall_s"] = done[-1] if done else before_s
         if row["step"] in ends:
             row["wall_s"] = before_s + ends[row["step"]]
@@ -222,24 +295,15 @@ def _frame(rows: list[Row], columns: tuple[str, ...]) -> pd.DataFrame:
     return frame.astype({"step": int, "epoch": float, "wall_s": float})
 
 
-def _config(folder: Path, sessions: list[Session]) -> tuple[Config | None, tuple[str, ...]]:
+def _config(folder: Path, starts: Sequence[_Start]) -> tuple[Config | None, tuple[str, ...]]:
     """The config that the newest start dumped, else the newest one in the work dir."""
-    dumped = [session.folder / "vis_data" / "config.py" for session in reversed(sessions)]
+    dumped = [start.folder / "vis_data" / "config.py" for start in reversed(starts)]
     for path in (*dumped, *_newest_first(folder.glob("*.py"))):
         try:
             return read_saved_config(path)
         except (FileNotFoundError, ValueError):  # no dump, or half of one
             continue
     return None, ()
-
-
-def _checkpoints(folder: Path) -> Checkpoints:
-    top = [folder / each.file for each in read_top(folder) or ()]
-    return Checkpoints(
-        newest_complete(folder),
-        tuple(complete(_newest_first(folder.glob("best_*.pth")))),
-        tuple(complete(top)),
-    )
 
 
 def _newest_first(paths: Iterable[Path]) -> list[Path]:

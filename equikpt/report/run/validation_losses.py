@@ -14,13 +14,14 @@ from typing import Any
 
 from mmengine.config import Config
 
-from equikpt.report.run.run_session import TIMES, Row
-
-STOCK = "LogProcessor"
-WINDOW = 10
-"""``LogProcessor``'s own."""
+TIMES = ("time", "data_time")
+"""Columns that MMEngine adds to a row of a training step and of a validation alike."""
 MEAN_PATTERN = ".*(loss|time|data_time|grad_norm).*"
-"""Names that it averages, its own too."""
+"""Names that ``LogProcessor`` averages unless told otherwise."""
+WINDOW = 10
+"""Values that it averages unless told otherwise."""
+
+Row = dict[str, Any]
 
 
 def undo_mean(rows: Sequence[Row], before: Sequence[Row], config: Config | None) -> None:
@@ -34,21 +35,15 @@ def undo_mean(rows: Sequence[Row], before: Sequence[Row], config: Config | None)
             that it resumed from, already undone.
         config: Of the start; without one nothing is known about means, and nothing is changed.
     """
-    if config is None:
-        return
-    options: dict[str, Any] = config.get("log_processor") or {}
-    if options.get("type", STOCK) != STOCK:
+    options = None if config is None else config.get("log_processor") or {}
+    if options is None or options.get("type", "LogProcessor") != "LogProcessor":
         return
     window = options.get("window_size", WINDOW)
     pattern = re.compile(options.get("mean_pattern", MEAN_PATTERN))
     apart = {*TIMES, *(each["data_src"] for each in options.get("custom_cfg") or ())}
-    names = dict.fromkeys(name for row in rows for name in row if pattern.search(name))
-    for name in names:
-        if name in apart:
-            continue
+    for name in {name for row in rows for name in row if pattern.search(name)} - apart:
         values = [row[name] for row in before if name in row]
-        for row in rows:
-            if name in row:
-                others = values[len(values) - min(len(values), window - 1) :]
-                row[name] = row[name] * (len(others) + 1) - sum(others)
-                values.append(row[name])
+        for row in (row for row in rows if name in row):
+            others = values[max(0, len(values) - window + 1) :]
+            row[name] = row[name] * (len(others) + 1) - sum(others)
+            values.append(row[name])

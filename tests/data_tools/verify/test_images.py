@@ -7,7 +7,7 @@ from PIL import Image
 
 from equikpt.data_tools.verify import images as images_module
 from equikpt.data_tools.verify.images import check_image_files
-from equikpt.report.html.label_thumbnails import Thumbnails
+from equikpt.report.html.label_page import Thumbnails
 from tests.data_tools.test_near_duplicates import drawn_image as gray_blobs
 from tests.data_tools.verify.conftest import people
 

@@ -5,22 +5,23 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from equikpt.report.breakdown import Spread
+from equikpt.report.breakdown import reliability
 from equikpt.report.html.charts import (
     COLOURS,
     MAX_POINTS,
     SVG_INCHES,
     THEME,
+    Line,
+    Panel,
     panel_chart,
     png_bytes,
     reliability_chart,
     spread_chart,
 )
-from equikpt.report.html.curves import Line, Panel
-from equikpt.report.reliability import reliability
 
 X = np.arange(1, 11.0)
 
@@ -63,24 +64,27 @@ def test_a_straight_line_is_straight_and_within_its_frame():
     assert line[0, 1] > line[-1, 1]  # larger is higher
 
 
+WIDE = [1.0, *[100] * 9]
+
+
 @pytest.mark.parametrize(
-    ("values", "is_log"),
-    [([1.0, *[100] * 9], True), (X + 1, False), ([-1, *[100] * 9], False)],
-    ids=["wide", "narrow", "not positive"],
+    ("values", "from_zero", "is_log"),
+    [
+        (WIDE, False, True),
+        (X + 1, False, False),
+        ([-1, *WIDE[1:]], False, False),
+        (WIDE, True, False),
+    ],
+    ids=["wide", "narrow", "not positive", "from zero"],
 )
-def test_a_wide_range_has_a_logarithmic_axis(values, is_log):
-    label = parsed(panel_chart(panel(values))).get("aria-label")
-    assert label.endswith("Logarithmic scale.") is is_log
+def test_a_wide_range_has_a_logarithmic_axis(values, from_zero, is_log):
+    chart = panel_chart(panel(values, from_zero=from_zero))
+    assert parsed(chart).get("aria-label").endswith("Logarithmic scale.") is is_log
+    assert ("0" in texts(chart)) >= from_zero
 
 
 def test_ticks_of_decades_are_plain_numbers():
     assert {"0.0001", "1e−08"} <= set(texts(panel_chart(panel(10.0**-X))))
-
-
-def test_shares_of_a_whole_begin_at_zero():
-    chart = panel_chart(panel([1.0, *[100] * 9], from_zero=True))
-    assert "0" in texts(chart)
-    assert "Logarithmic" not in parsed(chart).get("aria-label")
 
 
 def test_gaps_infinite_values_and_nothing_at_all_are_drawn():
@@ -126,14 +130,13 @@ def test_charts_have_the_colours_of_the_page_and_no_ids_but_of_what_they_use():
     ids = set(re.findall(r' id="([^"]*)"', chart.html))
     assert ids <= set(re.findall(r"#(\w+)", chart.html))
     assert "http" not in chart.html
-
-
-def test_the_same_chart_twice_is_the_same():
-    assert panel_chart(panel(X)).html == panel_chart(panel(X)).html
+    assert panel_chart(panel(X, X + 1, events=(3.0,))).html == chart.html  # each time the same
 
 
 def test_quartiles_are_a_bar_and_the_median_a_dot_on_it():
-    parts = [Spread("seen", 5, 0.02, 0.04, 0.08, 1), Spread("hidden", 2, 0.1, 0.1, 0.1, 0.5)]
+    names = ["part", "points", "low", "median", "high", "right"]
+    rows = [("seen", 5, 0.02, 0.04, 0.08, 1.0), ("hidden", 2, 0.1, 0.1, 0.1, 0.5)]
+    parts = pd.DataFrame(rows, columns=names)
     chart = spread_chart("By visibility", parts, high=0.1)
     bar = paths(chart, COLOURS[0])[0]
     (dot, *_) = [each for each in parsed(chart).iter("use") if "--s0" in each.get("style", "")]

@@ -77,7 +77,7 @@ def test_gt_is_left_and_the_prediction_right(tmp_path):
     assert drawn(1, hoof + (30, 0))
     assert not drawn(0, hoof + (30, 0))
     assert drawn(1, hoof + (15, 0))  # the line of the error
-    assert "error 6.2 %, 2 of 3 points right" in image.told
+    assert "error 6.2 %, 2 of 3 points right" in image.caption
 
 
 def test_bytes_are_kept_and_the_worst_come_first(tmp_path):
@@ -93,21 +93,15 @@ def test_bytes_are_kept_and_the_worst_come_first(tmp_path):
     }
 
 
-def test_images_that_are_gone_are_counted(tmp_path):
-    there = write_images(tmp_path, ["a.png", "b.png"])
-    samples = [pose(0, there[0]), pose(1, str(tmp_path / "gone.png")), pose(2, there[1])]
-    images, unread = draw_images(made_evaluation(samples))
-    assert (len(images), unread) == (2, 1)
-
-
-def test_images_elsewhere_are_not_shown(tmp_path):
+def test_images_that_are_gone_or_elsewhere_are_counted_and_not_shown(tmp_path):
     names = write_images(tmp_path / "images", ["a.png", "b.png"])
     (secret,) = write_images(tmp_path, ["secret.png"])
-    samples = [pose(0, name) for name in (*names, f"{tmp_path}/images/../secret.png", secret)]
+    others = [f"{tmp_path}/images/../secret.png", secret, f"{tmp_path}/images/gone.png"]
+    samples = [pose(0, name) for name in (*names, *others)]
     evaluation = made_evaluation(samples, images=str(tmp_path / "images"))
     images, left_out = draw_images(evaluation)
     assert sorted(image.name for image in images) == ["a.png", "b.png"]
-    assert left_out == 2
+    assert left_out == 3
 
 
 def test_an_animal_with_one_label_is_not_the_best(tmp_path):
@@ -118,23 +112,31 @@ def test_an_animal_with_one_label_is_not_the_best(tmp_path):
     assert "lucky.png" not in [image.name for image in images]
 
 
-def test_radiographs_are_ranked_by_their_worse_mark(tmp_path):
-    table = radiograph_table(write_images(tmp_path, ["a.png", "b.png", "c.png"]))
-    images, _ = draw_images(other_evaluation([], tables={"RulerMetric": table}))
-    assert by_group(images) == {"worst": ["c.png"], "median": ["b.png"], "best": ["a.png"]}
-    assert images[0].told == "p1 2.0 px, p2 2.0 px, scale off by 2.0 %"
+THINGS = dict(unnamed=True, num_keypoints=1)
 
 
-def test_counted_things_are_ranked_by_what_was_matched(tmp_path):
+@pytest.mark.parametrize(
+    ("metric", "order", "caption"),
+    [
+        ("RulerMetric", "cba", "p1 2.0 px, p2 2.0 px, scale off by 2.0 %"),  # by the worse mark
+        ("CountingMetric", "acb", "things 4, points 4, matched 1"),  # by the fraction matched
+    ],
+)
+def test_a_metric_ranks_its_images(tmp_path, metric, order, caption):
     names = write_images(tmp_path, ["a.png", "b.png", "c.png"])
-    meta = dict(unnamed=True, num_keypoints=1)
-    samples = [pose(0, name, boxes=[], areas=[]) for name in names]
     counts = dict(true=[4, 4, 4], predicted=[4, 4, 4], matched=[1, 4, 2])
-    table = pd.DataFrame(dict(image=["a.png", "b.png", "c.png"], **counts))
-    evaluation = other_evaluation(samples, tables={"CountingMetric": table}, meta=meta)
-    images, _ = draw_images(evaluation)
-    assert by_group(images) == {"worst": ["a.png"], "median": ["c.png"], "best": ["b.png"]}
-    assert images[0].told == "things 4, points 4, matched 1"
+    tables = {
+        "RulerMetric": radiograph_table(names),
+        "CountingMetric": pd.DataFrame(dict(image=["a.png", "b.png", "c.png"], **counts)),
+    }
+    samples = [pose(0, name, boxes=[], areas=[]) for name in names]
+    chosen = dict(tables={metric: tables[metric]}, meta=THINGS)
+    images, _ = draw_images(other_evaluation(samples, **chosen))
+    assert [(image.group, image.name) for image in images] == [
+        (group, f"{name}.png")
+        for group, name in zip(("worst", "median", "best"), order, strict=True)
+    ]
+    assert images[0].caption == caption
 
 
 @pytest.mark.parametrize(

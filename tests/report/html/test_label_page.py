@@ -12,8 +12,7 @@ import pytest
 
 from equikpt.data_tools.verify.run import VerifyResult, to_csv, to_json, verify
 from equikpt.report.html import label_page as page
-from equikpt.report.html.label_page import to_html
-from equikpt.report.html.label_thumbnails import MARK_BGR, SIDE_PX, Thumbnails
+from equikpt.report.html.label_page import MARK_BGR, SIDE_PX, Thumbnails, to_html
 from tests.browser import open_page
 from tests.data_tools.verify.conftest import people, points_of, set_points
 

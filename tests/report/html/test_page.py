@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import re
 
+import cv2
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +16,7 @@ from mmpose.registry import METRICS
 
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 from equikpt.report.html.page import Report, to_html
+from equikpt.report.html.render import ENVIRONMENT, jpeg_uri, shortened
 from equikpt.report.run.run_folder import read_run
 from tests.browser import open_page
 from tests.report.made_tests import (
@@ -80,7 +85,7 @@ def report(run, tmp_path):
     """Hooves are worse than the nose, and the hidden one is worst; one name would break a page."""
     names = write_images(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
     samples = [pose((2, 12, 24 + 3 * number, 0), name) for number, name in enumerate(names)]
-    samples[3] = dataclasses.replace(samples[3], group=HOSTILE)
+    samples[3] = msgspec.structs.replace(samples[3], group=HOSTILE)
     evaluation = made_evaluation(samples, grouped=True)
     return Report(run, evaluation, COMMANDS, ["A note."])
 
@@ -90,6 +95,7 @@ def sections(page: str) -> list[str]:
 
 
 def test_a_page_of_poses_has_all_sections(report):
+    """Two hooves of three points are off by more than a tenth of 160 px where it is 16 px."""
     page = to_html(report)
     assert sections(page) == [
         *("trained", "curves", "scores", "keypoints", "errors", "confidence", "sides", "images"),
@@ -99,25 +105,16 @@ def test_a_page_of_poses_has_all_sections(report):
     assert '<p class="note">A note.</p>' in page
     assert "python tools/test.py &#39;a &amp; b.py&#39; best.pth" in page
     assert "Calibration error" in page
-
-
-def test_the_keypoints_of_a_test_are_in_its_figures(report):
-    """Two hooves of three points are off by more than a tenth of 160 px where it is 16 px."""
-    page = to_html(report)
     assert "<b>66.7 %</b>" in page  # PCK@0.1: nose and one hoof
     assert "area 32² to 96² px²" in page
     assert "no instance of this size" in page
     assert "Labelled nowhere and left out: tail." in page
 
 
-def test_names_do_not_become_markup(report):
+def test_names_do_not_become_markup_and_the_page_needs_nothing_from_elsewhere(report):
     page = to_html(report)
     assert HOSTILE not in page
     assert page.count("</script>") == page.count("<script")
-
-
-def test_the_page_needs_nothing_from_elsewhere(report):
-    page = to_html(report)
     sources = re.findall(r"(?:src|href)=\"([^\"]{0,11})", page)
     assert all(source.startswith(("data:", "#")) for source in sources)
     urls = re.findall(r"https?://[^\"' <]*", page)
@@ -134,16 +131,12 @@ def test_the_page_stays_below_five_megabytes(report, tmp_path):
     assert "the worst 300 of 320" in page
 
 
-def test_without_a_test_there_is_what_the_folder_has(run):
+def test_without_a_test_there_is_what_the_folder_has(run, tmp_path):
     page = to_html(Report(run, None, [], ["No checkpoint."]))
     assert sections(page) == ["trained", "curves"]
     assert "No checkpoint." in page
-
-
-def test_a_run_that_has_logged_nothing(tmp_path):
-    write_start(tmp_path, [])
-    page = to_html(Report(read_run(tmp_path), None, []))
-    assert "logged nothing yet" in page
+    write_start(tmp_path / "new", [])
+    assert "logged nothing yet" in to_html(Report(read_run(tmp_path / "new"), None, []))
 
 
 KINDS = [
@@ -273,3 +266,45 @@ def test_a_broken_page_would_be_seen(browse, report):
     assert seen["broken"] == 1
     assert seen["overflow"] > 0
     assert any("nothing_of_that_name" in line for line in console)
+
+
+# --- rendering ---
+
+
+def test_texts_of_embedded_json_neither_end_its_element_nor_change():
+    data = dict(name="</script><!-- <script>\u2028 & \"'", values=[1.5, None])
+    template = ENVIRONMENT.from_string("{{ data | tojson }}")
+    inner = template.render(data=data)
+    assert "<" not in inner
+    assert json.loads(inner) == data
+    with pytest.raises(ValueError, match="JSON"):
+        template.render(data=float("nan"))
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT.list_templates(["j2"])))
+def test_no_template_declares_text_to_be_safe_markup(name):
+    source = ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0]
+    assert not re.search(r"\|\s*safe|autoescape", source)
+    ENVIRONMENT.get_template(name)
+
+
+def test_an_image_comes_back_from_its_uri():
+    image = np.full((20, 30, 3), (200, 100, 50), np.uint8)
+    content = base64.b64decode(jpeg_uri(image).removeprefix("data:image/jpeg;base64,"))
+    again = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert again.shape == image.shape
+    assert np.abs(again.astype(int) - image).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "key"),
+    [(1.25, "1.2", "1.25"), (None, "–", ""), (float("nan"), "–", ""), ("a<b", "a<b", "a<b")],
+)
+def test_cells_are_shown_rounded_and_sorted_exactly(value, text, key):
+    column = Column("", digits=1)
+    assert (column.text(value), column.key(value)) == (text, key)
+
+
+def test_long_names_lose_their_middle():
+    assert shortened("short.png") == "short.png"
+    assert shortened("a" * 30 + "b" * 30, 11) == "aaaaa…bbbbb"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from equikpt.report.run.facts import SplitCount, course, data_set, duration, environment, settings
+from equikpt.report.run.facts import course, data_set, environment, settings
 from equikpt.report.run.run_folder import read_run
 from tests.report.written_runs import change_record, config, write_start
 
@@ -44,24 +44,21 @@ def test_settings_are_those_of_the_config(tmp_path):
 def test_the_course_of_a_run_that_was_resumed(tmp_path):
     write_start(tmp_path, [1.0] * 4, begin="20260101_100000")
     write_start(tmp_path, [0.9] * 2, begin="20260102_120000", epochs_before=2)
-    told = dict(course(read_run(tmp_path)))
-    assert told["Begin"] == "2026-01-01 10:00"
-    assert told["Starts"] == "2, 1 of them resumed"
-    assert told["Duration"] == "60 s"  # 40 and 20 steps of a second; the pause is none
-    assert told["Last epoch"] == "3"
-    assert told["Time a step"] == "1.00 s (median)"
+    found = dict(course(read_run(tmp_path)))
+    assert found["Begin"] == "2026-01-01 10:00"
+    assert found["Starts"] == "2, 1 of them resumed"
+    assert found["Duration"] == "60 s"  # 40 and 20 steps of a second; the pause is none
+    assert found["Last epoch"] == "3"
+    assert found["Time a step"] == "1.00 s (median)"
 
 
 def test_machine_and_versions_are_those_that_were_recorded(tmp_path):
+    write_start(tmp_path / "bare", [1.0, 0.9], record=False)
+    assert environment(read_run(tmp_path / "bare")) == []
     write_start(tmp_path, [1.0, 0.9])
     machine = {"Processor": "NVIDIA H100 (GPU 0,1)", "Cores": "8", "Processes": "2 by pytorch"}
     change_record(tmp_path, seed=17, environment=machine)
     assert dict(environment(read_run(tmp_path))) == {"Seed": "17", **machine}
-
-
-def test_a_run_without_a_record_has_no_machine(tmp_path):
-    write_start(tmp_path, [1.0, 0.9], record=False)
-    assert environment(read_run(tmp_path)) == []
 
 
 COCO = dict(
@@ -96,12 +93,4 @@ def test_data_are_counted(tmp_path, content, options, counted):
     dataset = dict(data_root=str(tmp_path), ann_file="labels.json", **options)
     write_start(tmp_path, [1.0, 0.9], cfg=config(val_dataloader=dict(dataset=dataset)))
     name = f"{tmp_path.name}/labels.json" + (" (val)" if options else "")
-    assert data_set(read_run(tmp_path)) == [SplitCount("validation", name, **counted)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0, "0 s"), (119.4, "119 s"), (120, "2 min"), (3570, "1 h 00 min"), (90_000, "25 h 00 min")],
-)
-def test_durations(seconds, told):
-    assert duration(seconds) == told
+    assert data_set(read_run(tmp_path)) == [dict(split="Validation", file=name, **counted)]

@@ -163,29 +163,14 @@ def test_a_start_that_does_not_resume_replaces_all_once_it_has_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1], ids=["one letter", "half", "all but the end of line"])
-def test_a_half_written_last_line_is_left_out(tmp_path, kept):
-    scalars = write_start(tmp_path, [6.0, 5.0, 4.0]) / "vis_data" / "scalars.json"
-    *whole, last = scalars.read_text().splitlines(keepends=True)
-    scalars.write_text("".join(whole) + last[:kept])
+def test_a_half_written_last_line_is_left_out_and_others_are_counted(tmp_path, kept):
+    losses = [6.0, 5.0, np.nan, np.inf, 4.0]
+    scalars = write_start(tmp_path, losses) / "vis_data" / "scalars.json"
+    first, *whole, last = scalars.read_text().splitlines(keepends=True)
+    scalars.write_text(first[:20] + "\n12\n" + "".join(whole) + last[:kept])
     run = read_run(tmp_path)
-    assert run.train["loss"].tolist() == ([6, 5] if kept != -1 else [6, 5, 4])
-    assert run.unreadable_rows == 0
-
-
-def test_other_lines_that_are_no_json_are_counted(tmp_path):
-    scalars = write_start(tmp_path, [6.0, 5.0, 4.0]) / "vis_data" / "scalars.json"
-    first, *rest = scalars.read_text().splitlines(keepends=True)
-    scalars.write_text(first[:20] + "\n12\n" + "".join(rest))
-    run = read_run(tmp_path)
-    assert run.train["loss"].tolist() == [5, 4]
     assert run.unreadable_rows == 2
-
-
-def test_a_loss_that_is_no_number_is_kept(tmp_path):
-    write_start(tmp_path, [6.0, np.nan, np.inf])
-    losses = read_run(tmp_path).train["loss"].to_numpy()
-    assert np.isnan(losses[1])
-    assert np.isinf(losses[2])
+    np.testing.assert_equal(run.train["loss"].to_numpy(), losses[1 : None if kept == -1 else -1])
 
 
 def test_names_with_their_loop_and_single_scalars_of_hooks(tmp_path):
@@ -238,8 +223,13 @@ def test_a_test_beside_the_training_is_no_start(tmp_path):
 def test_the_config_beside_the_starts_serves_where_none_was_dumped(tmp_path):
     write_start(tmp_path, [1.0])
     assert read_run(tmp_path).config is None
-    config(5).dump(tmp_path / "mine.py")
-    assert read_run(tmp_path).config.train_cfg.max_epochs == 5
+    assert (read_run(tmp_path).setting("model"), read_run(tmp_path).hook("EMAHook")) == (None, None)
+    config(5, custom_hooks=[dict(type="EMAHook", momentum=0.1)]).dump(tmp_path / "mine.py")
+    run = read_run(tmp_path)
+    assert run.setting("train_cfg.max_epochs") == 5
+    assert run.setting("train_cfg.max_epochs.more") is run.setting("nothing.here") is None
+    assert run.hook("EMAHook") == dict(type="EMAHook", momentum=0.1)
+    assert run.hook("Missing") is None
 
 
 def test_checkpoints_are_those_that_are_there(tmp_path):

@@ -50,9 +50,9 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     values: dict[str, Any] = {}
     left_out: dict[str, None] = {}
     for statement in body:
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue  # a docstring
         match statement:
+            case ast.Expr(value=ast.Constant()):  # a docstring
+                continue
             case ast.Assign(targets=[ast.Name(id=name)], value=node):
                 pass
             case _:
@@ -61,7 +61,7 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
         try:
             if name in (*RESERVED_KEYS, "_base_"):
                 raise ValueError(f"{name} is no setting")
-            value = plain_value(node)
+            value = ast.literal_eval(_Literals().visit(node))
             if name in SECTIONS and not isinstance(value, (dict, type(None))):
                 raise ValueError(f"expected a dict for {name}")
             values[name] = value
@@ -72,35 +72,24 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     return Config(values, filename=str(path)), tuple(left_out)
 
 
-def plain_value(node: ast.expr) -> Any:
-    """The value of an expression of numbers, text, lists, tuples, sets and dicts.
+class _Literals(ast.NodeTransformer):
+    """Write what MMEngine dumps as literals: ``dict(a=1)``, ``dict({'a b': 1})``, ``inf``."""
 
-    Raises:
-        ValueError: It is anything else.
-        TypeError: A key that is none.
-    """
-    match node:
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
-            pairs = [(keyword.arg, plain_value(keyword.value)) for keyword in keywords]
-            if any(key is None for key, _ in pairs):
-                raise ValueError("expected keys by name")
-            return dict(pairs)
-        case ast.Call(func=ast.Name(id="dict"), args=[ast.Dict() as inner], keywords=[]):
-            return plain_value(inner)  # how MMEngine writes keys that are no names
-        case ast.Dict(keys=keys, values=values):
-            if any(key is None for key in keys):
-                raise ValueError("expected keys by name")
-            named = zip(keys, values, strict=True)
-            return {plain_value(key): plain_value(value) for key, value in named if key}
-        case ast.List(elts=parts):
-            return [plain_value(part) for part in parts]
-        case ast.Tuple(elts=parts):
-            return tuple(plain_value(part) for part in parts)
-        case ast.Name(id=name) if name in NAMED_VALUES:
-            return NAMED_VALUES[name]
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
-            return -math.inf
-    return ast.literal_eval(node)
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id="dict"), args=[ast.Dict() as inner], keywords=[]):
+                return inner
+            case ast.Call(func=ast.Name(id="dict"), args=[], keywords=pairs):
+                # `dict(**others)` has no name for a key: None, which is no literal
+                return ast.Dict(
+                    keys=[ast.Constant(pair.arg) if pair.arg else None for pair in pairs],
+                    values=[pair.value for pair in pairs],
+                )
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(NAMED_VALUES[node.id]) if node.id in NAMED_VALUES else node
 
 
 def code_in(config: Config) -> list[str]:
@@ -121,7 +110,9 @@ def code_in(config: Config) -> list[str]:
         if not isinstance(value, str):
             continue
         if key == "type" or key.endswith("_type") or key == "constructor":
-            is_code = value not in known if "." in value else _is_module(value)
+            is_code = value not in known  # without a dot: registered, or a module to import
+            if "." not in value:
+                is_code = value.isidentifier() and importlib.util.find_spec(value) is not None
         elif key in ("_scope_", "default_scope"):
             is_code = value not in scopes
         elif path[0] == "custom_imports":
@@ -134,14 +125,14 @@ def code_in(config: Config) -> list[str]:
 
 
 def _settings(path: tuple, value: Any) -> Iterator[tuple[tuple, Any]]:
-    """Each plain value with the keys and places that lead to it."""
+    """Each plain value with the keys and indices that lead to it."""
     if isinstance(value, Mapping):
         for key, part in value.items():
             yield from _settings((*path, key), part)
     elif isinstance(value, (list, tuple)):
-        for place, part in enumerate(value):  # a plain element is a value of the list's own key
+        for index, part in enumerate(value):  # a plain element is a value of the list's own key
             nested = isinstance(part, (Mapping, list, tuple))
-            yield from _settings((*path, place) if nested else path, part)
+            yield from _settings((*path, index) if nested else path, part)
     else:
         yield path, value
 
@@ -153,8 +144,3 @@ def _registries() -> Iterator[Registry]:
         registry = left.pop()
         yield registry
         left += registry.children.values()
-
-
-def _is_module(name: str) -> bool:
-    """Tell whether an unregistered type without a dot would be imported."""
-    return name.isidentifier() and importlib.util.find_spec(name) is not None

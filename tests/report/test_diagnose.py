@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equikpt.core.issues import Issue
-from equikpt.report.diagnose.diagnoses import diagnose
+from equikpt.report.diagnose import diagnose
 from equikpt.report.run.run_state import State, state_of
 from tests.report.written_runs import config, made_state
 
@@ -89,27 +89,24 @@ def test_a_warm_up_may_raise_loss_and_gradient(warm_up):
 # --- the loss ---
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf], ids=str)
-def test_a_loss_that_is_no_number(value):
-    found = only(made_state(np.where(ROWS >= 50, value, falling()), cfg=config(400)))
-    assert found.code == "not_finite"
-    assert found.severity == "error"
-    assert f"training loss is {value} since epoch 26" in found.sentence
+LOSS, NAN = falling(), np.nan
+
+
+@pytest.mark.parametrize(
+    ("losses", "val", "severity", "sentence"),
+    [
+        (np.where(ROWS >= 50, NAN, LOSS), (), "error", "training loss is nan since epoch 26"),
+        (np.where(ROWS >= 50, np.inf, LOSS), (), "error", "training loss is inf since epoch 26"),
+        (np.where(ROWS == 50, NAN, LOSS), (), "warning", "training loss was nan in epoch 26"),
+        (LOSS, np.where(DONE >= 30, NAN, 1.0), "error", "validation loss is nan since epoch 31"),
+    ],
+    ids=["nan", "inf", "once", "validation"],
+)
+def test_a_loss_that_is_no_number(losses, val, severity, sentence):
+    found = only(made_state(losses, val, config(400)))
+    assert (found.code, found.severity) == ("not_finite", severity)
+    assert sentence in found.sentence
     assert "optim_wrapper.optimizer.lr (now 0.004)" in found.fix
-
-
-def test_a_loss_that_was_no_number_once_is_a_warning():
-    losses = falling()
-    losses[50] = np.nan
-    found = only(made_state(losses, cfg=config(400)))
-    assert (found.code, found.severity) == ("not_finite", "warning")
-    assert "was nan in epoch 26" in found.sentence
-
-
-def test_a_validation_loss_that_is_no_number():
-    val = np.where(DONE >= 30, np.nan, falling()[1::2])
-    found = only(made_state(falling(), val, config(400)))
-    assert "validation loss is nan since epoch 31" in found.sentence
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,7 @@ from mmengine.config import Config
 import equikpt.register  # noqa: F401 - what is registered is known
 from equikpt.cli.launch import load_config
 from equikpt.report.run.run_folder import read_run
-from equikpt.report.saved_config import code_in, read_saved_config
+from equikpt.report.run.saved_config import code_in, read_saved_config
 from tests.report.written_runs import config, write_start
 
 

@@ -1,1 +1,0 @@
-"""Diagnose a run from its curves."""
