@@ -120,7 +120,7 @@ def run_test(cfg: Config, checkpoint: Path) -> Evaluation:
         parts=parts,
         meta=meta,
         samples=samples,
-        versions={package.__name__: package.__version__ for package in (equikpt, mmpose, torch)},
+        versions={each.__name__: str(each.__version__) for each in (equikpt, mmpose, torch)},
     )
 
 
