@@ -36,8 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print a summary and write the report; 1 when somebody should look."""
     options = declare.parse(QualityOptions, argv)
     from equikpt.core.files import refuse_existing
-    from equikpt.data_tools.verify.ruler import examine, read_labels
-    from equikpt.data_tools.verify.ruler_report import summary, write_report
+    from equikpt.data_tools.verify.ruler import examine, read_labels, summary, write_report
 
     folder = options.out or Path("work_dirs") / f"quality_{options.files[0].stem}"
     refuse_existing(folder / "suspects.csv", options.overwrite)

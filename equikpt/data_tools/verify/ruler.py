@@ -4,46 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 
+import cv2
 import numpy as np
-from tqdm import tqdm
 
 from equikpt.core.coco.checks import is_number, load_valid_rows
+from equikpt.core.files import write_text
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import DICOM_SUFFIXES
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks
-from equikpt.core.radiograph import read_gray
+from equikpt.core.radiograph import read_gray, read_radiograph
+from equikpt.core.tables import csv_text
+from equikpt.data_tools.near_duplicates import read_once
 from equikpt.data_tools.verify.limbs import MAD_TO_SIGMA
 from equikpt.metainfo.p1p2 import MARKS
+from equikpt.visualization.pose import contact_sheet, pixel, write_image, zoom_in
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 
 # A set whose marks are equally far apart has no spread, so that any rounding would be an outlier.
 MIN_SPREAD = {"distance": 0.005, "angle": 0.5}
-"""Smallest sigma: a share of the median distance (clicks of half a pixel), and degrees."""
+"""Smallest sigma: a fraction of the median distance (clicks of half a pixel), and degrees."""
 
-WEIGHTS = {
-    "mark_missing": 100.0,
-    "mark_doubled": 90.0,
-    "mark_outside": 80.0,
-    "marks_swapped": 70.0,
-    "labelled_turned": 60.0,
-    "radiograph_size": 55.0,
-    "radiograph_duplicate": 50.0,
-    "radiograph_unreadable": 45.0,
-    "radiograph_missing": 40.0,
-    "unknown_label": 35.0,
-    "not_labelled": 30.0,
-    "several_annotations": 10.0,
-}
+WEIGHTS = dict(
+    mark_missing=100.0, mark_doubled=90.0, mark_outside=80.0, marks_swapped=70.0,
+    labelled_turned=60.0, radiograph_size=55.0, radiograph_duplicate=50.0,
+    radiograph_unreadable=45.0, radiograph_missing=40.0, unknown_label=35.0, not_labelled=30.0,
+    several_annotations=10.0,
+)  # fmt: skip
 """Rank of each issue in the list of radiographs, larger first; outliers come by their z."""
 MAX_Z_COUNTED = 59.0
+
+COLUMNS = (
+    "radiograph", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
+    "z_angle", *(f"{name}_{axis}_percent" for name in MARKS for axis in "xy"),
+)  # fmt: skip
+COLORS_BGR = {"p1": (80, 220, 80), "p2": (60, 160, 255)}
+CELL_PX = 320
 
 
 @dataclass
@@ -54,29 +56,25 @@ class Radiograph:
         task: The labels; None for an image that no task names.
         path: The image; None where there is none.
         size_px: Width and height of the image, or as the export states them.
-        unit: ``px``, or ``%`` of width and height where a size is not known.
-        distance: Between the marks, in ``unit``; None without one of each.
-        angle_deg: Of the line from p1 to p2 against the vertical, clockwise; 0 is straight up.
-        issues: Everything that is wrong with it.
-        z: Robust z of distance and angle.
+        measures: ``distance`` of the marks, and ``angle`` of the line from p1 to p2 against the
+            vertical in degrees, clockwise; empty without one of each.
+        unit: Of the distance: px, or ``%`` of width and height where a size is not known.
+        z: Robust z of the measures.
     """
 
     name: str
     task: Task | None = None
     path: Path | None = None
     size_px: tuple[int, int] | None = None
+    measures: dict[str, float] = field(default_factory=dict)
     unit: str = "px"
-    distance: float | None = None
-    angle_deg: float | None = None
     issues: list[Issue] = field(default_factory=list)
     z: dict[str, float] = field(default_factory=dict)
 
     @property
     def severity(self) -> float:
         """Sum over the issues; 0 without any."""
-        return sum(
-            WEIGHTS.get(issue.code, min(MAX_Z_COUNTED, issue.score)) for issue in self.issues
-        )
+        return sum(WEIGHTS.get(each.code, min(MAX_Z_COUNTED, each.score)) for each in self.issues)
 
     def add(self, code: str, message: str, score: float = 0.0) -> None:
         """Add an issue of this radiograph."""
@@ -90,40 +88,30 @@ def read_labels(path: str | Path) -> list[Task]:
         FileNotFoundError: There is no such file.
         ValueError: It is neither.
     """
-    return read_tasks(path) if is_list(path) else _tasks_of_coco(path)
-
-
-def _tasks_of_coco(path: str | Path) -> list[Task]:
+    if is_list(path):
+        return read_tasks(path)
     content = load_valid_rows(Path(path))
+    images = {row["id"]: row for row in content["images"]}
     sizeless = [
         row["file_name"]
-        for row in content["images"]
+        for row in images.values()
         if not all(is_number(row.get(side)) and row[side] > 0 for side in ("width", "height"))
     ]
     if sizeless:
         shown = format_examples(sizeless)
         raise ValueError(f"{path} has images without width or height ({shown}); write them in px")
-    labels: dict[int, list[dict]] = defaultdict(list)
+    points: dict[int, dict[str, tuple[Percent, ...]]] = defaultdict(dict)
     for annotation in content["annotations"]:
-        labels[annotation["image_id"]].append(annotation)
-    tasks = []
-    for image in content["images"]:
-        width, height = image["width"], image["height"]
-        points: dict[str, list[Percent]] = defaultdict(list)
-        for annotation in labels[image["id"]]:
-            rows = np.asarray(annotation.get("keypoints") or [], dtype=float).reshape(-1, 3)
-            for name, (x, y, visibility) in zip(MARKS, rows, strict=False):
-                if visibility > 0:
-                    points[name].append((100 * x / width, 100 * y / height))
-        tasks.append(
-            Task(
-                image["id"],
-                image["file_name"],
-                {name: tuple(found) for name, found in points.items()},
-                (width, height),
-            )
-        )
-    return tasks
+        image, found = images[annotation["image_id"]], points[annotation["image_id"]]
+        rows = np.asarray(annotation.get("keypoints") or [], dtype=float).reshape(-1, 3)
+        for name, (x, y, visibility) in zip(MARKS, rows, strict=False):
+            if visibility > 0:
+                percent = (100 * x / image["width"], 100 * y / image["height"])
+                found[name] = (*found.get(name, ()), percent)
+    return [
+        Task(id_, row["file_name"], points[id_], (row["width"], row["height"]))
+        for id_, row in images.items()
+    ]
 
 
 def examine(
@@ -132,7 +120,7 @@ def examine(
     """Find the issues of every radiograph of a set.
 
     Args:
-        tasks: What :func:`read_labels` returned.
+        tasks: Of :func:`read_labels`.
         images: Folder with the images. Without it, images are neither looked for nor compared.
         largest_z: Robust z, of distance or angle, from which a radiograph is an outlier.
 
@@ -144,23 +132,22 @@ def examine(
     """
     if images is not None and not images.is_dir():
         raise FileNotFoundError(f"expected a folder of images at {images}, there is none")
-    radiographs = [_of_task(task, images) for task in tasks]
+    labelled = [_of_task(task, images) for task in tasks]
+    unit = "px" if all(each.size_px for each in labelled) else "%"  # one, to compare distances
+    for radiograph, task in zip(labelled, tasks, strict=True):
+        _check_task(radiograph, task)
+        _measure(radiograph, task, unit)
+    others: list[Radiograph] = []
     if images is not None:
-        known = {each.path for each in radiographs}
-        for path in sorted(images.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES and path not in known:
-                radiographs.append(Radiograph(str(path.relative_to(images)), path=path))
-                radiographs[-1].add("not_labelled", "an image without a task")
-    # One unit for all, so that distances can be compared.
-    unit = "px" if all(each.size_px for each in radiographs if each.task) else "%"
-    for radiograph in radiographs:
-        if radiograph.task is not None:
-            _check_task(radiograph, radiograph.task)
-            _measure(radiograph, radiograph.task, unit)
-    _find_outliers(radiographs, "distance", largest_z)
-    _find_outliers(radiographs, "angle", largest_z)
-    _find_duplicates(radiographs)
-    return sorted(radiographs, key=lambda radiograph: -radiograph.severity)
+        found = {each for each in images.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES}
+        for path in sorted(found - {each.path for each in labelled}):
+            others.append(Radiograph(str(path.relative_to(images)), path=path))
+            others[-1].add("not_labelled", "an image without a task")
+    measured = [each for each in labelled if each.measures]
+    for quantity in MIN_SPREAD if measured else ():
+        _find_outliers(measured, quantity, largest_z)
+    _find_duplicates([*labelled, *others])
+    return sorted([*labelled, *others], key=lambda radiograph: -radiograph.severity)
 
 
 def _of_task(task: Task, images: Path | None) -> Radiograph:
@@ -172,14 +159,13 @@ def _of_task(task: Task, images: Path | None) -> Radiograph:
         radiograph.add("radiograph_missing", f"no image of that name in {images}")
         return radiograph
     try:
-        size_px = loaded_size_px(str(radiograph.path))
+        radiograph.size_px = loaded_size_px(str(radiograph.path))
     except OSError as error:
         radiograph.add("radiograph_unreadable", " ".join(str(error).split()))
         return radiograph
-    if task.size_px and task.size_px != size_px:
-        message = f"labelled as {_by(task.size_px)}, the image is {_by(size_px)}"
-        radiograph.add("radiograph_size", message)
-    radiograph.size_px = size_px
+    if task.size_px and task.size_px != radiograph.size_px:
+        stated, found = (f"{w} × {h} px" for w, h in (task.size_px, radiograph.size_px))
+        radiograph.add("radiograph_size", f"labelled as {stated}, the image is {found}")
     return radiograph
 
 
@@ -210,22 +196,18 @@ def _measure(radiograph: Radiograph, task: Task, unit: str) -> None:
     lower, upper = (task.points.get(name, ()) for name in MARKS)
     if len(lower) != 1 or len(upper) != 1:
         return
-    size = radiograph.size_px if unit == "px" and radiograph.size_px else (100, 100)
-    along = (np.array(upper[0]) - np.array(lower[0])) * np.array(size) / 100
     radiograph.unit = unit
-    radiograph.distance = float(np.hypot(*along))
-    radiograph.angle_deg = math.degrees(math.atan2(along[0], -along[1]))
-    if along[1] > 0:
+    size = radiograph.size_px if unit == "px" and radiograph.size_px else (100, 100)
+    right, down = (np.array(upper[0]) - np.array(lower[0])) * np.array(size) / 100
+    angle_deg = math.degrees(math.atan2(right, -down))
+    radiograph.measures = dict(distance=float(np.hypot(right, down)), angle=angle_deg)
+    if down > 0:
         radiograph.add("marks_swapped", "p1, the lower end, is above p2")
 
 
-def _find_outliers(radiographs: Iterable[Radiograph], quantity: str, largest_z: float) -> None:
+def _find_outliers(measured: Sequence[Radiograph], quantity: str, largest_z: float) -> None:
     """Robust z of a quantity over the set: the median and the median absolute deviation."""
-    read = attrgetter("distance" if quantity == "distance" else "angle_deg")
-    measured = [radiograph for radiograph in radiographs if read(radiograph) is not None]
-    if not measured:
-        return
-    values = np.array([read(radiograph) for radiograph in measured])
+    values = np.array([radiograph.measures[quantity] for radiograph in measured])
     median = float(np.median(values))
     least = MIN_SPREAD[quantity] * (median if quantity == "distance" else 1)
     sigma = max(MAD_TO_SIGMA * float(np.median(np.abs(values - median))), least)
@@ -239,29 +221,109 @@ def _find_outliers(radiographs: Iterable[Radiograph], quantity: str, largest_z: 
 
 def _find_duplicates(radiographs: Sequence[Radiograph]) -> None:
     """Images of the same pixels, whatever their names, formats and metadata."""
-    same: dict[str, list[Radiograph]] = defaultdict(list)
     present = [
-        (radiograph, radiograph.path)
+        (radiograph, str(radiograph.path))
         for radiograph in radiographs
         if radiograph.path is not None
         and all(issue.code != "radiograph_unreadable" for issue in radiograph.issues)
     ]
-    for radiograph, path in tqdm(
-        present, desc="comparing images", unit="img", delay=5, disable=None
-    ):
-        try:
-            pixels = read_gray(path)
-        except (OSError, ValueError) as error:
-            radiograph.add("radiograph_unreadable", " ".join(str(error).split()))
-            continue
-        digest = hashlib.sha256(pixels.tobytes())
-        digest.update(str((pixels.shape, pixels.dtype)).encode())
-        same[digest.hexdigest()].append(radiograph)
+    digests = read_once((path for _, path in present), _digest)
+    same: dict[str, list[Radiograph]] = defaultdict(list)
+    for radiograph, path in present:
+        digest = digests[path]
+        if isinstance(digest, Exception):
+            radiograph.add("radiograph_unreadable", " ".join(str(digest).split()))
+        else:
+            same[digest].append(radiograph)
     for group in same.values():
         for radiograph in group if len(group) > 1 else ():
             others = ", ".join(other.name for other in group if other is not radiograph)
             radiograph.add("radiograph_duplicate", f"the same image as {others}")
 
 
-def _by(size_px: tuple[int, int]) -> str:
-    return f"{size_px[0]} × {size_px[1]} px"
+def _digest(path: str) -> str | OSError | ValueError:
+    try:
+        pixels = read_gray(path)
+    except (OSError, ValueError) as error:
+        return error
+    return hashlib.sha256(pixels.tobytes() + str((pixels.shape, pixels.dtype)).encode()).hexdigest()
+
+
+def summary(radiographs: Sequence[Radiograph]) -> list[str]:
+    """Lines for the terminal: figures of the set, then the number of each issue."""
+    tasks = [each for each in radiographs if each.task is not None]
+    measured = [each for each in tasks if each.measures]
+    suspects = [each for each in radiographs if each.issues]
+    lines = [f"{len(tasks)} tasks, {len(measured)} with both marks"]
+    for quantity, unit in (
+        (("distance", f" {measured[0].unit}"), ("angle", "°")) if measured else ()
+    ):
+        values = [each.measures[quantity] for each in measured]
+        low, middle, high = np.percentile(values, [0, 50, 100])
+        lines.append(f"{quantity}: median {middle:.2f}{unit}, from {low:.2f} to {high:.2f}")
+    counts = Counter(title for each in suspects for title in {i.title for i in each.issues})
+    lines += [f"{count:5d}  {title}" for title, count in counts.most_common()]
+    lines.append(f"{len(suspects)} of {len(radiographs)} radiographs need a look")
+    return lines
+
+
+def to_csv(suspects: Iterable[Radiograph]) -> str:
+    """The suspects as CSV, in their order."""
+    rows: list[Sequence] = [COLUMNS]
+    for each in suspects:
+        points = each.task.points if each.task else {}
+        firsts = [points[name][0] if points.get(name) else ("", "") for name in MARKS]
+        distance, angle, *z = (
+            f"{figures[quantity]:.3f}" if quantity in figures else ""
+            for figures in (each.measures, each.z)
+            for quantity in ("distance", "angle")
+        )
+        mistakes = "; ".join(issue.sentence for issue in each.issues)
+        head = (each.name, each.task.number if each.task else "", f"{each.severity:.1f}", mistakes)
+        rows.append([*head, distance, each.unit, angle, *z, *firsts[0], *firsts[1]])
+    return csv_text(rows)
+
+
+def write_report(suspects: Sequence[Radiograph], folder: Path) -> list[Path]:
+    """Write ``suspects.csv`` and, where there are images, ``suspects.jpg``; return the files."""
+    written, image = [folder / "suspects.csv"], sheet(suspects)
+    write_text(written[0], to_csv(suspects))
+    if image is not None:
+        written.append(folder / "suspects.jpg")
+        write_image(written[1], image)
+    return written
+
+
+def sheet(suspects: Sequence[Radiograph], shown: int = 24) -> np.ndarray | None:
+    """The first suspects that have an image, cut out around their marks; None without any.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    cells, captions = [], []
+    for each in [each for each in suspects if each.path is not None][:shown]:
+        try:
+            cells.append(_cut_out(each, read_radiograph(str(each.path))))
+        except (OSError, ValueError):
+            continue
+        captions.append(f"{each.name}: {each.issues[0].sentence}")
+    if not cells:
+        return None
+    return contact_sheet(cells, captions=captions, cell_px=(CELL_PX, CELL_PX))
+
+
+def _cut_out(radiograph: Radiograph, image: np.ndarray) -> np.ndarray:
+    """The surroundings of the marks, enlarged, with the marks drawn; else the whole image."""
+    height, width = image.shape[:2]
+    points = radiograph.task.points if radiograph.task else {}
+    names = [name for name, found in points.items() for _ in found]
+    if not names:
+        return image
+    percent = np.array([point for found in points.values() for point in found])
+    cell, placed = zoom_in(image, percent / 100 * (width, height), CELL_PX, 0.05 * height)
+    for name, xy in zip(names, placed, strict=True):
+        x, y = pixel(xy)
+        color, font = COLORS_BGR.get(name, (200, 200, 200)), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.drawMarker(cell, (x, y), color, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
+        cv2.putText(cell, name, (x + 8, y - 6), font, 0.45, color, 1, cv2.LINE_AA)
+    return cell

@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from equikpt.core.label_studio import Task
-from equikpt.data_tools.verify.ruler import Radiograph, examine, read_labels
-from equikpt.data_tools.verify.ruler_report import sheet, summary, to_csv
+from equikpt.data_tools.verify.ruler import (
+    Radiograph,
+    examine,
+    read_labels,
+    sheet,
+    summary,
+    to_csv,
+)
 from tests.core.test_radiograph import write_dicom
 
 WIDTH, HEIGHT = 200, 400
@@ -85,7 +91,7 @@ def test_equal_rulers_are_no_reason_for_suspicion():
 def test_distances_without_any_size_are_in_percent():
     radiographs = examine(tasks_with())
     assert {each.unit for each in radiographs} == {"%"}
-    assert radiographs[0].distance == pytest.approx(10, abs=0.5)  # 40 of 400 px
+    assert radiographs[0].measures["distance"] == pytest.approx(10, abs=0.5)  # 40 of 400 px
 
 
 def test_certain_mistakes_come_before_doubtful_ones():
