@@ -148,11 +148,11 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
             rng = np.random.default_rng([args.seed, number, kind])
             radiograph, gt = change(rng, original, marks)
             size = radiograph.shape[1::-1]
-            marks_found, scores = finder.look(radiograph)
+            marks_found, scores = finder.detect(radiograph)
             found = {"whole radiograph": marks_found, "mean place": mean_place * size}
             found["known length"] = with_length(found["whole radiograph"], mean_length * size[1])
-            if finder.close:
-                found["refined"] = finder.look_again(radiograph, marks_found, scores)[0]
+            if finder.fine:
+                found["refined"] = finder.refine(radiograph, marks_found, scores)[0]
             for way, predicted in found.items():
                 yield dict(
                     way=way, change=change.__name__, radiograph=path.name,

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.inferencer import BoxPredictor, whole_image
+from equikpt.apis.images import drawn_paths
+from equikpt.apis.predictor import BoxPredictor, whole_image
 from equikpt.core.image import each_image, read_image
 from equikpt.visualization.pose import draw_sequence, write_image
 
@@ -21,12 +22,12 @@ class Count:
     Args:
         image: Path as given.
         count: Number of points; None where the image cannot be read.
-        interval: Least and most things that there may well be, inclusive; see
+        interval: Fewest and most things that there may well be, inclusive; see
             :data:`~equikpt.models.heads.step_targets.INTERVAL`.
         points: [x, y] each, in px of the image, in the order of pointing.
         scores: One for each point, 0 to 1.
-        complete: Whether the head said done; False where it was stopped at its most points.
-        problem: Why there is no count; empty where there is one.
+        complete: True where the head said done; False where it was stopped at its most points.
+        problem: Reason why there is no count; empty where there is one.
     """
 
     image: str
@@ -53,27 +54,6 @@ def load(cfg: Config, checkpoint: str | Path, device: str | None = None) -> BoxP
     return BoxPredictor(cfg, checkpoint, device)
 
 
-def drawn_path(image: str, folder: Path) -> Path:
-    """Where an image with its points is written."""
-    return folder / f"{Path(image).stem}_points.jpg"
-
-
-def drawn_paths(images: Sequence[str], folder: Path) -> list[Path]:
-    """Where all images are written.
-
-    Raises:
-        ValueError: Two would be written to the same place.
-    """
-    paths = [drawn_path(image, folder) for image in images]
-    double = sorted({path.name for path in paths if paths.count(path) > 1})
-    if double:
-        raise ValueError(
-            f"expected images of different names, got several that would be {double[0]}; count "
-            "them in several calls with different --out, or give --no-images"
-        )
-    return paths
-
-
 def count(
     images: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
 ) -> Iterator[Count]:
@@ -84,24 +64,26 @@ def count(
         predictor: From :func:`load`.
         folder: Where each image is written again with its points; None writes none.
     """
-    for path, found, problem in each_image(images, lambda path: _count(path, predictor, folder)):
-        yield Count(path, None, None, [], [], False, problem) if found is None else found
+    drawn = drawn_paths(images, folder, "points") if folder else []
+    targets = dict(zip(images, drawn, strict=False))
 
+    def point(path: str) -> Count:
+        image = read_image(path)
+        (found,) = predictor(image, [whole_image(image)])
+        points, scores = found.keypoints[0], found.keypoint_scores[0]
+        if path in targets:
+            write_image(targets[path], draw_sequence(image, points, scores))
+        return Count(
+            path,
+            len(points),
+            found.count_interval[0].tolist(),
+            np.round(points, 1).tolist(),
+            np.round(scores, 3).tolist(),
+            complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
+        )
 
-def _count(path: str, predictor: BoxPredictor, folder: Path | None) -> Count:
-    image = read_image(path)
-    (found,) = predictor(image, [whole_image(image)])
-    points, scores = found.keypoints[0], found.keypoint_scores[0]
-    if folder is not None:
-        write_image(drawn_path(path, folder), draw_sequence(image, points, scores))
-    return Count(
-        path,
-        len(points),
-        found.count_interval[0].tolist(),
-        np.round(points, 1).tolist(),
-        np.round(scores, 3).tolist(),
-        complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
-    )
+    for path, found, problem in each_image(images, point):
+        yield found or Count(path, None, None, [], [], False, problem)
 
 
 def format_count(found: Count) -> str:
@@ -110,5 +92,5 @@ def format_count(found: Count) -> str:
         return f"{found.image}: not counted, {found.problem}"
     if not found.complete:
         return f"{found.image}: {found.count} or more: stopped at the most points of the config"
-    least, most = found.interval or (found.count, found.count)
-    return f"{found.image}: {found.count} ({least} to {most})"
+    low, high = found.interval or (found.count, found.count)
+    return f"{found.image}: {found.count} ({low} to {high})"

@@ -10,14 +10,35 @@ import numpy as np
 import torch
 from mmpose.utils import adapt_mmdet_pipeline
 
-from equikpt.apis.inferencer import usable_device
+from equikpt.apis.predictor import usable_device
 from equikpt.compat.strict_load import load_weights
+from equikpt.structures.ground_truth import Labels
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """Function of an image (H, W, 3) uint8, BGR, to its boxes (N, 5): left, top, right and bottom in px
 and the score in 0 to 1, the most certain first."""
 
+BoxSource = Callable[[Path, np.ndarray], np.ndarray | None]
+"""Function of an image's path and its pixels: (N, 4) or (N, 5) boxes as ``Predictor`` takes
+them; None is the whole image."""
+
 TORCHVISION_MODEL = "fasterrcnn_resnet50_fpn_v2"
+
+
+def box_source(
+    by_hand: Sequence[Sequence[float]] = (),
+    detector: Detector | None = None,
+    labels: Labels | None = None,
+) -> BoxSource:
+    """The boxes given by hand, else of the detector, else of the labels, else whole images."""
+    if by_hand:
+        boxes = np.asarray(by_hand, float)
+        return lambda path, image: boxes
+    if detector is not None:
+        return lambda path, image: detector(image)
+    if labels is not None:
+        return lambda path, image: labels.of(path).boxes
+    return lambda path, image: None
 
 
 def load_detector(
@@ -33,7 +54,7 @@ def load_detector(
         model: A config file (``….py``) of mmdet, or a name such as :data:`TORCHVISION_MODEL`.
         checkpoint: Its weights; torchvision's may lie in torch's cache instead. Nothing is
             downloaded.
-        class_name: What to look for, by the name that the detector has for it.
+        class_name: Of the animals to find, by the name that the detector has for it.
         min_score: Boxes below are left out.
         device: As in ``Predictor``.
 
@@ -68,7 +89,7 @@ class TorchvisionDetector:
         if not path.is_file():
             raise FileNotFoundError(
                 f"expected the weights of {model} at {path}, found no such file; download "
-                f"{weights.url} there, or name the file with --detector-checkpoint"
+                f"{weights.url} there, or name the file as checkpoint"
             )
         self.model = get_model(
             model, weights=None, weights_backbone=None, num_classes=len(weights.meta["categories"])
@@ -97,8 +118,8 @@ class MmdetDetector:
         for path, what in ((Path(model), "an mmdet config"), (checkpoint, "its checkpoint")):
             if path is None or not path.is_file():
                 raise FileNotFoundError(
-                    f"expected {what} at {path}, found no such file; give both, --detector "
-                    "CONFIG.py and --detector-checkpoint FILE.pth"
+                    f"expected {what} at {path}, found no such file; give both, a config "
+                    "(.py) and a checkpoint (.pth)"
                 )
         apis = _mmdet_apis()
         self.model = apis.init_detector(model, str(checkpoint), device=device)

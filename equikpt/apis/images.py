@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from equikpt.apis.box_source import BoxSource
+from equikpt.apis.detectors import BoxSource
 from equikpt.apis.predictor import Predictor
 from equikpt.core.image import each_image
 from equikpt.core.image_decoding import ImageError, is_dicom
@@ -37,7 +37,7 @@ class Shown:
         path: Of the image.
         instances: Found in it.
         drawn: (H, W, 3) uint8, BGR; None where the image cannot be read.
-        problem: Why, with the path; empty where there is none.
+        problem: Reason why, with the path; empty where there is none.
     """
 
     path: Path
@@ -60,7 +60,7 @@ def show(
     Args:
         images: Paths.
         predictor: With ``maps`` if ``look`` has an overlay.
-        boxes: Where to look.
+        boxes: Of each image.
         look: How to draw.
         labels: For ``look.gt``.
     """
@@ -68,35 +68,28 @@ def show(
     gts = labels if look.gt else None
     while chunk := list(islice(remaining, predictor.batch_size)):
         read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, gts)))
-        whole = [each for _, each, _ in read if each is not None]
-        found = predictor.stream((each.image, each.boxes) for each in whole)
+        found = predictor.stream(each[:2] for _, each, _ in read if each is not None)
         for path, each, problem in read:
             if each is None:
                 yield Shown(path, [], None, f"{path}: {problem}")
                 continue
-            instances = next(found)
-            drawn = draw(each.image, instances, predictor.metainfo, look, each.gt)
-            yield Shown(path, instances, drawn)
+            instances, (image, _, gt) = next(found), each
+            yield Shown(path, instances, draw(image, instances, predictor.metainfo, look, gt))
 
 
-@dataclass(frozen=True, eq=False)
-class _Read:
-    image: np.ndarray
-    boxes: np.ndarray | None
-    gt: Gt | None
-
-
-def _read(path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None) -> _Read:
+def _read(
+    path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None
+) -> tuple[np.ndarray, np.ndarray | None, Gt | None]:
+    """Image, boxes and labels."""
     image = predictor.read(path)
     try:
-        gt = None if labels is None else labels.of(path)
-        return _Read(image, boxes(path, image), gt)
+        return image, boxes(path, image), None if labels is None else labels.of(path)
     except ValueError as error:  # the labels do not know the image
         raise ImageError(str(error)) from error
 
 
 def find_images(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:
-    """The images of paths and globs, or of a folder, sorted by name.
+    """List the images of paths and globs, or of a folder, sorted by name.
 
     Args:
         patterns: Paths, which are taken as they are, and globs such as ``day1/*.jpg``.
@@ -135,24 +128,23 @@ def find_images(patterns: Sequence[str], folder: Path | None = None) -> list[Pat
     return paths
 
 
-def drawn_paths(images: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each image is written again, ``horse_pose.jpg`` for ``horse.png``.
+def drawn_paths(images: Sequence[str | Path], folder: Path, content: str = "pose") -> list[Path]:
+    """Name the files that drawings go to, ``horse_pose.jpg`` for ``horse.png``.
 
     Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
 
     Raises:
-        ValueError: Two would be written to the same place.
+        ValueError: Two would be written to the same file.
     """
-    stems = Counter(image.stem for image in images)
-    paths = [
-        folder / f"{each.stem if stems[each.stem] == 1 else each.name.replace('.', '_')}_pose.jpg"
-        for each in images
-    ]
+    given = [Path(image) for image in images]
+    stems = Counter(image.stem for image in given)
+    names = (each.stem if stems[each.stem] == 1 else each.name.replace(".", "_") for each in given)
+    paths = [folder / f"{name}_{content}.jpg" for name in names]
     double = [path.name for path, count in Counter(paths).items() if count > 1]
     if double:
         raise ValueError(
-            f"expected images of different names, got several that would be {double[0]}; show "
-            "them in several calls with different --out-dir"
+            f"expected images of different names, got several that would be {double[0]}; give "
+            "them to several calls, each with a folder of its own"
         )
     return paths
 
@@ -162,7 +154,7 @@ def sheet_cell(image: np.ndarray, panels: int = 1) -> np.ndarray:
 
     Args:
         image: (H, W, 3) uint8.
-        panels: How many images it holds side by side, each of which is given its room.
+        panels: Images that it holds side by side, each of which is given its room.
     """
     scale = min(SHEET_CELL_PX / max(image.shape[0], image.shape[1] / panels), 1.0)
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

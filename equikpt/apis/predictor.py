@@ -1,25 +1,143 @@
-"""Keypoints of images by a trained model, in one call."""
+"""Keypoints by a trained model: of images in one call, or of boxes in images that are in memory."""
 
 from __future__ import annotations
 
+import copy
+import logging
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
+import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.registry import TRANSFORMS
+from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.apis.inferencer import BoxPredictor, whole_image
+from equikpt.compat.strict_load import load_weights
 from equikpt.config_checks.options import load_config
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.image import as_image, read_image
-from equikpt.structures.pose_instance import Instance, Maps, maps_of
+from equikpt.core.pipelines import fill_codec
+from equikpt.models.heads.keypoint_channels import (
+    check_keypoint_channels,
+    describe_other_keypoints,
+)
+from equikpt.structures.pose_instance import Instance, maps_of
 
+TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
+"""Transforms of a pipeline that only losses need."""
+View = tuple[np.ndarray, np.ndarray]
+"""An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
 Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
+
+
+def usable_device(name: str | None) -> str:
+    """Return the device that is named, or else a GPU if there is one."""
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class BoxPredictor:
+    """A trained model, ready for boxes of images that are in memory.
+
+    A bottom-up model sees the whole image, whatever the box.
+
+    Args:
+        cfg: Of the model; its test pipeline is used, without targets. It is not changed.
+        checkpoint: Its weights.
+        device: Torch's name of where to compute; by default a GPU if there is one.
+        maps: Give samples the heatmaps that their points were read from, as
+            ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
+            of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model, or the model of other keypoints than the data set.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoint: str | Path,
+        device: str | None = None,
+        maps: bool = False,
+    ) -> None:
+        if not Path(checkpoint).is_file():
+            raise FileNotFoundError(
+                f"expected a checkpoint at {checkpoint}, found no such file; train one with "
+                "tools/train.py"
+            )
+        if maps:  # MMPose says at each call that SimCC's are normalized
+            warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
+        init_default_scope("mmpose")
+        self.metainfo = metainfo_of(cfg)
+        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(usable_device(device)).eval()
+        dataset = cfg.test_dataloader.dataset
+        self.whole = dataset.get("data_mode") == "bottomup"
+        steps = fill_codec(dataset.pipeline, dataset.get("codec"))
+        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
+
+    def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
+        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box."""
+        return [sample.pred_instances for sample in self.samples(image, boxes)]
+
+    def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
+        """Predict a data sample for each box (4,) of an image (H, W, 3) uint8, BGR."""
+        return self.batch([(image, box) for box in boxes])
+
+    def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
+        """Predict data samples for boxes of any images, computed at once."""
+        if not views:
+            return []
+        samples = [
+            self.pipeline(
+                dict(
+                    img=image,
+                    img_path="",
+                    bbox=np.asarray(box, np.float32)[None],
+                    bbox_score=np.ones(1, np.float32),
+                    flip_indices=self.metainfo["flip_indices"],  # for the flip test
+                )
+            )
+            for image, box in views
+        ]
+        with torch.no_grad():
+            return self.model.test_step(pseudo_collate(samples))
+
+
+def metainfo_of(cfg: Config) -> dict:
+    """MMPose's parsed metainfo of the data set that a config tests on."""
+    dataset = cfg.test_dataloader.dataset
+    return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
+
+
+def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
+    model_cfg = copy.deepcopy(cfg.model)
+    strip_pretrained_init(model_cfg)
+    if maps:
+        model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
+    model = MODELS.build(model_cfg)
+    check_keypoint_channels(model, metainfo)
+    others = describe_other_keypoints(load_weights(model, str(checkpoint)), metainfo)
+    if others:
+        print_log(others, "current", logging.WARNING)
+    return model
+
+
+def whole_image(image: np.ndarray) -> np.ndarray:
+    """The box (4,) of a whole image (H, W, 3).
+
+    MMPose's data sets clip boxes to the last px, so training saw images this way.
+    """
+    height, width = image.shape[:2]
+    return np.array([0, 0, width - 1, height - 1])
 
 
 class Predictor:
@@ -29,17 +147,14 @@ class Predictor:
     top-down model finds one animal in each box and, without boxes, one in the whole image. One
     that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
-
-    Files are read as the model's training read them: radiographs as radiographs
-    (:func:`equikpt.core.radiograph.read_radiograph`), others by
-    :func:`equikpt.core.image.read_image`.
+    Files are read as the model's training read them.
 
     Args:
         config: Path or name of a config, or the config itself.
         checkpoint: Weights of its model.
         device: Torch's name of where to compute; by default a GPU if there is one.
         batch_size: Boxes that are computed at once, and images that are in memory at once.
-        maps: Whether instances carry the heatmaps that their points were read from.
+        maps: Give instances the heatmaps that their points were read from.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
@@ -62,22 +177,13 @@ class Predictor:
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
         self._read = getattr(loading, "read_image", read_image)
-
-    @property
-    def metainfo(self) -> dict:
+        self.metainfo = self._model.metainfo
         """MMPose's parsed metainfo: names, links and colours of the K keypoints."""
-        return self._model.metainfo
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the K keypoints in their order."""
         by_id = self.metainfo["keypoint_id2name"]
-        return tuple(by_id[index] for index in range(len(by_id)))
-
-    @property
-    def takes_boxes(self) -> bool:
-        """True where the model looks at boxes, and not at whole images only."""
-        return not self._model.whole
+        self.names: tuple[str, ...] = tuple(by_id[index] for index in range(len(by_id)))
+        """Names of the K keypoints in their order."""
+        self.takes_boxes = not self._model.whole
+        """True where the model sees boxes, and not whole images only."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
@@ -151,11 +257,12 @@ class Predictor:
                 "expected boxes of shape (N, 4), left, top, right and bottom in px, got "
                 f"{rows.tolist() if rows.size < 20 else rows.shape}"
             )
-        if (rows[:, 2:4] <= rows[:, :2]).any():
-            bad = rows[(rows[:, 2:4] <= rows[:, :2]).any(axis=1)][0].tolist()
+        inverted = (rows[:, 2:4] <= rows[:, :2]).any(axis=1)
+        if inverted.any():
             raise ValueError(
-                f"expected boxes as left, top, right and bottom, got {bad}, whose right or bottom "
-                "does not lie beyond its left or top"
+                "expected boxes as left, top, right and bottom, got "
+                f"{rows[inverted][0].tolist()}, whose right or bottom does not lie beyond its left "
+                "or top"
             )
         size_px = image.shape[1::-1]
         if ((rows[:, 2:4] <= 0) | (rows[:, :2] >= size_px)).any():
@@ -165,7 +272,7 @@ class Predictor:
             )
         return rows if rows.shape[1] == 5 else np.column_stack([rows, np.ones(len(rows))])
 
-    def _predict(self, views: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Instance]]:
+    def _predict(self, views: list[View]) -> Iterator[list[Instance]]:
         """The instances in each view, (image, (5,) box and score)."""
         # whole images come in any size, and their padding must not depend on each other
         size = self.batch_size if self.takes_boxes else 1
@@ -173,34 +280,19 @@ class Predictor:
             batch = views[start : start + size]
             samples = self._model.batch([(image, row[:4]) for image, row in batch])
             for sample, (_, row) in zip(samples, batch, strict=True):
-                maps = maps_of(sample, self._model.model.head.decoder) if self.maps else None
-                yield self._instances(sample, row, maps)
+                yield self._instances(sample, row)
 
-    def _instances(
-        self, sample: PoseDataSample, row: np.ndarray, maps: Maps | None
-    ) -> list[Instance]:
+    def _instances(self, sample: PoseDataSample, row: np.ndarray) -> list[Instance]:
+        maps = maps_of(sample, self._model.model.head.decoder) if self.maps else None
         found = sample.pred_instances
-        if "labels" in found:
-            places, scores = _peaks(found, len(self.names))
-        else:
-            places, scores = np.asarray(found.keypoints), np.asarray(found.keypoint_scores)
+        coords, scores = np.asarray(found.keypoints), np.asarray(found.keypoint_scores)
+        if "labels" in found:  # peaks, which know their keypoint
+            alone, rows = (coords[:, 0], scores[:, 0]), np.arange(len(coords))
+            coords = np.full((len(rows), len(self.names), 2), np.nan)
+            scores = np.zeros(coords.shape[:2])
+            coords[rows, found.labels], scores[rows, found.labels] = alone
+        coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
         return [
-            Instance(
-                each_places[:, :2].astype(np.float32),
-                each_scores.astype(np.float32),
-                row[:4].astype(np.float32),
-                float(row[4]),
-                maps=maps,
-            )
-            for each_places, each_scores in zip(places, scores, strict=True)
+            Instance(points[:, :2], its_scores, box, float(row[4]), maps=maps)
+            for points, its_scores in zip(coords, scores, strict=True)
         ]
-
-
-def _peaks(found: InstanceData, num_keypoints: int) -> tuple[np.ndarray, np.ndarray]:
-    """Peaks that know their keypoint as (N, K, 2) and (N, K), all else NaN and 0."""
-    count = np.arange(len(found.labels))
-    places = np.full((len(count), num_keypoints, 2), np.nan)
-    scores = np.zeros((len(count), num_keypoints))
-    places[count, found.labels] = found.keypoints[:, 0]
-    scores[count, found.labels] = found.keypoint_scores[:, 0]
-    return places, scores

@@ -8,7 +8,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from equikpt.apis.counting import count, drawn_paths, format_count, load
+from equikpt.apis.counting import count, format_count, load
+from equikpt.apis.images import drawn_paths
 
 
 class Predictor:
@@ -75,15 +76,10 @@ def test_one_line_each(images):
 def test_images_are_written_with_their_points(images, tmp_path):
     out = tmp_path / "out"
     list(count(images[:2], Predictor(), out))
-    drawn = [cv2.imread(str(path)) for path in drawn_paths(images[:2], out)]
+    drawn = [cv2.imread(str(path)) for path in drawn_paths(images[:2], out, "points")]
     assert [image.shape for image in drawn] == [(40, 30, 3)] * 2
     assert (drawn[0] != drawn[1]).any()
     assert cv2.imread(images[0]).max() == 255  # the image itself is as it was
-
-
-def test_images_of_one_name_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="several that would be a_points.jpg"):
-        drawn_paths(["one/a.png", "two/a.jpg"], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torchvision.models import get_model
 
-from equikpt.apis.detectors import load_detector
+from equikpt.apis.detectors import box_source, load_detector
 from tests.conftest import REPO
 
 SMALL = "ssdlite320_mobilenet_v3_large"
@@ -141,3 +142,19 @@ def test_mmdet_itself_takes_a_image(tmp_path):
     assert (np.diff(boxes[:, 4]) <= 0).all()
     with pytest.raises(ValueError, match=r"classes, horse, got 'cow'"):
         load_detector(config, weights, "cow", device="cpu")
+
+
+IMAGE = np.zeros((9, 12, 3), np.uint8)
+
+
+def test_the_first_source_that_is_given_counts():
+    def detector(image):
+        return np.full((1, 5), image.shape[1])
+
+    labels = SimpleNamespace(of=lambda path: SimpleNamespace(boxes=str(path)))
+    path = Path("a.jpg")
+    assert box_source()(path, IMAGE) is None
+    assert box_source(labels=labels)(path, IMAGE) == "a.jpg"
+    assert (box_source(detector=detector, labels=labels)(path, IMAGE) == 12).all()
+    by_hand = box_source([[1, 2, 3, 4], [5, 6, 7, 8]], None, labels)
+    assert by_hand(path, IMAGE).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]

@@ -8,7 +8,7 @@ import pytest
 from mmengine.logging import MMLogger
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from equikpt.apis.box_source import box_source
+from equikpt.apis.detectors import box_source
 from equikpt.apis.images import drawn_paths, find_images, sheet, sheet_cell, show
 from equikpt.core.image import read_image
 from equikpt.metainfo.horse26 import METAINFO

@@ -24,7 +24,7 @@ DEFAULT_FPS = 25.0
 """Frames a second of a video whose header states none."""
 
 ROUNDED_S = 0.00051
-"""By how much a container's time of a frame may be off: Matroska's are whole milliseconds."""
+"""Greatest error of a container's time of a frame: Matroska's are whole milliseconds."""
 
 MAX_FPS = 240.0
 """Greatest rate of a video that shows frames of a variable rate for their time."""
@@ -43,7 +43,7 @@ class Frame(NamedTuple):
 
 
 class FrameTimes:
-    """Times of frames as OpenCV tells them, with those mended that it does not know.
+    """Times of frames as OpenCV states them, with those mended that it does not know.
 
     OpenCV's own are those of the container with FFmpeg alone (0 where it has none), and there to
     the last digit. What is within ``ROUNDED_S`` of a constant rate is of that rate.
@@ -68,11 +68,11 @@ class FrameTimes:
         Where it is unknown, that of the one before and one frame more.
         """
         self._number += 1
-        told_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        stated_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if self._number == 0:
-            self._first_s, self._last_s = told_s, 0.0
+            self._first_s, self._last_s = stated_s, 0.0
             return 0.0
-        time_s = told_s - self._first_s
+        time_s = stated_s - self._first_s
         constant_s = self._number / self._fps
         if abs(time_s - constant_s) <= ROUNDED_S:
             time_s = constant_s
@@ -95,7 +95,7 @@ class Clip:
         size_px: Width and height of a frame, after the rotation that the file states.
         count: Frames as the header says, which may be wrong, and is a guess from the length where
             the rate is variable; 0 where it says nothing.
-        untimed: Whether the file has no times, so that they are the frame's number by ``fps``.
+        untimed: True where the file has no times, so that they are the frame's number by ``fps``.
     """
 
     path: Path
@@ -115,12 +115,12 @@ class Clip:
         if not path.is_file():
             raise FileNotFoundError(f"expected a video at {path}, found no such file")
         capture = cv2.VideoCapture(str(path))
+        fps = float(capture.get(cv2.CAP_PROP_FPS))
+        count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        if not (np.isfinite(fps) and 0 < fps <= 1000):
+            fps, count = DEFAULT_FPS, 0
+        times = FrameTimes(capture, fps)
         try:
-            fps = float(capture.get(cv2.CAP_PROP_FPS))
-            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-            if not (np.isfinite(fps) and 0 < fps <= 1000):
-                fps, count = DEFAULT_FPS, 0
-            times = FrameTimes(capture, fps)
             found, frame = capture.read()
             times.next_s()
             if capture.grab():
@@ -132,7 +132,7 @@ class Clip:
                 f"expected a video in {path}, OpenCV reads no frame of it; convert it with ffmpeg "
                 f"-i {path.name} -c:v libx264 new.mp4"
             )
-        return cls(path, fps, frame.shape[1::-1], max(count, 0), times.unknown > 0)
+        return cls(path, fps, frame.shape[1::-1], count, times.unknown > 0)
 
     def frames(self) -> Iterator[Frame]:
         """Each frame; none is kept."""
@@ -154,18 +154,13 @@ class Clip:
         frames. Reads the whole file once, without making images of it.
         """
         capture = cv2.VideoCapture(str(self.path))
-        times = FrameTimes(capture, self.fps)
-        number, last_s, shortest_s, is_constant = 0, 0.0, math.inf, True
-        try:
-            while capture.grab():
-                time_s = times.next_s()
-                is_constant &= abs(time_s * self.fps - number) <= 0.5
-                if number:
-                    shortest_s = min(shortest_s, time_s - last_s)
-                number, last_s = number + 1, time_s
-        finally:
-            capture.release()
-        return self.fps if is_constant else round(min(1 / shortest_s, MAX_FPS), 2)
+        times, times_s = FrameTimes(capture, self.fps), []
+        while capture.grab():
+            times_s.append(times.next_s())
+        capture.release()
+        if (np.abs(np.multiply(times_s, self.fps) - np.arange(len(times_s))) <= 0.5).all():
+            return self.fps
+        return round(min(1 / np.diff(times_s).min(), MAX_FPS), 2)
 
 
 class ClipWriter:
@@ -206,7 +201,7 @@ class ClipWriter:
                 return
             part.unlink(missing_ok=True)
         raise OSError(
-            f"expected OpenCV to write {path} or {FALLBACK}, it can do neither; look whether "
+            f"expected OpenCV to write {path} or {FALLBACK}, it can do neither; see that "
             f"{path.parent} can be written to and has room"
         )
 

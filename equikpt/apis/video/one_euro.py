@@ -56,7 +56,7 @@ class OneEuroFilter:
         self._time_s = np.zeros(())
 
     def __call__(self, values: np.ndarray, time_s: float) -> np.ndarray:
-        """The filtered values at a time that rises from call to call.
+        """Filter the values at a time that rises from call to call.
 
         Args:
             values: Of one shape in all calls. A NaN is a gap of its signal: it stays NaN, and the
@@ -81,11 +81,10 @@ class OneEuroFilter:
         elapsed_s = np.where(began, time_s - self._time_s, 1.0)
         before = np.where(began, self._value, values)
         raw_speed = np.where(began, (values - before) / elapsed_s, 0.0)
-        speed_share = _share(self.options.speed_cutoff_hz, elapsed_s)
-        speed = np.where(began, speed_share * raw_speed + (1 - speed_share) * self._speed, 0.0)
-        cutoff_hz = self.options.min_cutoff_hz + self.options.beta * np.abs(speed)
-        share = _share(cutoff_hz, elapsed_s)
-        filtered = share * values + (1 - share) * before
+        speed_alpha = _alpha(self.options.speed_cutoff_hz, elapsed_s)
+        speed = np.where(began, speed_alpha * raw_speed + (1 - speed_alpha) * self._speed, 0.0)
+        alpha = _alpha(self.options.min_cutoff_hz + self.options.beta * np.abs(speed), elapsed_s)
+        filtered = alpha * values + (1 - alpha) * before
         self._value = np.where(known, filtered, self._value)
         self._speed = np.where(known, speed, self._speed)
         self._time_s = np.where(known, time_s, self._time_s)
@@ -117,6 +116,6 @@ class PoseSmoother:
         return smoothed
 
 
-def _share(cutoff_hz: float | np.ndarray, elapsed_s: np.ndarray) -> np.ndarray:
-    """The paper's α: how much of a new value is taken."""
+def _alpha(cutoff_hz: float | np.ndarray, elapsed_s: np.ndarray) -> np.ndarray:
+    """The paper's α: the fraction of a new value that is taken."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * elapsed_s))

@@ -1,7 +1,8 @@
 """Keypoints of many images or frames as tables: a plain csv, and those of DeepLabCut.
 
 Rows go to disk as they come: what is small and stays, among images that are large and go, would
-keep the memory of those images from being used again.
+keep the memory of those images from being used again. An animal's number is that of its track, or
+its rank in its image, from 1.
 """
 
 from __future__ import annotations
@@ -31,37 +32,13 @@ PLAIN_COLUMNS = (
 )
 
 
-class KeypointTable:
-    """A table that is written in a ``with`` block, image by image."""
-
-    def add(
-        self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
-    ) -> None:
-        """Append an image by name, or a frame by number, with its animals.
-
-        An animal's number is that of its track, or its place in the list, from 1.
-        """
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        raise NotImplementedError
-
-
-class PlainTable(KeypointTable):
+class PlainTable:
     """A csv with a row a keypoint, which is on disk when its image was added.
 
     Columns: ``image`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
     (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
     ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
-    give have no row.
+    give have no row. It is written in a ``with`` block.
 
     Args:
         path: File.
@@ -75,7 +52,7 @@ class PlainTable(KeypointTable):
     def add(
         self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
     ) -> None:
-        """Append an image; as :meth:`KeypointTable.add`."""
+        """Append an image by name, or a frame by number, with its animals."""
         rows = []
         for number, instance in _numbered(instances):
             given = np.isfinite(instance.keypoints).all(axis=1)
@@ -87,6 +64,9 @@ class PlainTable(KeypointTable):
                 rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
         self._table.add(*rows)
 
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -96,12 +76,13 @@ class PlainTable(KeypointTable):
         self._table.__exit__(kind, error, trace)
 
 
-class DeepLabCutTable(KeypointTable):
+class DeepLabCutTable:
     """The csv or h5 that DeepLabCut writes of a video: a row an image, x, y and likelihood.
 
     The columns are scorer, individuals (where there are several animals), bodyparts and coords;
-    what was not found is NaN. How many animals there are is known at the end: until then the
-    points lie in a temporary file. A block that fails leaves the table of what was done.
+    what was not found is NaN. The number of animals is known at the end of the ``with`` block:
+    until then the points lie in a temporary file. A block that fails leaves the table of what was
+    done.
 
     Args:
         path: File.
@@ -122,7 +103,7 @@ class DeepLabCutTable(KeypointTable):
     def add(
         self, image: str | int, instances: Sequence[Instance], time_s: float | None = None
     ) -> None:
-        """Append an image; as :meth:`KeypointTable.add`."""
+        """Append an image; as :meth:`PlainTable.add`."""
         for number, instance in _numbered(instances):
             points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
             self._spool.write(np.array([len(self._images), number, *points.ravel()]).tobytes())
@@ -132,15 +113,17 @@ class DeepLabCutTable(KeypointTable):
         """Return the table so far."""
         self._spool.seek(0)
         content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
-        numbers = np.unique(content[:, 1])
+        numbers, animal = np.unique(content[:, 1], return_inverse=True)
         animals = [f"animal{n:.0f}" for n in numbers] if len(numbers) > 1 else [""]
         cells = np.full((len(self._images), len(animals), len(self.names), 3), np.nan)
         points = content[:, 2:].reshape(len(content), len(self.names), 3)
         found = np.isfinite(points[..., :2]).all(axis=-1, keepdims=True)
-        places = np.searchsorted(numbers, content[:, 1])
-        cells[content[:, 0].astype(int), places] = np.where(found, points, np.nan)
+        cells[content[:, 0].astype(int), animal] = np.where(found, points, np.nan)
         columns = deeplabcut_columns(animals, self.names, scored=True)
         return pd.DataFrame(cells.reshape(len(cells), -1), self._images, columns)
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
@@ -164,8 +147,8 @@ class DeepLabCutTable(KeypointTable):
 
 def _numbered(instances: Sequence[Instance]) -> list[tuple[int, Instance]]:
     return [
-        (place if instance.track is None else instance.track, instance)
-        for place, instance in enumerate(instances, start=1)
+        (rank if instance.track is None else instance.track, instance)
+        for rank, instance in enumerate(instances, start=1)
     ]
 
 
@@ -177,7 +160,7 @@ def check_deeplabcut_name(path: Path) -> None:
         ImportError: An h5 file without pytables.
     """
     if path.suffix not in DEEPLABCUT_SUFFIXES:
-        raise ValueError(f"expected --dlc with .csv or .h5, got {str(path)!r}")
+        raise ValueError(f"expected DeepLabCut's table as .csv or .h5, got {str(path)!r}")
     if path.suffix == ".h5" and find_spec("tables") is None:
         raise ImportError(
             f"{path} needs pytables, which is not installed; run pip install 'equikpt[formats]', "

@@ -1,19 +1,29 @@
-"""Tracking of animals: the instances of one frame matched to those of the next.
+"""Predictions on a video, frame after frame, whose animals are tracked and smoothed.
 
 Letters: N and M instances, K keypoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from equikpt.apis.detectors import BoxSource
+from equikpt.apis.predictor import Predictor
+from equikpt.apis.video.clips import Frame
+from equikpt.apis.video.one_euro import OneEuroOptions, PoseSmoother
 from equikpt.core.coco.checks import BOX_AREA_FRACTION
 from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 from equikpt.structures.pose_instance import Instance
+from equikpt.visualization.pose import has_names
+
+Found = tuple[Frame, list[Instance]]
+"""A frame and the animals in it."""
 
 MIN_COMMON = 3
 """Keypoints that both poses must be sure of before they are compared by keypoints."""
@@ -157,3 +167,50 @@ def instance_oks(
 
 def _sure(instance: Instance, min_score: float) -> np.ndarray:
     return (instance.scores >= min_score) & np.isfinite(instance.keypoints).all(axis=1)
+
+
+def predict_frames(
+    frames: Iterable[Frame], predictor: Predictor, boxes: BoxSource, path: Path
+) -> Iterator[Found]:
+    """Each frame with what is found in it; at most ``predictor.batch_size`` are in memory.
+
+    Args:
+        frames: Of :meth:`.Clip.frames`.
+        predictor: The model.
+        boxes: Of each frame.
+        path: Of the video, for ``boxes``.
+    """
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, predictor.batch_size)):
+        pairs = [(frame.pixels, boxes(path, frame.pixels)) for frame in chunk]
+        yield from zip(chunk, predictor.stream(pairs), strict=True)
+
+
+def track_and_smooth(
+    frames: Iterable[Found],
+    metainfo: dict,
+    track: TrackOptions | None,
+    smooth: OneEuroOptions | None,
+) -> Iterator[Found]:
+    """Number the animals of frames and steady their keypoints.
+
+    Args:
+        frames: From :func:`predict_frames`.
+        metainfo: MMPose's parsed metainfo.
+        track: None numbers nobody, as with points that have no names.
+        smooth: None leaves keypoints as they are. What is smoothed has a track.
+
+    Raises:
+        ValueError: Smoothing of animals that are not tracked.
+    """
+    named = has_names(metainfo)
+    if smooth is not None and (track is None or not named):
+        raise ValueError(
+            "expected tracked animals of named keypoints for smoothing; give `track`, or leave out "
+            "`smooth`"
+        )
+    tracker = Tracker(np.asarray(metainfo["sigmas"]), track) if track and named else None
+    smoother = PoseSmoother(smooth) if smooth else None
+    for frame, instances in frames:
+        numbered = tracker(instances, frame.time_s) if tracker else instances
+        yield frame, smoother(numbered, frame.time_s) if smoother else numbered

@@ -53,8 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(CalibrateOptions, argv)
     from tqdm import tqdm
 
-    from equikpt.apis.calibration import Scale, calibrate, format_scale
-    from equikpt.apis.ruler import RulerFinder
+    from equikpt.apis.ruler import RulerFinder, Scale, calibrate, format_scale
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
     from equikpt.core.image import failures
@@ -92,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _plausible(options: CalibrateOptions):
     """Rulers that are believed: like the labelled ones, or as the options say."""
-    from equikpt.apis.calibration import Plausible, plausible_from
+    from equikpt.apis.ruler import Plausible, plausible_from
 
     plausible = Plausible(score=options.score)
     if options.labels and options.img_dir:

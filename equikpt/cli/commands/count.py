@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(CountOptions, argv)
     from tqdm import tqdm
 
-    from equikpt.apis.counting import count, drawn_paths, format_count, load
+    from equikpt.apis.counting import count, format_count, load
+    from equikpt.apis.images import drawn_paths
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
     from equikpt.core.image import failures
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
     images, folder = options.images, options.out if options.draw else None
     result = options.out / "counts.json"
-    for target in (result, *(drawn_paths(images, folder) if folder else ())):
+    for target in (result, *(drawn_paths(images, folder, "points") if folder else ())):
         refuse_existing(target, options.overwrite)
     problems = []
     with JsonTable(result) as table:

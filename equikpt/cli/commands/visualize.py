@@ -128,8 +128,7 @@ def visualize(options: VisualizeOptions) -> Lines:
         ValueError: Options that do not fit each other, the model or the files.
     """
     options = _checked(options)
-    from equikpt.apis.box_source import box_source
-    from equikpt.apis.detectors import load_detector
+    from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
     from equikpt.apis.predictor import Predictor
     from equikpt.apis.video.clips import Clip
@@ -284,9 +283,8 @@ def _video(
     from tqdm import tqdm
 
     from equikpt.apis.video.clips import ClipWriter
-    from equikpt.apis.video.inference import predict_frames, track_and_smooth
     from equikpt.apis.video.one_euro import OneEuroOptions
-    from equikpt.apis.video.tracking import TrackOptions
+    from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
     from equikpt.visualization.predictions import draw
 
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
