@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import Split, argument, option, whole
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,102 @@ class EvaluateOptions(declare.Launched):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Test, and print the metrics on the first rank; 0 when done."""
+    """Test, and print summaries, files and values on the first rank; 0 when done."""
     options = declare.parse(EvaluateOptions, argv)
-    from equikpt.cli.test import evaluate, format_result
+    from mmengine.runner import Runner
 
-    result = evaluate(options)
-    if result.rank == 0:
-        print(format_result(result))
+    from equikpt.cli.launch import init_distributed
+    from equikpt.core.files import write_bytes
+    from equikpt.evaluation.presentation import Presented
+
+    cfg = _build_config(options)
+    init_distributed(cfg, options.launcher)
+    with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
+        prefix = str(Path(scratch) / "results")
+        if options.out:
+            coco = [each for each in _evaluators(cfg) if each.type == "CocoMetric"]
+            _require(coco, cfg, "CocoMetric", "--out")
+            coco[0].outfile_prefix = prefix
+        runner = Runner.from_cfg(cfg)
+        metrics = runner.test()
+        if runner.rank != 0:
+            return 0
+        if options.out:
+            write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
+    made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
+    tables = [each for each in made if each.table is not None]
+    lines = [line for each in tables if (text := each.summary()) for line in (text, "")]
+    if written := _write(tables, options, Path(runner.log_dir)):
+        lines += [*map(str, written), ""]
+    width = max(map(len, metrics))
+    lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
+    print("\n".join(lines))
     return 0
+
+
+def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:
+    """Tables and sheets that a metric always makes, and those that the options name."""
+    from equikpt.core.files import write_text
+    from equikpt.core.tables import frame_text
+    from equikpt.visualization.pose import write_image
+
+    written = []
+    for number, metric in enumerate(metrics):
+        report = options.report if number == 0 else None
+        if report or metric.table_file:
+            written.append(Path(report or folder / metric.table_file))
+            write_text(written[-1], frame_text(metric.table))
+        if metric.sheet_file:
+            written.append(Path(options.draw or folder / metric.sheet_file))
+            write_image(written[-1], metric.sheet(options.draw_count))
+    return written
+
+
+def _build_config(options: EvaluateOptions) -> Config:
+    """The config that ``options`` lead to, checked against what is on disk."""
+    from equikpt.cli import launch
+    from equikpt.core.configs import strip_pretrained_init
+    from equikpt.core.files import refuse_existing
+    from equikpt.evaluation.presentation import presented
+    from equikpt.visualization.pose import check_image_name
+
+    for target in filter(None, (options.out, options.report, options.draw)):
+        refuse_existing(Path(target), options.overwrite)
+    if not Path(options.checkpoint).is_file():
+        raise FileNotFoundError(
+            f"expected a checkpoint at {options.checkpoint}, found no such file; train one with "
+            "tools/train.py, or see the work dir for best_coco_AP_epoch_*.pth"
+        )
+    changes = launch.parse_options(options.cfg_options)
+    if "load_from" in changes:
+        raise ValueError("expected the checkpoint after the config, got the option load_from")
+    cfg = launch.load_config(options.config, changes)
+    launch.set_work_dir(cfg, options.work_dir)
+    launch.set_data_root(cfg, options.data_root)
+    launch.set_test_split(cfg, options.split)
+    launch.check_annotation_files(cfg, ("test",))
+    cfg.load_from, cfg.resume = options.checkpoint, False
+    strip_pretrained_init(cfg.model)
+    if options.draw:
+        check_image_name(options.draw)
+    tables = [presented()[each.type] for each in _evaluators(cfg) if each.type in presented()]
+    if options.report:
+        _require(tables, cfg, " or ".join(presented()), "--report")
+    if options.draw and not any(each.sheet_file for each in tables):
+        sheet = dict(out_file=options.draw, num_instances=options.draw_count)
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type="PredictionSheetHook", **sheet)]
+    return cfg
+
+
+def _evaluators(cfg: Config) -> list[Config]:
+    evaluators = cfg.test_evaluator
+    return list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
+
+
+def _require(metrics: Sequence, cfg: Config, names: str, flag: str) -> None:
+    """Stop where an option needs a metric that the config has not."""
+    if not metrics:
+        raise ValueError(
+            f"expected {names} in test_evaluator for {flag}, found "
+            f"{', '.join(each.type for each in _evaluators(cfg))}; add it to the config"
+        )
