@@ -117,7 +117,7 @@ def _right_file(
             f"expected a file from {url} whose SHA-256 begins with {sha256_prefix}, got"
             f" {file.stat().st_size} bytes with {found}, which were deleted: try again; if the"
             " same come again, a proxy gives another file or the expected sum is wrong"
-            " (--no-check takes it)"
+            " (check=False takes it)"
         )
     return file, found
 
@@ -146,7 +146,7 @@ def _is_there(path: Path, sha256_prefix: str, overwrite: bool) -> bool:
         raise FileExistsError(
             f"expected {path} to have a SHA-256 that begins with {sha256_prefix}, it begins with"
             f" {found[: max(8, len(sha256_prefix))]}: the file is damaged or another one; move it "
-            "away or replace it with --overwrite"
+            "away or replace it with overwrite"
         )
     return found.startswith(sha256_prefix)
 

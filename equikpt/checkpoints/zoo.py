@@ -16,7 +16,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Checkpoint:
         data: The terms of the images it was trained on.
         licence: The terms under which it is published.
         sha256: The whole SHA-256 where it is known from others than the file's name.
-        name_tells: True if the digits in the file's name begin its SHA-256.
+        named_by_sha256: True if the digits in the file's name begin its SHA-256.
         prefix: Prefix, in the file, of the names of a backbone's weights.
     """
 
@@ -62,7 +62,7 @@ class Checkpoint:
     data: str
     licence: str = LICENCE
     sha256: str = ""
-    name_tells: bool = True
+    named_by_sha256: bool = True
     prefix: str = ""
 
     @property
@@ -81,7 +81,7 @@ class Checkpoint:
     @property
     def sha256_prefix(self) -> str:
         """Known first digits of the file's SHA-256; may be empty."""
-        return self.sha256 or (self.name_digits if self.name_tells else "")
+        return self.sha256 or (self.name_digits if self.named_by_sha256 else "")
 
 
 CHECKPOINTS: tuple[Checkpoint, ...] = (
@@ -92,7 +92,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
         "RTMPose-m, 256 × 256, AP-10K after COCO and AIC",
         f"{AP10K}; {COCO}; {AIC}",
         sha256="896e3665d849ef7eb9b6ec0995955796cc9810f024fa0aa0bdc18acb0d68bf52",
-        name_tells=False,
+        named_by_sha256=False,
     ),
     Checkpoint(
         "hrnet_w32_ap10k",
@@ -115,7 +115,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
         "",  # its head gives 19 points, COCO's and AIC's together
         "backbone of RTMPose-m, 192 × 256, COCO and AIC",
         f"{COCO}; {AIC}",
-        name_tells=False,
+        named_by_sha256=False,
         prefix="backbone.",
     ),
     Checkpoint(
@@ -167,7 +167,8 @@ def select(names: Sequence[str]) -> tuple[Checkpoint, ...]:
     """
     if not names:
         raise ValueError(
-            "expected names of released weights, or 'all', got none; --list shows the names"
+            "expected names of released weights, or 'all', got none; there are "
+            + ", ".join(row.name for row in CHECKPOINTS)
         )
     every = [row.name for row in CHECKPOINTS] if "all" in names else []
     return tuple(find(name) for name in dict.fromkeys([*every, *names]) if name != "all")
@@ -179,7 +180,8 @@ def fetch(
     *,
     overwrite: bool = False,
     check: bool = True,
-    accept: Callable[[str, str], bool] | None = None,
+    accept_sha256: Collection[str] = (),
+    ask: Callable[[str, str], bool] | None = None,
     log: Callable[[str], None] | None = None,
 ) -> tuple[Path, bool]:
     """Bring a released file into ``folder``: its path, and True if it was fetched.
@@ -188,11 +190,12 @@ def fetch(
         row: File.
         folder: Folder that it is to stand in.
         overwrite: Replace a file that is not the right one.
-        check: Compare SHA-256 sums. A published file whose name tells another sum is of use only
+        check: Compare SHA-256 sums. A published file whose name has another sum is of use only
             without.
-        accept: Asked for a file of which no whole sum is known: gets its name and its SHA-256, and
-            returns True to take it. What was taken is written to ``NAME.sha256`` beside the file
-            and compared from then on. None takes no such file.
+        accept_sha256: Sums of files to take of which no whole sum is known. A sum that was taken is
+            written to ``NAME.sha256`` beside the file and compared from then on.
+        ask: Asked for any other such file: gets its name and its SHA-256, and returns True to take
+            it. None takes none.
         log: As in :func:`equikpt.checkpoints.download.download`, which also names what is raised.
 
     Raises:
@@ -204,11 +207,11 @@ def fetch(
         return path, download(row.url, path, known, overwrite=overwrite, log=log)
 
     def confirm(found: str) -> None:
-        if accept is None or not accept(row.file_name, found):
+        if found not in accept_sha256 and not (ask and ask(row.file_name, found)):
             raise ValueError(
                 f"expected somebody to accept {row.file_name}, of which no whole SHA-256 is known: "
                 f"it is {found}; compare it with a source that you trust and call again with "
-                f"--accept-sha256 {found}"
+                f"accept_sha256 {found}"
             )
         write_text(sum_file(path), f"{found}  {path.name}\n")
 

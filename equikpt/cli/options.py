@@ -26,9 +26,9 @@ UNSAID = (None, False, True, (), "", MISSING)
 MAX_SEED = 2**32 - 1
 """Largest seed of numpy's generators."""
 ABOVE_0 = sys.float_info.min
-"""As the least value of :func:`number`."""
+"""As the lower bound of :func:`number`."""
 SHARED = ("group", "one_of", "at_most_one_of")
-"""Settings of :func:`option` that name what several options stand in."""
+"""Settings of :func:`option` that several options have in common."""
 
 
 def argument(help: str, default: Any = MISSING, **settings: Any) -> Any:
@@ -125,21 +125,21 @@ class _Parser(argparse.ArgumentParser):
 # --- types of argparse ---
 
 
-def whole(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
+def whole(low: int = 0, high: float = math.inf) -> Callable[[str], int]:
     """Make a ``type`` of argparse: a whole number within bounds."""
-    return _bounded(int, "a whole number", least, most)
+    return _bounded(int, "a whole number", low, high)
 
 
-def number(least: float = -math.inf, most: float = math.inf) -> Callable[[str], float]:
+def number(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
     """Make a ``type`` of argparse: a finite number within bounds."""
-    return _bounded(float, "a number", least, most)
+    return _bounded(float, "a number", low, high)
 
 
-def _bounded(kind: Callable[[str], Any], name: str, least: float, most: float) -> Callable:
-    bounds = " above 0" if least == ABOVE_0 else f" of at least {least}"
-    if most < math.inf:
-        bounds = f" from {least} to {most}"
-    elif least == -math.inf:
+def _bounded(kind: Callable[[str], Any], name: str, low: float, high: float) -> Callable:
+    bounds = " above 0" if low == ABOVE_0 else f" of at least {low}"
+    if high < math.inf:
+        bounds = f" from {low} to {high}"
+    elif low == -math.inf:
         bounds = ""
 
     def parse(text: str) -> Any:
@@ -147,7 +147,7 @@ def _bounded(kind: Callable[[str], Any], name: str, least: float, most: float) -
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (least <= value <= most and math.isfinite(value)):
+        if not (low <= value <= high and math.isfinite(value)):
             raise argparse.ArgumentTypeError(f"expected {name}{bounds}, got {text!r}")
         return value
 
@@ -208,7 +208,7 @@ def data_root() -> Any:
 
 
 def overwrite(what: str = "files that exist") -> Any:
-    """Declare that what is there may be replaced."""
+    """Declare that files may be replaced."""
     return option(f"replace {what}", "--overwrite", "--force", default=False)
 
 
@@ -223,5 +223,5 @@ def img_dir(text: str = "folder of the images", **settings: Any) -> Any:
 
 
 def seed(text: str, default: int | None = 0) -> Any:
-    """Declare the seed of what is random."""
+    """Declare a seed."""
     return option(text, default=default, type=whole(0, MAX_SEED), metavar="N")

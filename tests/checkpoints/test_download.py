@@ -230,7 +230,7 @@ def test_wrong_content_is_deleted_and_replaces_nothing(get, server, path, stands
 
 def test_a_wrong_file_is_never_replaced_silently(get, server, path):
     path.write_bytes(b"mine")
-    assert "--overwrite" in fails(FileExistsError, get)
+    assert "overwrite" in fails(FileExistsError, get)
     assert (path.read_bytes(), server.requests) == (b"mine", [])
     assert get(overwrite=True) is True
     assert path.read_bytes() == CONTENT

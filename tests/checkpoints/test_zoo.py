@@ -81,10 +81,10 @@ def test_rows(row):
     assert f"-{row.name_digits}" in row.file_name
     assert re.fullmatch("(?:[0-9a-f]{64})?", row.sha256)
     if row.sha256:  # two sources for one thing: they agree or the row says that the name is wrong
-        assert row.sha256.startswith(row.name_digits) == row.name_tells
-    assert row.sha256_prefix or not row.name_tells
+        assert row.sha256.startswith(row.name_digits) == row.named_by_sha256
+    assert row.sha256_prefix or not row.named_by_sha256
 
-    assert row.name_tells == ("/rtmposev1/" not in row.url)  # whose files were exchanged
+    assert row.named_by_sha256 == ("/rtmposev1/" not in row.url)  # whose files were exchanged
 
 
 def test_exchanged_files_are_not_checked_against_their_names():
@@ -136,7 +136,7 @@ def test_states(row, tmp_path):
     assert state(row, tmp_path) == "not accepted, 1.2 MB"
     path.write_bytes(b"weights")
     assert state(row, tmp_path) == "there, SHA-256 not accepted"
-    assert state(replace(row, name_tells=False), tmp_path) == "there, SHA-256 not accepted"
+    assert state(replace(row, named_by_sha256=False), tmp_path) == "there, SHA-256 not accepted"
     digest = hashlib.sha256(b"weights").hexdigest()
     assert state(replace(row, sha256=digest), tmp_path) == "there, valid"
     sum_file(path).write_text(f"{digest}  {path.name}\n")
@@ -175,11 +175,11 @@ def published_row(row, monkeypatch):
 def test_fetch(published_row, tmp_path):
     row, _ = published_row
     path, digest = tmp_path / row.file_name, hashlib.sha256(b"weights").hexdigest()
-    with pytest.raises(ValueError, match=f"--accept-sha256 {digest}"):
+    with pytest.raises(ValueError, match=f"accept_sha256 {digest}"):
         fetch(row, tmp_path)
     assert not path.exists()
     asked = []
-    assert fetch(row, tmp_path, accept=lambda *seen: asked.append(seen) or True) == (path, True)
+    assert fetch(row, tmp_path, ask=lambda *seen: asked.append(seen) or True) == (path, True)
     assert fetch(row, tmp_path) == (path, False)
     assert asked == [(row.file_name, digest)]
     assert state(row, tmp_path) == "there, valid"
@@ -201,8 +201,8 @@ def test_a_file_from_elsewhere_is_accepted_once(row, tmp_path):
     path = tmp_path / row.file_name
     path.write_bytes(b"weights")
     with pytest.raises(ValueError, match="expected somebody to accept"):
-        fetch(row, tmp_path, accept=lambda *_: False)
-    assert fetch(row, tmp_path, accept=lambda *_: True) == (path, False)
+        fetch(row, tmp_path, ask=lambda *_: False)
+    assert fetch(row, tmp_path, ask=lambda *_: True) == (path, False)
     assert fetch(row, tmp_path) == (path, False)
     assert path.read_bytes() == b"weights"
 

@@ -20,7 +20,7 @@ def test_samples_are_drawn_with_their_points(call_tool, sample_data, tmp_path):
     assert image.shape[:2] == (2 * HEIGHT, 4 * WIDTH)
     for cell in cells(image, 6):  # the green of left points
         assert (np.abs(cell.astype(int) - (0, 255, 0)).max(axis=2) < 40).any()
-    assert "--overwrite" in call_tool("browse_dataset", *arguments, code=2)
+    assert "overwrite" in call_tool("browse_dataset", *arguments, code=2)
 
 
 def test_each_augmentation_is_shown_alone(call_tool, sample_radiographs, tmp_path):

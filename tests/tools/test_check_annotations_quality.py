@@ -38,7 +38,7 @@ def test_suspects_are_written_and_the_exit_code_tells(call_tool, rows, tmp_path,
         assert row["radiograph"] == "5.png"
         assert "p1, the lower end, is above p2" in row["mistakes"]
         assert cv2.imread(str(out / "suspects.jpg")) is not None
-        assert "--overwrite" in call_tool(TOOL, *arguments, code=2)
+        assert "overwrite" in call_tool(TOOL, *arguments, code=2)
 
 
 def test_real_labels(call_tool, real_data, tmp_path):

@@ -43,7 +43,7 @@ def test_figures_and_exit_codes(call_tool, things):
     assert {split: tuple(each["counts"]) for split, each in content["splits"].items()} == COUNTS
     assert content["splits"]["train"]["share_of_steps"] == pytest.approx(3 / 93)
     assert content["findings"] == []
-    assert "--overwrite" in call("balanced", code=2)
+    assert "overwrite" in call("balanced", code=2)
     assert "set model.head.done_balance=balanced" in call("steps", "--overwrite", code=1)
     assert len(json.loads(out.read_text())["findings"]) == 2
 

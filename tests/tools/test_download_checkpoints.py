@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_checked_is_kept(call_tool, tmp_path):
     path.write_bytes(b"from elsewhere")
     digest = hashlib.sha256(b"from elsewhere").hexdigest()
     arguments = ("cspnext_m_coco_aic", "--dest", tmp_path)
-    assert f"--accept-sha256 {digest}" in call_tool(TOOL, *arguments, code=2)
+    assert f"accept_sha256 {digest}" in call_tool(TOOL, *arguments, code=2)
     printed = call_tool(TOOL, *arguments, "--accept-sha256", digest)
     assert printed.splitlines() == [
         f"{path} (kept; there, valid)",
@@ -89,10 +89,10 @@ def test_fetched_then_kept(call_tool, server, tmp_path):
 def test_a_wrong_file(call_tool, server, tmp_path):
     path, arguments = tmp_path / FILE, ("net", "--dest", tmp_path)
     path.write_bytes(b"mine")
-    assert "--overwrite" in call_tool(TOOL, *arguments, code=2)
+    assert "overwrite" in call_tool(TOOL, *arguments, code=2)
     assert path.read_bytes() == b"mine"
     server.script = [whole(b"another"), whole(b"another")]
-    assert "--no-check" in call_tool(TOOL, *arguments, "--overwrite", code=2)
+    assert "check=False" in call_tool(TOOL, *arguments, "--overwrite", code=2)
     assert path.read_bytes() == b"mine"
     printed = call_tool(TOOL, *arguments, "--overwrite", "--no-check")
     assert f"{path} (fetched; there, wrong SHA-256)" in printed

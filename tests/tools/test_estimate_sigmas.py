@@ -33,7 +33,7 @@ def test_it_prints_and_writes_and_refuses_to_overwrite(call_tool, tmp_path, sour
     scope: dict = {}
     exec((tmp_path / "sigmas.py").read_text(), scope)
     assert len(scope["dataset_info"]["sigmas"]) == 26
-    assert "--overwrite" in call_tool(TOOL, *arguments, code=2)
+    assert "overwrite" in call_tool(TOOL, *arguments, code=2)
     call_tool(TOOL, *arguments, "--force")
 
 

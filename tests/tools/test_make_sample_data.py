@@ -9,7 +9,7 @@ def test_writes_once_and_then_says_so(call_tool, tmp_path):
     assert "3 images written" in call_tool(TOOL, *arguments)
     assert len(list((out / "images").rglob("*.jpg"))) == 3
     assert "is complete, nothing to do" in call_tool(TOOL, *arguments)
-    assert "--overwrite" in call_tool(TOOL, *arguments, "--test", 1, code=2)
+    assert "overwrite" in call_tool(TOOL, *arguments, "--test", 1, code=2)
     assert not (out / "images" / "test").exists()
 
 

@@ -41,7 +41,7 @@ def test_it_writes_a_checkpoint_that_mmpose_loads_whole(call_tool, files):
     assert [path.name for path in out.parent.iterdir()] == ["horse26.pth"]
 
     before = out.read_bytes()
-    assert "--overwrite" in call_tool(*arguments, "--source", "ap10k", code=2)
+    assert "overwrite" in call_tool(*arguments, "--source", "ap10k", code=2)
     assert out.read_bytes() == before
 
 

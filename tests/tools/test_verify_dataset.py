@@ -26,7 +26,7 @@ def test_errors_are_printed_written_and_the_exit_code_says_so(call_tool, tmp_pat
     assert issue["annotation_id"] == int(row["annotation_id"]) == 3
     assert issue["to_do"] == row["to_do"] != ""
     assert page.read_text().startswith("<!doctype html>")
-    assert "--overwrite" in call_tool(TOOL, *arguments, code=2)
+    assert "overwrite" in call_tool(TOOL, *arguments, code=2)
     call_tool(TOOL, *arguments, "--force", code=1)
 
 

@@ -47,7 +47,7 @@ def test_an_image(tool, images, tmp_path):
     before = cv2.imread(str(images[0]))
     assert cv2.imread(str(out)).shape == before.shape
     assert (cv2.imread(str(out)) != before).any()
-    assert "--overwrite" in tool("--img", images[0], "--out-file", out, code=2)
+    assert "overwrite" in tool("--img", images[0], "--out-file", out, code=2)
     assert "gone.jpg" in tool("--img", "gone.jpg", "--csv", tmp_path / "gone.csv", code=2)
 
 

@@ -84,7 +84,7 @@ MISTAKES = [
     (f"{TRAIN} --cfg-options batchsize=8", "'batchsize'"),
     (f"{TRAIN} --launcher pytorch", "torchrun"),
     (f"test {CONFIG} weights.pth --data-root nowhere", "--split val"),
-    (f"{TEST} --out weights.pth", "--overwrite"),
+    (f"{TEST} --out weights.pth", "overwrite"),
     (f"{TEST} --draw sheet.xyz", "sheet.xyz"),
     (f"{TEST} --cfg-options load_from=other.pth", "load_from"),
     (f"{TEST} --cfg-options test_dataloader=None test_cfg=None test_evaluator=None", "test_data"),

@@ -13,7 +13,7 @@ from equikpt.cli.options import option
 class DoneBalanceOptions:
     """Check how often pointing sequences say done, and how much of the loss says it.
 
-    Exit code 0: done has its share; 1: the config should change; 2: wrong input.
+    Exit code 0: done is balanced; 1: the config should change; 2: wrong input.
     """
 
     config: str = declare.config_argument()

@@ -14,7 +14,7 @@ Keypoints whose names are the target's, or those of AP-10K, AnimalPose or Horse-
 The mapping is a YAML file:
   mapping: {{nose: nose, l_knee: l_knee, r_knee: r_knee}}   # source: target
   keypoints: [poll, nose, l_knee, r_knee]   # in file order, where it has no names
-  flip_idx: [0, 1, 3, 2]   # where neither names nor targets tell the sides
+  flip_idx: [0, 1, 3, 2]   # where neither names nor targets have the sides
   classes: [horse]   # only where the source has several
 or one of these:
 {schemes}
@@ -46,7 +46,7 @@ class ConvertOptions(declare.ReadsImages):
         metavar="FILE.json",
     )
     score: float | None = option(
-        "least score of a predicted keypoint (default: 0.3)", type=number(0, 1)
+        "min score of a predicted keypoint (default: 0.3)", type=number(0, 1)
     )
     image_prefix: str | None = option(
         "what Label Studio puts before an image's name (default: /data/local-files/?d=)",

@@ -33,7 +33,7 @@ class DownloadOptions:
     )
     overwrite: bool = declare.overwrite("a file that is not the right one")
     check: bool = option(
-        "take the file whatever its SHA-256, for one whose name tells a wrong sum", default=True
+        "take the file whatever its SHA-256, for one whose name has a wrong sum", default=True
     )
     accept_sha256: Sequence[str] = option(
         "take files with these sums, where the package knows no whole sum; without it you are "
@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> int:
             folder,
             overwrite=options.overwrite,
             check=options.check,
-            accept=lambda name, found: found in options.accept_sha256 or ask(name, found),
+            accept_sha256=options.accept_sha256,
+            ask=ask,
             log=tqdm.write,  # beside the bar, not into it
         )
         print(f"{path} ({'fetched' if fetched else 'kept'}; {state(row, folder)})")

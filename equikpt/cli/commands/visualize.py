@@ -19,7 +19,7 @@ DRAWN = "what is drawn"
 VIDEOS = "videos"
 Box = tuple[float, float, float, float]
 Lines = tuple[list[str], list[str]]
-"""Lines on what could not be shown, and on what is to be known and was written."""
+"""Lines on images that could not be shown, and other lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class VisualizeOptions(declare.ReadsImages):
         "its weights; none is downloaded", metavar="FILE", group=BOXES
     )
     detector_class: str = option("what it finds", default="horse", metavar="NAME", group=BOXES)
-    detector_score: float = option("least of a box", default=0.5, metavar="SCORE", group=BOXES)
+    detector_score: float = option("min score of a box", default=0.5, metavar="SCORE", group=BOXES)
 
     names: bool = option("of keypoints", default=False, group=DRAWN)
     threshold: float = option(
