@@ -23,9 +23,9 @@ class DemoOptions:
 
     data: str = option("folder for the sample data", default="data/sample")
     work_dir: str = option("folder for the run", default="work_dirs/demo")
-    train: int = option("training images", default=1000, type=whole(1), metavar="N")
-    val: int = option("validation images", default=100, type=whole(1), metavar="N")
-    epochs: int | None = option("epochs (default: the config's)", type=whole(1), metavar="N")
+    train: int = option("training images", default=1000, type=whole(1))
+    val: int = option("validation images", default=100, type=whole(1))
+    epochs: int | None = option("epochs (default: the config's)", type=whole(1))
 
 
 def step(title: str, *command: object) -> None:

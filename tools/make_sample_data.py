@@ -18,11 +18,11 @@ class SampleOptions:
     """Draw images of horses with exact labels: data for a first run, never for results."""
 
     out: Path = required("folder of the data set", metavar="DIR")
-    train: int = required("number of training images", type=whole(), metavar="N")
-    val: int = required("number of validation images", type=whole(), metavar="N")
-    test: int = option("number of test images", default=0, type=whole(), metavar="N")
+    train: int = required("number of training images", type=whole())
+    val: int = required("number of validation images", type=whole())
+    test: int = option("number of test images", default=0, type=whole())
     seed: int = declare.seed("same seed, same images")
-    jobs: int | None = option("processes (default: one a core)", type=whole(1), metavar="N")
+    jobs: int | None = option("processes (default: one a core)", type=whole(1))
     overwrite: bool = declare.overwrite("sample data of other parameters")
 
 

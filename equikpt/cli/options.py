@@ -2,7 +2,8 @@
 
 A field's type says how its text is read: ``int``, ``Path``, ``Literal`` (a choice), ``bool`` (a
 flag, ``--no-NAME`` where the default is True), ``tuple[float, float]`` (two values), ``Sequence``
-(one value or more, and the option may be repeated). Everything else is argparse's.
+(one value or more, and the option may be repeated). In the help, an ``int`` is an ``N`` and a
+``Path`` a ``FILE``. Everything else is argparse's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,6 +23,7 @@ from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
 
 Options = TypeVar("Options")
 Split = Literal["train", "val", "test"]
+METAVARS: dict[type, dict[str, str]] = {int: dict(metavar="N"), Path: dict(metavar="FILE")}
 UNSAID = (None, False, True, (), "", MISSING)
 """Defaults that the help need not name."""
 MAX_SEED = 2**32 - 1
@@ -109,7 +112,7 @@ def _read_as(hint: Any, default: Any = None, *, is_option: bool) -> dict[str, An
     if kind is tuple:
         return dict(nargs=len(inner), type=inner[0])
     if kind is None:
-        return dict(type=hint)
+        return dict(type=hint, **METAVARS.get(hint, {}))
     each = _read_as(inner[0], is_option=is_option)
     if "nargs" in each:
         return dict(each, action="append")
@@ -224,4 +227,4 @@ def img_dir(text: str = "folder of the images", **settings: Any) -> Any:
 
 def seed(text: str, default: int | None = 0) -> Any:
     """Declare a seed."""
-    return option(text, default=default, type=whole(0, MAX_SEED), metavar="N")
+    return option(text, default=default, type=whole(0, MAX_SEED))

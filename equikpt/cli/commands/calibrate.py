@@ -37,8 +37,7 @@ class CalibrateOptions(declare.ReadsImages):
         metavar=("MIN", "MAX"),
     )
     angle: tuple[float, float] | None = option(
-        "plausible direction from p1 to p2 in degrees, 90 is straight up",
-        metavar=("MIN", "MAX"),
+        "plausible direction from p1 to p2 in degrees, 90 is straight up", metavar=("MIN", "MAX")
     )
     score: float = option("min score of a mark", default=0.3, type=number(0))
     out: Path = option(

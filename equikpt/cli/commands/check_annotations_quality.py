@@ -17,8 +17,7 @@ class QualityOptions(declare.ReadsImages):
 
     files: Sequence[Path] = argument(
         "Label Studio's JSON export or a COCO JSON; several, such as training and validation, are "
-        "examined as one set, which shows radiographs that are in both",
-        metavar="FILE",
+        "examined as one set, which shows radiographs that are in both"
     )
     img_dir: Path | None = declare.img_dir()
     out: Path | None = option(

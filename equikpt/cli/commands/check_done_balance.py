@@ -18,7 +18,7 @@ class DoneBalanceOptions:
 
     config: str = declare.config_argument()
     data_root: str | None = declare.data_root()
-    json: Path | None = option("write all figures there", metavar="FILE")
+    json: Path | None = option("write all figures there")
     overwrite: bool = declare.overwrite("a file that exists")
     cfg_options: Sequence[str] | None = declare.cfg_options()
 

@@ -40,7 +40,7 @@ class EstimateOptions:
         metavar="REGEX",
         at_most_one_of="groups",
     )
-    resamples: int = option("of the bootstrap", default=1000, type=whole(1), metavar="N")
+    resamples: int = option("of the bootstrap", default=1000, type=whole(1))
     seed: int = declare.seed("of the bootstrap")
     out: Path | None = option("write a metainfo for configs", metavar="FILE.py")
     overwrite: bool = declare.overwrite("that file")

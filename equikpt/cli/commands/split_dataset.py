@@ -35,7 +35,7 @@ class SplitDatasetOptions(declare.ReadsImages):
     --group-key, --group-regex or --near-duplicates.
     """
 
-    ann_file: Path = required("COCO keypoint JSON", metavar="FILE")
+    ann_file: Path = required("COCO keypoint JSON")
     output: Path = required("folder to write", "--output", "--out", metavar="DIR")
     ratios: Sequence[float] | None = option(
         "of train, val and perhaps test (default: 0.8 0.1 0.1)", metavar="R", at_most_one_of="sizes"

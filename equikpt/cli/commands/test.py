@@ -25,7 +25,7 @@ class EvaluateOptions(declare.Launched):
     out: str | None = option("write predictions as COCO results", metavar="FILE.json")
     report: str | None = option("write the table of keypoints or radiographs", metavar="FILE.csv")
     draw: str | None = option("draw predictions; of radiographs the worst", metavar="FILE.jpg")
-    draw_count: int = option("instances drawn", default=12, type=whole(1), metavar="N")
+    draw_count: int = option("instances drawn", default=12, type=whole(1))
     overwrite: bool = declare.overwrite()
     cfg_options: Sequence[str] | None = declare.cfg_options()
 

@@ -31,7 +31,6 @@ class TrainOptions(declare.Launched):
     epochs: int | None = option(
         "length of the training; warm-up, phases, rate, validations and patience scale along",
         type=whole(1),
-        metavar="N",
     )
     resume: str | None = option(
         "go on from the work dir's newest whole checkpoint, or from the one named",

@@ -19,8 +19,7 @@ class VerifyDatasetOptions(declare.ReadsImages):
 
     ann_file: Sequence[Path] = required(
         "COCO keypoint JSON; several, such as training and validation, are examined as one set, "
-        "which shows images that are in both",
-        metavar="FILE",
+        "which shows images that are in both"
     )
     img_dir: Sequence[Path] = declare.img_dir(
         "folder of the images: one for all files, or one for each (default: images are not looked "

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
     from equikpt.apis.video.clips import Clip
     from equikpt.visualization.predictions import Look
 
-FILES = "what to look at, and where to write"
-BOXES = "boxes (default: the whole image)"
-DRAWN = "what is drawn"
-VIDEOS = "videos"
+_files = partial(option, group="images or a video, and where to write")
+_boxes = partial(option, group="boxes (default: the whole image)")
+_drawn = partial(option, group="what is drawn")
+_videos = partial(option, group="videos")
 Box = tuple[float, float, float, float]
 Lines = tuple[list[str], list[str]]
 """Lines on images that could not be shown, and other lines."""
@@ -37,76 +38,61 @@ class VisualizeOptions(declare.ReadsImages):
     config: str = required("path or name of the model's config")
     checkpoint: Path = required("trained weights", metavar="FILE.pth")
     device: str | None = declare.device()
-    batch_size: int = option("boxes at once", default=8, type=whole(1), metavar="N")
+    batch_size: int = option("boxes at once", default=8, type=whole(1))
     overwrite: bool = declare.overwrite("what is there")
 
-    img: Sequence[str] = option(
-        "images, or globs in quotes", default=(), metavar="IMAGE", group=FILES, one_of="source"
+    img: Sequence[str] = _files(
+        "images, or globs in quotes", default=(), metavar="IMAGE", one_of="source"
     )
-    img_dir: Path | None = declare.img_dir(group=FILES, one_of="source")
-    video: Path | None = option(
-        "file to read frames from", metavar="FILE", group=FILES, one_of="source"
-    )
-    out: Path | None = option(
+    img_dir: Path | None = declare.img_dir(one_of="source", group=_files.keywords["group"])
+    video: Path | None = _files("file to read frames from", one_of="source")
+    out: Path | None = _files(
         "the video, the image or one sheet of several; or a folder for NAME_pose.jpg of each image",
         metavar="FILE|DIR",
-        group=FILES,
     )
-    out_file: Path | None = option("the same, of images", metavar="FILE", group=FILES)
-    out_dir: Path | None = option("the same, for NAME_pose.jpg", metavar="DIR", group=FILES)
-    csv: Path | None = option("a row a keypoint", metavar="FILE", group=FILES)
-    dlc: Path | None = option(
-        "DeepLabCut's table of tracks, .csv or .h5", metavar="FILE", group=FILES
-    )
+    out_file: Path | None = _files("the same, of images")
+    out_dir: Path | None = _files("the same, for NAME_pose.jpg", metavar="DIR")
+    csv: Path | None = _files("a row a keypoint")
+    dlc: Path | None = _files("DeepLabCut's table of tracks, .csv or .h5")
 
-    box: Sequence[Box] = option(
+    box: Sequence[Box] = _boxes(
         "in px; repeat it for several animals",
         default=(),
         metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
-        group=BOXES,
     )
-    ann_file: Path | None = option("COCO annotations", metavar="FILE.json", group=BOXES)
-    detector: str | None = option(
+    ann_file: Path | None = _boxes("COCO annotations", metavar="FILE.json")
+    detector: str | None = _boxes(
         "of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
         metavar="NAME",
-        group=BOXES,
     )
-    detector_checkpoint: Path | None = option(
-        "its weights; none is downloaded", metavar="FILE", group=BOXES
-    )
-    detector_class: str = option("what it finds", default="horse", metavar="NAME", group=BOXES)
-    detector_score: float = option("min score of a box", default=0.5, metavar="SCORE", group=BOXES)
+    detector_checkpoint: Path | None = _boxes("its weights; none is downloaded")
+    detector_class: str = _boxes("what it finds", default="horse", metavar="NAME")
+    detector_score: float = _boxes("min score of a box", default=0.5, metavar="SCORE")
 
-    names: bool = option("of keypoints", default=False, group=DRAWN)
-    threshold: float = option(
-        "score below which a point is hollow and has no links",
-        default=0.3,
-        metavar="SCORE",
-        group=DRAWN,
+    names: bool = _drawn("of keypoints", default=False)
+    threshold: float = _drawn(
+        "score below which a point is hollow and has no links", default=0.3, metavar="SCORE"
     )
-    min_score: float = option(
+    min_score: float = _drawn(
         "score below which a point is left out",
         "--min-score",
         "--least-score",
         default=0.1,
         metavar="SCORE",
-        group=DRAWN,
     )
-    gt: Literal["beside", "over"] | None = option(
-        "labels of --ann-file, with lines of the errors in px", group=DRAWN
+    gt: Literal["beside", "over"] | None = _drawn(
+        "labels of --ann-file, with lines of the errors in px"
     )
-    overlay: Literal["heatmap", "simcc"] | None = option(
-        "where the model sees the points; simcc: with its distributions along x and y", group=DRAWN
+    overlay: Literal["heatmap", "simcc"] | None = _drawn(
+        "where the model sees the points; simcc: with its distributions along x and y"
     )
 
-    track: bool = option("do not number the animals", default=True, group=VIDEOS)
-    smooth: bool = option("steady keypoints (One Euro filter)", default=False, group=VIDEOS)
-    min_cutoff: float = option(
-        "of the filter at rest; lower is smoother", default=1.0, metavar="HZ", group=VIDEOS
+    track: bool = _videos("do not number the animals", default=True)
+    smooth: bool = _videos("steady keypoints (One Euro filter)", default=False)
+    min_cutoff: float = _videos(
+        "of the filter at rest; lower is smoother", default=1.0, metavar="HZ"
     )
-    beta: float = option(
-        "Hz more for a speed of one box a second; higher lags less", default=20.0, group=VIDEOS
-    )
+    beta: float = _videos("Hz more for a speed of one box a second; higher lags less", default=20.0)
 
 
 def main(argv: list[str] | None = None) -> int:
