@@ -5,118 +5,45 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
-from mmengine.model import BaseModel
 from mmengine.model.weight_init import PretrainedInit
 from mmengine.runner import Runner, checkpoint, load_checkpoint
+from mmpose.apis import init_model
 from torch import nn
 
 from equikpt.compat import safe_load
+from tests.integration.resumable import Points, Toy, build, config
 
 
-class Toy(BaseModel):
-    """One layer of two weights and a batch norm."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 1)
-        self.norm = nn.BatchNorm1d(1)
-
-    def forward(self, inputs, targets, mode="tensor"):
-        outputs = self.norm(self.layer(inputs))
-        if mode == "loss":
-            return {"loss": (outputs - targets).square().mean()}
-        return [outputs]
-
-
-class Points(torch.utils.data.Dataset):
-    """Eight fixed points; the metainfo holds every kind of array that MMPose's holds."""
-
-    metainfo = {
-        "sigmas": np.full(3, 0.025, dtype=np.float32),
-        "keypoint_colors": np.zeros((3, 3), dtype=np.uint8),
-        "flip_indices": [0, 2, 1],
-        "scale": np.float32(1.25),
-        "names": {0: "nose"},
-    }
-
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, index):
-        generator = torch.Generator().manual_seed(index)
-        return torch.randn(2, generator=generator), torch.randn(1, generator=generator)
-
-
-class MeanOutput(BaseMetric):
-    default_prefix = "toy"
-
-    def process(self, data_batch, data_samples):
-        self.results.append(float(data_samples[0].mean()))
-
-    def compute_metrics(self, results):
-        return {"mean": float(np.mean(results))}
-
-
-def build_runner(folder: Path, max_epochs: int = 2, **options) -> Runner:
+def runner_of(folder: Path, epochs: int = 2, **options) -> Runner:
     """A runner with all that goes into a checkpoint: EMA, two schedulers, a plateau, clipping."""
-    torch.manual_seed(0)
-    data = {
-        "dataset": Points(),
-        "batch_size": 4,
-        "num_workers": 0,
-        "sampler": {"type": "DefaultSampler", "shuffle": False},
-        "collate_fn": {"type": "default_collate"},
+    schedulers = [
+        dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=2),
+        dict(type="CosineAnnealingLR", T_max=3, end=3, convert_to_iter_based=True),
+        dict(type="ReduceOnPlateauLR", monitor="mean", end=3),
+    ]
+    options |= {
+        "train_cfg.max_epochs": epochs,
+        "optim_wrapper.optimizer.lr": np.float64(0.01),  # as a computed rate is
+        "optim_wrapper.clip_grad": dict(max_norm=1.0),
+        "default_hooks.logger.interval": 1,
     }
-    return Runner(
-        Toy(),
-        str(folder),
-        train_dataloader=data,
-        val_dataloader=data,
-        test_dataloader=data,
-        train_cfg={"by_epoch": True, "max_epochs": max_epochs},
-        val_cfg={},
-        test_cfg={},
-        val_evaluator=Evaluator([MeanOutput()]),
-        test_evaluator=Evaluator([MeanOutput()]),
-        optim_wrapper={
-            "optimizer": {"type": "AdamW", "lr": np.float64(0.01)},  # as a computed rate is
-            "clip_grad": {"max_norm": 1.0},
-        },
-        param_scheduler=[
-            {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 2},
-            {"type": "CosineAnnealingLR", "T_max": 3, "end": 3, "convert_to_iter_based": True},
-            {"type": "ReduceOnPlateauLR", "monitor": "toy/mean", "end": 3},
-        ],
-        custom_hooks=[{"type": "EMAHook"}],
-        default_hooks={
-            "checkpoint": {
-                "type": "CheckpointHook",
-                "interval": 1,
-                "save_best": "toy/mean",
-                "rule": "greater",
-            },
-            "logger": {"type": "LoggerHook", "interval": 1},
-        },
-        randomness={"seed": 3},
-        log_level="WARNING",
-        experiment_name=f"toy_{folder.name}_{max_epochs}_{len(options)}",
-        **options,
-    )
+    return build(config(folder, schedulers, **options))
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """The checkpoint of two epochs."""
     folder = tmp_path_factory.mktemp("trained")
-    build_runner(folder).train()
+    runner_of(folder).train()
     return folder / "epoch_2.pth"
 
 
@@ -133,7 +60,7 @@ def loads(monkeypatch) -> Iterator[list[bool]]:
 
     monkeypatch.setattr(torch.serialization.pickle, "Unpickler", Recorded)
     yield safe
-    safe_load.allow_mmengine_classes()  # some tests clear torch's list, which all tests share
+    safe_load.allow_mmengine_classes()  # some tests clear torch's list, which all tests fraction
 
 
 class TestOwnCheckpoint:
@@ -155,7 +82,7 @@ class TestOwnCheckpoint:
     def test_resumes_whole(self, trained, tmp_path):
         torch.serialization.clear_safe_globals()  # as the fork's own loader leaves the list
         saved = torch.load(trained, weights_only=False)
-        runner = build_runner(tmp_path, max_epochs=3, load_from=str(trained), resume=True)
+        runner = runner_of(tmp_path, 3, load_from=str(trained), resume=True)
         runner.train()
         assert runner.iter == 6
         history, _ = runner.message_hub.get_scalar("train/loss").data
@@ -175,9 +102,10 @@ class TestOwnCheckpoint:
         buffer = loaded["message_hub"]["log_scalars"]["train/loss"]
         assert buffer.statistics("mean") == pytest.approx(buffer.data[0].mean())
 
-    def test_is_tested_with_the_averaged_weights(self, trained, tmp_path):
-        runner = build_runner(tmp_path, load_from=str(trained))
-        runner.test()
+    def test_another_run_starts_from_the_averaged_weights(self, trained, tmp_path):
+        runner = runner_of(tmp_path, load_from=str(trained))
+        runner.call_hook("before_run")
+        runner.load_or_resume()
         averaged = torch.load(trained, weights_only=False)["state_dict"]
         torch.testing.assert_close(runner.model.state_dict(), averaged)
 
@@ -193,21 +121,16 @@ class TestOwnCheckpoint:
         assert loaded["array"].tolist() == [0, 1, 2]
         assert (loaded["scalar"], bool(loaded["flag"])) == (2.5, True)
 
+    @pytest.mark.parametrize("shape", [(2,), (0, 3)], ids=["filled", "empty"])
     @pytest.mark.parametrize(
         "dtype", ["float16", "float32", "float64", "int32", "int64", "uint8", "bool", "str"]
     )
-    def test_with_arrays_of_any_plain_kind(self, tmp_path, dtype):
-        array = np.array([0, 1]).astype(dtype)
+    def test_with_arrays_of_any_plain_kind(self, tmp_path, dtype, shape):
+        array = np.ones(shape).astype(dtype)
         torch.save({"array": array}, tmp_path / "a.pth")
         loaded = safe_load.load_from_local(str(tmp_path / "a.pth"))["array"]
         np.testing.assert_array_equal(loaded, array)
-        assert loaded.dtype == array.dtype
-
-    @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-    def test_with_arrays_that_hold_nothing(self, tmp_path, dtype):
-        torch.save({"array": np.zeros((0, 3), dtype)}, tmp_path / "a.pth")
-        loaded = safe_load.load_from_local(str(tmp_path / "a.pth"))["array"]
-        assert (loaded.shape, loaded.dtype) == ((0, 3), np.dtype(dtype))
+        assert (loaded.shape, loaded.dtype) == (shape, array.dtype)
 
 
 class Payload:
@@ -236,26 +159,16 @@ def malicious(request, tmp_path, marker) -> Path:
         "getattr": Payload(getattr, Payload(open, str(marker), "w"), "close"),
     }
     path = tmp_path / "malicious.pth"
-    model = Toy()
-    content = {"state_dict": model.state_dict(), "meta": {"note": payloads[request.param]}}
-    torch.save(content, path)
+    torch.save({"state_dict": Toy().state_dict(), "meta": {"note": payloads[request.param]}}, path)
     return path
 
 
 def init_pose_model(path: Path, folder: Path):
-    from mmengine.config import Config
-    from mmpose.apis import init_model
-
-    model = {
-        "type": "TopdownPoseEstimator",
-        "backbone": {"type": "ShuffleNetV2", "widen_factor": 0.5},
-        "head": {
-            "type": "HeatmapHead",
-            "in_channels": 1024,
-            "out_channels": 2,
-            "loss": {"type": "KeypointMSELoss"},
-        },
-    }
+    head = dict(
+        type="HeatmapHead", in_channels=1024, out_channels=2, loss=dict(type="KeypointMSELoss")
+    )
+    backbone = dict(type="ShuffleNetV2", widen_factor=0.5)
+    model = dict(type="TopdownPoseEstimator", backbone=backbone, head=head)
     return init_model(Config({"model": model}), str(path), device="cpu")
 
 
@@ -269,10 +182,10 @@ def copy_instead_of_download(monkeypatch, path: Path, folder: Path) -> None:
 ENTRY_POINTS = {
     "loader": lambda path, folder: safe_load.load_from_local(str(path)),
     "mmengine": lambda path, folder: load_checkpoint(Toy(), str(path)),
-    "prefix": lambda path, folder: checkpoint._load_checkpoint_with_prefix("layer", str(path)),
+    "prefix": lambda path, folder: checkpoint._load_checkpoint_with_prefix("net", str(path)),
     "pretrained": lambda path, folder: PretrainedInit(str(path))(Toy()),
-    "resume": lambda path, folder: build_runner(folder).resume(str(path)),
-    "test": lambda path, folder: build_runner(folder, load_from=str(path)).test(),
+    "resume": lambda path, folder: runner_of(folder).resume(str(path)),
+    "val": lambda path, folder: runner_of(folder, load_from=str(path)).val(),
     "init_model": init_pose_model,
     "http": lambda path, folder: load_checkpoint(Toy(), "https://models.invalid/m.pth"),
     "zoo": lambda path, folder: load_checkpoint(Toy(), "torchvision://toy"),
@@ -337,18 +250,14 @@ class TestMaliciousCheckpoint:
             safe_load.load_from_local(str(tmp_path / "model.pth"))
 
 
-def cut(path: Path, share: float) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-
-
 class TestUnreadableFile:
     @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "older-format"])
-    @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98])
-    def test_cut_off(self, tmp_path, zipped, share):
+    @pytest.mark.parametrize("fraction", [0.0, 0.02, 0.5, 0.98])
+    def test_cut_off(self, tmp_path, zipped, fraction):
         path = tmp_path / "cut.pth"
         torch.save({"w": torch.ones(3000)}, path, _use_new_zipfile_serialization=zipped)
-        cut(path, share)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(len(content) * fraction)])
         with pytest.raises(ValueError, match=r"cut\.pth, but it cannot be read.*cut off"):
             safe_load.load_from_local(str(path))
 
@@ -377,8 +286,6 @@ class TestUnreadableFile:
         assert set(safe_load.load_from_local("~/w.pth")) == {"w"}
 
     def test_failed_download(self, tmp_path, monkeypatch):
-        import urllib.error
-
         def fail(url, *_, **__):
             raise urllib.error.URLError("Name or service not known")
 

@@ -60,26 +60,15 @@ def fake_mmdet(monkeypatch, tmp_path):
         del sys.modules[name]
 
 
-OLD_MMCV_ALONE = (
-    "import mmcv\n"
-    "from mmengine.utils import digit_version\n"
-    "assert digit_version(mmcv.__version__) < digit_version('2.2.0')\n"  # as mmdet 3.3.0
+@pytest.mark.parametrize(
+    ("condition", "loads"),
+    [("tuple(map(int, mmcv.__version__.split('.'))) < (2, 2)", True), ("False", False)],
+    ids=["an old mmcv alone, as mmdet 3.3.0", "never"],
 )
-
-
-def test_mmdet_that_refuses_this_mmcv_is_imported(fake_mmdet, monkeypatch):
+def test_mmdet_that_asserts_something(fake_mmdet, monkeypatch, condition, loads):
     monkeypatch.setattr(mmcv, "__version__", "2.3.6")
-    fake_mmdet(OLD_MMCV_ALONE)
-    assert "mmdet.utils" in sys.modules
-    assert mmcv.__version__ == "2.3.6"
-
-
-def test_mmdet_that_does_not_load_counts_as_missing(fake_mmdet, monkeypatch):
-    monkeypatch.setattr(mmcv, "__version__", "2.3.6")
-    fake_mmdet("assert False")
-    assert not stack._imports("mmdet.utils")
-    assert not stack._imports("no_such_package.utils")
-    assert stack._imports("mmengine.utils")
+    fake_mmdet(f"import mmcv\nassert {condition}")
+    assert ("mmdet.utils" in sys.modules) is loads
     assert mmcv.__version__ == "2.3.6"
 
 
@@ -131,17 +120,16 @@ class TestMmcvExt:
         assert mmcv_ops.is_stand_in(sys.modules[mmcv_ops.NAME])
         assert mmcv._ext is sys.modules[mmcv_ops.NAME]
 
-    def test_imported_is_not_replaced(self, monkeypatch):
-        compiled = types.ModuleType(mmcv_ops.NAME)
-        monkeypatch.setitem(sys.modules, mmcv_ops.NAME, compiled)
-        stack.provide_mmcv_ext()
-        assert sys.modules[mmcv_ops.NAME] is compiled
-
-    def test_installed_is_not_replaced(self, monkeypatch, tmp_path):
+    @pytest.mark.parametrize("is_imported", [True, False], ids=["imported", "installed"])
+    def test_a_compiled_one_is_not_replaced(self, monkeypatch, tmp_path, is_imported):
         (tmp_path / "_ext.py").write_text("COMPILED = True")
         monkeypatch.setattr(mmcv, "__path__", [str(tmp_path)])
+        if is_imported:
+            compiled = types.ModuleType(mmcv_ops.NAME)
+            compiled.COMPILED = False
+            monkeypatch.setitem(sys.modules, mmcv_ops.NAME, compiled)
         stack.provide_mmcv_ext()
-        assert sys.modules[mmcv_ops.NAME].COMPILED
+        assert sys.modules[mmcv_ops.NAME].COMPILED is not is_imported
 
     def test_installed_for_another_torch_is_not_covered_up(self, monkeypatch, tmp_path):
         (tmp_path / "_ext.py").write_text("raise ImportError('undefined symbol: _ZN3c10')")
@@ -151,19 +139,19 @@ class TestMmcvExt:
         assert mmcv_ops.NAME not in sys.modules
 
 
-class TestFindLoader:
-    def test_is_restored_where_python_dropped_it(self, monkeypatch):
-        monkeypatch.delattr(pkgutil, "find_loader", raising=False)
-        stack._restore_find_loader()
-        assert pkgutil.find_loader("json") is not None
-        assert pkgutil.find_loader("no_such_module") is None
+@pytest.mark.parametrize("is_dropped", [True, False])
+def test_find_loader_is_restored_where_python_dropped_it(monkeypatch, is_dropped):
+    original = object()
+    monkeypatch.setattr(pkgutil, "find_loader", original, raising=False)
+    if is_dropped:
         monkeypatch.delattr(pkgutil, "find_loader")
-
-    def test_is_left_alone_where_it_exists(self, monkeypatch):
-        original = object()
-        monkeypatch.setattr(pkgutil, "find_loader", original, raising=False)
-        stack._restore_find_loader()
+    stack._restore_find_loader()
+    if not is_dropped:
         assert pkgutil.find_loader is original
+        return
+    assert pkgutil.find_loader("json") is not None
+    assert pkgutil.find_loader("no_such_module") is None
+    monkeypatch.delattr(pkgutil, "find_loader")
 
 
 def test_mmengine_loads_files_through_the_safe_loader():

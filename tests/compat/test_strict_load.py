@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import CosineAnnealingLR
 from mmengine.runner import Runner
+from mmpose.apis import init_model
+from mmpose.registry import MODELS
 from torch import nn
 
 from equikpt.compat.strict_load import load_state_dict, load_weights
@@ -62,8 +65,6 @@ def by_runner(path: Path, folder: Path) -> nn.Module:
 
 
 def by_init_model(path: Path, folder: Path) -> nn.Module:
-    from mmpose.apis import init_model
-
     dataset = dict(type="CocoDataset", metainfo=dict(from_file="configs/_base_/datasets/coco.py"))
     cfg = Config(dict(model=model_config(heatmap_head(26)), train_dataloader=dict(dataset=dataset)))
     return init_model(cfg, str(path), device="cpu")
@@ -267,48 +268,44 @@ def test_a_training_goes_on_from_no_half_checkpoint(trained, tmp_path):
         resumed(training_state(state, average), tmp_path)
 
 
-def test_a_training_goes_on_with_the_optimizer_it_had(trained, tmp_path):
-    parameters = list(trained.parameters())
-    saved = torch.optim.SGD(parameters[1:], lr=0.1).state_dict()
-    checkpoint = training_state(trained.state_dict(), None, optimizer=saved)
-    torch.save(checkpoint, tmp_path / "epoch_1.pth")
-    runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
-    runner.optim_wrapper = torch.optim.SGD(parameters, lr=0.1)
-    count = len(parameters)
-    with pytest.raises(ValueError, match=rf"{count} tensors in 1 .* found {count - 1} in 1:"):
+@pytest.fixture
+def resuming(trained, tmp_path):
+    """A function that loads a checkpoint with ``parts`` into a resumed run with ``attributes``."""
+
+    def load(parts: dict, **attributes) -> None:
+        torch.save(training_state(trained.state_dict(), None, **parts), tmp_path / "epoch_1.pth")
+        runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
+        for name, value in attributes.items():
+            setattr(runner, name, value)
         runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
-    runner.optim_wrapper = torch.optim.SGD(parameters[1:], lr=0.1)
-    runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+
+    return load
 
 
-@pytest.mark.parametrize(
-    ("length", "told"), [(10, None), (20, r"CosineAnnealingLR\.end 10 instead of 20")], ids=str
-)
-def test_a_training_goes_on_by_the_schedule_it_had(trained, tmp_path, length, told):
-    from mmengine.optim import CosineAnnealingLR
+def test_a_training_goes_on_with_the_optimizer_it_had(trained, resuming):
+    parameters = list(trained.parameters())
+    all_of_them, but_one = (torch.optim.SGD(each, lr=0.1) for each in (parameters, parameters[1:]))
+    saved, count = dict(optimizer=but_one.state_dict()), len(parameters)
+    resuming(saved, optim_wrapper=but_one)
+    with pytest.raises(ValueError, match=rf"{count} tensors in 1 .* found {count - 1} in 1:"):
+        resuming(saved, optim_wrapper=all_of_them)
 
+
+def test_a_training_goes_on_by_the_schedule_it_had(trained, resuming):
     def schedule(end: int) -> list:
         optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
         return [CosineAnnealingLR(optimizer, T_max=end, begin=0, end=end)]
 
-    states = [each.state_dict() for each in schedule(10)]
-    checkpoint = training_state(trained.state_dict(), None, param_schedulers=states)
-    torch.save(checkpoint, tmp_path / "epoch_1.pth")
-    runner = runner_of(tmp_path / "run", heatmap_head(26), resume=True)
-    runner.param_schedulers = schedule(length)
-    if told is None:
-        runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
-    else:
-        with pytest.raises(ValueError, match=told):
-            runner.load_checkpoint(str(tmp_path / "epoch_1.pth"))
+    saved = dict(param_schedulers=[each.state_dict() for each in schedule(10)])
+    resuming(saved, param_schedulers=schedule(10))
+    with pytest.raises(ValueError, match=r"CosineAnnealingLR\.end 10 instead of 20"):
+        resuming(saved, param_schedulers=schedule(20))
 
 
 # --- pretrained initialisation ---
 
 
 def start_backbone(path: Path, **options) -> nn.Module:
-    from mmpose.registry import MODELS
-
     init = dict(type="Pretrained", checkpoint=str(path), **options)
     backbone = MODELS.build({**BACKBONE, "init_cfg": init})
     backbone.init_weights()
@@ -340,8 +337,6 @@ def test_a_backbone_starts_from_a_part_of_a_file(trained, tmp_path, prefix, wrap
 def test_pretrained_weights_of_something_else_are_refused(
     trained, tmp_path, options, width, reason
 ):
-    from mmpose.registry import MODELS
-
     state = trained.state_dict()
     if width:
         wide = MODELS.build({**BACKBONE, "base_channels": width, "stem_channels": width})

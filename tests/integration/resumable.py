@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric, Evaluator
@@ -20,6 +22,9 @@ from equikpt.compat.work_dir import read_top
 
 SCORES = (0.2, 0.5, 0.4, 0.5, 0.6, 0.55, 0.3, 0.2, 0.1, 0.05)
 """By epoch: a plateau with a tie, a new best, and a fall that early stopping ends at epoch 8."""
+
+
+COUNT = count()
 
 
 class Killed(BaseException):
@@ -39,7 +44,15 @@ class Toy(BaseModel):
 
 
 class Points(torch.utils.data.Dataset):
-    """Eight fixed points."""
+    """Eight fixed points; the metainfo holds every kind of array that MMPose's holds."""
+
+    metainfo = {
+        "sigmas": np.full(3, 0.025, dtype=np.float32),
+        "keypoint_colors": np.zeros((3, 3), dtype=np.uint8),
+        "flip_indices": [0, 2, 1],
+        "scale": np.float32(1.25),
+        "names": {0: "nose"},
+    }
 
     def __len__(self) -> int:
         return 8
@@ -120,6 +133,7 @@ class Recorder(Hook):
 
 def config(folder: Path, scheduler: list[dict], **options) -> Config:
     """The config of a run; ``options`` are merged in."""
+    best = dict(monitor="score", rule="greater")
     data = dict(
         batch_size=4,
         num_workers=0,
@@ -147,14 +161,8 @@ def config(folder: Path, scheduler: list[dict], **options) -> Config:
                 ),
                 logger=dict(type="LoggerHook", interval=100),
                 validation_state=dict(type="ValidationStateHook"),
-                top_k=dict(type="TopKCheckpointHook", k=3, monitor="score"),
-                early_stopping=dict(
-                    type="EarlyStoppingHook",
-                    monitor="score",
-                    rule="greater",
-                    min_delta=0.01,
-                    patience=3,
-                ),
+                top_k=dict(type="TopKCheckpointHook", k=3, **best),
+                early_stopping=dict(type="EarlyStoppingHook", min_delta=0.01, patience=3, **best),
             ),
             custom_hooks=[
                 dict(type="EpochSeedHook"),
@@ -171,8 +179,8 @@ def config(folder: Path, scheduler: list[dict], **options) -> Config:
     return cfg
 
 
-def train(cfg: Config, course: Course, stop: Callable[[str, int], bool]) -> Runner | None:
-    """Train until the end or until ``stop``; what was written before then is there."""
+def build(cfg: Config, *hooks: Hook) -> Runner:
+    """The runner of a config, with more hooks."""
     import equikpt.register  # noqa: F401
 
     torch.manual_seed(0)
@@ -180,11 +188,16 @@ def train(cfg: Config, course: Course, stop: Callable[[str, int], bool]) -> Runn
     built = dict(cfg.to_dict(), model=Toy(), val_evaluator=Evaluator([metric]), cfg=cfg)
     for split in ("train", "val"):
         built[f"{split}_dataloader"] = dict(built[f"{split}_dataloader"], dataset=Points())
-    built["custom_hooks"] = [*built["custom_hooks"], Recorder(course, stop)]
-    name = f"run_{id(course)}_{id(built)}"  # MMEngine keeps hubs by name
+    built["custom_hooks"] = [*built["custom_hooks"], *hooks]
+    metric.runner = Runner(**built, experiment_name=f"run_{next(COUNT)}")  # hubs are kept by name
+    return metric.runner
+
+
+def train(cfg: Config, course: Course, stop: Callable[[str, int], bool]) -> Runner | None:
+    """Train until the end or until ``stop``; what was written before then is there."""
     course.killed = False
     try:
-        metric.runner = runner = Runner(**built, experiment_name=name)
+        runner = build(cfg, Recorder(course, stop))
         runner.train()
     except Killed:
         course.killed = True
