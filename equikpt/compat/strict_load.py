@@ -70,8 +70,7 @@ def load_checkpoint(
 ) -> dict:
     """Take the place of ``Runner.load_checkpoint``; hooks see the names of the model.
 
-    ``EMAHook`` copies what it finds under ``state_dict``, and ``RemapCheckpointHook`` replaces it.
-    Arguments are those of MMEngine; a model is loaded strictly whatever ``strict`` says.
+    A model is loaded strictly whatever ``strict`` says.
 
     Raises:
         ValueError: The file does not fit the model, or no training can go on from it.
@@ -100,11 +99,10 @@ def load_state_dict(
     """Take the place of ``mmengine.runner.checkpoint.load_state_dict``.
 
     Args:
-        module: A model, or a part of one.
-        state_dict: Weights, bare or in a checkpoint, under the names of ``module`` or of what
-            wrapped it.
+        module: A model, or a part of one, which is loaded strictly only if ``strict``.
+        state_dict: Weights, bare or in a checkpoint, under the names of ``module`` or its wrapper.
         strict: Load a part as strictly as a model.
-        logger: Of the warning about a part that is not.
+        logger: Of the warning about a part that is not whole.
 
     Raises:
         ValueError: They do not fit.
@@ -172,11 +170,11 @@ def _fitted(state: Mapping[str, Any], names: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _copy(module: nn.Module, state: Mapping[str, Any]) -> Misfit:
-    """Copy what fits, by each class's own way, and say what does not.
+    """Copy the tensors that fit, and return the others.
 
     Classes convert older names and shapes while they load (``_load_from_state_dict``), so nothing
-    else shows what fits. Whole numbers, such as BN's counters and tables of relative positions,
-    are not learnt and may be missing; so may normalisation, which a config sets.
+    else shows which fit. Whole numbers, such as BN's counters, may be missing; so may
+    normalisation, which a config sets.
     """
     versions = versions_of(state)
     keys = _IncompatibleKeys([], [])

@@ -28,14 +28,13 @@ class CpuAmpOptimWrapper(OptimWrapper):
     MMEngine's ``AmpOptimWrapper`` asserts a GPU. bfloat16 has float32's range, so no loss scaling
     is needed, and its checkpoints load in a float32 run and the other way round.
 
-    A CPU without AVX-512 or the like only emulates bfloat16: with AVX2 alone, steps of an
-    EfficientNet-Lite0 were 17 to 21 times as long as in float32. There the forward pass stays in
-    float32, and the log says so.
+    A CPU without AVX-512 or the like only emulates bfloat16, about 20 times slower than float32
+    (EfficientNet-Lite0, AVX2). There the forward pass stays in float32, and the log says so.
 
     Args:
         dtype: ``"bfloat16"``; CPUs compute float16 slowly, and it would need a scaler.
         emulate: Compute in bfloat16 on such a CPU too.
-        **kwargs: What ``OptimWrapper`` takes.
+        **kwargs: Options of ``OptimWrapper``.
 
     Raises:
         ValueError: Another ``dtype``.
@@ -45,7 +44,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
         if dtype != "bfloat16":
             raise ValueError(
                 f"expected dtype 'bfloat16' for mixed precision on a CPU, got {dtype!r}; "
-                "remove the key or train in float32 without --amp"
+                "remove the key, or train in float32 by OptimWrapper"
             )
         super().__init__(**kwargs)
         self.reduces_precision = emulate or machine.cpu_computes_bfloat16()
@@ -112,8 +111,8 @@ def enable_amp(cfg: Config) -> None:
     name = wrapper if isinstance(wrapper, str) else wrapper.__name__
     if name not in STOCK_WRAPPERS:
         raise ValueError(
-            f"expected optim_wrapper.type to be one of {', '.join(STOCK_WRAPPERS)} for --amp, got "
-            f"{name}; set its own precision option instead"
+            f"expected optim_wrapper.type to be one of {', '.join(STOCK_WRAPPERS)} for mixed "
+            f"precision, got {name}; set its own precision option instead"
         )
     if is_cuda_available():
         cfg.optim_wrapper.type = "AmpOptimWrapper"

@@ -29,10 +29,9 @@ class AtomicCheckpointHook(CheckpointHook):
 
     - The stock class deletes the best checkpoint, and the oldest of ``max_keep_ckpts``, before it
       writes the next one.
-    - What a validation changes (plateau schedules, the best score, what other hooks count) is part
-      of the checkpoint of that step, which is written again after each validation. The stock class
-      does so only after a new best, and before all hooks have counted. After a new best there is
-      always such a checkpoint, so that no best one stands alone in a folder.
+    - The checkpoint of a step is written again after its validation, which changes plateau
+      schedules, the best score and other hooks' counts. The stock class does so only after a new
+      best, and before all hooks have counted. No best one ever stands alone in a folder.
     - A resumed run goes on with the files of its own folder, though it was moved or copied.
     - One training at a time writes to a folder; what a killed one left half written is swept.
 
@@ -61,7 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self._point_to(runner, resumed)  # the run may have been taken back to it
 
     def after_val(self, runner: Runner) -> None:
-        """Write the checkpoint of this step again, with what the validation has changed."""
+        """Write the checkpoint of this step again, as the validation has changed it."""
         step = runner.epoch if self.by_epoch else runner.iter
         if step == self._saved_step or (self._has_new_best and self.interval > 0):
             meta = dict(epoch=runner.epoch, iter=runner.iter)
@@ -120,7 +119,6 @@ class AtomicCheckpointHook(CheckpointHook):
                 runner.logger.info(f"The previous best checkpoint {path} is removed")
 
     def _best(self) -> dict[str, str | None]:
-        """The best checkpoint of each metric."""
         if not self.save_best:
             return {}
         if len(self.key_indicators) == 1:  # under one name, since "auto" becomes a metric
@@ -234,11 +232,10 @@ class TopKCheckpointHook(Hook):
 class ValidationStateHook(Hook):
     """Have a resumed run stop, and validate, as the uninterrupted one.
 
-    A checkpoint is written before the validation of its step. It says which step was validated
-    last, so that a run that is resumed from it does the validation that it owes; and it holds count
-    and best value of each ``EarlyStoppingHook``, which MMEngine keeps in memory alone.
-
-    Needs ``AtomicCheckpointHook``, which writes the checkpoint again after the validation.
+    A checkpoint, which is written before the validation of its step, holds the last validated step,
+    so that a resumed run does the validation that it owes, and count and best value of each
+    ``EarlyStoppingHook``, which MMEngine keeps in memory alone. Needs ``AtomicCheckpointHook``,
+    which writes the checkpoint again after the validation.
     """
 
     priority = "LOWEST"  # after the hooks that get ready for training and count validations
@@ -252,12 +249,8 @@ class ValidationStateHook(Hook):
         checkpoint[VALIDATION] = dict(
             iter=self._validated_iter,
             early_stopping=[
-                dict(
-                    wait_count=hook.wait_count,
-                    best_score=float(hook.best_score),
-                    patience=hook.patience,
-                )
-                for hook in _early_stopping(runner)
+                dict(wait_count=h.wait_count, best_score=float(h.best_score), patience=h.patience)
+                for h in _early_stopping(runner)
             ],
             stopped=bool(getattr(runner.train_loop, "stop_training", False)),
         )

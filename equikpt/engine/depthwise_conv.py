@@ -105,33 +105,23 @@ class DepthwiseConv2d(nn.Conv2d):
     Here filters get theirs in float32, three columns at a time, and strided features theirs in
     float32. The output, and everything on a GPU, is ``nn.Conv2d``'s own. Gradients of gradients
     are not supported on a CPU.
-
-    A convolution becomes one in place, with the same parameters, by
-    :meth:`convert_depthwise_convs`.
     """
 
     @classmethod
-    def fits(cls, module: nn.Module) -> bool:
-        """Tell if a module is a plain depthwise convolution: not a subclass, no bias."""
-        return (
-            type(module) is nn.Conv2d
+    def convert_depthwise_convs(cls, model: nn.Module) -> int:
+        """Convert the plain depthwise convolutions of a model in place, and return their number.
+
+        Parameters stay. Subclasses, and convolutions with a bias, are left as they are.
+        """
+        found = [
+            module
+            for module in model.modules()
+            if type(module) is nn.Conv2d
             and 1 < module.groups == module.in_channels == module.out_channels
             and module.bias is None
             and module.padding_mode == "zeros"
             and isinstance(module.padding, tuple)
-        )
-
-    @classmethod
-    def convert_depthwise_convs(cls, model: nn.Module) -> int:
-        """Change every convolution of a model that fits, parameters untouched.
-
-        Args:
-            model: Any module.
-
-        Returns:
-            How many there were.
-        """
-        found = [module for module in model.modules() if cls.fits(module)]
+        ]
         for module in found:
             module.__class__ = cls
         return len(found)
@@ -150,10 +140,9 @@ class DepthwiseConv2d(nn.Conv2d):
 
 @HOOKS.register_module()
 class DepthwiseGradHook(Hook):
-    """Compute the gradients of depthwise convolutions in ways that are faster on a CPU.
+    """Train with :class:`DepthwiseConv2d`, whose gradients are faster on a CPU.
 
     Parameters, their names and checkpoints stay as they are; training on a GPU does not change.
-    See :class:`equikpt.engine.depthwise_conv.DepthwiseConv2d`.
 
     Args:
         enabled: Off with ``default_hooks.depthwise_grad.enabled=False``.

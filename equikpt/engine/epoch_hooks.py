@@ -55,8 +55,7 @@ class EpochSeedHook(Hook):
 
     Augmentation, dropout and the loader workers' seeds follow from it (set
     ``persistent_workers=False`` and ``worker_init_fn=dict(type="equikpt_worker_init_fn")``). The
-    order of the images already depends on the epoch alone (``DistSamplerSeedHook``). Any priority
-    will do: nothing draws random numbers between this event and the first batch.
+    order of the images already depends on the epoch alone (``DistSamplerSeedHook``).
     """
 
     def before_train_epoch(self, runner: Runner) -> None:

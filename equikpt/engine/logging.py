@@ -23,10 +23,9 @@ from equikpt.compat.strict_load import unwrap
 class ValLogProcessor(LogProcessor):
     """MMEngine's ``LogProcessor`` that does not average losses over validations.
 
-    The stock class takes the mean over ``window_size`` entries of whatever has "loss" in its name.
-    In training an entry is a step; in validation it is a whole validation, so that the logged
-    ``val_loss`` is the mean of the last 20 epochs, falls when the loss rises, and is not the value
-    that early stopping and plateau schedules see. Here it is.
+    The stock class takes the mean over the last ``window_size`` entries of each loss. In validation
+    an entry is a whole validation, so that the logged ``val_loss`` falls when the loss rises, and
+    is not the value that early stopping and plateau schedules see. Here it is.
     """
 
     def _collect_scalars(
@@ -73,10 +72,9 @@ class GradientMonitorHook(Hook):
     vanish are named in a warning, once until they are well again; at the end of an epoch the log
     has the fraction of steps that were clipped, ``train/clipped_share``.
 
-    The norms are taken where the optimizer steps, after clipping, all tensors of a device in one
-    call, and divided by the factor of clipping; so nothing runs in the backward pass, and a step in
-    between costs nothing. The factor comes from ``grad_norm``, which MMEngine logs when
-    ``optim_wrapper.clip_grad`` clips by the norm; without it norms are as they are.
+    The norms are taken where the optimizer steps, after clipping, and divided by the factor of
+    clipping: nothing runs in the backward pass, and a step in between costs nothing. The factor
+    comes from ``grad_norm``, which MMEngine logs when ``optim_wrapper.clip_grad`` clips by norm.
 
     Args:
         interval: Steps from one measurement to the next.

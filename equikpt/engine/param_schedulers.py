@@ -14,10 +14,9 @@ from mmpose.registry import PARAM_SCHEDULERS
 class WarmupLR(LinearLR):
     """Raise the rate in a line from ``start_factor`` to all of it, in at least two steps.
 
-    MMEngine's ``LinearLR`` that is as short as one step leaves the rate at ``start_factor`` for
-    good: so few steps are left of a warm-up in epochs where the training is short or an epoch has
-    one step. Arguments are those of ``LinearLR``; with ``by_epoch`` and ``convert_to_iter_based``,
-    ``begin`` and ``end`` may be fractions of an epoch.
+    MMEngine's ``LinearLR`` of one step leaves the rate at ``start_factor`` for good. Arguments are
+    those of ``LinearLR``; with ``by_epoch`` and ``convert_to_iter_based``, ``begin`` and ``end``
+    may be fractions of an epoch.
     """
 
     def __init__(self, optimizer: Any, *args: Any, begin: int = 0, end: int, **kwargs: Any) -> None:
@@ -35,7 +34,7 @@ class WarmupLR(LinearLR):
 
 @PARAM_SCHEDULERS.register_module()
 class ChainedCosineRestartLR(CosineRestartLR):
-    """Cosine annealing with warm restarts that leaves other schedulers their share of the rate.
+    """Cosine annealing with warm restarts beside a warm-up.
 
     MMEngine's ``CosineRestartLR`` sets the rate anew where a period begins; a warm-up beside it
     then multiplies the full rate, by a thousand for ``start_factor=1e-3``. This one multiplies by
@@ -46,8 +45,8 @@ class ChainedCosineRestartLR(CosineRestartLR):
         periods: Length of each period, in epochs, or in steps without ``by_epoch``. With
             ``convert_to_iter_based``, fractions of an epoch are allowed: a period begins at the
             nearest step.
-        restart_weights: Share of the full rate at which each period begins; 1 for all by default.
-        eta_min_ratio: Share of the full rate at which each period ends, above 0.
+        restart_weights: Fraction of the full rate at which each period begins; 1 by default.
+        eta_min_ratio: Fraction of the full rate at which each period ends, above 0.
 
     Other arguments are those of ``CosineRestartLR``.
 
@@ -92,11 +91,11 @@ class ChainedCosineRestartLR(CosineRestartLR):
         return [group[self.param_name] * ratio for group in self.optimizer.param_groups]
 
     def _factor(self, step: int) -> float:
-        """Share of the full rate at a step; after the last period that of its end."""
+        """Fraction of the full rate at a step; after the last period that of its end."""
         index = self.get_position_from_periods(step, self.cumulative_periods)
         if index is None:
             return self.restart_weights[-1] * self.eta_min_ratio
         begin = self.cumulative_periods[index] - self.periods[index]
         cosine = (1 + math.cos(math.pi * (step - begin) / self.periods[index])) / 2
-        share = self.eta_min_ratio + (1 - self.eta_min_ratio) * cosine
-        return self.restart_weights[index] * share
+        fraction = self.eta_min_ratio + (1 - self.eta_min_ratio) * cosine
+        return self.restart_weights[index] * fraction

@@ -97,11 +97,10 @@ class RunRecordHook(Hook):
     """Write ``run.json`` into the work dir: each start, how far it is and how long it took.
 
     The first rank writes, whole files only. A record that cannot be written does not end the run.
-    Fields: :class:`equikpt.engine.run_record.StartRecord`.
 
     Args:
-        interval_s: Seconds between two writes within an epoch or a validation, at least; their
-            begin and end are written at once.
+        interval_s: Minimum seconds between two writes within an epoch or a validation; their begin
+            and end are written at once.
 
     Raises:
         ValueError: A negative interval.

@@ -156,10 +156,7 @@ def frozen_stages(model: nn.Module) -> int:
 
 
 def set_frozen_stages(model: nn.Module, value: int) -> None:
-    """Freeze stages 0 to ``value`` of the backbone and let all later ones train (-1: train all).
-
-    Works through the backbone's own ``frozen_stages``, so that its ``train()`` keeps the BN
-    statistics of these stages still as well.
+    """Freeze stages 0 to ``value`` of the backbone, BN statistics too, and no others.
 
     Raises:
         ValueError: The backbone takes no ``frozen_stages``, or has fewer stages.
@@ -183,11 +180,7 @@ def set_frozen_stages(model: nn.Module, value: int) -> None:
 
 
 def refuse_frozen_random_weights(cfg: Any) -> None:
-    """Refuse to freeze what was never trained: random features stay random.
-
-    Args:
-        cfg: The run's config: ``load_from``, ``resume``, and ``weights`` or ``init_cfg`` of the
-            backbone.
+    """Refuse a config that freezes what was never trained: random features stay random.
 
     Raises:
         ValueError: Stages of the backbone are frozen, and it begins with random weights.

@@ -19,11 +19,7 @@ from equikpt.models.heads.keypoint_channels import (
 
 @HOOKS.register_module()
 class KeypointChannelsHook(Hook):
-    """Refuse a head that has another number of keypoints than the data sets of the run.
-
-    In training that would be a tensor's size in the first step, and in a test an evaluation of
-    the wrong points.
-    """
+    """Refuse a head that has another number of keypoints than the data sets of the run."""
 
     priority = "VERY_HIGH"
 
