@@ -15,7 +15,8 @@ from equikpt.core.coco.file import load_coco
 from equikpt.core.groups import GroupRule
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert import writer
-from equikpt.data_tools.convert.records import SPLITS, LabelledImage, safe_name
+from equikpt.data_tools.convert.names import safe_name
+from equikpt.data_tools.convert.records import SPLITS, LabelledImage
 from equikpt.data_tools.near_duplicates import NearPair, near_pairs, read_fingerprints
 from equikpt.data_tools.split_assignment import (
     balance,

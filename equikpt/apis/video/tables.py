@@ -19,7 +19,7 @@ import pandas as pd
 
 from equikpt.core.files import write_bytes, write_text
 from equikpt.core.tables import CsvTable, frame_text
-from equikpt.data_tools.convert.deeplabcut_writer import columns as deeplabcut_columns
+from equikpt.data_tools.convert.deeplabcut import columns as deeplabcut_columns
 from equikpt.structures.pose_instance import Instance
 
 if TYPE_CHECKING:

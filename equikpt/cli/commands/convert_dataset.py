@@ -65,8 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     epilog = EPILOG.format(schemes=schemes, table=format_table())
     options = declare.parse(ConvertOptions, argv, epilog)
     from equikpt.core.files import require_writable
-    from equikpt.data_tools.convert.conversion import convert
-    from equikpt.data_tools.convert.exporting import export
+    from equikpt.data_tools.convert.conversion import convert, export
     from equikpt.data_tools.convert.reading import Reading
     from equikpt.data_tools.convert.writer import Options
 

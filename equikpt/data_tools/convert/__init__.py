@@ -2,7 +2,7 @@
 
 A reader is a function ``read(source, scheme, images=None) -> SourceDataset``, a writer a function
 ``write(folder, dataset, options) -> SourceDataset``. Each knows its format and nothing else;
-mapping, missing images, split hygiene, placing the files and the checks of the output are shared.
+mapping, missing images, split hygiene, putting the files in place and checking them are shared.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Format:
         animals: Whether an image may have several.
         splits: Whether it knows train, val and test.
         scores: Whether it holds the scores of predictions.
-        owns: Folders of its output that hold images and are its alone: with ``--force`` they are
-            replaced as a whole.
+        owns: Folders of its output that hold images and are its alone: they are replaced as a
+            whole.
         prefix: What its tool puts before an image's name to find it; the user may say otherwise.
         read_scored: ``module:function`` that reads predictions, where ``read`` does not.
         remark: What else is kept or lost.
@@ -47,32 +47,29 @@ class Format:
 
 
 _HERE = "equikpt.data_tools.convert"
+_AS_COCO = {"hidden": True, "boxes": True, "splits": True}
 
 FORMATS: dict[str, Format] = {
     "coco": Format(
         "COCO keypoint JSON and its dialects, results of predictions",
-        read=f"{_HERE}.coco_json:read",
-        hidden=True,
-        boxes=True,
-        splits=True,
+        read=f"{_HERE}.coco:read",
         scores=True,
         remark="outlines, crowds and areas stay; links and licences go",
+        **_AS_COCO,
     ),
     "yolo-pose": Format(
         "YOLO-pose of Ultralytics and Roboflow",
         read=f"{_HERE}.yolo_pose:read",
-        write=f"{_HERE}.yolo_pose_writer:write",
+        write=f"{_HERE}.yolo_pose:write",
         names=False,
-        hidden=True,
-        boxes=True,
-        splits=True,
         owns=("images", "labels"),
         remark="names only where data.yaml has kpt_names, which is written",
+        **_AS_COCO,
     ),
     "cvat": Format(
         "CVAT for images 1.1 (XML), project and task backups",
         read=f"{_HERE}.cvat:read",
-        write=f"{_HERE}.cvat_writer:write",
+        write=f"{_HERE}.cvat_xml:write",
         hidden=True,
         splits=True,
         remark="boxes are read, and not written: a skeleton has none",
@@ -80,7 +77,7 @@ FORMATS: dict[str, Format] = {
     "label-studio": Format(
         "Label Studio JSON",
         read=f"{_HERE}.label_studio:read",
-        write=f"{_HERE}.label_studio_writer:write",
+        write=f"{_HERE}.label_studio:write",
         boxes=True,
         scores=True,
         prefix="/data/local-files/?d=",
@@ -90,7 +87,7 @@ FORMATS: dict[str, Format] = {
     "dlc": Format(
         "DeepLabCut CollectedData, csv and h5, one animal or several",
         read=f"{_HERE}.deeplabcut:read",
-        write=f"{_HERE}.deeplabcut_writer:write",
+        write=f"{_HERE}.deeplabcut:write",
         scores=True,
         remark="the labeller's name and unique body parts go",
     ),
@@ -101,32 +98,26 @@ FORMATS: dict[str, Format] = {
     ),
     "ap10k": Format(
         "AP-10K",
-        read=f"{_HERE}.ap10k:read",
-        hidden=True,
-        boxes=True,
-        splits=True,
+        read=f"{_HERE}.public_sets:read_ap10k",
         remark="split 1 of the three",
+        **_AS_COCO,
     ),
     "animalpose": Format(
         "AnimalPose, its own file and MMPose's",
-        read=f"{_HERE}.animalpose:read",
-        hidden=True,
-        boxes=True,
-        splits=True,
+        read=f"{_HERE}.public_sets:read_animalpose",
+        **_AS_COCO,
     ),
     "horse10": Format(
         "Horse-10",
-        read=f"{_HERE}.horse10:read",
-        hidden=True,
-        boxes=True,
-        splits=True,
+        read=f"{_HERE}.public_sets:read_horse10",
         remark="eye, elbow and stifle go: one label for both sides",
+        **_AS_COCO,
     ),
 }
 """Formats by their name on the command line."""
 
 SCHEMES: dict[str, str] = {
-    "horses16": "16 points, without hips: the 12 points at the same place as in horse26",
+    "horses16": "16 points, without hips: the 12 points that horse26 has as well",
     "horses16_stifle": "the same, with the stifles as hips: 14 points",
     "ap10k": "AP-10K's 17 points in the order of its files",
     "animalpose": "AnimalPose's 20 points in MMPose's order",

@@ -1,109 +1,349 @@
-"""From labelled images with source keypoints to COCO JSON with the target's."""
+"""COCO keypoint JSON as tools and datasets write it, with what they get wrong.
+
+Put right and noted: repeated categories and images, width and height or boxes in another order,
+annotations of no image, wrong counts. Keypoints of several categories share one list of names.
+"""
 
 from __future__ import annotations
 
-from equikpt.core.coco.checks import BOX_AREA_FRACTION
-from equikpt.data_tools.convert.boxes import MARGIN
-from equikpt.data_tools.convert.mapping import map_keypoints
-from equikpt.data_tools.convert.records import Instance, SourceDataset
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
+from equikpt.core.coco.checks import has_area, is_number
+from equikpt.core.coco.file import as_number, load_coco
+from equikpt.core.issues import format_examples
+from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
+from equikpt.data_tools.convert.names import output_names, split_named
+from equikpt.data_tools.convert.records import (
+    UNSPLIT,
+    BoxPx,
+    Instance,
+    LabelledImage,
+    SourceDataset,
+    as_box,
+)
 from equikpt.data_tools.convert.schemes import KeypointScheme
-from equikpt.data_tools.convert.targets import Target
-
-NO_CATEGORY = "object"
-"""Name of the category of instances whose source has none."""
-
-DECIMALS_PX = 3
 
 
-def to_coco(
-    dataset: SourceDataset, scheme: KeypointScheme, target: Target
-) -> tuple[dict[str, dict], list[str]]:
-    """One COCO dict a split, ids unique over all splits, and notes on what was changed.
+def read(
+    source: Path,
+    scheme: KeypointScheme,
+    images: Path | None = None,
+    names: Sequence[str] = (),
+    pattern: str = "*.json",
+) -> SourceDataset:
+    """Read COCO JSON.
 
-    What changes with the keypoints: :func:`equikpt.data_tools.convert.mapping.map_keypoints`.
+    Args:
+        source: An annotation file, or a folder with one for each split.
+        scheme: Names the keypoints where the file does not.
+        images: Folder of the images, by default looked for around the file.
+        names: Keypoints in file order where neither the file nor the scheme names them.
+        pattern: Of the names of annotation files in a folder.
+
+    Raises:
+        FileNotFoundError: If there is no annotation file.
+        ValueError: If it is no COCO keypoint JSON.
     """
-    mapped, notes = map_keypoints(dataset, scheme, target)
-    categories = _categories(mapped, target)
-    id_of = {row["name"]: row["id"] for row in categories}
-    contents: dict[str, dict] = {}
-    image_id = annotation_id = 0
-    for split, images in mapped.splits.items():
-        image_rows, annotation_rows = [], []
-        for image in images:
-            image_id += 1
-            image_rows.append(
-                {
-                    "id": image_id,
-                    "file_name": image.file_name,
-                    "width": image.width,
-                    "height": image.height,
-                }
-            )
-            for instance in image.instances:
-                annotation_id += 1
-                name = target.category or instance.category or NO_CATEGORY
-                annotation_rows.append(
-                    {
-                        "id": annotation_id,
-                        "image_id": image_id,
-                        "category_id": id_of[name],
-                        **_annotation(instance, target),
-                    }
+    files = annotation_files(source, pattern)
+    contents = {split: load_coco(path) for split, path in files.items()}
+    dataset = from_contents(contents, files, images, scheme.keypoints or names)
+    if pattern == "*.json":
+        dataset.notes += left_out(source, files)
+    return dataset
+
+
+def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
+    """Find annotation files by split.
+
+    Args:
+        source: A file, or a folder with ``annotations/`` (COCO), with files,
+            or with a folder for each split (Roboflow).
+        pattern: Of the file names to look at.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If a split has several.
+    """
+    if source.is_file():
+        return {split_named(source.stem): source}
+    for level in (f"annotations/{pattern}", pattern, f"*/{pattern}"):
+        found = sorted(source.glob(level))
+        files: dict[str, Path] = {}
+        for path in found:
+            # Only a folder below says a split: that of a dataset may be named test_horses.
+            folder = path.parent.name if level.startswith("*/") else ""
+            split = split_named(path.stem) or split_named(folder)
+            if len(found) == 1 and not split:
+                return {UNSPLIT: path}
+            if split in files:
+                raise ValueError(
+                    f"{files[split]} and {path} are both for split '{split}'; give one of them"
                 )
-        contents[split] = {
-            "info": _info(split, scheme, target),
-            "images": image_rows,
-            "annotations": annotation_rows,
-            "categories": categories,
-        }
-    return contents, notes
+            if split:
+                files[split] = path
+        if files:
+            return files
+    raise FileNotFoundError(
+        f"no {pattern} with train, val or test in its name under {source}; give the annotation file"
+    )
 
 
-def _annotation(instance: Instance, target: Target) -> dict[str, object]:
-    box_px = [round(value, DECIMALS_PX) for value in instance.box_px or ()]
-    keypoints: list[float | int] = []
-    for x, y, visibility in instance.keypoints.tolist():
-        keypoints += [round(x, DECIMALS_PX), round(y, DECIMALS_PX), int(visibility)]
-    share = 1.0 if target.whole_image else BOX_AREA_FRACTION
-    stated = None if target.whole_image else instance.area_px2
-    annotation: dict[str, object] = {
-        "bbox": box_px,
-        "area": round(stated or share * box_px[2] * box_px[3], DECIMALS_PX),
-        "iscrowd": int(instance.crowd),
-        "num_keypoints": int((instance.keypoints[:, 2] > 0).sum()),
-        "keypoints": keypoints,
+def left_out(source: Path, files: dict[str, Path]) -> list[str]:
+    """A note on the JSON files beside those that are read, none without any."""
+    beside = {path for file in files.values() for path in file.parent.glob("*.json")}
+    others = sorted(path.name for path in beside - set(files.values()))
+    told = f"JSON files whose names say no split are not read ({format_examples(others)})"
+    return [told] if others and not source.is_file() else []
+
+
+@dataclass
+class _Category:
+    name: str
+    keypoints: tuple[str, ...]
+    columns: list[int] = field(default_factory=list)
+
+
+def from_contents(
+    contents: dict[str, dict],
+    files: dict[str, Path],
+    images: Path | None,
+    names: Sequence[str],
+    results: Path | None = None,
+) -> SourceDataset:
+    """Read COCO dicts.
+
+    Args:
+        contents: COCO dict of each split.
+        files: Its file.
+        images: Folder of the images, by default looked for around the file.
+        names: Keypoints in file order, for files that do not name them.
+        results: File that messages name instead.
+
+    Raises:
+        ValueError: If a dict is no valid COCO.
+    """
+    dataset = SourceDataset()
+    where = {split: str(results or path) for split, path in files.items()}
+    tables = {
+        split: _categories(content["categories"], where[split], tuple(names), dataset.notes)
+        for split, content in contents.items()
     }
-    if instance.outline is not None:
-        annotation["segmentation"] = instance.outline
-    if instance.score is not None:
-        annotation["score"] = instance.score
-    if instance.scores is not None:
-        annotation["keypoint_scores"] = instance.scores.tolist()
-    return annotation
+    every = [category for table in tables.values() for category in table.values()]
+    dataset.keypoints = tuple(dict.fromkeys(name for row in every for name in row.keypoints))
+    for category in every:
+        category.columns = [dataset.keypoints.index(name) for name in category.keypoints]
+    for split, content in contents.items():
+        file = _File(where[split], tables[split], len(dataset.keypoints))
+        dataset.splits[split] = file.read(content, _folders(files[split], split, images))
+        dataset.notes += [f"{split}: {note}" if split else note for note in file.notes]
+    return dataset
 
 
-def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, object]:
-    area = f"the source's, or {BOX_AREA_FRACTION} of the box where it states none"
-    box = f"the source's, or around the labelled points with a margin of {MARGIN}"
-    return {
-        "description": f"{target.name} keypoints, {split} split, converted by equikpt",
-        "area": "the image" if target.whole_image else area,
-        "bbox": "the image" if target.whole_image else box,
-        "mapping": scheme.mapping,
-    }
+def _folders(annotations: Path, split: str, images: Path | None) -> ImageFolders:
+    """Where the images of an annotation file may lie."""
+    if images is not None:
+        return ImageFolders([images], root=images)
+    beside = annotations.parent
+    root = beside.parent if beside.name == "annotations" else beside
+    own = [root / "images" / split, root / split, root / f"{split}2017"] if split else []
+    return ImageFolders([*own, root, root / "images", root / "data"])
 
 
-def _categories(dataset: SourceDataset, target: Target) -> list[dict[str, object]]:
-    """The target's category, or those of the source. COCO counts the ends of a link from 1."""
-    place = {name: index for index, name in enumerate(target.names, start=1)}
-    names = (target.category,) if target.category else dataset.categories() or ("",)
-    return [
-        {
-            "id": index,
-            "name": name or NO_CATEGORY,
-            "supercategory": target.supercategory,
-            "keypoints": list(target.names),
-            "skeleton": [[place[link.start], place[link.end]] for link in target.links],
-        }
-        for index, name in enumerate(names, start=1)
-    ]
+def _categories(
+    rows: list[dict], where: str, names: tuple[str, ...], notes: list[str]
+) -> dict[object, _Category]:
+    table: dict[object, _Category] = {}
+    repeated: Counter[str] = Counter()
+    for row in rows:
+        if "id" not in row or "name" not in row:
+            raise ValueError(f"{where} has a category without id or name: {row}; add both")
+        category = _Category(str(row["name"]), tuple(map(str, row.get("keypoints") or names)))
+        if len(set(category.keypoints)) < len(category.keypoints):
+            raise ValueError(
+                f"{where}: category '{category.name}' names a keypoint twice; each needs its own "
+                "name"
+            )
+        other = table.setdefault(as_number(row["id"]), category)
+        if other != category:
+            raise ValueError(
+                f"{where}: the categories '{other.name}' and '{category.name}' share the id "
+                f"{as_number(row['id'])}; give each its own"
+            )
+        repeated[category.name] += other is not category
+    for name, count in repeated.items():
+        if count:
+            notes.append(f"category '{name}' stands {count + 1} times in the file, taken once")
+    return table
+
+
+class _File:
+    """Reader of one COCO dict, with notes on what was put right."""
+
+    def __init__(self, where: str, categories: dict[object, _Category], num_keypoints: int) -> None:
+        self._where, self._categories = where, categories
+        self._num_keypoints = num_keypoints
+        self.notes: list[str] = []
+
+    def read(self, content: dict, folders: ImageFolders) -> list[LabelledImage]:
+        """The images with their animals, in the order of the file."""
+        rows = self._image_rows(content["images"])
+        annotations = self._annotation_rows(content["annotations"], rows)
+        points = [self._points(row) for row in annotations]
+        labelled = [xyv[xyv[:, 2] > 0, :2] for xyv in points]
+        of_image: dict[object, list[int]] = defaultdict(list)
+        for index, row in enumerate(annotations):
+            of_image[row["image_id"]].append(index)
+        names, stated = ([row[part] for row in rows.values()] for part in (0, 1))
+        paths = folders.find_all([[name] for name in names])
+        around = [
+            np.concatenate([np.zeros((0, 2)), *(labelled[i] for i in of_image[id_])])
+            for id_ in rows
+        ]
+        found, notes = labelled_sizes(names, paths, stated, around)
+        sizes = dict(zip(rows, found, strict=True))
+        own_sizes = [sizes[row["image_id"]] for row in annotations]
+        boxes = self._boxes(annotations, labelled, own_sizes)
+        self.notes += notes
+        return [
+            LabelledImage(
+                path,
+                *sizes[id_],
+                tuple(self._instance(annotations[i], points[i], boxes[i]) for i in of_image[id_]),
+                name,
+            )
+            for id_, path, name in zip(rows, paths, output_names(names), strict=True)
+        ]
+
+    def _image_rows(self, images: list[dict]) -> dict[object, tuple[str, SizePx | None]]:
+        """Name and stated size by id."""
+        rows: dict[object, tuple[str, SizePx | None]] = {}
+        repeated = []
+        for row in images:
+            if row.get("id") is None or not isinstance(row.get("file_name"), str):
+                raise ValueError(f"{self._where} has an image without id or file_name: {row}")
+            size = row.get("width"), row.get("height")
+            stated = (round(size[0]), round(size[1])) if all(map(is_number, size)) else None
+            entry = row["file_name"], stated
+            id_ = as_number(row["id"])
+            if id_ in rows:
+                if rows[id_] != entry:
+                    raise ValueError(
+                        f"{self._where}: the images {rows[id_][0]} and {entry[0]} share the id "
+                        f"{id_}; give each its own"
+                    )
+                repeated.append(entry[0])
+            rows[id_] = entry
+        self._note("images listed several times, taken once", repeated)
+        return rows
+
+    def _annotation_rows(self, given: list[dict], images: dict) -> list[dict]:
+        """Annotations of listed images and categories."""
+        rows, astray = [], []
+        for row in given:
+            row = row | {key: as_number(row.get(key)) for key in ("image_id", "category_id")}
+            if row["category_id"] not in self._categories:
+                raise ValueError(
+                    f"{self._where}: annotation {row.get('id')} is of category "
+                    f"{row['category_id']}, which the file does not list"
+                )
+            if row["image_id"] in images:
+                rows.append(row)
+            else:
+                astray.append(f"annotation {row.get('id')}")
+        self._note("annotations of images not listed, left out", astray)
+        ids = [row.get("id") for row in rows]
+        if len(set(ids)) < len(ids) or 0 in ids or None in ids:
+            self.notes.append("annotation ids repeat, begin at 0 or are absent; numbered anew")
+        return rows
+
+    def _points(self, row: dict) -> np.ndarray:
+        """(S, 3) points of an annotation, in the columns of its category's names."""
+        points = np.zeros((self._num_keypoints, 3))
+        values = row.get("keypoints")
+        if not values:
+            return points
+        category = self._categories[row["category_id"]]
+        where = f"{self._where}: annotation {row.get('id')}"
+        if not category.keypoints:
+            raise ValueError(
+                f"{self._where} does not name the keypoints of category '{category.name}'; list "
+                "them under 'keypoints' in a mapping"
+            )
+        if not isinstance(values, list) or not all(map(is_number, values)):
+            raise ValueError(f"{where} has keypoints that are not finite numbers; correct them")
+        if len(values) != 3 * len(category.keypoints):
+            raise ValueError(
+                f"{where} has {len(values)} values for {len(category.keypoints)} keypoints; "
+                "expected x, y, visibility of each"
+            )
+        given = np.array(values, dtype=float).reshape(-1, 3)
+        if not np.isin(given[:, 2], (0, 1, 2)).all():
+            raise ValueError(
+                f"{where} has a visibility other than 0, 1, 2; scores belong into a file of "
+                "results, given as predictions"
+            )
+        points[category.columns] = given
+        return points
+
+    def _boxes(
+        self, rows: list[dict], points: list[np.ndarray], sizes: list[SizePx]
+    ) -> list[BoxPx | None]:
+        """Boxes as x, y, width, height, of whatever form they are; None where there is none."""
+        boxes = np.full((len(rows), 4), np.nan)
+        for index, row in enumerate(rows):
+            box = row.get("bbox")
+            if box and not (len(box) == 4 and all(map(is_number, box))):
+                raise ValueError(f"{self._where}: annotation {row.get('id')} has the box {box}")
+            if box:
+                boxes[index] = box
+        where = np.array([f"annotation {row.get('id', '?')}" for row in rows])
+        size = np.array(sizes, float).reshape(-1, 2)
+        there = np.isfinite(boxes[:, 0])
+        several = np.array([len(xy) > 1 for xy in points], dtype=bool)
+        judged = np.flatnonzero(there & several)
+        low, high = (
+            np.array([edge(points[i], axis=0) for i in judged]).reshape(-1, 2)
+            for edge in (np.min, np.max)
+        )
+        form = likely_form(boxes[judged], low, high, size[judged])
+        if form.name != STATED:
+            self.notes.append(
+                f"boxes are not {STATED}; {form.name}, which fits points and image of "
+                f"{form.fraction:.0%} of the animals ({form.stated_fraction:.0%} as stated): put "
+                "right"
+            )
+        boxes = FORMS[form.name](boxes, size)
+        fit = fits(boxes[judged], low, high, size[judged])
+        astray = where[judged[~fit]].tolist()
+        self._note("boxes that leave a labelled point outside, or the image", astray)
+        flat = there & (boxes[:, 2:].min(axis=1) <= 0)
+        self._note("boxes without area, taken anew around the points", where[flat].tolist())
+        kept = there & ~flat
+        return [as_box(box) if is_kept else None for box, is_kept in zip(boxes, kept, strict=True)]
+
+    def _note(self, text: str, examples: Sequence[str]) -> None:
+        if examples:
+            self.notes.append(f"{text} ({format_examples(examples)})")
+
+    def _instance(self, row: dict, points: np.ndarray, box: BoxPx | None) -> Instance:
+        category = self._categories[row["category_id"]]
+        scores = None
+        if row.get("keypoint_scores") is not None:
+            scores = np.zeros(self._num_keypoints)
+            scores[category.columns] = row["keypoint_scores"]
+        return Instance(
+            box,
+            points,
+            category.name,
+            scores=scores,
+            score=float(row["score"]) if is_number(row.get("score")) else None,
+            area_px2=float(row["area"]) if has_area(row) else None,
+            crowd=bool(row.get("iscrowd")),
+            outline=row.get("segmentation") or None,
+        )

@@ -1,142 +1,256 @@
-"""CVAT: its XML "for images 1.1", and the backup of a project or task.
+"""CVAT: an export, a backup of a project or task, or a zip of either.
 
-An animal is a skeleton, or points and a rectangle of one group. A point that is outside is not
-labelled, an occluded one is hidden.
+In a backup ``project.json`` names the labels, ``task_N/task.json`` a task,
+``task_N/annotations.json`` its shapes by frame number, and ``task_N/data/manifest.jsonl`` the
+images in the order of the frames.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
-import numpy as np
+import msgspec
 
-from equikpt.data_tools.convert import cvat_backup
-from equikpt.data_tools.convert.archive import unpack
-from equikpt.data_tools.convert.coco_files import split_named
-from equikpt.data_tools.convert.cvat_shapes import ImageShapes, box_around_rectangle, dataset_of
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint
+from equikpt.core.coco.checks import is_number
+from equikpt.core.typed_json import Whole, parse_json, read_json, refuse_wrong_types
+from equikpt.data_tools.convert import cvat_xml
+from equikpt.data_tools.convert.cvat_xml import NUMBERS, Shape, ShapedImage
 from equikpt.data_tools.convert.images import ImageFolders
-from equikpt.data_tools.convert.records import Instance, SourceDataset, safe_name
+from equikpt.data_tools.convert.input_files import unpack
+from equikpt.data_tools.convert.names import safe_name, split_named
+from equikpt.data_tools.convert.records import SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 
-READ_TAGS = {"skeleton", "points", "box"}
+A_BACKUP = "a backup of CVAT"
+
+
+class Label(msgspec.Struct):
+    """A label of a project or task."""
+
+    name: str
+    type: str | None = None
+    sublabels: list[Label] | None = None
+
+
+class Data(msgspec.Struct):
+    """Images of a task, as its ``data`` lists them."""
+
+    deleted_frames: list[Whole] | None = None
+
+
+class Described(msgspec.Struct):
+    """``project.json`` or ``task.json``."""
+
+    labels: list[Label] | None = None
+    data: Data | None = None
+    subset: str | None = None
+
+
+class Image(msgspec.Struct):
+    """A line of ``manifest.jsonl``."""
+
+    name: str | None = None
+    extension: str | None = None
+    width: Whole | None = None
+    height: Whole | None = None
+    type: str | None = None
+
+
+class Drawn(msgspec.Struct, kw_only=True):
+    """Fields of every shape."""
+
+    type: str | None = None
+    points: list[float] | None = None
+    rotation: float | None = None
+    occluded: bool | None = None
+    outside: bool | None = None
+
+
+class Element(Drawn, kw_only=True):
+    """A point of a skeleton."""
+
+    label: str
+
+
+class KeyFrame(Drawn, kw_only=True):
+    """A shape of a track."""
+
+    frame: Whole
+
+
+class OnImage(KeyFrame, kw_only=True):
+    """A shape on one image."""
+
+    label: str
+    type: str
+    group: Whole | None = None
+    elements: list[Element] | None = None
+
+
+class ElementTrack(msgspec.Struct):
+    """A point of a tracked skeleton."""
+
+    label: str
+    shapes: list[KeyFrame]
+
+
+class Track(msgspec.Struct):
+    """A shape over several images."""
+
+    label: str
+    shapes: list[KeyFrame]
+    group: Whole | None = None
+    elements: list[ElementTrack] | None = None
+
+
+class Job(msgspec.Struct):
+    """A job of ``annotations.json``."""
+
+    shapes: list[OnImage] | None = None
+    tracks: list[Track] | None = None
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read an export or a backup of CVAT.
+    """Read an export or a backup; its keypoints are in the order of the labels, or the scheme's.
 
     Args:
         source: ``annotations.xml``, a folder with it, or a backup with ``project.json`` or
             ``task.json``; a zip of any of them.
-        scheme: Its keypoints, if any, give the order; by default that of the labels.
+        scheme: Its keypoints, if any, give the order.
         images: Folder of the images, by default looked for beside the labels.
 
     Raises:
-        FileNotFoundError: If there is neither an export nor a backup.
-        ValueError: If it is of another kind, such as a video's.
+        FileNotFoundError: If there is neither an export nor a backup, or a task lacks a file.
+        ValueError: If a file is of another kind, such as a video's.
     """
     root = unpack(source) if source.suffix.lower() == ".zip" else source
-    if root.is_dir() and ((root / "project.json").is_file() or (root / "task.json").is_file()):
-        return cvat_backup.read(root, scheme, images)
-    path = root / "annotations.xml" if root.is_dir() else root
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no annotations.xml, project.json or task.json in {source}; export it as 'CVAT for "
-            "images 1.1' or as a backup"
-        )
-    tree = _parse(path)
-    names = scheme.keypoints or _keypoint_names(tree)
-    places = {name: index for index, name in enumerate(names)}
-    shapes = [_shapes(row, places, path) for row in tree.iter("image")]
-    if not shapes:
-        raise ValueError(
-            f"{path} has no <image>; export the task as 'CVAT for images 1.1', not 'for video'"
-        )
-    folder = images or path.parent
-    return dataset_of(shapes, names, ImageFolders([folder, folder / "images"], root=folder))
-
-
-def _parse(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise ValueError(f"{path} is not XML ({error}); export it again") from error
-
-
-def _keypoint_names(tree: ElementTree.Element) -> tuple[str, ...]:
-    """Sublabels of skeletons and labels of points, in the order of the labels and of the shapes."""
+    project, task = root / "project.json", root / "task.json"
+    if not project.is_file() and not task.is_file():
+        return cvat_xml.read(root, scheme, images)
+    tasks = [root] if task.is_file() else sorted(root.glob("task_*"))
+    if not tasks:
+        raise FileNotFoundError(f"no task in {root}; make the backup again, with tasks")
     described = [
-        label.findtext("name", "")
-        for label in tree.iter("label")
-        if label.find("parent") is not None or label.findtext("type") == "points"
+        _typed(path, Described)
+        for path in (project, *(folder / "task.json" for folder in tasks))
+        if path != project or project.is_file()
     ]
-    drawn = [str(shape.get("label")) for shape in tree.iter("points")]
-    return tuple(dict.fromkeys([*described, *drawn]))
+    shaped: list[ShapedImage] = []
+    tracked = 0
+    for folder, content in zip(tasks, described[-len(tasks) :], strict=True):
+        frames = _frames(root, folder, content, several=len(tasks) > 1)
+        tracked += _add_shapes(folder / "annotations.json", frames)
+        shaped += frames.values()
+    names = scheme.keypoints or _keypoint_names(described)
+    folders = ImageFolders([images or root], root=images or root)
+    dataset = cvat_xml.dataset_of(shaped, names, folders)
+    if tracked:
+        dataset.notes.append(
+            f"{tracked} tracks: their key frames are read, what CVAT interpolates between is not"
+        )
+    return dataset
 
 
-def _shapes(row: ElementTree.Element, places: dict[str, int], path: Path) -> ImageShapes:
-    where = f"{path}, {row.get('name')}"
+def _typed(path: Path, record: object) -> dict:
+    content = read_json(path, A_BACKUP)
+    refuse_wrong_types(content, record, str(path), A_BACKUP)
+    return content
+
+
+def _keypoint_names(contents: Sequence[dict]) -> tuple[str, ...]:
+    names = []
+    for label in (label for content in contents for label in content.get("labels") or ()):
+        names += [sub["name"] for sub in label.get("sublabels") or ()]
+        names += [label["name"]] if label.get("type") == "points" else []
+    return tuple(dict.fromkeys(names))
+
+
+def _frames(root: Path, task: Path, content: dict, several: bool) -> dict[int, ShapedImage]:
+    """The images of a task by frame number, without deleted ones."""
+    manifest = task / "data" / "manifest.jsonl"
+    if not manifest.is_file():
+        raise FileNotFoundError(f"no {manifest}; make the backup again, with its data")
+    images = [line for line in _lines(manifest) if line.get("name") and line.get("width")]
+    if not images:
+        raise ValueError(f"{manifest} lists no images; make the backup again, with its data")
+    deleted = set((content.get("data") or {}).get("deleted_frames") or ())
+    split = split_named(content.get("subset") or "")
+    folder = (task / "data").relative_to(root).as_posix()
+    frames = {}
+    for number, line in enumerate(images):
+        if number not in deleted:
+            name = safe_name(line["name"] + (line.get("extension") or ""))
+            # Two tasks of a project may each have an image of that name.
+            own, size = f"{task.name}/{name}" if several else name, line.get("height") or 0
+            frames[number] = ShapedImage(
+                own, (line["width"], size), split, location=f"{folder}/{name}"
+            )
+    return frames
+
+
+def _lines(manifest: Path) -> list[dict]:
     try:
-        size = round(_number(row.attrib["width"])), round(_number(row.attrib["height"]))
-        shapes = ImageShapes(
-            safe_name(row.attrib["name"]), size, split_named(row.get("subset") or "")
-        )
-        for shape in row:
-            if shape.tag == "skeleton":
-                shapes.instances.append(_skeleton(shape, places))
-            elif shape.tag == "points":
-                x, y = _xy(shape)
-                label, group = shape.attrib["label"], _group(shape)
-                if label in places:
-                    shapes.points.append(LoosePoint(label, x, y, _visibility(shape), group))
-            elif shape.tag == "box":
-                left, top, right, bottom = (
-                    _number(shape.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr")
-                )
-                turned = _number(shape.get("rotation") or "0")
-                box = box_around_rectangle(left, top, right, bottom, turned)
-                shapes.boxes.append(LooseBox(box, shape.attrib["label"], _group(shape)))
-            else:
-                shapes.others.append(shape.tag)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} is no image of CVAT's XML 1.1 ({error!r})") from error
-    return shapes
-
-
-def _skeleton(shape: ElementTree.Element, places: dict[str, int]) -> Instance:
-    keypoints = np.zeros((len(places), 3))
-    for point in shape.iter("points"):
-        visibility = _visibility(point)
-        if visibility and point.get("label") in places:
-            keypoints[places[point.attrib["label"]]] = (*_xy(point), visibility)
-    return Instance(None, keypoints, shape.get("label") or "")
-
-
-def _xy(shape: ElementTree.Element) -> tuple[float, float]:
-    pairs = [tuple(map(_number, pair.split(","))) for pair in shape.attrib["points"].split(";")]
-    if len(pairs) != 1 or len(pairs[0]) != 2:
+        texts = manifest.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{manifest} is no text ({error}); make the backup again") from error
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        if text.strip():
+            where = f"{manifest}, line {number}"
+            lines.append(parse_json(text, where, A_BACKUP))
+            refuse_wrong_types(lines[-1], Image, where, A_BACKUP)
+    if any(line.get("type") == "video" for line in lines):
         raise ValueError(
-            f"'{shape.get('label')}' has {len(pairs)} points in one shape; expected a skeleton, or "
-            "one point for each label"
+            f"{manifest} is of a video; export it as 'CVAT for images 1.1' with its images"
         )
-    return pairs[0][0], pairs[0][1]
+    return lines
 
 
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"'{text}' is no finite number")
-    return number
+def _add_shapes(path: Path, frames: dict[int, ShapedImage]) -> int:
+    """Draw the shapes of a task onto its frames, and count its tracks."""
+    jobs = _typed(path, list[Job])
+    tracks = [track for job in jobs for track in job.get("tracks") or ()]
+    shapes = [shape for job in jobs for shape in job.get("shapes") or ()]
+    for shape in (*shapes, *_key_frames(tracks)):
+        if shape["frame"] in frames:
+            frames[shape["frame"]].shapes.append(_shape(shape, path))
+    return len(tracks)
 
 
-def _visibility(shape: ElementTree.Element) -> int:
-    if shape.get("outside") == "1":
-        return 0
-    return 1 if shape.get("occluded") == "1" else 2
+def _key_frames(tracks: list[dict]) -> Iterator[dict]:
+    """The key frames of tracks as shapes; a skeleton's elements are tracks themselves."""
+    for track in tracks:
+        for shape in track["shapes"]:
+            if not shape.get("outside"):
+                elements = [
+                    {**key_frame, "label": element["label"]}
+                    for element in track.get("elements") or ()
+                    for key_frame in element["shapes"]
+                    if key_frame["frame"] == shape["frame"]
+                ]
+                own = {"label": track["label"], "group": track.get("group"), "elements": elements}
+                yield {**shape, **own}
 
 
-def _group(shape: ElementTree.Element) -> str:
-    group = shape.get("group_id") or ""
-    return "" if group == "0" else group
+def _shape(row: dict, path: Path) -> Shape:
+    kind, numbers = row.get("type"), row.get("points") or []
+    shape = Shape(
+        str(kind),
+        row["label"],
+        visibility=1 if row.get("occluded") else 2,
+        group=str(row.get("group") or ""),
+        rotation_deg=row.get("rotation") or 0.0,
+    )
+    if kind == "skeleton":
+        drawn = [point for point in row.get("elements") or () if not point.get("outside")]
+        return replace(shape, elements=[_shape({**p, "type": "points"}, path) for p in drawn])
+    if kind not in NUMBERS:
+        return shape
+    if len(numbers) != NUMBERS[kind] or not all(map(is_number, numbers)):
+        raise ValueError(
+            f"{path}: a shape of '{row['label']}' has the coordinates {numbers[:8]}; expected "
+            f"{NUMBERS[kind]} numbers"
+        )
+    return replace(shape, numbers=list(map(float, numbers)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class LoosePoint:
         x: px.
         y: px.
         visibility: 1 hidden, 2 seen.
-        group: What ties it to others, empty if nothing.
+        group: The same for points and rectangles of one animal, empty if not stated.
         score: Of a predicted point, None for a label.
     """
 
@@ -45,16 +45,13 @@ class LooseBox:
         return x <= point.x <= x + width and y <= point.y <= y + height
 
 
-@dataclass
-class _Animal:
-    box: LooseBox | None
-    points: list[LoosePoint] = field(default_factory=list)
+Animal = tuple[LooseBox | None, list[LoosePoint]]
 
 
 def animals(
     points: Sequence[LoosePoint], boxes: Sequence[LooseBox], names: Sequence[str]
 ) -> tuple[list[Instance], list[str]]:
-    """Points and rectangles of one image as animals.
+    """Join points and rectangles of one image to animals.
 
     Points of one group are one animal, with the rectangle of that group. A point without a group
     belongs to the rectangle that it lies in, of several to the smallest. What is left is one
@@ -66,56 +63,47 @@ def animals(
         names: The S keypoints of the source.
 
     Returns:
-        The animals, rectangles first, and what could not be told: a point that one animal has
-        several times is not labelled, and a point in several rectangles may be in the wrong one.
+        The animals, rectangles first, and remarks: a point that one animal has several times is
+        not labelled, and a point in several rectangles may be in the wrong one.
     """
-    by_group: dict[str, _Animal] = {}
-    boxed: list[_Animal] = []
-    for box in boxes:
-        animal = _Animal(box)
-        boxed.append(animal)
-        if box.group:
-            by_group.setdefault(box.group, animal)
-    loose, grouped, remarks = _Animal(None), [], []
+    found: list[Animal] = [(box, []) for box in boxes]
+    boxed, loose = tuple(found), []
+    by_group: dict[str, Animal] = {}
+    for box, own in boxed:
+        if box and box.group:
+            by_group.setdefault(box.group, (box, own))
+    remarks = []
     for point in points:
         if point.group:
             if point.group not in by_group:
-                by_group[point.group] = _Animal(None)
-                grouped.append(by_group[point.group])
-            by_group[point.group].points.append(point)
+                by_group[point.group] = (None, [])
+                found.append(by_group[point.group])
+            by_group[point.group][1].append(point)
             continue
-        holding = [animal for animal in boxed if animal.box and animal.box.holds(point)]
-        if len(holding) > 1:
-            remarks.append(f"{point.name} in {len(holding)} rectangles, taken to the smallest")
-        min(holding, key=_area, default=loose).points.append(point)
-    instances = []
-    for animal in (*boxed, *grouped, *([loose] if loose.points else [])):
-        instance, doubled = _instance(animal, names)
-        instances.append(instance)
-        remarks += doubled
-    return instances, remarks
+        around = [animal for animal in boxed if animal[0] and animal[0].holds(point)]
+        if len(around) > 1:
+            remarks.append(f"{point.name} in {len(around)} rectangles, taken to the smallest")
+        min(around, key=_area, default=(None, loose))[1].append(point)
+    if loose:
+        found.append((None, loose))
+    return [_instance(*animal, names, remarks) for animal in found], remarks
 
 
-def _area(animal: _Animal) -> float:
-    return animal.box.box_px[2] * animal.box.box_px[3] if animal.box else 0.0
+def _area(animal: Animal) -> float:
+    return animal[0].box_px[2] * animal[0].box_px[3] if animal[0] else 0.0
 
 
-def _instance(animal: _Animal, names: Sequence[str]) -> tuple[Instance, list[str]]:
+def _instance(
+    box: LooseBox | None, points: list[LoosePoint], names: Sequence[str], remarks: list[str]
+) -> Instance:
     keypoints, scores = np.zeros((len(names), 3)), np.zeros(len(names))
-    doubled = []
     for index, name in enumerate(names):
-        found = [point for point in animal.points if point.name == name]
+        found = [point for point in points if point.name == name]
         if len(found) > 1:
-            doubled.append(f"{len(found)} × {name}, not labelled")
+            remarks.append(f"{len(found)} × {name}, not labelled")
         elif found:
             keypoints[index] = (found[0].x, found[0].y, found[0].visibility)
             scores[index] = found[0].score or 0.0
-    box = animal.box
-    scored = any(point.score is not None for point in animal.points)
-    instance = Instance(
-        box.box_px if box else None,
-        keypoints,
-        box.category if box else "",
-        scores=scores if scored else None,
-    )
-    return instance, doubled
+    scored = any(point.score is not None for point in points)
+    category = box.category if box else ""
+    return Instance(box and box.box_px, keypoints, category, scores if scored else None)

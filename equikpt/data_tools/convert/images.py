@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from equikpt.core.image_checks import loaded_size_px, name_in_other_case
 from equikpt.core.image_decoding import DICOM_SUFFIXES, ImageError, is_dicom, read_header
 from equikpt.core.issues import format_examples
-from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, safe_name
+from equikpt.data_tools.convert.names import path_parts, safe_name
+from equikpt.data_tools.convert.records import SourceDataset
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 
-MAX_MISSING_SHARE = 0.1
-"""Up to this share of missing images a conversion goes on without them, as training does."""
+MAX_MISSING = 0.1
+"""Up to this fraction of missing images a conversion goes on without them, as training does."""
+
+SizePx = tuple[int, int]
+"""Width and height; (0, 0) where nothing tells them."""
 
 
 class ImageFolders:
-    """Where the images of a dataset may lie.
+    """Folders in which the images of a dataset may lie.
 
     Args:
         folders: Looked through in this order.
@@ -38,7 +39,7 @@ class ImageFolders:
         self._index: dict[tuple[str, ...], list[Path]] | None = None
 
     def find_all(self, images: Sequence[Sequence[str]]) -> list[Path]:
-        """The file of each image, or where it was expected.
+        """Find the file of each image, or tell where it was expected.
 
         The file is the one whose path has the longest common tail with one of the image's names.
         Where several have, or another image has as long a one with it, it is none.
@@ -48,26 +49,25 @@ class ImageFolders:
                 ``..``, or be those of Windows.
         """
         keys = [tuple(names) for names in images]
-        found = {names: self._longest([_parts(name) for name in names]) for names in set(keys)}
+        found = {names: self._longest([path_parts(name) for name in names]) for names in set(keys)}
         ranks_of: dict[Path | None, list[tuple[bool, int]]] = defaultdict(list)
         for path, rank in found.values():
             ranks_of[path].append(rank)
-        settled = []
+        paths = []
         for names in keys:
             path, rank = found[names]
             owned = rank == max(ranks_of[path]) and ranks_of[path].count(rank) == 1
             expected = (self._folders[0] if self._folders else Path()) / safe_name(names[0])
-            settled.append(path if path is not None and owned else expected)
-        return settled
+            paths.append(path if path is not None and owned else expected)
+        return paths
 
     def _longest(self, names: Sequence[tuple[str, ...]]) -> tuple[Path | None, tuple[bool, int]]:
-        """The file with the longest tail, whether that is the whole name, and its length."""
+        """The file with the longest tail, with its rank: if that is the whole name, its length."""
         best: tuple[Path | None, tuple[bool, int]] = (None, (False, 0))
         for parts in names:
             for path, length in (self._direct(parts), self._deeper(parts)):
-                rank = (length == len(parts), length)
-                if path is not None and rank[1] > best[1][1]:
-                    best = (path, rank)
+                if path is not None and length > best[1][1]:
+                    best = (path, (length == len(parts), length))
                 if best[1][0]:
                     return best
         return best
@@ -95,54 +95,12 @@ class ImageFolders:
         return (paths[lengths.index(most)], most) if lengths.count(most) == 1 else (None, 0)
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """Folders and file of a name, without the drive and what leads upwards.
-
-    Raises:
-        ValueError: It names no file.
-    """
-    parts: list[str] = []
-    for part in name.replace("\\", "/").split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in ("", ".") and not part.endswith(":"):
-            parts.append(part)
-    if not parts or name.rstrip("/\\").endswith(".."):
-        raise ValueError(f"the labels name an image '{name}'; expected a file name")
-    return tuple(parts)
-
-
 def _common_tail(path: Sequence[str], other: Sequence[str]) -> int:
     pairs = zip(reversed(path), reversed(other), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def output_names(names: Sequence[str]) -> list[str]:
-    """Names in the output of the images of one file, each below its folder.
-
-    A name that is below a folder stays. Others name a place on somebody's machine: of them the file
-    stays or, where two of them are called alike, what comes after their common folders.
-
-    Raises:
-        ValueError: One names no file.
-    """
-    rooted = {name: _parts(name) for name in names if safe_name(name) != _plain(name)}
-    bare = Counter(parts[-1] for parts in set(rooted.values()))
-    if not rooted or max(bare.values()) == 1:
-        return [safe_name(name) for name in names]
-    folders = [parts[:-1] for parts in rooted.values()]
-    common = len(list(takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))))
-    return [
-        "/".join(rooted[name][common:]) if name in rooted else safe_name(name) for name in names
-    ]
-
-
-def _plain(name: str) -> str:
-    parts = name.replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", "."))
-
-
-def size_px(path: Path) -> tuple[int, int]:
+def size_px(path: Path) -> SizePx:
     """Width and height as training loads the image.
 
     Raises:
@@ -154,107 +112,88 @@ def size_px(path: Path) -> tuple[int, int]:
         raise ValueError(f"{path} is damaged ({error.reason}); replace or remove it") from error
 
 
-def sizes_px(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """Sizes of the images that exist, read in threads.
+def sizes_px(paths: Iterable[Path]) -> dict[Path, SizePx]:
+    """Sizes of the images that exist, as :func:`size_px`, read in threads."""
+    existing = [path for path in dict.fromkeys(paths) if path.is_file()]
+    sizes = thread_map(size_px, existing, desc="reading sizes", unit="img", delay=5, disable=None)
+    return dict(zip(existing, sizes, strict=True))
+
+
+def labelled_sizes(
+    names: Sequence[str],
+    paths: Sequence[Path],
+    stated: Sequence[SizePx | None],
+    points: Sequence[np.ndarray],
+) -> tuple[list[SizePx], list[str]]:
+    """Sizes to which the coordinates of the images of one file belong, and notes.
+
+    Width and height that the file swapped are put right: the image shows it or, where it is
+    missing, labelled points that lie inside only then.
+
+    Args:
+        names: N names, for messages.
+        paths: N images, which may be missing.
+        stated: N sizes that the label file states, if it does.
+        points: N arrays (M, 2) of labelled points, px.
 
     Raises:
-        ValueError: If a file is no image.
+        ValueError: If an image has another size than the one that was labelled.
     """
-    existing = [path for path in dict.fromkeys(paths) if path.is_file()]
-    with ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1))) as pool:
-        sizes = tqdm(
-            pool.map(size_px, existing),
-            total=len(existing),
-            desc="reading sizes",
-            unit="img",
-            delay=5,
-            disable=None,
-        )
-        return dict(zip(existing, sizes, strict=True))
-
-
-class SizeLedger:
-    """Sizes that labels state against those of the images, and the notes about it."""
-
-    def __init__(self, measured: dict[Path, tuple[int, int]]) -> None:
-        self._measured = measured
-        self._swapped: list[str] = []
-
-    def settle(
-        self, name: str, path: Path, stated: tuple[int, int] | None, points: np.ndarray
-    ) -> tuple[int, int]:
-        """The size in px to which an image's coordinates belong; (0, 0) where nothing tells it.
-
-        Width and height that the file swapped are put right: the image shows it or, where it is
-        missing, labelled points that lie inside only then.
-
-        Args:
-            name: The image's name, for messages.
-            path: The image, which may be missing.
-            stated: Width and height of the label file.
-            points: (N, 2) labelled points, px.
-
-        Raises:
-            ValueError: If the image has another size than the one that was labelled.
-        """
-        actual = self._measured.get(path)
-        if stated is None or min(stated) <= 0:
-            return actual or (0, 0)
-        turned = stated[::-1]
+    measured = sizes_px(paths)
+    sizes, swapped = [], []
+    for name, path, said, xy in zip(names, paths, stated, points, strict=True):
+        actual = measured.get(path)
+        if said is None or min(said) <= 0:
+            sizes.append(actual or (0, 0))
+            continue
+        turned = said[::-1]
         if actual is None:
-            inside = [not len(points) or (points <= size).all() for size in (stated, turned)]
-            actual = turned if inside == [False, True] else stated
-        if actual == stated:
-            return stated
-        if actual != turned:
-            raise ValueError(
-                f"{name} was labelled as {stated[0]} x {stated[1]} px, and {path} has "
-                f"{actual[0]} x {actual[1]}; give the images that were labelled"
-            )
-        if path in self._measured and _unturned_size_px(path) == stated:
-            raise ValueError(
-                f"{name} was labelled as {stated[0]} x {stated[1]} px, and an EXIF tag turns "
-                f"{path} when training loads it; save the images turned, without the tag, and "
-                "label them again"
-            )
-        self._swapped.append(name)
-        return turned
-
-    def notes(self) -> list[str]:
-        """Say what was put right."""
-        if not self._swapped:
-            return []
-        swapped = format_examples(self._swapped)
-        return [f"width and height were swapped in the file, put right ({swapped})"]
+            inside = [not len(xy) or (xy <= size).all() for size in (said, turned)]
+            actual = turned if inside == [False, True] else said
+        elif actual != said:
+            _refuse_other_size(name, path, said, actual)
+        sizes.append(actual)
+        if actual != said:
+            swapped.append(name)
+    told = f"width and height were swapped in the file, put right ({format_examples(swapped)})"
+    return sizes, [told] if swapped else []
 
 
-def _unturned_size_px(path: Path) -> tuple[int, int] | None:
-    """Width and height in the file, before its EXIF tag turns it; None for DICOM."""
-    return None if is_dicom(path) else read_header(path).size_px
+def _refuse_other_size(name: str, path: Path, stated: SizePx, actual: SizePx) -> None:
+    labelled = f"{name} was labelled as {stated[0]} x {stated[1]} px, and"
+    if actual != stated[::-1]:
+        raise ValueError(
+            f"{labelled} {path} has {actual[0]} x {actual[1]}; give the images that were labelled"
+        )
+    if not is_dicom(path) and read_header(path).size_px == stated:  # before its tag turns it
+        raise ValueError(
+            f"{labelled} an EXIF tag turns {path} when training loads it; save the images turned, "
+            "without the tag, and label them again"
+        )
 
 
 def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
-    """Leave the images out that are not on disk, and say so.
+    """Leave the images out that are not on disk, and note them.
 
     Args:
         dataset: Changed in place.
         advice: What else the user can do without images, for the message.
 
     Raises:
-        FileNotFoundError: If all of them or more than :data:`MAX_MISSING_SHARE` are missing.
+        FileNotFoundError: If all of them or more than :data:`MAX_MISSING` are missing.
     """
     images = list(dataset.images())
     missing = [image for image in images if not image.exists]
     if not missing:
         return
     names = format_examples([image.file_name for image in missing])
-    if len(missing) > MAX_MISSING_SHARE * len(images):
+    if len(missing) > MAX_MISSING * len(images):
         path = missing[0].path
         other_case = name_in_other_case(str(path))
         told = (
             f"'{other_case}' is there: make upper and lower case agree with the labels"
             if other_case
-            else f"say with --images where they are (looked for {path}){advice}"
+            else f"give their folder as images (looked for {path}){advice}"
         )
         raise FileNotFoundError(
             f"{len(missing)} of {len(images)} images are missing ({names}); {told}"
@@ -268,21 +207,10 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
 
 
 def refuse_unknown_sizes(dataset: SourceDataset) -> None:
-    """Stop at images of which nothing tells the size.
-
-    Raises:
-        FileNotFoundError: If there is one.
-    """
-    unknown = [image for image in dataset.images() if not image.width]
+    """Raise FileNotFoundError if nothing tells the size of an image."""
+    unknown = [image.file_name for image in dataset.images() if not image.width]
     if unknown:
-        names = format_examples([image.file_name for image in unknown])
         raise FileNotFoundError(
-            f"the sizes of {len(unknown)} images are not known ({names}); the labels do not "
-            "state them, so "
-            "say with --images where the images are"
+            f"the sizes of {len(unknown)} images are not known ({format_examples(unknown)}); the "
+            "labels do not state them: give the folder of the images as images"
         )
-
-
-def with_instances(image: LabelledImage, instances: Iterable[Instance]) -> LabelledImage:
-    """The image with other animals."""
-    return replace(image, instances=tuple(instances))

@@ -1,18 +1,34 @@
-"""From the source's keypoints to the target's, with a box for every animal."""
+"""From the source's keypoints to the target's, with a box for every animal, and to COCO JSON."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 
+from equikpt.core.coco.checks import BOX_AREA_FRACTION
 from equikpt.core.issues import format_examples
-from equikpt.data_tools.convert.boxes import MARGIN, box_around, misses_points
-from equikpt.data_tools.convert.images import with_instances
-from equikpt.data_tools.convert.records import BoxPx, Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import (
+    NO_CATEGORY,
+    BoxPx,
+    Instance,
+    LabelledImage,
+    SourceDataset,
+    as_box,
+)
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
+
+MARGIN = 0.1
+"""Margin of a box around points on each side, as a fraction of the points' longer extent."""
+
+SLACK, SLACK_PX = 0.05, 2.0
+"""Distance outside its box that the middle of an animal's points may be, as in verification: a
+fraction of the longer side, and px."""
+
+DECIMALS_PX = 3
 
 _NOTES = {
     "outside": "labelled points outside their image dropped",
@@ -20,6 +36,34 @@ _NOTES = {
     "away": "animals whose box is away from their points, taken around these instead",
     "bare": "animals with neither a box nor a point left out",
 }
+
+
+def box_around(points: np.ndarray, width: int, height: int) -> BoxPx | None:
+    """A box around labelled points with :data:`MARGIN`, inside the image; None without points.
+
+    Args:
+        points: (N, 2) x, y, px.
+        width: Of the image, px.
+        height: Of the image, px.
+    """
+    if not len(points):
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    # A single point has no extent: a box of one pixel at least on each side.
+    margin = max(1.0, MARGIN * float((high - low).max()))
+    low = np.clip(low - margin, 0, (width, height))
+    high = np.clip(high + margin, 0, (width, height))
+    return as_box([*low, *(high - low)]) if (high > low).all() else None
+
+
+def misses_points(box_px: BoxPx, points: np.ndarray) -> bool:
+    """Tell if the middle of (N, 2) labelled points lies outside a box, farther than by rounding."""
+    if not len(points):
+        return False
+    low, sides = np.array(box_px[:2]), np.array(box_px[2:])
+    slack = max(SLACK_PX, SLACK * float(sides.max()))
+    middle = np.median(points, axis=0)
+    return bool((middle < low - slack).any() or (middle > low + sides + slack).any())
 
 
 def map_keypoints(
@@ -44,28 +88,18 @@ def map_keypoints(
     for split, images in dataset.splits.items():
         changed: dict[str, list[str]] = defaultdict(list)
         splits[split] = [
-            with_instances(image, _instances(image, scheme, target, changed)) for image in images
+            image.having(_instances(image, scheme, target, changed)) for image in images
         ]
         notes += [
             f"{split}: {text} ({format_examples(changed[key])})"
             for key, text in _NOTES.items()
             if changed[key] and (boxes or key != "around")
         ]
-    flip_idx = _target_flip(scheme.flip_idx or dataset.flip_idx, scheme, target)
-    return SourceDataset(splits, dataset.notes, target.names, flip_idx), notes
-
-
-def _target_flip(
-    flip_idx: tuple[int, ...], scheme: KeypointScheme, target: Target
-) -> tuple[int, ...]:
-    """The flip of the source's S keypoints as one of the target's K; empty without one."""
-    if not flip_idx:
-        return ()
-    partner = {
-        scheme.mapping.get(name): scheme.mapping.get(scheme.keypoints[index])
-        for name, index in zip(scheme.keypoints, flip_idx, strict=True)
-    }
-    return tuple(target.names.index(partner.get(name) or name) for name in target.names)
+    flip_idx = scheme.flip_idx or dataset.flip_idx
+    goal = scheme.mapping.get
+    partner = {goal(scheme.keypoints[i]): goal(scheme.keypoints[j]) for i, j in enumerate(flip_idx)}
+    flip = tuple(target.names.index(partner.get(name) or name) for name in target.names if partner)
+    return SourceDataset(splits, dataset.notes, target.names, flip), notes
 
 
 def _instances(
@@ -77,9 +111,18 @@ def _instances(
         if box_px is None:
             changed["bare"].append(image.file_name)
             continue
-        points, scores, num_outside = _target_points(instance, image, scheme, target)
-        changed["outside"] += [image.file_name] * num_outside
-        instances.append(replace(instance, box_px=box_px, keypoints=points, scores=scores))
+        points, scores = np.zeros((len(target.names), 3)), np.zeros(len(target.names))
+        for source, name in scheme.mapping.items():
+            index, goal = scheme.keypoints.index(source), target.names.index(name)
+            x, y, visibility = instance.keypoints[index]
+            if instance.scores is not None:
+                scores[goal] = instance.scores[index]
+            if 0 <= x <= image.width and 0 <= y <= image.height and visibility:
+                points[goal] = (x, y, visibility)
+            elif visibility:
+                changed["outside"].append(image.file_name)
+        own = scores if instance.scores is not None else None
+        instances.append(replace(instance, box_px=box_px, keypoints=points, scores=own))
     if target.whole_image:
         instances = [instance for instance in instances if len(instance.labelled)]
         if len(instances) > 1:
@@ -105,21 +148,73 @@ def _box(
     return box_px
 
 
-def _target_points(
-    instance: Instance, image: LabelledImage, scheme: KeypointScheme, target: Target
-) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """(K, 3) points of the target, their (K,) scores if any, and how many lay outside."""
-    points, scores = np.zeros((len(target.names), 3)), np.zeros(len(target.names))
-    num_outside = 0
-    for source, name in scheme.mapping.items():
-        index, place = scheme.keypoints.index(source), target.names.index(name)
-        x, y, visibility = instance.keypoints[index]
-        if instance.scores is not None:
-            scores[place] = instance.scores[index]
-        if visibility == 0:
-            continue
-        if 0 <= x <= image.width and 0 <= y <= image.height:
-            points[place] = (x, y, visibility)
-        else:
-            num_outside += 1
-    return points, None if instance.scores is None else scores, num_outside
+def to_coco(
+    dataset: SourceDataset, scheme: KeypointScheme, target: Target
+) -> tuple[dict[str, dict], list[str]]:
+    """One COCO dict a split, ids unique over all splits, and the notes of :func:`map_keypoints`."""
+    mapped, notes = map_keypoints(dataset, scheme, target)
+    # COCO counts the ends of a link from 1.
+    number = {name: index for index, name in enumerate(target.names, start=1)}
+    names = (target.category,) if target.category else mapped.categories() or ("",)
+    categories = [
+        {
+            "id": index,
+            "name": name or NO_CATEGORY,
+            "supercategory": target.supercategory,
+            "keypoints": list(target.names),
+            "skeleton": [[number[link.start], number[link.end]] for link in target.links],
+        }
+        for index, name in enumerate(names, start=1)
+    ]
+    id_of = {row["name"]: row["id"] for row in categories}
+    contents: dict[str, dict] = {}
+    image_ids, annotation_ids = count(1), count(1)
+    for split, images in mapped.splits.items():
+        image_rows, annotations = [], []
+        for image in images:
+            image_id = next(image_ids)
+            size = {"width": image.width, "height": image.height}
+            image_rows.append({"id": image_id, "file_name": image.file_name, **size})
+            for instance in image.instances:
+                category_id = id_of[target.category or instance.named().category]
+                ids = {"id": next(annotation_ids), "image_id": image_id, "category_id": category_id}
+                annotations.append(ids | _annotation(instance, target))
+        contents[split] = {
+            "info": _info(split, scheme, target),
+            "images": image_rows,
+            "annotations": annotations,
+            "categories": categories,
+        }
+    return contents, notes
+
+
+def _annotation(instance: Instance, target: Target) -> dict[str, object]:
+    box_px = [round(value, DECIMALS_PX) for value in instance.box_px or ()]
+    keypoints: list[float | int] = []
+    for x, y, visibility in instance.keypoints.tolist():
+        keypoints += [round(x, DECIMALS_PX), round(y, DECIMALS_PX), int(visibility)]
+    fraction = 1.0 if target.whole_image else BOX_AREA_FRACTION
+    stated = None if target.whole_image else instance.area_px2
+    optional = {
+        "segmentation": instance.outline,
+        "score": instance.score,
+        "keypoint_scores": None if instance.scores is None else instance.scores.tolist(),
+    }
+    return {
+        "bbox": box_px,
+        "area": round(stated or fraction * box_px[2] * box_px[3], DECIMALS_PX),
+        "iscrowd": int(instance.crowd),
+        "num_keypoints": len(instance.labelled),
+        "keypoints": keypoints,
+    } | {key: value for key, value in optional.items() if value is not None}
+
+
+def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, object]:
+    area = f"the source's, or {BOX_AREA_FRACTION} of the box where it states none"
+    box = f"the source's, or around the labelled points with a margin of {MARGIN}"
+    return {
+        "description": f"{target.name} keypoints, {split} split, converted by equikpt",
+        "area": "the image" if target.whole_image else area,
+        "bbox": "the image" if target.whole_image else box,
+        "mapping": scheme.mapping,
+    }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,13 +13,17 @@ SPLITS = ("train", "val", "test")
 UNSPLIT = ""
 """Key of the images of a format, or a file, that knows no splits."""
 
-MAX_NAME = 255
-"""Bytes of the name of a file or folder, on nearly any disk."""
-
-SHOWN_CHARACTERS = 80
+NO_CATEGORY = "object"
+"""Name in the output of the class of instances whose source has none."""
 
 BoxPx = tuple[float, float, float, float]
 """x, y of the upper left corner, width, height, in px."""
+
+
+def as_box(values: Iterable[float]) -> BoxPx:
+    """Four numbers as a box of Python's floats."""
+    x, y, width, height = map(float, values)
+    return x, y, width, height
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Instance:
     """One animal.
 
     Args:
-        box_px: x, y of the upper left corner, width, height; None where the source has no box.
+        box_px: None where the source has no box.
         keypoints: (S, 3) float64 x, y in px and visibility 0, 1, 2 of the S source keypoints.
         category: Its class in the source, empty where there is none.
         scores: (S,) scores of predicted keypoints, None for labels.
@@ -51,6 +54,10 @@ class Instance:
     def labelled(self) -> np.ndarray:
         """(N, 2) x, y in px of the labelled points."""
         return self.keypoints[self.keypoints[:, 2] > 0, :2]
+
+    def named(self) -> Instance:
+        """The instance with a class that a file can name."""
+        return replace(self, category=self.category or NO_CATEGORY)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,10 @@ class LabelledImage:
         """True where there are pixels to copy."""
         return self.pixels is not None or self.path.is_file()
 
+    def having(self, instances: Iterable[Instance], name: str = "") -> LabelledImage:
+        """The image with other animals, and perhaps another name."""
+        return replace(self, instances=tuple(instances), name=name or self.name)
+
 
 @dataclass
 class SourceDataset:
@@ -97,11 +108,11 @@ class SourceDataset:
         splits: Images by split; :data:`UNSPLIT` where the source knows none.
         notes: One sentence each.
         keypoints: Names of the S keypoints; empty where the source only numbers them.
-        flip_idx: For each keypoint the index of its partner under a flip, where that is stated and
-            not to be told from the names.
+        flip_idx: For each keypoint the index of its partner under a flip, where the source states
+            it and the names do not tell it.
     """
 
-    splits: dict[str, list[LabelledImage]]
+    splits: dict[str, list[LabelledImage]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     keypoints: tuple[str, ...] = ()
     flip_idx: tuple[int, ...] = ()
@@ -111,37 +122,20 @@ class SourceDataset:
         for images in self.splits.values():
             yield from images
 
+    def instances(self) -> list[Instance]:
+        """The animals of all images."""
+        return [item for image in self.images() for item in image.instances]
+
     def categories(self) -> tuple[str, ...]:
         """The classes that occur, sorted; instances without one have the class ``""``."""
-        return tuple(sorted({item.category for image in self.images() for item in image.instances}))
+        return tuple(sorted({item.category for item in self.instances()}))
 
-
-def cut(text: str) -> str:
-    """Shorten what a file holds where a word belongs, for messages."""
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-
-
-def is_text(name: str) -> bool:
-    """Tell if every file can hold a name: no control characters, no halves of characters."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-
-
-def _is_long(parts: list[str]) -> bool:
-    return max(len(part.encode()) for part in parts) > MAX_NAME
-
-
-def safe_name(name: str) -> str:
-    """An image's name from a label file as a relative path with ``/``, never out of its folder.
-
-    An absolute path, which names a place on somebody's machine, gives the bare file name.
-
-    Raises:
-        ValueError: If nothing that can name a file is left.
-    """
-    parts = name.replace("\\", "/").split("/")
-    if parts[0] == "" or parts[0].endswith(":") or ".." in parts:
-        parts = parts[-1:]
-    parts = [part for part in parts if part not in ("", ".")]
-    if not parts or parts == [".."] or not is_text(name) or _is_long(parts):
-        raise ValueError(f"the labels name an image {cut(repr(name))}; expected a file name")
-    return "/".join(parts)
+    def keep(self, is_kept: Callable[[Instance], bool], note: str) -> None:
+        """Leave out the other instances, and note their number."""
+        dropped = sum(not is_kept(item) for item in self.instances())
+        if dropped:
+            self.notes.append(f"{dropped} {note} left out")
+            for split, images in self.splits.items():
+                self.splits[split] = [
+                    image.having(filter(is_kept, image.instances)) for image in images
+                ]

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from equikpt.data_tools.convert.text_file import read_yaml
+import msgspec
+
+from equikpt.core.typed_json import refuse_wrong_types
+from equikpt.data_tools.convert.input_files import read_yaml
 from equikpt.metainfo import correspondence, horse26
 from equikpt.metainfo.schema import Keypoint
 
@@ -20,6 +23,7 @@ _HORSES16 = (
 _HORSES16_MAPPED = (
     "nose withers l_elbow r_elbow l_knee r_knee lf_hoof rf_hoof l_hock r_hock lh_hoof rh_hoof"
 )
+_HORSES16_MAPPING = {name: name for name in _HORSES16_MAPPED.split()}
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,41 @@ NO_SCHEME = KeypointScheme((), {})
 """Where no mapping is given: the names of the source decide."""
 
 
+def side_of(name: str) -> str:
+    """``"left"``, ``"right"`` or ``""`` as a keypoint's name says: left_knee, KneeLeft, lf_hoof."""
+    for side in ("left", "right"):
+        if side in name.lower():
+            return side
+    match = re.match(r"([lr])[fhb]?_", name, re.IGNORECASE)
+    return {"l": "left", "r": "right"}[match[1].lower()] if match else ""
+
+
+def partner_name(name: str) -> str:
+    """The name of the same point on the other side, or ``name`` itself without a side."""
+    if re.search("left|right", name, re.IGNORECASE):
+        return re.sub("left|right", _other_side, name, count=1, flags=re.IGNORECASE)
+    return re.sub("^[lr](?=[fhb]?_)", _other_side, name, flags=re.IGNORECASE)
+
+
+def _other_side(match: re.Match[str]) -> str:
+    other = {"left": "right", "right": "left", "l": "r", "r": "l"}[match[0].lower()]
+    if match[0].isupper():
+        return other.upper()
+    return other.capitalize() if match[0][0].isupper() else other
+
+
 def flip_by_name(names: Sequence[str]) -> tuple[int, ...]:
-    """For each keypoint the index of its partner under a flip, as far as its name tells a side."""
-    place = {name: index for index, name in enumerate(names)}
-    return tuple(place.get(partner_name(name), index) for index, name in enumerate(names))
+    """For each keypoint the index of its partner under a flip, as far as names tell a side.
+
+    Horse-10's near and off are left and right by its table.
+    """
+    if set(names) == set(correspondence.HORSE10):
+        own = _BUILT_IN["horse10"]
+        partner = {own.keypoints[i]: own.keypoints[j] for i, j in enumerate(own.flip_idx)}
+    else:
+        partner = {name: partner_name(name) for name in names}
+    column = {name: index for index, name in enumerate(names)}
+    return tuple(column.get(partner[name], index) for index, name in enumerate(names))
 
 
 def is_flip(flip_idx: object, num_keypoints: int) -> TypeGuard[list[int]]:
@@ -66,11 +101,7 @@ def is_flip(flip_idx: object, num_keypoints: int) -> TypeGuard[list[int]]:
 
 
 def refuse_no_flip(flip_idx: Sequence[int], num_keypoints: int) -> None:
-    """Stop at a ``flip_idx``, where there is one, that does not exchange keypoints in pairs.
-
-    Raises:
-        ValueError: If flipping twice does not give the first order back.
-    """
+    """Raise ValueError at a ``flip_idx``, where there is one, that is none."""
     if flip_idx and not is_flip(list(flip_idx), num_keypoints):
         raise ValueError(
             f"flip_idx {list(flip_idx)} does not exchange {num_keypoints} keypoints in pairs; "
@@ -109,38 +140,14 @@ _BUILT_IN: dict[str, KeypointScheme] = {
     # between the ears and its croup before the tail: horse26 has no points there. Its stifles are
     # at the height of Horse-10's, but clicked further back, often hidden and then guessed; they
     # are left out by default.
-    "horses16": KeypointScheme(
-        keypoints=tuple(_HORSES16.split()),
-        mapping={name: name for name in _HORSES16_MAPPED.split()},
-    ),
+    "horses16": KeypointScheme(tuple(_HORSES16.split()), _HORSES16_MAPPING),
     "horses16_stifle": KeypointScheme(
-        keypoints=tuple(_HORSES16.split()),
-        mapping={
-            **{name: name for name in _HORSES16_MAPPED.split()},
-            "l_stifle": "l_hip",
-            "r_stifle": "r_hip",
-        },
+        tuple(_HORSES16.split()), _HORSES16_MAPPING | {"l_stifle": "l_hip", "r_stifle": "r_hip"}
     ),
     "ap10k": corresponding("ap10k", correspondence.AP10K_FILE_NAMES),
     "animalpose": corresponding("animalpose", correspondence.ANIMALPOSE),
     "horse10": corresponding("horse10", correspondence.HORSE10),
 }
-
-
-def side_of(name: str) -> str:
-    """``"left"``, ``"right"`` or ``""`` as a keypoint's name says: left_knee, KneeLeft, lf_hoof."""
-    for side in ("left", "right"):
-        if side in name.lower():
-            return side
-    match = re.match(r"([lr])[fhb]?_", name, re.IGNORECASE)
-    return {"l": "left", "r": "right"}[match[1].lower()] if match else ""
-
-
-def partner_name(name: str) -> str:
-    """The name of the same point on the other side, or ``name`` itself without a side."""
-    if re.search("left|right", name, re.IGNORECASE):
-        return re.sub("left|right", _other_side, name, count=1, flags=re.IGNORECASE)
-    return re.sub("^[lr](?=[fhb]?_)", _other_side, name, flags=re.IGNORECASE)
 
 
 def chosen_keypoints(scheme: KeypointScheme, there: Sequence[str], source: Path) -> tuple[str, ...]:
@@ -159,8 +166,17 @@ def chosen_keypoints(scheme: KeypointScheme, there: Sequence[str], source: Path)
     return scheme.keypoints or names
 
 
+class SchemeFile(msgspec.Struct):
+    """A mapping as YAML."""
+
+    mapping: dict[str, str]
+    keypoints: list[str] | None = None
+    flip_idx: list[int] | None = None
+    classes: list[str] | None = None
+
+
 def find_scheme(name_or_path: str) -> KeypointScheme:
-    """A scheme that comes with the package, or that of a YAML file.
+    """Find a scheme that comes with the package, or read that of a YAML file.
 
     The file has ``mapping`` (source: target), ``keypoints`` (names in order) where the source does
     not name them, and may have ``flip_idx`` and ``classes``.
@@ -178,35 +194,17 @@ def find_scheme(name_or_path: str) -> KeypointScheme:
             f"or one of {', '.join(_BUILT_IN)}"
         )
     content = read_yaml(path)
-    required, optional = {"mapping"}, {"keypoints", "flip_idx", "classes"}
     keys = set(content) if isinstance(content, dict) else set()
-    if not required <= keys <= required | optional:
+    if not {"mapping"} <= keys <= set(SchemeFile.__struct_fields__):
         raise ValueError(
             f"mapping {path} has keys {sorted(map(str, keys))}; expected mapping, and at most "
             "keypoints, flip_idx and classes besides"
         )
-    return _scheme_of(content, path)
-
-
-def _scheme_of(content: dict, path: Path) -> KeypointScheme:
-    keypoints, mapping = content.get("keypoints") or [], content["mapping"]
-    classes, flip_idx = content.get("classes") or [], content.get("flip_idx") or []
-    if not (
-        isinstance(keypoints, list) and isinstance(mapping, dict) and isinstance(classes, list)
-    ):
-        raise ValueError(
-            f"mapping {path}: keypoints and classes must be a list of names, and mapping lines of "
-            "'source: target'"
-        )
-    for name in (*keypoints, *mapping, *mapping.values(), *classes):
-        if not isinstance(name, str):
-            raise ValueError(
-                f"mapping {path} has {name!r} where a name belongs; put quotes around names that "
-                "YAML takes for something else, like off, no or 1"
-            )
-    if not isinstance(flip_idx, list) or not all(type(index) is int for index in flip_idx):
-        raise ValueError(f"mapping {path} has flip_idx {flip_idx}; expected a list of indices")
-    return KeypointScheme(tuple(keypoints), mapping, tuple(flip_idx), tuple(classes))
+    quotes = "names in quotes that YAML takes for something else, like off, no or 1"
+    refuse_wrong_types(content, SchemeFile, f"mapping {path}", quotes)
+    file = msgspec.convert(content, SchemeFile)
+    keypoints, flip_idx = tuple(file.keypoints or ()), tuple(file.flip_idx or ())
+    return KeypointScheme(keypoints, file.mapping, flip_idx, tuple(file.classes or ()))
 
 
 def check_scheme(scheme: KeypointScheme, targets: Sequence[Keypoint]) -> None:
@@ -224,21 +222,18 @@ def check_scheme(scheme: KeypointScheme, targets: Sequence[Keypoint]) -> None:
     if not scheme.mapping:
         raise ValueError("the mapping is empty; map at least one source keypoint")
     for source, target in scheme.mapping.items():
+        mapped = f"'{source}' is mapped to '{target}'"
         if source not in scheme.keypoints:
             raise ValueError(
-                f"'{source}' is mapped to '{target}' but is not a keypoint of the source; "
-                f"those are {', '.join(scheme.keypoints)}"
+                f"{mapped} but is not a keypoint of the source; those are "
+                f"{', '.join(scheme.keypoints)}"
             )
         if target not in by_name:
             raise ValueError(
-                f"'{source}' is mapped to '{target}', which is not a target keypoint; "
-                f"those are {', '.join(by_name)}"
+                f"{mapped}, which is not a target keypoint; those are {', '.join(by_name)}"
             )
-        sides = {side_of(source), by_name[target].side}
-        if sides == {"left", "right"}:
-            raise ValueError(
-                f"'{source}' is mapped to '{target}', the other side; map left to left"
-            )
+        if {side_of(source), by_name[target].side} == {"left", "right"}:
+            raise ValueError(f"{mapped}, the other side; map left to left")
     _check_flip(scheme, by_name)
 
 
@@ -248,27 +243,21 @@ def _check_flip(scheme: KeypointScheme, by_name: dict[str, Keypoint]) -> None:
     Points whose names tell no side (``A6``, ``A6_1``) flip as their targets do.
     """
     refuse_no_flip(scheme.flip_idx, len(scheme.keypoints))
-    names, flip = scheme.keypoints, scheme.right_flip_idx()
+    names = scheme.keypoints
     has_source = set(scheme.mapping.values())
-    for index, partner in enumerate(flip):
-        here, there = (scheme.mapping.get(names[place]) for place in (index, partner))
+    for index, partner in enumerate(scheme.right_flip_idx()):
+        here, there = (scheme.mapping.get(names[column]) for column in (index, partner))
         swap = by_name[here].swap if here else None
-        paired = partner != index or swap in has_source
         if here and partner == index and swap and not scheme.flip_idx:
             if not side_of(names[index]) and swap not in has_source:
                 raise ValueError(
                     f"'{names[index]}' is mapped to '{here}' and nothing to '{swap}', and its name "
                     "tells no side; map the other side too, or state flip_idx"
                 )
-        elif here and there and there != (swap or here) and paired:
+        elif (
+            here and there not in (None, swap or here) and (partner != index or swap in has_source)
+        ):
             raise ValueError(
                 f"'{names[index]}' flips to '{names[partner]}', but their targets '{here}' and "
                 f"'{there}' are no pair; correct mapping or flip_idx"
             )
-
-
-def _other_side(match: re.Match[str]) -> str:
-    other = {"left": "right", "right": "left", "l": "r", "r": "l"}[match[0].lower()]
-    if match[0].isupper():
-        return other.upper()
-    return other.capitalize() if match[0][0].isupper() else other

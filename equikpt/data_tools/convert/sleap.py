@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 
 from equikpt.data_tools.convert.images import ImageFolders, sizes_px
-from equikpt.data_tools.convert.records import (
-    UNSPLIT,
-    Instance,
-    LabelledImage,
-    SourceDataset,
-    cut,
-)
+from equikpt.data_tools.convert.names import cut
+from equikpt.data_tools.convert.records import UNSPLIT, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 
 
@@ -32,22 +27,24 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
         images: Folder of the videos and images, by default that of the file.
 
     Raises:
+        FileNotFoundError: If it is not there.
         ImportError: If sleap-io is not installed.
         ValueError: If it is no such file, or a video does not open.
     """
     labels = _load(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
-    dataset = SourceDataset(splits={}, keypoints=chosen_keypoints(scheme, nodes, source))
+    dataset = SourceDataset(keypoints=chosen_keypoints(scheme, nodes, source))
     frames = [frame for frame in labels.labeled_frames if frame.user_instances]
     if not frames:
         raise ValueError(f"{source} has no labelled instance; label some, or accept predictions")
-    paths = _image_files([frame for frame in frames if _has_images(frame.video)], source, images)
+    # A video may be a list of images.
+    paths = _image_files([f for f in frames if isinstance(f.video.filename, list)], source, images)
     sizes = sizes_px(path for path, _ in paths.values())
-    labelled: dict[int, list[int]] = defaultdict(list)
+    last: dict[int, int] = defaultdict(int)
     for frame in frames:
-        labelled[id(frame.video)].append(frame.frame_idx)
+        last[id(frame.video)] = max(frame.frame_idx, last[id(frame.video)])
     videos = {
-        id(video): _Video(video, number, labelled[id(video)], source, images)
+        id(video): _Video(video, number, last[id(video)], source, images)
         for number, video in enumerate(labels.videos)
     }
     listed = []
@@ -90,11 +87,6 @@ def _instance(item: Any, names: tuple[str, ...]) -> Instance:
     return Instance(None, keypoints)
 
 
-def _has_images(video: Any) -> bool:
-    """Tell if the video is a list of images."""
-    return isinstance(video.filename, list)
-
-
 def _image_files(
     frames: Sequence[Any], source: Path, images: Path | None
 ) -> dict[int, tuple[Path, str]]:
@@ -107,7 +99,7 @@ def _image_files(
         ) from error
     parts = [_parts(path) for path in stated]
     absolute = any(path != "/".join(own) for path, own in zip(stated, parts, strict=True))
-    # An absolute path names a place on somebody's machine: what all share of it is left out.
+    # Of absolute paths, which hold on somebody's machine only, the common folders are left out.
     shared = len(os.path.commonprefix([own[:-1] for own in parts])) if absolute else 0
     names = ["/".join(own[shared:]) for own in parts]
     root = images or source.parent
@@ -127,23 +119,19 @@ def _parts(path: str) -> list[str]:
 
 
 class _Video:
-    """A video, which may not be there.
-
-    Args:
-        video: Of sleap-io.
-        number: In the project.
-        labelled: Its frames that are read: the first and the last before anything is written.
-        source: The project.
-        images: Folder of the videos, if not that of the project.
-    """
+    """A video of sleap-io, which may not be there, with the number of its last labelled frame."""
 
     def __init__(
-        self, video: Any, number: int, labelled: Sequence[int], source: Path, images: Path | None
+        self, video: Any, number: int, last: int, source: Path, images: Path | None
     ) -> None:
-        self._video, self._number, self._source = video, number, source
-        self._labelled = labelled
-        self._path = Path() if _has_images(video) else self._find(Path(video.filename), images)
+        self._video, self._number, self._last, self._source = video, number, last, source
+        self._path = Path()
         self._shape: tuple[int, ...] | None = None
+        if not isinstance(video.filename, list):
+            stated, root = Path(video.filename), images or source.parent
+            parts = _parts(str(stated))
+            tails = [stated, *(root.joinpath(*parts[start:]) for start in range(len(parts)))]
+            self._path = next((path for path in tails if path.is_file()), root / parts[-1])
 
     def image(self, index: int, instances: tuple[Instance, ...]) -> LabelledImage:
         """A frame, which is read again when it is written.
@@ -155,14 +143,14 @@ class _Video:
         if not self._path.is_file():
             stated = self._video.shape or (0, 0, 0, 0)  # frames, height, width, channels
             return LabelledImage(self._path, stated[2], stated[1], instances, name)
-        if self._shape is None:
-            self.read(max(self._labelled))
-            self._shape = self.read(index).shape
+        if self._shape is None:  # the first and the last frame, before anything is written
+            self._read(self._last)
+            self._shape = self._read(index).shape
         height, width = self._shape[:2]
         path = self._path.with_name(name)
-        return LabelledImage(path, width, height, instances, name, pixels=lambda: self.read(index))
+        return LabelledImage(path, width, height, instances, name, pixels=lambda: self._read(index))
 
-    def read(self, index: int) -> np.ndarray:
+    def _read(self, index: int) -> np.ndarray:
         """(H, W, 3) RGB or (H, W) pixels of a frame."""
         try:
             if not self._video.is_open:
@@ -175,11 +163,3 @@ class _Video:
                 f"({error}); is it the video that was labelled?"
             ) from error
         return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-
-    def _find(self, stated: Path, images: Path | None) -> Path:
-        """The file, here or under the folder of videos, by the longest tail of its path."""
-        if stated.is_file():
-            return stated
-        parts, root = _parts(str(stated)), images or self._source.parent
-        tails = [root.joinpath(*parts[start:]) for start in range(len(parts))]
-        return next((path for path in tails if path.is_file()), root / parts[-1])

@@ -1,13 +1,29 @@
-"""Datasets that labels can be converted to."""
+"""Datasets that labels can be converted to, and where the keypoints of a source go in them."""
 
 from __future__ import annotations
 
-import importlib
+import re
 from dataclasses import dataclass, replace
 
 from equikpt.data_tools.convert import TARGETS
-from equikpt.metainfo import coco17, horse26, p1p2
+from equikpt.data_tools.convert.names import is_text
+from equikpt.data_tools.convert.schemes import (
+    KeypointScheme,
+    check_scheme,
+    corresponding,
+    refuse_no_flip,
+    swapping_flip,
+)
+from equikpt.metainfo import coco17, correspondence, horse26, p1p2
 from equikpt.metainfo.schema import Keypoint, Link
+
+KNOWN_SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ap10k", correspondence.AP10K),
+    ("ap10k", correspondence.AP10K_FILE_NAMES),
+    ("animalpose", correspondence.ANIMALPOSE),
+    ("horse10", correspondence.HORSE10),
+)
+"""Datasets of :mod:`equikpt.metainfo.correspondence` and names by which their files are known."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +32,7 @@ class Target:
 
     Args:
         name: On the command line.
-        keypoints: K rows.
+        keypoints: K rows; none where it takes the source's.
         links: Lines of the skeleton.
         category: Name of the one category; empty where the source's stay.
         supercategory: As COCO has it.
@@ -39,26 +55,16 @@ class Target:
         """The K names in the order of the file format."""
         return self.source_names or tuple(keypoint.name for keypoint in self.keypoints)
 
-    @property
-    def keeps_source(self) -> bool:
-        """True where it has no keypoints of its own but takes those of the source."""
-        return not self.keypoints
 
-    def dataset_class(self) -> type:
-        """The class that trains on the output."""
-        module, _, name = self.dataset.partition(":")
-        return getattr(importlib.import_module(module), name)
-
-
-_ROWS = {
-    "horse26": Target(
+_ROWS = (
+    Target(
         name="horse26",
         keypoints=horse26.KEYPOINTS,
         links=horse26.LINKS,
         category="horse",
         dataset="equikpt.datasets:Horse26Dataset",
     ),
-    "p1p2": Target(
+    Target(
         name="p1p2",
         keypoints=p1p2.KEYPOINTS,
         links=p1p2.LINKS,
@@ -67,7 +73,7 @@ _ROWS = {
         dataset="equikpt.datasets:P1P2Dataset",
         whole_image=True,
     ),
-    "coco17": Target(
+    Target(
         name="coco17",
         keypoints=coco17.KEYPOINTS,
         links=coco17.LINKS,
@@ -75,21 +81,120 @@ _ROWS = {
         supercategory="person",
         dataset="equikpt.datasets:Coco17Dataset",
     ),
-    "coco": Target(name="coco"),
-}
+    Target(name="coco"),
+)
 
 
 def find_target(name: str) -> Target:
-    """The target of that name.
+    """Find the target of that name, or raise ValueError."""
+    for target in _ROWS:
+        if target.name == name:
+            return target
+    raise ValueError(f"cannot convert to '{name}'; expected one of {', '.join(TARGETS)}")
+
+
+def complete(
+    given: KeypointScheme, keypoints: tuple[str, ...], target: Target
+) -> tuple[KeypointScheme, Target]:
+    """Complete and check the scheme to convert with, and the names of the target.
+
+    Args:
+        given: The user's, or :data:`~equikpt.data_tools.convert.schemes.NO_SCHEME`.
+        keypoints: Names that the source has, empty where it has none.
+        target: To convert to.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If names do not fit, or no mapping is given and none is known.
     """
-    if name not in _ROWS:
-        raise ValueError(f"cannot convert to '{name}'; expected one of {', '.join(TARGETS)}")
-    return _ROWS[name]
+    names = keypoints or given.keypoints
+    if not names:
+        raise ValueError(
+            "the source does not name its keypoints; list them in order under 'keypoints' in a "
+            "mapping"
+        )
+    for name in (*names, *given.mapping.values()):
+        if not name.strip() or not is_text(name):  # breaks lines, or XML cannot hold it
+            raise ValueError(
+                f"a keypoint is named {name!r}; expected a text without line breaks: correct "
+                "the name in the source"
+            )
+    if target.keypoints:
+        scheme = _over(given, names) if given.mapping else _by_names(names, target)
+        check_scheme(scheme, target.keypoints)
+    else:
+        scheme = _renaming(given, names)
+        target = replace(target, source_names=tuple(scheme.mapping.values()))
+    return scheme, target
 
 
-def with_source_names(target: Target, names: tuple[str, ...]) -> Target:
-    """The target with the source's keypoints, where it has none of its own."""
-    return replace(target, source_names=names) if target.keeps_source else target
+def _renaming(given: KeypointScheme, names: tuple[str, ...]) -> KeypointScheme:
+    """The source's own names, or those that the user gives them instead."""
+    mapping = given.mapping or {name: name for name in names}
+    scheme = _over(replace(given, mapping=mapping), names)
+    refuse_no_flip(scheme.flip_idx, len(names))
+    unknown = [name for name in mapping if name not in names]
+    if unknown:
+        raise ValueError(
+            f"'{unknown[0]}' is mapped but is not a keypoint of the source; those are "
+            f"{', '.join(names)}"
+        )
+    if len(set(mapping.values())) < len(mapping):
+        raise ValueError("the mapping gives two keypoints one name; each needs its own")
+    return scheme
+
+
+def _over(given: KeypointScheme, names: tuple[str, ...]) -> KeypointScheme:
+    """The user's scheme over the names that the source has, in the source's order."""
+    if not given.keypoints or given.keypoints == names:
+        return replace(given, keypoints=names)
+    if set(given.keypoints) != set(names):
+        differing = sorted(set(given.keypoints) ^ set(names))
+        raise ValueError(
+            f"the mapping names other keypoints than the source: {', '.join(differing)} are not in "
+            f"both; the source has {', '.join(names)}"
+        )
+    refuse_no_flip(given.flip_idx, len(given.keypoints))
+    partner = {given.keypoints[i]: given.keypoints[j] for i, j in enumerate(given.flip_idx)}
+    flip = tuple(names.index(partner[name]) for name in names if partner)
+    return replace(given, keypoints=names, flip_idx=flip)
+
+
+def _by_names(names: tuple[str, ...], target: Target) -> KeypointScheme:
+    for dataset, known in KNOWN_SOURCES:
+        if set(names) == set(known) and target.name == "horse26":
+            return _over(corresponding(dataset, known), names)
+    by_key = {_key(name): name for name in target.names}
+    mapping = {name: by_key[_key(name)] for name in names if _key(name) in by_key}
+    strange = [name for name in names if name not in mapping]
+    if strange:
+        raise ValueError(
+            f"no keypoint of {target.name} is named {', '.join(strange)}; say in a mapping which "
+            "of the source's points goes where (source: target)"
+        )
+    return KeypointScheme(names, mapping, swapping_flip(names, mapping, target.keypoints))
+
+
+def _key(name: str) -> str:
+    """Reduce ``Left Knee``, ``left-knee`` and ``left_knee`` to the same text."""
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+
+
+def mapping_lines(scheme: KeypointScheme, target: Target) -> list[str]:
+    """List where each keypoint of the source goes, which lack a source and which are not used."""
+    source_of = {name: source for source, name in scheme.mapping.items()}
+    remark_of = {
+        name: f" ({remark})" for (_, name), remark in reversed(correspondence.NOTES.items())
+    }
+    lacking = [name for name in target.names if name not in source_of]
+    dropped = [
+        f"{name}{remark_of.get(name, '')}"
+        for name in scheme.keypoints
+        if name not in scheme.mapping
+    ]
+    lines = [f"{len(source_of)} of {len(target.names)} keypoints of {target.name} have a source:"]
+    lines += [f"  {source_of[name]} -> {name}" for name in target.names if name in source_of]
+    if lacking:
+        lines.append(f"without a source, visibility 0: {', '.join(lacking)}")
+    if dropped:
+        lines.append(f"of the source, not used: {', '.join(dropped)}")
+    return lines

@@ -1,6 +1,6 @@
 """Writing a converted dataset so that half of one is never taken for a whole.
 
-Everything is built in a hidden folder inside the output and checked there. What stands in its place
+Everything is built in a hidden folder inside the output and checked there. What would be replaced
 is set aside before the first part moves in, and comes back where one cannot: at once, or at the
 next run into that output if this one was killed.
 """
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,72 +81,31 @@ def refuse_existing(output: Path, parts: Iterable[Path], force: bool) -> None:
         FileExistsError: If a part exists and ``force`` is not set, or one leads elsewhere.
     """
     for part in parts:
-        for place in (output / part, *map(output.joinpath, part.parents[:-1])):
-            if place.is_symlink():
+        for path in (output / part, *map(output.joinpath, part.parents[:-1])):
+            if path.is_symlink():
                 raise FileExistsError(
-                    f"{place} is a link to {os.readlink(place)}, where nothing is replaced; remove "
+                    f"{path} is a link to {os.readlink(path)}, where nothing is replaced; remove "
                     "the link or choose another output"
                 )
         if (output / part).exists() and not force:
-            raise FileExistsError(
-                f"{output / part} exists; choose another output or replace it with --force"
-            )
+            raise FileExistsError(f"{output / part} exists; choose another output or set force")
 
 
 def refuse_repeated_names(splits: dict[str, list[LabelledImage]]) -> None:
-    """Stop where two images of a split would be one file.
-
-    Raises:
-        ValueError: If two share a name.
-    """
+    """Raise ValueError if two images of a split would be one file."""
     for split, images in splits.items():
-        names = Counter(image.file_name for image in images)
-        twice = [name for name, count in names.items() if count > 1]
-        if twice:
-            raise ValueError(
-                f"split '{split}' has {names[twice[0]]} images named {twice[0]}; rename them"
-            )
+        for name, number in Counter(image.file_name for image in images).most_common(1):
+            if number > 1:
+                raise ValueError(f"split '{split}' has {number} images named {name}; rename them")
 
 
-def refuse_own_images(folder: Path, images: list[LabelledImage]) -> None:
-    """Stop before images are written over themselves.
-
-    Raises:
-        ValueError: If an image to convert lies in ``folder``.
-    """
+def refuse_own_images(folder: Path, images: Iterable[LabelledImage]) -> None:
+    """Raise ValueError if images would be written over themselves, in ``folder``."""
     folder = folder.resolve()
     if any(folder in image.path.resolve().parents for image in images):
         raise ValueError(
             f"the images to convert lie in the output folder {folder}; choose another output"
         )
-
-
-def write(
-    output: Path,
-    contents: dict[str, dict],
-    splits: dict[str, list[LabelledImage]],
-    check: Callable[[Path], None],
-    link: bool = False,
-    labels_only: bool = False,
-) -> None:
-    """Write images and annotation files of all splits.
-
-    Args:
-        output: Root of the layout ``annotations/SPLIT.json``, ``images/SPLIT/``.
-        contents: COCO dict of each split.
-        splits: Images of each split.
-        check: Called with the root of the finished copy before it takes its place; it raises if
-            the copy is wrong, and the output is then left as it was.
-        link: Hard links instead of copies: no disk space, but an edit changes both.
-        labels_only: Write no images, and leave those alone that are there.
-
-    Raises:
-        OSError: If an image cannot be written or linked.
-    """
-    with staged(output) as staging:
-        parts = build(staging, contents, splits, link, labels_only)
-        check(staging)
-        take_places(output, parts)
 
 
 def build(
@@ -156,11 +115,21 @@ def build(
     link: bool = False,
     labels_only: bool = False,
 ) -> list[Path]:
-    """Write images and annotation files under a new root; see :func:`write`.
+    """Write images and annotation files of all splits under a new root.
+
+    Args:
+        root: Of the layout ``annotations/SPLIT.json``, ``images/SPLIT/``.
+        contents: COCO dict of each split.
+        splits: Images of each split.
+        link: Hard links instead of copies.
+        labels_only: Write no images.
 
     Returns:
-        What it consists of, relative to ``root``: the images of each split as one folder, and its
-        annotation file.
+        The parts, relative to ``root``: the images of each split as one folder, and its annotation
+        file.
+
+    Raises:
+        OSError: If an image cannot be written or linked.
     """
     parts = []
     for split, content in contents.items():
@@ -169,9 +138,33 @@ def build(
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
         parts.append(annotation_file(Path(), split))
         if not labels_only:
-            place_images(image_folder(root, split), splits[split], split, link)
+            put_images(image_folder(root, split), splits[split], split, link)
             parts.append(image_folder(Path(), split))
     return parts
+
+
+def put_images(folder: Path, images: list[LabelledImage], split: str, link: bool) -> None:
+    """Copy or link images under their names in the output; frames of videos are written as PNG.
+
+    Raises:
+        OSError: If an image cannot be written or linked.
+    """
+    folder.mkdir(parents=True)
+    for image in tqdm(images, desc=f"writing {split}", unit="img", disable=None):
+        source, target = image.path.resolve(), folder / image.file_name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if image.pixels is not None:
+            Image.fromarray(image.pixels()).save(target)
+        elif not link:
+            shutil.copyfile(source, target)
+        else:
+            try:
+                os.link(source, target)
+            except OSError as error:
+                raise OSError(
+                    f"cannot link {target} to {source} ({error.strerror}); links need one disk, "
+                    "so copy the images"
+                ) from error
 
 
 @contextmanager
@@ -179,13 +172,13 @@ def staged(output: Path) -> Iterator[Path]:
     """Make a hidden folder inside the output to build in; it is removed in the end."""
     staging = output / STAGING
     restore(output)
-    clear(staging)
+    _clear(staging)
     (staging / _NEW).mkdir(parents=True)
     try:
         yield staging / _NEW
     finally:
         if not (staging / _JOURNAL).exists():
-            clear(staging)
+            _clear(staging)
 
 
 def take_places(output: Path, parts: Sequence[Path]) -> None:
@@ -224,7 +217,7 @@ def restore(output: Path) -> None:
         if (staging / _OLD / part).exists():
             _move(staging / _OLD / part, output / part)
     (staging / _JOURNAL).unlink()
-    clear(staging)
+    _clear(staging)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -232,32 +225,6 @@ def _move(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def place_images(folder: Path, images: list[LabelledImage], split: str, link: bool) -> None:
-    """Copy or link images under their names in the output; frames of videos are written as PNG.
-
-    Raises:
-        OSError: If an image cannot be written or linked.
-    """
-    folder.mkdir(parents=True)
-    for image in tqdm(images, desc=f"writing {split}", unit="img", disable=None):
-        source, target = image.path.resolve(), folder / image.file_name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if image.pixels is not None:
-            Image.fromarray(image.pixels()).save(target)
-            continue
-        if not link:
-            shutil.copyfile(source, target)
-            continue
-        try:
-            os.link(source, target)
-        except OSError as error:
-            raise OSError(
-                f"cannot link {target} to {source} ({error.strerror}); links need one disk, so "
-                "use --copy"
-            ) from error
-
-
-def clear(folder: Path) -> None:
-    """Remove a folder that a conversion made, and one that an interrupted run left."""
+def _clear(folder: Path) -> None:
     if folder.is_dir():
         shutil.rmtree(folder)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from equikpt.core.issues import format_examples
-from equikpt.data_tools.convert.coco_files import split_named
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES, ImageFolders
-from equikpt.data_tools.convert.records import cut, safe_name
-from equikpt.data_tools.convert.text_file import read_text
-
-LIST_SUFFIX = ".txt"
+from equikpt.data_tools.convert.input_files import read_text
+from equikpt.data_tools.convert.names import cut, safe_name, split_named
+from equikpt.data_tools.convert.yolo_description import Description
 
 
 @dataclass(frozen=True)
@@ -27,12 +25,12 @@ class ListedImage:
     Args:
         image: Its file, or where it would be.
         label: Its label file, which may be absent.
-        place: Where the dataset has it: ``image``, unless that lies in another folder.
+        listed: Its path in the dataset: ``image``, unless that lies in another folder.
     """
 
     image: Path
     label: Path
-    place: Path
+    listed: Path
 
 
 class YoloFiles:
@@ -40,14 +38,13 @@ class YoloFiles:
 
     Args:
         description: The ``data.yaml``.
-        root: Its ``path``, if any.
         images: Folder of the images, where they lie apart from the labels.
     """
 
-    def __init__(self, description: Path, root: object, images: Path | None = None) -> None:
-        self._description = description
-        bases = [description.parent / str(root)] if root else []
-        self._bases = [*bases, description.parent]
+    def __init__(self, description: Description, images: Path | None = None) -> None:
+        self._file, self._beside = description.path, description.path.parent
+        self._bases = [*([self._beside / description.root] if description.root else []),
+                       self._beside]  # fmt: skip
         self._images = images
 
     def exist(self, entries: Sequence[str]) -> bool:
@@ -55,7 +52,7 @@ class YoloFiles:
         return all(self._existing(entry) is not None for entry in entries)
 
     def find(self, split: str, entries: Sequence[str]) -> tuple[list[ListedImage], list[str]]:
-        """The images of a split, each once, and notes.
+        """Find the images of a split, each once, and notes.
 
         Raises:
             FileNotFoundError: If an entry leads nowhere, or to no image.
@@ -63,30 +60,30 @@ class YoloFiles:
         found: list[ListedImage] = []
         folders: list[Path] = []
         for entry in entries:
-            place = self._existing(entry)
-            if place is not None and place.is_dir():
-                folders.append(place)
-                found += [ListedImage(path, label_path(path), path) for path in _walk(place)]
-            elif place is not None and place.suffix.lower() == LIST_SUFFIX:
-                found += self._listed(read_text(place).splitlines(), place.parent)
-            elif place is not None or PurePosixPath(entry).suffix.lower() in IMAGE_SUFFIXES:
-                found += self._listed([entry], self._description.parent)
+            path = self._existing(entry)
+            if path is not None and path.is_dir():
+                folders.append(path)
+                found += [ListedImage(file, label_path(file), file) for file in _walk(path)]
+            elif path is not None and path.suffix.lower() == ".txt":
+                found += self._listed(read_text(path).splitlines(), path.parent)
+            elif path is not None or PurePosixPath(entry).suffix.lower() in IMAGE_SUFFIXES:
+                found += self._listed([entry], self._beside)
             else:
                 raise FileNotFoundError(
-                    f"{self._description} names '{cut(entry)}' for split '{split}', and there "
-                    f"is no such folder or list from {self._description.parent}; correct the path"
+                    f"{self._file} names '{cut(entry)}' for split '{split}', and there is no such "
+                    f"folder or list from {self._beside}; correct the path"
                 )
         if not found:
             raise FileNotFoundError(
-                f"no images for split '{split}' in {cut(', '.join(entries))}; correct "
-                f"'{split}' in {self._description}"
+                f"no images for split '{split}' in {cut(', '.join(entries))}; correct '{split}' "
+                f"in {self._file}"
             )
         once = {image.image: image for image in found}
         notes = []
         if len(once) < len(found):
             notes.append(f"{split}: {len(found) - len(once)} images are listed twice, read once")
-        listed = sorted(once.values(), key=lambda image: image.place)
-        return listed, [*notes, *self._label_notes(split, listed, folders)]
+        images = sorted(once.values(), key=lambda image: image.listed)
+        return images, [*notes, *_label_notes(split, images, folders)]
 
     def _existing(self, entry: str) -> Path | None:
         """The folder or list that an entry means.
@@ -94,14 +91,14 @@ class YoloFiles:
         Paths of another machine, and Roboflow's ``../train/images`` for a folder that stands beside
         ``data.yaml``, are cut from the left until they lead to one.
         """
-        for number, (tail, place) in enumerate(self._candidates(entry)):
-            told = number < len(self._bases) or "/" in tail or split_named(tail)
-            if told and os.path.exists(place):  # unlike pathlib's, of any text
-                return place.resolve()
+        for number, (tail, path) in enumerate(self._candidates(entry)):
+            telling = number < len(self._bases) or "/" in tail or split_named(tail)
+            if telling and os.path.exists(path):  # unlike pathlib's, of any text
+                return path.resolve()
         return None
 
     def _candidates(self, name: str) -> Iterator[tuple[str, Path]]:
-        """As it stands, and then every tail of the path, the longest first."""
+        """The path as it stands, and then every tail of it, the longest first."""
         name = name.strip().replace("\\", "/")
         yield from ((name, base / name) for base in self._bases)
         parts = [part for part in name.split("/") if part not in ("", ".", "..")]
@@ -113,70 +110,64 @@ class YoloFiles:
         names = [line.strip() for line in lines if line.strip()]
         for name in names:
             safe_name(name)
-        places = [self._place(name, beside) for name in names]
-        images = places
+        listed = [self._path(name, beside) for name in names]
+        images = listed
         if self._images is not None:
             folders = ImageFolders([self._images], root=self._images)
-            relative = [name.replace("\\", "/").lstrip("/") for name in names]
-            images = folders.find_all([[name] for name in relative])
+            images = folders.find_all([[name.replace("\\", "/").lstrip("/")] for name in names])
         return [
-            ListedImage(place if place.is_file() else image, label_path(place), place)
-            for place, image in zip(places, images, strict=True)
+            ListedImage(path if path.is_file() else image, label_path(path), path)
+            for path, image in zip(listed, images, strict=True)
         ]
 
-    def _place(self, name: str, beside: Path) -> Path:
-        candidates = [beside / name, *(place for _, place in self._candidates(name))]
-        tests = (os.path.isfile, lambda place: os.path.isfile(label_path(place)))
-        found = (place for test in tests for place in candidates if test(place))
+    def _path(self, name: str, beside: Path) -> Path:
+        candidates = [beside / name, *(path for _, path in self._candidates(name))]
+        tests = (os.path.isfile, lambda path: os.path.isfile(label_path(path)))
+        found = (path for test in tests for path in candidates if test(path))
         return Path(os.path.abspath(next(found, candidates[0])))
 
-    def _label_notes(
-        self, split: str, listed: Sequence[ListedImage], folders: Sequence[Path]
-    ) -> list[str]:
-        bare = [image.place.name for image in listed if not image.label.is_file()]
-        if len(bare) == len(listed):
-            raise FileNotFoundError(
-                f"none of the {len(listed)} images of split '{split}' has a label file (looked "
-                f"for {listed[0].label}); put the labels there, or leave the split out"
-            )
-        labels = {image.label for image in listed}
-        places = {label_path(folder / "a.jpg").parent for folder in folders}
-        orphans = [
-            path.name
-            for place in sorted(places)
-            for path in sorted(place.rglob("*.txt"))
-            if path not in labels and path.name != "classes.txt"
-        ]
-        notes = [f"{split}: images without a label file ({format_examples(bare)})"] if bare else []
-        if orphans:
-            notes.append(f"{split}: label files without an image ({format_examples(orphans)})")
-        return notes
+
+def _label_notes(split: str, images: Sequence[ListedImage], folders: Sequence[Path]) -> list[str]:
+    bare = [image.listed.name for image in images if not image.label.is_file()]
+    if len(bare) == len(images):
+        raise FileNotFoundError(
+            f"none of the {len(images)} images of split '{split}' has a label file (looked for "
+            f"{images[0].label}); put the labels there, or leave the split out"
+        )
+    labels = {image.label for image in images}
+    orphans = [
+        path.name
+        for folder in sorted({label_path(folder / "a.jpg").parent for folder in folders})
+        for path in sorted(folder.rglob("*.txt"))
+        if path not in labels and path.name != "classes.txt"
+    ]
+    return [
+        f"{split}: {text} ({format_examples(names)})"
+        for text, names in (
+            ("images without a label file", bare),
+            ("label files without an image", orphans),
+        )
+        if names
+    ]
 
 
 def label_path(image: Path) -> Path:
     """``…/images/…/a.jpg`` has its labels in ``…/labels/…/a.txt``."""
     parts = list(image.parts)
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] == "images":
-            parts[index] = "labels"
-            break
+    if "images" in parts[:-1]:
+        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
     return Path(*parts).with_suffix(".txt")
-
-
-def common_folder(listed: Sequence[ListedImage]) -> Path:
-    """The deepest folder that all images of a split lie under; names count from it."""
-    return Path(os.path.commonpath([image.place.parent for image in listed]))
 
 
 def _walk(folder: Path) -> list[Path]:
     """All images under a folder and what its links lead to, without hidden files."""
     found, seen = [], set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
         if real in seen:  # a link that leads back
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place, name) for name in files if not name.startswith(".")]
+        found += [Path(root, name) for name in files if not name.startswith(".")]
     return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)

@@ -1,0 +1,154 @@
+"""Readers of what is nearly COCO JSON: AP-10K, AnimalPose, Horse-10, and results of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from equikpt.core.coco.checks import is_number
+from equikpt.core.coco.file import (
+    AnnotationRow,
+    CategoryRow,
+    Coco,
+    ImageRow,
+    as_number,
+    load_coco,
+)
+from equikpt.core.typed_json import read_json, refuse_wrong_types
+from equikpt.data_tools.convert import coco
+from equikpt.data_tools.convert.names import split_named
+from equikpt.data_tools.convert.records import SourceDataset
+from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.metainfo import correspondence
+
+ANIMALPOSE_FILE = "AnimalPose's keypoints.json or MMPose's file"
+
+
+def read_ap10k(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
+    """Read AP-10K, of whose three random splits the first is taken, or one file of it."""
+    pattern = "*.json" if source.is_file() else "ap10k-*-split1.json"
+    dataset = coco.read(source, scheme, images, correspondence.AP10K_FILE_NAMES, pattern)
+    if source.is_dir():
+        dataset.notes.append("of AP-10K's three splits the first is taken")
+    return dataset
+
+
+def read_horse10(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
+    """Read Horse-10: 22 points of thoroughbreds, near (left) and off (right), without names.
+
+    Its files swap width and height, give the bottom edge of a box for its top, number annotations
+    from 0 and repeat the category; the reader of COCO puts each right.
+    """
+    return coco.read(source, scheme, images, correspondence.HORSE10)
+
+
+class NestedAnnotation(AnnotationRow):
+    """An annotation whose keypoints may be a list each."""
+
+    keypoints: list[float | list[float] | None] | None = None  # type: ignore[assignment]  # wider
+
+
+class AnimalPoseFile(msgspec.Struct):
+    """AnimalPose's own file, or COCO."""
+
+    images: dict[str, str] | list[ImageRow]
+    annotations: list[NestedAnnotation]
+    categories: list[CategoryRow]
+
+
+def read_animalpose(
+    source: Path, scheme: KeypointScheme, images: Path | None = None
+) -> SourceDataset:
+    """Read AnimalPose: MMPose's files, which are COCO JSON, and its own ``keypoints.json``.
+
+    Its own file maps image ids to names, gives boxes as two corners and keypoints as nested lists.
+    """
+    files = coco.annotation_files(source)
+    contents = {split: _animalpose_as_coco(path) for split, path in files.items()}
+    names = scheme.keypoints or correspondence.ANIMALPOSE
+    dataset = coco.from_contents(contents, files, images, names)
+    dataset.notes += coco.left_out(source, files)
+    return dataset
+
+
+def _animalpose_as_coco(path: Path) -> dict:
+    content = read_json(path, ANIMALPOSE_FILE)
+    parts = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(content.get(part) for part in parts):
+        raise ValueError(f"{path} lacks one of {', '.join(parts)}; give an annotation file")
+    refuse_wrong_types(content, AnimalPoseFile, str(path), ANIMALPOSE_FILE)
+    images = content["images"]
+    if isinstance(images, dict):
+        images = [{"id": id_, "file_name": name} for id_, name in images.items()]
+    rows = [
+        {"id": number, **row, "keypoints": _flat(row.get("keypoints") or [])}
+        for number, row in enumerate(content["annotations"], 1)
+    ]
+    converted = {"images": images, "annotations": rows, "categories": content["categories"]}
+    refuse_wrong_types(converted, Coco, str(path), ANIMALPOSE_FILE)
+    return converted
+
+
+def _flat(keypoints: list) -> list:
+    """One list of x, y, visibility; the nested ones have visibility 1 for a labelled point."""
+    if not all(isinstance(point, list) and len(point) == 3 for point in keypoints):
+        return keypoints
+    nested = [(x, y, 2) if visible else (0, 0, 0) for x, y, visible in keypoints]
+    return [value for point in nested for value in point]
+
+
+def read_predictions(
+    annotations: Path,
+    results: Path,
+    names: Sequence[str],
+    images: Path | None = None,
+    min_score: float = 0.0,
+) -> SourceDataset:
+    """Read images of a COCO file with what a model found on them instead of labels.
+
+    Args:
+        annotations: COCO file that lists the images and categories; it need not have labels.
+        results: List of ``image_id``, ``category_id``, ``keypoints`` (x, y, score each), ``score``
+            and perhaps ``bbox``.
+        names: Keypoints in file order, for files that do not name them.
+        images: Folder of the images.
+        min_score: Keypoints below it are left out.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is not of that form, or the results are of other images.
+    """
+    content = load_coco(annotations, parts=("images", "categories"))
+    rows = read_json(results, "the results that tools/test.py --out writes")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{results} is not a list of COCO results; write it with test.py --out")
+    refuse_wrong_types(rows, list[AnnotationRow], str(results), "what test.py --out wrote")
+    known = {as_number(row.get("id")) for row in content["images"]}
+    strangers = {as_number(row.get("image_id")) for row in rows} - known
+    if strangers:
+        raise ValueError(
+            f"{results} is of {len(strangers)} images that {annotations} does not list, such as "
+            f"id {min(map(str, strangers))}; give the file that was predicted on"
+        )
+    predicted, num_low = [], 0
+    for index, row in enumerate(rows, start=1):
+        values = row.get("keypoints")
+        if not isinstance(values, list) or len(values) % 3 or not all(map(is_number, values)):
+            where = f"{results}, result {index}"
+            raise ValueError(f"{where} has no keypoints of x, y, score each; predict again")
+        points = np.array(values, dtype=float).reshape(-1, 3)
+        scores = points[:, 2].copy()
+        points[:, 2] = 2
+        points[scores < min_score] = 0
+        num_low += int((scores < min_score).sum())
+        keypoints = points.ravel().tolist()
+        predicted.append({**row, "id": index, "keypoints": keypoints, "keypoint_scores": scores})
+    split = split_named(annotations.stem)
+    contents = {split: {**content, "annotations": predicted}}
+    dataset = coco.from_contents(contents, {split: annotations}, images, names, results)
+    if num_low:
+        dataset.notes.append(f"{num_low} predicted points score below {min_score:g}, left out")
+    return dataset
