@@ -23,8 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equikpt.cli import entry as cli
-from equikpt.data_tools.convert.conversion import convert
-from equikpt.data_tools.convert.exporting import export
+from equikpt.data_tools.convert.conversion import convert, export
 from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.writer import Options
 from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions

@@ -198,7 +198,7 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path, content):
     ann_file, out = write(tmp_path / "all.json", content), tmp_path / "out"
     split(ann_file, out, SplitOptions())
     before = read(out)
-    with pytest.raises(FileExistsError, match="--force"):
+    with pytest.raises(FileExistsError, match="exists"):
         split(ann_file, out, SplitOptions(seed=1))
     assert read(out) == before
     split(ann_file, out, SplitOptions(seed=1, force=True))

