@@ -113,7 +113,7 @@ MISTAKES = [
     (f"{CONVERT} --to coco", "1 of 1 images are missing"),
     (f"{CONVERT} --to coco --image-prefix x", "--image-prefix"),
     (f"{CONVERT} --to cvat --labels-only", "--labels-only"),
-    (f"{CONVERT} --to cvat --link", "--link"),
+    (f"{CONVERT} --to cvat --link", "link does not go with cvat"),
     (f"{CONVERT} --to p1p2", "p1p2"),
     ("convert_dataset --from sleap --input labels.json --output out", "SLEAP|sleap-io"),
     ("make_sample_data --out set --train 0 --val 0", "at least one image"),

@@ -8,6 +8,7 @@ mapping, missing images, split hygiene, putting the files in place and checking 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,22 @@ class Format:
 
 
 _HERE = "equikpt.data_tools.convert"
-_AS_COCO = {"hidden": True, "boxes": True, "splits": True}
+_CocoLike = partial(Format, hidden=True, boxes=True, splits=True)
 
 FORMATS: dict[str, Format] = {
-    "coco": Format(
+    "coco": _CocoLike(
         "COCO keypoint JSON and its dialects, results of predictions",
-        read=f"{_HERE}.coco:read",
+        read=f"{_HERE}.coco_files:read",
         scores=True,
         remark="outlines, crowds and areas stay; links and licences go",
-        **_AS_COCO,
     ),
-    "yolo-pose": Format(
+    "yolo-pose": _CocoLike(
         "YOLO-pose of Ultralytics and Roboflow",
         read=f"{_HERE}.yolo_pose:read",
         write=f"{_HERE}.yolo_pose:write",
         names=False,
         owns=("images", "labels"),
         remark="names only where data.yaml has kpt_names, which is written",
-        **_AS_COCO,
     ),
     "cvat": Format(
         "CVAT for images 1.1 (XML), project and task backups",
@@ -96,22 +95,19 @@ FORMATS: dict[str, Format] = {
         read=f"{_HERE}.sleap:read",
         remark="labelled instances; predicted ones and tracks go",
     ),
-    "ap10k": Format(
+    "ap10k": _CocoLike(
         "AP-10K",
-        read=f"{_HERE}.public_sets:read_ap10k",
+        read=f"{_HERE}.coco_files:read_ap10k",
         remark="split 1 of the three",
-        **_AS_COCO,
     ),
-    "animalpose": Format(
+    "animalpose": _CocoLike(
         "AnimalPose, its own file and MMPose's",
-        read=f"{_HERE}.public_sets:read_animalpose",
-        **_AS_COCO,
+        read=f"{_HERE}.coco_files:read_animalpose",
     ),
-    "horse10": Format(
+    "horse10": _CocoLike(
         "Horse-10",
-        read=f"{_HERE}.public_sets:read_horse10",
+        read=f"{_HERE}.coco_files:read_horse10",
         remark="eye, elbow and stifle go: one label for both sides",
-        **_AS_COCO,
     ),
 }
 """Formats by their name on the command line."""

@@ -10,96 +10,23 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
 from equikpt.core.coco.checks import has_area, is_number
-from equikpt.core.coco.file import as_number, load_coco
+from equikpt.core.coco.file import as_number
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
-from equikpt.data_tools.convert.names import output_names, split_named
+from equikpt.data_tools.convert.names import output_names
 from equikpt.data_tools.convert.records import (
-    UNSPLIT,
     BoxPx,
     Instance,
     LabelledImage,
     SourceDataset,
     as_box,
 )
-from equikpt.data_tools.convert.schemes import KeypointScheme
-
-
-def read(
-    source: Path,
-    scheme: KeypointScheme,
-    images: Path | None = None,
-    names: Sequence[str] = (),
-    pattern: str = "*.json",
-) -> SourceDataset:
-    """Read COCO JSON.
-
-    Args:
-        source: An annotation file, or a folder with one for each split.
-        scheme: Names the keypoints where the file does not.
-        images: Folder of the images, by default looked for around the file.
-        names: Keypoints in file order where neither the file nor the scheme names them.
-        pattern: Of the names of annotation files in a folder.
-
-    Raises:
-        FileNotFoundError: If there is no annotation file.
-        ValueError: If it is no COCO keypoint JSON.
-    """
-    files = annotation_files(source, pattern)
-    contents = {split: load_coco(path) for split, path in files.items()}
-    dataset = from_contents(contents, files, images, scheme.keypoints or names)
-    if pattern == "*.json":
-        dataset.notes += left_out(source, files)
-    return dataset
-
-
-def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
-    """Find annotation files by split.
-
-    Args:
-        source: A file, or a folder with ``annotations/`` (COCO), with files,
-            or with a folder for each split (Roboflow).
-        pattern: Of the file names to look at.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If a split has several.
-    """
-    if source.is_file():
-        return {split_named(source.stem): source}
-    for level in (f"annotations/{pattern}", pattern, f"*/{pattern}"):
-        found = sorted(source.glob(level))
-        files: dict[str, Path] = {}
-        for path in found:
-            # Only a folder below says a split: that of a dataset may be named test_horses.
-            folder = path.parent.name if level.startswith("*/") else ""
-            split = split_named(path.stem) or split_named(folder)
-            if len(found) == 1 and not split:
-                return {UNSPLIT: path}
-            if split in files:
-                raise ValueError(
-                    f"{files[split]} and {path} are both for split '{split}'; give one of them"
-                )
-            if split:
-                files[split] = path
-        if files:
-            return files
-    raise FileNotFoundError(
-        f"no {pattern} with train, val or test in its name under {source}; give the annotation file"
-    )
-
-
-def left_out(source: Path, files: dict[str, Path]) -> list[str]:
-    """A note on the JSON files beside those that are read, none without any."""
-    beside = {path for file in files.values() for path in file.parent.glob("*.json")}
-    others = sorted(path.name for path in beside - set(files.values()))
-    told = f"JSON files whose names say no split are not read ({format_examples(others)})"
-    return [told] if others and not source.is_file() else []
 
 
 @dataclass
@@ -112,26 +39,23 @@ class _Category:
 def from_contents(
     contents: dict[str, dict],
     files: dict[str, Path],
-    images: Path | None,
+    folders: dict[str, ImageFolders],
     names: Sequence[str],
-    results: Path | None = None,
 ) -> SourceDataset:
     """Read COCO dicts.
 
     Args:
         contents: COCO dict of each split.
-        files: Its file.
-        images: Folder of the images, by default looked for around the file.
+        files: Its file, for messages.
+        folders: Where its images may lie.
         names: Keypoints in file order, for files that do not name them.
-        results: File that messages name instead.
 
     Raises:
         ValueError: If a dict is no valid COCO.
     """
     dataset = SourceDataset()
-    where = {split: str(results or path) for split, path in files.items()}
     tables = {
-        split: _categories(content["categories"], where[split], tuple(names), dataset.notes)
+        split: _categories(content["categories"], files[split], tuple(names), dataset.notes)
         for split, content in contents.items()
     }
     every = [category for table in tables.values() for category in table.values()]
@@ -139,24 +63,14 @@ def from_contents(
     for category in every:
         category.columns = [dataset.keypoints.index(name) for name in category.keypoints]
     for split, content in contents.items():
-        file = _File(where[split], tables[split], len(dataset.keypoints))
-        dataset.splits[split] = file.read(content, _folders(files[split], split, images))
+        file = _File(files[split], tables[split], len(dataset.keypoints))
+        dataset.splits[split] = file.read(content, folders[split])
         dataset.notes += [f"{split}: {note}" if split else note for note in file.notes]
     return dataset
 
 
-def _folders(annotations: Path, split: str, images: Path | None) -> ImageFolders:
-    """Where the images of an annotation file may lie."""
-    if images is not None:
-        return ImageFolders([images], root=images)
-    beside = annotations.parent
-    root = beside.parent if beside.name == "annotations" else beside
-    own = [root / "images" / split, root / split, root / f"{split}2017"] if split else []
-    return ImageFolders([*own, root, root / "images", root / "data"])
-
-
 def _categories(
-    rows: list[dict], where: str, names: tuple[str, ...], notes: list[str]
+    rows: list[dict], where: Path, names: tuple[str, ...], notes: list[str]
 ) -> dict[object, _Category]:
     table: dict[object, _Category] = {}
     repeated: Counter[str] = Counter()
@@ -185,7 +99,9 @@ def _categories(
 class _File:
     """Reader of one COCO dict, with notes on what was put right."""
 
-    def __init__(self, where: str, categories: dict[object, _Category], num_keypoints: int) -> None:
+    def __init__(
+        self, where: Path, categories: dict[object, _Category], num_keypoints: int
+    ) -> None:
         self._where, self._categories = where, categories
         self._num_keypoints = num_keypoints
         self.notes: list[str] = []
@@ -199,7 +115,8 @@ class _File:
         of_image: dict[object, list[int]] = defaultdict(list)
         for index, row in enumerate(annotations):
             of_image[row["image_id"]].append(index)
-        names, stated = ([row[part] for row in rows.values()] for part in (0, 1))
+        names = [name for name, _ in rows.values()]
+        stated = [size for _, size in rows.values()]
         paths = folders.find_all([[name] for name in names])
         around = [
             np.concatenate([np.zeros((0, 2)), *(labelled[i] for i in of_image[id_])])
@@ -227,10 +144,9 @@ class _File:
         for row in images:
             if row.get("id") is None or not isinstance(row.get("file_name"), str):
                 raise ValueError(f"{self._where} has an image without id or file_name: {row}")
-            size = row.get("width"), row.get("height")
+            size: list[Any] = [row.get("width"), row.get("height")]
             stated = (round(size[0]), round(size[1])) if all(map(is_number, size)) else None
-            entry = row["file_name"], stated
-            id_ = as_number(row["id"])
+            entry, id_ = (row["file_name"], stated), as_number(row["id"])
             if id_ in rows:
                 if rows[id_] != entry:
                     raise ValueError(

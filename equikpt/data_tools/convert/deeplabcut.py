@@ -7,6 +7,7 @@ y, of predictions likelihood as well. An empty cell is a point that is not label
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -264,9 +265,9 @@ def columns(individuals: list[str], keypoints: tuple[str, ...], scored: bool) ->
         keypoints: Names of the keypoints.
         scored: Whether each point has a likelihood.
     """
-    levels = zip(HEADERS, ([SCORER], individuals, keypoints, COORDS[: 2 + scored]), strict=True)
-    kept = {name: level for name, level in levels if level != [""]}
-    return pd.MultiIndex.from_product(kept.values(), names=list(kept))
+    levels: list[Sequence[str]] = [[SCORER], individuals, keypoints, COORDS[: 2 + scored]]
+    kept = [(name, level) for name, level in zip(HEADERS, levels, strict=True) if level != [""]]
+    return pd.MultiIndex.from_product([row[1] for row in kept], names=[row[0] for row in kept])
 
 
 def _row(image: LabelledImage, shape: tuple[int, int, int]) -> np.ndarray:

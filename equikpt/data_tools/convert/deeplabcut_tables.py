@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +148,7 @@ class _Group:
     def _axis(self, name: str) -> pd.Index:
         if _text(self._group.attrs[f"{name}_variety"]) != "multi":
             return pd.Index(self._names(name))
-        levels: list[Sequence] = []
+        levels: list[Any] = []
         for number in range(int(self._group.attrs[f"{name}_nlevels"])):
             names = self._names(f"{name}_level{number}")
             codes = self._array(f"{name}_label{number}", "iu").ravel()
@@ -169,7 +168,7 @@ class _Group:
 
     def _array(self, name: str, kinds: str) -> np.ndarray:
         """An array of the file itself, of one of numpy's ``kinds``."""
-        node = self._group[name] if _is_own(self._group, name) else None
+        node: Any = self._group[name] if _is_own(self._group, name) else None
         if not hasattr(node, "dtype") or node.is_virtual or node.external:
             raise self._wrong(f"keeps '{name}' in another file")
         if node.dtype.kind not in kinds or "PSEUDOATOM" in node.attrs:

@@ -67,7 +67,8 @@ def animals(
         not labelled, and a point in several rectangles may be in the wrong one.
     """
     found: list[Animal] = [(box, []) for box in boxes]
-    boxed, loose = tuple(found), []
+    boxed = tuple(found)
+    loose: list[LoosePoint] = []
     by_group: dict[str, Animal] = {}
     for box, own in boxed:
         if box and box.group:
@@ -105,5 +106,5 @@ def _instance(
             keypoints[index] = (found[0].x, found[0].y, found[0].visibility)
             scores[index] = found[0].score or 0.0
     scored = any(point.score is not None for point in points)
-    category = box.category if box else ""
-    return Instance(box and box.box_px, keypoints, category, scores if scored else None)
+    box_px, category = (box.box_px, box.category) if box else (None, "")
+    return Instance(box_px, keypoints, category, scores if scored else None)

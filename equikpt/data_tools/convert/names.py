@@ -11,7 +11,7 @@ from itertools import takewhile
 from equikpt.data_tools.convert.records import UNSPLIT
 
 MAX_NAME_BYTES = 255
-"""Of the name of a file or folder, on nearly any disk."""
+"""Length of the name of a file or folder, on nearly any disk."""
 
 SHOWN_CHARACTERS = 80
 

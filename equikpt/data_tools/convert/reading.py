@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from equikpt.data_tools.convert import FORMATS
+from equikpt.data_tools.convert.coco_files import read_predictions
 from equikpt.data_tools.convert.names import is_text
-from equikpt.data_tools.convert.public_sets import read_predictions
 from equikpt.data_tools.convert.records import SPLITS, UNSPLIT, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 

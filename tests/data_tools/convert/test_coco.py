@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from equikpt.core.coco.box_checks import FORMS, STATED
-from equikpt.data_tools.convert.coco import annotation_files, from_contents, read
-from equikpt.data_tools.convert.public_sets import read_predictions
+from equikpt.data_tools.convert.coco import from_contents
+from equikpt.data_tools.convert.coco_files import annotation_files, read, read_predictions
+from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 from tests.data_tools.convert.conftest import HEIGHT, WIDTH, contents, edit
 
@@ -274,7 +275,8 @@ def read_boxes(boxes, points, tmp_path) -> tuple[list, list[str]]:
     ]
     image = {"id": 1, "file_name": "a.png", "width": SIZE[0], "height": SIZE[1]}
     content = {"images": [image], "annotations": rows, "categories": [category]}
-    dataset = from_contents({"": content}, {"": tmp_path / "a.json"}, None, ())
+    folders = {"": ImageFolders([tmp_path])}
+    dataset = from_contents({"": content}, {"": tmp_path / "a.json"}, folders, ())
     return [instance.box_px for instance in instances(dataset, "")], dataset.notes
 
 

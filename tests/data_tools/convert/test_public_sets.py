@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from equikpt.data_tools.convert.coco_files import read_animalpose, read_ap10k, read_horse10
 from equikpt.data_tools.convert.conversion import convert
-from equikpt.data_tools.convert.public_sets import read_animalpose, read_ap10k, read_horse10
 from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.data_tools.convert.targets import find_target

@@ -1,4 +1,4 @@
-"""Readers of what is nearly COCO JSON: AP-10K, AnimalPose, Horse-10, and results of predictions."""
+"""Files of COCO JSON, of data sets that are nearly that, and of results that belong to one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,107 @@ from equikpt.core.coco.file import (
     as_number,
     load_coco,
 )
+from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
-from equikpt.data_tools.convert import coco
+from equikpt.data_tools.convert.coco import from_contents
+from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.names import split_named
-from equikpt.data_tools.convert.records import SourceDataset
+from equikpt.data_tools.convert.records import UNSPLIT, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.metainfo import correspondence
 
 ANIMALPOSE_FILE = "AnimalPose's keypoints.json or MMPose's file"
 
 
+def read(
+    source: Path,
+    scheme: KeypointScheme,
+    images: Path | None = None,
+    names: Sequence[str] = (),
+    pattern: str = "*.json",
+) -> SourceDataset:
+    """Read COCO JSON.
+
+    Args:
+        source: An annotation file, or a folder with one for each split.
+        scheme: Names the keypoints where the file does not.
+        images: Folder of the images, by default looked for around the file.
+        names: Keypoints in file order where neither the file nor the scheme names them.
+        pattern: Of the names of annotation files in a folder.
+
+    Raises:
+        FileNotFoundError: If there is no annotation file.
+        ValueError: If it is no COCO keypoint JSON.
+    """
+    files = annotation_files(source, pattern)
+    contents = {split: load_coco(path) for split, path in files.items()}
+    folders = image_folders(files, images)
+    dataset = from_contents(contents, files, folders, scheme.keypoints or names)
+    if pattern == "*.json":
+        dataset.notes += left_out(source, files)
+    return dataset
+
+
+def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
+    """Find annotation files by split.
+
+    Args:
+        source: A file, or a folder with ``annotations/`` (COCO), with files,
+            or with a folder for each split (Roboflow).
+        pattern: Of the file names to look at.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If a split has several.
+    """
+    if source.is_file():
+        return {split_named(source.stem): source}
+    for level in (f"annotations/{pattern}", pattern, f"*/{pattern}"):
+        found = sorted(source.glob(level))
+        files: dict[str, Path] = {}
+        for path in found:
+            # Only a folder below says a split: that of a dataset may be named test_horses.
+            folder = path.parent.name if level.startswith("*/") else ""
+            split = split_named(path.stem) or split_named(folder)
+            if len(found) == 1 and not split:
+                return {UNSPLIT: path}
+            if split in files:
+                raise ValueError(
+                    f"{files[split]} and {path} are both for split '{split}'; give one of them"
+                )
+            if split:
+                files[split] = path
+        if files:
+            return files
+    raise FileNotFoundError(
+        f"no {pattern} with train, val or test in its name under {source}; give the annotation file"
+    )
+
+
+def left_out(source: Path, files: dict[str, Path]) -> list[str]:
+    """A note on the JSON files beside those that are read, if there are any."""
+    beside = {path for file in files.values() for path in file.parent.glob("*.json")}
+    others = sorted(path.name for path in beside - set(files.values()))
+    told = f"JSON files whose names say no split are not read ({format_examples(others)})"
+    return [told] if others and not source.is_file() else []
+
+
+def image_folders(files: dict[str, Path], images: Path | None) -> dict[str, ImageFolders]:
+    """Where the images of annotation files may lie, by split: ``images`` or around the file."""
+    if images is not None:
+        return dict.fromkeys(files, ImageFolders([images], root=images))
+    folders = {}
+    for split, path in files.items():
+        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        own = [root / "images" / split, root / split, root / f"{split}2017"] if split else []
+        folders[split] = ImageFolders([*own, root, root / "images", root / "data"])
+    return folders
+
+
 def read_ap10k(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
     """Read AP-10K, of whose three random splits the first is taken, or one file of it."""
     pattern = "*.json" if source.is_file() else "ap10k-*-split1.json"
-    dataset = coco.read(source, scheme, images, correspondence.AP10K_FILE_NAMES, pattern)
+    dataset = read(source, scheme, images, correspondence.AP10K_FILE_NAMES, pattern)
     if source.is_dir():
         dataset.notes.append("of AP-10K's three splits the first is taken")
     return dataset
@@ -42,7 +129,7 @@ def read_horse10(source: Path, scheme: KeypointScheme, images: Path | None = Non
     Its files swap width and height, give the bottom edge of a box for its top, number annotations
     from 0 and repeat the category; the reader of COCO puts each right.
     """
-    return coco.read(source, scheme, images, correspondence.HORSE10)
+    return read(source, scheme, images, correspondence.HORSE10)
 
 
 class NestedAnnotation(AnnotationRow):
@@ -66,11 +153,11 @@ def read_animalpose(
 
     Its own file maps image ids to names, gives boxes as two corners and keypoints as nested lists.
     """
-    files = coco.annotation_files(source)
+    files = annotation_files(source)
     contents = {split: _animalpose_as_coco(path) for split, path in files.items()}
     names = scheme.keypoints or correspondence.ANIMALPOSE
-    dataset = coco.from_contents(contents, files, images, names)
-    dataset.notes += coco.left_out(source, files)
+    dataset = from_contents(contents, files, image_folders(files, images), names)
+    dataset.notes += left_out(source, files)
     return dataset
 
 
@@ -148,7 +235,8 @@ def read_predictions(
         predicted.append({**row, "id": index, "keypoints": keypoints, "keypoint_scores": scores})
     split = split_named(annotations.stem)
     contents = {split: {**content, "annotations": predicted}}
-    dataset = coco.from_contents(contents, {split: annotations}, images, names, results)
+    folders = image_folders({split: annotations}, images)
+    dataset = from_contents(contents, {split: results}, folders, names)
     if num_low:
         dataset.notes.append(f"{num_low} predicted points score below {min_score:g}, left out")
     return dataset
