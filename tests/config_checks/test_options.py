@@ -17,7 +17,7 @@ def test_options_take_numbers_lists_and_texts():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "words"),
+    ("pairs", "message"),
     [
         (["novalue"], "as KEY=VALUE"),
         (["=3"], "as KEY=VALUE"),
@@ -29,53 +29,40 @@ def test_options_take_numbers_lists_and_texts():
         (["a.b=2", "a=1"], "got a.b and a"),
     ],
 )
-def test_refuses_what_is_no_option(pairs, words):
-    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+def test_refuses_what_is_no_option(pairs, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
         parse_options(pairs)
 
 
-@pytest.mark.parametrize(
-    ("config", "option", "places"),
-    [
-        (
-            "rtmpose_m_ap10k",
-            "codec.sigma",
-            {
-                "model.head.decoder.sigma",
-                "train_dataloader.dataset.codec.sigma",
-                "val_dataloader.dataset.codec.sigma",
-                "test_dataloader.dataset.codec.sigma",
-            },
-        ),
-        ("rtmpose_m_ap10k", "train_pipeline.2.prob", {f"{PIPELINE}.2.prob"}),
-        ("rtmpose_m_ap10k", "train_geometry.2.prob", {f"{PIPELINE}.2.prob"}),
-        ("rtmpose_m_ap10k", "train_pixels.1.transforms.0.p", {f"{PIPELINE}.7.transforms.0.p"}),
-        (
-            "rtmpose_m_ap10k",
-            "data_root",
-            {f"{split}_dataloader.dataset.data_root" for split in ("train", "val", "test")},
-        ),
-        (
-            "rtmpose_m_ap10k",
-            "loader.num_workers",
-            {f"{split}_dataloader.num_workers" for split in ("train", "val", "test")},
-        ),
-        (
-            "td-hm_efficientnet-lite0_p1p2-512x512",
-            "ruler_mm",
-            {"val_evaluator.ruler_mm", "test_evaluator.ruler_mm"},
-        ),
-        (
-            "td-hm_efficientnet-lite0_p1p2-refine-192x192",
-            "crop_fraction",
-            {f"{split}_dataloader.dataset.crop_fraction" for split in ("train", "val", "test")},
-        ),
-        ("rtmpose_m_ap10k", "backend_args.backend", set()),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_key_that_builds_others_is_found_where_it_went(config, option, places):
-    assert copies_of(read_config(config).to_dict(), option) == places
+SPLITS = ("train", "val", "test")
+COPIES = [
+    (
+        "rtmpose_m_ap10k",
+        "codec.sigma",
+        {"model.head.decoder.sigma", *(f"{s}_dataloader.dataset.codec.sigma" for s in SPLITS)},
+    ),
+    ("rtmpose_m_ap10k", "train_pipeline.2.prob", {f"{PIPELINE}.2.prob"}),
+    ("rtmpose_m_ap10k", "train_geometry.2.prob", {f"{PIPELINE}.2.prob"}),
+    ("rtmpose_m_ap10k", "train_pixels.1.transforms.0.p", {f"{PIPELINE}.7.transforms.0.p"}),
+    ("rtmpose_m_ap10k", "data_root", {f"{s}_dataloader.dataset.data_root" for s in SPLITS}),
+    ("rtmpose_m_ap10k", "loader.num_workers", {f"{s}_dataloader.num_workers" for s in SPLITS}),
+    (
+        "td-hm_efficientnet-lite0_p1p2-512x512",
+        "ruler_mm",
+        {"val_evaluator.ruler_mm", "test_evaluator.ruler_mm"},
+    ),
+    (
+        "td-hm_efficientnet-lite0_p1p2-refine-192x192",
+        "crop_fraction",
+        {f"{s}_dataloader.dataset.crop_fraction" for s in SPLITS},
+    ),
+    ("rtmpose_m_ap10k", "backend_args.backend", set()),
+]
+
+
+@pytest.mark.parametrize(("config", "option", "paths"), COPIES, ids=[row[1] for row in COPIES])
+def test_a_key_that_builds_others_is_found_where_it_went(config, option, paths):
+    assert copies_of(read_config(config).to_dict(), option) == paths
 
 
 def test_a_size_is_found_wherever_it_was_copied_to():
@@ -84,7 +71,7 @@ def test_a_size_is_found_wherever_it_was_copied_to():
 
 
 @pytest.mark.parametrize(
-    ("option", "words"),
+    ("option", "message"),
     [
         ("data_root=/elsewhere", "train_dataloader.dataset.data_root"),
         ("data_root=/elsewhere", "--data-root sets them all"),
@@ -100,10 +87,10 @@ def test_a_size_is_found_wherever_it_was_copied_to():
         ("launcher=pytorch", "--launcher"),
     ],
 )
-def test_an_option_that_would_change_nothing_is_refused(option, words):
+def test_an_option_that_would_change_nothing_is_refused(option, message):
     with pytest.raises(ValueError) as caught:
         load_config("rtmpose_m_ap10k", parse_options([option]))
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_keys_that_are_named_work():

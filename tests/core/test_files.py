@@ -29,12 +29,11 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_refuses_what_exists(tmp_path):
-    target = tmp_path / "file.txt"
-    files.refuse_existing(target, overwrite=False)
-    target.touch()
-    files.refuse_existing(target, overwrite=True)
+    files.refuse_existing(tmp_path / "new.txt", overwrite=False)
+    (tmp_path / "file.txt").touch()
+    files.refuse_existing(tmp_path / "file.txt", overwrite=True)
     with pytest.raises(FileExistsError, match="--overwrite"):
-        files.refuse_existing(target, overwrite=False)
+        files.refuse_existing(tmp_path / "file.txt", overwrite=False)
 
 
 def test_refuses_what_could_not_be_written(tmp_path, monkeypatch):

@@ -21,28 +21,17 @@ def test_a_group_is_read_from_key_or_name(rule, group):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (dict(key="video", regex="(.)"), "give one of them"),
         (dict(regex="("), "is no regular expression"),
         (dict(regex="abc"), "has no parentheses"),
+        (dict(key="horse"), "got None; its keys are id, file_name, video, rider"),
+        (dict(regex=r"(\d+)_"), "finds no group in Sample20/0001.png"),
+        (dict(regex=r"Sample(x*)"), "finds no group"),
     ],
-    ids=["both", "unbalanced", "no parentheses"],
+    ids=["both", "unbalanced", "no parentheses", "no key", "no match", "empty match"],
 )
-def test_a_rule_that_names_nothing_is_refused(options, words):
-    with pytest.raises(ValueError, match=words):
-        GroupRule(**options)
-
-
-@pytest.mark.parametrize(
-    ("rule", "words"),
-    [
-        (GroupRule(key="horse"), "got None; its keys are id, file_name, video, rider"),
-        (GroupRule(regex=r"(\d+)_"), "finds no group in Sample20/0001.png"),
-        (GroupRule(regex=r"Sample(x*)"), "finds no group"),
-    ],
-    ids=["no key", "no match", "empty match"],
-)
-def test_a_image_without_group_is_named(rule, words):
-    with pytest.raises(ValueError, match=words):
-        rule.group(RECORD["file_name"], RECORD)
+def test_a_rule_that_names_no_group_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        GroupRule(**options).group(RECORD["file_name"], RECORD)

@@ -40,22 +40,18 @@ def test_package_that_does_not_load_is_named_with_the_reason(monkeypatch, tmp_pa
         installation.require_packages()
 
 
-class TestPkgResources:
-    @pytest.fixture(autouse=True)
-    def _mmengine_asks_for_it(self, monkeypatch, tmp_path):
-        from mmengine.utils import package_utils
+@pytest.mark.parametrize("is_there", [False, True], ids=["absent", "present"])
+def test_pkg_resources_where_mmengine_asks_for_it(monkeypatch, tmp_path, is_there):
+    from mmengine.utils import package_utils
 
-        source = tmp_path / "package_utils.py"
-        source.write_text("def f():\n    import pkg_resources\n")
-        monkeypatch.setattr(package_utils, "__file__", str(source))
-
-    def test_absent(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "pkg_resources", None)
-        with pytest.raises(ImportError, match=r"pkg_resources.*pip install 'setuptools<81'"):
-            installation.require_packages()
-
-    def test_present(self, monkeypatch, tmp_path):
-        monkeypatch.delitem(sys.modules, "pkg_resources", raising=False)
-        write_package(tmp_path, "pkg_resources", "")
-        monkeypatch.syspath_prepend(tmp_path)
+    write_package(tmp_path, "pkg_resources", "def f():\n    import pkg_resources\n")
+    source = tmp_path / "pkg_resources" / "__init__.py"
+    monkeypatch.setattr(package_utils, "__file__", str(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pkg_resources", raising=False)
+    if is_there:
+        installation.require_packages()
+        return
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)
+    with pytest.raises(ImportError, match=r"pkg_resources.*pip install 'setuptools<81'"):
         installation.require_packages()

@@ -27,7 +27,7 @@ def test_the_crop_of_udp_goes_with_its_codec(codec, is_udp):
     assert step["use_udp"] is is_udp
 
 
-def test_what_a_step_names_itself_stays():
+def test_what_a_step_names_itself_stays_and_without_a_codec_everything():
     own = [
         dict(type="TopdownAffine", input_size=(64, 64), use_udp=True),
         dict(type="GenerateTarget", encoder=dict(type="MSRAHeatmap")),
@@ -35,8 +35,5 @@ def test_what_a_step_names_itself_stays():
         print,
     ]
     assert fill_codec(own, CODEC) == own
-
-
-def test_without_a_codec_nothing_changes():
-    steps = [dict(type="TopdownAffineCrop"), dict(type="GenerateTarget")]
-    assert fill_codec(steps, None) == steps
+    bare = [dict(type="TopdownAffineCrop"), dict(type="GenerateTarget")]
+    assert fill_codec(bare, None) == bare

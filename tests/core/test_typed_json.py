@@ -13,7 +13,7 @@ def coco(**annotation) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (coco(keypoints=[1, 2, "a"]), "annotations[1].keypoints[2]: expected a number, found 'a'"),
         (coco(keypoints=[True]), "annotations[1].keypoints[0]: expected a number, found True"),
@@ -25,8 +25,8 @@ def coco(**annotation) -> dict:
         ([1], "the whole: expected an object, found [1]"),
     ],
 )  # fmt: skip
-def test_a_value_of_another_type_is_named_by_its_path(content, told):
-    assert [str(wrong) for wrong in wrong_types(content, Coco)] == [told]
+def test_a_value_of_another_type_is_named_by_its_path(content, message):
+    assert [str(wrong) for wrong in wrong_types(content, Coco)] == [message]
 
 
 @pytest.mark.parametrize("value", [10**30, 10**400])
@@ -42,7 +42,7 @@ def test_null_floats_as_ids_and_unknown_fields_are_left_to_the_checks():
     assert list(wrong_types(coco(**row), Coco)) == []
 
 
-def test_all_are_found_and_the_first_ones_told():
+def test_all_are_found_and_the_first_ones_named():
     content = {"annotations": [{"area": "a"}] * 9}
     assert len(list(wrong_types(content, Coco))) == 9
     with pytest.raises(ValueError, match=r"^f: annotations\[0\].area: .* - and more; correct it"):
@@ -50,7 +50,7 @@ def test_all_are_found_and_the_first_ones_told():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"\xff\xfe", "is empty"),
@@ -64,10 +64,10 @@ def test_all_are_found_and_the_first_ones_told():
         (b"[1,,2]", "is not JSON .*line 1 column 4"),
     ],
 )
-def test_what_is_no_json_is_one_sentence(tmp_path, content, told):
+def test_what_is_no_json_is_one_sentence(tmp_path, content, message):
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"a.json {told}") as caught:
+    with pytest.raises(ValueError, match=f"a.json {message}") as caught:
         read_json(path, "labels")
     assert "\n" not in str(caught.value)
 
@@ -79,9 +79,7 @@ def test_every_encoding_of_json_is_read(tmp_path, encoding):
     assert parse_json('"\\ud83d\\ude00"', "a text", "labels") == "😀"
 
 
-def test_coco_files_are_read_by_it(tmp_path):
+def test_types_may_be_left_to_the_checks(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps(coco(keypoints=[1, 2, "a"])))
-    with pytest.raises(ValueError, match=r"annotations\[1\].keypoints\[2\]: expected a number"):
-        load_coco(path)
     assert load_coco(path, typed=False)["annotations"][1] == {"keypoints": [1, 2, "a"]}

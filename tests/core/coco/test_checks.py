@@ -45,10 +45,10 @@ CASES = [
     (change("annotations", 3, category_id=7), "dangling_reference", ("annotations", 3)),
     (change("annotations", 1, keypoints=[1, 2, 2] * 4), "keypoint_count", ("annotations", 1)),
     (change("annotations", 1, keypoints=[1, 2] * 3), "keypoint_count", ("annotations", 1)),
-    (keypoint(4, 3, "x"), "keypoint_value", ("annotations", 4)),
-    (keypoint(4, 3, float("nan")), "keypoint_value", ("annotations", 4)),
-    (keypoint(4, 3, float("inf")), "keypoint_value", ("annotations", 4)),
-    (keypoint(4, 4, None), "keypoint_value", ("annotations", 4)),
+    *(
+        (keypoint(4, 3, value), "keypoint_value", ("annotations", 4))
+        for value in ("x", float("nan"), float("inf"), None)
+    ),
     (keypoint(0, 5, 3), "visibility_value", ("annotations", 0)),
     (keypoint(0, 5, 0.5), "visibility_value", ("annotations", 0)),
     (
@@ -56,16 +56,16 @@ CASES = [
         "keypoint_order",
         ("categories", 0),
     ),
-    (change("annotations", 0, bbox=...), "box_without_area", ("annotations", 0)),
-    (change("annotations", 0, bbox=[1, 1, 0, 9]), "box_without_area", ("annotations", 0)),
-    (change("annotations", 0, bbox=[1, 1, 9, -9]), "box_without_area", ("annotations", 0)),
-    (change("annotations", 0, bbox=[60, 1, 9, 9]), "box_without_area", ("annotations", 0)),
-    (change("annotations", 0, bbox=[1, 1, 9]), "box_without_area", ("annotations", 0)),
+    *(
+        (change("annotations", 0, bbox=box), "box_without_area", ("annotations", 0))
+        for box in (..., [1, 1, 0, 9], [1, 1, 9, -9], [60, 1, 9, 9], [1, 1, 9])
+    ),
     (change("annotations", 5, area=...), "no_area", ("annotations", 5)),
     (change("annotations", 5, area=None), "no_area", ("annotations", 5)),
-    (change("annotations", 5, area=0), "area_not_positive", ("annotations", 5)),
-    (change("annotations", 5, area=-4.0), "area_not_positive", ("annotations", 5)),
-    (change("annotations", 5, area=float("nan")), "area_not_positive", ("annotations", 5)),
+    *(
+        (change("annotations", 5, area=area), "area_not_positive", ("annotations", 5))
+        for area in (0, -4.0, float("nan"))
+    ),
     (keypoint(0, 3, 48.5), "point_outside_image", ("annotations", 0)),
     (change("images", 2, file_name="001.png"), "repeated_file", ("images", 2)),
 ]
@@ -80,6 +80,7 @@ def test_each_mistake_is_found_with_its_row_and_is_the_only_issue(make_coco, spo
     part, index = row
     assert (issue.code, issue.subject.part, issue.subject.rows) == (code, part, (index,))
     assert issue.severity == ("warning" if code in MAY_BE_RIGHT else "error")
+    assert issue.subject.keypoints == ((1,) if code == "point_outside_image" else ())
     if part == "annotations":
         assert issue.subject.annotation_id == content[part][index]["id"]
         known = {image["id"] for image in content["images"]}
@@ -97,13 +98,6 @@ def test_an_issue_says_what_came_and_what_to_do(make_coco):
         "areas that are not above 0, with which AP would be 0 (annotation 4 has -1, annotation 6 "
         "has 0); correct the areas in px², or set area_from_bbox=0.53 to take that share of the box"
     ]
-
-
-def test_a_point_outside_is_told_by_its_index(make_coco):
-    content = make_coco()
-    keypoint(0, 3, 48.5)(content)
-    (issue,) = check_coco(content, NAMES)
-    assert issue.subject.keypoints == (1,)
 
 
 def test_of_an_id_that_three_rows_share_the_first_is_no_issue(make_coco):
@@ -135,7 +129,7 @@ def test_names_of_another_wording_are_not_an_order(make_coco):
     assert check_coco(content, NAMES) == []
 
 
-def test_several_mistakes_of_one_depth_are_told_together(make_coco):
+def test_several_mistakes_of_one_depth_are_found_together(make_coco):
     content = make_coco()
     content["annotations"][0]["area"] = 0
     content["annotations"][1]["bbox"] = [0, 0, 0, 0]
