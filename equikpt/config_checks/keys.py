@@ -74,7 +74,6 @@ FIXED_KEYS: dict[str, tuple[str, ...]] = dict(
 )
 """Keys of dicts that the runner takes apart by itself."""
 
-
 CODEC_SIZES = ("input_size", "heatmap_size", "simcc_split_ratio")
 """Options in which the codec of a data set and the head's decoder must agree."""
 

@@ -10,7 +10,7 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -175,24 +175,25 @@ def copies_of(cfg: Mapping, option: str) -> set[str]:
 
 
 def _at(cfg: Mapping, parts: Sequence[str]) -> Any:
+    """The value under a path; None where it leads nowhere."""
     value: Any = cfg
     for part in parts:
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list | tuple) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
+        value = dict(_items(value)).get(part)
     return value
 
 
-def _below(items: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _below(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     for path, value in items:
         yield path, value
-        if isinstance(value, Mapping):
-            yield from _below([(f"{path}.{key}", item) for key, item in value.items()])
-        elif isinstance(value, list | tuple):
-            yield from _below([(f"{path}.{index}", item) for index, item in enumerate(value)])
+        yield from _below((f"{path}.{key}", item) for key, item in _items(value))
+
+
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    """Keys of a dict, or indices of a list, and values; none of anything else."""
+    if isinstance(value, Mapping):
+        return value.items()
+    is_list = isinstance(value, list | tuple)
+    return ((str(index), item) for index, item in enumerate(value if is_list else ()))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SEVERITIES = ("error", "warning", "info")
-"""Worst first. An error makes training or evaluation wrong; a warning deserves a look."""
+"""Worst first. An error makes training or evaluation wrong; a warning deserves attention."""
 
 MAX_EXAMPLES = 5
 """Examples that a message shows."""
@@ -55,9 +55,9 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
      "write the number of points whose visibility is above 0"),
     ("repeated_file", "structure", "warning", "image listed twice", "list each file once"),
     ("no_area", "structure", "error", "no area",
-     "write the areas into the file, or set area_from_bbox=0.53 to take that share of the box"),
+     "write the areas into the file, or set area_from_bbox=0.53 to take that fraction of the box"),
     ("area_not_positive", "structure", "error", "area not above 0",
-     "correct the areas in px², or set area_from_bbox=0.53 to take that share of the box"),
+     "correct the areas in px², or set area_from_bbox=0.53 to take that fraction of the box"),
     ("box_without_area", "structure", "error", "box without area in its image",
      "expected [x, y, width, height] in px with x, y the upper left corner"),
     ("box_form", "geometry", "error", "boxes in another form",
@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
      "write iscrowd=0 for each single animal"),
     ("point_outside_image", "structure", "warning", "point outside the image",
      "check whether coordinates are in px of this image"),
-    ("points_coincide", "geometry", "warning", "two points at one place",
+    ("points_coincide", "geometry", "warning", "two points at the same coordinates",
      "correct the one that was clicked by mistake, or give it visibility 0"),
     ("never_labelled", "visibility", "warning", "keypoints labelled nowhere",
      "nothing learns them: label them, or train on a metainfo without them"),
@@ -91,7 +91,7 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
     ("always_labelled", "visibility", "info", "keypoints labelled always",
      "look whether hidden ones were guessed; write visibility 1 for hidden, 0 for not known"),
     ("one_visibility", "visibility", "info", "one visibility for all points",
-     "write 1 for hidden and 2 for seen where the labels tell; else nothing is to be done"),
+     "write 1 for hidden and 2 for seen where the labels distinguish them; else do nothing"),
     ("swapped_sides", "poses", "warning", "left and right seem exchanged",
      "look at the image; left and right are the animal's or the person's own"),
     ("crossed_limbs", "limbs", "warning", "limbs cross between left and right",
@@ -117,7 +117,7 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
     ("narrow_range", "images", "warning", "values fill a small part of their range",
      "export them over the full range; programs that keep the upper 8 of 16 bits see them black"),
     ("duplicate_across_files", "images", "error", "the same image in two files",
-     "keep it in one of the files: a test on what was trained on tells nothing"),
+     "keep it in one of the files: a test on what was trained on proves nothing"),
     ("near_duplicate_across_files", "images", "warning", "nearly the same image in two files",
      "keep both in the same file; split by animal or video, not by image"),
     ("duplicate_image", "images", "warning", "the same image twice", "remove one of the two"),
@@ -137,7 +137,7 @@ CODES: dict[str, Code] = {name: Code(*row) for name, *row in (
     ("several_annotations", "ruler", "warning", "several annotations", "keep one"),
     ("distance_outlier", "ruler", "warning", "distance", "look at both marks"),
     ("angle_outlier", "ruler", "warning", "angle", "look at both marks"),
-    ("done_share", "sequence", "warning", "done has too small a share of the loss",
+    ("done_share", "sequence", "warning", "done has too small a fraction of the loss",
      "set model.head.done_balance=balanced"),
     ("too_many_points", "sequence", "warning", "more points than the head can point at",
      "set max_points of the data set, or raise that of codec and head"),

@@ -198,7 +198,7 @@ def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
     for region in regions:
         if region.get("type") != "keypointlabels":
             continue
-        value = region.get("value") or {}
+        value: dict[str, Any] = region.get("value") or {}
         x, y = value.get("x"), value.get("y")
         for label in value.get("keypointlabels") or ():
             if not (is_number(x) and is_number(y)):
@@ -206,7 +206,7 @@ def _task(row: dict, where: str, keys: Sequence[str]) -> Task:
                     f"{where}, {label} has x {x!r} and y {y!r}; expected percentages of the "
                     "image's size"
                 )
-            points.setdefault(label, []).append((float(x), float(y)))
+            points.setdefault(label, []).append((float(value["x"]), float(value["y"])))
         size_px = stated_size(region) or size_px
         rotation = float(region.get("image_rotation") or 0) or rotation
     location = _location(row, where, keys)

@@ -31,15 +31,18 @@ def fill_codec(pipeline: Sequence[Step], codec: Mapping[str, Any] | None) -> lis
         >>> target["encoder"]["type"]
         'UDPHeatmap'
     """
+    if codec is None:
+        return list(pipeline)
     filled: list[Any] = []
     for step in pipeline:
-        given: dict[str, Any] = {}
-        if codec is not None and isinstance(step, Mapping):
+        if isinstance(step, Mapping):
+            given: dict[str, Any] = {}
             if step.get("type") in CROPS and "input_size" in codec:
                 given["input_size"] = codec["input_size"]
             if step.get("type") in TOPDOWN_CROPS:
                 given["use_udp"] = codec.get("type") in UDP_CODECS
             if step.get("type") in TARGETS:
                 given["encoder"] = codec
-        filled.append({**given, **step} if given else step)
+            step = {**given, **step}
+        filled.append(step)
     return filled

@@ -20,7 +20,7 @@ LEAVES = sorted(
     str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if "_base_" not in path.parts
 )
 GROUPS = (1.0, 0.1)
-"""Learning rates of the simulated param groups, as shares of the config's."""
+"""Learning rates of the simulated param groups, as fractions of the config's."""
 
 
 from_file = functools.cache(Config.fromfile)
@@ -34,9 +34,9 @@ def load(leaf: str, epochs: int | None) -> Config:
 
 
 def simulate(cfg: Config, epoch_length: int, improves: bool = False) -> torch.Tensor:
-    """Rates of a whole training as shares of each group's own, (steps, groups)."""
+    """Rates of a whole training as fractions of each group's own, (steps, groups)."""
     full = cfg.optim_wrapper.optimizer.lr
-    groups = [dict(params=[torch.zeros(1)], lr=full * share) for share in GROUPS]
+    groups = [dict(params=[torch.zeros(1)], lr=full * fraction) for fraction in GROUPS]
     optimizer = torch.optim.SGD(groups, lr=full)
     epochs = cfg.train_cfg.max_epochs
     schedulers = [
@@ -49,12 +49,7 @@ def simulate(cfg: Config, epoch_length: int, improves: bool = False) -> torch.Te
     rows = []
     for epoch in range(1, epochs + 1):
         for _ in range(epoch_length):
-            rows.append(
-                [
-                    group["lr"] / (full * s)
-                    for group, s in zip(optimizer.param_groups, GROUPS, strict=True)
-                ]
-            )
+            rows.append([group["lr"] / full for group in optimizer.param_groups])
             optimizer.step()
             for scheduler in schedulers:
                 if not scheduler.by_epoch:
@@ -65,7 +60,7 @@ def simulate(cfg: Config, epoch_length: int, improves: bool = False) -> torch.Te
                 scheduler.step()
                 if validates and getattr(scheduler, "need_val_args", False):
                     scheduler.step({scheduler.monitor: 1 / epoch if improves else 1.0})
-    return torch.tensor(rows, dtype=torch.float64)
+    return torch.tensor(rows, dtype=torch.float64) / torch.tensor(GROUPS, dtype=torch.float64)
 
 
 def restarts(cfg: Config, epoch_length: int) -> list[int]:
@@ -153,30 +148,21 @@ def test_what_counts_epochs_is_scaled():
     assert (plateau.param_scheduler[1].patience, plateau.param_scheduler[1].begin) == (2, 1)
 
 
-def test_steps_are_scaled_too():
-    cfg = Config(
-        dict(
-            train_cfg=dict(max_epochs=100),
-            param_scheduler=dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=500),
-        )
-    )
-    scale_schedule(cfg, 10)
-    assert cfg.param_scheduler.end == 50
-    scale_schedule(cfg, 1)
-    assert cfg.param_scheduler.end == 5
-    scale_schedule(cfg, 100)
-    cfg.param_scheduler.end = 50
-    scale_schedule(cfg, 1)
-    assert cfg.param_scheduler.end == 2  # one step would leave the rate at a tenth
+@pytest.mark.parametrize(
+    ("end", "epochs", "expected"),
+    [(500, 10, 50), (500, 1, 5), (50, 1, 2)],  # one step would leave the rate at a tenth
+)
+def test_steps_are_scaled_too(end, epochs, expected):
+    warm_up = dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=end)
+    cfg = Config(dict(train_cfg=dict(max_epochs=100), param_scheduler=warm_up))
+    scale_schedule(cfg, epochs)
+    assert cfg.param_scheduler.end == expected
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 2.5, "ten", True, None], ids=str)
 def test_no_number_of_epochs(epochs):
     with pytest.raises(ValueError, match=r"expected a number of epochs of at least 1, got"):
         scale_schedule(Config(dict(train_cfg=dict(max_epochs=10))), epochs)
-
-
-def test_a_config_that_counts_iterations():
     with pytest.raises(ValueError, match=r"train_cfg\.max_epochs .*max_iters"):
         scale_schedule(Config(dict(train_cfg=dict(max_iters=10))), 5)
 

@@ -29,26 +29,19 @@ def read(tmp_path):
     return write_and_read
 
 
-def test_points_are_percentages_by_label(read):
+def test_points_are_percentages_by_label_beside_stated_sizes_and_turns(read):
     (found,) = read(task(point("p1", 75, 8.5), point("p2", 74.6, 3.5)))
     assert found.points == {"p1": ((75.0, 8.5),), "p2": ((74.6, 3.5),)}
     assert (found.number, found.file_name, found.size_px) == (7, "radiograph.png", None)
-
-
-def test_stated_sizes_and_turns_are_kept(read):
     stated = dict(original_width=1968, original_height=2207, image_rotation=90)
     (found,) = read(task(point("p1", 1, 2, **stated)))
     assert (found.size_px, found.rotation) == ((1968, 2207), 90)
 
 
-def test_a_doubled_label_is_left_to_the_caller(read):
-    (found,) = read(task(point("p1", 1, 2), point("p1", 3, 4)))
-    assert found.points["p1"] == ((1.0, 2.0), (3.0, 4.0))
-
-
-def test_other_shapes_are_no_points(read):
-    (found,) = read(task(dict(type="rectanglelabels", value=dict(x=1, y=2)), point("p2", 3, 4)))
-    assert list(found.points) == ["p2"]
+def test_a_doubled_label_is_left_to_the_caller_and_other_shapes_are_no_points(read):
+    rectangle = dict(type="rectanglelabels", value=dict(x=1, y=2))
+    (found,) = read(task(rectangle, point("p1", 1, 2), point("p1", 3, 4)))
+    assert found.points == {"p1": ((1.0, 2.0), (3.0, 4.0))}
 
 
 def test_the_newest_annotation_counts_and_cancelled_ones_do_not(read):

@@ -12,12 +12,6 @@ import pytest
 from equikpt.core.machine import GIB, cpu_model, memory_bytes, resident_bytes, usable_cores
 
 
-@pytest.fixture
-def _memory(monkeypatch):
-    memory = SimpleNamespace(total=32 * GIB, available=16 * GIB, free=1)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-
-
 @pytest.mark.parametrize(
     ("quota", "cores"),
     [("max 100000", None), ("100000 100000", 1), ("50000 100000", 1), ("", None)],
@@ -29,13 +23,10 @@ def test_cores_by_quota(tmp_path, quota, cores):
     assert usable_cores(tmp_path) == (cores or len(os.sched_getaffinity(0)))
 
 
-@pytest.mark.usefixtures("_memory")
-def test_memory_of_the_machine(tmp_path):
+def test_memory_of_the_machine_and_of_a_container(tmp_path, monkeypatch):
+    memory = SimpleNamespace(total=32 * GIB, available=16 * GIB, free=1)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     assert memory_bytes(tmp_path) == (16 * GIB, 32 * GIB)
-
-
-@pytest.mark.usefixtures("_memory")
-def test_memory_of_a_container(tmp_path):
     (tmp_path / "memory.max").write_text(str(4 * GIB))
     (tmp_path / "memory.current").write_text(str(3 * GIB))
     assert memory_bytes(tmp_path) == (GIB, 4 * GIB)

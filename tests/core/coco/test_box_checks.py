@@ -16,14 +16,16 @@ def content(change=lambda row: None, count: int = 12) -> dict:
     return dict(images=[dict(id=1, width=200, height=100)], annotations=rows)
 
 
-def corners(row):
-    x, y, width, height = row["bbox"]
-    row["bbox"] = [x, y, x + width, y + height]
+def boxes(form):
+    def change(row):
+        row["bbox"] = form(*row["bbox"])
+
+    return change
 
 
-def centres(row):
-    x, y, width, height = row["bbox"]
-    row["bbox"] = [x + width / 2, y + height / 2, width, height]
+corners = boxes(lambda x, y, width, height: [x, y, x + width, y + height])
+centres = boxes(lambda x, y, width, height: [x + width / 2, y + height / 2, width, height])
+fractions = boxes(lambda x, y, width, height: [x / 200, y / 100, width / 200, height / 100])
 
 
 def loose_corners(row):
@@ -33,16 +35,9 @@ def loose_corners(row):
     corners(row)
 
 
-def fractions(row):
-    x, y, width, height = row["bbox"]
-    row["bbox"] = [x / 200, y / 100, width / 200, height / 100]
-
-
 def points_too(row):
-    row["keypoints"] = [
-        value if i % 3 == 2 else value / (200, 100)[i % 3]
-        for i, value in enumerate(row["keypoints"])
-    ]
+    scales = (200, 100, 1) * 3
+    row["keypoints"] = [x / scale for x, scale in zip(row["keypoints"], scales, strict=True)]
     fractions(row)
 
 

@@ -96,7 +96,8 @@ def test_an_issue_says_what_came_and_what_to_do(make_coco):
     change("annotations", 3, area=-1)(content)
     assert format_issues(check_coco(content, NAMES)) == [
         "areas that are not above 0, with which AP would be 0 (annotation 4 has -1, annotation 6 "
-        "has 0); correct the areas in px², or set area_from_bbox=0.53 to take that share of the box"
+        "has 0); correct the areas in px², or set area_from_bbox=0.53 to take that fraction of the "
+        "box"
     ]
 
 
