@@ -1,4 +1,4 @@
-"""Share of done among the steps of pointing sequences, and in the done loss.
+"""Fraction of done among the steps of pointing sequences, and in the done loss.
 
 Letters: B images, P points at most. A sequence of N points has N + 1 steps, of which the last one
 says done: of 21 points, one step in 22. A head that never says it is right in all the others.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,28 +20,24 @@ from equikpt.core.issues import Issue, format_issues
 from equikpt.datasets.transforms.labels import labelled
 from equikpt.models.heads.step_targets import DONE_BALANCES, done_target, done_weights
 
-MIN_SHARE = 0.05
-"""Share of done in the loss below which a head is likely to learn never to say it: 3 % was too
+MIN_FRACTION = 0.05
+"""Fraction of done in the loss below which a head is likely to learn never to say it: 3 % was too
 little in a published attempt, at 7 % half of the last steps said it (benchmarks/README.md)."""
-
 EVEN_BALANCE = "balanced"
-"""Advised where the share is too small."""
-
+"""Advised where the fraction is too small."""
 DEFAULT_BALANCE = "steps"
 """Taken by ``SequentialAttentionHead`` where the config names none."""
-
 HISTOGRAM_BINS = 12
 HISTOGRAM_WIDTH = 40
 
 
-@dataclass(frozen=True)
-class DoneBalance:
+class DoneBalance(NamedTuple):
     """Points and steps of one data set.
 
     Args:
         counts: Labelled points of each image.
-        share_of_steps: Of done among all steps, 0 to 1.
-        share_of_loss: Of done in the loss of an image, 0 to 1, by ``done_balance`` of the head.
+        share_of_steps: Fraction of done among all steps.
+        share_of_loss: Fraction of done in the loss of an image, by ``done_balance`` of the head.
     """
 
     counts: tuple[int, ...]
@@ -49,14 +45,13 @@ class DoneBalance:
     share_of_loss: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class HeadOptions:
+class HeadOptions(NamedTuple):
     """Options of a config's head.
 
     Args:
         balance: Its ``done_balance``.
         max_points: Most points of an image.
-        named: Whether the points are keypoints, each in the slot of its name.
+        named: The points are keypoints, each in the slot of its name.
     """
 
     balance: str
@@ -92,7 +87,7 @@ def labelled_slots(dataset: BaseDataset, named: bool) -> np.ndarray:
 
     Args:
         dataset: Data set whose samples have keypoints.
-        named: Whether points stay in their slots; else those without a label leave no gap.
+        named: Points stay in their slots; else those without a label leave no gap.
     """
     rows = [
         labelled(dataset.get_data_info(index))[0]
@@ -106,59 +101,51 @@ def labelled_slots(dataset: BaseDataset, named: bool) -> np.ndarray:
 
 
 def balance_of(slots: np.ndarray) -> DoneBalance:
-    """Compute the share of done in a data set; the weights are those of the head.
+    """Compute the fraction of done in a data set, from slots of :func:`labelled_slots`.
 
-    Args:
-        slots: From :func:`labelled_slots`.
+    Weights are those of the head.
     """
-    valid = torch.from_numpy(slots).float()
-    done, step_mask = done_target(valid, slots.shape[1] + 1)
-    generator = torch.Generator().manual_seed(0)  # which step is drawn does not change the share
-    shares = {
+    done, step_mask = done_target(torch.from_numpy(slots).float(), slots.shape[1] + 1)
+    generator = torch.Generator().manual_seed(0)  # the step that is drawn changes nothing
+    fractions = {
         balance: float((done_weights(done, step_mask, balance, generator) * done).sum(dim=1).mean())
         for balance in DONE_BALANCES
     }
-    counts = tuple(slots.sum(axis=1).tolist())
-    return DoneBalance(counts, float((done * step_mask).sum() / step_mask.sum()), shares)
+    of_steps = float((done * step_mask).sum() / step_mask.sum())
+    return DoneBalance(tuple(slots.sum(axis=1).tolist()), of_steps, fractions)
 
 
 def check_balances(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[Issue]:
-    """Find what the config should change; nothing for one that is as it should be.
-
-    Args:
-        balances: By split.
-        options: Of the head.
-    """
+    """Find what the config should change, by split; nothing for one that is as it should be."""
     issues = []
     for split, balance in balances.items():
-        share = balance.share_of_loss[options.balance]
-        if share < MIN_SHARE:
-            better = _percent(balance.share_of_loss[EVEN_BALANCE])
-            issues.append(
-                Issue(
-                    "done_share",
-                    f"{split}: done is {_percent(share)} of the done loss, so a head that never "
-                    "says it is nearly right",
-                    f"set model.head.done_balance={EVEN_BALANCE} ({better}): done_weight does not "
-                    "change the share",
-                )
+        fraction = balance.share_of_loss[options.balance]
+        if fraction < MIN_FRACTION:
+            message = (
+                f"{split}: done is {_percent(fraction)} of the done loss, so a head that never "
+                "says it is nearly right"
             )
+            fix = (
+                f"set model.head.done_balance={EVEN_BALANCE} "
+                f"({_percent(balance.share_of_loss[EVEN_BALANCE])}): done_weight does not change "
+                "the share"
+            )
+            issues.append(Issue("done_share", message, fix))
         too_many = sum(count > options.max_points for count in balance.counts)
         if too_many:
-            issues.append(
-                Issue(
-                    "too_many_points",
-                    f"{split}: {too_many} images have more than the head's {options.max_points} "
-                    "points",
-                    f"set max_points={options.max_points} of the data set, which leaves them out, "
-                    "or raise that of codec and head",
-                )
+            message = (
+                f"{split}: {too_many} images have more than the head's {options.max_points} points"
             )
+            fix = (
+                f"set max_points={options.max_points} of the data set, which leaves them out, or "
+                "raise that of codec and head"
+            )
+            issues.append(Issue("too_many_points", message, fix))
     return issues
 
 
 def report(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[str]:
-    """Lines for a terminal: points, their histogram, and shares, of each split."""
+    """Lines for a terminal: points, their histogram, and fractions, of each split."""
     lines = []
     for split, balance in balances.items():
         counts = np.array(balance.counts)
@@ -167,12 +154,12 @@ def report(balances: Mapping[str, DoneBalance], options: HeadOptions) -> list[st
             f"{counts.min()}, median {np.median(counts):g}, max {counts.max()})",
             *histogram(counts),
             f"  done among all steps  {_percent(balance.share_of_steps)}",
-            *(
-                f"  done in the loss      {_percent(share)} with done_balance={name}"
-                + (" (as configured)" if name == options.balance else "")
-                for name, share in balance.share_of_loss.items()
-            ),
         ]
+        for name, fraction in balance.share_of_loss.items():
+            mark = " (as configured)" if name == options.balance else ""
+            lines.append(
+                f"  done in the loss      {_percent(fraction)} with done_balance={name}{mark}"
+            )
     return lines
 
 
@@ -183,11 +170,11 @@ def histogram(counts: np.ndarray) -> list[str]:
     images = np.bincount((counts - low) // width)
     digits = len(str(low + width * len(images)))
     lines = []
-    for number, amount in enumerate(images):
-        first, last = low + number * width, low + (number + 1) * width - 1
-        label = f"{first:{digits}}" + (f" – {last:{digits}}" if width > 1 else "")
-        bar = "█" * math.ceil(HISTOGRAM_WIDTH * amount / images.max())
-        lines.append(f"  {label}  {bar} {amount}")
+    for first, amount in zip(range(low, high + 1, width), images, strict=True):
+        label = f"{first:{digits}}" + (f" – {first + width - 1:{digits}}" if width > 1 else "")
+        lines.append(
+            f"  {label}  {'█' * math.ceil(HISTOGRAM_WIDTH * amount / images.max())} {amount}"
+        )
     return lines
 
 
@@ -195,13 +182,10 @@ def as_content(
     config: str, balances: Mapping[str, DoneBalance], options: HeadOptions
 ) -> dict[str, object]:
     """All of it for a JSON file."""
-    return dict(
-        config=config,
-        **asdict(options),
-        splits={split: asdict(balance) for split, balance in balances.items()},
-        findings=format_issues(check_balances(balances, options)),
-    )
+    splits = {split: balance._asdict() for split, balance in balances.items()}
+    found = format_issues(check_balances(balances, options))
+    return dict(config=config, **options._asdict(), splits=splits, findings=found)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
