@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import cv2
 import imagehash
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -112,17 +113,14 @@ def near_pairs(
     max_bits: int = MAX_BITS,
     min_likeness: float = MIN_LIKENESS,
 ) -> list[NearPair]:
-    """Find all pairs of images that are nearly the same, mirror images among them.
+    """Find all pairs of images that are nearly the same, mirror images among them, each once.
 
-    Ten thousand images take a few seconds.
+    Ten thousand images take a few seconds. Pairs are sorted by the later image, then the earlier.
 
     Args:
         fingerprints: Of N images.
         max_bits: Of 64, in which hashes may differ.
         min_likeness: Of the fine structure, above 0 and up to 1.
-
-    Returns:
-        By the later image, then the earlier one; each pair once.
     """
     if not fingerprints:
         return []
@@ -147,18 +145,10 @@ def near_pairs(
 
 
 def clusters(count: int, links: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Number images that a chain of links connects alike.
+    """Number N = ``count`` images, (N,); those that a chain of links connects have one number.
 
-    Args:
-        count: N, the images.
-        links: Indices of two of them.
-
-    Returns:
-        (N,) numbers of clusters from 0 on, in the order of their first images; an image without
-        links has a cluster of its own.
+    Numbers begin at 0, in the order of the first images; a link is the indices of two images.
     """
     ends = np.array(list(links), int).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), ends.T), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    _, first_at, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first_at))[inverse]
+    return pd.factorize(connected_components(graph, directed=False)[1])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,17 +60,10 @@ def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> Poin
         FileNotFoundError: A file is missing.
         ValueError: A file is broken, or they have no instance in common.
     """
-    contents = [load_valid_rows(path) for path in (first, second)]
-    images, again = ({row["id"]: row for row in content["images"]} for content in contents)
-    instances, others = (
-        _grouped(
-            filter(is_used, content["annotations"]), {i: r["file_name"] for i, r in by.items()}
-        )
-        for content, by in zip(contents, (images, again), strict=True)
-    )
+    (images, rows), (images_again, others) = (_read_labels(path) for path in (first, second))
     score, least = (lambda a, b: float(a["id"] == b["id"]), 1.0) if by_id else (_iou, MIN_IOU)
-    matches, unmatched = _match(instances, others, score, least)
-    names, names_again = ({row["file_name"] for row in by.values()} for by in (images, again))
+    matches, unmatched = _match(rows, others, "file_name", score, least)
+    names, names_again = ({row["file_name"] for row in each} for each in (images, images_again))
     shared = len(names & names_again)
     if not matches:
         raise ValueError(
@@ -80,7 +73,7 @@ def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> Poin
     areas = [(_area(one) + _area(other)) / 2 for one, other in matches]
     notes = (f"images in both files: {shared}", *_notes(matches, unmatched))
     return PointPairs(
-        _squared(matches, areas) / 2, tuple(images[one["image_id"]] for one, _ in matches), notes
+        _squared(matches, areas) / 2, tuple(one["image"] for one, _ in matches), notes
     )
 
 
@@ -95,18 +88,26 @@ def pairs_with_predictions(gt: Path, predictions: Path) -> PointPairs:
         FileNotFoundError: A file is missing.
         ValueError: A file is broken, or there is no prediction for any instance.
     """
-    content = load_valid_rows(gt)
-    images = {image["id"]: image for image in content["images"]}
-    instances = _grouped(filter(is_used, content["annotations"]))
-    matches, unmatched = _match(instances, _grouped(_read_results(predictions)), _nearness, 0.0)
+    _, rows = _read_labels(gt)
+    matches, unmatched = _match(rows, _read_results(predictions), "image_id", _nearness, 0.0)
     if not matches:
         raise ValueError(
             f"expected predictions for the images of {gt}, {predictions} has none; are they "
             "of another split?"
         )
     squared = _squared(matches, [_area(one) for one, _ in matches])
-    found = tuple(images[one["image_id"]] for one, _ in matches)
-    return PointPairs(squared, found, _notes(matches, unmatched))
+    return PointPairs(
+        squared, tuple(one["image"] for one, _ in matches), _notes(matches, unmatched)
+    )
+
+
+def _read_labels(path: Path) -> tuple[list[dict], list[dict]]:
+    """Rows of images, and of the annotations that are used, with their images."""
+    content = load_valid_rows(path)
+    images = {row["id"]: row for row in content["images"]}
+    rows = [row | {"image": images[row["image_id"]]} for row in content["annotations"]]
+    named = [row | {"file_name": row["image"]["file_name"]} for row in rows if is_used(row)]
+    return content["images"], named
 
 
 def _read_results(path: Path) -> list[dict]:
@@ -123,30 +124,24 @@ def _read_results(path: Path) -> list[dict]:
     return labelled
 
 
-def _grouped(
-    rows: Iterable[dict], names: Mapping[Hashable, str] | None = None
-) -> dict[Hashable, list[dict]]:
-    """Rows by the name of their image, or by its id without names."""
-    groups: dict[Hashable, list[dict]] = defaultdict(list)
-    for row in rows:
-        groups[row["image_id"] if names is None else names[row["image_id"]]].append(row)
-    return groups
-
-
 def _match(
-    instances: Mapping[Hashable, list[dict]],
-    others: Mapping[Hashable, list[dict]],
+    rows: Iterable[dict],
+    others: Iterable[dict],
+    key: str,
     score: Callable[[dict, dict], float],
     min_score: float,
 ) -> tuple[list[tuple[dict, dict]], list[dict]]:
-    """Pairs with the highest sum of scores on each image, and instances without a partner."""
+    """Pairs with the highest sum of scores on each image, and rows without a partner."""
+    groups: dict[Hashable, tuple[list[dict], list[dict]]] = defaultdict(lambda: ([], []))
+    for file, each in enumerate((rows, others)):
+        for row in each:
+            groups[row[key]][file].append(row)
     matches, unmatched = [], []
-    for image, rows in instances.items():
-        found = others.get(image, [])
-        scores = np.array([[score(row, other) for other in found] for row in rows])
-        partner = dict(hungarian_match(scores.reshape(len(rows), len(found)), min_score))
-        matches += [(rows[row], found[column]) for row, column in partner.items()]
-        unmatched += [row for index, row in enumerate(rows) if index not in partner]
+    for here, there in groups.values():
+        scores = np.array([[score(row, other) for other in there] for row in here])
+        partner = dict(hungarian_match(scores.reshape(len(here), len(there)), min_score))
+        matches += [(here[row], there[column]) for row, column in partner.items()]
+        unmatched += [row for index, row in enumerate(here) if index not in partner]
     return matches, unmatched
 
 
