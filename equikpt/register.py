@@ -26,14 +26,12 @@ import equikpt.evaluation.counting_metric
 import equikpt.evaluation.keypoint_metric
 import equikpt.evaluation.pixel_ap_metric
 import equikpt.evaluation.ruler_metric
-import equikpt.models.backbones.freezing_cspnext
-import equikpt.models.backbones.recomputing_litehrnet
-import equikpt.models.backbones.timm_backbone
-import equikpt.models.estimators.val_loss_estimator
-import equikpt.models.heads.logit_heatmap_head
-import equikpt.models.heads.multi_peak_head
-import equikpt.models.heads.sequential_attention_head
-import equikpt.models.losses.focal_l1_heatmap_loss
-import equikpt.models.losses.funnel_loss
-import equikpt.models.losses.spatial_softmax_loss
-import equikpt.models.necks.finest_level_fpn  # noqa: F401
+import equikpt.models.finest_level_fpn
+import equikpt.models.focal_l1_heatmap_loss
+import equikpt.models.funnel_loss
+import equikpt.models.logit_heatmap_head
+import equikpt.models.mmpose_backbones
+import equikpt.models.sequential_attention_head
+import equikpt.models.spatial_softmax_loss
+import equikpt.models.timm_backbone
+import equikpt.models.val_loss_estimator  # noqa: F401

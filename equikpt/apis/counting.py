@@ -23,7 +23,7 @@ class Count:
         image: Path as given.
         count: Number of points; None where the image cannot be read.
         interval: Fewest and most things that there may well be, inclusive; see
-            :data:`~equikpt.models.heads.step_targets.INTERVAL`.
+            :data:`~equikpt.models.step_targets.INTERVAL`.
         points: [x, y] each, in px of the image, in the order of pointing.
         scores: One for each point, 0 to 1.
         complete: True where the head said done; False where it was stopped at its most points.

@@ -25,7 +25,7 @@ from equikpt.config_checks.options import load_config
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.image import as_image, read_image
 from equikpt.core.pipelines import fill_codec
-from equikpt.models.heads.keypoint_channels import (
+from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
 )

@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from equikpt.compat.strict_load import unwrap
-from equikpt.models.backbones.stage_rules import TIMM_RULES, Rule, assign_stages
+from equikpt.models.stage_rules import TIMM_RULES, Rule, assign_stages
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from equikpt.compat.strict_load import unwrap
 from equikpt.datasets.description import reader_for
-from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
+from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 from equikpt.visualization.pose import (
     check_image_name,

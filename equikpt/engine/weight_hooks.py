@@ -11,7 +11,7 @@ from mmpose.registry import HOOKS
 from equikpt.checkpoints.remap import remap_checkpoint
 from equikpt.checkpoints.remap_state import PointMatch, check_patterns, format_rows
 from equikpt.compat.strict_load import unwrap
-from equikpt.models.heads.keypoint_channels import (
+from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
 )

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from equikpt.engine.stages import FAMILIES, frozen_stages, set_frozen_stages, stages_of
-from equikpt.models.backbones.stage_rules import assign_stages
+from equikpt.models.stage_rules import assign_stages
 from tests.conftest import REPO
 
 

@@ -21,8 +21,8 @@ from equikpt.engine.visualization_hooks import (
     log_image,
 )
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.models.heads.sequential_attention_head import SequenceTargets
-from equikpt.models.layers.sequential_attention import Steps
+from equikpt.models.sequential_attention import Steps
+from equikpt.models.sequential_attention_head import SequenceTargets
 from equikpt.visualization.ground_truth_pair import CELL_PX
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 from tests.engine.conftest import epoch_loop, iteration_loop, make_runner

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from equikpt.core.issues import Issue, format_issues
 from equikpt.datasets.transforms.labels import labelled
-from equikpt.models.heads.step_targets import DONE_BALANCES, done_target, done_weights
+from equikpt.models.step_targets import DONE_BALANCES, done_target, done_weights
 
 MIN_FRACTION = 0.05
 """Fraction of done in the loss below which a head is likely to learn never to say it: 3 % was too

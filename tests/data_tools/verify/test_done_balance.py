@@ -17,7 +17,7 @@ from equikpt.data_tools.verify.done_balance import (
     labelled_slots,
     report,
 )
-from equikpt.models.heads.sequential_attention_head import SequentialAttentionHead
+from equikpt.models.sequential_attention_head import SequentialAttentionHead
 
 
 class Labels:

@@ -1,1 +1,0 @@
-"""Estimators that MMPose lacks, one a file."""

@@ -1,1 +1,0 @@
-"""Heads that MMPose lacks, one a file."""

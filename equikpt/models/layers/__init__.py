@@ -1,1 +1,0 @@
-"""Layers that MMPose lacks, one a file."""

@@ -1,1 +1,0 @@
-"""Losses that MMPose lacks, one a file."""

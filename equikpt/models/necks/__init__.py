@@ -1,1 +1,0 @@
-"""Necks that MMPose lacks, one a file."""
