@@ -64,10 +64,18 @@ def show(
         look: How to draw.
         labels: For ``look.gt``.
     """
+
+    def read_one(path: Path) -> tuple[np.ndarray, np.ndarray | None, Gt | None]:
+        image = predictor.read(path)
+        try:
+            gt = labels.of(path) if labels is not None and look.gt else None
+            return image, boxes(path, image), gt
+        except ValueError as error:  # the labels do not know the image
+            raise ImageError(str(error)) from error
+
     remaining = iter(images)
-    gts = labels if look.gt else None
     while chunk := list(islice(remaining, predictor.batch_size)):
-        read = list(each_image(chunk, lambda path: _read(path, predictor, boxes, gts)))
+        read = list(each_image(chunk, read_one))
         found = predictor.stream(each[:2] for _, each, _ in read if each is not None)
         for path, each, problem in read:
             if each is None:
@@ -75,17 +83,6 @@ def show(
                 continue
             instances, (image, _, gt) = next(found), each
             yield Shown(path, instances, draw(image, instances, predictor.metainfo, look, gt))
-
-
-def _read(
-    path: Path, predictor: Predictor, boxes: BoxSource, labels: Labels | None
-) -> tuple[np.ndarray, np.ndarray | None, Gt | None]:
-    """Image, boxes and labels."""
-    image = predictor.read(path)
-    try:
-        return image, boxes(path, image), None if labels is None else labels.of(path)
-    except ValueError as error:  # the labels do not know the image
-        raise ImageError(str(error)) from error
 
 
 def find_images(patterns: Sequence[str], folder: Path | None = None) -> list[Path]:

@@ -118,10 +118,7 @@ class Scale:
         refused: Reason why there is no scale; empty where there is one.
         distance_px: Between the marks.
         angle_deg: From p1 to p2; 90 is straight up.
-        p1_x: Lower mark, px of the radiograph, as the other three.
-        p1_y: See ``p1_x``.
-        p2_x: Upper mark.
-        p2_y: See ``p2_x``.
+        p1_x: Lower mark, px of the radiograph, as ``p1_y`` and, of the upper one, ``p2_…``.
         is_read: False for a file that is no radiograph, with the reason in ``refused``.
     """
 
@@ -217,7 +214,7 @@ def judge(
 def calibrate(
     radiographs: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
 ) -> Iterator[Scale]:
-    """Find the marks on each radiograph; a radiograph that cannot be read is refused, not an error.
+    """Find the scale of each radiograph; one that cannot be read is refused, not an error.
 
     Args:
         radiographs: Paths.

@@ -15,16 +15,10 @@ from equikpt.evaluation.presentation import Column, Figure, Presented
 def match_points(
     found: np.ndarray, scores: np.ndarray, gt: np.ndarray, radius: float
 ) -> np.ndarray:
-    """Mark the found points that are right: (n,) bool.
+    """Mark the found points (n, 2) that are right, (n,) bool.
 
-    From the highest score down (of equal ones the first), each takes the nearest true point that is
-    not taken yet, if it lies within the radius.
-
-    Args:
-        found: (n, 2) x and y.
-        scores: (n,)
-        gt: (m, 2), in the unit of ``found``.
-        radius: Greatest distance, which still counts.
+    From the highest score (n,) down (of equal ones the first), each takes the nearest true point
+    (m, 2) that is not taken yet, if it lies within the radius.
     """
     right = np.zeros(len(found), bool)
     if not len(gt):
@@ -41,10 +35,8 @@ def match_points(
 def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> float:
     """Area under precision over recall, precision made falling: at each recall the best beyond it.
 
-    Args:
-        right: (n,) whether each found point is right.
-        scores: (n,); points of one score count together.
-        total: Number of true points; without any the result is NaN.
+    ``right`` (n,) marks the found points that are; those of one score (n,) count together. Without
+    true points, ``total``, it is NaN.
 
     Source: Everingham et al., 2010, PASCAL VOC as from 2010 on (all recalls).
     """
@@ -116,12 +108,12 @@ class PixelAPMetric(Presented):
             if isinstance(annotations, dict):
                 annotations = [annotations]
             rows = [np.reshape(each["keypoints"], (-1, 3)) for each in annotations]
-            gt = np.array([row for row in rows if row[:, 2].any()], float)
+            gt = np.array([row for row in rows if row[:, 2].any()] or np.zeros((0, 0, 3)), float)
             found = sample["pred_instances"]
             self.results.append(
                 dict(
-                    gt=gt[..., :2] * to_input if len(gt) else np.zeros((0, 0, 2)),
-                    labelled=gt[..., 2] > 0 if len(gt) else np.zeros((0, 0), bool),
+                    gt=gt[..., :2] * to_input,
+                    labelled=gt[..., 2] > 0,
                     found=np.reshape(found["keypoints"], (-1, 2)) * to_input,
                     scores=np.reshape(found["keypoint_scores"], -1),
                     types=np.reshape(found["labels"], -1).astype(int),

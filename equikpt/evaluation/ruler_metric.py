@@ -174,35 +174,27 @@ class RulerMetric(Presented):
         predicted, gt, scores = (
             np.stack([result[key] for result in results]) for key in ("predicted", "gt", "scores")
         )
-        error_px = radial_errors(predicted, gt)
-        distance_px = mark_distance(gt)
+        error_px, distance_px = radial_errors(predicted, gt), mark_distance(gt)
         ruler = self.mm_per_px or self.ruler_mm / distance_px
         stated = np.array([result["spacing_mm"] or np.nan for result in results], float)
         mm_per_px = np.where(np.isnan(stated), ruler, stated)
-        input_px = error_px * np.array([[result["input_px_per_px"]] for result in results])
-        columns: dict[str, Sequence | np.ndarray] = {
-            "radiograph": [row["radiograph"] for row in results]
-        }
+        input_px_per_px = np.array([result["input_px_per_px"] for result in results])
+        table = pd.DataFrame({"radiograph": [row["radiograph"] for row in results]})
         for index, mark in enumerate(MARKS):
-            columns |= {
-                f"{mark}_error_px": error_px[:, index],
-                f"{mark}_error_input_px": input_px[:, index],
-                f"{mark}_error_mm": error_px[:, index] * mm_per_px,
-                f"{mark}_score": scores[:, index],
-                f"{mark}_x": predicted[:, index, 0],
-                f"{mark}_y": predicted[:, index, 1],
-                f"{mark}_true_x": gt[:, index, 0],
-                f"{mark}_true_y": gt[:, index, 1],
-            }
-        columns |= {
-            "distance_px": mark_distance(predicted),
-            "true_distance_px": distance_px,
-            "scale_error_percent": 100 * scale_errors(predicted, gt),
-            "swapped": order_swaps(predicted, gt),
-            "failed": failures(predicted, gt),
-            "path": [row["path"] for row in results],
-        }
-        return pd.DataFrame(columns)
+            table[f"{mark}_error_px"] = error_px[:, index]
+            table[f"{mark}_error_input_px"] = error_px[:, index] * input_px_per_px
+            table[f"{mark}_error_mm"] = error_px[:, index] * mm_per_px
+            table[f"{mark}_score"] = scores[:, index]
+            table[[f"{mark}_x", f"{mark}_y"]] = predicted[:, index]
+            table[[f"{mark}_true_x", f"{mark}_true_y"]] = gt[:, index]
+        return table.assign(
+            distance_px=mark_distance(predicted),
+            true_distance_px=distance_px,
+            scale_error_percent=100 * scale_errors(predicted, gt),
+            swapped=order_swaps(predicted, gt),
+            failed=failures(predicted, gt),
+            path=[row["path"] for row in results],
+        )
 
     @classmethod
     def ranked(cls, table: pd.DataFrame) -> list[Example]:
@@ -225,9 +217,8 @@ def _radiographs(results: list[dict]) -> list[dict]:
     radiographs: dict[str | int, dict] = {}
     for number, result in enumerate(results):
         mark = result["mark"]
-        radiograph = radiographs.setdefault(
-            number if mark is None else result["path"], dict(result)
-        )
+        key = number if mark is None else result["path"]
+        radiograph = radiographs.setdefault(key, dict(result))
         if radiograph["mark"] != mark:
             for key in ("predicted", "scores"):
                 radiograph[key] = radiograph[key].copy()

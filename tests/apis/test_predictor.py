@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import cv2
 import numpy as np
@@ -25,14 +26,8 @@ TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """``checkpoint(name)``: of a config, made once."""
-    folder, made = tmp_path_factory.mktemp("weights"), {}
-
-    def get(name: str):
-        if name not in made:
-            made[name] = random_checkpoint(name, folder)
-        return made[name]
-
-    return get
+    folder = tmp_path_factory.mktemp("weights")
+    return functools.cache(lambda name: random_checkpoint(name, folder))
 
 
 @pytest.fixture(scope="module")
@@ -208,17 +203,6 @@ def test_the_config_stays_as_it_was(checkpoint):
     BoxPredictor(cfg, checkpoint(TOP_DOWN), maps=True)
     assert cfg.to_dict() == before
     assert cfg.model.backbone.weights == "package"
-
-
-def test_boxes_of_several_images_at_once_are_those_one_by_one(checkpoint, image):
-    predictor = BoxPredictor(load_config(TOP_DOWN), checkpoint(TOP_DOWN))
-    views = [(image, np.array([10, 5, 80, 70])), (image[:60], np.array([0, 0, 119, 59]))]
-    together = predictor.batch(views)
-    for sample, (its_image, box) in zip(together, views, strict=True):
-        (alone,) = predictor(its_image, [box])
-        assert alone.keypoints.shape == (1, 26, 2)
-        np.testing.assert_allclose(sample.pred_instances.keypoints, alone.keypoints, atol=1e-3)
-    assert predictor.batch([]) == []
 
 
 def test_the_flip_test_knows_the_sides(checkpoint, image):

@@ -22,26 +22,26 @@ def instance(keypoints, scores) -> InstanceData:
     return InstanceData(keypoints=np.array([keypoints], float), keypoint_scores=np.array([scores]))
 
 
-def whole(radiograph, boxes):
+def coarse(radiograph, boxes):
     assert [list(box) for box in boxes] == [[0, 0, 299, 499]]
     return [instance([[100, 400], [110, 300]], [0.9, 0.5])]
 
 
-def test_the_first_look_is_at_the_whole_radiograph():
-    marks, scores = RulerFinder(whole)(RADIOGRAPH)
+def test_the_coarse_stage_sees_the_whole_radiograph():
+    marks, scores = RulerFinder(coarse)(RADIOGRAPH)
     assert marks.tolist() == [[100, 400], [110, 300]]
     assert scores.tolist() == [0.9, 0.5]
 
 
-def test_the_second_look_is_around_each_mark_and_answers_for_it_alone():
-    def close(radiograph, boxes):
+def test_the_fine_stage_sees_each_mark_and_answers_for_it_alone():
+    def fine(radiograph, boxes):
         assert [list(box) for box in boxes] == [[75, 375, 125, 425], [85, 275, 135, 325]]
         return [
             instance([[101, 402], [-1, -1]], [0.7, 0.0]),
             instance([[-1, -1], [111, 303]], [0.0, 0.8]),
         ]
 
-    marks, scores = RulerFinder(whole, close, crop_fraction=0.1)(RADIOGRAPH)
+    marks, scores = RulerFinder(coarse, fine, crop_fraction=0.1)(RADIOGRAPH)
     assert marks.tolist() == [[101, 402], [111, 303]]
     assert scores.tolist() == [0.7, 0.5]
 
@@ -60,7 +60,7 @@ def stages(tmp_path_factory):
     return found
 
 
-def test_both_stages_look_where_they_should(stages, sample_radiographs):
+def test_both_stages_see_what_they_should(stages, sample_radiographs):
     """Untrained networks point anywhere, but only inside of what they are shown."""
     radiograph = read_radiograph(sample_radiographs / "images" / "val_0.png")
     height, width = radiograph.shape[:2]
@@ -76,17 +76,12 @@ def test_both_stages_look_where_they_should(stages, sample_radiographs):
     assert ((scores > 0) & (scores <= 1)).all()
 
 
-def test_a_checkpoint_that_is_not_there_is_named(stages):
-    with pytest.raises(FileNotFoundError, match="gone.pth"):
-        BoxPredictor(stages[0], "gone.pth")
-
-
 def test_a_checkpoint_of_another_model_is_refused(stages):
     other = load_config("smoke/td-hm_efficientnet-lite0_p1p2-512x512")
-    with pytest.raises(
-        ValueError, match=r"all \d+ tensors of the model .*, found \d+ (missing|misshapen)"
-    ):
+    with pytest.raises(ValueError, match=r"found \d+ (missing|misshapen)"):
         BoxPredictor(other, stages[1])
+    with pytest.raises(FileNotFoundError, match="gone.pth"):
+        BoxPredictor(stages[0], "gone.pth")
 
 
 def test_a_config_of_whole_radiographs_is_no_second_stage(stages):
@@ -108,6 +103,7 @@ def test_the_scale_is_the_rulers_length_over_the_distance():
     assert (scale.confidence, scale.refused) == (0.8, "")
     assert (scale.distance_px, scale.angle_deg) == (pytest.approx(40), pytest.approx(90))
     assert (scale.p1_x, scale.p1_y, scale.p2_x, scale.p2_y) == (100, 200, 100, 160)
+    assert judged(spacing_mm=0.23).mm_per_px == scale.mm_per_px  # a header that nearly agrees
 
 
 @pytest.mark.parametrize(
@@ -125,10 +121,6 @@ def test_what_is_implausible_is_refused_with_the_reason(changes, reason):
     scale = judged(**changes)
     assert scale.mm_per_px is None
     assert reason in scale.refused
-
-
-def test_a_header_that_nearly_agrees_is_no_reason():
-    assert judged(spacing_mm=0.23).mm_per_px == pytest.approx(0.25)
 
 
 def test_a_labelled_set_says_what_is_plausible(sample_radiographs):

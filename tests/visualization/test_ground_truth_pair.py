@@ -14,19 +14,24 @@ from equikpt.core.image import read_image
 from equikpt.datasets import P1P2Dataset, PointSequenceDataset
 from equikpt.evaluation import RulerMetric
 from equikpt.metainfo import coco17, horse26, p1p2
-from equikpt.visualization.ground_truth_pair import CELL_PX, draw_radiograph, true_poses
-from equikpt.visualization.ground_truth_pair import draw_gt_pred_pair as draw
+from equikpt.visualization.ground_truth_pair import (
+    CELL_PX,
+    draw_gt_pred_pair,
+    draw_radiograph,
+    true_poses,
+)
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 
 GRAY = 128
+BOX = [70.0, 10.0, 170.0, 110.0]
 PEOPLE = parse_pose_metainfo(coco17.METAINFO)
 HORSES = parse_pose_metainfo(horse26.METAINFO)
 MARKS = parse_pose_metainfo(p1p2.METAINFO)
 POINTS = PointSequenceDataset._load_metainfo()
 
 
-def draw_gt_pred_pair(sample, metainfo, labelled, threshold) -> np.ndarray:
-    return draw(read_image(sample.img_path), sample, metainfo, labelled, threshold)
+def pair_of(sample, metainfo=PEOPLE, labelled=None) -> np.ndarray:
+    return draw_gt_pred_pair(read_image(sample.img_path), sample, metainfo, labelled, 0.3)
 
 
 def sample(
@@ -74,7 +79,7 @@ def peaks(places, scores, labels) -> InstanceData:
 def test_a_whole_image_shows_everyone_and_other_numbers_of_peaks(tmp_path):
     annotations = [person(PLACES[0]), person(PLACES[1]), person()]
     found = peaks([PLACES[2], PLACES[1], PLACES[0]], [0.9, 0.5, 0.2], [0, 16, 0])
-    pair = draw_gt_pred_pair(sample(tmp_path, annotations, found), PEOPLE, None, threshold=0.3)
+    pair = pair_of(sample(tmp_path, annotations, found))
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)  # all of it, in its own proportions
     gt, prediction = halves(pair)
     assert [is_drawn(gt, place, 1.0) for place in PLACES] == [True, True, False]
@@ -85,16 +90,14 @@ def test_instances_of_a_whole_image_are_left_out_by_their_mean_score(tmp_path):
     keypoints = np.stack([np.tile(place, (17, 1)) for place in PLACES])
     scores = np.full((3, 17), [[0.9], [0.2], [0.9]])
     found = InstanceData(keypoints=keypoints, keypoint_scores=scores)
-    pair = draw_gt_pred_pair(sample(tmp_path, [person()], found), PEOPLE, None, threshold=0.3)
+    pair = pair_of(sample(tmp_path, [person()], found))
     _, prediction = halves(pair)
     assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [True, False, True]
 
 
 @pytest.mark.parametrize("annotations", [[], None], ids=["nobody", "no annotation"])
 def test_nothing_found_where_nothing_is(tmp_path, annotations):
-    pair = draw_gt_pred_pair(
-        sample(tmp_path, annotations, peaks([], [], [])), PEOPLE, None, threshold=0.3
-    )
+    pair = pair_of(sample(tmp_path, annotations, peaks([], [], [])))
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)
     assert (pair == GRAY).all()
 
@@ -118,8 +121,7 @@ def horse(spread: float) -> tuple[dict, InstanceData]:
 )
 def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
     gt, found = horse(spread)
-    box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, None, threshold=0.3)
+    pair = pair_of(sample(tmp_path, gt, found, BOX), HORSES)
     left, right = halves(pair)
     ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
     middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
@@ -129,14 +131,13 @@ def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
 def test_a_box_may_reach_over_the_border(tmp_path):
     gt, found = horse(60.0)
     box = [-50.0, -300.0, 10.0, -200.0]  # a corner of the image and what lies above it
-    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, None, threshold=0.3)
+    pair = pair_of(sample(tmp_path, gt, found, box), HORSES)
     assert max(pair.shape[0], pair.shape[1] // 2) == CELL_PX
 
 
 def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
     gt, found = horse(60.0)
-    box = [70.0, 10.0, 170.0, 110.0]
-    pair = draw_gt_pred_pair(sample(tmp_path, gt, found, box), HORSES, np.zeros(26, bool), 0.3)
+    pair = pair_of(sample(tmp_path, gt, found, BOX), HORSES, np.zeros(26, bool))
     left, right = halves(pair)
     assert left.any()
     assert not right.any()
@@ -144,9 +145,9 @@ def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
 
 def test_keypoints_of_another_scheme_are_no_gt(tmp_path):
     _, found = horse(60.0)
-    made = sample(tmp_path, person(*PLACES), found, [70.0, 10.0, 170.0, 110.0])
+    made = sample(tmp_path, person(*PLACES), found, BOX)
     assert true_poses(made, HORSES) == []
-    left, right = halves(draw_gt_pred_pair(made, HORSES, None, 0.3))
+    left, right = halves(pair_of(made, HORSES))
     assert not left.any()
     assert right.any()
 
@@ -161,7 +162,8 @@ def test_a_deep_radiograph_is_not_black(tmp_path):
     made = sample(tmp_path, marks, found, [0.0, 0.0, 200.0, 200.0])
     cv2.imwrite(made.img_path, radiograph)
     image = P1P2Dataset.read_image(made.img_path)
-    assert np.median(draw(image, made, MARKS, None, 0.3)) == pytest.approx(128, abs=15)
+    median = np.median(draw_gt_pred_pair(image, made, MARKS, None, 0.3))
+    assert median == pytest.approx(128, abs=15)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -172,7 +174,7 @@ def test_any_number_of_unnamed_points(tmp_path, count):
         keypoints=rng.uniform(20, 100, (1, count, 2)), keypoint_scores=np.ones((1, count))
     )
     made = sample(tmp_path, dict(keypoints=gt.ravel()), found, [0.0, 0.0, 239.0, 119.0])
-    left, right = halves(draw_gt_pred_pair(made, POINTS, None, 0.3))
+    left, right = halves(pair_of(made, POINTS))
     assert left.any()
     assert right.any() == bool(count)
 

@@ -34,13 +34,6 @@ def only(index: int, value: float, rest: float = 0) -> np.ndarray:
     return values
 
 
-def test_draws_on_a_copy(metainfo, keypoints):
-    image = np.zeros((300, 300, 3), np.uint8)
-    drawn = draw_pose(image, keypoints, metainfo)
-    assert image.max() == 0
-    assert drawn.max() > 0
-
-
 def test_a_seen_point_is_filled_with_its_colour(metainfo, keypoints):
     drawn = draw_pose(np.zeros((300, 300, 3), np.uint8), keypoints, metainfo, only(14, 2))
     x, y = keypoints[14].round().astype(int)
@@ -76,15 +69,10 @@ def test_contact_sheet_lays_out_in_rows():
     assert (sheet[15:25, 5:35] == 255).all()  # wide: 40 × 20 in the middle of its cell
     assert (sheet[5:35, 55:65] == 255).all()  # tall: 20 × 40
     assert (sheet[40:, 40:] == 32).all()  # no fourth image
-
-
-def test_contact_sheet_cells_need_not_be_square():
-    wide, tall = np.full((50, 100, 3), 255, np.uint8), np.full((100, 50, 3), 255, np.uint8)
-    sheet = contact_sheet([wide, tall], columns=1, cell_px=(40, 20))
-    assert sheet.shape == (40, 40, 3)
-    assert (sheet[:20] == 255).all()  # wide fills its cell
-    assert (sheet[20:, 15:25] == 255).all()  # tall: 10 × 20
-    assert (sheet[20:, :14] == 32).all()
+    flat = contact_sheet([wide, tall], columns=1, cell_px=(40, 20))
+    assert flat.shape == (40, 40, 3)
+    assert (flat[:20] == 255).all()  # wide fills its cell
+    assert (flat[20:, 15:25] == 255).all()  # tall: 10 × 20
 
 
 def test_a_long_caption_ends_in_its_own_cell():

@@ -31,12 +31,7 @@ MAX_FPS = 240.0
 
 
 class Frame(NamedTuple):
-    """One frame of a video.
-
-    Args:
-        pixels: (H, W, 3) uint8, BGR.
-        time_s: Since the first frame, by the container; later than that of the frame before.
-    """
+    """One frame: (H, W, 3) uint8, BGR, and its time since the first one, which always rises."""
 
     pixels: np.ndarray
     time_s: float
@@ -63,10 +58,7 @@ class FrameTimes:
         self.unknown = 0
 
     def next_s(self) -> float:
-        """Time of the frame that was just read, in s.
-
-        Where it is unknown, that of the one before and one frame more.
-        """
+        """Time of the frame that was just read, in s; where unknown, one frame after the last."""
         self._number += 1
         stated_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if self._number == 0:

@@ -89,12 +89,7 @@ class Tracker:
         self._count = 0
 
     def __call__(self, instances: Sequence[Instance], time_s: float) -> list[Instance]:
-        """The instances of the next frame with their ``track``, in their order.
-
-        Args:
-            instances: Of the frame.
-            time_s: Of the frame, in seconds; it rises from call to call.
-        """
+        """Number the instances of the next frame, whose time in s rises from call to call."""
         expected = [track.expected(time_s) for track in self._tracks]
         similarity = similarities(expected, instances, self.sigmas, self.options.min_score)
         pairs = dict((j, i) for i, j in hungarian_match(similarity, self.options.min_similarity))
@@ -110,8 +105,7 @@ class Tracker:
                 track = _Track(self._count, instance, time_s, np.zeros(2))
                 self._tracks.append(track)
             numbered.append(replace(instance, track=track.number))
-        waiting = self.options.max_age
-        self._tracks = [track for track in self._tracks if track.missed <= waiting]
+        self._tracks = [each for each in self._tracks if each.missed <= self.options.max_age]
         return numbered
 
     def _follow(self, track: _Track, instance: Instance, time_s: float) -> None:
@@ -172,13 +166,13 @@ def _sure(instance: Instance, min_score: float) -> np.ndarray:
 def predict_frames(
     frames: Iterable[Frame], predictor: Predictor, boxes: BoxSource, path: Path
 ) -> Iterator[Found]:
-    """Each frame with what is found in it; at most ``predictor.batch_size`` are in memory.
+    """Predict frame by frame; at most ``predictor.batch_size`` are in memory.
 
     Args:
         frames: Of :meth:`.Clip.frames`.
         predictor: The model.
-        boxes: Of each frame.
-        path: Of the video, for ``boxes``.
+        boxes: Of each frame of the video ``path``.
+        path: Of the video.
     """
     remaining = iter(frames)
     while chunk := list(islice(remaining, predictor.batch_size)):

@@ -26,12 +26,8 @@ def test_draws_are_with_replacement_and_seeded():
     assert (draws == 0).mean() == pytest.approx((1 - 1 / 20) ** 20, abs=0.01)
     np.testing.assert_array_equal(draws, bootstrap_weights(20, 4000, seed=1))
     assert (draws != bootstrap_weights(20, 4000, seed=2)).any()
-
-
-@pytest.mark.parametrize("resamples", [0, -1])
-def test_no_samples_are_refused(resamples):
     with pytest.raises(ValueError, match="one bootstrap sample or more"):
-        bootstrap_weights(5, resamples)
+        bootstrap_weights(5, 0)
 
 
 def some_values() -> np.ndarray:
@@ -73,7 +69,7 @@ def test_without_clusters_the_interval_is_scipys():
 
 
 def covered(clusters_are_known: bool) -> float:
-    """Share of 400 intervals that hold the mean 0 of 40 clusters of 5 that are alike."""
+    """Fraction of 400 intervals that hold the mean 0 of 40 clusters of 5 that are alike."""
     rng, hits = np.random.default_rng(3), 0
     of_item = np.repeat(np.arange(40), 5)
     for _ in range(400):

@@ -40,31 +40,10 @@ def test_gt_as_prediction_is_perfect():
     np.testing.assert_allclose(keypoint_ap(similarity, scores), 1.0)
 
 
-def test_three_four_five():
-    gt = np.zeros((1, 2, 2))
-    predicted = np.array([[[3.0, 4.0], [300.0, 400.0]]])
-    distance = distances_px(predicted, gt, np.array([[1, 0]]))
-    assert distance[0, 0] == 5
-    assert np.isnan(distance[0, 1])  # unlabelled: no error, however far
-
-
 @pytest.mark.parametrize(("threshold", "expected"), [(0.04, 0.0), (0.05, 1.0), (0.1, 1.0)], ids=str)
 def test_pck_counts_a_distance_equal_to_the_threshold(threshold, expected):
     distance = np.array([[5.0]])
     assert pck(distance, box_side_px(np.array([[0, 0, 40, 100]])), threshold)[0] == expected
-
-
-def test_pck_leaves_unlabelled_points_out():
-    distance = np.array([[1.0, np.nan], [50.0, np.nan]])
-    fractions = pck(distance, np.array([100.0, 100.0]), 0.1)
-    assert fractions[0] == 0.5
-    assert np.isnan(fractions[1])
-
-
-def test_similarity_is_cocos_formula():
-    # d = 10 px, area = 2500 px², sigma = 0.1: exp(-100 / (2 · 2500 · 0.04)) = exp(-0.5)
-    similarity = oks(np.array([[10.0]]), np.array([2500.0]), np.array([0.1]))
-    assert similarity[0, 0] == pytest.approx(np.exp(-0.5), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -77,14 +56,6 @@ def test_keypoint_ap_equals_coco_evaluation_of_that_keypoint(seed):
         only = np.where(np.arange(3) == index, visibility, 0)
         theirs = coco_ap(gt, predicted, only, scores[:, index], boxes, area)
         assert ours[index] == pytest.approx(theirs, abs=1e-6)
-
-
-def test_ap_falls_when_good_predictions_are_ranked_last():
-    gt, predicted, visibility, _, _, area = random_instances(3)
-    visibility[:] = 2
-    distance = distances_px(predicted, gt, visibility)
-    similarity = oks(distance, area, SIGMAS)
-    assert (keypoint_ap(similarity, -distance) > keypoint_ap(similarity, distance)).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -142,31 +113,17 @@ def coco_ap(gt, predicted, visibility, scores, boxes, area) -> float:
 
     coco = COCO()
     annotations, results = [], []
-    for i in range(len(gt)):
-        triples = np.column_stack([gt[i], visibility[i]])
-        triples[visibility[i] == 0] = 0
+    for i, (own_gt, seen) in enumerate(zip(gt, visibility, strict=True)):
+        triples = np.column_stack([own_gt, seen]) * (seen > 0)[:, None]
+        common = dict(image_id=i, category_id=1)
+        shown = dict(bbox=boxes[i].tolist(), area=float(area[i]), iscrowd=0, id=i + 1)
+        count = int((seen > 0).sum())
         annotations.append(
-            dict(
-                id=i + 1,
-                image_id=i,
-                category_id=1,
-                keypoints=triples.ravel().tolist(),
-                num_keypoints=int((visibility[i] > 0).sum()),
-                bbox=boxes[i].tolist(),
-                area=float(area[i]),
-                iscrowd=0,
-            )
+            dict(**common, **shown, keypoints=triples.ravel().tolist(), num_keypoints=count)
         )
-        points = np.column_stack([predicted[i], np.ones(3)])
-        if (visibility[i] > 0).any():
-            results.append(
-                dict(
-                    image_id=i,
-                    category_id=1,
-                    keypoints=points.ravel().tolist(),
-                    score=float(scores[i]),
-                )
-            )
+        if count:
+            points = np.column_stack([predicted[i], np.ones(3)]).ravel().tolist()
+            results.append(dict(**common, keypoints=points, score=float(scores[i])))
     coco.dataset = dict(
         images=[dict(id=i) for i in range(len(gt))],
         annotations=annotations,
