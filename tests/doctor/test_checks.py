@@ -4,24 +4,51 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from equikpt.core import machine
-from equikpt.doctor import checks
-from equikpt.doctor.checks import FAIL, OK, WARN
+from equikpt.doctor import checks, training
+from equikpt.doctor.run import check
 
-Usage = namedtuple("Usage", "total used free")
+OK, WARN, FAIL = "info", "warning", "error"
+GIB = machine.GIB
+
+
+def usage(total: float, free: float):
+    return lambda path: SimpleNamespace(total=total, free=free)
+
+
+def raises():
+    raise OSError
 
 
 @pytest.mark.parametrize(
-    ("version", "status"), [((3, 9, 1), FAIL), ((3, 10, 0), OK), ((3, 13, 0), OK)]
+    ("name", "where", "attribute", "value", "severity"),
+    [
+        ("Python", sys, "version_info", (3, 9, 1), FAIL),
+        ("Python", sys, "version_info", (3, 10, 0), OK),
+        ("torch", torch, "__version__", "2.3.1", FAIL),
+        ("torch", torch, "__version__", "2.4.0+cu121", OK),
+        ("disk", shutil, "disk_usage", usage(100 * GIB, 0.5 * GIB), FAIL),
+        ("disk", shutil, "disk_usage", usage(100 * GIB, 3 * GIB), WARN),
+        ("disk", shutil, "disk_usage", usage(100 * GIB, 50 * GIB), OK),
+        ("shared memory", shutil, "disk_usage", usage(64 * 2**20, 0), WARN),
+        ("shared memory", shutil, "disk_usage", usage(2 * GIB, 0), OK),
+        ("memory", machine, "memory_bytes", lambda: (1 * GIB, 8 * GIB), WARN),
+        ("memory", machine, "memory_bytes", lambda: (3 * GIB, 8 * GIB), OK),
+        ("memory", machine, "memory_bytes", raises, WARN),
+        ("cores", machine, "usable_cores", lambda: 1, WARN),
+        ("cores", machine, "usable_cores", lambda: 2, OK),
+    ],
 )
-def test_python(monkeypatch, version, status):
-    monkeypatch.setattr(sys, "version_info", version)
+def test_a_check_judges(monkeypatch, name, where, attribute, value, severity):
     monkeypatch.setattr(sys, "prefix", "/an/environment")
-    assert checks.check_python()[0] == status
+    monkeypatch.setattr(where, attribute, value)
+    found = check(name)
+    assert (found.code, found.severity) == (name, severity)
 
 
 def test_python_outside_the_environment_of_the_checkout(monkeypatch, tmp_path):
@@ -29,126 +56,68 @@ def test_python_outside_the_environment_of_the_checkout(monkeypatch, tmp_path):
     (tmp_path / ".venv" / "bin" / "python").touch()
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
-    status, _, fix = checks.check_python()
-    assert status == WARN
-    assert fix.endswith("bin/python tools/doctor.py")
-
-
-@pytest.mark.parametrize(("free_gib", "status"), [(0.5, FAIL), (3, WARN), (50, OK)])
-def test_disk(monkeypatch, free_gib, status):
-    usage = Usage(100 * machine.GIB, 0, free_gib * machine.GIB)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert checks.check_disk()[0] == status
-
-
-@pytest.mark.parametrize(("size_mib", "status"), [(64, WARN), (2048, OK)])
-def test_shared_memory(monkeypatch, size_mib, status):
-    usage = Usage(size_mib * 2**20, 0, 0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert checks.check_shared_memory()[0] == status
-
-
-@pytest.mark.parametrize(("free_gib", "status"), [(1, WARN), (3, OK)])
-def test_memory(monkeypatch, free_gib, status):
-    monkeypatch.setattr(machine, "memory_bytes", lambda: (free_gib * machine.GIB, 8 * machine.GIB))
-    assert checks.check_memory()[0] == status
-
-
-def test_memory_on_a_system_that_does_not_tell(monkeypatch):
-    def fail():
-        raise OSError
-
-    monkeypatch.setattr(machine, "memory_bytes", fail)
-    assert checks.check_memory()[0] == WARN
-
-
-@pytest.mark.parametrize(("cores", "status"), [(1, WARN), (2, OK)])
-def test_cores(monkeypatch, cores, status):
-    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
-    assert checks.check_cores()[0] == status
-
-
-@pytest.mark.parametrize(("version", "status"), [("2.3.1", FAIL), ("2.4.0+cu121", OK)])
-def test_torch(monkeypatch, version, status):
-    import torch
-
-    monkeypatch.setattr(torch, "__version__", version)
-    assert checks.check_torch()[0] == status
+    found = check("Python")
+    assert found.severity == WARN
+    assert found.fix.endswith("bin/python tools/doctor.py")
 
 
 def test_mask_functions_that_give_nonsense(monkeypatch):
     from xtcocotools import mask
 
-    assert checks.check_xtcocotools()[0] == OK
+    assert check("xtcocotools").severity == OK
     monkeypatch.setattr(mask, "area", lambda encoded: 0)
-    assert checks.check_xtcocotools()[0] == FAIL
+    assert check("xtcocotools").severity == FAIL
 
 
-class TestDevice:
-    def test_no_gpu(self, monkeypatch):
-        import torch
-
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        monkeypatch.setattr(shutil, "which", lambda name: None)
-        status, found, fix = checks.check_device()
-        assert (status, fix) == (WARN, "")
-        assert found.startswith("CPU ")
-
-    def test_driver_that_torch_cannot_use(self, monkeypatch):
-        import torch
-
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-        status, found, fix = checks.check_device()
-        assert status == WARN
-        assert "torch is built for" in found
-        assert "pytorch.org" in fix
+@pytest.mark.parametrize("driver", [None, "/usr/bin/nvidia-smi"], ids=["none", "not for torch"])
+def test_a_machine_without_a_usable_gpu(monkeypatch, driver):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(shutil, "which", lambda name: driver)
+    found = check("device")
+    assert found.severity == WARN
+    assert found.message.startswith("CPU ")
+    assert ("torch is built for" in found.message) is bool(driver)
+    assert ("pytorch.org" in found.fix) is bool(driver)
 
 
 @pytest.mark.parametrize(
-    ("source", "status"),
+    ("source", "severity"),
     [("__version__ = '3.3.0'", OK), ("assert False, 'mmcv too new'", WARN)],
     ids=["fits", "refuses-mmcv"],
 )
-def test_mmdet(monkeypatch, tmp_path, source, status):
+def test_mmdet(monkeypatch, tmp_path, source, severity):
     (tmp_path / "mmdet.py").write_text(source)
     monkeypatch.delitem(sys.modules, "mmdet", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert checks.check_mmdet()[0] == status
+    assert check("mmdet").severity == severity
     sys.modules.pop("mmdet", None)
 
 
-def test_training_that_learns_nothing_is_a_failure(monkeypatch):
-    import torch
-
-    from equikpt.doctor import training
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: None)
-    with pytest.raises(RuntimeError, match="changed weights"):
-        training.train_and_reload()
-
-
-def test_checkpoint_that_comes_back_wrong_is_a_failure(monkeypatch):
-    from equikpt.doctor import training
-
-    monkeypatch.setattr(training, "load_checkpoint", lambda model, *args, **kwargs: None)
-    with pytest.raises(RuntimeError, match="saved weights"):
-        training.train_and_reload()
+@pytest.mark.parametrize(
+    ("where", "attribute", "message"),
+    [
+        pytest.param(torch.optim.AdamW, "step", "changed weights", id="nothing is learnt"),
+        pytest.param(training, "load_checkpoint", "saved weights", id="other weights come back"),
+    ],
+)
+def test_training_that_does_not_work(monkeypatch, where, attribute, message):
+    monkeypatch.setattr(where, attribute, lambda *args, **kwargs: None)
+    found = check("training")
+    assert found.severity == FAIL
+    assert message in found.message
 
 
 @pytest.mark.parametrize(
-    ("gpu", "kernels", "status", "found"),
+    ("gpu", "kernels", "severity", "message"),
     [
         pytest.param(True, False, OK, "float16", id="gpu"),
         pytest.param(False, True, OK, "bfloat16", id="cpu with kernels"),
         pytest.param(False, False, WARN, "trains in float32", id="emulated"),
     ],
 )
-def test_mixed_precision(monkeypatch, gpu, kernels, status, found):
-    import torch
-
+def test_mixed_precision(monkeypatch, gpu, kernels, severity, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(machine, "cpu_computes_bfloat16", lambda: kernels)
-    row = checks.check_mixed_precision()
-    assert row[0] == status
-    assert found in row[1]
+    found = check("--amp")
+    assert found.severity == severity
+    assert message in found.message
