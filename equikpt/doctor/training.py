@@ -53,35 +53,29 @@ def train_and_reload() -> str:
 
 
 def _build_model(device: str) -> Any:
-    config = {
-        "type": "TopdownPoseEstimator",
-        "data_preprocessor": {
-            "type": "mmpose.PoseDataPreprocessor",
-            "mean": [127.5],
-            "std": [127.5],
-        },
-        "backbone": {"type": "ShuffleNetV2", "widen_factor": 0.5},
-        "head": {
-            "type": "HeatmapHead",
-            "in_channels": 1024,
-            "out_channels": KEYPOINTS,
-            "deconv_out_channels": None,
-            "loss": {"type": "KeypointMSELoss"},
-        },
-    }
+    config = dict(
+        type="TopdownPoseEstimator",
+        data_preprocessor=dict(type="mmpose.PoseDataPreprocessor", mean=[127.5], std=[127.5]),
+        backbone=dict(type="ShuffleNetV2", widen_factor=0.5),
+        head=dict(
+            type="HeatmapHead",
+            in_channels=1024,
+            out_channels=KEYPOINTS,
+            deconv_out_channels=None,
+            loss=dict(type="KeypointMSELoss"),
+        ),
+    )
     return MODELS.build(config).to(device).train()
 
 
 def _batch(generator: torch.Generator) -> dict:
     """Two random images with random heatmaps, as a data loader hands them over."""
-    samples = []
+    images, samples = [], []
     for _ in range(2):
-        sample = PoseDataSample()
+        sample, cells = PoseDataSample(), (KEYPOINTS, HEATMAP_CELLS, HEATMAP_CELLS)
         sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, KEYPOINTS))
-        sample.gt_fields = PixelData(
-            heatmaps=torch.rand(KEYPOINTS, HEATMAP_CELLS, HEATMAP_CELLS, generator=generator)
-        )
+        sample.gt_fields = PixelData(heatmaps=torch.rand(cells, generator=generator))
         samples.append(sample)
-    shape = (3, INPUT_PX, INPUT_PX)
-    images = [torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for _ in samples]
+        shape = (3, INPUT_PX, INPUT_PX)
+        images.append(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8))
     return {"inputs": images, "data_samples": samples}

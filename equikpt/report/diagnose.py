@@ -75,7 +75,7 @@ def _not_finite(state: State) -> Found:
             continue
         goes_on = bool(broken[-1])
         first = np.flatnonzero(~broken).max(initial=-1) + 1 if goes_on else broken.argmax()
-        value, where = frame[name].iloc[first], state.run.place(frame["step"].iloc[first])
+        value, where = frame[name].iloc[first], state.run.when(frame["step"].iloc[first])
         return (
             f"The {kind} loss {'is' if goes_on else 'was'} {value:.3g} "
             f"{'since' if goes_on else 'in'} {where}.",
@@ -97,7 +97,7 @@ def _not_learning(state: State) -> Found:
         return None
     return (
         f"The training loss has not fallen below its start: {start:.3g} at first, {last:.3g} in "
-        f"{state.run.place(rows['step'].iloc[-1])}.",
+        f"{state.run.when(rows['step'].iloc[-1])}.",
         f"Lower {_now(state, LR)}, by 10 to begin with."
         if last > start + STILL * abs(start)
         else f"Raise {_now(state, LR)} or release what is frozen (tools/param_report.py shows "
@@ -116,7 +116,7 @@ def _diverging(state: State) -> Found:
     is_back = last - lowest > BACK * way > 0 and last > lowest + STILL * abs(start)
     if not is_back and not last > EXPLODED * lowest > 0:
         return None
-    where = state.run.place(rows["step"].iloc[int(curve.to_numpy().argmin())])
+    where = state.run.when(rows["step"].iloc[int(curve.to_numpy().argmin())])
     return (
         f"The training loss rose from {lowest:.3g} in {where} to {last:.3g}; it began at "
         f"{start:.3g}.",
@@ -140,7 +140,7 @@ def _exploding_gradient(state: State) -> Found:
         return None
     grew = "is not finite" if broken else f"grew from {curve.median():.3g} to {curve.iloc[-1]:.3g}"
     return (
-        f"The norm of the gradient {grew} up to {state.run.place(rows['step'].iloc[-1])}.",
+        f"The norm of the gradient {grew} up to {state.run.when(rows['step'].iloc[-1])}.",
         f"Lower {_now(state, LR)}, or clip harder: {_now(state, CLIP)}.",
     )
 
@@ -185,7 +185,7 @@ def _exploding(state: State) -> Found:
     shot_up = highest > EXPLODED * lowest > 0 and values.argmax() > values.argmin()
     if not shot_up or last < 2 * start:
         return None
-    where = state.run.place(losses["step"].iloc[int(values.argmin())])
+    where = state.run.when(losses["step"].iloc[int(values.argmin())])
     return (
         f"The validation loss rose from {lowest:.3g} in {where} to {highest:.3g} and is at "
         f"{last:.3g}; the training loss began at {start:.3g}.",
@@ -221,7 +221,7 @@ def _overfitting(state: State) -> Found:
     best = state.run.checkpoints.best
     keep = f"Use {best[0].name}" if best else "Use the checkpoint of that epoch"
     return (
-        f"Overfitting since {state.run.place(losses['step'].iloc[lowest])}: the validation loss "
+        f"Overfitting since {state.run.when(losses['step'].iloc[lowest])}: the validation loss "
         f"rose from {since[0]:.3g} to {last:.3g} while the training loss fell from {before:.3g} to "
         f"{now:.3g}.",
         f"{keep}; for the next run raise {_now(state, 'optim_wrapper.optimizer.weight_decay')}, "
@@ -268,7 +268,7 @@ def _plateau(state: State) -> Found:
     if at_best.empty or at_best.iloc[-1] - loss.iloc[-1] > RISEN * abs(at_best.iloc[-1]):
         return None
     return (
-        f"{metric.name} has stood at {best[metric.name]:.4g} since {run.place(best['step'])}, "
+        f"{metric.name} has stood at {best[metric.name]:.4g} since {run.when(best['step'])}, "
         f"for {len(since)} validations, and the training loss stands as well.",
         "Let param_scheduler lower the rate (ReduceOnPlateauLR, or an earlier milestone), or stop.",
     )
@@ -319,7 +319,7 @@ def _validates_long(state: State) -> Found:
     fraction = float(np.sum((ends - begins)[1:]) / (ends[-1] - ends[0]))
     if not fraction > VALIDATING:
         return None
-    where = state.run.place(recent["step"].iloc[0])
+    where = state.run.when(recent["step"].iloc[0])
     return (
         f"Validation took {fraction:.0%} of the time since {where}.",
         f"Raise train_cfg.val_interval (now {state.plan.val_interval}).",

@@ -90,7 +90,7 @@ def _training(state: State) -> Lines:
 def _validation(state: State) -> Lines:
     run, metric, best = state.run, state.metric, state.best
     if metric is not None and best is not None:
-        text = f"{number(best[metric.name])} in {run.place(best['step'])}, after "
+        text = f"{number(best[metric.name])} in {run.when(best['step'])}, after "
         text += f"{duration(best['wall_s'])}; now {number(run.val[metric.name].dropna().iloc[-1])}"
         yield f"best {metric.name} ({metric.rule} is better)", text
     if "val_loss" in run.val and "loss" in run.train and len(run.val):

@@ -51,55 +51,31 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel.
-
-    Args:
-        label: For the legend.
-        x: (N,) epochs, steps or hours.
-        y: (N,) values; NaN leaves a gap.
-        colour: Index of one of the house colours.
-        is_marked: Each value is marked: there are few.
-        raw: (N,) values before smoothing, drawn faintly behind.
-        best: Index of the value to point out.
-    """
+    """One line of a panel, with (N,) values."""
 
     label: str
-    x: np.ndarray
-    y: np.ndarray
-    colour: int = 0
-    is_marked: bool = False
-    raw: np.ndarray | None = None
-    best: int | None = None
+    x: np.ndarray  # epochs, steps or hours
+    y: np.ndarray  # NaN leaves a gap
+    colour: int = 0  # index of one of the house colours
+    is_marked: bool = False  # each value, where there are few
+    raw: np.ndarray | None = None  # values before smoothing, drawn faintly behind
+    best: int | None = None  # index of the value to point out
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines over one axis.
+    """Lines, at least one, over one axis."""
 
-    Args:
-        title: Quantity of ``y``, with its unit.
-        x_label: Quantity of ``x``.
-        lines: At least one.
-        events: Where on ``x`` something began: a start, a phase.
-        from_zero: A linear axis from zero on, for parts of a whole; else the range decides.
-    """
-
-    title: str
+    title: str  # quantity of y, with its unit
     x_label: str
     lines: tuple[Line, ...]
-    events: tuple[float, ...] = ()
-    from_zero: bool = False
+    events: tuple[float, ...] = ()  # where on x something began: a start, a phase
+    from_zero: bool = False  # a linear axis from zero on, for parts of a whole
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Chart of a page.
-
-    Args:
-        title: Heading.
-        html: Inline SVG, safe to embed.
-        below: Sentence below it.
-    """
+    """Chart of a page: heading, inline SVG that is safe to embed, and a sentence below it."""
 
     title: str
     html: Markup

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from equikpt.core.files import is_within
 from equikpt.core.image import reader_of
 from equikpt.evaluation.presentation import presented
 from equikpt.report.breakdown import by_instance
 from equikpt.report.evaluation import Evaluation, Sample
-from equikpt.report.html.render import jpeg_uri
+from equikpt.report.html.render import drawn_in_turns
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
 
 SIDE_PX = 240
@@ -65,23 +63,22 @@ def draw_images(
         The images, group by group, and how many cannot be read or lie outside of the images'
         folder, such as a private one that foreign labels name.
     """
-    groups = _grouped(evaluation)
-    turns = zip_longest(*([(group, task) for task in tasks] for group, tasks in groups.items()))
-    in_turns = [each for turn in turns for each in turn if each is not None]
-    images, used, unread = [], 0, 0
-    for group, task in tqdm(in_turns, desc="drawing", unit="img", delay=5, disable=None):
+
+    def draw(item: tuple[str, Task]) -> np.ndarray | None:
         try:
-            if not is_within(task.path, evaluation.images):
-                raise ValueError(f"expected images within {evaluation.images}, got {task.path}")
-            uri = jpeg_uri(task.draw())
+            return item[1].draw() if is_within(item[1].path, evaluation.images) else None
         except (OSError, ValueError, cv2.error):  # moved away or damaged since the test
-            unread += 1
-            continue
-        if used + len(uri) > max_bytes:
-            break
-        used += len(uri)
-        images.append(Drawing(group, Path(task.path).name, task.caption, uri))
-    return sorted(images, key=lambda image: list(GROUPS).index(image.group)), unread
+            return None
+
+    groups = [[(group, task) for task in tasks] for group, tasks in _grouped(evaluation).items()]
+    drawn = list(drawn_in_turns(groups, draw, max_bytes))
+    images = [
+        Drawing(group, Path(task.path).name, task.caption, uri)
+        for (group, task), uri in drawn
+        if uri
+    ]
+    order = list(GROUPS)
+    return sorted(images, key=lambda image: order.index(image.group)), len(drawn) - len(images)
 
 
 def _grouped(evaluation: Evaluation) -> dict[str, list[Task]]:

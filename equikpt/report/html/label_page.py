@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from equikpt.core.image import reader_of
 from equikpt.core.issues import CODES, SEVERITIES, Issue
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.data_tools.verify.run import VerifyResult, counts, plural
-from equikpt.report.html.render import jpeg_uri, render
+from equikpt.report.html.render import drawn_in_turns, render
 from equikpt.visualization.pose import draw_pose, zoom_in
 
 MAX_CARDS = 60
@@ -44,7 +42,9 @@ def to_html(result: VerifyResult, max_image_bytes: int = MAX_IMAGE_BYTES) -> str
     for issue in result.issues:
         if len(issues := by_check.setdefault(issue.code, [])) < MAX_CARDS:
             issues.append(issue)
-    thumbnails = _thumbnails(result, by_check, max_image_bytes)
+    draw = Thumbnails(result.labels).cell
+    drawn = drawn_in_turns(by_check.values(), draw, max_image_bytes)
+    thumbnails = {id(issue): uri for issue, uri in drawn}
     severities = [(level, plural(result.count(level), level)) for level in SEVERITIES]
     scheme = result.labels.scheme
     found = ", ".join(count for _, count in severities)
@@ -70,24 +70,6 @@ def to_html(result: VerifyResult, max_image_bytes: int = MAX_IMAGE_BYTES) -> str
             for issue in issues
         ],
     )
-
-
-def _thumbnails(
-    result: VerifyResult, by_check: dict[str, list[Issue]], max_bytes: int
-) -> dict[int, str]:
-    """Thumbnails by issue; first the worst of each check, then the second, until they are full."""
-    thumbnails = Thumbnails(result.labels)
-    in_turns = [f for rank in zip_longest(*by_check.values()) for f in rank if f is not None]
-    drawn: dict[int, str] = {}
-    used = 0
-    for issue in tqdm(in_turns, desc="drawing", unit="img", delay=5, disable=None):
-        cell = thumbnails.cell(issue)
-        uri = "" if cell is None else jpeg_uri(cell)
-        if used + len(uri) > max_bytes:
-            break
-        used += len(uri)
-        drawn[id(issue)] = uri
-    return drawn
 
 
 def _text(value: Any) -> str:

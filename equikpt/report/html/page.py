@@ -30,19 +30,12 @@ NOT_POSES = (
 
 @dataclass(frozen=True)
 class Report:
-    """Content of a report.
-
-    Args:
-        run: Run.
-        evaluation: Test of its checkpoint; None without.
-        commands: Title and command line of each step.
-        notes: Sentences on what is left out.
-    """
+    """Content of a report."""
 
     run: Run
-    evaluation: Evaluation | None
-    commands: Sequence[tuple[str, str]]
-    notes: Sequence[str] = ()
+    evaluation: Evaluation | None  # test of its checkpoint
+    commands: Sequence[tuple[str, str]]  # title and command line of each step
+    notes: Sequence[str] = ()  # sentences on what is left out
 
 
 def to_html(report: Report, max_image_bytes: int = MAX_IMAGE_BYTES) -> str:

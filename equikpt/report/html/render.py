@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tqdm import tqdm
 
 from equikpt.evaluation.presentation import number
 
 JPEG_QUALITY = 72
 MAX_LETTERS = 48
 """Length of a file name in a table."""
+
+Item = TypeVar("Item")
 
 
 def render(template: str, **context: Any) -> str:
@@ -36,6 +41,25 @@ def jpeg_uri(image: np.ndarray) -> str:
     """Encode an image (H, W, 3) uint8, BGR, as the ``src`` of an HTML image."""
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
+def drawn_in_turns(
+    groups: Iterable[Sequence[Item]], draw: Callable[[Item], np.ndarray | None], max_bytes: int
+) -> Iterator[tuple[Item, str]]:
+    """Draw the first of each group, then the second, until the bytes are spent.
+
+    Yields:
+        An item and its image as :func:`jpeg_uri`, empty where there is none.
+    """
+    turns = [item for rank in zip_longest(*groups) for item in rank if item is not None]
+    used = 0
+    for item in tqdm(turns, desc="drawing", unit="img", delay=5, disable=None):
+        image = draw(item)
+        uri = "" if image is None else jpeg_uri(image)
+        used += len(uri)
+        if used > max_bytes:
+            break
+        yield item, uri
 
 
 ENVIRONMENT = Environment(

@@ -70,7 +70,7 @@ def compare(states: Sequence[State]) -> Comparison:
         row, train, val = reached[index], state.run.train, state.run.val
         best = (ABSENT, ABSENT, ABSENT)
         if row is not None:
-            best = (number(values[index]), state.run.place(row["step"]), duration(row["wall_s"]))
+            best = (number(values[index]), state.run.when(row["step"]), duration(row["wall_s"]))
         losses = [
             f"{word} {number(frame[column].iloc[-1])}"
             for word, column, frame in (("train", "loss", train), ("val", "val_loss", val))

@@ -107,7 +107,7 @@ class Run:
         hooks = (*default.values(), *custom)
         return next((dict(each) for each in hooks if each and each.get("type") in types), None)
 
-    def place(self, step: float) -> str:
+    def when(self, step: float) -> str:
         """``epoch 3`` or, in a run by steps, ``step 250``."""
         step, per_epoch = int(step), self.steps_per_epoch
         return f"step {step}" if per_epoch is None else f"epoch {max(1, -(-step // per_epoch))}"

@@ -66,42 +66,25 @@ class Metric:
 
 @dataclass(frozen=True)
 class Plan:
-    """Planned length of a run.
+    """Planned length of a run."""
 
-    Args:
-        max_epochs: None in a run by steps, and without a config.
-        max_steps: None as long as the length of an epoch is not known.
-        val_interval: Epochs, in a run by steps steps, from one validation to the next.
-        validates: Whether there is a validation.
-        log_interval: Steps from one row to the next.
-    """
-
-    max_epochs: int | None
-    max_steps: int | None
-    val_interval: int
+    max_epochs: int | None  # None in a run by steps, and without a config
+    max_steps: int | None  # None as long as the length of an epoch is not known
+    val_interval: int  # epochs, in a run by steps steps
     validates: bool
-    log_interval: int
+    log_interval: int  # steps from one row to the next
 
 
 @dataclass(frozen=True)
 class Patience:
-    """The counter of ``EarlyStoppingHook``.
-
-    Args:
-        metric: What it watches.
-        waited: Validations in a row without a gain.
-        patience: The number of them that ends the run.
-        min_delta: The smallest gain that counts.
-        stopped: Whether the run was to end by it.
-        is_logged: Whether any validation has the metric.
-    """
+    """The counter of ``EarlyStoppingHook``."""
 
     metric: str
-    waited: int
-    patience: int
-    min_delta: float
-    stopped: bool
-    is_logged: bool
+    waited: int  # validations in a row without a gain
+    patience: int  # the number of them that ends the run
+    min_delta: float  # the smallest gain that counts
+    stopped: bool  # the run was to end by it
+    is_logged: bool  # a validation has the metric
 
 
 @dataclass(frozen=True)

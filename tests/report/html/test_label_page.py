@@ -127,19 +127,9 @@ def test_without_images_poses_are_drawn_on_gray(tmp_path, spoilt):
     assert to_html(result).count("<img") == 3
 
 
-@pytest.fixture
-def browse(tmp_path):
-    """Call ``browse(text, width_px, dark)``: what the probe saw, and what the console said."""
-
-    def call(text: str, width_px: int, dark: bool = False):
-        return open_page(tmp_path, text, PROBE, width_px, dark)
-
-    return call
-
-
 @pytest.mark.parametrize("width_px", [1200, 360], ids=["desk", "phone"])
-def test_the_page_works_in_a_browser(browse, spoilt, width_px):
-    seen, console = browse(to_html(spoilt), width_px)
+def test_the_page_works_in_a_browser(tmp_path, spoilt, width_px):
+    seen, console = open_page(tmp_path, to_html(spoilt), PROBE, width_px)
     assert console == []
     assert seen["broken"] == 0
     assert seen["images"] == 3
@@ -151,15 +141,18 @@ def test_the_page_works_in_a_browser(browse, spoilt, width_px):
     assert seen["width"] == width_px
 
 
-def test_a_broken_page_would_be_seen(browse, spoilt):
+def test_a_broken_page_would_be_seen(tmp_path, spoilt):
     """The control: an image that does not load, and an error of the script."""
     text = to_html(spoilt).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
     text = text.replace("\napply();", "\napply();\nnothing_of_that_name();")
-    seen, console = browse(text, 1200)
+    seen, console = open_page(tmp_path, text, PROBE, 1200)
     assert seen["broken"] == 1
     assert any("nothing_of_that_name" in line for line in console)
 
 
-def test_the_page_follows_the_readers_light(browse, spoilt):
-    light, dark = (browse(to_html(spoilt), 800, dark)[0]["ground"] for dark in (False, True))
+def test_the_page_follows_the_readers_light(tmp_path, spoilt):
+    light, dark = (
+        open_page(tmp_path, to_html(spoilt), PROBE, 800, dark)[0]["ground"]
+        for dark in (False, True)
+    )
     assert light != dark

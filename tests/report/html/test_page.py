@@ -209,19 +209,9 @@ def test_a_metric_that_nobody_has_heard_of_presents_itself(run, tmp_path, monkey
     assert re.findall(r"<figcaption>(\d off)", page) == ["7 off", "2 off", "0 off"]
 
 
-@pytest.fixture
-def browse(tmp_path):
-    """Call ``browse(text, width_px, dark)``: what the probe saw, and what the console said."""
-
-    def call(text: str, width_px: int, dark: bool = False):
-        return open_page(tmp_path, text, PROBE, width_px, dark)
-
-    return call
-
-
 @pytest.mark.parametrize(("width_px", "dark"), [(1280, False), (360, True)], ids=["desk", "phone"])
-def test_the_page_works_in_a_browser(browse, report, width_px, dark):
-    seen, console = browse(to_html(report), width_px, dark)
+def test_the_page_works_in_a_browser(tmp_path, report, width_px, dark):
+    seen, console = open_page(tmp_path, to_html(report), PROBE, width_px, dark)
     assert console == []
     assert (seen["images"], seen["broken"], seen["overflow"]) == (4, 0, 0)
     assert seen["width"] == width_px
@@ -257,12 +247,12 @@ def test_a_page_of_other_tests_works_on_a_phone(run, tmp_path):
     assert (seen["images"], seen["broken"], seen["overflow"]) == (3, 0, 0)
 
 
-def test_a_broken_page_would_be_seen(browse, report):
+def test_a_broken_page_would_be_seen(tmp_path, report):
     """The control: an image that does not load, a wide element and an error of the script."""
     text = to_html(report).replace("data:image/jpeg;base64,", "data:image/jpeg;base64,AAAA", 1)
     text = text.replace("<h1>", '<div style="width:700px">wide</div><h1>')
     text = text.replace("</main>", "</main><script>nothing_of_that_name();</script>")
-    seen, console = browse(text, 360)
+    seen, console = open_page(tmp_path, text, PROBE, 360)
     assert seen["broken"] == 1
     assert seen["overflow"] > 0
     assert any("nothing_of_that_name" in line for line in console)
