@@ -40,7 +40,7 @@ def log(caplog):
 
 @pytest.mark.parametrize("where", ["memory", "file"])
 @pytest.mark.parametrize("shape", [(20, 30, 3), (7, 5), (3, 4, 1)], ids=str)
-def test_a_image_comes_back_as_it_was(shape, where, tmp_path):
+def test_an_image_comes_back_as_it_was(shape, where, tmp_path):
     cache = ImageCache(10**6, folder=None if where == "memory" else str(tmp_path))
     assert cache.get("a", STAMP) is None
     assert cache.put("a", STAMP, image(0, shape))
@@ -53,10 +53,12 @@ def test_a_image_comes_back_as_it_was(shape, where, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_view_of_strides_is_kept_in_its_own_order():
+def test_a_view_of_strides_is_kept_in_its_own_order_and_nothing_else_is_kept():
     cache = ImageCache(10**6)
     cache.put("a", STAMP, image(0)[:, ::-1])
     assert np.array_equal(cache.get("a", STAMP), image(0)[:, ::-1])
+    assert not cache.put("b", STAMP, image(0).astype(np.uint16))
+    assert cache.get("b", STAMP) is None
 
 
 def test_nothing_can_write_into_the_store():
@@ -95,8 +97,7 @@ def test_the_bound_holds_and_is_told_once(log):
     assert all(np.array_equal(cache.get(str(i), STAMP), image(i)) for i in range(3))
     assert all(cache.get(str(i), STAMP) is None for i in range(3, 6))
     in_fork(lambda: cache.put("6", STAMP, image(6)))
-    assert [record.message for record in log.records if "is full: 3 images" in record.message]
-    assert len([record for record in log.records if "is full" in record.message]) == 1
+    assert log.text.count("is full: 3 images") == log.text.count("is full") == 1
     # A smaller image may still fit
     assert cache.put("small", STAMP, image(7, (5, 5, 3)))
 
@@ -168,12 +169,6 @@ def test_a_copy_is_the_same_store_and_a_pickle_an_empty_one(log):
     assert (len(away), away.used_bytes) == (0, 0)
 
 
-def test_what_is_not_uint8_is_left_out():
-    cache = ImageCache(10**6)
-    assert not cache.put("a", STAMP, image(0).astype(np.uint16))
-    assert cache.get("a", STAMP) is None
-
-
 def test_a_disk_without_room_is_told_and_is_no_error(monkeypatch, log):
     def refuse(*_):
         raise OSError("No space left on device")
@@ -188,7 +183,7 @@ def test_a_disk_without_room_is_told_and_is_no_error(monkeypatch, log):
 def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least 0, got -1"):
         ImageCache(-1)
-    with pytest.raises(FileNotFoundError, match="found none at .*nowhere; make it first"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         ImageCache(10, folder=str(tmp_path / "nowhere"))
 
 

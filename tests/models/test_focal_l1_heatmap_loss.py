@@ -19,12 +19,12 @@ CODECS = {
     "unbiased": MSRAHeatmap(INPUT_PX, CELLS, sigma=1.5, unbiased=True),
     "udp": UDPHeatmap(INPUT_PX, CELLS, sigma=1.5),
 }
-PLACES = np.array([[[20.3, 41.9], [33.1, 9.7], [5.0, 57.2]]], np.float32)
+POINTS = np.array([[[20.3, 41.9], [33.1, 9.7], [5.0, 57.2]]], np.float32)
 
 
 def targets(codec: str = "udp") -> torch.Tensor:
     """(1, 3, 16, 16) of points between cells."""
-    return torch.from_numpy(CODECS[codec].encode(PLACES)["heatmaps"])[None].float()
+    return torch.from_numpy(CODECS[codec].encode(POINTS)["heatmaps"])[None].float()
 
 
 def random_logits(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -47,9 +47,9 @@ def test_without_focus_it_is_binary_cross_entropy():
 def test_for_hard_targets_it_is_the_focal_loss_of_the_paper(alpha):
     logits = random_logits(50)
     target = (random_logits(50, seed=1) > 0).float()
-    share = torch.where(target == 1, logits.sigmoid(), 1 - logits.sigmoid())
+    right = torch.where(target == 1, logits.sigmoid(), 1 - logits.sigmoid())
     weight = 1.0 if alpha is None else torch.where(target == 1, alpha, 1 - alpha)
-    expected = -weight * (1 - share) ** 2 * share.log()
+    expected = -weight * (1 - right) ** 2 * right.log()
     torch.testing.assert_close(soft_focal_loss(logits, target, alpha, 2.0), expected)
 
 
@@ -142,27 +142,19 @@ def test_the_number_of_points_does_not_change_the_value():
 
 def test_the_size_of_the_heatmap_does_not_change_the_value():
     """The same image in twice as many cells either way, and the same with background around."""
-    places = torch.arange(64.0)
 
-    def bump(cells: torch.Tensor, centre: float, sigma: float) -> torch.Tensor:
-        line = torch.exp(-((cells - centre) ** 2) / (2 * sigma**2))
-        return (line[:, None] * line)[None, None]
+    def value(cells: int, sigma: float) -> torch.Tensor:
+        line = torch.exp(-((torch.arange(cells) - (cells - 1) / 2) ** 2) / (2 * sigma**2))
+        target = (line[:, None] * line)[None, None]
+        return total(FocalL1HeatmapLoss()(torch.logit((0.5 * target).clamp_min(1e-7)), target))
 
-    def value(target: torch.Tensor) -> torch.Tensor:
-        guess = torch.logit((0.5 * target).clamp_min(1e-7))
-        return total(FocalL1HeatmapLoss()(guess, target))
-
-    coarse = value(bump(places[:32], 15.5, 3.0))
-    torch.testing.assert_close(value(bump(places, 31.5, 6.0)), coarse, rtol=1e-3, atol=0)
-    torch.testing.assert_close(value(bump(places, 31.5, 3.0)), coarse, rtol=1e-3, atol=0)
+    for other in (value(64, 6.0), value(64, 3.0)):
+        torch.testing.assert_close(other, value(32, 3.0), rtol=1e-3, atol=0)
 
 
 def test_weights_of_keypoints_can_be_left_out():
-    logits, target, weights = (
-        random_logits(1, 3, 16, 16),
-        targets(),
-        torch.tensor([[2.0, 0.0, 0.5]]),
-    )
+    logits, target = random_logits(1, 3, 16, 16), targets()
+    weights = torch.tensor([[2.0, 0.0, 0.5]])
     plain = FocalL1HeatmapLoss(use_target_weight=False)(logits, target, weights)
     torch.testing.assert_close(plain, FocalL1HeatmapLoss()(logits, target, (weights > 0).float()))
     assert not torch.allclose(
@@ -184,16 +176,11 @@ def test_an_empty_heatmap_that_counts_still_teaches_background():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (dict(alpha=1.5), "alpha above 0 and below 1"),
-        (dict(gamma=-1), "gamma of at least 0"),
-        (dict(l1_weight=-1), "l1_weight of at least 0"),
-    ],
+    ("option", "value"), [("alpha", 1.5), ("gamma", -1), ("l1_weight", -1), ("loss_weight", -1)]
 )
-def test_options_out_of_range_are_refused(options, words):
-    with pytest.raises(ValueError, match=words):
-        FocalL1HeatmapLoss(**options)
+def test_options_out_of_range_are_refused_by_name(option, value):
+    with pytest.raises(ValueError, match=f"expected {option}"):
+        FocalL1HeatmapLoss(**{option: value})
 
 
 def test_heatmaps_of_another_size_are_refused():

@@ -14,7 +14,7 @@ from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.models.step_targets import ending, match_mask, remaining_mask
 
 SIZE = 64
-PLACES = torch.tensor(
+POINTS = torch.tensor(
     [[[-0.5, -0.5], [0.25, 0.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]]
 )
 VALID = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
@@ -32,7 +32,7 @@ def feats() -> tuple[torch.Tensor]:
     return (torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(1)),)
 
 
-def samples(points: torch.Tensor = PLACES, valid: torch.Tensor = VALID) -> list[PoseDataSample]:
+def samples(points: torch.Tensor = POINTS, valid: torch.Tensor = VALID) -> list[PoseDataSample]:
     made = []
     for its_points, its_valid in zip(points, valid, strict=True):
         sample = PoseDataSample()
@@ -54,40 +54,28 @@ def test_what_is_lost_and_what_is_read(feats):
     assert not losses["spatial"].requires_grad  # a reading; its parts are what is trained
 
 
-def test_padding_changes_nothing(feats):
-    """An image's losses are the same whatever stands behind its last point."""
-    head = make_head()
-    moved = PLACES.clone()
-    moved[1, 1:] = 0.7
-    plain, changed = (head.loss(feats, samples(points)) for points in (PLACES, moved))
-    for name, value in plain.items():
-        torch.testing.assert_close(changed[name], value, msg=name)
-
-
-def test_a_named_point_without_label_is_not_trained(feats):
-    head = make_head(order="given", mode="keypoints")
-    valid = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    moved = PLACES.clone()
-    moved[0, 1] = 0.9
-    plain, changed = (head.loss(feats, samples(points, valid)) for points in (PLACES, moved))
-    for name, value in plain.items():
-        torch.testing.assert_close(changed[name], value, msg=name)
+@pytest.mark.parametrize(
+    ("options", "valid"),
+    [({}, VALID), (dict(order="given", mode="keypoints"), torch.eye(3)[:2])],
+    ids=["padding", "unlabelled keypoints"],
+)
+def test_points_that_are_not_valid_change_nothing(feats, options, valid):
+    head = make_head(**options)
+    moved = torch.where(valid[..., None] > 0, POINTS, 0.7)
+    plain, changed = (head.loss(feats, samples(points, valid)) for points in (POINTS, moved))
+    torch.testing.assert_close(changed, plain)
 
 
 def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
     """At the first step, where nothing is marked. The reading order does care."""
-    one_step = torch.tensor([[1.0, 1.0, 1.0]] * 2)
     coords = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    turned = coords.flip(1)
-    found = {}
     for target in ("nearest", "next"):
         head = make_head(target=target)
         first, second = (
-            head.teacher_forced_targets(feats, samples(points, one_step)).target[:, 0]
-            for points in (coords, turned)
+            head.teacher_forced_targets(feats, samples(points, torch.ones(2, 3))).target[:, 0]
+            for points in (coords, coords.flip(1))
         )
-        found[target] = torch.allclose(first, second)
-    assert found == {"nearest": True, "next": False}
+        assert torch.allclose(first, second) == (target == "nearest")
 
 
 @pytest.mark.parametrize(
@@ -98,10 +86,8 @@ def test_nearest_does_not_care_for_the_order_of_what_is_left(feats):
     ],
 )
 def test_the_map_shows_the_target_or_all_that_is_left(feats, target, shown):
-    assert (
-        make_head(target=target).teacher_forced_targets(feats, samples()).target_mask[0].tolist()
-        == shown
-    )
+    sequence = make_head(target=target).teacher_forced_targets(feats, samples())
+    assert sequence.target_mask[0].tolist() == shown
 
 
 @pytest.mark.parametrize("target", ["next", "nearest"])
@@ -131,9 +117,9 @@ def test_noise_is_added_in_training_alone(feats):
     noisy = head.teacher_forced_targets(feats, samples())
     head.eval()
     plain = head.teacher_forced_targets(feats, samples())
-    torch.testing.assert_close(plain.input_points, PLACES)
-    assert 0.03 < (noisy.input_points - PLACES).std() < 0.3
-    torch.testing.assert_close(noisy.target[0, :3], PLACES[0])  # the targets are the true points
+    torch.testing.assert_close(plain.input_points, POINTS)
+    assert 0.03 < (noisy.input_points - POINTS).std() < 0.3
+    torch.testing.assert_close(noisy.target[0, :3], POINTS[0])  # the targets are the true points
 
 
 def teach_by_heart(head: SequentialAttentionHead, feats, steps: int = 150) -> None:
@@ -156,7 +142,7 @@ def test_learns_two_images_by_heart_and_runs_freely(feats, balance):
     teach_by_heart(head, feats)
     with torch.no_grad():
         trained = head.predict(feats, samples())
-    expected = [(PLACES[0] + 1) * SIZE / 2, (PLACES[1, :1] + 1) * SIZE / 2]
+    expected = [(POINTS[0] + 1) * SIZE / 2, (POINTS[1, :1] + 1) * SIZE / 2]
     for instance, points in zip(trained, expected, strict=True):
         assert instance.keypoints.shape == (1, len(points), 2)
         assert np.abs(instance.keypoints[0] - points.numpy()).max() < 4
@@ -188,23 +174,19 @@ def test_the_interval_goes_on_where_the_sequence_ends(feats):
     assert "count_interval" not in named.predict(feats, samples())[0]
 
 
-def test_a_sequence_ends_at_the_most_points(feats):
-    head = make_head(done_threshold=1.1)  # never done
-    instances = head.predict(feats, samples())
-    assert [instance.keypoints.shape for instance in instances] == [(1, 3, 2)] * 2
-    assert [instance.done_probability.shape for instance in instances] == [(1, 4)] * 2
-
-
-def test_an_empty_sequence_is_no_point(feats):
-    head = make_head(done_threshold=0.0)  # done at once
-    instances = head.predict(feats, samples())
-    assert [instance.keypoints.shape for instance in instances] == [(1, 0, 2)] * 2
-    assert [instance.done_probability.shape for instance in instances] == [(1, 1)] * 2
-
-
-def test_named_steps_are_all_predicted(feats):
-    head = make_head(order="given", mode="keypoints", done_threshold=0.0)
-    assert [each.keypoints.shape for each in head.predict(feats, samples())] == [(1, 3, 2)] * 2
+@pytest.mark.parametrize(
+    ("options", "points"),
+    [
+        (dict(done_threshold=1.1), 3),  # never done
+        (dict(done_threshold=0.0), 0),  # done at once
+        (dict(done_threshold=0.0, order="given", mode="keypoints"), 3),  # named: all
+    ],
+    ids=["never done", "at once", "named"],
+)
+def test_a_sequence_ends_when_done_or_at_max_points(feats, options, points):
+    for instance in make_head(**options).predict(feats, samples()):
+        assert instance.keypoints.shape == (1, points, 2)
+        assert instance.done_probability.shape == (1, points + 1)
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
@@ -234,12 +216,9 @@ def test_a_map_with_as_many_things_as_are_left_costs_nothing(feats):
     assert right["count_error"].item() == pytest.approx(0.0, abs=1e-4)
     one_more = loss(left + 1)
     assert one_more["count_error"].item() == pytest.approx(1.0, abs=1e-4)
-    step_mask = sequence.step_mask > 0
-    poisson = (
-        torch.distributions.Poisson(left[step_mask] + 1),
-        torch.distributions.Poisson(left[step_mask].clamp_min(1e-6)),
-    )
-    expected = (poisson[1].log_prob(left[step_mask]) - poisson[0].log_prob(left[step_mask])).mean()
+    left = left[sequence.step_mask > 0]
+    worse, best = (torch.distributions.Poisson(n) for n in (left + 1, left.clamp_min(1e-6)))
+    expected = (best.log_prob(left) - worse.log_prob(left)).mean()
     torch.testing.assert_close(one_more["loss_count"], expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(one_more["loss_attention"], right["loss_attention"])
 
@@ -252,7 +231,7 @@ def test_own_points_are_given_to_a_share_of_the_images_in_training(feats):
     head.train()
     sequence = head.teacher_forced_targets(feats, samples())
     torch.testing.assert_close(sequence.input_points, own)
-    marked = match_mask(own, PLACES, VALID, radius=0.3)
+    marked = match_mask(own, POINTS, VALID, radius=0.3)
     assert torch.equal(sequence.target_mask, remaining_mask(VALID, marked))
     assert sequence.done[0].tolist() == [0, 0, 0, 1]  # after as many points as there are true ones
     assert sequence.done[1, 1].item() == 1
@@ -262,7 +241,7 @@ def test_own_points_are_given_to_a_share_of_the_images_in_training(feats):
     shares = torch.stack([(given == own).all(dim=(1, 2)) for given in drawn]).float().mean(dim=0)
     assert ((shares > 0.3) & (shares < 0.7)).all()
     head.eval()
-    torch.testing.assert_close(head.teacher_forced_targets(feats, samples()).input_points, PLACES)
+    torch.testing.assert_close(head.teacher_forced_targets(feats, samples()).input_points, POINTS)
 
 
 def test_what_balancing_did_to_the_odds_of_done_is_taken_back():
@@ -300,24 +279,18 @@ def test_done_weight_and_attention_weight_are_factors(feats):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "expected"),
     [
-        (dict(mode="lines"), "expected mode to be one of points, keypoints"),
-        (dict(target="last"), "expected target to be one of next, nearest"),
-        (dict(done_balance="half"), "expected done_balance to be one of steps, balanced, sampled"),
-        (dict(mode="keypoints", target="nearest"), "whose steps have names"),
-        (
-            dict(scheduled_sampling_prob=0.5),
-            "0 unless target='nearest', got scheduled_sampling_prob=0.5, target='next'",
-        ),
-        (
-            dict(scheduled_sampling_prob=1.5, target="nearest"),
-            "expected scheduled_sampling_prob from 0 to 1",
-        ),
+        (dict(mode="lines"), "mode to be one of points, keypoints"),
+        (dict(target="last"), "target to be one of next, nearest"),
+        (dict(done_balance="half"), "done_balance to be one of steps, balanced, sampled"),
+        (dict(mode="keypoints", target="nearest"), "target='next'"),
+        (dict(scheduled_sampling_prob=0.5), "scheduled_sampling_prob .* 0 unless target='nearest'"),
+        (dict(scheduled_sampling_prob=1.5, target="nearest"), "scheduled_sampling_prob from 0 to"),
     ],
 )
-def test_wrong_options_say_what_is_right(options, message):
-    with pytest.raises(ValueError, match=message):
+def test_wrong_options_say_what_is_right(options, expected):
+    with pytest.raises(ValueError, match=f"expected {expected}"):
         make_head(**options)
 
 
