@@ -55,14 +55,8 @@ def show(
 ) -> Iterator[Shown]:
     """Predict and draw each image; one that cannot be read has a problem instead.
 
-    At most ``predictor.batch_size`` images are in memory.
-
-    Args:
-        images: Paths.
-        predictor: With ``maps`` if ``look`` has an overlay.
-        boxes: Of each image.
-        look: How to draw.
-        labels: For ``look.gt``.
+    At most ``predictor.batch_size`` images are in memory. ``labels`` are for ``look.gt``; an
+    overlay needs a predictor with ``maps``.
     """
 
     def read_one(path: Path) -> tuple[np.ndarray, np.ndarray | None, Gt | None]:
@@ -147,12 +141,7 @@ def drawn_paths(images: Sequence[str | Path], folder: Path, content: str = "pose
 
 
 def sheet_cell(image: np.ndarray, panels: int = 1) -> np.ndarray:
-    """An image reduced to a cell of a sheet, so that a sheet of hundreds fits into memory.
-
-    Args:
-        image: (H, W, 3) uint8.
-        panels: Images that it holds side by side, each of which is given its room.
-    """
+    """Reduce an image of ``panels`` side by side to a cell, so that hundreds fit into memory."""
     scale = min(SHEET_CELL_PX / max(image.shape[0], image.shape[1] / panels), 1.0)
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 

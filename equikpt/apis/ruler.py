@@ -181,11 +181,11 @@ def judge(
     plausible: Plausible,
     spacing_mm: float | None = None,
 ) -> Scale:
-    """The scale that two marks give, or why they give none.
+    """The scale that two marks give, or the reason why they give none.
 
     Args:
         radiograph: For the result.
-        marks: (2, 2) p1 and p2 in px of the radiograph.
+        marks: (2, 2) p1 and p2 in px of the radiograph, ``height_px`` high.
         scores: (2,) in 0–1.
         height_px: Of the radiograph.
         ruler_mm: Distance of the marks in mm.
@@ -214,14 +214,7 @@ def judge(
 def calibrate(
     radiographs: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
 ) -> Iterator[Scale]:
-    """Find the scale of each radiograph; one that cannot be read is refused, not an error.
-
-    Args:
-        radiographs: Paths.
-        finder: Finds the marks.
-        ruler_mm: Distance of the marks in mm.
-        plausible: Limits.
-    """
+    """Find the scale of each radiograph, by path; one that cannot be read is refused, no error."""
 
     def measure(radiograph: str) -> Scale:
         image = read_radiograph(radiograph)

@@ -128,13 +128,9 @@ class CountingMetric(Presented):
 def compare(
     gt: np.ndarray, predicted: np.ndarray, said_done: np.ndarray, radius: float
 ) -> dict[str, float | np.ndarray]:
-    """Compare one sequence with the ground truth: counts, and distances of matched points.
+    """Compare one sequence (M, 2) with the ground truth (N, 2): counts, and matched distances.
 
-    Args:
-        gt: (N, 2).
-        predicted: (M, 2), in their order.
-        said_done: (M + 1,) bool, of the step before each point, and of the one that ended it.
-        radius: In the unit of the points.
+    ``said_done`` (M + 1,) is of the step before each point, and of the one that ended it.
     """
     belongs = match(gt, predicted, radius)
     matched = belongs >= 0

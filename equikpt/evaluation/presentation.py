@@ -79,7 +79,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Example:
-    """Row of a metric's table to look at.
+    """Row of a metric's table to show.
 
     Args:
         caption: Phrase on its errors.
@@ -167,7 +167,7 @@ class Presented(BaseMetric):
 
     @classmethod
     def worst(cls, table: pd.DataFrame) -> pd.DataFrame:
-        """Sort the rows, those to look at first."""
+        """Sort the rows, the worst first."""
         return table.sort_values(cls.worst_by, ascending=False) if cls.worst_by else table
 
     @classmethod

@@ -159,14 +159,10 @@ def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
 def draw_radiograph(row: pd.Series) -> np.ndarray:
     """Draw a ruler and its surroundings: ground truth green, prediction red, lines yellow.
 
-    Args:
-        row: Of :class:`RulerMetric`'s table; its ``path`` is read.
+    ``row`` is of :class:`RulerMetric`'s table; its ``path`` is read.
 
     Returns:
         (420, 420, 3) uint8, BGR.
-
-    Raises:
-        OSError: The radiograph cannot be read any more.
     """
     points = np.array(
         [[row[f"{mark}_{of}{axis}"] for axis in "xy"] for of in ("true_", "") for mark in MARKS]

@@ -26,11 +26,7 @@ Colour = tuple[int, int, int]
 
 
 def check_image_name(name: str) -> None:
-    """Refuse a file name of which OpenCV cannot tell the format.
-
-    Raises:
-        ValueError: It cannot.
-    """
+    """Raise ``ValueError`` for a file name of which OpenCV cannot tell the format."""
     if not cv2.haveImageWriter(name):
         raise ValueError(
             f"expected an image file that OpenCV writes, such as sheet.jpg, got {name!r}"
@@ -38,11 +34,7 @@ def check_image_name(name: str) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write an image in the format of the path's suffix.
-
-    Raises:
-        ImageError: The format does not hold images of this size.
-    """
+    """Write an image in the format of the path's suffix, or raise ``ImageError`` for its size."""
     try:
         is_encoded, content = cv2.imencode(path.suffix, image)
     except cv2.error:
@@ -192,13 +184,9 @@ def outlined_text(
 def zoom_in(
     image: np.ndarray, points: np.ndarray, side_px: int, min_half_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square around some points, enlarged or reduced.
+    """Cut a square around points (N, 2), px, N at least 1, and scale it to ``side_px``.
 
-    Args:
-        image: Image.
-        points: (N, 2) x and y in px of ``image``; N is at least 1.
-        side_px: Of the square to return.
-        min_half_px: Half the side of the part that is shown, at least, in px of ``image``.
+    Half the side of the part that is shown is at least ``min_half_px`` of the image.
 
     Returns:
         (side_px, side_px, 3) uint8, and ``points`` (N, 2) in its px.
@@ -218,13 +206,7 @@ def contact_sheet(
     captions: Sequence[str] | None = None,
     cell_px: tuple[int, int] = (320, 320),
 ) -> np.ndarray:
-    """Images of any size side by side, each scaled into a cell, captions below.
-
-    Args:
-        images: At least one.
-        columns: Cells in a row.
-        captions: One for each image.
-        cell_px: Width and height of a cell in px.
+    """Lay images of any size out in rows, each scaled into a cell (width, height), captions below.
 
     Returns:
         (rows · (height + caption), columns · width, 3) uint8, BGR.

@@ -80,14 +80,7 @@ def draw(
     look: Look,
     gt: Gt | None = None,
 ) -> np.ndarray:
-    """Draw all instances of an image.
-
-    Args:
-        image: Image.
-        instances: Found in it.
-        metainfo: MMPose's parsed metainfo.
-        look: Choices.
-        gt: Labels, for ``look.gt``.
+    """Draw all instances of an image, and its labels for ``look.gt``.
 
     Returns:
         (H, W, 3) uint8, BGR, or (H, 2 · W, 3) with the ground truth beside.
@@ -210,15 +203,9 @@ def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -
 def draw_errors(
     image: np.ndarray, predicted: np.ndarray, gt: np.ndarray, labelled: np.ndarray
 ) -> np.ndarray:
-    """Rings at the true points, and lines with their length in px to the predicted ones.
+    """Draw rings at the true points (K, 2), and lines with their length to the predicted ones.
 
-    An error that is smaller than the dots has no number.
-
-    Args:
-        image: Image.
-        predicted: (K, 2) px.
-        gt: (K, 2) px.
-        labelled: (K,) bool.
+    Both are px; an error that is smaller than the dots has no number. ``labelled`` is (K,) bool.
     """
     canvas, size, radius_px = image.copy(), text_size(image), dot_radius_px(image)
     stroke, shown = max(1, round(size)), labelled & np.isfinite(predicted).all(axis=1)
@@ -256,14 +243,9 @@ def draw_bands(
     to_image: np.ndarray,
     colours: np.ndarray,
 ) -> np.ndarray:
-    """SimCC's marginals: a row a keypoint along the upper edge, a column each along the left one.
+    """Draw SimCC's marginals (K, w) and (K, h) along the upper and the left edge, a stripe each.
 
-    Args:
-        image: Image.
-        along_x: (K, w), 0 or above.
-        along_y: (K, h).
-        to_image: (2, 3) from cells to px of the image.
-        colours: (K, 3) RGB of the keypoints.
+    ``to_image`` (2, 3) maps cells to px of the image; ``colours`` (K, 3) are RGB.
     """
     canvas, (height, width) = image.copy(), image.shape[:2]
     count = len(colours)

@@ -59,40 +59,40 @@ def halves(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return changed[:, :middle], changed[:, middle:]
 
 
-def is_drawn(half: np.ndarray, place: tuple[float, float], scale: float) -> bool:
-    x, y = (round((value + 0.5) * scale - 0.5) for value in place)
-    return bool(half[y, x])
+def drawn_at(half: np.ndarray) -> list[bool]:
+    """Tell at which of ``COORDS`` something is drawn."""
+    return [bool(half[int(y), int(x)]) for x, y in COORDS]
 
 
-PLACES = [(20.0, 20.0), (100.0, 60.0), (200.0, 100.0)]
+COORDS = [(20.0, 20.0), (100.0, 60.0), (200.0, 100.0)]
 
 
-def peaks(places, scores, labels) -> InstanceData:
+def peaks(coords, scores, labels) -> InstanceData:
     """Single points of a whole image, as ``MultiPeakHead`` gives them."""
     return InstanceData(
-        keypoints=np.array(places, np.float32).reshape(-1, 1, 2),
+        keypoints=np.array(coords, np.float32).reshape(-1, 1, 2),
         keypoint_scores=np.array(scores, np.float32).reshape(-1, 1),
         labels=np.array(labels, int),
     )
 
 
 def test_a_whole_image_shows_everyone_and_other_numbers_of_peaks(tmp_path):
-    annotations = [person(PLACES[0]), person(PLACES[1]), person()]
-    found = peaks([PLACES[2], PLACES[1], PLACES[0]], [0.9, 0.5, 0.2], [0, 16, 0])
+    annotations = [person(COORDS[0]), person(COORDS[1]), person()]
+    found = peaks([COORDS[2], COORDS[1], COORDS[0]], [0.9, 0.5, 0.2], [0, 16, 0])
     pair = pair_of(sample(tmp_path, annotations, found))
     assert pair.shape == (CELL_PX // 2, 2 * CELL_PX, 3)  # all of it, in its own proportions
     gt, prediction = halves(pair)
-    assert [is_drawn(gt, place, 1.0) for place in PLACES] == [True, True, False]
-    assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [False, True, True]
+    assert drawn_at(gt) == [True, True, False]
+    assert drawn_at(prediction) == [False, True, True]
 
 
 def test_instances_of_a_whole_image_are_left_out_by_their_mean_score(tmp_path):
-    keypoints = np.stack([np.tile(place, (17, 1)) for place in PLACES])
+    keypoints = np.stack([np.tile(point, (17, 1)) for point in COORDS])
     scores = np.full((3, 17), [[0.9], [0.2], [0.9]])
     found = InstanceData(keypoints=keypoints, keypoint_scores=scores)
     pair = pair_of(sample(tmp_path, [person()], found))
     _, prediction = halves(pair)
-    assert [is_drawn(prediction, place, 1.0) for place in PLACES] == [True, False, True]
+    assert drawn_at(prediction) == [True, False, True]
 
 
 @pytest.mark.parametrize("annotations", [[], None], ids=["nobody", "no annotation"])
@@ -145,7 +145,7 @@ def test_points_of_unlabelled_kinds_are_not_drawn(tmp_path):
 
 def test_keypoints_of_another_scheme_are_no_gt(tmp_path):
     _, found = horse(60.0)
-    made = sample(tmp_path, person(*PLACES), found, BOX)
+    made = sample(tmp_path, person(*COORDS), found, BOX)
     assert true_poses(made, HORSES) == []
     left, right = halves(pair_of(made, HORSES))
     assert not left.any()
@@ -202,8 +202,8 @@ def test_gt_prediction_and_error_are_drawn_where_they_are(table):
         name: np.argwhere((np.abs(image.astype(int) - colour) < 30).all(axis=2))
         for name, colour in (("true", TARGET_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))
     }
-    assert all(len(places) > 5 for places in found.values())
-    lowest = {name: places[places[:, 0].argmax()] for name, places in found.items()}
+    assert all(len(coords) > 5 for coords in found.values())
+    lowest = {name: coords[coords[:, 0].argmax()] for name, coords in found.items()}
     # 72 px of the radiograph are 420 of the cell: 9 px to the right are 52.
     assert lowest["off"][1] - lowest["true"][1] == pytest.approx(52, abs=12)
 

@@ -32,7 +32,7 @@ def metainfo() -> dict:
 
 
 def instance(x: float, y: float, scores: dict[int, float]) -> Instance:
-    """All points at one place, those without a score uncertain to the utmost."""
+    """All keypoints at (x, y), those without a score entirely uncertain."""
     all_scores = np.zeros(26)
     all_scores[list(scores)] = list(scores.values())
     box = np.array([x - 40, y - 40, x + 40, y + 40])
@@ -40,7 +40,7 @@ def instance(x: float, y: float, scores: dict[int, float]) -> Instance:
 
 
 def has(drawn: np.ndarray, colour, near: tuple[int, int], reach: int = 12) -> bool:
-    """Whether there is nearly a BGR colour around an (x, y)."""
+    """Tell if there is nearly a BGR colour around an (x, y)."""
     x, y = near
     part = drawn[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach].astype(int)
     return bool((np.abs(part - colour).max(axis=-1) < 40).any())
@@ -186,10 +186,10 @@ def test_names_stand_beside_their_points_on_the_outer_side():
 
 
 def test_names_of_near_points_do_not_cover_each_other():
-    """Three names at one place take three times the height of one."""
-    places = np.array([[200.0, 100], [200, 101], [200, 102]])
-    alone = np.ptp(np.nonzero(changed(draw_names(GRAY, places[:1], ["withers"])))[0])
-    together = np.ptp(np.nonzero(changed(draw_names(GRAY, places, ["withers"] * 3)))[0])
+    """Three names at one point take three times the height of one."""
+    coords = np.array([[200.0, 100], [200, 101], [200, 102]])
+    alone = np.ptp(np.nonzero(changed(draw_names(GRAY, coords[:1], ["withers"])))[0])
+    together = np.ptp(np.nonzero(changed(draw_names(GRAY, coords, ["withers"] * 3)))[0])
     assert together > 2.5 * alone
 
 

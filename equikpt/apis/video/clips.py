@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,14 +37,10 @@ class Frame(NamedTuple):
 
 
 class FrameTimes:
-    """Times of frames as OpenCV states them, with those mended that it does not know.
+    """Times of a capture's frames as OpenCV states them; those that it does not know are mended.
 
     OpenCV's own are those of the container with FFmpeg alone (0 where it has none), and there to
     the last digit. What is within ``ROUNDED_S`` of a constant rate is of that rate.
-
-    Args:
-        capture: Of which frames are read.
-        fps: Frames a second.
     """
 
     def __init__(self, capture: cv2.VideoCapture, fps: float) -> None:
@@ -204,11 +199,9 @@ class ClipWriter:
         return width - width % 2, height - height % 2
 
     def write(self, frame: np.ndarray, time_s: float | None = None) -> None:
-        """Append a frame (H, W, 3) uint8, BGR.
+        """Append a frame (H, W, 3) uint8, BGR, which must not be changed afterwards.
 
-        Args:
-            frame: It must not be changed afterwards.
-            time_s: Until then the frame before is repeated; None shows it for one ``fps``-th.
+        Until ``time_s`` the frame before is repeated; None shows that for one ``fps``-th.
 
         Raises:
             ValueError: Its size is not that of the video: OpenCV would drop it without a word.
@@ -234,12 +227,7 @@ class ClipWriter:
     def __enter__(self) -> ClipWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         if kind is None:  # the last frame is shown for as long as the one before it
             self._repeat(self._last_s + self._gap_s)
         self._writer.release()
@@ -249,11 +237,7 @@ class ClipWriter:
 
 
 def check_clip_name(path: Path) -> None:
-    """Refuse a file name that is no video's.
-
-    Raises:
-        ValueError: It is not.
-    """
+    """Raise ``ValueError`` for a file name that is no video's."""
     if path.suffix.lower() not in CODECS:
         raise ValueError(
             f"expected a video file with one of {', '.join(CODECS)}, got {str(path)!r}"

@@ -147,7 +147,7 @@ def instance_oks(
 ) -> float | None:
     """COCO's object keypoint similarity over the keypoints that both are sure of.
 
-    The area is that of both boxes, by the share of a box that an animal fills. None where these
+    The area is that of both boxes, by the fraction of a box that an animal fills. None where these
     keypoints are fewer than ``MIN_COMMON``.
     """
     sure = _sure(one, min_score) & _sure(other, min_score)

@@ -96,7 +96,7 @@ def test_a_variable_rate_is_written_with_its_times(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backend", "told_ms", "times_s"),
+    ("backend", "stated_ms", "times_s"),
     [
         pytest.param("FFMPEG", [0, 0, 0, 0], [0, 0.04, 0.08, 0.12], id="no times"),
         pytest.param("CV_MJPEG", [7, 8, 9, 10], [0, 0.04, 0.08, 0.12], id="another backend"),
@@ -105,13 +105,13 @@ def test_a_variable_rate_is_written_with_its_times(tmp_path):
         pytest.param("FFMPEG", [0, 40, 80, 9000], [0, 0.04, 0.08, 9.0], id="a pause"),
     ],
 )
-def test_times_rise_whatever_the_file_says(backend, told_ms, times_s):
-    told = iter(told_ms)
+def test_times_rise_whatever_the_file_says(backend, stated_ms, times_s):
+    stated = iter(stated_ms)
     capture = SimpleNamespace(
-        isOpened=lambda: True, getBackendName=lambda: backend, get=lambda _: next(told)
+        isOpened=lambda: True, getBackendName=lambda: backend, get=lambda _: next(stated)
     )
     times = clips.FrameTimes(capture, 25.0)
-    np.testing.assert_allclose([times.next_s() for _ in told_ms], times_s)
+    np.testing.assert_allclose([times.next_s() for _ in stated_ms], times_s)
     assert (times.unknown == 3) == (times_s[-1] == 0.12)
 
 

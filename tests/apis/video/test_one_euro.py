@@ -91,8 +91,8 @@ def test_a_gap_is_no_motion():
     filtered = run(OneEuroFilter(OneEuroOptions(1.0, 0.0)), values)
     assert np.isnan(filtered[5:30]).all()
     elapsed_s = 26 / 25
-    share = 1 / (1 + 1 / (2 * math.pi * elapsed_s))
-    assert filtered[30, 0] == pytest.approx(10 * share)
+    alpha = 1 / (1 + 1 / (2 * math.pi * elapsed_s))
+    assert filtered[30, 0] == pytest.approx(10 * alpha)
     assert filtered[-1, 0] == pytest.approx(10, abs=0.01)
 
 

@@ -88,17 +88,13 @@ def test_the_plain_table_has_a_row_a_point(tmp_path):
 
 
 def test_animals_without_a_track_are_counted_in_their_image(tmp_path):
-    with PlainTable(tmp_path / "points.csv", NAMES) as table:
-        table.add("a.jpg", [instance(0), instance(9)])
-    plain = pd.read_csv(tmp_path / "points.csv")
-    assert plain["animal"].tolist() == [1, 1, 1, 2, 2, 2]
-    assert plain["time_s"].isna().all()
-
-
-def test_points_without_names_have_numbers(tmp_path):
-    with PlainTable(tmp_path / "points.csv", None) as table:
-        table.add("a.jpg", [instance(0)])
-    assert pd.read_csv(tmp_path / "points.csv")["keypoint"].tolist() == [1, 2, 3]
+    for names, expected in ((NAMES, [*NAMES, *NAMES]), (None, [1, 2, 3, 1, 2, 3])):
+        with PlainTable(tmp_path / "points.csv", names) as table:
+            table.add("a.jpg", [instance(0), instance(9)])
+        plain = pd.read_csv(tmp_path / "points.csv")
+        assert plain["animal"].tolist() == [1, 1, 1, 2, 2, 2]
+        assert plain["keypoint"].tolist() == expected
+        assert plain["time_s"].isna().all()
 
 
 def test_nothing_found_is_an_empty_table(tmp_path):
