@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from equikpt.core.issues import Issue
+from equikpt.data_tools.near_duplicates import clusters
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.data_tools.verify.limbs import labelled_links
 from equikpt.data_tools.verify.pose_model import PoseModel, normalised
@@ -78,15 +79,12 @@ def exchanges(swap: np.ndarray, links: np.ndarray) -> list[np.ndarray]:
         Nothing where no keypoint has another side; else all pairs first.
     """
     identity = np.arange(len(swap))
-    if (swap == identity).all():
+    sided = swap != identity
+    if not sided.any():
         return []
-    limb = identity.copy()
-    for _ in identity:  # the label of a limb is the lowest index of its pairs
-        limb = np.minimum(limb, limb[swap])
-        for start, end in links:
-            if swap[start] != start and swap[end] != end:
-                limb[[start, end]] = limb[[start, end]].min()
-    limbs = np.unique(limb[swap != identity])
+    within = links[sided[links].all(axis=1)]
+    limb = clusters(len(swap), [*within, *enumerate(swap)])
+    limbs = np.unique(limb[sided])
     single = [np.where(limb == label, swap, identity) for label in limbs]
     return [swap, *(single if len(limbs) > 1 else [])]
 

@@ -42,6 +42,7 @@ def test_without_names_the_usual_number_counts():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(("horse27", []), "horse26, p1p2, coco17"), ((None, [content()]), "export the file with")],
+    ids=["unknown", "no keypoints"],
 )
 def test_mistakes_are_sentences(arguments, words):
     with pytest.raises(ValueError, match=words):

@@ -54,28 +54,28 @@ def mixed(number: int, point: int) -> int:
     return (number + 3 * point) % 5 % 3
 
 
-CASES = [
-    # the rule for one point, and the codes of its issues
-    pytest.param(lambda number: mixed(number, 0), [], id="as the others"),
-    pytest.param(lambda number: 0, ["never_labelled"], id="never"),
-    pytest.param(lambda number: 2 * (number == 0), ["seldom_labelled"], id="seldom"),
-    pytest.param(lambda number: 1 + number % 2, ["always_labelled"], id="always"),
-]
-
-
-@pytest.mark.parametrize(("rule", "checks"), CASES)
-def test_a_keypoint_of_its_own_kind_is_named(read, rule, checks):
+@pytest.mark.parametrize(
+    ("rule", "codes"),
+    [
+        (lambda number: mixed(number, 0), []),
+        (lambda number: 0, ["never_labelled"]),
+        (lambda number: 2 * (number == 0), ["seldom_labelled"]),
+        (lambda number: 1 + number % 2, ["always_labelled"]),
+    ],
+    ids=["as the others", "never", "seldom", "always"],
+)
+def test_a_keypoint_of_its_own_kind_is_named(read, rule, codes):
     content = with_visibility(100, lambda n, point: rule(n) if point == 4 else mixed(n, point))
     issues = list(check_visibility(read(content)))
-    assert [issue.code for issue in issues] == checks
+    assert [issue.code for issue in issues] == codes
     assert all(issue.subject.keypoints == (4,) for issue in issues)
 
 
-@pytest.mark.parametrize("level", [1, 2])
-def test_one_visibility_for_all_is_told(read, level):
-    issues = list(check_visibility(read(with_visibility(60, lambda *_: level))))
-    assert [issue.code for issue in issues] == ["one_visibility"]
-
-
-def test_few_annotations_say_nothing_about_shares(read):
-    assert list(check_visibility(read(with_visibility(10, lambda *_: 2)))) == []
+@pytest.mark.parametrize(
+    ("level", "count", "codes"),
+    [(1, 60, ["one_visibility"]), (2, 60, ["one_visibility"]), (2, 10, [])],
+    ids=["hidden", "seen", "few say nothing"],
+)
+def test_one_visibility_for_all_is_found(read, level, count, codes):
+    issues = check_visibility(read(with_visibility(count, lambda *_: level)))
+    assert [issue.code for issue in issues] == codes
