@@ -1,8 +1,15 @@
 """Conversion between label formats and COCO JSON. One format a file; :data:`FORMATS` lists them.
 
-A reader is a function ``read(source, scheme, images=None) -> SourceDataset``, a writer a function
-``write(folder, dataset, options) -> SourceDataset``. Each knows its format and nothing else;
-mapping, missing images, split hygiene, putting the files in place and checking them are shared.
+A reader is a function ``read(source, scheme, images=None) -> SourceDataset``. ``source`` is a file
+or folder; the keypoints of ``scheme`` name those of a source that does not, or say which to take;
+``images`` is the folder of the images, looked for around the source by default. It raises
+FileNotFoundError for a missing file and ValueError for one that is not of the format.
+
+A writer is a function ``write(folder, dataset, options) -> SourceDataset``: it fills the empty
+folder and returns the dataset as the reader will find it there.
+
+Each knows its format and nothing else; mapping, missing images, split hygiene, putting the files in
+place and checking them are shared.
 """
 
 from __future__ import annotations

@@ -49,9 +49,6 @@ def from_contents(
         files: Its file, for messages.
         folders: Where its images may lie.
         names: Keypoints in file order, for files that do not name them.
-
-    Raises:
-        ValueError: If a dict is no valid COCO.
     """
     dataset = SourceDataset()
     tables = {

@@ -36,18 +36,14 @@ def read(
     names: Sequence[str] = (),
     pattern: str = "*.json",
 ) -> SourceDataset:
-    """Read COCO JSON.
+    """Read COCO JSON: an annotation file, or a folder with one for each split.
 
     Args:
-        source: An annotation file, or a folder with one for each split.
-        scheme: Names the keypoints where the file does not.
-        images: Folder of the images, by default looked for around the file.
+        source: As every reader's; see the package.
+        scheme: Likewise.
+        images: Likewise.
         names: Keypoints in file order where neither the file nor the scheme names them.
         pattern: Of the names of annotation files in a folder.
-
-    Raises:
-        FileNotFoundError: If there is no annotation file.
-        ValueError: If it is no COCO keypoint JSON.
     """
     files = annotation_files(source, pattern)
     contents = {split: load_coco(path) for split, path in files.items()}
@@ -65,10 +61,6 @@ def annotation_files(source: Path, pattern: str = "*.json") -> dict[str, Path]:
         source: A file, or a folder with ``annotations/`` (COCO), with files,
             or with a folder for each split (Roboflow).
         pattern: Of the file names to look at.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If a split has several.
     """
     if source.is_file():
         return {split_named(source.stem): source}
@@ -203,10 +195,6 @@ def read_predictions(
         names: Keypoints in file order, for files that do not name them.
         images: Folder of the images.
         min_score: Keypoints below it are left out.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If a file is not of that form, or the results are of other images.
     """
     content = load_coco(annotations, parts=("images", "categories"))
     rows = read_json(results, "the results that tools/test.py --out writes")

@@ -112,25 +112,21 @@ def export(
 ) -> list[str]:
     """Write labels or predictions in a format of :data:`~equikpt.data_tools.convert.FORMATS`.
 
+    Arguments, lines and errors that are not listed are those of :func:`convert`.
+
     Args:
         format_name: Format of the source.
         source: Folder or file to read.
         output: Folder to write into.
         to: Format to write.
-        mapping: Names to give to the keypoints, as a scheme or the path of its YAML file; without
-            it they keep their own.
+        mapping: Names to give to the keypoints; without it they keep their own.
         reading: How to read the source.
         options: How to write.
         dry_run: Read and report, write nothing.
         force: Replace files that exist in ``output``.
 
-    Returns:
-        Lines for the user: what is lost, the notes, the counts.
-
     Raises:
-        FileExistsError: If a file exists in ``output`` and ``force`` is not set.
-        FileNotFoundError: If the source or a part of it is missing.
-        ValueError: If names, labels or images are wrong, or the output does not read back.
+        ValueError: If the output does not read back, too.
     """
     if to not in writable():
         raise ValueError(f"no format '{to}' to write; expected one of {', '.join(writable())}")
@@ -210,7 +206,7 @@ def check_output(
 
 
 def _check_training(path: Path, folder: Path, written: dict, target: Target) -> None:
-    dataset = pkgutil.resolve_name(target.dataset)(
+    dataset = pkgutil.resolve_name(f"equikpt.datasets:{target.dataset}")(
         ann_file=str(path), data_prefix={"img": str(folder)}, max_missing_share=0.0
     )
     usable = sum(map(is_used, written["annotations"]))

@@ -26,31 +26,23 @@ from equikpt.data_tools.convert.schemes import KeypointScheme
 A_BACKUP = "a backup of CVAT"
 
 
-class Label(msgspec.Struct):
-    """A label of a project or task."""
-
+class _Label(msgspec.Struct):
     name: str
     type: str | None = None
-    sublabels: list[Label] | None = None
+    sublabels: list[_Label] | None = None
 
 
-class Data(msgspec.Struct):
-    """Images of a task, as its ``data`` lists them."""
-
+class _Data(msgspec.Struct):
     deleted_frames: list[Whole] | None = None
 
 
-class Described(msgspec.Struct):
-    """``project.json`` or ``task.json``."""
-
-    labels: list[Label] | None = None
-    data: Data | None = None
+class _Described(msgspec.Struct):  # project.json or task.json
+    labels: list[_Label] | None = None
+    data: _Data | None = None
     subset: str | None = None
 
 
-class Image(msgspec.Struct):
-    """A line of ``manifest.jsonl``."""
-
+class _Image(msgspec.Struct):  # a line of manifest.jsonl
     name: str | None = None
     extension: str | None = None
     width: Whole | None = None
@@ -58,9 +50,7 @@ class Image(msgspec.Struct):
     type: str | None = None
 
 
-class Drawn(msgspec.Struct, kw_only=True):
-    """Fields of every shape."""
-
+class _Drawn(msgspec.Struct, kw_only=True):
     type: str | None = None
     points: list[float] | None = None
     rotation: float | None = None
@@ -68,63 +58,38 @@ class Drawn(msgspec.Struct, kw_only=True):
     outside: bool | None = None
 
 
-class Element(Drawn, kw_only=True):
-    """A point of a skeleton."""
-
+class _Element(_Drawn, kw_only=True):  # a point of a skeleton
     label: str
 
 
-class KeyFrame(Drawn, kw_only=True):
-    """A shape of a track."""
-
+class _KeyFrame(_Drawn, kw_only=True):  # a shape of a track
     frame: Whole
 
 
-class OnImage(KeyFrame, kw_only=True):
-    """A shape on one image."""
-
+class _Shape(_KeyFrame, kw_only=True):
     label: str
     type: str
     group: Whole | None = None
-    elements: list[Element] | None = None
+    elements: list[_Element] | None = None
 
 
-class ElementTrack(msgspec.Struct):
-    """A point of a tracked skeleton."""
-
+class _ElementTrack(msgspec.Struct):
     label: str
-    shapes: list[KeyFrame]
+    shapes: list[_KeyFrame]
 
 
-class Track(msgspec.Struct):
-    """A shape over several images."""
-
-    label: str
-    shapes: list[KeyFrame]
+class _Track(_ElementTrack):
     group: Whole | None = None
-    elements: list[ElementTrack] | None = None
+    elements: list[_ElementTrack] | None = None
 
 
-class Job(msgspec.Struct):
-    """A job of ``annotations.json``."""
-
-    shapes: list[OnImage] | None = None
-    tracks: list[Track] | None = None
+class _Job(msgspec.Struct):
+    shapes: list[_Shape] | None = None
+    tracks: list[_Track] | None = None
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read an export or a backup; its keypoints are in the order of the labels, or the scheme's.
-
-    Args:
-        source: ``annotations.xml``, a folder with it, or a backup with ``project.json`` or
-            ``task.json``; a zip of any of them.
-        scheme: Its keypoints, if any, give the order.
-        images: Folder of the images, by default looked for beside the labels.
-
-    Raises:
-        FileNotFoundError: If there is neither an export nor a backup, or a task lacks a file.
-        ValueError: If a file is of another kind, such as a video's.
-    """
+    """Read ``annotations.xml``, a folder with it, a backup of a project or task, or a zip."""
     root = unpack(source) if source.suffix.lower() == ".zip" else source
     project, task = root / "project.json", root / "task.json"
     if not project.is_file() and not task.is_file():
@@ -133,7 +98,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     if not tasks:
         raise FileNotFoundError(f"no task in {root}; make the backup again, with tasks")
     described = [
-        _typed(path, Described)
+        _typed(path, _Described)
         for path in (project, *(folder / "task.json" for folder in tasks))
         if path != project or project.is_file()
     ]
@@ -200,7 +165,7 @@ def _lines(manifest: Path) -> list[dict]:
         if text.strip():
             where = f"{manifest}, line {number}"
             lines.append(parse_json(text, where, A_BACKUP))
-            refuse_wrong_types(lines[-1], Image, where, A_BACKUP)
+            refuse_wrong_types(lines[-1], _Image, where, A_BACKUP)
     if any(line.get("type") == "video" for line in lines):
         raise ValueError(
             f"{manifest} is of a video; export it as 'CVAT for images 1.1' with its images"
@@ -210,7 +175,7 @@ def _lines(manifest: Path) -> list[dict]:
 
 def _add_shapes(path: Path, frames: dict[int, ShapedImage]) -> int:
     """Draw the shapes of a task onto its frames, and count its tracks."""
-    jobs = _typed(path, list[Job])
+    jobs = _typed(path, list[_Job])
     tracks = [track for job in jobs for track in job.get("tracks") or ()]
     shapes = [shape for job in jobs for shape in job.get("shapes") or ()]
     for shape in (*shapes, *_key_frames(tracks)):

@@ -71,12 +71,7 @@ class ShapedImage:
 
 
 def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read an export; its keypoints are in the order of the labels, unless the scheme names them.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is of another kind, such as a video's.
-    """
+    """Read an export; its keypoints are in the order of the labels, or as the scheme has them."""
     path = root / ANNOTATIONS_FILE if root.is_dir() else root
     if not path.is_file():
         raise FileNotFoundError(

@@ -44,18 +44,10 @@ COORDS = ("x", "y", "likelihood")
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read the labels of a DeepLabCut project, or of one file.
-
-    Args:
-        source: A csv or h5 file, a project's folder, or a folder with ``CollectedData`` files at
-            any depth.
-        scheme: Its keypoints, if any, are the body parts to take; by default all.
-        images: Folder of the images, by default looked for from the file upwards.
+    """Read a csv or h5 file, a project, or a folder with ``CollectedData`` files at any depth.
 
     Raises:
-        FileNotFoundError: If there is no file.
         ImportError: If an h5 file is read without h5py.
-        ValueError: If a file is no such table.
     """
     files, notes = ([source], []) if source.is_file() else project_tables(source)
     tables = {path: _table(path, notes) for path in files}
@@ -101,10 +93,6 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
 
     Returns:
         The tables, and notes on what is left out.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is not clear which are meant.
     """
     for stem in (LABELS, PREDICTIONS):
         found = [*sorted(source.rglob(f"{stem}*.csv")), *sorted(source.rglob(f"{stem}*.h5"))]
@@ -221,9 +209,7 @@ def _instance(cells: np.ndarray, scored: bool) -> Instance:
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
     """Write a table, csv and h5, in each folder of ``labeled-data/``; the project has the images.
 
-    Returns:
-        The dataset as written: without splits, animals without a point gone, and images in
-        folders of ``labeled-data/``, as DeepLabCut wants them.
+    Splits and animals without a point go, and names of images get such a folder.
     """
     images = [_named(image, split) for split, images in dataset.splits.items() for image in images]
     written = SourceDataset({UNSPLIT: images}, [*dataset.notes], dataset.keypoints)

@@ -32,9 +32,6 @@ def read_csv_table(path: Path) -> pd.DataFrame:
     """Read a table as DeepLabCut or a spreadsheet saves it.
 
     Commas, semicolons or tabs between cells; with the latter two, numbers may have a decimal comma.
-
-    Raises:
-        ValueError: If it is no such table.
     """
     text = read_text(path)
     separator = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")

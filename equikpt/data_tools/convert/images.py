@@ -101,11 +101,7 @@ def _common_tail(path: Sequence[str], other: Sequence[str]) -> int:
 
 
 def size_px(path: Path) -> SizePx:
-    """Width and height as training loads the image.
-
-    Raises:
-        ValueError: If the file is no image.
-    """
+    """Width and height as training loads the image; ValueError if it is none."""
     try:
         return loaded_size_px(str(path))
     except ImageError as error:
@@ -175,12 +171,9 @@ def _refuse_other_size(name: str, path: Path, stated: SizePx, actual: SizePx) ->
 def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
     """Leave the images out that are not on disk, and note them.
 
-    Args:
-        dataset: Changed in place.
-        advice: What else the user can do without images, for the message.
-
     Raises:
-        FileNotFoundError: If all of them or more than :data:`MAX_MISSING` are missing.
+        FileNotFoundError: If all of them or more than :data:`MAX_MISSING` are missing; ``advice``
+            says what else the user can do.
     """
     images = list(dataset.images())
     missing = [image for image in images if not image.exists]

@@ -64,17 +64,10 @@ _TURN_BACK: dict[float, Callable[[float, float], tuple[float, float]]] = {
 def read(
     source: Path, scheme: KeypointScheme, images: Path | None = None, kind: str = "annotations"
 ) -> SourceDataset:
-    """Read an export of the format "JSON".
+    """Read an export of the format "JSON", a file or a folder with one.
 
-    Args:
-        source: The file, or a folder with one.
-        scheme: Its keypoints, if any, are the labels to take; by default all that occur.
-        images: Folder of the images. Without images the sizes of the export are taken.
-        kind: ``annotations``, or ``predictions`` for the pre-annotations.
-
-    Raises:
-        FileNotFoundError: If there is no file, or nothing tells the size of an image.
-        ValueError: If it is no such export.
+    Without images the sizes of the export are taken. ``kind`` may be ``predictions``, for the
+    pre-annotations.
     """
     found = sorted(source.glob("*.json")) if source.is_dir() else [source]
     if len(found) != 1:
@@ -236,16 +229,10 @@ def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
-    """Write the tasks of a dataset.
+    """Write tasks to import, and the labelling interface.
 
-    Args:
-        folder: Empty folder to write into.
-        dataset: Mapped and complete; each instance has a box.
-        options: What to put before an image's name.
-
-    Returns:
-        The dataset as written: without splits, and names without folders where those do not tell
-        two images apart, since Label Studio does not tell folders from the rest of an address.
+    Splits go, and so do the folders of names where they do not tell two images apart, since Label
+    Studio does not tell folders from the rest of an address.
     """
     images = [image.having(item.named() for item in image.instances) for image in dataset.images()]
     names = _names_without_folders([image.file_name for image in images])

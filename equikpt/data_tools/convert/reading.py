@@ -41,13 +41,7 @@ class Reading:
 def read_source(
     format_name: str, source: Path, scheme: KeypointScheme, reading: Reading
 ) -> SourceDataset:
-    """Read a dataset of any format of :data:`FORMATS`, its splits named.
-
-    Raises:
-        FileNotFoundError: If the source or a part of it is missing.
-        ValueError: If the format is unknown, an option does not go with it, or the labels are
-            wrong.
-    """
+    """Read a dataset of any format of :data:`FORMATS`, its splits named."""
     if format_name not in FORMATS:
         raise ValueError(f"no format '{format_name}'; expected one of {', '.join(FORMATS)}")
     if not source.exists():

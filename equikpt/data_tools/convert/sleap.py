@@ -11,25 +11,18 @@ from typing import Any
 import numpy as np
 
 from equikpt.data_tools.convert.images import ImageFolders, sizes_px
-from equikpt.data_tools.convert.names import cut
+from equikpt.data_tools.convert.names import cut, path_parts
 from equikpt.data_tools.convert.records import UNSPLIT, Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read the labels of a SLEAP project.
+    """Read an ``.slp`` or ``.pkg.slp`` file; ``images`` is the folder of the videos, too.
 
     Frames of a video, or of images embedded in the file, become PNG files in the output.
 
-    Args:
-        source: An ``.slp`` or ``.pkg.slp`` file.
-        scheme: Its keypoints, if any, are the nodes to take; by default all.
-        images: Folder of the videos and images, by default that of the file.
-
     Raises:
-        FileNotFoundError: If it is not there.
         ImportError: If sleap-io is not installed.
-        ValueError: If it is no such file, or a video does not open.
     """
     labels = _load(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
@@ -97,7 +90,7 @@ def _image_files(
         raise ValueError(
             f"{source} labels more images than it lists; save it again in SLEAP"
         ) from error
-    parts = [_parts(path) for path in stated]
+    parts = [path_parts(path) for path in stated]
     absolute = any(path != "/".join(own) for path, own in zip(stated, parts, strict=True))
     # Of absolute paths, which hold on somebody's machine only, the common folders are left out.
     shared = len(os.path.commonprefix([own[:-1] for own in parts])) if absolute else 0
@@ -112,12 +105,6 @@ def _image_files(
     }
 
 
-def _parts(path: str) -> list[str]:
-    """Folders and name of a path of any system, without what leads out of a folder."""
-    parts = path.replace("\\", "/").split("/")
-    return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
-
-
 class _Video:
     """A video of sleap-io, which may not be there, with the number of its last labelled frame."""
 
@@ -129,7 +116,7 @@ class _Video:
         self._shape: tuple[int, ...] | None = None
         if not isinstance(video.filename, list):
             stated, root = Path(video.filename), images or source.parent
-            parts = _parts(str(stated))
+            parts = path_parts(str(stated))
             tails = [stated, *(root.joinpath(*parts[start:]) for start in range(len(parts)))]
             self._path = next((path for path in tails if path.is_file()), root / parts[-1])
 

@@ -36,7 +36,8 @@ class Target:
         links: Lines of the skeleton.
         category: Name of the one category; empty where the source's stay.
         supercategory: As COCO has it.
-        dataset: ``module:class``, imported only when the output is checked; empty for none.
+        dataset: Class of :mod:`equikpt.datasets` that trains on the output, imported only when that
+            is checked; empty for none.
         whole_image: Whether the box is the image and there is one instance in it.
         source_names: The K names where they are the source's.
     """
@@ -57,31 +58,10 @@ class Target:
 
 
 _ROWS = (
-    Target(
-        name="horse26",
-        keypoints=horse26.KEYPOINTS,
-        links=horse26.LINKS,
-        category="horse",
-        dataset="equikpt.datasets:Horse26Dataset",
-    ),
-    Target(
-        name="p1p2",
-        keypoints=p1p2.KEYPOINTS,
-        links=p1p2.LINKS,
-        category="ruler",
-        supercategory="object",
-        dataset="equikpt.datasets:P1P2Dataset",
-        whole_image=True,
-    ),
-    Target(
-        name="coco17",
-        keypoints=coco17.KEYPOINTS,
-        links=coco17.LINKS,
-        category="person",
-        supercategory="person",
-        dataset="equikpt.datasets:Coco17Dataset",
-    ),
-    Target(name="coco"),
+    Target("horse26", horse26.KEYPOINTS, horse26.LINKS, "horse", "animal", "Horse26Dataset"),
+    Target("p1p2", p1p2.KEYPOINTS, p1p2.LINKS, "ruler", "object", "P1P2Dataset", whole_image=True),
+    Target("coco17", coco17.KEYPOINTS, coco17.LINKS, "person", "person", "Coco17Dataset"),
+    Target("coco"),
 )
 
 

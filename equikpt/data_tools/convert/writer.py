@@ -144,11 +144,7 @@ def build(
 
 
 def put_images(folder: Path, images: list[LabelledImage], split: str, link: bool) -> None:
-    """Copy or link images under their names in the output; frames of videos are written as PNG.
-
-    Raises:
-        OSError: If an image cannot be written or linked.
-    """
+    """Copy or link images under their names in the output; frames of videos are written as PNG."""
     folder.mkdir(parents=True)
     for image in tqdm(images, desc=f"writing {split}", unit="img", disable=None):
         source, target = image.path.resolve(), folder / image.file_name

@@ -55,12 +55,7 @@ class Description:
 
 
 def describe(source: Path, scheme: KeypointScheme) -> Description:
-    """Read the ``data.yaml`` of a folder, or the only other YAML file in it.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it does not describe a YOLO-pose dataset.
-    """
+    """Read the ``data.yaml`` of a folder, or the only other YAML file in it."""
     path = source if source.is_file() else _find(source)
     content = read_yaml(path)
     content = content if isinstance(content, dict) else {}

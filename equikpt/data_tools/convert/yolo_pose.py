@@ -45,17 +45,7 @@ READ_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:
-    """Read a YOLO-pose dataset.
-
-    Args:
-        source: The folder with ``data.yaml``, or that file.
-        scheme: Names of the keypoints, which only a ``data.yaml`` with ``kpt_names`` has.
-        images: Folder of the images, where the labels came without them.
-
-    Raises:
-        FileNotFoundError: If there is no ``data.yaml``, or a split's images are not there.
-        ValueError: If ``data.yaml``, a label file or an image is not what the format asks for.
-    """
+    """Read the folder with ``data.yaml``, or that file; ``kpt_names`` in it name the keypoints."""
     description = describe(source, scheme)
     dataset = SourceDataset(
         {}, list(description.notes), description.keypoints, description.flip_idx
@@ -161,13 +151,7 @@ def _box_px(fractions: np.ndarray, where: str, size: SizePx) -> BoxPx:
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:
     """Write ``data.yaml``, ``images/SPLIT/``, ``labels/SPLIT/`` for Ultralytics.
 
-    Args:
-        folder: Empty folder to write into.
-        dataset: Mapped and complete; each instance has a box.
-        options: Whether to link the images.
-
-    Returns:
-        The dataset as written: images without folders in their names, boxes inside the image.
+    Names of images lose their folders, and boxes end at the border of the image.
     """
     flip = dataset.flip_idx or flip_by_name(dataset.keypoints)
     splits = {split: list(map(_flat, images)) for split, images in dataset.splits.items()}

@@ -171,7 +171,7 @@ def test_tables_name_what_exists():
             assert callable(pkgutil.resolve_name(reference))
     assert "horses16" in SCHEMES
     for target in filter(lambda target: target.keypoints, map(find_target, TARGETS)):
-        metainfo = pkgutil.resolve_name(target.dataset).METAINFO
+        metainfo = pkgutil.resolve_name(f"equikpt.datasets:{target.dataset}").METAINFO
         assert tuple(row["name"] for row in metainfo["keypoint_info"].values()) == target.names
 
 
