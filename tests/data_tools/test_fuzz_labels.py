@@ -1,6 +1,6 @@
 """Damaged and hostile label files: each ends as success or as one sentence, never as a traceback.
 
-A case is a small sound input of which one file is changed: a value of its JSON, a cell of its text,
+A case is a small valid input of which one file is changed: a value of its JSON, a cell of its text,
 or its bytes. Seeded: the same cases in every run.
 """
 
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,54 +29,27 @@ from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_pred
 from equikpt.data_tools.split import Division, SplitOptions, split
 from equikpt.data_tools.verify.ruler import examine, read_labels
 from equikpt.data_tools.verify.run import verify
+from tests.data_tools.convert.conftest import write_backup, write_coco
 
-SIDE = 48
 NAMES = ("nose", "l_knee", "r_knee")
 LONGEST_SENTENCE = 3000
 
-# --- sound inputs ---
+# --- valid inputs ---
 
 
-def write_coco(root: Path, nested: bool = False) -> dict:
-    """Two splits of three images with two animals each."""
-    rng = np.random.default_rng(0)
-    contents = {}
-    for number, part in enumerate(("train", "val")):
-        images, rows = [], []
-        (root / "images" / part).mkdir(parents=True)
-        for index in range(3):
-            pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-            name = f"{part}_{index}.png"
-            cv2.imwrite(str(root / "images" / part / name), pixels)
-            image = {"id": 10 * number + index + 1, "file_name": name}
-            images.append({**image, "width": SIDE, "height": SIDE})
-            for left in (1, 25):
-                points = rng.integers((left + 2, 3), (left + 18, 40), (3, 2)).tolist()
-                keypoints = [value for x, y in points for value in (x, y, 2)]
-                row = {"id": len(rows) + 1, "image_id": image["id"], "category_id": 1}
-                row |= {"bbox": [left, 1, 21, 42], "area": 500, "iscrowd": 0}
-                rows.append(row | {"num_keypoints": 3, "keypoints": keypoints})
-        category = {"id": 1, "name": "horse", "keypoints": list(NAMES), "skeleton": [[1, 2]]}
-        content = {"images": images, "annotations": rows, "categories": [category]}
-        (root / "annotations").mkdir(exist_ok=True)
-        (root / f"annotations/{part}.json").write_text(json.dumps(content))
-        contents[part] = content
-    return contents
-
-
-def plain_coco(root: Path) -> None:
-    write_coco(root)
+def plain_coco(root: Path) -> dict[str, dict]:
+    return write_coco(root, NAMES)
 
 
 def with_results(root: Path) -> None:
-    content = write_coco(root)["val"]
+    content = plain_coco(root)["val"]
     rows = [{**row, "score": 0.5} for row in content["annotations"]]
     (root / "results.json").write_text(json.dumps(rows))
 
 
 def animalpose(root: Path) -> None:
     """Of its own form: names by id, two corners, nested keypoints."""
-    for part, content in write_coco(root).items():
+    for part, content in plain_coco(root).items():
         content["images"] = {str(row["id"]): row["file_name"] for row in content["images"]}
         for row in content["annotations"]:
             x, y, width, height = row["bbox"]
@@ -87,7 +59,7 @@ def animalpose(root: Path) -> None:
 
 
 def ap10k(root: Path) -> None:
-    write_coco(root)
+    plain_coco(root)
     for path in sorted((root / "annotations").glob("*.json")):
         path.rename(path.with_name(f"ap10k-{path.stem}-split1.json"))
 
@@ -95,7 +67,7 @@ def ap10k(root: Path) -> None:
 def exported(format_name: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         source = root.parent / "coco"
-        write_coco(source)
+        plain_coco(source)
         export("coco", source, root, format_name, options=Options())
         if format_name == "dlc":
             for folder in (source / "images").iterdir():
@@ -118,13 +90,13 @@ def dlc_h5(root: Path) -> None:
 
 def sleap(root: Path) -> None:
     sio = pytest.importorskip("sleap_io")
-    write_coco(root)
+    plain_coco(root)
     skeleton = sio.Skeleton(nodes=[sio.Node(name) for name in NAMES])
     video = sio.Video.from_filename(list(map(str, sorted((root / "images").rglob("*.png")))))
     points = np.array([[3.0, 4], [9, 8], [20, 30]])
     frames = [
         sio.LabeledFrame(video, index, [sio.Instance.from_numpy(points, skeleton=skeleton)])
-        for index in range(6)
+        for index in range(5)
     ]
     sio.Labels(frames, videos=[video], skeletons=[skeleton]).save(str(root / "labels.slp"))
     shutil.rmtree(root / "annotations")
@@ -132,7 +104,7 @@ def sleap(root: Path) -> None:
 
 def fsc(root: Path) -> None:
     """Points of unnamed things by image, as FSC-147 has them."""
-    content = write_coco(root)["train"]
+    content = plain_coco(root)["train"]
     names = [row["file_name"] for row in content["images"]]
     shutil.rmtree(root / "annotations")
     (root / "points.json").write_text(json.dumps({name: {"points": [[3, 4.5]]} for name in names}))
@@ -140,31 +112,18 @@ def fsc(root: Path) -> None:
 
 
 def cvat_backup(root: Path) -> None:
-    sublabels = [{"name": name, "type": "points"} for name in NAMES]
-    labels = [{"name": "horse", "type": "skeleton", "sublabels": sublabels}]
-    task = root / "task_0"
-    (task / "data").mkdir(parents=True)
-    (root / "project.json").write_text(json.dumps({"name": "p", "labels": labels}))
-    (task / "task.json").write_text(
-        json.dumps({"subset": "Train", "data": {"deleted_frames": [2]}})
-    )
-    lines = [{"version": "1.1"}, {"type": "images"}]
-    shapes, rng = [], np.random.default_rng(0)
-    for index in range(3):
-        pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-        cv2.imwrite(str(task / f"data/{index}.png"), pixels)
-        lines.append({"name": str(index), "extension": ".png", "width": SIDE, "height": SIDE})
+    shapes = []
+    for index in range(2):
         elements = [
             {"type": "points", "label": name, "points": [5 * i + 3, 9], "outside": False}
             for i, name in enumerate(NAMES)
         ]
         common = {"label": "horse", "frame": index, "group": 1}
         shapes.append({"type": "skeleton", "points": [], "elements": elements, **common})
-        shapes.append({"type": "rectangle", "points": [1, 2, 30, 31], "rotation": 9.0, **common})
-    key_frame = {"type": "rectangle", "frame": 1, "points": [1, 2, 3, 4], "outside": False}
+        shapes.append({"type": "rectangle", "points": [1, 2, 18, 9], "rotation": 9.0, **common})
+    key_frame = {"type": "rectangle", "frame": 0, "points": [1, 2, 3, 4], "outside": False}
     jobs = [{"shapes": shapes, "tracks": [{"label": "horse", "shapes": [key_frame]}]}]
-    (task / "annotations.json").write_text(json.dumps(jobs))
-    (task / "data/manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    write_backup(root, jobs, names=NAMES, data={"deleted_frames": [1]})
 
 
 def cvat_zip(root: Path) -> None:
@@ -378,13 +337,13 @@ def change_one_file(root: Path, rng: random.Random) -> str:
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory) -> Callable[[str], Path]:
-    """``sound(case)``: the folder with the sound input of a case, ``input``, and what it needs."""
+def valid(tmp_path_factory) -> Callable[[str], Path]:
+    """``valid(case)``: the folder with the sound input of a case, ``input``, and what it needs."""
     made: dict[str, Path] = {}
 
     def make(case: str) -> Path:
         if case not in made:
-            made[case] = tmp_path_factory.mktemp("sound")
+            made[case] = tmp_path_factory.mktemp("valid")
             CASES[case][0](made[case] / "input")
         return made[case]
 
@@ -395,7 +354,7 @@ numbers = count()
 
 
 def was_meant(error: BaseException) -> bool:
-    """Whether a ``raise`` raised the error, not Python, whose words tell a user nothing."""
+    """Tell if a ``raise`` raised the error, not Python, whose words tell a user nothing."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -405,10 +364,10 @@ def was_meant(error: BaseException) -> bool:
     return line.strip().startswith("raise")
 
 
-def run_case(case: str, seed: int, sound: Callable[[str], Path], tmp_path: Path) -> None:
+def run_case(case: str, seed: int, valid: Callable[[str], Path], tmp_path: Path) -> None:
     rng = random.Random(seed)
     folder = tmp_path / str(next(numbers))
-    shutil.copytree(sound(case), folder)
+    shutil.copytree(valid(case), folder)
     for _ in range(rng.choice((1, 1, 1, 2))):
         what = change_one_file(folder / "input", rng)
     try:
@@ -425,8 +384,8 @@ def run_case(case: str, seed: int, sound: Callable[[str], Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_sound_input_passes(case, sound, tmp_path):
-    shutil.copytree(sound(case), tmp_path / "copy")
+def test_the_valid_input_passes(case, valid, tmp_path):
+    shutil.copytree(valid(case), tmp_path / "copy")
     CASES[case][1](tmp_path / "copy/input", tmp_path / "output")
 
 
@@ -444,13 +403,13 @@ def fuzz(examples: int) -> settings:
 @pytest.mark.parametrize("case", CASES)
 @fuzz(53)
 @given(seed=st.integers(0, 10**9))
-def test_a_changed_input_is_read_or_refused_in_a_sentence(case, sound, tmp_path, seed):
-    run_case(case, seed, sound, tmp_path)
+def test_a_changed_input_is_read_or_refused_in_a_sentence(case, valid, tmp_path, seed):
+    run_case(case, seed, valid, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @fuzz(700)
 @given(seed=st.integers(10**9, 10**10))
-def test_many_changed_inputs(case, sound, tmp_path, seed):
-    run_case(case, seed, sound, tmp_path)
+def test_many_changed_inputs(case, valid, tmp_path, seed):
+    run_case(case, seed, valid, tmp_path)

@@ -67,37 +67,39 @@ def make_yolo(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_coco(tmp_path: Path) -> Callable[..., Path]:
-    """``make_coco(names=NAMES, animals=2)``: in COCO's layout, seen and hidden points.
+    """``make_coco(names=NAMES, animals=2)``: the folder that :func:`write_coco` fills."""
+
+    def make(names=NAMES, animals: int = 2, name: str = "coco") -> Path:
+        write_coco(tmp_path / name, names, animals)
+        return tmp_path / name
+
+    return make
+
+
+def write_coco(root: Path, names=NAMES, animals: int = 2) -> dict[str, dict]:
+    """Write COCO's layout, three images of train and two of val, with seen and hidden points.
 
     The second image of train is not labelled; the last animal of each other has one point less.
     """
-
-    def make(names=NAMES, animals: int = 2, name: str = "coco") -> Path:
-        root = tmp_path / name
-        rng = np.random.default_rng(1)
-        (root / "annotations").mkdir(parents=True)
-        for split, count in (("train", 3), ("val", 2)):
-            (root / "images" / split).mkdir(parents=True)
-            images, annotations = [], []
-            for image_id in range(1, count + 1):
-                file_name = f"{split}_{image_id}.png"
-                write_image(root / "images" / split / file_name, rng)
-                size = {"width": WIDTH, "height": HEIGHT}
-                images.append({"id": image_id, "file_name": file_name, **size})
-                for index in range(0 if (split, image_id) == ("train", 2) else animals):
-                    # Beside each other: labelling tools tell animals by the box a point lies in.
-                    row = annotation(rng, len(names), left=24 * index, bare=index == animals - 1)
-                    ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1}
-                    annotations.append(row | ids)
-            content = {
-                "images": images,
-                "annotations": annotations,
-                "categories": [{"id": 1, "name": "horse", "keypoints": list(names)}],
-            }
-            (root / "annotations" / f"{split}.json").write_text(json.dumps(content))
-        return root
-
-    return make
+    rng = np.random.default_rng(1)
+    (root / "annotations").mkdir(parents=True)
+    for split, count in (("train", 3), ("val", 2)):
+        (root / "images" / split).mkdir(parents=True)
+        images, annotations = [], []
+        for image_id in range(1, count + 1):
+            file_name = f"{split}_{image_id}.png"
+            write_image(root / "images" / split / file_name, rng)
+            size = {"width": WIDTH, "height": HEIGHT}
+            images.append({"id": image_id, "file_name": file_name, **size})
+            for index in range(0 if (split, image_id) == ("train", 2) else animals):
+                # Beside each other: labelling tools tell animals by the box a point lies in.
+                row = annotation(rng, len(names), left=24 * index, bare=index == animals - 1)
+                ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1}
+                annotations.append(row | ids)
+        category = {"id": 1, "name": "horse", "keypoints": list(names), "skeleton": [[1, 2]]}
+        content = {"images": images, "annotations": annotations, "categories": [category]}
+        (root / "annotations" / f"{split}.json").write_text(json.dumps(content))
+    return contents(root)
 
 
 def write_image(path: Path, rng: np.random.Generator) -> None:
@@ -111,7 +113,29 @@ def annotation(rng: np.random.Generator, num_points: int, left: float, bare: boo
     keypoints: list = []
     for index, (x, y) in enumerate(points.tolist()):
         keypoints += [0, 0, 0] if bare and index == 0 and num_points > 2 else [x, y, 2 - index % 2]
-    return {"bbox": [left + 1, 2, 20, 34], "area": 400.0, "iscrowd": 0, "keypoints": keypoints}
+    row = {"bbox": [left + 1, 2, 20, 34], "area": 400.0, "iscrowd": 0, "keypoints": keypoints}
+    return row | {"num_keypoints": sum(visibility > 0 for visibility in keypoints[2::3])}
+
+
+def write_backup(root: Path, jobs: list[dict], tasks: int = 1, names=("nose", "tail"), **task_json):
+    """A project of CVAT with tasks of two images each, 20 x 10 px; ``jobs`` draw on each task."""
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    sublabels = [{"name": name, "type": "points"} for name in names]
+    labels = [{"name": "horse", "type": "skeleton", "sublabels": sublabels}]
+    (root / "project.json").write_text(json.dumps({"name": "p", "labels": labels}))
+    for number in range(tasks):
+        task = root / f"task_{number}"
+        (task / "data").mkdir(parents=True)
+        content = {"name": "t", "subset": "Train", "labels": labels, **task_json}
+        (task / "task.json").write_text(json.dumps(content))
+        (task / "annotations.json").write_text(json.dumps(jobs))
+        lines = [{"version": "1.1"}, {"type": "images"}]
+        for name in ("a", "b"):
+            lines.append({"name": name, "extension": ".png", "width": 20, "height": 10})
+            pixels = rng.integers(0, 256, (10, 20, 3), dtype=np.uint8)
+            cv2.imwrite(str(task / "data" / f"{name}.png"), pixels)
+        (task / "data/manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
 
 def edit(root: Path, change: Callable[[dict], object], split: str = "train") -> Path:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 from equikpt.data_tools.convert.cvat import read
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
+from tests.data_tools.convert.conftest import write_backup
 
 LABELS = """
 <labels>
@@ -151,26 +151,11 @@ SECOND = skeleton(1, element("nose", 5, 6), element("tail", 1, 1, outside=True))
 @pytest.fixture
 def backup(tmp_path):
     """``backup(jobs, tasks=1)``: a project with tasks of two images each."""
+    default = [{"shapes": [FIRST], "tracks": []}, {"shapes": [SECOND], "tracks": []}]
 
-    def make(jobs=None, tasks=1, **task_json) -> Path:
-        root = tmp_path / "backup"
-        root.mkdir()
-        sublabels = [{"name": name, "type": "points"} for name in ("nose", "tail")]
-        labels = [{"name": "horse", "type": "skeleton", "sublabels": sublabels}]
-        (root / "project.json").write_text(json.dumps({"name": "p", "labels": labels}))
-        for number in range(tasks):
-            task = root / f"task_{number}"
-            (task / "data").mkdir(parents=True)
-            content = {"name": "t", "subset": "Train", "labels": labels, **task_json}
-            (task / "task.json").write_text(json.dumps(content))
-            default = [{"shapes": [FIRST], "tracks": []}, {"shapes": [SECOND], "tracks": []}]
-            (task / "annotations.json").write_text(json.dumps(jobs or default))
-            lines = [{"version": "1.1"}, {"type": "images"}]
-            for name in ("a", "b"):
-                lines.append({"name": name, "extension": ".png", "width": 20, "height": 10})
-                Image.new("RGB", (20, 10)).save(task / "data" / f"{name}.png")
-            (task / "data/manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        return root
+    def make(jobs=default, **options) -> Path:
+        write_backup(tmp_path / "backup", jobs, **options)
+        return tmp_path / "backup"
 
     return make
 

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 
 from equikpt.core.label_studio import read_tasks
 from equikpt.data_tools.convert import FORMATS, KEPT, writable, writer
 from equikpt.data_tools.convert.conversion import convert, export
 from equikpt.data_tools.convert.reading import Reading, read_source
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
-from tests.data_tools.convert.conftest import contents, edit, tree
+from tests.data_tools.convert.conftest import contents, edit, tree, write_coco
 
 NAMES = ("nose", "l_ear", "r_ear", "withers")
 FORMATS_WRITTEN = writable()
@@ -29,13 +28,13 @@ IMAGES_APART = ("cvat", "label-studio", "dlc")
 
 def animals(root: Path) -> dict[str, list[dict]]:
     """Annotations by the bare name of their image, whatever the split."""
-    found: dict[str, list[dict]] = {}
-    for content in contents(root).values():
-        for image in content["images"]:
-            name = Path(image["file_name"]).name.removeprefix("train_").removeprefix("val_")
-            rows = [row for row in content["annotations"] if row["image_id"] == image["id"]]
-            found[name] = found.get(name, []) + rows
-    return found
+    return {
+        Path(image["file_name"]).name: [
+            row for row in content["annotations"] if row["image_id"] == image["id"]
+        ]
+        for content in contents(root).values()
+        for image in content["images"]
+    }
 
 
 def points(row: dict) -> np.ndarray:
@@ -47,7 +46,7 @@ def there_and_back(request, tmp_path_factory):
     """(format, COCO before, COCO after): COCO to the format and from it back to COCO."""
     folder = tmp_path_factory.mktemp("round")
     source = folder / "source"
-    write_unlike_images(source)
+    write_coco(source, NAMES)
     before, between, after = (folder / name for name in ("before", "between", "after"))
     convert("coco", source, before, target_name="coco")
     export("coco", before, between, request.param)
@@ -59,32 +58,6 @@ def there_and_back(request, tmp_path_factory):
             shutil.copy(path, images)
     convert(request.param, between, after, target_name="coco", reading=Reading(images=images))
     return request.param, before, after
-
-
-def write_unlike_images(root: Path) -> None:
-    """Two splits, several animals, hidden and absent points, boxes unlike the points' extent."""
-    number = 0
-    for split, count in (("train", 3), ("val", 2)):
-        (root / "images" / split).mkdir(parents=True)
-        images, annotations = [], []
-        for image_id in range(1, count + 1):
-            name = f"{split}{image_id}.png"
-            colour = (10 * image_id, 10 * count, 0)
-            Image.new("RGB", (90, 60), colour).save(root / "images" / split / name)
-            images.append({"id": image_id, "file_name": name, "width": 90, "height": 60})
-            for animal in range(0 if image_id == 3 else image_id):
-                number += 1
-                left = 40 * animal + 1
-                keypoints = [left + 5.25, 10.5, 2, left + 9, 20, 1, 0, 0, 0, left + 30.125, 33, 2]
-                box = [left, 3, 38, 50]
-                annotations.append(
-                    {"id": number, "image_id": image_id, "category_id": 1, "bbox": box}
-                )
-                annotations[-1] |= {"keypoints": keypoints, "area": 700, "iscrowd": 0}
-        category = {"id": 1, "name": "horse", "keypoints": list(NAMES)}
-        content = {"images": images, "annotations": annotations, "categories": [category]}
-        (root / "annotations").mkdir(exist_ok=True)
-        (root / f"annotations/{split}.json").write_text(json.dumps(content))
 
 
 def test_images_animals_and_points_survive(there_and_back):
