@@ -13,19 +13,13 @@ import pytest
 from tests.conftest import REPO
 
 BODIES = {
-    "made another error by a library": (
-        "try:\n        wait()\n    except:\n        raise SyntaxError('failed to format')"
-    ),
-    "named as a user's mistake": (
-        "try:\n        wait()\n    except BaseException:\n        raise ValueError('expected this')"
-    ),
-    "while a worker hangs": (
-        "import threading\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    wait()"
-    ),
-    "swallowed": "try:\n        wait()\n    except:\n        time.sleep(60)",
+    "another error by a library": "except:\n        raise SyntaxError('failed to format')",
+    "a user's mistake": "except BaseException:\n        raise ValueError('expected this')",
+    "a worker hangs": "finally:\n        threading.Thread(target=time.sleep, args=(60,)).start()",
+    "swallowed": "except:\n        time.sleep(60)",
 }
 TOOL = """
-import sys, time
+import sys, threading, time
 from equikpt.core import stopping
 from equikpt.cli.entry import run
 stopping.GRACE_S = 1.0
@@ -34,6 +28,8 @@ def wait():
     time.sleep(60)
 def main(argv=None):
     stopping.advise("go on with: python train.py --resume")
+    try:
+        wait()
     {body}
 if __name__ == "__main__":
     run(main)

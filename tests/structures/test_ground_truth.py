@@ -14,33 +14,26 @@ NAMES = ("nose", "l_eye")
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(*file names, **changes of the category)``: an annotation file, one row an image."""
+    """``write(*file names)``: an annotation file, one row an image."""
 
-    def make(*names: str, **category) -> Path:
-        images = [
-            dict(id=number, file_name=name, width=100, height=50)
-            for number, name in enumerate(names)
-        ]
+    def make(*names: str) -> Path:
+        images = [dict(id=i, file_name=name, width=100, height=50) for i, name in enumerate(names)]
         annotations = [
             dict(
-                id=number,
-                image_id=number,
-                category_id=1,
-                bbox=[-5.0 + number, 10, 30, 60],
-                keypoints=[number, 20, 2, 0, 0, 0],
+                **dict(id=i, image_id=i, category_id=1, bbox=[-5.0 + i, 10, 30, 60]),
+                keypoints=[i, 20, 2, 0, 0, 0],
             )
-            for number in range(len(names))
+            for i in range(len(names))
         ]
-        categories = [dict(id=1, name="horse", keypoints=list(NAMES)) | category]
-        path = tmp_path / "labels.json"
+        categories = [dict(id=1, name="horse", keypoints=list(NAMES))]
         content = dict(images=images, annotations=annotations, categories=categories)
-        path.write_text(json.dumps(content))
-        return path
+        (tmp_path / "labels.json").write_text(json.dumps(content))
+        return tmp_path / "labels.json"
 
     return make
 
 
-def test_labels_of_a_image_by_its_name(write):
+def test_labels_of_an_image_by_its_name(write):
     labels = Labels(write("a.jpg", "b.jpg"), NAMES)
     gt = labels.of(Path("anywhere/b.jpg"))
     assert gt.boxes.tolist() == [[0, 10, 26, 49]]  # clipped as MMPose clips
