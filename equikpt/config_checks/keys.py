@@ -79,13 +79,10 @@ CODEC_SIZES = ("input_size", "heatmap_size", "simcc_split_ratio")
 
 
 def check_config(cfg: Config) -> None:
-    """Refuse keys that nothing takes, unknown types, and values of a wrong kind.
-
-    Args:
-        cfg: A config in its final state, with all options merged.
+    """Refuse keys, types and values of a config with all its options that do not fit.
 
     Raises:
-        ValueError: A key, a type or a value that does not fit; the message has its dotted path.
+        ValueError: There is one; the message has its dotted path.
     """
     if cfg.get("model") is None:
         raise ValueError(

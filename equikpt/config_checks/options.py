@@ -35,7 +35,7 @@ def load_config(
     The file is a program, and it is run.
 
     Args:
-        name: Of a file, or of a config that equikpt ships.
+        name: Path of a file, or name of a config that equikpt ships.
         options: As :func:`parse_options` returns them.
         epochs: Length that the schedule is scaled to.
 
@@ -53,7 +53,7 @@ def load_config(
 
 
 def parse_options(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` strings as ``--cfg-options`` takes them, as a flat dict.
+    """Parse ``KEY=VALUE`` strings as ``--cfg-options`` takes them, as a flat dict.
 
     Raises:
         ValueError: A string without ``=``, brackets that do not match, or two options for one key.
@@ -87,11 +87,8 @@ def merge_options(
     """Merge options into a config in place; a default hook that is None is taken out.
 
     ``epochs``, or the option ``train_cfg.max_epochs``, scales the whole schedule first; what other
-    options set holds for the scaled one.
-
-    Raises:
-        ValueError: An option whose key leads nowhere, or only builds other keys of the file. No
-            number of epochs.
+    options set holds for the scaled one. Options whose key leads nowhere, or only builds other keys
+    of the file, raise ``ValueError``.
     """
     options = dict(options or {})
     content = cfg.to_dict()

@@ -103,9 +103,6 @@ def check_value(path: str, value: Any, argument: Argument | None = None) -> None
         path: Its dotted path, whose last part is the key.
         value: As the config has it.
         argument: Taker of the value, where that is known.
-
-    Raises:
-        ValueError: The value has another kind, or lies outside the range of its key.
     """
     key, kind = path.rsplit(".", 1)[-1], kind_of(value)
     wanted = _wanted(argument) if argument else None

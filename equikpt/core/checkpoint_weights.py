@@ -78,16 +78,11 @@ def _has_tensors(value: Any) -> bool:
 def fit_names(
     weights: Mapping[str, Any], names: Iterable[str], prefixed: bool = True
 ) -> OrderedDict[str, Any]:
-    """Rename tensors as the model names them.
+    """Rename tensors of :func:`weights_of` as the model names them.
 
     :data:`WRAPPERS` go wherever they stand. A prefix, such as the ``model.`` of a LightningModule,
-    goes where most of the model's tensors are there without it; what does not have it, such as the
-    module's losses, is left out. Other names stay as they are.
-
-    Args:
-        weights: Of :func:`weights_of`.
-        names: The model's.
-        prefixed: Whether to look for a prefix.
+    goes where ``prefixed`` and most of the model's tensors are there without it; tensors that do
+    not have it, such as the module's losses, are left out. Other names stay as they are.
 
     Raises:
         ValueError: There are several sets of weights in it, or one tensor twice.

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; what is there afterwards takes its place.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file beside ``path`` that then takes its place, so that it is whole at any moment.
 
     Missing folders are made. A file that stands there is replaced; asking first is the caller's.
 
@@ -22,9 +20,10 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with part.open("r+b") as written:
-            os.fsync(written.fileno())
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         if error.errno is None:  # says already what is wrong
@@ -36,19 +35,13 @@ def replacing(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` as a whole, by :func:`replacing`."""
-    with replacing(path) as part:
-        part.write_bytes(content)
-
-
 def write_text(path: Path, content: str) -> None:
     """:func:`write_bytes` for UTF-8 text."""
     write_bytes(path, content.encode())
 
 
 def sweep_parts(folder: Path) -> list[str]:
-    """Delete what :func:`replacing` left in a folder when its process was killed; their names."""
+    """Delete what :func:`write_bytes` left in a folder when its process was killed; their names."""
     swept = []
     for path in folder.glob(".*.part"):
         made = re.fullmatch(r"\..+\.(\d+)\.part", path.name)

@@ -39,11 +39,7 @@ class GroupRule:
             raise ValueError(f"'{self.regex}' has no parentheses; {example}")
 
     def group(self, file_name: str, record: Mapping) -> str:
-        """Find the group of one image.
-
-        Args:
-            file_name: As the annotation file has it, with ``/`` between folders.
-            record: Mapping that has ``key``.
+        """Find the group of one image by its name with ``/``, or by the record that has ``key``.
 
         Raises:
             ValueError: The record has no such key, or the expression does not match the name.

@@ -116,13 +116,7 @@ def each_image(
 
 
 def failures(lines: Sequence[str], total: int, done: str = "read") -> list[str]:
-    """Return the end of a batch's output: how many of ``total`` images failed, then a line each.
-
-    Args:
-        lines: Path and reason of each that failed.
-        total: Number of images.
-        done: Participle for the message: "could not be read".
-    """
+    """Return the end of a batch's output: how many of ``total`` images failed, then a line each."""
     if not lines:
         return []
     return [f"{len(lines)} of {total} images could not be {done}:", *(f"  {x}" for x in lines)]

@@ -20,14 +20,7 @@ MAX_EXAMPLES = 5
 
 
 class Code(NamedTuple):
-    """A kind of issue.
-
-    Args:
-        family: Checks that find it.
-        severity: One of :data:`SEVERITIES`.
-        title: Its name in a few words.
-        fix: Advice, empty where each issue brings its own.
-    """
+    """A kind of issue: checks that find it, severity, name in a few words, and advice."""
 
     family: str
     severity: str

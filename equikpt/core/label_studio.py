@@ -119,12 +119,7 @@ def is_list(path: str | Path) -> bool:
 
 
 def read_rows(path: str | Path) -> list[dict]:
-    """Read an export of the format "JSON" as it is.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no such export.
-    """
+    """Read an export of the format "JSON" as it is, or raise ``ValueError``."""
     content = read_json(Path(path), AN_EXPORT)
     refuse_wrong_types(content, list[_Row], str(path), AN_EXPORT)
     if not content:
@@ -133,13 +128,9 @@ def read_rows(path: str | Path) -> list[dict]:
 
 
 def read_tasks(path: str | Path) -> list[Task]:
-    """Read an export of the format "JSON".
-
-    Returns:
-        A task for each image, in the order of the file; unlabelled ones have no points.
+    """Read an export of the format "JSON": a task for each image, unlabelled ones without points.
 
     Raises:
-        FileNotFoundError: There is no such file.
         ValueError: It is no such export, or a task names no image or has a broken point.
     """
     return tasks_of(read_rows(path), Path(path))

@@ -60,7 +60,6 @@ def load_valid_rows(path: Path) -> dict:
     Boxes, areas and the number of keypoints may be anything: those are for whoever trains on it.
 
     Raises:
-        FileNotFoundError: There is no such file.
         ValueError: It is no COCO file, ids are absent or not unique, an image has no name, an
             annotation is of no image, or keypoints are not triples of numbers.
     """
@@ -82,7 +81,6 @@ def check_detections(path: str | Path, image_ids: Collection[int]) -> list[dict]
         image_ids: Ids of the annotation file's images.
 
     Raises:
-        FileNotFoundError: There is no such file.
         ValueError: It is no such list, names unknown images, or holds no box of category 1.
     """
     what, where = "a detector's results as bbox_file", f"detection file {path}"

@@ -72,13 +72,10 @@ def load_coco(path: str | Path, parts: Sequence[str] = PARTS, typed: bool = True
     """Read a COCO file and make sure that it has the parts that every check relies on.
 
     Args:
-        path: The file.
+        path: File.
         parts: Lists that it must have, and not empty.
         typed: Stop at values of another type than :class:`Coco` has; otherwise
             :func:`~equikpt.core.coco.checks.check_coco` names them.
-
-    Returns:
-        The content, with non-empty lists of dicts ``images``, ``annotations``, ``categories``.
 
     Raises:
         FileNotFoundError: There is no such file.
