@@ -29,25 +29,15 @@ from tests.scripted_server import serving
 
 REPO = Path(__file__).resolve().parents[2]
 ROWS = pytest.mark.parametrize("row", CHECKPOINTS, ids=lambda row: row.name)
-WITH_HEAD = [row for row in CHECKPOINTS if row.keypoints]
 BACKBONES = [row for row in CHECKPOINTS if not row.keypoints]
-
-
-def package(name: str) -> Path:
-    return Path(find_spec(name).origin).parent
 
 
 @pytest.fixture(scope="module")
 def published() -> str:
     """What MMPose's model index and configs and MMEngine's model lists say."""
-    files = [
-        *package("mmengine").glob("hub/*.json"),
-        *(
-            path
-            for suffix in ("py", "yml")
-            for path in package("mmpose").rglob(f".mim/**/*.{suffix}")
-        ),
-    ]
+    patterns = {"mmengine": ["hub/*.json"], "mmpose": [".mim/**/*.py", ".mim/**/*.yml"]}
+    folders = {name: Path(find_spec(name).origin).parent for name in patterns}
+    files = [f for name, each in patterns.items() for p in each for f in folders[name].rglob(p)]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     # configs write an address as two strings, one below the other
     return re.sub(r"""['"][^\S\n]*\n\s*['"]""", "", text)
@@ -67,10 +57,8 @@ def row() -> Checkpoint:
 @ROWS
 def test_the_address_is_the_published_one(row, published):
     # MMEngine's fork has its own host for the model lists, the path is the same
-    addresses = set(re.findall(r"https://[^\s'\"()]+\.pth", published))
-    assert row.url in addresses or urlsplit(row.url).path in {
-        urlsplit(address).path for address in addresses
-    }
+    addresses = re.findall(r"https://[^\s'\"()]+\.pth", published)
+    assert urlsplit(row.url).path in {urlsplit(address).path for address in addresses}
     assert urlsplit(row.url).netloc == "download.openmmlab.com"
 
 
@@ -83,26 +71,19 @@ def test_rows(row):
     if row.sha256:  # two sources for one thing: they agree or the row says that the name is wrong
         assert row.sha256.startswith(row.name_digits) == row.named_by_sha256
     assert row.sha256_prefix or not row.named_by_sha256
-
     assert row.named_by_sha256 == ("/rtmposev1/" not in row.url)  # whose files were exchanged
 
 
-def test_exchanged_files_are_not_checked_against_their_names():
+def test_the_table_has_each_file_once_and_those_that_configs_name():
+    names = {row.name for row in CHECKPOINTS}
+    assert len(names) == len({row.file_name for row in CHECKPOINTS}) == len(CHECKPOINTS)
+    texts = [path.read_text(encoding="utf-8") for path in (REPO / "configs").rglob("*.py")]
+    named = set(re.findall(r"download_checkpoints\.py (\w+)", "\n".join(texts)))
+    assert len(named) >= 3
+    assert named <= names
+    # exchanged files are not checked against their names
     assert find("rtmpose_m_ap10k").sha256_prefix.startswith("896e3665")
     assert find("cspnext_m_coco_aic").sha256_prefix == ""
-
-
-def test_names_and_files_are_unique():
-    assert len({row.name for row in CHECKPOINTS}) == len(CHECKPOINTS)
-    assert len({row.file_name for row in CHECKPOINTS}) == len(CHECKPOINTS)
-
-
-def test_the_weights_that_configs_name_are_in_the_table():
-    named = re.compile(r"download_checkpoints\.py (\w+)")
-    texts = (path.read_text(encoding="utf-8") for path in (REPO / "configs").rglob("*.py"))
-    names = {name for text in texts for name in named.findall(text)}
-    assert len(names) >= 3
-    assert names <= {row.name for row in CHECKPOINTS}
 
 
 def test_the_default_folder_is_ignored_by_git():
@@ -217,39 +198,22 @@ def options(line: str) -> dict:
     return parser.parse_args(shlex.split(line)).cfg_options
 
 
-@pytest.mark.parametrize("row", WITH_HEAD, ids=lambda row: row.name)
-@pytest.mark.parametrize("name", ["weights/a.pth", "a(1).pth", "it's.pth"])
-def test_a_whole_model_is_loaded_from(row, name):
-    assert options(usage(row, Path(name))) == {"load_from": name}
-
-
-@pytest.mark.parametrize("row", BACKBONES, ids=lambda row: row.name)
-def test_a_backbone_initialises_the_backbone(row):
-    config = Config(dict(model=dict(backbone=dict(type="HRNet"))))
-    config.merge_from_dict(options(usage(row, Path("a.pth"))))
-    prefix = {"prefix": row.prefix} if row.prefix else {}
-    expected = {"type": "Pretrained", "checkpoint": "a.pth", **prefix}
-    assert config.model.backbone.init_cfg == expected
-    assert "load_from" not in config
-
-
-@pytest.mark.parametrize("name", ["my weights/a.pth", "a,b.pth"])
+@pytest.mark.parametrize(
+    "name", ["weights/a.pth", "a(1).pth", "it's.pth", "my weights/a.pth", "a,b.pth"]
+)
 @ROWS
-def test_a_path_that_options_would_change_goes_into_the_config(row, name):
-    start, line = usage(row, Path(name)).split(": ", 1)
-    assert start == "in the config"
-    config = Config.fromstring(line, ".py")
-    if row.keypoints:
-        assert config.load_from == name
+def test_a_training_starts_from_the_file(row, name):
+    """``load_from`` of a whole model, ``init_cfg`` of a backbone."""
+    line, config = usage(row, Path(name)), Config(dict(model=dict(backbone=dict(type="HRNet"))))
+    if set(name) & set(" ,"):  # MMEngine's own reading of options changes or splits the path
+        assert options(f"--cfg-options {shlex.quote(f'load_from={name}')}") != {"load_from": name}
+        config = Config.fromstring(line.removeprefix("in the config: "), ".py")
     else:
-        init = config.model.backbone.init_cfg
-        assert (init.type, init.checkpoint, init.get("prefix", "")) == (
-            "Pretrained",
-            name,
-            row.prefix,
-        )
-    # why: MMEngine's own reading of options changes or splits the path
-    assert options(f"--cfg-options {shlex.quote(f'load_from={name}')}") != {"load_from": name}
+        config.merge_from_dict(options(line))
+    prefix = {"prefix": row.prefix} if row.prefix else {}
+    init_cfg = {"type": "Pretrained", "checkpoint": name, **prefix}
+    assert config.get("load_from") == (name if row.keypoints else None)
+    assert row.keypoints or config.model.backbone.init_cfg == init_cfg
 
 
 @pytest.mark.parametrize("row", BACKBONES, ids=lambda row: row.name)

@@ -46,7 +46,8 @@ def test_test_reproduces_the_validation(trained, run_tool, sample_data, tmp_path
     done = run_tool("test.py", *arguments)
     assert done.returncode == 0, done.stderr
     validation = last_validation(trained)
-    printed = dict(line.rsplit(None, 1) for line in done.stdout.splitlines() if "/" in line[:9])
+    lines = [line for line in done.stdout.splitlines() if "/" in line[:9] and line[0] != "/"]
+    printed = dict(line.rsplit(None, 1) for line in lines)
     for name in ("coco/AP", "keypoint/PCK@0.1", "keypoint/error_px"):
         assert float(printed[name]) == pytest.approx(validation[name], abs=1e-3)
     gt = json.loads((sample_data / "annotations/val.json").read_text())

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from equikpt.checkpoints import zoo
-from tests.scripted_server import cut, serving, status, whole
+from tests.scripted_server import cut, serving, whole
 
 TOOL = "download_checkpoints"
 CONTENT = bytes(range(256)) * 2000
@@ -97,8 +97,3 @@ def test_a_wrong_file(call_tool, server, tmp_path):
     printed = call_tool(TOOL, *arguments, "--overwrite", "--no-check")
     assert f"{path} (fetched; there, wrong SHA-256)" in printed
     assert path.read_bytes() == b"another"
-
-
-def test_missing_on_the_server(call_tool, server, tmp_path):
-    server.script = [status(404)]
-    assert f"{server.origin}/{FILE}" in call_tool(TOOL, "net", "--dest", tmp_path, code=2)
