@@ -136,7 +136,7 @@ MISTAKES = [
     (f"{DRAW} --video a.mp4 --out a.mp4 --overwrite", "another name"),
     (f"{DRAW} --video gone.mp4 --out b.mp4", "gone.mp4"),
     (f"{DRAW} --img a.jpg --csv b.csv --box 0 0 9 9 --detector x", "--box and --detector"),
-    (f"{DRAW} --img a.jpg --dlc b.txt", "--dlc"),
+    (f"{DRAW} --img a.jpg --dlc b.txt", "b.txt"),
     (f"{DRAW} --img a.jpg --csv b.csv --detector yolo", "torchvision"),
     (f"{DRAW} --img a.jpg --video a.mp4 --csv b.csv", "not allowed with"),
 ]
