@@ -74,13 +74,9 @@ KINDS = {
     "bmp": (lambda d, p: write(d / "a.bmp", p), False, 0),
     "webp": (lambda d, p: pillow(d / "a.webp", p, "RGB", lossless=True), False, 0),
     **{
-        f"{kind} {bits}": (
-            lambda d, p, kind=kind, bits=bits: write(d / f"a.{kind}", deep(p, bits)),
-            False,
-            0,
-        )
+        f"{kind} {n}": (lambda d, p, kind=kind, n=n: write(d / f"a.{kind}", deep(p, n)), False, 0)
         for kind in ("png", "tif")
-        for bits in (10, 12, 14, 16)
+        for n in (10, 12, 14, 16)
     },
     "gray 8": (lambda d, p: write(d / "a.png", p[..., 0]), True, 0),
     "gray 12": (lambda d, p: write(d / "a.tif", deep(p[..., 0], 12)), True, 0),

@@ -19,24 +19,16 @@ def test_cells_lie_where_strided_convolutions_put_them():
     ]  # fmt: skip
 
 
-def test_features_sampled_at_a_cell_are_those_of_the_cell():
+def test_features_are_sampled_at_cells_between_them_and_not_outside():
     features = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
     sampled = sample_point_features(features, cell_centers(features).expand(2, -1, -1))
     torch.testing.assert_close(sampled, features.flatten(2).transpose(1, 2))
-
-
-def test_between_two_cells_lies_their_mean():
     features = torch.arange(4.0).reshape(1, 1, 1, 4)
-    found = sample_point_features(features, torch.tensor([[[-0.25, -1.0]]]))
-    assert found.item() == pytest.approx(1.5)
+    coords = torch.tensor([[[-0.25, -1.0], [-3, 0], [0, 3]]])
+    assert sample_point_features(features, coords).flatten().tolist() == pytest.approx([1.5, 0, 0])
 
 
-def test_what_lies_outside_is_0():
-    found = sample_point_features(torch.ones(1, 1, 4, 4), torch.tensor([[[-3.0, 0.0], [0.0, 3.0]]]))
-    assert found.flatten().tolist() == [0, 0]
-
-
-def test_different_places_have_different_embeddings():
+def test_different_coords_have_different_embeddings():
     embed = FourierPositionEncoding(16)
     coords = cell_centers(torch.zeros(1, 1, 24, 24))
     apart = torch.cdist(embed(coords), embed(coords)) + torch.eye(len(coords)) * 9

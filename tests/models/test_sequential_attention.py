@@ -8,8 +8,6 @@ import torch
 from equikpt.models.sequential_attention import SequentialAttention, Steps
 from equikpt.models.working_memory import WorkingMemory
 
-FIELDS = Steps._fields
-
 
 @pytest.fixture(params=[0, 6], ids=["unnamed", "named"])
 def attention(request) -> SequentialAttention:
@@ -46,11 +44,9 @@ def one_by_one(attention, features, points, valid) -> list[Steps]:
 
 @torch.no_grad()
 def test_all_steps_at_once_are_the_steps_one_by_one(attention, inputs):
-    together = attention(*inputs)
     apart = one_by_one(attention, *inputs)
-    for field in FIELDS:
-        found = torch.cat([getattr(steps, field) for steps in apart], dim=1)
-        torch.testing.assert_close(found, getattr(together, field), rtol=1e-4, atol=1e-4)
+    found = tuple(torch.cat(parts, dim=1) for parts in zip(*apart, strict=True))
+    torch.testing.assert_close(found, tuple(attention(*inputs)), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -58,8 +54,7 @@ def test_without_points_there_is_the_first_step(attention, inputs):
     features, points, valid = inputs
     alone = attention(features, points[:, :0], valid[:, :0])
     every = attention(features, points, valid)
-    for field in FIELDS:
-        torch.testing.assert_close(getattr(alone, field), getattr(every, field)[:, :1])
+    torch.testing.assert_close(tuple(alone), tuple(part[:, :1] for part in every))
 
 
 @torch.no_grad()
@@ -68,19 +63,16 @@ def test_a_step_knows_nothing_of_later_points(attention, inputs):
     other = points.clone()
     other[:, 3:] = -other[:, 3:]
     plain, changed = attention(features, points, valid), attention(features, other, valid)
-    for field in FIELDS:
-        torch.testing.assert_close(getattr(plain, field)[:, :4], getattr(changed, field)[:, :4])
+    before, same = (tuple(part[:, :4] for part in steps) for steps in (plain, changed))
+    torch.testing.assert_close(before, same)
     assert not torch.allclose(plain.attention[:, 4:], changed.attention[:, 4:])
 
 
 @torch.no_grad()
 def test_images_do_not_mix(attention, inputs):
-    both = attention(*inputs)
-    alone = attention(*(part[1:] for part in inputs))
-    for field in FIELDS:
-        torch.testing.assert_close(
-            getattr(both, field)[1:], getattr(alone, field), rtol=1e-4, atol=1e-4
-        )
+    both = tuple(part[1:] for part in attention(*inputs))
+    alone = tuple(attention(*(part[1:] for part in inputs)))
+    torch.testing.assert_close(both, alone, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -107,7 +99,7 @@ def test_glimpses_stay_near_the_highest_cell(inputs):
 
 
 @torch.no_grad()
-def test_how_many_things_the_map_has_near_a_place(attention):
+def test_the_number_of_things_that_the_map_has_near_coords(attention):
     scene = attention.scene(torch.zeros(2, 8, 48, 48))
     coords = torch.tensor([[[-1.0, -1.0], [0.0, 0.0]], [[3.0, 3.0], [0.0, 0.0]]])
     flat = Steps(coords, torch.zeros(2, 2), torch.zeros(2, 2, 48 * 48))
@@ -172,8 +164,8 @@ def test_a_missing_point_leaves_no_mark(inputs):
 
 @pytest.mark.parametrize("amp", [False, True], ids=["float32", "bfloat16"])
 @torch.no_grad()
-def test_places_keep_their_precision_under_amp(amp):
-    """A map that is one sharp peak gives that cell's place, not one rounded to 8 bits."""
+def test_coords_keep_their_precision_under_amp(amp):
+    """A map that is one sharp peak gives that cell's coords, not some rounded to 8 bits."""
     torch.manual_seed(0)
     attention = SequentialAttention(8, width=16, heads=2, num_glimpses=1)
     torch.nn.init.zeros_(attention.offset_x[1].weight)

@@ -36,7 +36,7 @@ def test_its_gradient_is_that_of_the_cross_entropy():
     assert torch.allclose(ours.grad, torchs.grad, atol=1e-6)
 
 
-def test_places_are_x_then_y_between_cells():
+def test_coords_are_x_then_y_between_cells():
     assert mean_cell(one_cell(2, 3)).tolist() == [[[3, 2]]]
     both = one_cell(2, 3) + one_cell(2, 4)
     assert mean_cell(both).tolist() == [[[3.5, 2]]]

@@ -119,8 +119,7 @@ def test_frozen_stages_stand_still_and_stay_in_eval():
 
 
 def test_norm_eval_keeps_all_statistics():
-    backbone = build(model_name="efficientnet_lite0", norm_eval=True)
-    backbone.train()
+    backbone = build(model_name="efficientnet_lite0", norm_eval=True).train()
     mean = backbone.net.blocks[5][0].bn1.running_mean.clone()
     backbone(images())
     assert torch.equal(backbone.net.blocks[5][0].bn1.running_mean, mean)

@@ -25,13 +25,10 @@ def runner(sample_radiographs, tmp_path):
 def test_validation_logs_the_mean_loss_of_its_samples(runner):
     metrics = runner.val()
     model = runner.model.eval()
-    totals, count = 0.0, 0
-    for batch in runner.val_dataloader:
-        data = model.data_preprocessor(batch, False)
-        with torch.no_grad():
-            loss = model.loss(**data)["loss_kpt"].item()
-        totals, count = totals + loss, count + 1
-    assert metrics["val_loss"] == pytest.approx(totals / count, rel=1e-4)
+    batches = [model.data_preprocessor(batch, False) for batch in runner.val_dataloader]
+    with torch.no_grad():
+        losses = [model.loss(**batch)["loss_kpt"].item() for batch in batches]
+    assert metrics["val_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     assert metrics["landmark/radiographs"] == 6
 
 
