@@ -31,7 +31,7 @@ def scale_schedule(cfg: Config, epochs: int) -> None:
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"expected a number of epochs of at least 1, got {epochs!r}")
-    train_cfg = cfg.get("train_cfg") or {}
+    train_cfg: Any = cfg.get("train_cfg") or {}
     if not train_cfg.get("max_epochs"):
         raise ValueError(
             "expected train_cfg.max_epochs in the config, found none: it counts iterations or does "

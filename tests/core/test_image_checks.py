@@ -118,7 +118,7 @@ def test_every_damaged_image_is_an_issue_in_order(tmp_path):
     assert [issue.subject.image for issue in check_images(images)] == [i.path for i in images]
 
 
-def test_missing_images_are_told_from_present_ones(tmp_path):
+def test_missing_images_differ_from_present_ones(tmp_path):
     write(tmp_path / "here.png")
     (tmp_path / "folder.png").mkdir()
     images = [

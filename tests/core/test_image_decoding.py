@@ -180,7 +180,7 @@ def test_32_bits_are_refused_before_training_and_while_reading(tmp_path, dtype):
         assert issue.subject.image == path
 
 
-def test_a_name_without_a_file_is_told_from_a_damaged_file(tmp_path):
+def test_a_name_without_a_file_is_no_damaged_file(tmp_path):
     for name in ("gone.png", "gone.dcm", "gone"):
         with pytest.raises(MissingImageError, match=f"{name}, found no such file"):
             read_image(tmp_path / name)

@@ -41,7 +41,7 @@ def test_labels_of_an_image_by_its_name(write):
     assert gt.visibility.tolist() == [[2, 0]]
 
 
-def test_images_of_one_name_are_told_apart_by_their_folders(write):
+def test_images_of_one_name_are_found_by_their_folders(write):
     labels = Labels(write("day1/a.jpg", "day2/a.jpg"), NAMES)
     assert labels.of(Path("data/day2/a.jpg")).keypoints[0, 0, 0] == 1
     with pytest.raises(ValueError, match=r"expected a\.jpg once in .*labels\.json, .*nowhere"):
