@@ -110,11 +110,11 @@ def estimate_from(
     out: Path | None = None,
     force: bool = False,
 ) -> list[str]:
-    """Estimate sigmas and write the file for configs.
+    """Estimate sigmas and write the file for configs; return the table and notes as lines.
 
     Args:
         pairs: Instances that are in two files.
-        labels: COCO file that says which keypoints they have.
+        labels: COCO file with their keypoints.
         made_by: One line for the file: from what.
         estimator: One of :data:`ESTIMATORS`.
         metainfo: Keypoints of the files; None to go by their names.
@@ -124,9 +124,6 @@ def estimate_from(
         seed: Of the bootstrap.
         out: File to write for configs; None writes none.
         force: Replace it.
-
-    Returns:
-        Lines for the user: the table and notes.
 
     Raises:
         FileExistsError: The file exists and ``force`` is not set.

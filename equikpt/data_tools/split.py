@@ -183,9 +183,9 @@ def part_table(
     """Tabulate what each part holds, and what percentage of all that is.
 
     Args:
-        counts: N rows of :func:`~equikpt.data_tools.split_assignment.count_images`.
-        units: (N,) unit of each image.
-        parts: (N,) part of each image.
+        counts: Of N images, by :func:`~equikpt.data_tools.split_assignment.count_images`.
+        units: (N,) unit of each.
+        parts: (N,) part of each.
         part_names: P names.
     """
     sums = counts.groupby(parts).sum().T
@@ -230,9 +230,8 @@ def _refuse_leftovers(output: Path, names: Sequence[str]) -> None:
 def _compare(images: Sequence[dict], img_dir: Path | None) -> tuple[list[NearPair], list[str]]:
     """Pairs of images, by their indices in the file, that are nearly the same; and notes."""
     if img_dir is None:
-        return [], [
-            "images were not compared: with img_dir, near-duplicates in two parts are found"
-        ]
+        note = "images were not compared: with img_dir, near-duplicates in two parts are found"
+        return [], [note]
     paths = [img_dir / image["file_name"] for image in images]
     there = [index for index, path in enumerate(paths) if path.is_file()]
     if not there:
@@ -266,11 +265,10 @@ def _note_parted(
 
 def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions) -> list[str]:
     """Write all parts, together or not at all; lines that name the files."""
-    numbered = list(enumerate(options.division.names()))
-    layout = {output: {name: parts == number for number, name in numbered}}
+    masks = {name: parts == number for number, name in enumerate(options.division.names())}
+    layout = {output: masks}
     if options.division.folds is not None:
-        layout = {output / name: dict(train=parts != fold, val=parts == fold)
-                  for fold, name in numbered}  # fmt: skip
+        layout = {output / fold: dict(train=~mask, val=mask) for fold, mask in masks.items()}
     labels_only, link = options.images == "none", options.images == "link"
     jobs = []
     for root, chosen in layout.items():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -76,16 +77,16 @@ def names(content: dict) -> set[str]:
     return {image["file_name"] for image in content["images"]}
 
 
-OPTIONS = [
-    pytest.param(SplitOptions(), id="images"),
-    pytest.param(SplitOptions(stratify=True), id="balanced images"),
-    pytest.param(SplitOptions(THIRDS, BY_VIDEO), id="videos"),
-    pytest.param(SplitOptions(THIRDS, BY_VIDEO, stratify=True), id="balanced videos"),
-    pytest.param(SplitOptions(Division(counts=("rest", 6)), BY_VIDEO), id="counts"),
-]
+OPTIONS = {
+    "images": SplitOptions(),
+    "balanced images": SplitOptions(stratify=True),
+    "videos": SplitOptions(THIRDS, BY_VIDEO),
+    "balanced videos": SplitOptions(THIRDS, BY_VIDEO, stratify=True),
+    "counts": SplitOptions(Division(counts=("rest", 6)), BY_VIDEO),
+}
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_every_image_and_annotation_is_in_one_part_unchanged(tmp_path, content, options):
     split(write(tmp_path / "all.json", content), tmp_path / "out", options)
     parts = list(read(tmp_path / "out").values())
@@ -103,14 +104,14 @@ def test_every_image_and_annotation_is_in_one_part_unchanged(tmp_path, content, 
         assert sum(map(len, videos)) == len(set.union(*videos))
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_the_order_of_the_file_does_not_matter_and_the_seed_does(tmp_path, options):
     content = herd()
-    turned = {**content, "images": content["images"][::-1],
-              "annotations": content["annotations"][::-1]}  # fmt: skip
-    other_seed = SplitOptions(options.division, options.rule, stratify=options.stratify, seed=1)
-    for name, rows, how in (("a", content, options), ("b", turned, options),
-                            ("c", content, other_seed)):  # fmt: skip
+    turned = content | {part: content[part][::-1] for part in ("images", "annotations")}
+    other_seed = replace(options, seed=1)
+    for name, rows, how in zip(
+        "abc", (content, turned, content), (options, options, other_seed), strict=True
+    ):
         split(write(tmp_path / f"{name}.json", rows), tmp_path / name, how)
     a, b, c = ({key: names(part) for key, part in read(tmp_path / name).items()} for name in "abc")
     assert a == b
@@ -299,38 +300,28 @@ def test_every_part_is_counted(content):
         assert len(content["annotations"]) in (sum(ends), sum(ends) - ends[-1])
 
 
-@pytest.mark.parametrize(
-    ("division", "part_names", "targets"),
-    [
-        (Division(ratios=(0.8, 0.1, 0.1)), ("train", "val", "test"), (16, 2, 2)),
-        (Division(ratios=(0.5, 0.5)), ("train", "val"), (10, 10)),
-        (Division(counts=(12, 5, 3)), ("train", "val", "test"), (12, 5, 3)),
-        (Division(counts=("rest", 5)), ("train", "val"), (15, 5)),
-        (Division(folds=3), ("fold_0", "fold_1", "fold_2"), (7, 7, 6)),
-    ],
-)
-def test_names_and_sizes_of_twenty_images(division, part_names, targets):
-    assert division.names() == part_names
-    assert tuple(division.targets(20)) == targets
+DIVISIONS = {
+    # of twenty images
+    Division(ratios=(0.8, 0.1, 0.1)): dict(train=16, val=2, test=2),
+    Division(ratios=(0.5, 0.5)): dict(train=10, val=10),
+    Division(counts=(12, 5, 3)): dict(train=12, val=5, test=3),
+    Division(counts=("rest", 5)): dict(train=15, val=5),
+    Division(folds=3): dict(fold_0=7, fold_1=7, fold_2=6),
+}
+
+
+@pytest.mark.parametrize(("division", "sizes"), DIVISIONS.items())
+def test_names_and_sizes_of_twenty_images(division, sizes):
+    assert dict(zip(division.names(), division.targets(20), strict=True)) == sizes
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        dict(ratios=(0.5, 0.5), folds=3),
-        dict(ratios=(0.8, 0.1)),
-        dict(ratios=(1.2, -0.2)),
-        dict(ratios=(1.0,)),
-        dict(counts=(1, 2, 3, 4)),
-        dict(counts=(0, 20)),
-        dict(counts=("rest", "rest")),
-        dict(folds=1),
-        dict(folds=0),
-        dict(counts=(12, 5)),
-        dict(counts=(12, 9)),
-        dict(counts=("rest", 20)),
-        dict(folds=21),
+        *({}, dict(ratios=(0.5, 0.5), folds=3), dict(folds=1), dict(folds=0), dict(folds=21)),
+        *(dict(ratios=ratios) for ratios in ((0.8, 0.1), (1.2, -0.2), (1.0,))),
+        *(dict(counts=counts) for counts in ((1, 2, 3, 4), (0, 20), ("rest", "rest"))),
+        *(dict(counts=counts) for counts in ((12, 5), (12, 9), ("rest", 20))),
     ],
     ids=str,
 )

@@ -167,9 +167,7 @@ def read_set(
 def corners_px(xy: np.ndarray, labelled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) upper left and lower right corners of the rectangles around the labelled points.
 
-    Args:
-        xy: (N, K, 2) px.
-        labelled: (N, K) bool.
+    ``xy`` is (N, K, 2), ``labelled`` (N, K).
     """
     low = np.where(labelled[..., None], xy, np.inf).min(axis=1)
     return low, np.where(labelled[..., None], xy, -np.inf).max(axis=1)
@@ -187,14 +185,7 @@ def drop_invalid(content: dict, scheme: Scheme) -> tuple[list[Issue], dict]:
     :func:`~equikpt.core.coco.checks.check_coco` stops where what it found makes the rest unsafe to
     read; it is asked again without the invalid rows, so that one does not hide all other mistakes.
     Of rows that share an id the first one stays. With an image or a category go the annotations
-    that name it.
-
-    Args:
-        content: What :func:`equikpt.core.coco.file.load_coco` returned; it is not changed.
-        scheme: The keypoints that the file should have.
-
-    Returns:
-        The issues, and the content without invalid rows.
+    that name it. The content that was given is not changed.
     """
     valid, issues = content, [*_other_names(content["categories"], scheme)]
     while True:

@@ -56,13 +56,8 @@ def length_ratios(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute the length of each limb over its usual length, at the size of the annotation.
 
-    Args:
-        xy: (N, K, 2).
-        labelled: (N, K).
-        links: (L, 2).
-
-    Returns:
-        (N, L) logarithms of the ratios, NaN where unknown, and their (L,) robust sigmas.
+    From (N, K, 2) points, (N, K) labelled or not, and (L, 2) links to (N, L) logarithms of the
+    ratios, NaN where unknown, and their (L,) robust sigmas.
     """
     both = labelled[:, links].all(axis=-1)
     length = _gap(xy, *links.T)

@@ -69,14 +69,10 @@ def check_poses(labels: LabelSet) -> Iterator[Issue]:
 
 
 def exchanges(swap: np.ndarray, links: np.ndarray) -> list[np.ndarray]:
-    """List orders (K,) that exchange all pairs, or those of one pair of limbs alone.
+    """List orders (K,) that exchange all pairs, which is the first, or one pair of limbs alone.
 
-    Args:
-        swap: (K,) index of the other side.
-        links: (L, 2); a limb is what they connect without crossing the midline.
-
-    Returns:
-        Nothing where no keypoint has another side; else all pairs first.
+    ``swap`` (K,) are indices of the other side; a limb is what ``links`` (L, 2) connect without
+    crossing the midline. The list is empty where no keypoint has another side.
     """
     identity = np.arange(len(swap))
     sided = swap != identity
