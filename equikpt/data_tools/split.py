@@ -284,14 +284,14 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
         jobs.append((root.relative_to(output), contents, images))
     with writer.staged(output) as staging:
         made: list[Path] = []
-        for place, contents, images in jobs:
-            built = writer.build(staging / place, contents, images, link, labels_only)
-            _check_parts(staging / place, tuple(contents), content)
-            made += [place / part for part in built]
+        for folder, contents, images in jobs:
+            built = writer.build(staging / folder, contents, images, link, labels_only)
+            _check_parts(staging / folder, tuple(contents), content)
+            made += [folder / part for part in built]
         writer.take_places(output, made)
     return [
-        f"written: {writer.annotation_file(output / place, name)}"
-        for place, contents, _ in jobs
+        f"written: {writer.annotation_file(output / folder, name)}"
+        for folder, contents, _ in jobs
         for name in contents
     ]
 

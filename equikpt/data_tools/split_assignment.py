@@ -40,7 +40,7 @@ def count_images(
         instances by size, and by the fraction of their points that is labelled, from the smallest
         quarter of the set to the largest.
     """
-    place = {image["id"]: index for index, image in enumerate(images)}
+    index_of = {image["id"]: index for index, image in enumerate(images)}
     used = [row for row in annotations if is_used(row)]
     visibility = np.zeros((len(used), len(keypoint_names)), int)
     for index, row in enumerate(used):
@@ -55,7 +55,7 @@ def count_images(
         fractions=_quarters(labelled.mean(axis=1), ".0%", " of points"),
     )
     counts = pd.concat(families, axis=1).astype(int)
-    counts = counts.groupby(np.array([place[row["image_id"]] for row in used], int)).sum()
+    counts = counts.groupby(np.array([index_of[row["image_id"]] for row in used], int)).sum()
     counts = counts.reindex(range(len(images)), fill_value=0)
     counts["images", "images"] = 1
     return counts

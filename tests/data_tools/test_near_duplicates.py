@@ -140,7 +140,7 @@ def test_what_is_no_image_is_named(tmp_path, content, words):
 REAL = [
     # images of the set, and those of them that are one radiograph or one frame
     pytest.param("ceph_ruler/images/{}.jpg", ["056", "280", "126", "299", "154", "211", "059"],
-                 [(0, 1), (2, 3)], id="films"),
+                 [(0, 1), (2, 3)], id="radiographs"),
     pytest.param("horse10_sample20/labeled-data/Sample20/{}.png",
                  ["0113", "0114", "0117", "0020", "0021"], [(0, 1)], id="frames"),
 ]  # fmt: skip

@@ -26,7 +26,7 @@ def herd(lengths=(8, 5, 4, 3, 3, 2, 2, 1, 1, 1), seed: int = 0) -> dict:
     rng = np.random.default_rng(seed)
     images, annotations = [], []
     for video, length in enumerate(lengths):
-        share, side = rng.uniform(0.2, 1), rng.uniform(20, 90)
+        fraction, side = rng.uniform(0.2, 1), rng.uniform(20, 90)
         for frame in range(length):
             number = len(images) + 1
             images.append(
@@ -35,7 +35,7 @@ def herd(lengths=(8, 5, 4, 3, 3, 2, 2, 1, 1, 1), seed: int = 0) -> dict:
             )  # fmt: skip
             for _ in range(rng.integers(1, 3)):
                 width = round(side * rng.uniform(0.9, 1.1), 1)
-                seen = np.where(rng.random(4) < share, rng.integers(1, 3, 4), 0)
+                seen = np.where(rng.random(4) < fraction, rng.integers(1, 3, 4), 0)
                 seen[0] = 2
                 points = np.column_stack([rng.uniform(5, 95, (4, 2)).round(1), seen])
                 points[seen == 0] = 0

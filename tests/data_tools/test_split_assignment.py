@@ -21,7 +21,7 @@ from tests.data_tools.test_split import NAMES, herd
 
 
 @pytest.mark.parametrize(
-    ("count", "shares", "expected"),
+    ("count", "ratios", "expected"),
     [
         (10, (0.8, 0.1, 0.1), (8, 1, 1)),
         (7, (1, 1, 1), (3, 2, 2)),
@@ -30,8 +30,8 @@ from tests.data_tools.test_split import NAMES, herd
         (5, (0.5, 0.5), (3, 2)),
     ],
 )
-def test_targets_are_whole_numbers_next_to_the_shares(count, shares, expected):
-    assert tuple(image_targets(count, shares)) == expected
+def test_targets_are_whole_numbers_next_to_the_ratios(count, ratios, expected):
+    assert tuple(image_targets(count, ratios)) == expected
 
 
 def test_the_order_is_of_names_and_seed_alone():
@@ -46,15 +46,15 @@ def test_the_order_is_of_names_and_seed_alone():
 @settings(max_examples=60, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 20), min_size=3, max_size=30),
-    shares=st.lists(st.floats(0.05, 1), min_size=2, max_size=3),
+    ratios=st.lists(st.floats(0.05, 1), min_size=2, max_size=3),
     seed=st.integers(0, 99),
 )
-def test_no_part_is_empty_and_none_is_off_by_more_than_the_largest_unit(lengths, shares, seed):
+def test_no_part_is_empty_and_none_is_off_by_more_than_the_largest_unit(lengths, ratios, seed):
     sizes = np.array(lengths)
-    targets = image_targets(sizes.sum(), shares)
+    targets = image_targets(sizes.sum(), ratios)
     parts = deal(sizes, targets, shuffled([str(i) for i in range(len(sizes))], seed))
-    held = np.bincount(parts, weights=sizes, minlength=len(shares))
-    assert (np.bincount(parts, minlength=len(shares)) > 0).all()
+    held = np.bincount(parts, weights=sizes, minlength=len(ratios))
+    assert (np.bincount(parts, minlength=len(ratios)) > 0).all()
     assert (held - targets).max() <= max(lengths)
 
 
@@ -93,8 +93,8 @@ def imbalance(features: list[np.ndarray], parts: np.ndarray, targets: np.ndarray
     total = 0.0
     for family in features:
         for feature in family.T:
-            for part, share in enumerate(targets / targets.sum()):
-                goal = share * feature.sum()
+            for part, ratio in enumerate(targets / targets.sum()):
+                goal = ratio * feature.sum()
                 total += (feature[parts == part].sum() - goal) ** 2 / (
                     goal * feature.sum() * family.shape[1]
                 )
@@ -123,7 +123,7 @@ def test_balanced_parts_are_far_more_alike(monkeypatch, largest, compared):
 def test_the_order_in_which_units_are_listed_does_not_matter(monkeypatch):
     monkeypatch.setattr(split_assignment, "COMPARED", 10)
     features, targets, order = some_units(60, 3, seed=2)
-    listed = np.random.default_rng(9).permutation(60)  # unit `listed[i]` comes at place i
+    listed = np.random.default_rng(9).permutation(60)  # unit `listed[i]` is at index i
     turned = [family[listed] for family in features]
     turned_order = np.argsort(listed)[order]
     parts = deal(features[0][:, 0], targets, order)
@@ -139,12 +139,12 @@ def test_no_swap_is_left_that_would_improve_the_balance(monkeypatch):
     monkeypatch.setattr(split_assignment, "PASSES", 20)
     features, targets, order = some_units(14, 2, seed=3)
     parts = balance(deal(features[0][:, 0], targets, order), features, targets, order, seed=0)
-    least = imbalance(features, parts, targets)
+    lowest = imbalance(features, parts, targets)
     for a in range(14):
         for b in range(a):
             swapped = parts.copy()
             swapped[[a, b]] = swapped[[b, a]]
-            assert imbalance(features, swapped, targets) >= least - 1e-9
+            assert imbalance(features, swapped, targets) >= lowest - 1e-9
 
 
 def test_a_feature_that_nothing_has_changes_nothing():

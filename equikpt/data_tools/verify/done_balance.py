@@ -128,7 +128,7 @@ def check_balances(balances: Mapping[str, DoneBalance], options: HeadOptions) ->
             fix = (
                 f"set model.head.done_balance={EVEN_BALANCE} "
                 f"({_percent(balance.share_of_loss[EVEN_BALANCE])}): done_weight does not change "
-                "the share"
+                "the fraction"
             )
             issues.append(Issue("done_share", message, fix))
         too_many = sum(count > options.max_points for count in balance.counts)

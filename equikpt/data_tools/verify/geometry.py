@@ -164,5 +164,5 @@ def _coinciding(labels: LabelSet) -> Iterator[Issue]:
     for index in np.flatnonzero((in_order[:, 1:] == in_order[:, :-1]).any(axis=1)):
         _, inverse, counts = np.unique(coords[index], return_inverse=True, return_counts=True)
         points = np.flatnonzero(counts[inverse] > 1)
-        message = f"at one place: {labels.scheme.names_of(points)}"
+        message = f"same coordinates: {labels.scheme.names_of(points)}"
         yield labels.issue("points_coincide", index, message, points, len(points))

@@ -102,11 +102,13 @@ def is_named(category: dict) -> bool:
 
 def _of_table(name: str) -> Scheme:
     table = _TABLES[name]
-    place = {point.name: index for index, point in enumerate(table.KEYPOINTS)}
+    index_of = {point.name: index for index, point in enumerate(table.KEYPOINTS)}
     return Scheme(
         name,
-        tuple(place),
-        np.array([place[point.swap or point.name] for point in table.KEYPOINTS]),
-        np.array([(place[link.start], place[link.end]) for link in table.LINKS]).reshape(-1, 2),
+        tuple(index_of),
+        np.array([index_of[point.swap or point.name] for point in table.KEYPOINTS]),
+        np.array([(index_of[link.start], index_of[link.end]) for link in table.LINKS]).reshape(
+            -1, 2
+        ),
         table.METAINFO,
     )

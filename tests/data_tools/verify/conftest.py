@@ -23,11 +23,11 @@ STANDING = np.array([  # a person from the front, who is 1 high; left is on the 
 
 
 def person(
-    number: int, image: int, rng: np.random.Generator, place: tuple[float, float] = (100, 20)
+    number: int, image: int, rng: np.random.Generator, corner: tuple[float, float] = (100, 20)
 ) -> dict:
-    """A valid annotation: a standing person of about 200 px, each of another stature and place."""
+    """A valid annotation: a standing person of about 200 px, each of another stature."""
     points = STANDING * rng.uniform((0.8, 0.95), (1.2, 1.05)) + rng.normal(0, 0.012, (17, 2))
-    points = points * rng.uniform(180, 200) + place
+    points = points * rng.uniform(180, 200) + corner
     low, high = points.min(axis=0) - 4, points.max(axis=0) + 4
     keypoints = [value for x, y in points.round(2).tolist() for value in (x, y, 2)]
     return dict(

@@ -38,7 +38,7 @@ def things(*counts: int) -> Labels:
 
 
 def by_hand(row: list[float], balance: str) -> float:
-    """Share of done in the loss of one image: steps up to the last label, and the one behind."""
+    """Fraction of done in the loss of one image: steps up to the last label, and the one behind."""
     going = max((n + 1 for n, visible in enumerate(row) if visible > 0), default=0)
     if balance == "steps" or going == 0:
         return 1 / (going + 1)
@@ -75,8 +75,8 @@ def test_shares_are_those_counted_by_hand(seed, named):
     rows = [(rng.random(rng.integers(0, 9)) < 0.7).astype(float).tolist() for _ in range(12)]
     balance = balance_of(labelled_slots(Labels(*rows), named))
     kept = rows if named else [[1.0] * int(sum(row)) for row in rows]
-    for name, share in balance.share_of_loss.items():
-        assert share == pytest.approx(np.mean([by_hand(row, name) for row in kept])), name
+    for name, fraction in balance.share_of_loss.items():
+        assert fraction == pytest.approx(np.mean([by_hand(row, name) for row in kept])), name
     steps = [round(1 / by_hand(row, "steps")) for row in kept]
     assert balance.share_of_steps == pytest.approx(len(rows) / sum(steps))
     assert balance.counts == tuple(int(sum(row)) for row in rows)

@@ -81,7 +81,7 @@ def test_each_mistake_is_found_and_nothing_else(odd, expected):
 
 @pytest.mark.parametrize(("distance", "is_outlier"), [(40.2, False), (41.1, True)])
 def test_equal_rulers_are_no_reason_for_suspicion(distance, is_outlier):
-    """Without a least spread, any rounding would be many sigmas away from a constant."""
+    """Without a smallest spread, any rounding would be many sigmas away from a constant."""
     found = codes(examine(equal(20, task(marks(distance=distance)))))
     assert found == ({"odd.png": ["distance_outlier"]} if is_outlier else {})
 
