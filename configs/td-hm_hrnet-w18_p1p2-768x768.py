@@ -3,9 +3,9 @@
 Command:   python tools/train.py configs/td-hm_hrnet-w18_p1p2-768x768.py --amp --data-root DIR
 Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
 Hardware:  a GPU of 4 GB (not tried yet), or days of a CPU
-Expected:  from random weights 6.7 px of the radiograph after 5 epochs of 150, 30 minutes of one core
-           (the mean place of the marks: 39 px; benchmarks/README.md); for how it goes on see the
-           config of 512 px
+Expected:  from random weights 6.7 px of the radiograph after 5 epochs of 150, 30 minutes of one
+           core (the mean place of the marks: 39 px; benchmarks/README.md); for how it goes on see
+           the config of 512 px
 """
 
 _base_ = [
