@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -19,36 +17,15 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 from mmpose.structures.keypoint import flip_keypoints
 
+from equikpt.core.configs import find_config
+from equikpt.core.pipelines import fill_codec
 from equikpt.datasets import Horse26Dataset
 from equikpt.datasets.transforms import RandomFlipKeypoints
 from equikpt.metainfo.horse26 import METAINFO
 
-REPO = Path(__file__).resolve().parents[2]
 META = parse_pose_metainfo(METAINFO)
 FLIP = META["flip_indices"]
 DERANDOMISED = settings(max_examples=50, derandomize=True, deadline=None)
-
-LEAF = """
-_base_ = [{base!r}]
-codec = dict(
-    type="SimCCLabel", input_size=(256, 256), sigma=(5.66, 5.66), simcc_split_ratio=2.0,
-    normalize=False, use_dark=False,
-)
-train_pipeline = [
-    *_base_.train_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    *_base_.train_pixels,
-    dict(type="GenerateTarget", encoder=codec, use_dataset_keypoint_weights=True),
-    dict(type="PackPoseInputs", pack_transformed=True),
-]
-val_pipeline = [
-    *_base_.val_geometry,
-    dict(type="TopdownAffine", input_size=codec["input_size"]),
-    dict(type="PackPoseInputs"),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -57,11 +34,12 @@ def _mmpose_scope(_fresh_mmengine):
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory) -> Config:
-    """The data of a leaf config, closed as its header says."""
-    leaf = tmp_path_factory.mktemp("configs") / "leaf.py"
-    leaf.write_text(LEAF.format(base=str(REPO / "configs/_base_/datasets/horse26.py")))
-    return Config.fromfile(leaf)
+def config() -> Config:
+    """A shipped config; its training pipeline has the codec and packs the points of the input."""
+    cfg = Config.fromfile(find_config("rtmpose_m_ap10k"))
+    cfg.train_pipeline = fill_codec(cfg.train_pipeline, cfg.codec)
+    cfg.train_pipeline[-1]["pack_transformed"] = True
+    return cfg
 
 
 def horse(seed: int, width: int = 320, height: int = 240) -> dict:
@@ -206,14 +184,15 @@ def test_affine_and_its_inverse_are_the_identity(use_udp, seed, rotation, scale)
 # ---------------------------------------------------------------------- the training pipeline
 
 
-def test_the_base_and_a_leaf_make_whole_pipelines(config):
+def test_pipelines_are_whole_and_in_order(config):
     train = [step["type"] for step in config.train_dataloader.dataset.pipeline]
     assert train[0] == "LoadCachedImage"
-    assert train[-2:] == ["GenerateTarget", "PackPoseInputs"]
-    assert train.index("RandomFlipKeypoints") < train.index("TopdownAffine")
-    assert train.index("TopdownAffine") < train.index("DropOutsideKeypoints")
+    assert train[-2:] == ["GenerateTarget", "FastPackPoseInputs"]
+    assert train.index("RandomFlipKeypoints") < train.index("TopdownAffineCrop")
+    assert train.index("TopdownAffineCrop") < train.index("DropOutsideKeypoints")
     val = [step["type"] for step in config.val_dataloader.dataset.pipeline]
-    assert val == ["LoadCachedImage", "GetBBoxCenterScale", "TopdownAffine", "PackPoseInputs"]
+    assert val[:3] == ["LoadCachedImage", "GetBBoxCenterScale", "TopdownAffineCrop"]
+    assert val[3:] == ["GenerateValTarget", "FastPackPoseInputs"]
     again = Config.fromstring(config.pretty_text, ".py")
     assert again.to_dict() == config.to_dict()
 

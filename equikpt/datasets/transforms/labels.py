@@ -68,7 +68,7 @@ def seen(results: dict) -> np.ndarray:
 
 def inside(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """(...) whether each point of ``points`` (..., 2) lies in an image of that size in px."""
-    return ((points >= -0.5) & (points < (width - 0.5, height - 0.5))).all(axis=-1)
+    return np.all((points >= -0.5) & (points < (width - 0.5, height - 0.5)), axis=-1)
 
 
 def hide_points(results: dict, covered: np.ndarray) -> None:

@@ -14,50 +14,45 @@ from equikpt.datasets.transforms import AlbumentationsV2
 from equikpt.datasets.transforms.albumentation_build import DROPOUTS, UNMOVED, USABLE
 from tests.datasets.transforms.blobs import FLIP_INDICES, BlobSample, blob_centroids, orientation
 
+ONCE = {  # each in its own name, always applied
+    "Affine": dict(rotate=(-40, 40), scale=(0.7, 1.3), shear=(-15, 15)),
+    "CenterCrop": dict(height=150, width=170),
+    "Crop": dict(x_min=31, y_min=17, x_max=230, y_max=190),
+    "D4": {},
+    "HorizontalFlip": {},
+    "Pad": dict(padding=(5, 9, 11, 3)),
+    "PadIfNeeded": dict(min_height=321, min_width=333),
+    "Perspective": dict(scale=(0.05, 0.15)),
+    "RandomCrop": dict(height=150, width=170),
+    "RandomCropFromBorders": {},
+    "RandomRotate90": {},
+    "Rotate": dict(limit=(-90, 90)),
+    "SafeRotate": dict(limit=(-90, 90)),
+    "SquareSymmetry": {},
+    "Transpose": {},
+    "VerticalFlip": {},
+    "CropAndPad": dict(percent=(-0.2, 0.2)),
+    "LongestMaxSize": dict(max_size=999),
+    "RandomResizedCrop": dict(size=(600, 700), scale=(0.5, 1)),
+    "RandomScale": dict(scale_limit=(1.5, 3)),
+    "RandomSizedCrop": dict(min_max_height=(120, 180), size=(700, 700)),
+    "Resize": dict(height=123, width=777),
+    "SmallestMaxSize": dict(max_size=999),
+}
+FLIP_OR_ROTATE = [dict(type="HorizontalFlip", p=1), dict(type="Rotate", limit=(30, 60), p=1)]
+TRANSPOSE_AND_AFFINE = [dict(type="Transpose", p=1), dict(type="Affine", rotate=(-30, 30), p=1)]
 GEOMETRIC = {
-    "affine": dict(type="Affine", rotate=(-40, 40), scale=(0.7, 1.3), shear=(-15, 15), p=1),
-    "affine-replicate": dict(
+    **{name: dict(type=name, p=1, **options) for name, options in ONCE.items()},
+    "replicating": dict(
         type="Affine", translate_px=(-30, 30), border_mode=cv2.BORDER_REPLICATE, p=1
     ),
-    "affine-mirror": dict(type="Affine", scale={"x": (-1.0, -1.0), "y": (1.0, 1.0)}, p=1),
-    "center-crop": dict(type="CenterCrop", height=150, width=170, p=1),
-    "crop": dict(type="Crop", x_min=31, y_min=17, x_max=230, y_max=190, p=1),
-    "d4": dict(type="D4", p=1),
-    "horizontal-flip": dict(type="HorizontalFlip", p=1),
-    "pad": dict(type="Pad", padding=(5, 9, 11, 3), p=1),
-    "pad-if-needed": dict(type="PadIfNeeded", min_height=321, min_width=333, p=1),
-    "perspective": dict(type="Perspective", scale=(0.05, 0.15), p=1),
-    "perspective-fit": dict(type="Perspective", keep_size=False, fit_output=True, p=1),
-    "random-crop": dict(type="RandomCrop", height=150, width=170, p=1),
-    "random-crop-from-borders": dict(type="RandomCropFromBorders", p=1),
-    "random-rotate-90": dict(type="RandomRotate90", p=1),
-    "rotate": dict(type="Rotate", limit=(-90, 90), p=1),
-    "safe-rotate": dict(type="SafeRotate", limit=(-90, 90), p=1),
-    "square-symmetry": dict(type="SquareSymmetry", p=1),
-    "transpose": dict(type="Transpose", p=1),
-    "vertical-flip": dict(type="VerticalFlip", p=1),
-    "crop-and-pad": dict(type="CropAndPad", percent=(-0.2, 0.2), p=1),
-    "longest-max-size": dict(type="LongestMaxSize", max_size=999, p=1),
-    "random-resized-crop": dict(type="RandomResizedCrop", size=(600, 700), scale=(0.5, 1), p=1),
-    "random-scale": dict(type="RandomScale", scale_limit=(1.5, 3), p=1),
-    "random-sized-crop": dict(
-        type="RandomSizedCrop", min_max_height=(120, 180), size=(700, 700), p=1
-    ),
-    "resize": dict(type="Resize", height=123, width=777, p=1),
-    "smallest-max-size": dict(type="SmallestMaxSize", max_size=999, p=1),
-    "one-of": dict(
-        type="OneOf",
-        transforms=[dict(type="HorizontalFlip", p=1), dict(type="Rotate", limit=(30, 60), p=1)],
-        p=1,
-    ),
-    "two-in-a-row": dict(
-        type="Sequential",
-        transforms=[dict(type="Transpose", p=1), dict(type="Affine", rotate=(-30, 30), p=1)],
-        p=1,
-    ),
+    "mirroring": dict(type="Affine", scale={"x": (-1.0, -1.0), "y": (1.0, 1.0)}, p=1),
+    "fitting": dict(type="Perspective", keep_size=False, fit_output=True, p=1),
+    "one of": dict(type="OneOf", transforms=FLIP_OR_ROTATE, p=1),
+    "two": dict(type="Sequential", transforms=TRANSPOSE_AND_AFFINE, p=1),
 }
-ALWAYS_MIRROR = {"affine-mirror", "horizontal-flip", "transpose", "vertical-flip", "two-in-a-row"}
-SOMETIMES_MIRROR = {"d4", "square-symmetry", "one-of"}
+ALWAYS_MIRROR = {"mirroring", "HorizontalFlip", "Transpose", "VerticalFlip", "two"}
+SOMETIMES_MIRROR = {"D4", "SquareSymmetry", "one of"}
 
 
 def apply(config: dict | list, results: dict, seed: int = 0) -> dict:

@@ -13,35 +13,23 @@ def sample() -> dict:
     )
 
 
+def test_an_image_ends_half_a_pixel_beyond_its_outer_pixel_centres():
+    within = [(0, 0), (-0.5, -0.5), (9.49, 5), (5, 19.49)]
+    outside = [(-0.51, 5), (9.5, 5), (5, 19.5), (5, -0.51)]
+    assert inside(np.array(within), width=10, height=20).all()
+    assert not inside(np.array(outside), width=10, height=20).any()
+
+
 @pytest.mark.parametrize(
-    ("x", "y", "expected"),
-    [
-        (0, 0, True),
-        (-0.5, -0.5, True),
-        (-0.51, 5, False),
-        (9.49, 5, True),
-        (9.5, 5, False),
-        (5, 19.49, True),
-        (5, 19.5, False),
-        (5, -0.51, False),
-    ],
+    ("change", "visibility", "visible"),
+    [(hide_points, [0, 1, 1, 2], [0, 1, 1, 1]), (drop_points, [0, 0, 0, 2], [0, 0, 0, 1])],
+    ids=["hiding changes visible points alone", "dropping takes points out of both"],
 )
-def test_a_image_ends_half_a_pixel_beyond_its_outer_pixel_centres(x, y, expected):
-    assert inside(np.array([x, y]), width=10, height=20) == expected
-
-
-def test_hiding_changes_seen_points_only():
+def test_hiding_and_dropping(change, visibility, visible):
     results = sample()
-    hide_points(results, np.array([[True, True, True, False]]))
-    assert results["keypoints_visibility"].tolist() == [[0, 1, 1, 2]]
-    assert results["keypoints_visible"].tolist() == [[0, 1, 1, 1]]
-
-
-def test_dropping_takes_points_out_of_both():
-    results = sample()
-    drop_points(results, np.array([[True, True, True, False]]))
-    assert results["keypoints_visibility"].tolist() == [[0, 0, 0, 2]]
-    assert results["keypoints_visible"].tolist() == [[0, 0, 0, 1]]
+    change(results, np.array([[True, True, True, False]]))
+    assert results["keypoints_visibility"].tolist() == [visibility]
+    assert results["keypoints_visible"].tolist() == [visible]
 
 
 def test_without_visibility_labelled_points_count_as_seen():
