@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
-from equikpt.compat.safe_load import TRAINING_STATE
+from equikpt.compat.work_dir import check_training_state
 from equikpt.core.checkpoint_weights import (
     SHOWN,
     Misfit,
@@ -81,7 +81,8 @@ def load_checkpoint(
     with loading(filename):
         checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
         if runner._resume:
-            _check_training_state(checkpoint, runner.optim_wrapper)
+            check_training_state(checkpoint, filename)
+            _check_optimizer(checkpoint, runner.optim_wrapper)
             _check_schedule(checkpoint, runner.param_schedulers)
         checkpoint = _under_names(checkpoint, model)
         if runner._resume:
@@ -238,14 +239,7 @@ def _under_names(checkpoint: dict, model: nn.Module) -> dict:
     return result
 
 
-def _check_training_state(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> None:
-    lacks = [key for key in TRAINING_STATE if not isinstance(checkpoint.get(key), Mapping)]
-    if lacks:
-        raise ValueError(
-            f"expected in {source.get()} a checkpoint that a training can go on from, it lacks "
-            f"{', '.join(lacks)}: it holds weights alone, from which a new training starts by "
-            "load_from"
-        )
+def _check_optimizer(checkpoint: Mapping[str, Any], optim_wrapper: Any) -> None:
     saved = checkpoint["optimizer"].get("param_groups")
     # not the wrapper's own groups, to which MMEngine adds one with the base rate
     now = getattr(getattr(optim_wrapper, "optimizer", optim_wrapper), "param_groups", None)

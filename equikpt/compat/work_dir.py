@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,8 +163,17 @@ def check_resumable(path: Path) -> None:
     Raises:
         ValueError: It is damaged, or holds weights alone.
     """
-    checkpoint = load_from_local(str(path), "meta")
-    missing = [part for part in ("state_dict", *TRAINING_STATE) if part not in checkpoint]
+    check_training_state(load_from_local(str(path), "meta"), str(path))
+
+
+def check_training_state(checkpoint: Mapping[str, Any], path: str) -> None:
+    """Refuse a checkpoint of weights alone, read from ``path``, where a run goes on.
+
+    Raises:
+        ValueError: It is one.
+    """
+    parts = ("state_dict", *TRAINING_STATE)
+    missing = [part for part in parts if not isinstance(checkpoint.get(part), Mapping)]
     if missing:
         raise ValueError(
             f"expected a checkpoint with the state of its training in {path}, it has no "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from tqdm import tqdm
+from tqdm.contrib import DummyTqdmFile
 
 WINDOW = 20
 """Steps whose mean loss is shown, as in the log."""
@@ -50,7 +51,7 @@ class ProgressBarHook(Hook):
         for handler in runner.logger.handlers if self._shown else ():
             stream = getattr(handler, "stream", None)
             if stream in (sys.stdout, sys.stderr):
-                handler.setStream(AboveBars(stream))
+                handler.setStream(DummyTqdmFile(stream))
                 self._lifted.append((handler, stream))
 
     def after_run(self, runner: Runner) -> None:
@@ -117,22 +118,3 @@ class ProgressBarHook(Hook):
             dynamic_ncols=True,
             disable=not self._shown,
         )
-
-
-class AboveBars:
-    """A terminal's stream whose lines appear above the bars.
-
-    Args:
-        stream: To write to.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def write(self, text: str) -> None:
-        """Write whole lines."""
-        tqdm.write(text, file=self.stream, end="")
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self.stream.flush()

@@ -261,7 +261,7 @@ def test_a_resumed_training_gets_weights_and_their_average(trained, tmp_path, pr
 
 def test_a_training_goes_on_from_no_half_checkpoint(trained, tmp_path):
     state = trained.state_dict()
-    with pytest.raises(ValueError, match="lacks meta, message_hub, optimizer: .*load_from"):
+    with pytest.raises(ValueError, match="no state_dict, meta, message_hub, optimizer .*load_from"):
         resumed(state, tmp_path)
     average = prefixed(without(state, "backbone.conv1"), "module.")
     with pytest.raises(ValueError, match=r"not for 1 .*backbone\.conv1\.weight"):

@@ -7,9 +7,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MMLogger
+from tqdm.contrib import DummyTqdmFile
 
-from equikpt.engine.progress_bar_hook import AboveBars, ProgressBarHook
+from equikpt.engine.progress_bar_hook import ProgressBarHook
+from tests.engine.conftest import make_runner
 
 
 class Terminal(io.StringIO):
@@ -42,14 +44,20 @@ def attach(monkeypatch):
     return to
 
 
-def make_runner(rank: int = 0, iteration: int = 0, epoch: int = 0) -> SimpleNamespace:
-    """Two epochs of four steps, three batches to validate and to test on."""
-    return SimpleNamespace(
-        rank=rank, iter=iteration, epoch=epoch, max_iters=8, max_epochs=2,
-        val_dataloader=range(3), test_dataloader=range(3),
-        logger=MMLogger.get_instance("progress_bar"),
-        message_hub=MessageHub.get_instance("progress_bar"),
-    )  # fmt: skip
+def two_epochs(**attributes) -> SimpleNamespace:
+    """A runner of four steps an epoch, and three batches to validate and to test on."""
+    stock = dict(max_iters=8, max_epochs=2, val_dataloader=range(3), test_dataloader=range(3))
+    logger = MMLogger.get_instance("progress_bar")
+    return make_runner(logger=logger, **stock, **attributes)
+
+
+def start(runner: SimpleNamespace, **options) -> ProgressBarHook:
+    """The hook when the first epoch of a run begins."""
+    hook = ProgressBarHook(**options)
+    hook.before_run(runner)
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    return hook
 
 
 def train_epoch(hook: ProgressBarHook, runner: SimpleNamespace, steps: int = 4) -> None:
@@ -65,10 +73,8 @@ def bars(screen: list[str]) -> list[str]:
 
 def test_the_bar_says_epoch_step_loss_and_time_left(attach):
     console = attach(Terminal())
-    hook, runner = ProgressBarHook(), make_runner()
-    hook.before_run(runner)
-    hook.before_train(runner)
-    hook.before_train_epoch(runner)
+    runner = two_epochs()
+    hook = start(runner)
     train_epoch(hook, runner, steps=3)
     runner.logger.info("a line of the log")  # which draws the bar anew below it
     (bar,) = bars(console.screen())
@@ -80,10 +86,8 @@ def test_the_bar_says_epoch_step_loss_and_time_left(attach):
 
 def test_lines_of_the_log_are_whole_and_above_the_bar(attach):
     console = attach(Terminal())
-    hook, runner = ProgressBarHook(), make_runner()
-    hook.before_run(runner)
-    hook.before_train(runner)
-    hook.before_train_epoch(runner)
+    runner = two_epochs()
+    hook = start(runner)
     for number in range(3):
         train_epoch(hook, runner, steps=1)
         runner.logger.info(f"line {number} of the log")
@@ -99,7 +103,7 @@ def test_lines_of_the_log_are_whole_and_above_the_bar(attach):
 @pytest.mark.parametrize("stage", ["val", "test"])
 def test_a_pass_goes_away_before_its_metrics_are_computed(attach, stage):
     console = attach(Terminal())
-    hook, runner = ProgressBarHook(), make_runner()
+    hook, runner = ProgressBarHook(), two_epochs()
     hook.before_run(runner)
     getattr(hook, f"before_{stage}_epoch")(runner)
     titles = []
@@ -118,7 +122,7 @@ def test_time_left_of_the_run_counts_validations_and_not_what_was_resumed(attach
     console = attach(Terminal())
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("equikpt.engine.progress_bar_hook.time.monotonic", lambda: clock.now)
-    hook, runner = ProgressBarHook(), make_runner(iteration=4, epoch=1)
+    hook, runner = ProgressBarHook(), two_epochs(iter=4, epoch=1)
     hook.before_run(runner)
     hook.before_train(runner)
     clock.now = 600.0  # of which steps took no time
@@ -138,12 +142,10 @@ def test_time_left_of_the_run_counts_validations_and_not_what_was_resumed(attach
 )
 def test_nothing_is_written_and_nothing_changed(attach, stream, options, rank):
     console = attach(stream())
-    hook, runner = ProgressBarHook(**options), make_runner(rank)
+    runner = two_epochs(rank=rank)
     streams = [handler.stream for handler in runner.logger.handlers]
-    hook.before_run(runner)
+    hook = start(runner, **options)
     assert [handler.stream for handler in runner.logger.handlers] == streams
-    hook.before_train(runner)
-    hook.before_train_epoch(runner)
     train_epoch(hook, runner)
     hook.after_train_epoch(runner)
     hook.before_val_epoch(runner)
@@ -154,15 +156,12 @@ def test_nothing_is_written_and_nothing_changed(attach, stream, options, rank):
 
 def test_a_log_that_goes_to_a_file_gets_no_control_characters(attach, tmp_path):
     console = attach(Terminal())
-    runner = make_runner()
+    runner = two_epochs()
     (handler,) = runner.logger.handlers
     with open(tmp_path / "log.txt", "w") as file:  # standard output, redirected
         sys.stdout = file
         handler.setStream(file)
-        hook = ProgressBarHook()
-        hook.before_run(runner)
-        hook.before_train(runner)
-        hook.before_train_epoch(runner)
+        hook = start(runner)
         train_epoch(hook, runner)
         runner.logger.info("a line of the log")
         hook.after_train_epoch(runner)
@@ -175,9 +174,9 @@ def test_the_log_has_its_streams_and_filters_back(attach, tmp_path):
     logger = MMLogger.get_instance("progress_bar", log_file=str(tmp_path / "run.log"))
     to_console, to_file = logger.handlers
     before = [(h.stream, h.level, h.formatter, list(h.filters)) for h in logger.handlers]
-    hook, runner = ProgressBarHook(), make_runner()
+    hook, runner = ProgressBarHook(), two_epochs()
     hook.before_run(runner)
-    assert isinstance(to_console.stream, AboveBars)
+    assert isinstance(to_console.stream, DummyTqdmFile)
     assert to_file.stream is before[1][0]
     hook.after_run(runner)
     assert before == [(h.stream, h.level, h.formatter, list(h.filters)) for h in logger.handlers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ SMALL = (
     "default_hooks.checkpoint.interval=1",
 )
 """Options that make an epoch of the 12 sample images three iterations."""
+
+
+def logged_rows(work_dir: Path, name: str = "") -> list[dict]:
+    """The rows of a run's only ``scalars.json``, those that hold ``name``."""
+    (scalars,) = work_dir.glob("*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    return [row for row in rows if not name or name in row]
 
 
 @pytest.fixture(scope="session")

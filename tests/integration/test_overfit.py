@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.conftest import REPO
+from tests.integration.conftest import logged_rows
 
 CONFIG = """
 _base_ = "{base}"
@@ -76,9 +77,7 @@ def average_precision(run_tool, data, tmp_path, epochs: int, *options) -> float:
         timeout=1500,
     )
     assert done.returncode == 0, done.stderr
-    (scalars,) = (tmp_path / "work").glob("*/vis_data/scalars.json")
-    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
-    return [row for row in rows if "coco/AP" in row][-1]["coco/AP"]
+    return logged_rows(tmp_path / "work", "coco/AP")[-1]["coco/AP"]
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ import cv2
 import pandas as pd
 import pytest
 
+from tests.integration.conftest import logged_rows
+
 CONFIG = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
 
@@ -26,14 +28,8 @@ def trained(run_tool, sample_radiographs, tmp_path_factory):
     return folder
 
 
-def validations(folder) -> list[dict]:
-    (scalars,) = folder.glob("*/vis_data/scalars.json")
-    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
-    return [row for row in rows if "landmark/error_px" in row]
-
-
 def test_each_epoch_logs_the_loss_and_the_error_of_validation(trained):
-    rows = validations(trained)
+    rows = logged_rows(trained, "landmark/error_px")
     assert len(rows) == 2
     assert all(row["val_loss"] > 0 and row["landmark/scale_error"] >= 0 for row in rows)
     assert rows[1]["val_loss"] < rows[0]["val_loss"]
