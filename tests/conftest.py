@@ -9,7 +9,6 @@ import sys
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -80,40 +79,6 @@ def run_tool():
         )
 
     return run
-
-
-@pytest.fixture
-def call_tool(monkeypatch, capsys):
-    """Call a tool in this process, for mistakes that it sees before it builds anything.
-
-    As ``run_tool``; the result has ``returncode`` and ``stderr`` as its process would.
-    """
-    import importlib.util
-
-    from equikpt.core.errors import causes, is_user_error, sentence
-
-    def call(tool: str, *arguments, env=None, cwd=None) -> SimpleNamespace:
-        path, argv = REPO / "tools" / tool, [*map(str, arguments)]
-        spec = importlib.util.spec_from_file_location(f"tool_{path.stem}", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.chdir(cwd or REPO)
-        monkeypatch.setattr(sys, "argv", [str(path), *argv])
-        for name, value in (env or {}).items():
-            monkeypatch.setenv(name, value)
-        told = ""
-        try:
-            code = module.main(argv)
-        except SystemExit as end:
-            code = end.code
-        except Exception as error:
-            mistake = next((link for link in causes(error) if is_user_error(link)), None)
-            if mistake is None:
-                raise
-            code, told = 2, f"error: {sentence(mistake)}\n"
-        return SimpleNamespace(returncode=code, stderr=capsys.readouterr().err + told)
-
-    return call
 
 
 @pytest.fixture(scope="session")

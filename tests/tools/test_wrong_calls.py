@@ -120,6 +120,8 @@ MISTAKES = [
     ("make_sample_data --out set --train -3 --val 1", "-3"),
     ("demo --data . --work-dir work", "."),
     ("doctor --jason", "--jason"),
+    ("calibrate IMAGE --checkpoint weights.pth --ruler-mm 0", "--ruler-mm"),
+    ("calibrate IMAGE --checkpoint weights.pth --labels labels.json", "--img-dir"),
     ("run_openmmlab gone.py", "gone.py"),
     (f"{DRAW} --img a.jpg", "--out, --csv or --dlc"),
     (f"{DRAW} --img a.jpg --out b.mp4", "b.mp4"),
