@@ -1,7 +1,7 @@
 """The second look at ruler marks: HRNet-W18 on close-ups at the radiograph's own resolution.
 
 Command:   python tools/train.py td-hm_hrnet-w18_p1p2-refine-192x192 --amp --data-root DIR
-Both:      python tools/calibrate.py FILM… --config td-hm_hrnet-w18_p1p2-768x768 \
+Both:      python tools/calibrate.py RADIOGRAPH… --config td-hm_hrnet-w18_p1p2-768x768 \
                --checkpoint FIRST.pth --refine-config td-hm_hrnet-w18_p1p2-refine-192x192 \
                --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
