@@ -60,7 +60,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     """Predictions on a test set and what its metrics say.
 
     Args:
-        key: Tells what was tested: two tests of the same checkpoint, settings and labels share it.
+        key: Identity of the test: two tests of the same checkpoint, settings and labels share it.
         checkpoint: Path.
         labels: Path of the annotation file.
         images: Folder of the images; what lies elsewhere is not shown.

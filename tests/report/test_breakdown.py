@@ -70,30 +70,30 @@ def test_instances_from_the_best_to_the_worst():
 # --- scores against correctness ---
 
 
-def drawn(share_right, count: int = 40_000):
-    """Scores, and whether each is right: with the probability that ``share_right`` gives it."""
+def drawn(right_at, count: int = 40_000):
+    """Scores, and whether each is right: with the probability that ``right_at`` gives it."""
     rng = np.random.default_rng(0)
     scores = rng.uniform(0, 1, count)
-    return scores, (rng.uniform(0, 1, count) < share_right(scores)).astype(float)
+    return scores, (rng.uniform(0, 1, count) < right_at(scores)).astype(float)
 
 
 @pytest.mark.parametrize(
-    ("share_right", "error", "sign"),
+    ("right_at", "error", "sign"),
     [
         pytest.param(lambda scores: scores, 0, 1, id="calibrated"),
         pytest.param(lambda scores: scores**2, 1 / 2 - 1 / 3, 1, id="overconfident"),
         pytest.param(lambda scores: np.sqrt(scores), 2 / 3 - 1 / 2, -1, id="underconfident"),
     ],
 )
-def test_a_known_gap_is_found(share_right, error, sign):
+def test_a_known_gap_is_found(right_at, error, sign):
     """The expectation of |s − p(s)| over uniform scores, where p lies on one side of s."""
-    found = reliability(*drawn(share_right))
+    found = reliability(*drawn(right_at))
     assert found.expected_calibration_error == pytest.approx(error, abs=0.01)
     assert found.overconfidence == pytest.approx(sign * error, abs=0.01)
 
 
 def test_by_hand():
-    """Bins 0.1 wide; the error is the sum over bins of their share times their gap."""
+    """Bins 0.1 wide; the error is the sum over bins of their fraction of points times their gap."""
     scores = np.array([0.1, 0.18, 0.95, 1.0, 0.95, 0.5])
     found = reliability(scores, np.array([0.0, 1.0, 1.0, 0.0, 1.0, np.nan]))
     assert found.bins["points"].to_dict() == {1: 2, 9: 3}

@@ -123,7 +123,7 @@ def spread_chart(title: str, parts: pd.DataFrame, high: float) -> Chart:
 
 
 def reliability_chart(found: Reliability) -> Chart:
-    """Draw the share right by score, with Wilson's intervals, over a calibrated model's line."""
+    """Draw the fraction right by score, with Wilson's intervals, over a calibrated model's line."""
     canvas = _Canvas()
     canvas.axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--")
     for row in found.bins.to_dict("records"):
@@ -136,8 +136,8 @@ def reliability_chart(found: Reliability) -> Chart:
         canvas.axes.bar((left + end) / 2, height, 0.95 * (end - left), color=GRID, gid=gid)
         canvas.dot_on_bar(row["score"], right, (row["low"], row["high"]), gid)
     canvas.axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score")
-    description = "Reliability diagram: share of points that is right, by score"
-    return Chart("Share right by score", canvas.svg(description))
+    description = "Reliability diagram: fraction of points that is right, by score"
+    return Chart("Fraction right by score", canvas.svg(description))
 
 
 def png_bytes(panels: Sequence[Panel], title: str = "") -> bytes:

@@ -17,9 +17,9 @@ from mmengine.config import Config
 TIMES = ("time", "data_time")
 """Columns that MMEngine adds to a row of a training step and of a validation alike."""
 MEAN_PATTERN = ".*(loss|time|data_time|grad_norm).*"
-"""Names that ``LogProcessor`` averages unless told otherwise."""
+"""Names that ``LogProcessor`` averages unless the config says otherwise."""
 WINDOW = 10
-"""Values that it averages unless told otherwise."""
+"""Values that it averages unless the config says otherwise."""
 
 Row = dict[str, Any]
 

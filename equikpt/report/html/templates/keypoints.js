@@ -29,8 +29,8 @@ if (partsData) {
   const plot = ([middle, low, high], end, measure) => {
     const at = (value) => `${100 * value / end}%`;
     const svg = make("svg", {"aria-hidden": "true"});
-    for (const share of [0, .25, .5, .75, 1]) {
-      svg.append(make("line", {class: "grid", x1: at(share * end), x2: at(share * end), y1: 0,
+    for (const fraction of [0, .25, .5, .75, 1]) {
+      svg.append(make("line", {class: "grid", x1: at(fraction * end), x2: at(fraction * end), y1: 0,
         y2: "100%"}));
     }
     if (low !== null && high !== null) {
@@ -45,10 +45,10 @@ if (partsData) {
   };
   const axis = (end) => {
     const svg = make("svg", {"aria-hidden": "true"});
-    for (const share of [0, .5, 1]) {
-      const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
-      const text = String(Number((share * end).toPrecision(3)));
-      svg.append(make("text", {x: `${100 * share}%`, y: 14, "text-anchor": anchor}, text));
+    for (const fraction of [0, .5, 1]) {
+      const anchor = fraction === 0 ? "start" : fraction === 1 ? "end" : "middle";
+      const text = String(Number((fraction * end).toPrecision(3)));
+      svg.append(make("text", {x: `${100 * fraction}%`, y: 14, "text-anchor": anchor}, text));
     }
     return svg;
   };
