@@ -121,7 +121,13 @@ class MmdetDetector:
                     f"expected {what} at {path}, found no such file; give both, a config "
                     "(.py) and a checkpoint (.pth)"
                 )
-        apis = _mmdet_apis()
+        try:  # compat.stack made it importable where it can
+            from mmdet import apis
+        except (ImportError, AssertionError, AttributeError) as error:
+            raise ImportError(
+                f"expected mmdet for a detector by config, it does not load ({error}); pip install "
+                "'equikpt[mmdet]', or give a name of torchvision such as " + TORCHVISION_MODEL
+            ) from error
         self.model = apis.init_detector(model, str(checkpoint), device=device)
         # its pipeline is built at each call, when the default scope is the pose model's
         self.model.cfg = adapt_mmdet_pipeline(self.model.cfg)
@@ -137,18 +143,6 @@ class MmdetDetector:
         boxes = found.bboxes.clip(0, [width, height, width, height])
         wanted = (found.labels == self.label) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return _chosen(boxes, found.scores, wanted, self.min_score)
-
-
-def _mmdet_apis() -> Any:
-    """The module ``mmdet.apis``, which :mod:`equikpt.compat.stack` made importable where it can."""
-    try:
-        from mmdet import apis
-    except (ImportError, AssertionError, AttributeError) as error:
-        raise ImportError(
-            f"expected mmdet for a detector by config, it does not load ({error}); pip install "
-            "'equikpt[mmdet]', or give a name of torchvision such as " + TORCHVISION_MODEL
-        ) from error
-    return apis
 
 
 def _class_index(name: str, classes: Sequence[str]) -> int:

@@ -31,13 +31,9 @@ SHEET_COLUMNS = 4
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Instances found in one image, and the drawing of them.
+    """Instances found in one image, and the drawing of them, (H, W, 3) uint8, BGR.
 
-    Args:
-        path: Of the image.
-        instances: Found in it.
-        drawn: (H, W, 3) uint8, BGR; None where the image cannot be read.
-        problem: Reason why, with the path; empty where there is none.
+    An image that cannot be read has no drawing but a problem, a sentence with its path.
     """
 
     path: Path
