@@ -288,7 +288,7 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
             built = writer.build(staging / folder, contents, images, link, labels_only)
             _check_parts(staging / folder, tuple(contents), content)
             made += [folder / part for part in built]
-        writer.take_places(output, made)
+        writer.move_in(output, made)
     return [
         f"written: {writer.annotation_file(output / folder, name)}"
         for folder, contents, _ in jobs

@@ -338,7 +338,7 @@ def change_one_file(root: Path, rng: random.Random) -> str:
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory) -> Callable[[str], Path]:
-    """``valid(case)``: the folder with the sound input of a case, ``input``, and what it needs."""
+    """``valid(case)``: the folder with the valid input of a case, ``input``, and what it needs."""
     made: dict[str, Path] = {}
 
     def make(case: str) -> Path:
@@ -376,9 +376,9 @@ def run_case(case: str, seed: int, valid: Callable[[str], Path], tmp_path: Path)
         links = [link for link in cli.causes(error) if cli.is_user_error(link)]
         if not links or not was_meant(links[0]):
             raise AssertionError(f"{case}, seed {seed}: {what} is a traceback") from error
-        told = cli.sentence(links[0])
-        assert 10 < len(told) < LONGEST_SENTENCE, told
-        told.encode()  # a terminal can show it
+        sentence = cli.sentence(links[0])
+        assert 10 < len(sentence) < LONGEST_SENTENCE, sentence
+        sentence.encode()  # a terminal can show it
     finally:
         shutil.rmtree(folder)
 

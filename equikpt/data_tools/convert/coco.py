@@ -17,7 +17,6 @@ import numpy as np
 from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
 from equikpt.core.coco.checks import has_area, is_number
 from equikpt.core.coco.file import as_number
-from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
 from equikpt.data_tools.convert.names import output_names
 from equikpt.data_tools.convert.records import (
@@ -26,6 +25,7 @@ from equikpt.data_tools.convert.records import (
     LabelledImage,
     SourceDataset,
     as_box,
+    noted,
 )
 
 
@@ -152,7 +152,7 @@ class _File:
                     )
                 repeated.append(entry[0])
             rows[id_] = entry
-        self._note("images listed several times, taken once", repeated)
+        self.notes += noted("images listed several times, taken once", repeated)
         return rows
 
     def _annotation_rows(self, given: list[dict], images: dict) -> list[dict]:
@@ -169,7 +169,7 @@ class _File:
                 rows.append(row)
             else:
                 astray.append(f"annotation {row.get('id')}")
-        self._note("annotations of images not listed, left out", astray)
+        self.notes += noted("annotations of images not listed, left out", astray)
         ids = [row.get("id") for row in rows]
         if len(set(ids)) < len(ids) or 0 in ids or None in ids:
             self.notes.append("annotation ids repeat, begin at 0 or are absent; numbered anew")
@@ -234,15 +234,13 @@ class _File:
         boxes = FORMS[form.name](boxes, size)
         fit = fits(boxes[judged], low, high, size[judged])
         astray = where[judged[~fit]].tolist()
-        self._note("boxes that leave a labelled point outside, or the image", astray)
+        self.notes += noted("boxes that leave a labelled point outside, or the image", astray)
         flat = there & (boxes[:, 2:].min(axis=1) <= 0)
-        self._note("boxes without area, taken anew around the points", where[flat].tolist())
+        self.notes += noted(
+            "boxes without area, taken anew around the points", where[flat].tolist()
+        )
         kept = there & ~flat
         return [as_box(box) if is_kept else None for box, is_kept in zip(boxes, kept, strict=True)]
-
-    def _note(self, text: str, examples: Sequence[str]) -> None:
-        if examples:
-            self.notes.append(f"{text} ({format_examples(examples)})")
 
     def _instance(self, row: dict, points: np.ndarray, box: BoxPx | None) -> Instance:
         category = self._categories[row["category_id"]]

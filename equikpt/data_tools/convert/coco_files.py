@@ -17,12 +17,11 @@ from equikpt.core.coco.file import (
     as_number,
     load_coco,
 )
-from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.convert.coco import from_contents
 from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.names import split_named
-from equikpt.data_tools.convert.records import UNSPLIT, SourceDataset
+from equikpt.data_tools.convert.records import UNSPLIT, SourceDataset, noted
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.metainfo import correspondence
 
@@ -90,8 +89,8 @@ def left_out(source: Path, files: dict[str, Path]) -> list[str]:
     """A note on the JSON files beside those that are read, if there are any."""
     beside = {path for file in files.values() for path in file.parent.glob("*.json")}
     others = sorted(path.name for path in beside - set(files.values()))
-    told = f"JSON files whose names say no split are not read ({format_examples(others)})"
-    return [told] if others and not source.is_file() else []
+    text = "JSON files whose names say no split are not read"
+    return [] if source.is_file() else noted(text, others)
 
 
 def image_folders(files: dict[str, Path], images: Path | None) -> dict[str, ImageFolders]:

@@ -81,10 +81,10 @@ def convert(
     for split in splits:
         content = contents.get(split, {"images": [], "annotations": []})
         if not content["annotations"]:
-            told = " - ".join([*dataset.notes, *notes])
+            reasons = " - ".join([*dataset.notes, *notes])
             raise ValueError(
                 f"split '{split}' has {len(content['images'])} images left and no animal on them"
-                f"{told and f' ({told})'}; label some, or give the other splits alone"
+                f"{reasons and f' ({reasons})'}; label some, or give the other splits alone"
             )
     for split, content in contents.items():
         notes += [f"{split}: {line}" for line in format_issues(check_boxes(content))]
@@ -93,7 +93,7 @@ def convert(
         with writer.staged(output) as staging:
             parts = writer.build(staging, contents, dataset.splits, link, labels_only)
             check_output(staging, contents, target, labels_only)
-            writer.take_places(output, parts)
+            writer.move_in(output, parts)
     counts = [_counts(split, content) for split, content in contents.items()]
     return _report(scheme, target, [*dataset.notes, *notes], counts, output, dry_run)
 
@@ -246,7 +246,7 @@ def _lost(dataset: SourceDataset, row: Format) -> list[str]:
 def _write(
     output: Path, dataset: SourceDataset, row: Format, options: writer.Options, force: bool
 ) -> SourceDataset:
-    """Write and check in a hidden folder, then take all places at once; the dataset as written."""
+    """Write and check in a hidden folder, then move all parts in; the dataset as written."""
     writer.restore(output)
     for name in row.owns:
         writer.refuse_own_images(output / name, dataset.images())
@@ -258,7 +258,7 @@ def _write(
         paths = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
         parts = [*(path for path in paths if path.parts[0] not in row.owns), *owned]
         writer.refuse_existing(output, parts, force)
-        writer.take_places(output, parts)
+        writer.move_in(output, parts)
     return written
 
 

@@ -7,7 +7,6 @@ labelled, an occluded one is hidden.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals, unread
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
 from equikpt.data_tools.convert.names import safe_name, split_named
 from equikpt.data_tools.convert.records import (
@@ -169,12 +168,8 @@ def dataset_of(
             LabelledImage(path, *size, tuple(own), image.name)
         )
     dataset.notes += notes
-    others = Counter(s.kind for image in images for s in image.shapes if s.kind not in NUMBERS)
-    if others:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in others.items())
-        dataset.notes.append(
-            f"shapes that are neither skeletons, points nor rectangles are not read ({kinds})"
-        )
+    others = [s.kind for image in images for s in image.shapes if s.kind not in NUMBERS]
+    dataset.notes += unread("shapes that are neither skeletons, points nor rectangles", others)
     return dataset
 
 

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from equikpt.core.issues import format_examples
 from equikpt.core.tables import frame_text
 from equikpt.data_tools.convert.deeplabcut_tables import (
     HEADERS,
@@ -26,7 +25,13 @@ from equikpt.data_tools.convert.deeplabcut_tables import (
 from equikpt.data_tools.convert.images import ImageFolders, sizes_px
 from equikpt.data_tools.convert.input_files import read_yaml
 from equikpt.data_tools.convert.names import safe_name
-from equikpt.data_tools.convert.records import UNSPLIT, Instance, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import (
+    UNSPLIT,
+    Instance,
+    LabelledImage,
+    SourceDataset,
+    noted,
+)
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 from equikpt.data_tools.convert.writer import Options
 
@@ -77,8 +82,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     if halves:
         notes.append(f"{halves} points with one coordinate of the two are read as not labelled")
     bare = [image.file_name for image in listed if not image.instances]
-    if bare:
-        notes.append(f"images without a labelled point ({format_examples(bare)})")
+    notes += noted("images without a labelled point", bare)
     return dataset
 
 
@@ -124,10 +128,8 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
                 f"{folder} has the tables {first} and {others[0]} of the same images; give the "
                 "file of one of them"
             )
-    notes = []
-    if len(kept) < len(found):
-        others = [str(path.relative_to(source)) for path in found if path not in kept]
-        notes.append(f"copies and backups of labels are left out ({format_examples(others)})")
+    others = [str(path.relative_to(source)) for path in found if path not in kept]
+    notes = noted("copies and backups of labels are left out", others)
     if len(tables) < len(kept):
         doubled = len(kept) - len(tables)
         notes.append(f"{doubled} h5 files have a csv beside them, which is read")

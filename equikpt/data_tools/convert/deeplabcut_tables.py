@@ -180,8 +180,8 @@ class _Group:
     def _damaged(self, name: str) -> ValueError:
         return self._wrong(f"is damaged: its '{name}' does not fit the rest")
 
-    def _wrong(self, told: str) -> ValueError:
-        return ValueError(f"{self._path} {told}; give the csv")
+    def _wrong(self, message: str) -> ValueError:
+        return ValueError(f"{self._path} {message}; give the csv")
 
 
 def _text(value: object) -> str:

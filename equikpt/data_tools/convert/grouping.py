@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,12 @@ class LooseBox:
         """Tell if the point lies in it."""
         x, y, width, height = self.box_px
         return x <= point.x <= x + width and y <= point.y <= y + height
+
+
+def unread(what: str, kinds: Sequence[str]) -> list[str]:
+    """A note on shapes of other kinds, if there are any."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+    return [f"{what} are not read ({counts})"] if kinds else []
 
 
 Animal = tuple[LooseBox | None, list[LoosePoint]]

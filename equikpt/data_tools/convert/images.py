@@ -14,7 +14,7 @@ from equikpt.core.image_checks import loaded_size_px, name_in_other_case
 from equikpt.core.image_decoding import DICOM_SUFFIXES, ImageError, is_dicom, read_header
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.names import path_parts, safe_name
-from equikpt.data_tools.convert.records import SourceDataset
+from equikpt.data_tools.convert.records import SourceDataset, noted
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 
@@ -151,8 +151,7 @@ def labelled_sizes(
         sizes.append(actual)
         if actual != said:
             swapped.append(name)
-    told = f"width and height were swapped in the file, put right ({format_examples(swapped)})"
-    return sizes, [told] if swapped else []
+    return sizes, noted("width and height were swapped in the file, put right", swapped)
 
 
 def _refuse_other_size(name: str, path: Path, stated: SizePx, actual: SizePx) -> None:
@@ -183,13 +182,13 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
     if len(missing) > MAX_MISSING * len(images):
         path = missing[0].path
         other_case = name_in_other_case(str(path))
-        told = (
+        advice = (
             f"'{other_case}' is there: make upper and lower case agree with the labels"
             if other_case
             else f"give their folder as images (looked for {path}){advice}"
         )
         raise FileNotFoundError(
-            f"{len(missing)} of {len(images)} images are missing ({names}); {told}"
+            f"{len(missing)} of {len(images)} images are missing ({names}); {advice}"
         )
     dataset.notes.append(
         f"{len(missing)} of {len(images)} images are missing on disk and left out with their "

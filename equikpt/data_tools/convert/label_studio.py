@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -20,7 +19,6 @@ from xml.etree import ElementTree
 import numpy as np
 
 from equikpt.core.coco.checks import is_number
-from equikpt.core.issues import format_examples
 from equikpt.core.label_studio import (
     INTERFACE_FILE,
     Task,
@@ -30,7 +28,7 @@ from equikpt.core.label_studio import (
     stated_size,
     tasks_of,
 )
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals, unread
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, sizes_px
 from equikpt.data_tools.convert.names import output_names
 from equikpt.data_tools.convert.records import (
@@ -41,6 +39,7 @@ from equikpt.data_tools.convert.records import (
     LabelledImage,
     SourceDataset,
     as_box,
+    noted,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.writer import Options
@@ -209,23 +208,15 @@ class _TurnedImage:
 
 
 def _notes(tasks: list[Task], regions: list[list[dict]]) -> list[str]:
-    notes = []
     several = [f"{task.file_name}: {task.annotations}" for task in tasks if task.annotations > 1]
-    if several:
-        notes.append(
-            f"images labelled several times, the newest is taken ({format_examples(several)})"
-        )
     turned = [f"{task.file_name}: {task.rotation:g}°" for task in tasks if task.rotation]
-    if turned:
-        notes.append(f"labelled turned, points turned back ({format_examples(turned)})")
-    kinds = Counter(str(region.get("type")) for own in regions for region in own)
-    others = [
-        f"{n} {kind}" for kind, n in kinds.items() if kind not in (POINTS, RECTANGLES, RELATION)
+    kinds = [str(region.get("type")) for own in regions for region in own]
+    others = [kind for kind in kinds if kind not in (POINTS, RECTANGLES, RELATION)]
+    return [
+        *noted("images labelled several times, the newest is taken", several),
+        *noted("labelled turned, points turned back", turned),
+        *unread("regions that are neither points nor rectangles", others),
     ]
-    if others:
-        told = ", ".join(others)
-        notes.append(f"regions that are neither points nor rectangles are not read ({told})")
-    return notes
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:

@@ -9,7 +9,6 @@ from itertools import count
 import numpy as np
 
 from equikpt.core.coco.checks import BOX_AREA_FRACTION
-from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.records import (
     NO_CATEGORY,
     BoxPx,
@@ -17,6 +16,7 @@ from equikpt.data_tools.convert.records import (
     LabelledImage,
     SourceDataset,
     as_box,
+    noted,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
@@ -90,11 +90,9 @@ def map_keypoints(
         splits[split] = [
             image.having(_instances(image, scheme, target, changed)) for image in images
         ]
-        notes += [
-            f"{split}: {text} ({format_examples(changed[key])})"
-            for key, text in _NOTES.items()
-            if changed[key] and (boxes or key != "around")
-        ]
+        for key, text in _NOTES.items():
+            if boxes or key != "around":
+                notes += noted(f"{split}: {text}", changed[key])
     flip_idx = scheme.flip_idx or dataset.flip_idx
     goal = scheme.mapping.get
     partner = {goal(scheme.keypoints[i]): goal(scheme.keypoints[j]) for i, j in enumerate(flip_idx)}

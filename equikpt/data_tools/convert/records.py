@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+
+from equikpt.core.issues import format_examples
 
 SPLITS = ("train", "val", "test")
 
@@ -24,6 +26,11 @@ def as_box(values: Iterable[float]) -> BoxPx:
     """Four numbers as a box of Python's floats."""
     x, y, width, height = map(float, values)
     return x, y, width, height
+
+
+def noted(text: str, examples: Sequence[str]) -> list[str]:
+    """A note with examples, none without any."""
+    return [f"{text} ({format_examples(examples)})"] if examples else []
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from equikpt.core.image_decoding import ImageError
 from equikpt.core.issues import format_examples
-from equikpt.data_tools.convert.records import SPLITS, LabelledImage, SourceDataset
+from equikpt.data_tools.convert.records import SPLITS, LabelledImage, SourceDataset, noted
 from equikpt.data_tools.near_duplicates import Fingerprint, near_pairs, read_fingerprints
 
 ROBOFLOW = ".rf."
@@ -46,19 +46,15 @@ def drop_repeated_sources(dataset: SourceDataset) -> None:
             earlier.setdefault(id(later[1]), first[0])
     for split, images in dataset.splits.items():
         removed = [image for image in images if id(image) in earlier]
-        told = format_examples(
-            [f"{image.file_name} (in {earlier[id(image)]})" for image in removed]
-        )
+        names = [f"{image.file_name} (in {earlier[id(image)]})" for image in removed]
         if removed and len(removed) == len(images):
             raise ValueError(
-                f"all {len(images)} images of {split} are in an earlier split as well ({told}); "
-                "give it images of its own, or remove it"
+                f"all {len(images)} images of {split} are in an earlier split as well "
+                f"({format_examples(names)}); give it images of its own, or remove it"
             )
-        if removed:
-            dataset.splits[split] = [image for image in images if id(image) not in earlier]
-            dataset.notes.append(
-                f"{split}: {len(removed)} images removed, since an earlier split has them ({told})"
-            )
+        dataset.splits[split] = [image for image in images if id(image) not in earlier]
+        text = f"{split}: {len(removed)} images removed, since an earlier split has them"
+        dataset.notes += noted(text, names)
 
 
 def _in_several_splits(
@@ -108,11 +104,11 @@ def _near_versions(
             for split, image in group
             if split != group[0][0] and id(image) not in seen and ROBOFLOW in image.file_name
         ]
-    if unlike:
-        notes.append(
-            "images whose name says that they are a version of one in an earlier split, and which "
-            f"show something else, kept ({format_examples(unlike)})"
-        )
+    notes += noted(
+        "images whose name says that they are a version of one in an earlier split, and which "
+        "show something else, kept",
+        unlike,
+    )
 
 
 def _fingerprints(paths: Sequence[Path]) -> dict[Path, Fingerprint]:

@@ -177,7 +177,7 @@ def staged(output: Path) -> Iterator[Path]:
             _clear(staging)
 
 
-def take_places(output: Path, parts: Sequence[Path]) -> None:
+def move_in(output: Path, parts: Sequence[Path]) -> None:
     """Move the finished parts from the hidden folder into the output, all of them or none.
 
     Args:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES, ImageFolders
 from equikpt.data_tools.convert.input_files import read_text
 from equikpt.data_tools.convert.names import cut, safe_name, split_named
+from equikpt.data_tools.convert.records import noted
 from equikpt.data_tools.convert.yolo_description import Description
 
 
@@ -43,8 +43,8 @@ class YoloFiles:
 
     def __init__(self, description: Description, images: Path | None = None) -> None:
         self._file, self._beside = description.path, description.path.parent
-        self._bases = [*([self._beside / description.root] if description.root else []),
-                       self._beside]  # fmt: skip
+        own = [self._beside / description.root] if description.root else []
+        self._bases = [*own, self._beside]
         self._images = images
 
     def exist(self, entries: Sequence[str]) -> bool:
@@ -142,12 +142,8 @@ def _label_notes(split: str, images: Sequence[ListedImage], folders: Sequence[Pa
         if path not in labels and path.name != "classes.txt"
     ]
     return [
-        f"{split}: {text} ({format_examples(names)})"
-        for text, names in (
-            ("images without a label file", bare),
-            ("label files without an image", orphans),
-        )
-        if names
+        *noted(f"{split}: images without a label file", bare),
+        *noted(f"{split}: label files without an image", orphans),
     ]
 
 

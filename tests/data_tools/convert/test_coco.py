@@ -60,7 +60,7 @@ def bottom_edges(row, _):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "noted"),
     [
         pytest.param(
             each("annotations", area=None, iscrowd=None, num_keypoints=None), "", id="no counts"
@@ -100,13 +100,13 @@ def bottom_edges(row, _):
         ),
     ],
 )
-def test_a_dialect_is_read_like_the_valid_file(make_coco, change, told):
+def test_a_dialect_is_read_like_the_valid_file(make_coco, change, noted):
     root = make_coco()
     valid = read(root, NO_SCHEME)
     edit(root, change)
     dataset = read(root, NO_SCHEME)
-    assert [note for note in dataset.notes if told not in note] == []
-    assert bool(dataset.notes) is bool(told)
+    assert [note for note in dataset.notes if noted not in note] == []
+    assert bool(dataset.notes) is bool(noted)
     assert dataset.keypoints == valid.keypoints
     for image, expected in zip(dataset.splits["train"], valid.splits["train"], strict=True):
         assert image.path == expected.path

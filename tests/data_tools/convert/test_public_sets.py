@@ -94,14 +94,14 @@ def test_real_samples_have_the_numbers_of_their_files(real_data, tmp_path, name,
 def test_a_real_clip_of_horse10_is_put_right(real_data, tmp_path):
     path = real_data / "horse10_sample20/horse.json"
     notes = [line for line in convert("horse10", path, tmp_path) if line.startswith("note: ")]
-    for told in (
+    for text in (
         "'horse' stands 143 times",
         "annotation ids repeat, begin at 0",
         "y the bottom",
         "width and height were swapped in the file, put right (142 in all",
         "1 of 142 images are missing on disk",
     ):
-        assert sum(told in note for note in notes) == 1, told
+        assert sum(text in note for note in notes) == 1, text
     output, source = contents(tmp_path)["train"], json.loads(path.read_text())
     assert {(row["width"], row["height"]) for row in output["images"]} == {(288, 162)}
     assert len(output["annotations"]) == 141

@@ -13,6 +13,8 @@ from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.data_tools.convert.sleap import read
 
+sio = pytest.importorskip("sleap_io")
+
 
 def test_sleap_needs_sleap_io(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sleap_io", None)
@@ -20,38 +22,42 @@ def test_sleap_needs_sleap_io(tmp_path, monkeypatch):
         read(tmp_path / "a.slp", NO_SCHEME)
 
 
+def save(path: Path, *labelled, nodes=("nose",), embed=False) -> Path:
+    """A project with instances on frames: (video, frame, points of labels, of predictions), …"""
+    skeleton = sio.Skeleton(list(nodes))
+
+    def instances(kind, points):
+        return [kind.from_numpy(np.array(own, dtype=float), skeleton=skeleton) for own in points]
+
+    frames = []
+    for video, index, labels, predictions in labelled:
+        own = instances(sio.Instance, labels) + instances(sio.PredictedInstance, predictions)
+        frames.append(sio.LabeledFrame(video=video, frame_idx=index, instances=own))
+    videos = list({id(video): video for video, *_ in labelled}.values())
+    labels = sio.Labels(frames, videos=videos, skeletons=[skeleton])
+    labels.save(str(path), embed="user" if embed else False)
+    return path
+
+
+def one_point(video, *indices) -> list[tuple]:
+    return [(video, index, [[(3, 4)]], []) for index in indices]
+
+
 @pytest.fixture
 def project(tmp_path):
     """``project(embed=False)``: two images, two animals on the first, a prediction on both."""
-    sio = pytest.importorskip("sleap_io")
 
     def make(embed: bool = False) -> Path:
         rng = np.random.default_rng(0)
-        paths = []
-        for name in ("a.png", "b.png"):
-            path = tmp_path / name
+        paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+        for path in paths:
             Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
-            paths.append(str(path))
         video = sio.Video.from_filename(paths)
-        skeleton = sio.Skeleton(["nose", "tail"])
-
-        def instance(kind, *points):
-            return kind.from_numpy(np.array(points, dtype=float), skeleton=skeleton)
-
-        first = [
-            instance(sio.Instance, (3, 4), (5.5, 6)),
-            instance(sio.Instance, (13, 14), (np.nan, np.nan)),
-            instance(sio.PredictedInstance, (1, 1), (2, 2)),
-        ]
-        second = [instance(sio.PredictedInstance, (1, 1), (2, 2))]
-        frames = [
-            sio.LabeledFrame(video=video, frame_idx=0, instances=first),
-            sio.LabeledFrame(video=video, frame_idx=1, instances=second),
-        ]
-        labels = sio.Labels(frames, videos=[video], skeletons=[skeleton])
+        animals = [[(3, 4), (5.5, 6)], [(13, 14), (np.nan, np.nan)]]
+        predicted = [[(1, 1), (2, 2)]]
+        rows = [(video, 0, animals, predicted), (video, 1, [], predicted)]
         path = tmp_path / ("labels.pkg.slp" if embed else "labels.slp")
-        labels.save(str(path), embed="user" if embed else False)
-        return path
+        return save(path, *rows, nodes=("nose", "tail"), embed=embed)
 
     return make
 
@@ -78,28 +84,9 @@ def test_embedded_frames_become_images(project, tmp_path):
 
 
 def test_what_is_no_project_is_refused(tmp_path):
-    pytest.importorskip("sleap_io")
     (tmp_path / "a.slp").write_bytes(b"no hdf5")
     with pytest.raises(ValueError, match="is no SLEAP file"):
         read(tmp_path / "a.slp", NO_SCHEME)
-
-
-def save(path: Path, *videos, nodes=("nose",)) -> Path:
-    """A project with a labelled point on the given frames: (video, frames), …"""
-    import sleap_io as sio
-
-    skeleton = sio.Skeleton(list(nodes))
-    frames = [
-        sio.LabeledFrame(
-            video=video,
-            frame_idx=index,
-            instances=[sio.Instance.from_numpy(np.array([[3.0, 4.0]]), skeleton=skeleton)],
-        )
-        for video, indices in videos
-        for index in indices
-    ]
-    sio.Labels(frames, videos=[video for video, _ in videos], skeletons=[skeleton]).save(str(path))
-    return path
 
 
 def write_images(root: Path, names) -> list[str]:
@@ -126,11 +113,10 @@ NAMES = [["m1/img0.png", "m1/img1.png"], ["m2/img0.png", "m2/img1.png"]]
 @pytest.mark.parametrize("moved", [False, True], ids=["as stated", "moved"])
 def test_names_keep_their_folder(tmp_path, moved):
     """Videos are often called alike, as frames of DeepLabCut are, which SLEAP imports."""
-    sio = pytest.importorskip("sleap_io")
     videos = [
         sio.Video.from_filename(write_images(tmp_path / "labeled-data", names)) for names in NAMES
     ]
-    path = save(tmp_path / "a.slp", *((video, (0, 1)) for video in videos))
+    path = save(tmp_path / "a.slp", *(row for video in videos for row in one_point(video, 0, 1)))
     images = None
     if moved:
         images = tmp_path / "elsewhere"
@@ -144,8 +130,7 @@ def test_names_keep_their_folder(tmp_path, moved):
 
 
 def test_frames_of_videos_are_found_where_the_user_says(tmp_path, video):
-    sio = pytest.importorskip("sleap_io")
-    path = save(tmp_path / "a.slp", (sio.Video.from_filename(str(video)), (1, 3)))
+    path = save(tmp_path / "a.slp", *one_point(sio.Video.from_filename(str(video)), 1, 3))
     moved = video.rename(tmp_path / "moved.avi").parent / "new"
     moved.mkdir()
     (tmp_path / "moved.avi").rename(moved / "trot.avi")
@@ -163,15 +148,13 @@ def test_frames_of_videos_are_found_where_the_user_says(tmp_path, video):
 
 @pytest.mark.parametrize("damage", ["not a video", "too short"])
 def test_every_video_opens_before_anything_is_written(tmp_path, video, damage):
-    sio = pytest.importorskip("sleap_io")
-    good = sio.Video.from_filename(str(video))
     bad = tmp_path / "videos/bad.avi"
     bad.write_bytes(video.read_bytes())
-    path = save(tmp_path / "a.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 3)))
+    good, other = (sio.Video.from_filename(str(path)) for path in (video, bad))
+    last = 3 if damage == "not a video" else 99
+    path = save(tmp_path / "a.slp", *one_point(good, 1), *one_point(other, 1, last))
     if damage == "not a video":
         bad.write_bytes(b"no video")
-    else:
-        path = save(tmp_path / "b.slp", (good, (1,)), (sio.Video.from_filename(str(bad)), (1, 99)))
     with pytest.raises(ValueError, match=r"frame \d+ of .*bad.avi, which .* cannot be read"):
         convert("sleap", path, tmp_path / "out", target_name="coco")
     assert not (tmp_path / "out").exists()

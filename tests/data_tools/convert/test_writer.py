@@ -45,7 +45,7 @@ def test_an_end_between_any_two_moves_loses_nothing(old, monkeypatch, last, kill
         if killed:
             patch.setattr(writer, "restore", lambda output: None)
         with pytest.raises(OSError, match="the end"):
-            writer.take_places(old, PARTS)
+            writer.move_in(old, PARTS)
     assert killed or tree(old) == before
     with writer.staged(old):  # the next run
         pass
@@ -56,7 +56,7 @@ def test_an_end_between_any_two_moves_loses_nothing(old, monkeypatch, last, kill
 def test_all_parts_are_new_in_the_end(old):
     with writer.staged(old) as staging:
         fill(staging, "new")
-        writer.take_places(old, PARTS)
+        writer.move_in(old, PARTS)
     expected = {"annotations/train.json": b"new", "images/train/a.png": b"new"}
     expected |= {"annotations/val.json": b"new", "images/test/a.png": b"old"}
     assert tree(old) == expected
