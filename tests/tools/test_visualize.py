@@ -22,7 +22,8 @@ def checkpoint(tmp_path_factory) -> Path:
 @pytest.fixture
 def tool(call_tool, checkpoint):
     """``tool(*arguments)``: with config and checkpoint, on a CPU, all points drawn."""
-    fixed = ("--config", CONFIG, "--checkpoint", checkpoint, "--device", "cpu", "--min-score", 0)
+    fixed = ("--config", CONFIG, "--checkpoint", checkpoint, "--device", "cpu")
+    fixed += ("--least-score", 0)  # the former name of --min-score
     return lambda *arguments, code=0: call_tool("visualize", *fixed, *arguments, code=code)
 
 
