@@ -37,11 +37,8 @@ class Predictor:
 def images(tmp_path) -> list[str]:
     """One with two white px, one with none, one with three; one file that is no image."""
     paths = []
-    for name, coords in (
-        ("two", [(3, 4), (7, 9)]),
-        ("none", []),
-        ("three", [(1, 1), (2, 2), (3, 3)]),
-    ):
+    points = dict(two=[(3, 4), (7, 9)], none=[], three=[(1, 1), (2, 2), (3, 3)])
+    for name, coords in points.items():
         image = np.zeros((40, 30, 3), np.uint8)
         for x, y in coords:
             image[y, x] = 255

@@ -95,12 +95,9 @@ def test_nothing_to_find_is_a_sentence(folder):
 
 def test_images_are_written_under_their_names():
     out = Path("out")
-    assert drawn_paths([Path("a.png"), Path("b.tif")], out) == [
-        *(out / "a_pose.jpg", out / "b_pose.jpg")
-    ]
-    assert drawn_paths([Path("a.png"), Path("a.tif")], out) == [
-        *(out / "a_png_pose.jpg", out / "a_tif_pose.jpg")
-    ]
+    for given, names in (("a.png b.tif", "a b"), ("a.png a.tif", "a_png a_tif")):
+        paths = [out / f"{name}_pose.jpg" for name in names.split()]
+        assert drawn_paths(given.split(), out) == paths
     with pytest.raises(ValueError, match="several that would be a_png_pose.jpg"):
         drawn_paths([Path("one/a.png"), Path("two/a.png")], out)
 

@@ -43,8 +43,7 @@ def image() -> np.ndarray:
 
 def test_one_image_is_a_list_of_instances(predictor, image):
     (found,) = predictor(image)
-    assert found.keypoints.shape == (26, 2)
-    assert found.scores.shape == (26,)
+    assert (found.keypoints.shape, found.scores.shape) == ((26, 2), (26,))
     assert found.box.tolist() == [0, 0, 119, 89]
     assert (found.box_score, found.track, found.maps) == (1, None, None)
     assert predictor.names[:2] == ("nose", "l_eye")
@@ -66,10 +65,8 @@ def test_a_path_a_gray_and_a_turned_image_are_what_their_pixels_are(predictor, i
     cv2.imwrite(str(tmp_path / "a.png"), image)
     exif = Image.Exif()
     exif[0x0112] = 6
-    on_its_side = np.rot90(image)
-    Image.fromarray(np.ascontiguousarray(on_its_side[..., ::-1])).save(
-        tmp_path / "turned.png", exif=exif
-    )
+    rgb_on_its_side = np.ascontiguousarray(np.rot90(image)[..., ::-1])
+    Image.fromarray(rgb_on_its_side).save(tmp_path / "turned.png", exif=exif)
     (expected,) = predictor(image)
     for each in (tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path / "turned.png"):
         (found,) = predictor(each)
@@ -113,8 +110,7 @@ def test_a_stream_takes_no_more_images_than_it_must(predictor, image):
 def test_maps_come_where_they_are_asked_for(checkpoint, image, name):
     (found,) = Predictor(name, checkpoint(name), maps=True, device="cpu")(image)
     assert found.maps.heat.shape[0] == 26
-    assert found.maps.heat.min() >= 0
-    assert found.maps.heat.max() <= 1
+    assert ((found.maps.heat >= 0) & (found.maps.heat <= 1)).all()
     if name == SIMCC:
         peaks = np.column_stack([found.maps.along_x.argmax(1), found.maps.along_y.argmax(1)])
         px = peaks @ found.maps.to_image[:, :2].T + found.maps.to_image[:, 2]
@@ -138,10 +134,8 @@ def test_points_of_whole_images_are_instances_of_one_point(checkpoint, image, mo
         assert given.sum() == 1
         np.testing.assert_array_equal(instance.scores > 0, given)
     assert all(each.box.tolist() == [0, 0, 119, 49] for each in second)
-    alone = predictor(image[:50])
-    np.testing.assert_allclose(
-        [each.scores for each in second], [each.scores for each in alone], atol=1e-5
-    )
+    scores, alone = ([each.scores for each in found] for found in (second, predictor(image[:50])))
+    np.testing.assert_allclose(scores, alone, atol=1e-5)
     with pytest.raises(ValueError, match="no boxes for a model of whole images"):
         predictor(image, [[0, 0, 9, 9]])
 

@@ -124,11 +124,8 @@ def test_what_is_implausible_is_refused_with_the_reason(changes, reason):
 
 
 def test_a_labelled_set_says_what_is_plausible(sample_radiographs):
-    limits = plausible_from(
-        sample_radiographs / "annotations_p1_p2_train.json",
-        sample_radiographs / "images",
-        score=0.4,
-    )
+    labels = sample_radiographs / "annotations_p1_p2_train.json"
+    limits = plausible_from(labels, sample_radiographs / "images", score=0.4)
     assert limits.distance == (pytest.approx(0.16 * 0.75), pytest.approx(0.16 * 1.25))
     assert limits.angle_deg == (pytest.approx(78), pytest.approx(102))
     assert limits.score == 0.4
@@ -139,9 +136,8 @@ def test_a_radiograph_that_cannot_be_read_ends_no_batch(tmp_path):
     cv2.imwrite(str(good), np.zeros((400, 300), np.uint8))
     broken.write_text("no image")
     radiographs = [str(path) for path in (broken, tmp_path / "absent.dcm", good)]
-    lost, absent, scale = calibrate(
-        radiographs, lambda radiograph: (UPRIGHT, np.ones(2)), 10.0, LIMITS
-    )
+    found = calibrate(radiographs, lambda radiograph: (UPRIGHT, np.ones(2)), 10.0, LIMITS)
+    lost, absent, scale = found
     assert (lost.is_read, absent.is_read, scale.is_read) == (False, False, True)
     assert "none of JPEG" in lost.refused
     assert math.isnan(lost.p1_x)

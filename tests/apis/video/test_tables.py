@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.apis.video.tables import DeepLabCutTable, PlainTable, check_deeplabcut_name
+from equikpt.apis.video.tables import (
+    DeepLabCutTable,
+    PlainTable,
+    check_deeplabcut_name,
+)
 from equikpt.data_tools.convert import deeplabcut
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.structures import Instance
@@ -80,11 +84,18 @@ def test_the_plain_table_has_a_row_a_point(tmp_path):
     assert table["image"].tolist() == [0, 0, 0, 2, 2]
     assert table["keypoint"].tolist() == [*NAMES, "nose", "lf_hoof"]
     assert table["animal"].unique().tolist() == [4]
-    last = table.iloc[-1]
-    assert last[["x_px", "y_px", "score", "time_s"]].tolist() == [24, 25, 0.1, 0.08]
-    assert last[["left_px", "top_px", "right_px", "bottom_px", "box_score"]].tolist() == [
-        *(1, 2, 30, 40, 0.75)
+    names = [
+        "x_px",
+        "y_px",
+        "score",
+        "time_s",
+        "left_px",
+        "top_px",
+        "right_px",
+        "bottom_px",
+        "box_score",
     ]
+    assert table[names].iloc[-1].tolist() == [24, 25, 0.1, 0.08, 1, 2, 30, 40, 0.75]
 
 
 def test_animals_without_a_track_are_counted_in_their_image(tmp_path):
