@@ -26,7 +26,6 @@ from equikpt.models.step_targets import (
     has_target,
     match_mask,
     nearest_target,
-    next_target,
     points_before,
     remaining_mask,
     weighted_mean,
@@ -269,7 +268,8 @@ class SequentialAttentionHead(BaseHead):
             target_mask = remaining_mask(valid, marked)
             index = nearest_target(steps.coords.detach(), points, target_mask)
         else:
-            index = next_target(count, points.shape[1], points.device).expand(len(points), -1)
+            index = torch.arange(count, device=points.device).clamp_max(points.shape[1] - 1)
+            index = index.expand(len(points), -1)  # the next of the order; the last at the end
             target_mask = one_hot(index, points.shape[1]) * aimed[..., None]
         target = points.gather(1, index[..., None].expand(-1, -1, 2))
         return SequenceTargets(

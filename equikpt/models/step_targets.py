@@ -13,11 +13,6 @@ from torch.nn.functional import pad
 DONE_BALANCES = ("steps", "balanced", "sampled")
 
 
-def next_target(steps: int, points: int, device: torch.device) -> Tensor:
-    """Index of the target of each step, (S,): the next point of the order; the last at the end."""
-    return torch.arange(steps, device=device).clamp_max(points - 1)
-
-
 def nearest_target(predicted: Tensor, points: Tensor, left: Tensor) -> Tensor:
     """Index of the target of each step, (B, S): the unmarked point nearest to the prediction.
 

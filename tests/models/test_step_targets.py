@@ -9,7 +9,6 @@ from equikpt.models.step_targets import (
     has_target,
     match_mask,
     nearest_target,
-    next_target,
     remaining_mask,
 )
 
@@ -19,10 +18,6 @@ THREE_OF_FOUR = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
 def left_of(valid: torch.Tensor) -> torch.Tensor:
     """Of steps that are given the true points."""
     return remaining_mask(valid, torch.diag_embed(valid))
-
-
-def test_the_next_target_is_the_next_point():
-    assert next_target(5, 4, torch.device("cpu")).tolist() == [0, 1, 2, 3, 3]
 
 
 def test_nearest_by_hand():

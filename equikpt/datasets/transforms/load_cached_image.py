@@ -20,10 +20,10 @@ class LoadCachedImage(LoadImage):
     Of images of 8 bits it makes the same pixels. Of 10 to 16 bits it keeps those that are used,
     where ``LoadImage`` keeps the upper 8 of 16, in which an image of 12 bits is nearly black.
 
-    The store of decoded images is shared by the main process and all of its forked workers, by
-    all data sets, and from epoch to epoch (:class:`equikpt.datasets.image_cache.ImageCache`). A
-    file whose time of change, size or inode differs is decoded again. Without a store, with
-    images that are not local files, and under spawned workers each is decoded every time.
+    The store (:class:`equikpt.datasets.image_cache.ImageCache`) is shared by the main process and
+    its forked workers, by all data sets, and from epoch to epoch. A file whose time of change, size
+    or inode differs is decoded again. Images that are not local files, and those of spawned
+    workers, are decoded every time.
 
     ``results["img"]`` may be a read-only view of the store: a transform that writes into it raises
     instead of spoiling the image for all later epochs. ``to_float32`` makes a copy.
