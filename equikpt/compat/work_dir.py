@@ -158,7 +158,7 @@ def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
 
 
 def check_resumable(path: Path) -> None:
-    """Read a checkpoint, and look for all that a run needs to go on from it.
+    """Read a checkpoint, and check that a run can go on from it.
 
     Raises:
         ValueError: It is damaged, or holds weights alone.
@@ -183,7 +183,7 @@ def check_training_state(checkpoint: Mapping[str, Any], path: str) -> None:
 
 
 def newest_complete(folder: Path) -> Path | None:
-    """As :func:`newest_whole`, by a quick look at the files' ends, for who only reads."""
+    """As :func:`newest_whole`, by the files' ends alone, for readers."""
     return next(iter(complete(_newest_first(folder))), None)
 
 

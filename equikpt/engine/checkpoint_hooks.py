@@ -200,8 +200,8 @@ class TopKCheckpointHook(Hook):
         # an epoch that is validated again has one score, the new one
         others = [each for each in known if each.file != file]
         kept = self._ranked([*others, TopCheckpoint(file, score, epoch)])[: self.k]
-        place = next((i for i, each in enumerate(kept, 1) if each.file == file), None)
-        if place is not None:
+        rank = next((i for i, each in enumerate(kept, 1) if each.file == file), None)
+        if rank is not None:
             runner.save_checkpoint(
                 str(folder),
                 filename=file,
@@ -211,11 +211,11 @@ class TopKCheckpointHook(Hook):
                 by_epoch=False,
             )
             runner.logger.info(
-                f"{file} with {self.monitor} {score:.4f} is number {place} of the best"
+                f"{file} with {self.monitor} {score:.4f} is number {rank} of the best"
             )
         runner.message_hub.update_info(TOP, msgspec.to_builtins(kept))
         displaced = {each.file for each in known} - {each.file for each in kept}
-        if is_main_process() and (place is not None or displaced):
+        if is_main_process() and (rank is not None or displaced):
             write_top(folder, [*kept, *(each for each in known if each.file in displaced)])
             for gone in displaced:
                 (folder / gone).unlink(missing_ok=True)

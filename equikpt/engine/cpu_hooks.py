@@ -142,7 +142,7 @@ class ChannelsLastHook(Hook):
         enabled: Off with ``default_hooks.channels_last.enabled=False``.
     """
 
-    priority = "VERY_HIGH"  # before hooks that look at the wrapped model
+    priority = "VERY_HIGH"  # before hooks that keep the wrapped model
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
@@ -181,7 +181,7 @@ def match_layout(optimizer: torch.optim.Optimizer) -> None:
     """Give the optimizer's state the strides of the parameters, values unchanged.
 
     A checkpoint keeps the strides that the state had when it was written. torch's fused kernels for
-    the CPU go through memory in its order, without a look at strides: with other strides they
+    the CPU go through memory in its order, whatever the strides: with other strides they
     would silently mix up the entries.
     """
     for parameter, state in optimizer.state.items():

@@ -121,7 +121,7 @@ def test_sees_a_stage_that_is_frozen_in_part():
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("part", "words"),
     [
         ("backbone.adapter", r"adapter\.weight matches none"),
         ("classifier", r"classifier\.weight"),
@@ -129,9 +129,9 @@ def test_sees_a_stage_that_is_frozen_in_part():
     ],
     ids=["a parameter without a rule", "a part without a stage", "a backbone without a family"],
 )
-def test_unknown_parts_are_named(place, words):
+def test_unknown_parts_are_named(part, words):
     model = Pose(BACKBONES["cspnext"])
-    owner, _, name = place.rpartition(".")
+    owner, _, name = part.rpartition(".")
     setattr(model.get_submodule(owner), name, nn.Linear(2, 2))
     with pytest.raises(ValueError, match=words):
         stages_of(model)

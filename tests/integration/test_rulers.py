@@ -78,11 +78,11 @@ def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
 
 
 @pytest.mark.slow
-def test_a_second_stage_looks_where_the_first_one_pointed(
+def test_a_refine_stage_crops_where_the_coarse_one_pointed(
     trained, run_tool, sample_radiographs, tmp_path
 ):
-    close_ups = "smoke/td-hm_hrnet-w18_p1p2-refine-192x192"
-    radiographs = tmp_path / "films.csv"
+    refine = "smoke/td-hm_hrnet-w18_p1p2-refine-192x192"
+    radiographs = tmp_path / "radiographs.csv"
     on_radiographs = ("--data-root", sample_radiographs)
     done = run_tool(
         "test.py",
@@ -93,35 +93,30 @@ def test_a_second_stage_looks_where_the_first_one_pointed(
     options = ("train_cfg.max_epochs=1", "train_cfg.val_interval=1", "log_level=WARNING")
     done = run_tool(
         "train.py",
-        *(close_ups, "--work-dir", tmp_path / "close", *on_radiographs, "--cfg-options", *options),
+        *(refine, "--work-dir", tmp_path / "refine", *on_radiographs, "--cfg-options", *options),
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    checkpoint = tmp_path / "close" / "epoch_1.pth"
+    checkpoint = tmp_path / "refine" / "epoch_1.pth"
     done = run_tool(
         "test.py",
-        *(close_ups, checkpoint, *on_radiographs, "--work-dir", tmp_path / "both"),
+        *(refine, checkpoint, *on_radiographs, "--work-dir", tmp_path / "both"),
         *("--report", tmp_path / "both.csv"),
         *("--cfg-options", f"test_dataloader.dataset.marks_file={radiographs}"),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, both = pd.read_csv(radiographs), pd.read_csv(tmp_path / "both.csv")
     assert both["radiograph"].tolist() == first["radiograph"].tolist()
-    places = [f"{mark}_{axis}" for mark in ("p1", "p2") for axis in "xy"]
-    moved = (both[places] - first[places]).abs().to_numpy()
+    columns = [f"{mark}_{axis}" for mark in ("p1", "p2") for axis in "xy"]
+    moved = (both[columns] - first[columns]).abs().to_numpy()
     assert 0 < moved.max() <= 0.128 * 250 / 2 + 1
     done = run_tool(
         "calibrate.py",
-        *(
-            sample_radiographs / "images" / "val_0.png",
-            "--config",
-            CONFIG,
-            "--out",
-            tmp_path / "scales",
-        ),
+        *(sample_radiographs / "images" / "val_0.png", "--config", CONFIG),
+        *("--out", tmp_path / "scales"),
         *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
-        *("--refine", checkpoint, "--refine-config", close_ups),
+        *("--refine", checkpoint, "--refine-config", refine),
     )
     assert "Traceback" not in done.stderr
     (scale,) = json.loads((tmp_path / "scales" / "scales.json").read_text())
     row = both[both["radiograph"] == "val_0.png"].iloc[0]
-    assert [scale[place] for place in places] == pytest.approx(row[places].tolist(), abs=0.05)
+    assert [scale[name] for name in columns] == pytest.approx(row[columns].tolist(), abs=0.05)
