@@ -1,4 +1,4 @@
-"""The second look at ruler marks: EfficientNet-Lite0 on close-ups, for a CPU.
+"""The refine stage of ruler marks: EfficientNet-Lite0 on crops, for a CPU.
 
 Command:   python tools/train.py td-hm_efficientnet-lite0_p1p2-refine-192x192 --amp --data-root DIR
 Both:      python tools/calibrate.py RADIOGRAPH… --checkpoint FIRST.pth --refine SECOND.pth
@@ -17,7 +17,4 @@ _base_ = [
     "_base_/schedules/adamw_60e.py",
 ]
 
-# sigma in heatmap cells, 4 px of the input each
-codec = dict(type="SoftmaxHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
-model = dict(head=dict(decoder=codec))
-train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))
+model = dict(head=dict(decoder=_base_.codec))

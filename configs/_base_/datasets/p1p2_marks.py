@@ -23,7 +23,8 @@ train_geometry = [
 
 train_pipeline = [*train_geometry, _base_.crop, *_base_.train_pixels, *_base_.pack]
 
-close_ups = dict(type=dataset_type, crop_fraction=crop_fraction)
-train_dataloader = dict(batch_size=16, dataset=dict(close_ups, pipeline=train_pipeline))
-val_dataloader = dict(batch_size=32, dataset=close_ups)
-test_dataloader = dict(batch_size=32, dataset=close_ups)
+# sigma in heatmap cells, 4 px of the input each
+codec = dict(type="SoftmaxHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
+crops = dict(type=dataset_type, crop_fraction=crop_fraction, codec=codec)
+train_dataloader = dict(batch_size=16, dataset=dict(crops, pipeline=train_pipeline))
+val_dataloader = test_dataloader = dict(batch_size=32, dataset=crops)

@@ -1,4 +1,4 @@
-# 60 epochs of a few hundred images, from pretrained weights or on close-ups: a third at the full
+# 60 epochs of a few hundred images, from pretrained weights or on crops: a third at the full
 # rate, then down to a fiftieth.
 _base_ = "adamw_300e.py"
 
