@@ -10,7 +10,14 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from equikpt.core.coco.checks import BOX_AREA_FRACTION, has_area, is_box, is_used, load_valid_rows
+from equikpt.core.coco.checks import (
+    BOX_AREA_FRACTION,
+    has_area,
+    is_box,
+    is_number,
+    is_used,
+    load_valid_rows,
+)
 from equikpt.core.coco.file import Id
 from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
@@ -116,7 +123,7 @@ def _read_results(path: Path) -> list[dict]:
     refuse_wrong_types(rows, list[ResultRow], str(path), RESULTS)
     labelled = []
     for row in rows:
-        if len(row["keypoints"]) % 3 or not np.isfinite(row["keypoints"]).all():
+        if len(row["keypoints"]) % 3 or not all(map(is_number, row["keypoints"])):
             raise ValueError(f"{path} has keypoints that are not x, y and score; give {RESULTS}")
         points = np.array(row["keypoints"], float).reshape(-1, 3)
         points[:, 2] = 2

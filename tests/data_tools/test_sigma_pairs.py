@@ -158,6 +158,11 @@ def test_instances_without_box_can_only_be_paired_by_id(saved):
     assert len(pairs_of_annotations(*files, by_id=True).images) == 3
 
 
+def test_numbers_of_any_length_are_coordinates(saved):
+    rows = [dict(image_id=1, keypoints=[10**30, 0.5, 1] * 26)]
+    assert np.nanmin(pairs_with_predictions(*saved(horses(1), rows)).squared) > 1e50
+
+
 def other_names(content: dict) -> dict:
     return {**content, "images": [{**i, "file_name": f"x{i['id']}"} for i in content["images"]]}
 
