@@ -1,19 +1,27 @@
-"""AP-10K, AnimalPose and Horse-10: what their own readers add, and real images of each."""
+"""AP-10K, AnimalPose and Horse-10 with real images of each; files of a folder; results."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from equikpt.data_tools.convert.coco_files import read_animalpose, read_ap10k, read_horse10
+from equikpt.data_tools.convert.coco_files import (
+    annotation_files,
+    read,
+    read_animalpose,
+    read_ap10k,
+    read_horse10,
+    read_predictions,
+)
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.data_tools.convert.targets import find_target
 from equikpt.metainfo import correspondence
-from tests.data_tools.convert.conftest import contents
+from tests.data_tools.convert.conftest import contents, edit
 
 HORSE26 = find_target("horse26").names
 
@@ -112,3 +120,100 @@ def test_a_real_clip_of_horse10_is_put_right(real_data, tmp_path):
         xyv = raw[ids[image["file_name"]]]
         low, high = (edge(xyv[xyv[:, 2] > 0, :2], axis=0) for edge in (np.min, np.max))
         np.testing.assert_allclose(row["bbox"], [*low, *(high - low)], atol=1e-2)
+
+
+# --- files and their images ---
+
+
+def test_files_that_are_not_read_are_named(make_coco):
+    root = make_coco()
+    (root / "annotations/more_horses.json").write_text("{}")
+    (note,) = read(root, NO_SCHEME).notes
+    assert note.endswith("(more_horses.json)")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param(["annotations/val.json", "annotations/train.json"], "train val", id="coco"),
+        pytest.param(["train/_a.coco.json", "valid/_a.coco.json"], "train val", id="roboflow"),
+        pytest.param(["a_train.json", "b_test.json", "readme.json"], "test train", id="beside"),
+        pytest.param(["horse.json"], "", id="one file"),
+    ],
+)
+def test_annotation_files_are_found(tmp_path, files, expected):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert sorted(annotation_files(tmp_path)) == (expected.split() or [""])
+
+
+def test_unclear_folders_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no \*.json with train, val or test"):
+        annotation_files(tmp_path)
+    for name in ("a_train.json", "b_train.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ValueError, match="both for split 'train'"):
+        annotation_files(tmp_path)
+
+
+def test_images_may_lie_elsewhere(make_coco, tmp_path):
+    root = make_coco()
+    shutil.move(root / "images", tmp_path / "elsewhere")
+    assert not read(root, NO_SCHEME).splits["val"][0].exists
+    found = read(root, NO_SCHEME, tmp_path / "elsewhere").splits["val"][0].path
+    assert found == tmp_path / "elsewhere/val/val_1.png"
+
+
+# --- results ---
+
+
+@pytest.fixture
+def gt(make_coco):
+    return make_coco(names=("nose", "tail")) / "annotations/val.json"
+
+
+def results(gt, *rows):
+    path = gt.with_name("results.json")
+    path.write_text(json.dumps(list(rows)))
+    return path
+
+
+def result(image_id=1, keypoints=(5, 6, 0.9, 7, 8, 0.1), score=0.5, **more) -> dict:
+    row = {"image_id": image_id, "category_id": 1, "keypoints": list(keypoints), "score": score}
+    return row | more
+
+
+def test_predictions_stand_instead_of_labels(gt):
+    path = results(gt, result(bbox=[1, 2, 30, 20]), result(score=0.25))
+    dataset = read_predictions(gt, path, (), min_score=0.3)
+    first, second = dataset.splits["val"]
+    assert (len(first.instances), len(second.instances)) == (2, 0)
+    instance, other = first.instances
+    np.testing.assert_array_equal(instance.keypoints, [[5, 6, 2], [0, 0, 0]])
+    np.testing.assert_array_equal(instance.scores, [0.9, 0.1])
+    assert (instance.score, other.score) == (0.5, 0.25)
+    assert (instance.box_px, other.box_px) == ((1, 2, 30, 20), None)
+    assert dataset.notes == ["2 predicted points score below 0.3, left out"]
+    everything = read_predictions(gt, path, ()).splits["val"][0].instances[0]
+    np.testing.assert_array_equal(everything.keypoints, [[5, 6, 2], [7, 8, 2]])
+
+
+def test_images_need_no_labels(gt):
+    edit(gt.parent.parent, lambda content: content.pop("annotations"), "val")
+    dataset = read_predictions(gt, results(gt, result(2)), ())
+    assert [len(image.instances) for image in dataset.splits["val"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param([], "is not a list of COCO results", id="empty"),
+        pytest.param([result(99)], "1 images that .* does not list, such as id 99", id="image"),
+        pytest.param([result(keypoints=[1, 2])], "no keypoints of x, y, score each", id="pairs"),
+        pytest.param([result(keypoints=[1, 2, 0.5])], "3 values for 2 keypoints", id="count"),
+    ],
+)
+def test_other_results_are_refused(gt, rows, said):
+    with pytest.raises(ValueError, match=said):
+        read_predictions(gt, results(gt, *rows), ())
