@@ -108,7 +108,7 @@ def estimate_from(
     resamples: int = RESAMPLES,
     seed: int = 0,
     out: Path | None = None,
-    force: bool = False,
+    overwrite: bool = False,
 ) -> list[str]:
     """Estimate sigmas and write the file for configs; return the table and notes as lines.
 
@@ -123,14 +123,14 @@ def estimate_from(
         resamples: Bootstrap samples.
         seed: Of the bootstrap.
         out: File to write for configs; None writes none.
-        force: Replace it.
+        overwrite: Replace it.
 
     Raises:
-        FileExistsError: The file exists and ``force`` is not set.
+        FileExistsError: The file exists and ``overwrite`` is not set.
         ValueError: Labels are wrong, or nothing can be learnt from them.
     """
     if out is not None:
-        refuse_existing(out, force)
+        refuse_existing(out, overwrite)
     scheme = find_scheme(metainfo, [load_coco(labels)])
     if out is not None and scheme.metainfo is None:
         raise ValueError(

@@ -106,7 +106,7 @@ class SplitOptions:
         stratify: Balance labelled points, sizes and numbers of instances.
         seed: Of the order in which images, or groups, are dealt.
         images: ``"none"``, ``"link"`` (hard links) or ``"copy"``: what becomes of the images.
-        force: Replace parts that are there.
+        overwrite: Replace parts that are there.
     """
 
     division: Division = field(default_factory=lambda: Division(ratios=(0.8, 0.1, 0.1)))
@@ -117,7 +117,7 @@ class SplitOptions:
     stratify: bool = False
     seed: int = 0
     images: str = "none"
-    force: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.img_dir is None and (self.near_duplicates or self.images != "none"):
@@ -141,7 +141,7 @@ def split(ann_file: Path, output: Path, options: SplitOptions) -> list[str]:
 
     Raises:
         FileNotFoundError: The file or the folder of images is missing.
-        FileExistsError: A part exists and ``force`` is not set.
+        FileExistsError: A part exists and ``overwrite`` is not set.
         ValueError: Options or labels are wrong, or images that are nearly the same would be
             parted.
     """
@@ -280,7 +280,7 @@ def _write(content: dict, parts: np.ndarray, output: Path, options: SplitOptions
                 "larger, or balance parts with stratify"
             )
         images = {name: _images(part["images"], options) for name, part in contents.items()}
-        writer.refuse_collisions(root, images, options.force, labels_only)
+        writer.refuse_collisions(root, images, options.overwrite, labels_only)
         jobs.append((root.relative_to(output), contents, images))
     with writer.staged(output) as staging:
         made: list[Path] = []

@@ -186,5 +186,5 @@ def test_the_commands_on_the_page_can_be_typed(tmp_path):
     assert train[3:5] == ["--work-dir", f"{run}_again"]
     assert report == [
         *("python", "tools/report.py", "--work-dir", str(run), "--checkpoint", "newest"),
-        *("--out", out, "--force"),
+        *("--out", out, "--overwrite"),
     ]

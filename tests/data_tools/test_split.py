@@ -202,9 +202,9 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path, content):
     with pytest.raises(FileExistsError, match="exists"):
         split(ann_file, out, SplitOptions(seed=1))
     assert read(out) == before
-    split(ann_file, out, SplitOptions(seed=1, force=True))
+    split(ann_file, out, SplitOptions(seed=1, overwrite=True))
     assert read(out) != before
-    two = SplitOptions(Division(ratios=(0.5, 0.5)), force=True)
+    two = SplitOptions(Division(ratios=(0.5, 0.5)), overwrite=True)
     with pytest.raises(FileExistsError, match=r"another division \(test\)"):
         split(ann_file, out, two)  # test.json would overlap with the new train.json
 
@@ -220,7 +220,7 @@ def test_folds_are_replaced_together_or_not_at_all(tmp_path, content, monkeypatc
             raise KeyboardInterrupt
         move(*arguments)
 
-    other = SplitOptions(FOLDS, seed=1, force=True)
+    other = SplitOptions(FOLDS, seed=1, overwrite=True)
     monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         split(ann_file, out, other)

@@ -19,7 +19,7 @@ def test_it_divides_prints_and_refuses_to_overwrite(call_tool, tmp_path):
     assert "images were not compared" in printed
     written = {path.name for path in (out / "annotations").iterdir()}
     assert written == {"test.json", "train.json", "val.json"}
-    assert "force" in call_tool(TOOL, *arguments, code=2)
+    assert "overwrite" in call_tool(TOOL, *arguments, code=2)
     call_tool(TOOL, *arguments, "--force")
 
 

@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         options.img_dir, options.split, tuple(options.classes), options.predictions, options.score
     )
     common: dict[str, Any] = {"mapping": options.mapping, "reading": reading}
-    common |= {"dry_run": options.dry_run, "force": options.overwrite}
+    common |= {"dry_run": options.dry_run, "overwrite": options.overwrite}
     target = options.target_name
     if target in TARGETS:
         if options.image_prefix is not None:

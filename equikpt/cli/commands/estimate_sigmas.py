@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         resamples=options.resamples,
         seed=options.seed,
         out=options.out,
-        force=options.overwrite,
+        overwrite=options.overwrite,
     )
     print("\n".join(lines))
     return 0

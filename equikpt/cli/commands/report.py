@@ -210,5 +210,5 @@ def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list
     report = ["tools/report.py", "--work-dir", str(run.folder)]
     report += ["--checkpoint", options.checkpoint] if options.checkpoint != "best" else []
     report += ["--out", options.out] if options.out else []
-    commands.append(("This report", [*report, *shared, "--force"]))
+    commands.append(("This report", [*report, *shared, "--overwrite"]))
     return [(title, shlex.join(["python", *words])) for title, words in commands]

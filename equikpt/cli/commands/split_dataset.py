@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         stratify=options.stratify,
         seed=options.seed,
         images="link" if options.link else "copy" if options.copy else "none",
-        force=options.overwrite,
+        overwrite=options.overwrite,
     )
     print("\n".join(split(options.ann_file, options.output, chosen)))
     return 0

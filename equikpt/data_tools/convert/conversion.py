@@ -36,7 +36,7 @@ def convert(
     target_name: str = "horse26",
     reading: Reading | None = None,
     dry_run: bool = False,
-    force: bool = False,
+    overwrite: bool = False,
     link: bool = False,
     labels_only: bool = False,
 ) -> list[str]:
@@ -51,7 +51,7 @@ def convert(
         target_name: Dataset whose keypoints the output has.
         reading: How to read the source.
         dry_run: Read and report, write nothing.
-        force: Replace splits that exist in ``output``.
+        overwrite: Replace splits that exist in ``output``.
         link: Hard-link the images instead of copying them.
         labels_only: Write no images; they need not be there.
 
@@ -59,7 +59,7 @@ def convert(
         Lines for the user: the mapping, the notes, the counts.
 
     Raises:
-        FileExistsError: If a split exists in ``output`` and ``force`` is not set.
+        FileExistsError: If a split exists in ``output`` and ``overwrite`` is not set.
         FileNotFoundError: If the source or a part of it is missing.
         ValueError: If names, labels or images are wrong.
     """
@@ -89,7 +89,7 @@ def convert(
     for split, content in contents.items():
         notes += [f"{split}: {line}" for line in format_issues(check_boxes(content))]
     if not dry_run:
-        writer.refuse_collisions(output, dataset.splits, force, labels_only)
+        writer.refuse_collisions(output, dataset.splits, overwrite, labels_only)
         with writer.staged(output) as staging:
             parts = writer.build(staging, contents, dataset.splits, link, labels_only)
             check_output(staging, contents, target, labels_only)
@@ -108,7 +108,7 @@ def export(
     reading: Reading | None = None,
     options: writer.Options | None = None,
     dry_run: bool = False,
-    force: bool = False,
+    overwrite: bool = False,
 ) -> list[str]:
     """Write labels or predictions in a format of :data:`~equikpt.data_tools.convert.FORMATS`.
 
@@ -123,7 +123,7 @@ def export(
         reading: How to read the source.
         options: How to write.
         dry_run: Read and report, write nothing.
-        force: Replace files that exist in ``output``.
+        overwrite: Replace files that exist in ``output``.
 
     Raises:
         ValueError: If the output does not read back, too.
@@ -147,7 +147,7 @@ def export(
     lost = _lost(dataset, row)
     mapped, notes = map_keypoints(dataset, scheme, target, boxes=row.boxes)
     if not dry_run:
-        mapped = _write(output, mapped, row, options, force)
+        mapped = _write(output, mapped, row, options, overwrite)
     counts = [f"lost in {to}: {', '.join(lost)}"] if lost else []
     for split, images in mapped.splits.items():
         own = SourceDataset({split: images}).instances()
@@ -244,20 +244,20 @@ def _lost(dataset: SourceDataset, row: Format) -> list[str]:
 
 
 def _write(
-    output: Path, dataset: SourceDataset, row: Format, options: writer.Options, force: bool
+    output: Path, dataset: SourceDataset, row: Format, options: writer.Options, overwrite: bool
 ) -> SourceDataset:
     """Write and check in a hidden folder, then move all parts in; the dataset as written."""
     writer.restore(output)
     for name in row.owns:
         writer.refuse_own_images(output / name, dataset.images())
     owned = [Path(name) for name in row.owns]
-    writer.refuse_existing(output, owned, force)
+    writer.refuse_existing(output, owned, overwrite)
     with writer.staged(output) as staging:
         written = pkgutil.resolve_name(row.write)(staging, dataset, options)
         _check_read_back(staging, written, row)
         paths = [path.relative_to(staging) for path in staging.rglob("*") if path.is_file()]
         parts = [*(path for path in paths if path.parts[0] not in row.owns), *owned]
-        writer.refuse_existing(output, parts, force)
+        writer.refuse_existing(output, parts, overwrite)
         writer.move_in(output, parts)
     return written
 

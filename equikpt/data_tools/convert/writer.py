@@ -51,12 +51,12 @@ def image_folder(root: Path, split: str) -> Path:
 
 
 def refuse_collisions(
-    output: Path, splits: dict[str, list[LabelledImage]], force: bool, labels_only: bool = False
+    output: Path, splits: dict[str, list[LabelledImage]], overwrite: bool, labels_only: bool = False
 ) -> None:
     """Stop before anything is overwritten that was not meant to be.
 
     Raises:
-        FileExistsError: If a split is there already and ``force`` is not set, or is a link.
+        FileExistsError: If a split is there already and ``overwrite`` is not set, or is a link.
         ValueError: If the output holds the images to convert, or two of a split share a name.
     """
     refuse_repeated_names(splits)
@@ -66,19 +66,19 @@ def refuse_collisions(
         if not labels_only:
             refuse_own_images(image_folder(output, split), images)
             parts.append(image_folder(Path(), split))
-        refuse_existing(output, parts, force)
+        refuse_existing(output, parts, overwrite)
 
 
-def refuse_existing(output: Path, parts: Iterable[Path], force: bool) -> None:
+def refuse_existing(output: Path, parts: Iterable[Path], overwrite: bool) -> None:
     """Stop where a part is there already, and where it would not lie in the output.
 
     Args:
         output: Folder to write into.
         parts: Files and folders of it, relative.
-        force: Replace what is there, but never what a link leads to.
+        overwrite: Replace what is there, but never what a link leads to.
 
     Raises:
-        FileExistsError: If a part exists and ``force`` is not set, or one leads elsewhere.
+        FileExistsError: If a part exists and ``overwrite`` is not set, or one leads elsewhere.
     """
     for part in parts:
         for path in (output / part, *map(output.joinpath, part.parents[:-1])):
@@ -87,8 +87,8 @@ def refuse_existing(output: Path, parts: Iterable[Path], force: bool) -> None:
                     f"{path} is a link to {os.readlink(path)}, where nothing is replaced; remove "
                     "the link or choose another output"
                 )
-        if (output / part).exists() and not force:
-            raise FileExistsError(f"{output / part} exists; choose another output or set force")
+        if (output / part).exists() and not overwrite:
+            raise FileExistsError(f"{output / part} exists; choose another output or set overwrite")
 
 
 def refuse_repeated_names(splits: dict[str, list[LabelledImage]]) -> None:

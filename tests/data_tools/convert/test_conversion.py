@@ -71,7 +71,7 @@ def test_what_exists_is_kept_without_force_and_replaced_with_it(make_yolo, mappi
     with pytest.raises(FileExistsError, match="train.json exists"):
         run(other, output, mapping_file)
     assert tree(output) == before
-    run(other, output, mapping_file, force=True)
+    run(other, output, mapping_file, overwrite=True)
     assert sorted(tree(output)) == [
         "annotations/train.json",
         "annotations/val.json",
@@ -101,14 +101,14 @@ def test_an_interruption_leaves_nothing_that_looks_whole(
 
     monkeypatch.setattr(module, step, stop)
     with pytest.raises(KeyboardInterrupt):
-        run(source, output, mapping_file, force=True)
+        run(source, output, mapping_file, overwrite=True)
     monkeypatch.undo()
 
     assert not (output / writer.STAGING).exists()
     for split, content in contents(output).items():
         listed = {row["file_name"] for row in content["images"]}
         assert listed == {file.name for file in (output / "images" / split).iterdir()}
-    run(source, output, mapping_file, force=True)
+    run(source, output, mapping_file, overwrite=True)
     assert len(tree(output)) == 7
 
 
@@ -125,7 +125,7 @@ def test_images_are_not_converted_onto_themselves(make_coco):
     root = make_coco()
     before = tree(root)
     with pytest.raises(ValueError, match="lie in the output folder"):
-        convert("coco", root, root, target_name="coco", force=True)
+        convert("coco", root, root, target_name="coco", overwrite=True)
     assert tree(root) == before
 
 
@@ -187,8 +187,8 @@ def test_labels_alone_need_no_images_and_leave_those_that_are_there(make_coco, t
     before = tree(output / "images")
     shutil.rmtree(root / "images")
     with pytest.raises(FileNotFoundError, match="images are missing .* labels_only"):
-        convert("coco", root, output, target_name="coco", force=True)
-    convert("coco", root, output, target_name="coco", force=True, labels_only=True)
+        convert("coco", root, output, target_name="coco", overwrite=True)
+    convert("coco", root, output, target_name="coco", overwrite=True, labels_only=True)
     assert tree(output / "images") == before
 
 

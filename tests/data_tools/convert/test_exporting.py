@@ -272,7 +272,7 @@ def test_nothing_is_overwritten_without_force(make_coco, tmp_path, format_name):
     with pytest.raises(FileExistsError, match="exists; choose another output"):
         export("coco", make_coco(names=NAMES[:3], name="other"), output, format_name)
     assert tree(output) == before
-    export("coco", root, output, format_name, force=True)
+    export("coco", root, output, format_name, overwrite=True)
     after = tree(output)
     assert after.keys() == before.keys()
     assert not (output / writer.STAGING).exists()
@@ -285,7 +285,7 @@ def test_images_of_a_project_are_never_removed(make_coco, tmp_path):
     image = output / "labeled-data/train/train_1.png"
     image.parent.mkdir(parents=True)
     image.write_bytes(b"mine")
-    export("coco", make_coco(names=NAMES), output, "dlc", force=True)
+    export("coco", make_coco(names=NAMES), output, "dlc", overwrite=True)
     assert image.read_bytes() == b"mine"
 
 

@@ -65,7 +65,7 @@ def test_all_parts_are_new_in_the_end(old):
 @pytest.mark.parametrize("place", ["images/train", "images", "annotations", "annotations/val.json"])
 @pytest.mark.parametrize("to", ["coco", "yolo-pose"])
 def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
-    """Images on another disk: refused before anything changes, with force as well."""
+    """Images on another disk: refused before anything changes, with overwrite as well."""
     source, output, disk = make_coco(), tmp_path / "out", tmp_path / "disk"
     for kind in ("images", "labels", "annotations"):
         (output / kind).mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_what_a_link_leads_to_is_never_replaced(make_coco, tmp_path, place, to):
     options = {"target_name": "coco"} if to == "coco" else {"to": to}
     function = convert if to == "coco" else export
     with pytest.raises(FileExistsError, match=f"{place} is a link to {disk}"):
-        function("coco", source, output, force=True, **options)
+        function("coco", source, output, overwrite=True, **options)
     assert (tree(output), tree(disk)) == before
 
 
@@ -90,6 +90,6 @@ def test_an_output_that_is_a_link_itself_is_meant(make_coco, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "disk")
     source = make_coco()
-    for force in (False, True):
-        convert("coco", source, tmp_path / "out", target_name="coco", force=force)
+    for overwrite in (False, True):
+        convert("coco", source, tmp_path / "out", target_name="coco", overwrite=overwrite)
     assert (tmp_path / "disk/annotations/train.json").is_file()
