@@ -58,10 +58,9 @@ def _clear_mmengine() -> None:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real labelled images (``EQUIKPT_REAL_DATA``); the test is skipped without it."""
-    folder = Path(os.environ.get("EQUIKPT_REAL_DATA") or REPO.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real images at {folder}; set EQUIKPT_REAL_DATA")
-    return folder
+    if not os.environ.get("EQUIKPT_REAL_DATA"):
+        pytest.skip("EQUIKPT_REAL_DATA names no folder of real images")
+    return Path(os.environ["EQUIKPT_REAL_DATA"])
 
 
 @pytest.fixture(scope="session")
