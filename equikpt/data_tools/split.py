@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -233,7 +234,7 @@ def _compare(images: Sequence[dict], img_dir: Path | None) -> tuple[list[NearPai
         note = "images were not compared: with img_dir, near-duplicates in two parts are found"
         return [], [note]
     paths = [img_dir / image["file_name"] for image in images]
-    there = [index for index, path in enumerate(paths) if path.is_file()]
+    there = [index for index, path in enumerate(paths) if os.path.isfile(path)]
     if not there:
         raise FileNotFoundError(f"expected the images in {img_dir}, such as {paths[0]}; got none")
     gone = [images[index]["file_name"] for index in sorted({*range(len(paths))} - {*there})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -77,7 +78,7 @@ class ImageFolders:
         for length in range(len(parts), 0, -1):
             for folder in self._folders:
                 path = folder.joinpath(*parts[-length:])
-                if path.is_file():
+                if os.path.isfile(path):  # unlike pathlib's, of any name
                     return path, length
         return None, 0
 
@@ -110,7 +111,7 @@ def size_px(path: Path) -> SizePx:
 
 def sizes_px(paths: Iterable[Path]) -> dict[Path, SizePx]:
     """Sizes of the images that exist, as :func:`size_px`, read in threads."""
-    existing = [path for path in dict.fromkeys(paths) if path.is_file()]
+    existing = [path for path in dict.fromkeys(paths) if os.path.isfile(path)]
     sizes = thread_map(size_px, existing, desc="reading sizes", unit="img", delay=5, disable=None)
     return dict(zip(existing, sizes, strict=True))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -91,7 +92,7 @@ def read(
                 f"task {task.number} of {path} does not state the size of {task.file_name}, and "
                 f"the image is not at {file}; give the folder of the images as images"
             )
-        if file.is_file():
+        if os.path.isfile(file):
             name = str(PurePosixPath(name).with_name(file.name))
         size = size or (0, 0)
         instances, remarks = _TurnedImage(task, size).instances(own, dataset.keypoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -100,7 +101,7 @@ class LabelledImage:
     @property
     def exists(self) -> bool:
         """True where there are pixels to copy."""
-        return self.pixels is not None or self.path.is_file()
+        return self.pixels is not None or os.path.isfile(self.path)
 
     def having(self, instances: Iterable[Instance], name: str = "") -> LabelledImage:
         """The image with other animals, and perhaps another name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def drop_repeated_sources(dataset: SourceDataset) -> None:
         (split, image)
         for split in SPLITS
         for image in dataset.splits.get(split, [])
-        if image.path.is_file()
+        if os.path.isfile(image.path)
     ]
     earlier: dict[int, str] = {}
     for first, later in (*_equal_files(rows), *_near_versions(rows, dataset.notes)):

@@ -100,7 +100,7 @@ def _image_files(
         [["/".join(own), name] for own, name in zip(parts, names, strict=True)]
     )
     return {
-        id(frame): (Path(path) if Path(path).is_file() else other, name)
+        id(frame): (Path(path) if os.path.isfile(path) else other, name)
         for frame, path, other, name in zip(frames, stated, found, names, strict=True)
     }
 
@@ -118,7 +118,7 @@ class _Video:
             stated, root = Path(video.filename), images or source.parent
             parts = path_parts(str(stated))
             tails = [stated, *(root.joinpath(*parts[start:]) for start in range(len(parts)))]
-            self._path = next((path for path in tails if path.is_file()), root / parts[-1])
+            self._path = next((path for path in tails if os.path.isfile(path)), root / parts[-1])
 
     def image(self, index: int, instances: tuple[Instance, ...]) -> LabelledImage:
         """A frame, which is read again when it is written.
@@ -127,7 +127,7 @@ class _Video:
             ValueError: If it cannot be read.
         """
         name = f"video{self._number}_{self._path.stem}_{index:06d}.png"
-        if not self._path.is_file():
+        if not os.path.isfile(self._path):
             stated = self._video.shape or (0, 0, 0, 0)  # frames, height, width, channels
             return LabelledImage(self._path, stated[2], stated[1], instances, name)
         if self._shape is None:  # the first and the last frame, before anything is written

@@ -116,7 +116,7 @@ class YoloFiles:
             folders = ImageFolders([self._images], root=self._images)
             images = folders.find_all([[name.replace("\\", "/").lstrip("/")] for name in names])
         return [
-            ListedImage(path if path.is_file() else image, label_path(path), path)
+            ListedImage(path if os.path.isfile(path) else image, label_path(path), path)
             for path, image in zip(listed, images, strict=True)
         ]
 
@@ -128,7 +128,7 @@ class YoloFiles:
 
 
 def _label_notes(split: str, images: Sequence[ListedImage], folders: Sequence[Path]) -> list[str]:
-    bare = [image.listed.name for image in images if not image.label.is_file()]
+    bare = [image.listed.name for image in images if not os.path.isfile(image.label)]
     if len(bare) == len(images):
         raise FileNotFoundError(
             f"none of the {len(images)} images of split '{split}' has a label file (looked for "

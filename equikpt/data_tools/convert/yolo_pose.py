@@ -90,10 +90,10 @@ def _read_images(
 
     def read_one(image: ListedImage) -> LabelledImage:
         name = image.listed.relative_to(top).as_posix()
-        if not image.image.is_file():
+        if not os.path.isfile(image.image):
             return LabelledImage(image.image, 0, 0, (), name)
         size = size_px(image.image)
-        lines = read_text(image.label).splitlines() if image.label.is_file() else []
+        lines = read_text(image.label).splitlines() if os.path.isfile(image.label) else []
         instances = [
             _instance(line, f"{image.label}:{number}", size, description)
             for number, line in enumerate(lines, start=1)

@@ -45,6 +45,11 @@ def test_an_image_is_found_by_the_tail_of_its_path(tmp_path, files, names, expec
     assert folders.find_all([names]) == [tmp_path / (expected or Path(names[0]).name)]
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="name an image"):
+        ImageFolders([tmp_path], root=tmp_path).find_all([["x" * 5000 + ".png"]])
+
+
 @pytest.mark.parametrize(
     "images",
     [
