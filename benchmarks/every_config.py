@@ -9,8 +9,8 @@ computing the training took, in minutes of one core. Finished runs are kept unde
 done again.
 
 Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
-image (ruler marks), the middle of the crop (close-ups of marks), an untrained network (whole images
-of people), and always the mean number of training points (counting).
+image (ruler marks), the middle of the crop (refine stage of marks), an untrained network (whole
+images of people), and always the mean number of training points (counting).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_another_class_by_its_name(weights):
     assert detector(np.zeros((9, 9, 3), np.uint8))[:, 4].tolist() == pytest.approx([0.8])
 
 
-def test_the_model_itself_takes_a_image(weights):
+def test_the_model_itself_takes_an_image(weights):
     detector = load_detector(SMALL, weights, min_score=0.0, device="cpu")
     boxes = detector(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     assert boxes.shape[1] == 5
@@ -125,7 +125,7 @@ def test_without_mmdet_there_is_a_way(config, weights, monkeypatch):
         load_detector("gone.py", weights)
 
 
-def test_mmdet_itself_takes_a_image(tmp_path):
+def test_mmdet_itself_takes_an_image(tmp_path):
     pytest.importorskip("mmdet")
     from mmdet.apis import init_detector
 

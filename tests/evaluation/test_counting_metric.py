@@ -128,7 +128,7 @@ def test_nothing_predicted_and_nothing_there():
     assert empty["pointing/done_recall"] == 1
 
 
-def test_a_row_a_image_is_written(tmp_path):
+def test_a_row_an_image_is_written(tmp_path):
     path = tmp_path / "images.csv"
     metrics(sample(ROW, ROW[:2], [0.1, 0.2, 0.9]), out_file=str(path))
     (row,) = pd.read_csv(path).to_dict("records")

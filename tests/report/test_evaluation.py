@@ -118,7 +118,7 @@ def test_one_instance(rule, group):
     assert (sample.boxes, sample.areas, sample.kinds) == ([[0, 0, 10, 20]], [100], [])
 
 
-def test_of_a_image_with_many_the_unlabelled_are_left_out():
+def test_of_an_image_with_many_the_unlabelled_are_left_out():
     crowd = dict(keypoints=[0, 0, 0, 0, 0, 0], bbox=[5, 5, 5, 5], area=25)
     sample = as_sample(data_sample([crowd, ANNOTATION], np.zeros((3, 2, 2))), GroupRule())
     assert len(sample.predicted) == 3
