@@ -50,6 +50,12 @@ def test_it_converts_once_and_refuses_to_overwrite(call_tool, yolo, tmp_path):
     assert "train.json exists" in call_tool(TOOL, *yolo, code=2)
 
 
+def test_the_format_is_guessed(call_tool, yolo):
+    printed = call_tool(TOOL, *yolo[2:], "--dry-run")
+    assert printed.splitlines()[0].startswith("data.yaml, YOLO-pose")
+    assert "train: 1 images, 1 animals" in printed
+
+
 def test_a_wrong_label_is_one_line(call_tool, yolo, tmp_path):
     (tmp_path / "yolo/train/labels/train.txt").write_text("0 0.5 0.5\n")
     assert "train.txt:1 has 3 values; expected 14" in call_tool(TOOL, *yolo, code=2)

@@ -31,8 +31,10 @@ What each format keeps:
 class ConvertOptions(declare.ReadsImages):
     """Convert labelled images to COCO JSON to train on, and labels or predictions back."""
 
-    format_name: str = required("of the labels", "--from", choices=sorted(FORMATS))
-    input: Path = required("file or folder", metavar="PATH")
+    format_name: str | None = option(
+        "of the labels (default: the one that the files show)", "--from", choices=sorted(FORMATS)
+    )
+    input: Path = required("file, folder or zip", metavar="PATH")
     output: Path = required("folder to write", "--output", "--out", metavar="DIR")
     target_name: str = option(
         "what to write", "--to", default="horse26", choices=(*TARGETS, *writable())
@@ -66,12 +68,17 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(ConvertOptions, argv, epilog)
     from equikpt.core.files import require_writable
     from equikpt.data_tools.convert.conversion import convert, export
+    from equikpt.data_tools.convert.guess import Guess, guess_format
     from equikpt.data_tools.convert.reading import Reading
     from equikpt.data_tools.convert.writer import Options
 
     if not options.dry_run:
         require_writable(options.output)
-    source = (options.format_name, options.input, options.output)
+    guess = Guess(options.format_name or "", options.input, "")
+    if options.format_name is None:
+        guess = guess_format(options.input)
+        print(guess.reason)
+    source = (guess.format_name, guess.source, options.output)
     reading = Reading(
         options.img_dir, options.split, tuple(options.classes), options.predictions, options.score
     )
