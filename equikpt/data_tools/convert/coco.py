@@ -34,6 +34,7 @@ class _Category:
     name: str
     keypoints: tuple[str, ...]
     columns: list[int] = field(default_factory=list)
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def from_contents(
@@ -56,6 +57,7 @@ def from_contents(
         for split, content in contents.items()
     }
     every = [category for table in tables.values() for category in table.values()]
+    dataset.links = tuple(dict.fromkeys(link for row in every for link in row.links))
     dataset.keypoints = tuple(dict.fromkeys(name for row in every for name in row.keypoints))
     for category in every:
         category.columns = [dataset.keypoints.index(name) for name in category.keypoints]
@@ -74,7 +76,8 @@ def _categories(
     for row in rows:
         if "id" not in row or "name" not in row:
             raise ValueError(f"{where} has a category without id or name: {row}; add both")
-        category = _Category(str(row["name"]), tuple(map(str, row.get("keypoints") or names)))
+        points = tuple(map(str, row.get("keypoints") or names))
+        category = _Category(str(row["name"]), points, links=_links(row, points))
         if len(set(category.keypoints)) < len(category.keypoints):
             raise ValueError(
                 f"{where}: category '{category.name}' names a keypoint twice; each needs its own "
@@ -91,6 +94,17 @@ def _categories(
         if count:
             notes.append(f"category '{name}' stands {count + 1} times in the file, taken once")
     return table
+
+
+def _links(row: dict, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The lines of a category's skeleton, whose ends count from 1, as far as they can be."""
+    pairs = [pair for pair in row.get("skeleton") or () if isinstance(pair, list)]
+    ends = range(1, len(names) + 1)
+    return tuple(
+        (names[pair[0] - 1], names[pair[1] - 1])
+        for pair in pairs
+        if len(pair) == 2 and all(type(end) is int and end in ends for end in pair)
+    )
 
 
 class _File:

@@ -22,7 +22,7 @@ from equikpt.data_tools.convert.coco import from_contents
 from equikpt.data_tools.convert.images import ImageFolders
 from equikpt.data_tools.convert.names import split_named
 from equikpt.data_tools.convert.records import UNSPLIT, SourceDataset, noted
-from equikpt.data_tools.convert.schemes import KeypointScheme
+from equikpt.data_tools.convert.schemes import KeypointScheme, numbered_names
 from equikpt.metainfo import correspondence
 
 ANIMALPOSE_FILE = "AnimalPose's keypoints.json or MMPose's file"
@@ -47,7 +47,13 @@ def read(
     files = annotation_files(source, pattern)
     contents = {split: load_coco(path) for split, path in files.items()}
     folders = image_folders(files, images)
-    dataset = from_contents(contents, files, folders, scheme.keypoints or names)
+    names = scheme.keypoints or names
+    if not names and scheme.numbered:
+        rows = [
+            row.get("keypoints") or () for each in contents.values() for row in each["annotations"]
+        ]
+        names = numbered_names(max(map(len, rows), default=0) // 3)
+    dataset = from_contents(contents, files, folders, names)
     if pattern == "*.json":
         dataset.notes += left_out(source, files)
     return dataset

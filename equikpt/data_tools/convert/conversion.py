@@ -32,7 +32,7 @@ def convert(
     source: Path,
     output: Path,
     *,
-    mapping: str | None = None,
+    mapping: str | KeypointScheme | None = None,
     target_name: str = "horse26",
     reading: Reading | None = None,
     dry_run: bool = False,
@@ -46,8 +46,8 @@ def convert(
         format_name: A format of :data:`~equikpt.data_tools.convert.FORMATS`.
         source: Folder or file to read.
         output: Root to write ``annotations/SPLIT.json`` and ``images/SPLIT/`` under.
-        mapping: Name of a keypoint scheme or path of its YAML file; without it the names of the
-            source's keypoints decide.
+        mapping: A keypoint scheme, the name of one or the path of its YAML file; without it the
+            names of the source's keypoints decide.
         target_name: Dataset whose keypoints the output has.
         reading: How to read the source.
         dry_run: Read and report, write nothing.
@@ -63,7 +63,8 @@ def convert(
         FileNotFoundError: If the source or a part of it is missing.
         ValueError: If names, labels or images are wrong.
     """
-    target, given = find_target(target_name), find_scheme(mapping) if mapping else NO_SCHEME
+    target = find_target(target_name)
+    given = find_scheme(mapping) if isinstance(mapping, str) else mapping or NO_SCHEME
     dataset = read_source(format_name, source, given, reading or Reading())
     scheme, target = complete(given, dataset.keypoints, target)
     classes = [name for name in dataset.categories() if name]

@@ -30,6 +30,7 @@ class _Label(msgspec.Struct):
     name: str
     type: str | None = None
     sublabels: list[_Label] | None = None
+    svg: str | None = None
 
 
 class _Data(msgspec.Struct):
@@ -111,6 +112,9 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     names = scheme.keypoints or _keypoint_names(described)
     folders = ImageFolders([images or root], root=images or root)
     dataset = cvat_xml.dataset_of(shaped, names, folders)
+    dataset.links = cvat_xml.links_of_drawings(
+        label.get("svg") or "" for content in described for label in content.get("labels") or ()
+    )
     if tracked:
         dataset.notes.append(
             f"{tracked} tracks: their key frames are read, what CVAT interpolates between is not"

@@ -6,7 +6,9 @@ labelled, an occluded one is hidden.
 
 from __future__ import annotations
 
+import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,8 @@ NUMBERS = {"skeleton": 0, "rectangle": 4, "points": 2}
 """Kinds of shapes that are read, and how many numbers each has."""
 
 DECIMALS_PX = 3
+
+_ATTRIBUTE = re.compile(r'data-([\w-]+)="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def read(root: Path, scheme: KeypointScheme, images: Path | None = None) -> Sour
         )
     folder = images or path.parent
     folders = ImageFolders([folder, folder / "images"], root=folder)
-    return dataset_of(shaped, scheme.keypoints or _keypoint_names(tree), folders)
+    dataset = dataset_of(shaped, scheme.keypoints or _keypoint_names(tree), folders)
+    dataset.links = links_of_drawings(label.findtext("svg", "") for label in tree.iter("label"))
+    return dataset
 
 
 def _keypoint_names(tree: ElementTree.Element) -> tuple[str, ...]:
@@ -100,6 +106,21 @@ def _keypoint_names(tree: ElementTree.Element) -> tuple[str, ...]:
     ]
     drawn = [str(shape.get("label")) for shape in tree.iter("points")]
     return tuple(dict.fromkeys([*described, *drawn]))
+
+
+def links_of_drawings(drawings: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The lines of skeletons, by the labels of their ends, from the SVG that CVAT draws them by."""
+    links: dict[tuple[str, str], None] = {}
+    for drawing in drawings:
+        tags = [
+            dict(_ATTRIBUTE.findall(tag)) for tag in re.findall(r"<(?:line|circle)\b[^>]*", drawing)
+        ]
+        label_of = {tag.get("node-id"): tag.get("label-name") for tag in tags if "node-id" in tag}
+        for tag in tags:
+            ends = label_of.get(tag.get("node-from")), label_of.get(tag.get("node-to"))
+            if ends[0] and ends[1]:
+                links[html.unescape(ends[0]), html.unescape(ends[1])] = None
+    return tuple(links)
 
 
 def _image(row: ElementTree.Element, path: Path) -> ShapedImage:

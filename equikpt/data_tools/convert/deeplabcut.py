@@ -58,6 +58,12 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     tables = {path: _table(path, notes) for path in files}
     parts = [part for table in tables.values() for part in table.columns.unique("bodyparts")]
     dataset = SourceDataset({}, notes, chosen_keypoints(scheme, parts, source))
+    skeleton = _config_and_folder(source)[0].get("skeleton")
+    dataset.links = tuple(
+        (str(link[0]), str(link[1]))
+        for link in (skeleton if isinstance(skeleton, list) else ())
+        if isinstance(link, list) and len(link) == 2
+    )
     listed: list[LabelledImage] = []
     halves = 0
     for path, table in tables.items():
@@ -106,7 +112,8 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
         raise FileNotFoundError(
             f"no CollectedData csv or h5 under {source}; give a project's folder"
         )
-    scorer, own = _scorer_and_folder(source)
+    config, own = _config_and_folder(source)
+    scorer = "" if config.get("scorer") is None else str(config["scorer"])
     required = f"{LABELS}_{scorer}" if scorer and stem == LABELS and own.is_dir() else ""
     kept = [
         path
@@ -138,8 +145,8 @@ def project_tables(source: Path) -> tuple[list[Path], list[str]]:
     return sorted(tables.values()), notes
 
 
-def _scorer_and_folder(source: Path) -> tuple[str, Path]:
-    """Scorer and ``labeled-data/`` of the project that a folder is, or is a part of."""
+def _config_and_folder(source: Path) -> tuple[dict, Path]:
+    """``config.yaml`` and ``labeled-data/`` of the project that a folder is, or is a part of."""
     source = source.resolve()
     projects = [
         source,
@@ -148,9 +155,8 @@ def _scorer_and_folder(source: Path) -> tuple[str, Path]:
     for project in projects:
         if (project / "config.yaml").is_file():
             content = read_yaml(project / "config.yaml")
-            scorer = content.get("scorer") if isinstance(content, dict) else None
-            return "" if scorer is None else str(scorer), (project / FOLDER).resolve()
-    return "", source
+            return content if isinstance(content, dict) else {}, (project / FOLDER).resolve()
+    return {}, source
 
 
 def _table(path: Path, notes: list[str]) -> pd.DataFrame:

@@ -97,7 +97,9 @@ def map_keypoints(
     goal = scheme.mapping.get
     partner = {goal(scheme.keypoints[i]): goal(scheme.keypoints[j]) for i, j in enumerate(flip_idx)}
     flip = tuple(target.names.index(partner.get(name) or name) for name in target.names if partner)
-    return SourceDataset(splits, dataset.notes, target.names, flip), notes
+    ends = [(goal(start), goal(end)) for start, end in dataset.links]
+    links = tuple((start, end) for start, end in ends if start and end)
+    return SourceDataset(splits, dataset.notes, target.names, flip, links), notes
 
 
 def _instances(
@@ -154,13 +156,14 @@ def to_coco(
     # COCO counts the ends of a link from 1.
     number = {name: index for index, name in enumerate(target.names, start=1)}
     names = (target.category,) if target.category else mapped.categories() or ("",)
+    links = [(link.start, link.end) for link in target.links] or mapped.links
     categories = [
         {
             "id": index,
             "name": name or NO_CATEGORY,
             "supercategory": target.supercategory,
             "keypoints": list(target.names),
-            "skeleton": [[number[link.start], number[link.end]] for link in target.links],
+            "skeleton": [[number[start], number[end]] for start, end in links],
         }
         for index, name in enumerate(names, start=1)
     ]
@@ -178,7 +181,7 @@ def to_coco(
                 ids = {"id": next(annotation_ids), "image_id": image_id, "category_id": category_id}
                 annotations.append(ids | _annotation(instance, target))
         contents[split] = {
-            "info": _info(split, scheme, target),
+            "info": _info(split, scheme, target, mapped.flip_idx),
             "images": image_rows,
             "annotations": annotations,
             "categories": categories,
@@ -207,7 +210,9 @@ def _annotation(instance: Instance, target: Target) -> dict[str, object]:
     } | {key: value for key, value in optional.items() if value is not None}
 
 
-def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, object]:
+def _info(
+    split: str, scheme: KeypointScheme, target: Target, flip_idx: tuple[int, ...]
+) -> dict[str, object]:
     area = f"the source's, or {BOX_AREA_FRACTION} of the box where it states none"
     box = f"the source's, or around the labelled points with a margin of {MARGIN}"
     return {
@@ -215,4 +220,5 @@ def _info(split: str, scheme: KeypointScheme, target: Target) -> dict[str, objec
         "area": "the image" if target.whole_image else area,
         "bbox": "the image" if target.whole_image else box,
         "mapping": scheme.mapping,
+        **({} if target.keypoints or not flip_idx else {"flip_idx": list(flip_idx)}),
     }

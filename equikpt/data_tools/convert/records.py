@@ -118,12 +118,14 @@ class SourceDataset:
         keypoints: Names of the S keypoints; empty where the source only numbers them.
         flip_idx: For each keypoint the index of its partner under a flip, where the source states
             it and the names do not tell it.
+        links: Lines of the skeleton, by the names of their ends, where the source has one.
     """
 
     splits: dict[str, list[LabelledImage]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     keypoints: tuple[str, ...] = ()
     flip_idx: tuple[int, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
     def images(self) -> Iterator[LabelledImage]:
         """The images of all splits."""

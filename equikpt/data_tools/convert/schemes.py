@@ -37,12 +37,14 @@ class KeypointScheme:
         flip_idx: For each source keypoint the index of its partner under a flip, where the names
             do not say it.
         classes: Names of the object classes to convert; empty where there is only one.
+        numbered: Call the keypoints of a source that does not name them ``point_0``, ``point_1``, …
     """
 
     keypoints: tuple[str, ...]
     mapping: dict[str, str]
     flip_idx: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    numbered: bool = False
 
     def right_flip_idx(self) -> tuple[int, ...]:
         """The flip that the scheme or, without one, the names imply."""
@@ -148,6 +150,11 @@ _BUILT_IN: dict[str, KeypointScheme] = {
     "animalpose": corresponding("animalpose", correspondence.ANIMALPOSE),
     "horse10": corresponding("horse10", correspondence.HORSE10),
 }
+
+
+def numbered_names(num_keypoints: int) -> tuple[str, ...]:
+    """Names of keypoints that have none, by their index in the file."""
+    return tuple(f"point_{index}" for index in range(num_keypoints))
 
 
 def chosen_keypoints(scheme: KeypointScheme, there: Sequence[str], source: Path) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     labels = _load(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
     dataset = SourceDataset(keypoints=chosen_keypoints(scheme, nodes, source))
+    edges = [edge for skeleton in labels.skeletons for edge in skeleton.edges]
+    dataset.links = tuple((edge.source.name, edge.destination.name) for edge in edges)
     frames = [frame for frame in labels.labeled_frames if frame.user_instances]
     if not frames:
         raise ValueError(f"{source} has no labelled instance; label some, or accept predictions")

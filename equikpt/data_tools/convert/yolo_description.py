@@ -15,7 +15,12 @@ import yaml
 from equikpt.data_tools.convert.input_files import read_text, read_yaml
 from equikpt.data_tools.convert.names import split_named
 from equikpt.data_tools.convert.records import SPLITS
-from equikpt.data_tools.convert.schemes import KeypointScheme, flip_by_name, is_flip
+from equikpt.data_tools.convert.schemes import (
+    KeypointScheme,
+    flip_by_name,
+    is_flip,
+    numbered_names,
+)
 
 FILE_NAME = "data.yaml"
 
@@ -71,7 +76,10 @@ def describe(source: Path, scheme: KeypointScheme) -> Description:
             f"{path} has kpt_shape {_SHORT.repr(shape)}; expected [number of keypoints, 2 or 3], "
             "so this is no YOLO-pose dataset"
         )
-    keypoints = scheme.keypoints or _keypoint_names(content, path)
+    if scheme.numbered and not scheme.keypoints and "kpt_names" not in content:
+        keypoints = numbered_names(shape[0])
+    else:
+        keypoints = scheme.keypoints or _keypoint_names(content, path)
     if shape[0] != len(keypoints):
         raise ValueError(
             f"{path} has {shape[0]} keypoints and the mapping names {len(keypoints)}; name each "
