@@ -33,6 +33,7 @@ from equikpt.core.files import write_text
 EPOCHS: dict[str, int] = {
     "rtmpose_m_ap10k": 24,
     "experimental/rtmpose_m_ap10k_phases": 12,
+    "experimental/hrnet_w32_ap10k_phases": 12,
     "hrnet_w32_ap10k": 14,
     "hrnet_w32_animalpose": 10,
     "td-hm_efficientnet-lite0_horse26-192x192": 40,
@@ -53,8 +54,11 @@ CLEARLY = 1.5
 MIN_SCORE = 0.05
 """Score that a control of 0 must be beaten by."""
 
-STARTS_FROM: dict[str, str] = {"experimental/rtmpose_m_ap10k_phases": "rtmpose_m_ap10k"}
-"""Configs that freeze early stages and so need weights: those of another row, trained before."""
+STARTS_FROM: dict[str, str] = {
+    "experimental/rtmpose_m_ap10k_phases": "rtmpose_m_ap10k",
+    "experimental/hrnet_w32_ap10k_phases": "hrnet_w32_ap10k",
+}
+"""Configs whose phases need weights: with --from-scratch those of another row, trained before."""
 
 
 class Kind(NamedTuple):
@@ -85,6 +89,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--configs", nargs="+", choices=list_configs(), help="some of them (default: all)"
     )
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="without the weights that need a download"
+    )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/every_config"))
     parser.add_argument(
         "--table", action="store_true", help="print what is finished, train nothing"
@@ -112,9 +119,11 @@ def run_one(args, name: str) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     before = minutes_of_children()
     arguments = ["--amp", "--data-root", data, "--epochs", str(epochs_of(name)), "--overwrite"]
-    if name in STARTS_FROM:
+    if args.from_scratch and name in STARTS_FROM:
         weights = best_of(args.out / STARTS_FROM[name] / "run")
         arguments += ["--cfg-options", f"load_from={weights}"]
+    elif args.from_scratch and load_config(name).get("load_from"):
+        arguments.append("--from-scratch")
     threads = threads_each(1)
     run_tool(
         "train.py", name, "--work-dir", folder / "run", *arguments,

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from equikpt.cli.launch import parse_options
 from equikpt.core.configs import find_config
 from equikpt.core.files import write_text
+from equikpt.engine.stages import start_from_scratch
 
 VALIDATIONS = 4
 
@@ -62,6 +63,8 @@ def build_config(args, loss: str, seed: int, epochs: int) -> Config:
     """The config of one run, validated ``VALIDATIONS`` times."""
     cfg = Config.fromfile(find_config(args.config))
     cfg.merge_from_dict(parse_options(args.options))
+    if cfg.get("load_from"):
+        start_from_scratch(cfg)
     if args.by_heart:
         learn_by_heart(cfg)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

@@ -30,6 +30,8 @@ from pathlib import Path
 from data_pipeline import FASTER, STOCK
 from mmengine.config import Config
 
+from equikpt.engine.stages import start_from_scratch
+
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
 SPEED_HOOKS = (
@@ -66,6 +68,8 @@ def build_config(args: argparse.Namespace, way: str, steps: int) -> Config:
     for step in pipeline:
         if step["type"] == "GenerateTarget":
             step["encoder"] = codec
+    if cfg.get("load_from"):
+        start_from_scratch(cfg)
     dataset = cfg.train_dataloader.dataset
     dataset.data_root = str(args.data_root.resolve()) + "/"
     cfg.train_cfg = dict(by_epoch=False, max_iters=steps, val_interval=10**9)

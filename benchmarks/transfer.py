@@ -1,4 +1,4 @@
-"""Does transfer help? The same wall time for every way to start and to fine-tune.
+r"""Does transfer help? The same wall time for every way to start and to fine-tune.
 
     python benchmarks/transfer.py --data-root DIR --minutes 8 --sizes 50 150 333 --seeds 0 1
 
@@ -7,6 +7,15 @@ that a recipe with cheaper steps gets more of them. Every finished run is kept u
 done again. --jobs 2 on two cores gives each run one thread, and so half of the computing in the
 same minutes. Prints a table with 95 % bootstrap intervals over the validation images, and means
 over the seeds.
+
+With --pretrain a pose model of AP-10K's 17 points is trained first, and every recipe but the random
+start begins with it, its head mapped to the 26 points of horse26: what published weights of animals
+are to the configs. It is trained on the images of a folder, or on half of the training images
+(`half`), of which the recipes then get the other half:
+
+    python benchmarks/transfer.py --data-root DIR --pretrain half --sizes 50 166 \
+        --config smoke/hrnet_w32_ap10k --recipes "random start" "one rate" "early stages frozen" \
+        "layer-wise rates" "frozen + layer-wise" "stages released"
 """
 
 from __future__ import annotations
@@ -27,17 +36,19 @@ from runs import run_tool, threads_each
 from runs import train as train_run
 from tqdm import tqdm
 
+from equikpt.checkpoints import remap_file
 from equikpt.core.configs import find_config
 from equikpt.core.files import write_text
+from equikpt.engine.stages import start_from_scratch
 
 BATCH = 16
 HEAD_RATE = 1e-3
 
 # What each recipe changes in configs/td-hm_efficientnet-lite0_horse26-192x192.py. Stages of
-# EfficientNet-Lite0: 0 the stem, 1 to 7 its blocks. `phases` are (fraction of the training, frozen
-# stages).
+# EfficientNet-Lite0: 0 the stem, 1 to 7 its blocks; two recipes go up to 5 and 7, for it alone.
+# `phases` are (fraction of the training, frozen stages).
 RECIPES: dict[str, dict] = {
-    "random start": dict(weights=None),
+    "random start": dict(random=True),
     "one rate": dict(),
     "early stages frozen": dict(frozen=2),
     "layer-wise rates": dict(module_lr_mult=dict(backbone=0.1)),
@@ -45,6 +56,12 @@ RECIPES: dict[str, dict] = {
     "probe, then tune": dict(phases=((0.0, 7), (0.2, -1)), late_rate=0.3),
     "three phases": dict(
         phases=((0.0, 5), (0.33, 4), (0.5, 2), (0.67, 2)),
+        module_lr_mult=dict(backbone=0.1),
+        late_rate=0.3,
+    ),
+    # as configs/_base_/schedules/three_phases_300e.py
+    "stages released": dict(
+        phases=((0.0, 2), (0.33, 1), (0.5, 0), (0.67, 0)),
         module_lr_mult=dict(backbone=0.1),
         late_rate=0.3,
     ),
@@ -67,17 +84,23 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs at a time, which share the cores evenly"
     )
+    parser.add_argument(
+        "--pretrain", help="start from a pose model: folder of its data, or half of these images"
+    )
+    parser.add_argument("--pretrain-minutes", type=float, default=8.0, help="of its training")
     parser.add_argument("--out", type=Path, default=Path("work_dirs/transfer"))
     parser.add_argument("--options", nargs="*", default=[], help="further --cfg-options")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    args.train_file, args.start = args.data_root / "annotations/train.json", None
+    return args
 
 
-def write_subset(source: Path, target: Path, count: int, seed: int) -> int:
+def write_subset(source: Path, target: Path, count: int, seed: int, skip: int = 0) -> int:
     """Write the annotations of a random subset of the images; smaller ones lie within larger."""
     coco = json.loads(source.read_text(encoding="utf-8"))
     labelled = {annotation["image_id"] for annotation in coco["annotations"]}
     images = [image for image in coco["images"] if image["id"] in labelled]
-    order = np.random.default_rng(seed).permutation(len(images))[:count]
+    order = np.random.default_rng(seed).permutation(len(images))[skip : skip + count]
     chosen = {images[index]["id"] for index in order}
     coco["images"] = [image for image in coco["images"] if image["id"] in chosen]
     coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in chosen]
@@ -97,8 +120,11 @@ def build_config(args, recipe: dict, ann_file: Path, epochs: int, steps: int, se
     cfg.default_hooks.checkpoint.update(interval=epochs, max_keep_ckpts=1, save_best=None)
     cfg.default_hooks.pop("early_stopping")
     cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
-    if "weights" in recipe:
-        cfg.model.backbone.weights = recipe["weights"]
+    if recipe.get("random") and (cfg.load_from or cfg.model.backbone.get("weights")):
+        start_from_scratch(cfg)
+    elif args.start:
+        cfg.load_from = str(args.start)
+        cfg.default_hooks.remap = dict(type="RemapCheckpointHook", source="ap10k")
     rates = dict(norm_decay_mult=0, bias_decay_mult=0)
     if "module_lr_mult" in recipe:
         rates["module_lr_mult"] = recipe["module_lr_mult"]
@@ -153,6 +179,36 @@ def evaluate(args, folder: Path, epochs: int) -> dict:
     return score(args.data_root / "annotations/val.json", results, sigmas)
 
 
+def pretrain(args) -> None:
+    """Train the pose model that the recipes start from, and set ``args.start`` to it."""
+    args.out = args.out / f"from_{Path(args.pretrain).name}"
+    folder, root = args.out / "pretrained", args.data_root
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = 10**9
+    if args.pretrain == "half":
+        count = len(json.loads(args.train_file.read_text(encoding="utf-8"))["images"]) // 2
+        instances = write_subset(args.train_file, folder / "train.json", count, seed=0)
+        write_subset(args.train_file, folder / "others.json", everything, seed=0, skip=count)
+        args.train_file = folder / "others.json"
+    else:
+        root = Path(args.pretrain)
+        source = root / "annotations/train.json"
+        instances = write_subset(source, folder / "train.json", everything, seed=0)
+    start = folder / "ap10k.pth"
+    if not start.is_file():
+        own = argparse.Namespace(**{**vars(args), "data_root": root, "out": folder})
+        steps = math.ceil(instances / BATCH)
+        step_s = expected_step_s(own, {}, folder / "train.json", steps)
+        epochs = max(4, round(args.pretrain_minutes * 60 / step_s / steps))
+        cfg = build_config(own, {}, folder / "train.json", epochs, steps, seed=0)
+        train(own, cfg, folder)
+        cfg.model.head.out_channels = 17
+        cfg.dump(folder / "ap10k.py")
+        trained = folder / f"run/epoch_{epochs}.pth"
+        remap_file(trained, start, str(folder / "ap10k.py"), source="horse26", target="ap10k")
+    args.start = start.resolve()
+
+
 def expected_step_s(args, recipe: dict, ann_file: Path, steps: int) -> float:
     """Mean time of a step over the recipe's phases, by what each of them freezes.
 
@@ -182,7 +238,7 @@ def run_one(args, name: str, size: int, seed: int) -> dict:
     if done.is_file():
         return json.loads(done.read_text())
     ann_file = folder / "train.json"
-    instances = write_subset(args.data_root / "annotations/train.json", ann_file, size, seed)
+    instances = write_subset(args.train_file, ann_file, size, seed)
     steps = math.ceil(instances / BATCH)
     step_s = expected_step_s(args, RECIPES[name], ann_file, steps)
     epochs = max(4, round(args.minutes * 60 / step_s / steps))
@@ -229,6 +285,8 @@ def print_means(rows: list[dict]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    if args.pretrain:
+        pretrain(args)
     cells = [
         (n, size, seed) for size in args.sizes[::-1] for seed in args.seeds for n in args.recipes
     ]

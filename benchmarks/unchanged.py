@@ -86,8 +86,10 @@ def run_tool(checkout: Path, tool: str, *arguments: object, log: Path) -> None:
 
 def first_steps(checkout: Path, name: str, data: Path, epochs: int, folder: Path) -> np.ndarray:
     """(STEPS, 2): loss and seconds of each step."""
+    config = (checkout / "configs" / f"{name_in(checkout, name)}.py").read_text()
     run_tool(
         checkout, "train.py", name_in(checkout, name),
+        *(["--from-scratch"] if "zoo://" in config else []),
         "--data-root", data, "--epochs", epochs, "--seed", 0,
         "--work-dir", folder / "run", "--overwrite", "--no-verify",
         "--cfg-options", "default_hooks.logger.interval=1", log=folder / "train.log",

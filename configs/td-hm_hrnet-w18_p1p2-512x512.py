@@ -1,7 +1,7 @@
 """Ruler marks on cephalograms, HRNet-W18 at 512 × 512: a third of the time of 768 px.
 
 Command:   python tools/train.py configs/td-hm_hrnet-w18_p1p2-512x512.py --amp --data-root DIR
-Weights:   python tools/download_checkpoints.py hrnet_w18_imagenet prints the option to add
+Weights:   fetched to data/checkpoints by the first run (tools/download_checkpoints.py, elsewhere)
 Hardware:  a GPU of 4 GB (not tried yet), or a CPU for hours
 Expected:  from random weights 8.4 px of the radiograph after 6 epochs of 150, 16 minutes of one
            core (the mean place of the marks: 39 px); after 11 epochs of a longer schedule 1.20 px

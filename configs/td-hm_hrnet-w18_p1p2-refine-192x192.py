@@ -5,6 +5,7 @@ Both:      python tools/calibrate.py RADIOGRAPH… --config td-hm_hrnet-w18_p1p2
                --checkpoint FIRST.pth --refine-config td-hm_hrnet-w18_p1p2-refine-192x192 \
                --refine SECOND.pth
 Test:      tools/test.py with test_dataloader.dataset.marks_file=films.csv of the first stage
+Weights:   fetched to data/checkpoints by the first run (tools/download_checkpoints.py, elsewhere)
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  from random weights 0.35 px of the radiograph after 20 epochs of 150 radiographs, 13
            minutes of one core; td-hm_efficientnet-lite0_p1p2-refine-192x192, from ImageNet
@@ -17,5 +18,9 @@ _base_ = [
     "_base_/datasets/p1p2_marks.py",
     "_base_/schedules/adamw_60e.py",
 ]
+
+# The backbone starts from ImageNet, all of it trains. Random weights: --from-scratch.
+load_from = "zoo://hrnet_w18_imagenet"
+default_hooks = dict(start=dict(type="BackboneCheckpointHook"))
 
 model = dict(head=dict(decoder=_base_.codec))

@@ -57,6 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
         act = self.server.script.pop(0) if self.server.script else serve
         act(self)
 
+    def do_HEAD(self) -> None:
+        self.answer(200, b"", len(self.server.content))
+
     def log_message(self, *_: object) -> None:
         pass
 

@@ -10,9 +10,15 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
+from mmpose.registry import HOOKS
 
+from equikpt.checkpoints.zoo import find
 from equikpt.cli import launch
+from equikpt.config_checks import check_config, load_config
 from equikpt.engine.amp import enable_amp
+from equikpt.engine.stages import start_from_scratch
+from equikpt.engine.weight_hooks import StartHook
+from equikpt.metainfo.correspondence import KEYPOINT_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent / "configs"
 LEAVES = sorted(
@@ -160,11 +166,56 @@ def test_an_untrained_model_finds_next_to_nothing(make_runner, leaf):
         assert metrics["keypoint/PCK@0.05"] < 0.3
 
 
+FROM_RANDOM = ["experimental/hm_litehrnet_coco-whole-256x256.py"]
+"""Networks for which nobody has published weights."""
+
+
 @pytest.mark.parametrize("leaf", LEAVES)
-def test_what_the_readme_says_of_first_weights(leaf):
-    """Those of EfficientNet-Lite0 alone take their weights by themselves."""
+def test_each_config_starts_from_weights_but_the_small_twins(leaf):
     cfg = load(leaf)
     lite0 = "efficientnet_lite0" in str(cfg.model.backbone.get("model_name"))
-    own = bool(cfg.model.backbone.get("weights") or cfg.model.backbone.get("init_cfg"))
-    assert own is lite0
-    assert cfg.get("load_from") is None
+    assert bool(cfg.model.backbone.get("weights")) is lite0
+    released = cfg.get("load_from")
+    assert bool(released) is not (lite0 or leaf in SMOKE or leaf in FROM_RANDOM)
+    if released:
+        find(released.removeprefix("zoo://"))
+        assert any(issubclass(HOOKS.get(h.type), StartHook) for h in cfg.default_hooks.values())
+
+
+STARTING = [leaf for leaf in LEAVES if leaf not in FROM_RANDOM and load(leaf).get("load_from")]
+
+
+@pytest.mark.parametrize("leaf", [*STARTING, "td-hm_efficientnet-lite0_horse26-192x192.py"])
+def test_from_scratch_nothing_is_frozen_and_nothing_has_a_rate_of_its_own(leaf):
+    cfg = load_config(ROOT / leaf)
+    assert start_from_scratch(cfg)
+    check_config(cfg)
+    assert not cfg.get("load_from")
+    assert not cfg.model.backbone.get("weights")
+    assert cfg.model.backbone.get("frozen_stages", -1) == -1
+    assert set(cfg.optim_wrapper.paramwise_cfg) <= {"norm_decay_mult", "bias_decay_mult"}
+    assert "StageUnfreezeHook" not in [hook.type for hook in cfg.default_hooks.values()]
+    with pytest.raises(ValueError, match="anyway"):
+        start_from_scratch(cfg)
+
+
+@pytest.mark.parametrize("leaf", STARTING)
+def test_published_weights_fit(leaf):
+    """By names and shapes: the network as published, its head for the published keypoints."""
+    cfg = load(leaf)
+    row = find(cfg.load_from.removeprefix("zoo://"))
+    model = launch.build_model(cfg)
+    if row.keypoints in KEYPOINT_NAMES:
+        cfg.model.head.out_channels = len(KEYPOINT_NAMES[row.keypoints])
+    state = launch.build_model(cfg).state_dict()
+    if not row.keypoints:  # a classifier of ImageNet: the backbone under its own names, and more
+        state = {n.removeprefix("backbone."): v for n, v in state.items() if "backbone." in n}
+        state["classifier.weight"] = torch.zeros(1000, 2048)
+    if row.name.startswith("litehrnet"):
+        assert state["head.final_layer.weight"].shape == (17, 40, 1, 1)
+    (hook,) = [h for h in cfg.default_hooks.values() if issubclass(HOOKS.get(h.type), StartHook)]
+    fitted, rows = HOOKS.build(hook).fit({"state_dict": state}, model)
+    assert fitted.keys() == model.state_dict().keys()
+    outcomes = {r.outcome for r in rows if r.name.startswith("backbone.")}
+    assert outcomes == {"loaded"}
+    model.load_state_dict(fitted)

@@ -9,6 +9,8 @@ Expected:  AP 0.384, PCK@0.1 0.814 on 89 real images after 15 epochs of 333 (10 
 
 _base_ = "../../configs/rtmpose_m_ap10k.py"
 
+load_from = None
+default_hooks = dict(remap=dict(random_weights=True))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 model = dict(
     # as these weights were trained: (x - 127) / 128, TensorFlow's epsilon

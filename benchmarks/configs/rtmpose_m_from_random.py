@@ -12,6 +12,9 @@ Expected:  AP 0.285, AP50 0.596, PCK@0.05 0.386, PCK@0.1 0.726 on 89 other image
 
 _base_ = "../../configs/rtmpose_m_ap10k.py"
 
+load_from = None
+model = dict(backbone=dict(frozen_stages=-1))
+
 train_cfg = dict(max_epochs=64, val_interval=8)
 param_scheduler = [
     dict(type="LinearLR", start_factor=1e-3, by_epoch=False, begin=0, end=100),
@@ -19,7 +22,7 @@ param_scheduler = [
         type="CosineAnnealingLR", eta_min_ratio=0.02, begin=32, end=64, convert_to_iter_based=True
     ),
 ]
-default_hooks = dict(checkpoint=dict(interval=8))
+default_hooks = dict(checkpoint=dict(interval=8), remap=dict(random_weights=True))
 
 train_pipeline = [
     *_base_.val_geometry,

@@ -1,4 +1,4 @@
-"""Small twin for a CPU: 384 × 384, a few epochs.
+"""Small twin for a CPU, from random weights: 384 × 384, a few epochs.
 
 Command:   python tools/train.py configs/smoke/td-hm_hrnet-w18_p1p2-768x768.py --amp \\
                --data-root DIR
@@ -8,6 +8,9 @@ Expected:  3.5 px of the radiograph after its 10 epochs of 150 real radiographs,
 """
 
 _base_ = "../td-hm_hrnet-w18_p1p2-768x768.py"
+
+load_from = None
+default_hooks = dict(start=dict(random_weights=True))
 
 train_cfg = dict(max_epochs=10)
 param_scheduler = _base_.plateau_10e

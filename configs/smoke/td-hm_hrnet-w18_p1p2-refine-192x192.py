@@ -1,4 +1,4 @@
-"""Small twin for a CPU: 96 × 96, a few epochs.
+"""Small twin for a CPU, from random weights: 96 × 96, a few epochs.
 
 Command:   python tools/train.py smoke/td-hm_hrnet-w18_p1p2-refine-192x192 --amp \\
                --data-root DIR
@@ -8,6 +8,9 @@ Expected:  0.57 px of the radiograph after its 10 epochs of 150 real radiographs
 """
 
 _base_ = "../td-hm_hrnet-w18_p1p2-refine-192x192.py"
+
+load_from = None
+default_hooks = dict(start=dict(random_weights=True))
 
 train_cfg = dict(max_epochs=10)
 param_scheduler = _base_.cosine_10e

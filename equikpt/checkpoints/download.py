@@ -96,6 +96,16 @@ def download(
     return True
 
 
+def size_bytes(url: str) -> int:
+    """Ask the server for the size of a file; 0 where none answers that it knows."""
+    try:
+        headers = {"Accept-Encoding": "identity"}
+        answer = requests.head(url, timeout=TIMEOUT_S, allow_redirects=True, headers=headers)
+    except exceptions.RequestException:
+        return 0
+    return int(answer.headers.get("Content-Length", 0)) if answer.ok else 0
+
+
 def unaccepted(path: Path) -> Path:
     """Return the file beside ``path`` that holds a complete download nobody has accepted yet."""
     return path.with_name(f"{path.name}.unaccepted")

@@ -47,6 +47,9 @@ from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes
 from equikpt.metainfo.correspondence import AP10K_FILE_NAMES, KEYPOINT_NAMES
 
+BACKBONE = "backbone."
+"""Prefix of the backbone's tensors in MMPose's estimators."""
+
 
 def remap_checkpoint(
     checkpoint: Mapping[str, Any],
@@ -91,11 +94,62 @@ def remap_checkpoint(
         target,
         allow_missing,
     )
-    # the rest as the model has it, so that what is loaded is whole
+    return _whole(state, model_state), rows
+
+
+def take_backbone(
+    checkpoint: Mapping[str, Any], model: nn.Module
+) -> tuple[dict[str, Tensor], list[TensorRow]]:
+    """Give ``model`` the backbone of ``checkpoint``: all tensors of the model, and a row for each.
+
+    Neck and head keep the values that they start with.
+
+    Args:
+        checkpoint: A backbone alone, or anything that holds one, such as a classifier.
+        model: Pose estimator with a ``backbone``.
+
+    Raises:
+        ValueError: A tensor of the backbone is missing, or has another shape.
+    """
+    model_state = model.state_dict()
+    of_backbone = {
+        name.removeprefix(BACKBONE): value
+        for name, value in model_state.items()
+        if name.startswith(BACKBONE)
+    }
+    weights = fit_names(weights_of(checkpoint), of_backbone)
+    unfit = [
+        f"{name} ({tuple(getattr(weights.get(name), 'shape', ()))} instead of {tuple(ours.shape)})"
+        if name in weights
+        else f"{name} (not there)"
+        for name, ours in of_backbone.items()
+        if getattr(weights.get(name), "shape", None) != ours.shape
+        and not name.endswith(".num_batches_tracked")  # not always saved
+    ]
+    if unfit:
+        raise ValueError(
+            f"expected a checkpoint with the {len(of_backbone)} tensors of this backbone, "
+            f"{len(unfit)} do not fit: {', '.join(unfit[:5])}; take one of this very network"
+        )
+    state = {BACKBONE + name: weights[name] for name in of_backbone if name in weights}
+    rows = [
+        TensorRow(name, "loaded" if name in state else "initialised", tuple(value.shape))
+        for name, value in model_state.items()
+    ]
+    rows += [
+        TensorRow(name, "unused", tuple(value.shape))
+        for name, value in weights.items()
+        if name not in of_backbone
+    ]
+    return _whole(state, model_state), rows
+
+
+def _whole(state: Mapping[str, Tensor], model_state: Any) -> dict[str, Tensor]:
+    """``state`` with the rest as the model has it, so that what is loaded is whole."""
     result = type(model_state)((name, state.get(name, v)) for name, v in model_state.items())
     # the versions of the classes: without them, MMPose takes the names for old ones
     vars(result)["_metadata"] = vars(model_state)["_metadata"]
-    return result, rows
+    return result
 
 
 def remap_file(

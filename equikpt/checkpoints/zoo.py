@@ -1,4 +1,4 @@
-"""Released weights that the configs start from, and their files on this machine.
+"""Released weights that the configs start from.
 
 Addresses and names are those of MMPose's model index and configs. OpenMMLab puts the first digits
 of a file's SHA-256 into its name, with exceptions: the files of ``rtmposev1/`` were exchanged and
@@ -13,20 +13,14 @@ what the terms of the images mean for weights trained on them is an open questio
 
 from __future__ import annotations
 
-import io
 import re
-import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import pooch
+from equikpt.core.configs import shipped_folder
 
-from equikpt.checkpoints.download import download, unaccepted
-from equikpt.core.files import write_text
-
-FOLDER = Path("data/checkpoints")
-"""Default folder of the files; git ignores ``data/``."""
+SCHEME = "zoo://"
+"""What a config's ``load_from`` begins with that names a row: ``zoo://rtmpose_m_ap10k``."""
 
 MMPOSE = "https://download.openmmlab.com/mmpose"
 LICENCE = "Apache-2.0 (MMPose)"
@@ -159,6 +153,14 @@ def find(name: str) -> Checkpoint:
     raise ValueError(f"expected the name of released weights, got {name!r}; there are {names}")
 
 
+def needed() -> tuple[Checkpoint, ...]:
+    """Return the rows that shipped configs start from."""
+    files = shipped_folder("configs").rglob("*.py")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    names = set(re.findall(rf'^load_from = "{SCHEME}(\w+)"', text, re.MULTILINE))
+    return tuple(row for row in CHECKPOINTS if row.name in names)
+
+
 def select(names: Sequence[str]) -> tuple[Checkpoint, ...]:
     """Return the rows of several short names, each once; ``all`` stands for every row.
 
@@ -172,125 +174,3 @@ def select(names: Sequence[str]) -> tuple[Checkpoint, ...]:
         )
     every = [row.name for row in CHECKPOINTS] if "all" in names else []
     return tuple(find(name) for name in dict.fromkeys([*every, *names]) if name != "all")
-
-
-def fetch(
-    row: Checkpoint,
-    folder: Path = FOLDER,
-    *,
-    overwrite: bool = False,
-    check: bool = True,
-    accept_sha256: Collection[str] = (),
-    ask: Callable[[str, str], bool] | None = None,
-    log: Callable[[str], None] | None = None,
-) -> tuple[Path, bool]:
-    """Bring a released file into ``folder``: its path, and True if it was fetched.
-
-    Args:
-        row: File.
-        folder: Folder that it is to stand in.
-        overwrite: Replace a file that is not the right one.
-        check: Compare SHA-256 sums. A published file whose name has another sum is of use only
-            without.
-        accept_sha256: Sums of files to take of which no whole sum is known. A sum that was taken is
-            written to ``NAME.sha256`` beside the file and compared from then on.
-        ask: Asked for any other such file: gets its name and its SHA-256, and returns True to take
-            it. None takes none.
-        log: As in :func:`equikpt.checkpoints.download.download`, which also names what is raised.
-
-    Raises:
-        ValueError: A file that nobody accepts; the next call need not fetch it again.
-    """
-    path = folder / row.file_name
-    known = row.sha256 or accepted_sha256(path) if check else ""
-    if known or not check:
-        return path, download(row.url, path, known, overwrite=overwrite, log=log)
-
-    def confirm(found: str) -> None:
-        if found not in accept_sha256 and not (ask and ask(row.file_name, found)):
-            raise ValueError(
-                f"expected somebody to accept {row.file_name}, of which no whole SHA-256 is known: "
-                f"it is {found}; compare it with a source that you trust and call again with "
-                f"accept_sha256 {found}"
-            )
-        write_text(sum_file(path), f"{found}  {path.name}\n")
-
-    fetched = download(
-        row.url, path, row.sha256_prefix, overwrite=overwrite, log=log, confirm=confirm
-    )
-    if not fetched:
-        confirm(pooch.file_hash(path))
-    return path, fetched
-
-
-def sum_file(path: Path) -> Path:
-    """Return the file of the accepted SHA-256, as ``sha256sum -c`` reads it."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def accepted_sha256(path: Path) -> str:
-    """Return the SHA-256 that was accepted for a file, empty where none was.
-
-    Raises:
-        ValueError: The file with the sum is damaged.
-    """
-    file = sum_file(path)
-    if not file.is_file():
-        return ""
-    found = file.read_text(encoding="utf-8", errors="replace").split()
-    if not found or not re.fullmatch(r"[0-9a-f]{64}", found[0]):
-        raise ValueError(f"expected a SHA-256 in {file}, found none; delete it to accept anew")
-    return found[0]
-
-
-def state(row: Checkpoint, folder: Path) -> str:
-    """Describe the state of a file in ``folder``."""
-    path = folder / row.file_name
-    if path.is_file():
-        known = row.sha256 or accepted_sha256(path)
-        if not pooch.file_hash(path).startswith(known or row.sha256_prefix):
-            return "there, wrong SHA-256"
-        return "there, valid" if known else "there, SHA-256 not accepted"
-    kept = unaccepted(path)
-    return f"not accepted, {_size(kept)}" if kept.is_file() else "-"
-
-
-def usage(row: Checkpoint, path: Path) -> str:
-    """Return options of ``tools/train.py``, or a line of a config, that start from the file.
-
-    ``load_from`` goes by the names of a whole model. The weights of a backbone alone have other
-    names, so that ``load_from`` would load none of them and only warn.
-    """
-    values = {"load_from": str(path)}
-    if not row.keypoints:
-        init = {"type": "Pretrained", "checkpoint": str(path), "prefix": row.prefix}
-        values = {f"model.backbone.init_cfg.{key}": value for key, value in init.items() if value}
-    if not set(str(path)) & set(" ,"):  # MMEngine's options drop blanks and split at commas
-        return shlex.join(["--cfg-options", *(f"{key}={value}" for key, value in values.items())])
-    if row.keypoints:
-        return f"in the config: load_from = {str(path)!r}"
-    inner = ", ".join(f"{key.rpartition('.')[2]}={value!r}" for key, value in values.items())
-    return f"in the config: model = dict(backbone=dict(init_cfg=dict({inner})))"
-
-
-def format_list(folder: Path, width: int, rows: Iterable[Checkpoint] = CHECKPOINTS) -> str:
-    """Format a table of the files and of those in ``folder``, at most ``width`` columns wide."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for title in ("name", "holds", "keypoints", "licence; data", f"in {folder}", "size"):
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        path = folder / row.file_name
-        size = _size(path) if path.is_file() else "-"
-        terms = f"{row.licence}; {row.data}"
-        cells = (row.name, row.holds, row.keypoints or "-", terms, state(row, folder), size)
-        table.add_row(*cells)
-    text = io.StringIO()
-    Console(file=text, width=width, highlight=False, markup=False).print(table)
-    return text.getvalue().rstrip()
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"

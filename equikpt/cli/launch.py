@@ -99,6 +99,20 @@ def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
             )
 
 
+def bring_weights(cfg: Config) -> None:
+    """Fetch the released weights that a training starts from before anything is built.
+
+    Raises:
+        OSError, ValueError: They are not there and cannot be fetched, or need to be accepted.
+    """
+    from equikpt.checkpoints.zoo import SCHEME
+    from equikpt.checkpoints.zoo_files import ask_on_terminal, bring
+
+    start = cfg.get("load_from") or ""
+    if start.startswith(SCHEME) and not cfg.get("resume"):
+        print_log(f"Starts from {bring(start, ask_on_terminal)}", "current")
+
+
 def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
     """Resume from the newest whole checkpoint (``"auto"``) or a given one; refuse a used folder.
 

@@ -23,5 +23,6 @@ from .progress_bar_hook import ProgressBarHook as ProgressBarHook
 from .run_record import RunRecordHook as RunRecordHook
 from .visualization_hooks import PredictionSheetHook as PredictionSheetHook
 from .visualization_hooks import SequenceVisualizationHook as SequenceVisualizationHook
+from .weight_hooks import BackboneCheckpointHook as BackboneCheckpointHook
 from .weight_hooks import KeypointChannelsHook as KeypointChannelsHook
 from .weight_hooks import RemapCheckpointHook as RemapCheckpointHook

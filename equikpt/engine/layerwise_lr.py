@@ -35,12 +35,12 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
     - ``decay_rate``: geometric instead: a parameter ``n`` stages before the head has the factor
       ``decay_rate ** n`` (https://arxiv.org/abs/1801.06146, section 3.2). Not with
       ``module_lr_mult``.
-    - ``frozen_stages``: stages 0 to this one never train. It freezes nothing: it is compared with
-      what ``model.backbone.frozen_stages`` froze, since freezing after DDP has wrapped the model
-      breaks DDP. Default -1.
+    - ``frozen_stages``: stages 0 to this one never train. It freezes nothing, since freezing after
+      DDP has wrapped the model breaks DDP: ``model.backbone.frozen_stages`` does, and what that
+      froze is the default. A value is compared with it.
     - ``frozen_at_start``: the deepest stage that is frozen at first, where ``StageUnfreezeHook``
-      releases stages later. Their parameters are in the optimizer from the beginning. Default:
-      ``frozen_stages``.
+      releases stages later. Their parameters, those above ``frozen_stages`` (here -1 by default),
+      are in the optimizer from the beginning. Default: ``frozen_stages``.
     - ``norm_decay_mult``, ``bias_decay_mult``: factors of the weight decay for the vectors and
       scalars among the parameters (norms, biases, layer scales), default 0.
     - ``custom_keys``: ``{regex: dict(lr_mult=…, decay_mult=…)}`` over full parameter names; the
@@ -89,8 +89,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
         Groups hold everything that trains now or later, one for each rate and weight decay.
         """
         stages = stages_of(module)
-        self._check_frozen(module, stages)
-        never = self.paramwise_cfg.get("frozen_stages", -1)
+        never = self._check_frozen(module, stages)
         custom = self._custom_keys(module)
         groups: dict[tuple, dict] = {}
         for name, parameter in module.named_parameters():
@@ -134,18 +133,19 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
             chosen |= {name: {**options[pattern], "pattern": pattern} for name in found}
         return chosen
 
-    def _check_frozen(self, model: nn.Module, stages: Stages) -> None:
-        """Compare what is frozen with the options of this constructor."""
-        never = self.paramwise_cfg.get("frozen_stages", -1)
-        expected = self.paramwise_cfg.get("frozen_at_start", never)
+    def _check_frozen(self, model: nn.Module, stages: Stages) -> int:
+        """Compare what is frozen with the options; the deepest stage that never trains."""
+        before = frozen_stages(model)
+        model.train()  # as the train loop will do: what is frozen must then stay in eval
+        found = frozen_stages(model)
+        at_start = self.paramwise_cfg.get("frozen_at_start")
+        never = self.paramwise_cfg.get("frozen_stages", found if at_start is None else -1)
+        expected = never if at_start is None else at_start
         if expected < never:
             raise ValueError(
                 f"expected frozen_at_start of at least frozen_stages={never}, got {expected}; "
                 "stages are released in the course of training, not frozen"
             )
-        before = frozen_stages(model)
-        model.train()  # as the train loop will do: what is frozen must then stay in eval
-        found = frozen_stages(model)
         if self._is_wrapped and found != before:
             raise ValueError(
                 f"expected {type(model.backbone).__name__} to be frozen when it is built, but it "
@@ -169,6 +169,7 @@ class LayerwiseLrConstructor(DefaultOptimWrapperConstructor):
                 f"expected frozen BN statistics up to stage {expected}, but those of {moving[0]} "
                 "still move; freeze by model.backbone.frozen_stages, which keeps them in eval"
             )
+        return never
 
 
 def _refuse_unknown(options: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

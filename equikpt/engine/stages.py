@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from equikpt.compat.strict_load import unwrap
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.models.stage_rules import TIMM_RULES, Rule, assign_stages
 
 
@@ -185,20 +186,63 @@ def refuse_frozen_random_weights(cfg: Any) -> None:
     Raises:
         ValueError: Stages of the backbone are frozen, and it begins with random weights.
     """
-    backbone = cfg.get("model", {}).get("backbone", {})
-    frozen = backbone.get("frozen_stages", -1)
-    if frozen is None or frozen < 0:
-        return
-    init = backbone.get("init_cfg") or []
-    inits = [init] if isinstance(init, dict) else init
-    pretrained = any(each.get("type") == "Pretrained" for each in inits)
-    if cfg.get("load_from") or cfg.get("resume") or backbone.get("weights") or pretrained:
+    frozen = cfg.get("model", {}).get("backbone", {}).get("frozen_stages", -1)
+    if frozen is None or frozen < 0 or cfg.get("resume") or _weights_keys(cfg):
         return
     raise ValueError(
         f"expected weights for the backbone, whose stages up to {frozen} are frozen, found "
         "random ones: fetch some with tools/download_checkpoints.py and name them as load_from, "
-        "or train all stages with model.backbone.frozen_stages=-1 and a config without phases"
+        "or train all stages with --from-scratch (model.backbone.frozen_stages=-1 and no phases)"
     )
+
+
+def start_from_scratch(cfg: Any) -> list[str]:
+    """Have a config train from random weights, in place: all stages, from the first step on.
+
+    What makes sense only from weights goes: frozen stages, phases that release them, and a rate of
+    the backbone's own.
+
+    Returns:
+        The keys that were changed.
+
+    Raises:
+        ValueError: The config starts from random weights anyway.
+    """
+    backbone, changed = cfg.model.backbone, _weights_keys(cfg)
+    if not changed:
+        raise ValueError(
+            "expected a config that starts from weights, this one starts from random ones anyway; "
+            "leave --from-scratch out"
+        )
+    cfg.load_from = None
+    strip_pretrained_init(cfg.model)
+    if backbone.get("frozen_stages", -1) >= 0:
+        backbone.frozen_stages = -1
+        changed.append("model.backbone.frozen_stages")
+    paramwise = cfg.optim_wrapper.get("paramwise_cfg") or {}
+    for key in ("module_lr_mult", "decay_rate", "frozen_stages", "frozen_at_start"):
+        if paramwise.pop(key, None) is not None:
+            changed.append(f"optim_wrapper.paramwise_cfg.{key}")
+    for name, hook in list((cfg.get("default_hooks") or {}).items()):
+        if hook and hook.get("type") == "StageUnfreezeHook":
+            del cfg.default_hooks[name]
+            changed.append(f"default_hooks.{name}")
+        elif hook and hook.get("type") in ("RemapCheckpointHook", "BackboneCheckpointHook"):
+            hook.random_weights = True
+    return changed
+
+
+def _weights_keys(cfg: Any) -> list[str]:
+    """Keys of a config that name the weights its model starts from."""
+    backbone = cfg.get("model", {}).get("backbone", {})
+    init = backbone.get("init_cfg") or []
+    inits = [init] if isinstance(init, dict) else init
+    found = {
+        "load_from": cfg.get("load_from"),
+        "model.backbone.weights": backbone.get("weights"),
+        "model.backbone.init_cfg": any(each.get("type") == "Pretrained" for each in inits),
+    }
+    return [key for key, value in found.items() if value]
 
 
 def rewrap_ddp(runner: Runner) -> None:

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from equikpt.cli import options as declare
 from equikpt.cli.commands.train import TrainOptions, build_config, main, warn_of_labels
 from equikpt.cli.launch import load_config, set_data_root
 from equikpt.core.errors import causes, is_user_error
@@ -86,6 +87,20 @@ def test_it_is_off_by_one_option(spoilt, warnings, tmp_path, verify, count):
     )
     build_config(options)
     assert len(warnings()) == count
+
+
+def test_options_with_names_of_their_own(sample_data, tmp_path):
+    options = dict(config="smoke/rtmpose_m_ap10k", data_root=str(sample_data))
+    cfg = build_config(
+        TrainOptions(**options, work_dir=str(tmp_path), learning_rate=2e-3, batch_size=7)
+    )
+    assert cfg.optim_wrapper.optimizer.lr == 2e-3
+    assert cfg.train_dataloader.batch_size == 7
+
+
+@pytest.mark.parametrize("flag", ["--learning-rate", "--learning_rate", "--lr"])
+def test_the_rate_as_one_types_it(flag):
+    assert declare.parse(TrainOptions, ["config", flag, "0.002"]).learning_rate == 0.002
 
 
 def test_a_bug_keeps_its_traceback(sample_data, tmp_path):

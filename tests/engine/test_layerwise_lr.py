@@ -58,6 +58,13 @@ def test_tiers(rtmpose):
         assert found[name] == pytest.approx((rate, decay)), name
 
 
+def test_what_the_backbone_froze_never_trains(rtmpose):
+    model, optimizer = build(rtmpose, 2)
+    trains = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert set(settings(model, optimizer)) == trains
+    assert len(trains) < len(list(model.parameters()))
+
+
 def test_geometric_decay(rtmpose):
     model, optimizer = build(rtmpose, decay_rate=0.5)
     found = settings(model, optimizer)
@@ -112,7 +119,7 @@ def test_released_later_means_in_the_optimizer_from_the_start(rtmpose):
         (-1, dict(module_lr_mult={}, decay_rate=0.9), "got both"),
         (-1, dict(frozen_stages=1), "found -1; set model.backbone.frozen_stages=1"),
         (2, dict(frozen_stages=1), "up to stage 1 .*found 2"),
-        (2, dict(), "up to stage -1 .*found 2"),
+        (2, dict(frozen_at_start=1), "up to stage 1 .*found 2"),
         (1, dict(frozen_stages=3, frozen_at_start=1), "at least frozen_stages=3"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

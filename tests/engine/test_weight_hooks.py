@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import BaseLoop, Runner
 
+from equikpt.checkpoints import zoo
 from equikpt.core.configs import find_config
 from equikpt.engine.weight_hooks import RemapCheckpointHook
 from equikpt.metainfo.correspondence import index_pairs
@@ -160,6 +162,68 @@ def test_a_backbone_that_does_not_fit(theirs, tmp_path, allow_missing):
     start(runner)
     assert "initialised  backbone.conv1.weight (8, 3, 7, 7): (8, 3, 5, 5)" in log_of(runner)
     assert runner.model.state_dict()["backbone.conv1.weight"].abs().sum() > 0
+
+
+# --- where the weights come from ---
+
+
+BACKBONE_HOOK = dict(type="BackboneCheckpointHook")
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone.", "module.encoder."])
+def test_a_backbone_alone(tmp_path, theirs, prefix):
+    state = {prefix + name: value for name, value in theirs.backbone.state_dict().items()}
+    state["fc.weight"] = torch.zeros(1000, 8)
+    torch.save({"state_dict": state}, tmp_path / "imagenet.pth")
+    runner = make_runner(tmp_path / "run", BACKBONE_HOOK, load_from=str(tmp_path / "imagenet.pth"))
+    runner.call_hook("before_run")
+    head = {name: value.clone() for name, value in runner.model.head.state_dict().items()}
+    runner.load_or_resume()
+    for name, value in theirs.backbone.state_dict().items():
+        assert torch.equal(runner.model.backbone.state_dict()[name], value), name
+    assert all(torch.equal(runner.model.head.state_dict()[n], v) for n, v in head.items())
+    assert "initialised, " in log_of(runner)
+
+
+def test_a_backbone_of_another_width(tmp_path, theirs):
+    state = theirs.backbone.state_dict()
+    state["conv1.weight"] = torch.zeros(9, 3, 7, 7)
+    del state["bn1.bias"]
+    torch.save({"state_dict": state}, tmp_path / "imagenet.pth")
+    runner = make_runner(tmp_path / "run", BACKBONE_HOOK, load_from=str(tmp_path / "imagenet.pth"))
+    with pytest.raises(ValueError, match=r"2 do not fit: conv1\.weight \(\(9.*bn1\.bias \(not"):
+        start(runner)
+
+
+@pytest.mark.parametrize("hook", [HOOK, BACKBONE_HOOK], ids=["remap", "backbone"])
+@pytest.mark.parametrize("resume", [False, True], ids=["start", "nothing to resume"])
+def test_random_weights_are_no_accident(tmp_path, hook, resume):
+    with pytest.raises(ValueError, match="--from-scratch"):
+        start(make_runner(tmp_path / "run", hook, resume=resume))
+    runner = start(make_runner(tmp_path / "on", dict(hook, random_weights=True), resume=resume))
+    assert "starts from random weights" in log_of(runner)
+
+
+@pytest.mark.parametrize("loop", ["_test_loop", "_val_loop"])
+def test_what_is_tested_needs_no_weights_to_start_from(tmp_path, loop):
+    runner = make_runner(tmp_path / "run", HOOK)
+    setattr(runner, loop, Loop(26))
+    runner.call_hook("before_run")
+
+
+def test_released_weights_by_name(theirs, checkpoint, tmp_path, monkeypatch):
+    """From the folder of the environment, where the file has the sum that was accepted."""
+    row = zoo.find("hrnet_w32_animalpose")
+    content = Path(checkpoint).read_bytes()
+    (tmp_path / row.file_name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / f"{row.file_name}.sha256").write_text(digest)
+    monkeypatch.setenv("EQUIKPT_CHECKPOINTS", str(tmp_path))
+    runner = start(make_runner(tmp_path / "run", HOOK, load_from=f"zoo://{row.name}"))
+    assert is_remapped(runner.model, theirs)
+    (tmp_path / row.file_name).write_bytes(content[:-1])
+    with pytest.raises(FileExistsError, match=digest):
+        start(make_runner(tmp_path / "other", HOOK, load_from=f"zoo://{row.name}"))
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ def test_mmpose_trains_and_tests_our_config(sample_data, tmp_path):
     options = [
         *("--work-dir", "work", "--cfg-options", *roots),
         *("train_dataloader.batch_size=6", "train_cfg.max_epochs=1", "train_cfg.val_interval=1"),
+        *("load_from=None", "default_hooks.remap.random_weights=True"),
+        "model.backbone.frozen_stages=-1",
         "default_hooks.checkpoint.interval=1",
     ]
     for command in (["train.py", config], ["test.py", config, "work/epoch_1.pth"]):

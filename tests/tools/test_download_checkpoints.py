@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,8 +49,8 @@ def test_list(call_tool, tmp_path, names):
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [([], "or 'all', got none"), (["hrnet_w32_ap10k", "rtmpose_x"], "got 'rtmpose_x'; there are")],
-    ids=["no name", "unknown name"],
+    [(["hrnet_w32_ap10k", "rtmpose_x"], "got 'rtmpose_x'; there are"), ([], "expected --yes")],
+    ids=["unknown name", "nobody to ask"],
 )
 def test_names_are_checked_before_anything_is_fetched(call_tool, tmp_path, names, words):
     assert words in call_tool(TOOL, *names, "--dest", tmp_path / "new", code=2)
@@ -65,7 +68,7 @@ def test_a_file_that_cannot_be_checked_is_kept(call_tool, tmp_path):
     path.write_bytes(b"from elsewhere")
     digest = hashlib.sha256(b"from elsewhere").hexdigest()
     arguments = ("cspnext_m_coco_aic", "--dest", tmp_path)
-    assert f"accept_sha256 {digest}" in call_tool(TOOL, *arguments, code=2)
+    assert f"accept-sha256 {digest}" in call_tool(TOOL, *arguments, code=2)
     printed = call_tool(TOOL, *arguments, "--accept-sha256", digest)
     assert printed.splitlines() == [
         f"{path} (kept; there, valid)",
@@ -84,6 +87,43 @@ def test_fetched_then_kept(call_tool, server, tmp_path):
     assert rest == [f"{path} (fetched; there, valid)", f"  --cfg-options load_from={path}"]
     assert call_tool(TOOL, *arguments).startswith(f"{path} (kept; there, valid)\n")
     assert len(server.requests) == 2
+
+
+@pytest.fixture
+def all_served(server, monkeypatch):
+    """All that the configs start from is on the server; of two files the whole sum is known."""
+    rows = [
+        replace(row, url=f"{server.origin}/{row.name}-{SHA256[:8]}.pth", sha256=SHA256 * (i < 2))
+        for i, row in enumerate(zoo.needed())
+    ]
+    monkeypatch.setattr(zoo, "CHECKPOINTS", tuple(rows))
+    return rows
+
+
+def test_without_names_all_that_the_configs_start_from(call_tool, all_served, tmp_path):
+    """What needs no question first; then one command for what somebody has to accept."""
+    known, others = all_served[:2], all_served[2:]
+    sentence = call_tool(TOOL, "--dest", tmp_path, "--yes", code=2)
+    assert {path.name for path in tmp_path.glob("*.pth")} == {row.file_name for row in known}
+    words = sentence.split("download_checkpoints.py ")[1].split()
+    names = [row.name for row in others]
+    assert words == [*names, "--accept-sha256", *[SHA256] * len(names)]
+    call_tool(TOOL, *words, "--dest", tmp_path)
+    printed = call_tool(TOOL, "--dest", tmp_path)  # nothing to fetch is nothing to ask
+    assert printed.count("there, valid │") == len(all_served)
+
+
+@pytest.mark.parametrize(("max_mb", "answer"), [(100, ""), (0, "y"), (0, "n")])
+def test_much_is_fetched_if_a_person_says_so(
+    call_tool, all_served, tmp_path, monkeypatch, max_mb, answer
+):
+    monkeypatch.setattr("equikpt.cli.commands.download_checkpoints.MAX_UNASKED_MB", max_mb)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    call_tool(TOOL, "--dest", tmp_path, code=0 if answer else 2)  # nobody takes the sums
+    assert ("(3 MB)" in asked[0]) is (max_mb == 0)
+    assert any(tmp_path.glob("*.pth")) is (answer != "n")
 
 
 def test_a_wrong_file(call_tool, server, tmp_path):

@@ -10,8 +10,8 @@ def test_shows_who_is_frozen_and_who_is_released_when(call_tool):
     found = [re.split(" *[│|] *", line.strip("│| ")) for line in printed.splitlines()]
     rows = {cells[0]: cells[1:] for cells in found if len(cells) == 6}
     assert {stage: cells[2] for stage, cells in rows.items()} == {
-        **{"backbone.0": "never", "backbone.1": "never", "backbone.2": "151"},
-        **{"backbone.3": "101", "backbone.4": "1", "head": "1"},
+        **{"backbone.0": "never", "backbone.1": "151", "backbone.2": "101"},
+        **{"backbone.3": "1", "backbone.4": "1", "head": "1"},
     }
     assert (rows["backbone.4"][3], rows["head"][3]) == ("0.0001", "0.001")
     assert re.search(PARAMETER, printed)

@@ -1,5 +1,6 @@
-# Three phases, for weights that were trained on other animals. Needs a backbone with frozen_stages
-# (0 is the stem) and, in the leaf,
+# Three phases, for weights that were trained on other animals: the stem and stages 1 and 2 are
+# frozen for 100 epochs, then stage after stage is released but for the stem, and the last 100 go at
+# a reduced rate. Needs a backbone with frozen_stages (0 is the stem) and, in the leaf,
 #
 #   model = dict(backbone=dict(frozen_stages=_base_.phases[0]["frozen_stages"]))
 #   default_hooks = dict(phases=dict(type="StageUnfreezeHook", phases=_base_.phases))
@@ -10,10 +11,10 @@ _base_ = "adamw.py"
 train_cfg = dict(max_epochs=300, val_interval=5)
 
 phases = [
-    dict(name="the head and the last stage", begin=0, frozen_stages=3),
-    dict(name="stage 3 released", begin=100, frozen_stages=2),
-    dict(name="stage 2 released", begin=150, frozen_stages=1),
-    dict(name="all but the early stages, at a reduced rate", begin=200, frozen_stages=1),
+    dict(name="the head and the late stages", begin=0, frozen_stages=2),
+    dict(name="stage 2 released", begin=100, frozen_stages=1),
+    dict(name="stage 1 released", begin=150, frozen_stages=0),
+    dict(name="all but the stem, at a reduced rate", begin=200, frozen_stages=0),
 ]
 
 optim_wrapper = dict(
@@ -21,8 +22,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         _delete_=True,
         module_lr_mult=dict(backbone=0.1, head=1.0),
-        frozen_stages=1,
-        frozen_at_start=3,
+        frozen_stages=0,
+        frozen_at_start=2,
     ),
 )
 param_scheduler = [

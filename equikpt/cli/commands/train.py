@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import option, whole
+from equikpt.cli.options import ABOVE_0, number, option, whole
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,6 +31,20 @@ class TrainOptions(declare.Launched):
     epochs: int | None = option(
         "length of the training; warm-up, phases, rate, validations and patience scale along",
         type=whole(1),
+    )
+    learning_rate: float | None = option(
+        "full rate of the optimizer; warm-up, decay and rates by depth are relative to it",
+        *("--learning-rate", "--lr", "--learning_rate"),
+        type=number(ABOVE_0),
+        metavar="RATE",
+    )
+    batch_size: int | None = option(
+        "images a step, of each process; the rate stays unless --auto-scale-lr",
+        *("--batch-size", "--batch_size"),
+        type=whole(1),
+    )
+    from_scratch: bool = option(
+        "start from random weights instead of the config's, and train all stages", default=False
     )
     resume: str | None = option(
         "go on from the work dir's newest whole checkpoint, or from the one named",
@@ -125,13 +139,16 @@ def disk_errors_as_sentences(folder: str) -> Iterator[None]:
 
 def build_config(options: TrainOptions) -> Config:
     """Return the config that ``options`` lead to, checked against what is on disk."""
+    from mmengine.logging import print_log
+
     from equikpt.cli import launch
     from equikpt.engine.amp import enable_amp
-    from equikpt.engine.stages import refuse_frozen_random_weights
+    from equikpt.engine.stages import refuse_frozen_random_weights, start_from_scratch
 
-    cfg = launch.load_config(
-        options.config, launch.parse_options(options.cfg_options), options.epochs
-    )
+    cfg = launch.load_config(options.config, changes_of(options), options.epochs)
+    if options.from_scratch:
+        keys = ", ".join(start_from_scratch(cfg))
+        print_log(f"From random weights, all stages: without the config's {keys}", "current")
     launch.set_work_dir(cfg, options.work_dir)
     launch.set_data_root(cfg, options.data_root)
     if not options.validate:
@@ -154,13 +171,38 @@ def build_config(options: TrainOptions) -> Config:
         cfg.randomness.seed = options.seed
     if options.deterministic:
         cfg.randomness.deterministic = True
-    if not any(hook.get("random_weights") for hook in cfg.default_hooks.values() if hook):
+    phases = [hook for hook in cfg.default_hooks.values() if hook and "phases" in hook]
+    if not any(hook.get("random_weights") for hook in phases):
         refuse_frozen_random_weights(cfg)
     splits = ("train", "val") if options.validate else ("train",)
     launch.check_annotation_files(cfg, splits)
+    if options.launcher == "none":
+        launch.bring_weights(cfg)
     if options.verify:
         warn_of_labels(cfg, splits)
     return cfg
+
+
+def changes_of(options: TrainOptions) -> dict[str, Any]:
+    """Return the keys of the config that options change, those with a name of their own as well.
+
+    Raises:
+        ValueError: Two options for one key.
+    """
+    from equikpt.cli.launch import parse_options
+
+    changes = parse_options(options.cfg_options)
+    named = {
+        "--learning-rate": ("optim_wrapper.optimizer.lr", options.learning_rate),
+        "--batch-size": ("train_dataloader.batch_size", options.batch_size),
+        "--from-scratch": ("load_from", options.from_scratch or None),
+    }
+    for flag, (key, value) in named.items():
+        if value is not None and key in changes:
+            raise ValueError(f"expected {flag} or {key}, got both; leave one out")
+        if value is not None and flag != "--from-scratch":
+            changes[key] = value
+    return changes
 
 
 def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:
