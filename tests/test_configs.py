@@ -14,7 +14,8 @@ from mmpose.registry import HOOKS
 
 from equikpt.checkpoints.zoo import find
 from equikpt.cli import launch
-from equikpt.config_checks import check_config, load_config
+from equikpt.config_checks import load_config
+from equikpt.config_checks.keys import check_config
 from equikpt.engine.amp import enable_amp
 from equikpt.engine.stages import start_from_scratch
 from equikpt.engine.weight_hooks import StartHook
@@ -199,7 +200,13 @@ def test_from_scratch_nothing_is_frozen_and_nothing_has_a_rate_of_its_own(leaf):
         start_from_scratch(cfg)
 
 
-@pytest.mark.parametrize("leaf", STARTING)
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        *("rtmpose_m_ap10k.py", "hrnet_w32_animalpose.py"),
+        *("td-hm_hrnet-w18_p1p2-refine-192x192.py", "td-hm_litehrnet_coco-256x192.py"),
+    ],
+)
 def test_published_weights_fit(leaf):
     """By names and shapes: the network as published, its head for the published keypoints."""
     cfg = load(leaf)

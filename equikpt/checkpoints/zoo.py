@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from equikpt.core.configs import shipped_folder
 
 SCHEME = "zoo://"
-"""What a config's ``load_from`` begins with that names a row: ``zoo://rtmpose_m_ap10k``."""
+"""Beginning of a config's ``load_from`` that names a row: ``zoo://rtmpose_m_ap10k``."""
 
 MMPOSE = "https://download.openmmlab.com/mmpose"
 LICENCE = "Apache-2.0 (MMPose)"

@@ -53,7 +53,12 @@ def strip_pretrained_init(model: Any) -> None:
     backbone = model.get("backbone") or {}
     if "weights" in backbone:
         backbone["weights"] = None
-    if (backbone.get("init_cfg") or {}).get("type") == "Pretrained":
+    init = backbone.get("init_cfg") or []
+    inits = [init] if isinstance(init, dict) else init
+    others = [each for each in inits if each.get("type") != "Pretrained"]
+    if others and len(others) < len(inits):
+        backbone["init_cfg"] = others
+    elif inits and not others:
         del backbone["init_cfg"]
 
 

@@ -128,6 +128,9 @@ def test_first_weights_are_forgotten_and_nothing_else():
     drawn = dict(backbone=dict(init_cfg=dict(type="Kaiming")))
     strip_pretrained_init(drawn)
     assert drawn == dict(backbone=dict(init_cfg=dict(type="Kaiming")))
+    both = dict(backbone=dict(init_cfg=[dict(type="Pretrained", checkpoint="x"), dict(type="A")]))
+    strip_pretrained_init(both)
+    assert both == dict(backbone=dict(init_cfg=[dict(type="A")]))
     strip_pretrained_init(dict(head=dict()))
 
 

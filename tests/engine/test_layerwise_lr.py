@@ -24,7 +24,7 @@ def wrapper_config(**paramwise) -> dict:
 def rtmpose() -> dict:
     """The real network, narrow."""
     model = Config.fromfile(REPO / "configs/rtmpose_m_ap10k.py").model.to_dict()
-    model["backbone"]["widen_factor"] = 0.125
+    model["backbone"] |= dict(widen_factor=0.125, frozen_stages=-1)
     model["head"]["in_channels"] = 128
     return model
 

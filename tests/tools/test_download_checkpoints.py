@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -110,7 +111,7 @@ def test_without_names_all_that_the_configs_start_from(call_tool, all_served, tm
     assert words == [*names, "--accept-sha256", *[SHA256] * len(names)]
     call_tool(TOOL, *words, "--dest", tmp_path)
     printed = call_tool(TOOL, "--dest", tmp_path)  # nothing to fetch is nothing to ask
-    assert printed.count("there, valid │") == len(all_served)
+    assert len(re.findall("there, valid +│", printed)) == len(all_served)
 
 
 @pytest.mark.parametrize(("max_mb", "answer"), [(100, ""), (0, "y"), (0, "n")])
