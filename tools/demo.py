@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     step(
         "test on the validation images",
         TOOLS / "test.py",
-        *(CONFIG, (work_dir / "last_checkpoint").read_text().strip(), "--split", "val"),
+        *(CONFIG, work_dir / "last.pth", "--split", "val"),
         *("--data-root", chosen.data, "--work-dir", work_dir / "test"),
         *("--draw", image, "--report", work_dir / "keypoints.csv", "--overwrite"),
     )

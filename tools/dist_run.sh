@@ -3,10 +3,9 @@
 set -euo pipefail
 tool=$1
 shift
-case $tool in
-  train.py) names=(CONFIG) ;;
-  test.py) names=(CONFIG CHECKPOINT) ;;
-esac
+names=(CONFIG)
+# a test's second word is its checkpoint, if it is not the number of processes
+case $tool:${2:-} in test.py:*[!0-9]*) names+=(CHECKPOINT) ;; esac
 files=()
 for name in "${names[@]}"; do
   [ $# -gt 0 ] || { echo "error: expected $name, got nothing; see the first lines of $0" >&2; exit 2; }

@@ -39,7 +39,9 @@ class Count:
     problem: str = ""
 
 
-def load(cfg: Config, checkpoint: str | Path, device: str | None = None) -> BoxPredictor:
+def load(
+    cfg: Config, checkpoint: str | Path | None = None, device: str | None = None
+) -> BoxPredictor:
     """A model that points at any number of things.
 
     Raises:

@@ -12,6 +12,7 @@ from mmpose.utils import adapt_mmdet_pipeline
 
 from equikpt.apis.predictor import usable_device
 from equikpt.compat.strict_load import load_weights
+from equikpt.core.project import find_checkpoint
 from equikpt.structures.ground_truth import Labels
 
 Detector = Callable[[np.ndarray], np.ndarray]
@@ -52,8 +53,8 @@ def load_detector(
 
     Args:
         model: A config file (``….py``) of mmdet, or a name such as :data:`TORCHVISION_MODEL`.
-        checkpoint: Its weights; torchvision's may lie in torch's cache instead. Nothing is
-            downloaded.
+        checkpoint: Its weights, or the folder of their run; torchvision's may lie in torch's cache
+            instead. Nothing is downloaded.
         class_name: Of the animals to find, by the name that the detector has for it.
         min_score: Boxes below are left out.
         device: As in ``Predictor``.
@@ -85,8 +86,10 @@ class TorchvisionDetector:
             )
         weights = get_model_weights(model).DEFAULT
         self.label = _class_index(class_name, weights.meta["categories"])
-        path = checkpoint or Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
-        if not path.is_file():
+        path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+        if checkpoint is not None:
+            path = find_checkpoint(checkpoint)
+        elif not path.is_file():
             raise FileNotFoundError(
                 f"expected the weights of {model} at {path}, found no such file; download "
                 f"{weights.url} there, or name the file as checkpoint"
@@ -115,12 +118,12 @@ class MmdetDetector:
     def __init__(
         self, model: str, checkpoint: Path | None, class_name: str, min_score: float, device: str
     ) -> None:
-        for path, what in ((Path(model), "an mmdet config"), (checkpoint, "its checkpoint")):
-            if path is None or not path.is_file():
-                raise FileNotFoundError(
-                    f"expected {what} at {path}, found no such file; give both, a config "
-                    "(.py) and a checkpoint (.pth)"
-                )
+        if not Path(model).is_file() or checkpoint is None:
+            raise FileNotFoundError(
+                f"expected an mmdet config (.py) with its checkpoint, got {model} with "
+                f"{checkpoint}; give both"
+            )
+        checkpoint = find_checkpoint(checkpoint)
         try:  # compat.stack made it importable where it can
             from mmdet import apis
         except (ImportError, AssertionError, AttributeError) as error:

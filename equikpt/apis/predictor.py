@@ -22,9 +22,10 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.compat.strict_load import load_weights
 from equikpt.config_checks.options import load_config
-from equikpt.core.configs import strip_pretrained_init
+from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.image import as_image, read_image
 from equikpt.core.pipelines import fill_codec
+from equikpt.core.project import find_checkpoint
 from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
@@ -51,7 +52,8 @@ class BoxPredictor:
 
     Args:
         cfg: Of the model; its test pipeline is used, without targets. It is not changed.
-        checkpoint: Its weights.
+        checkpoint: Its weights: a file, or the folder of their run, as
+            :func:`equikpt.core.project.find_checkpoint` takes it; by default the config's work dir.
         device: Torch's name of where to compute; by default a GPU if there is one.
         maps: Give samples the heatmaps that their points were read from, as
             ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
@@ -65,15 +67,11 @@ class BoxPredictor:
     def __init__(
         self,
         cfg: Config,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         device: str | None = None,
         maps: bool = False,
     ) -> None:
-        if not Path(checkpoint).is_file():
-            raise FileNotFoundError(
-                f"expected a checkpoint at {checkpoint}, found no such file; train one with "
-                "tools/train.py"
-            )
+        checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
         if maps:  # MMPose says at each call that SimCC's are normalized
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
@@ -143,15 +141,17 @@ def whole_image(image: np.ndarray) -> np.ndarray:
 class Predictor:
     """A trained model that takes images.
 
-    ``Predictor("rtmpose_m_ap10k", "best.pth")("horse.jpg")`` is the list of what it found. A
+    ``Predictor("rtmpose_m_ap10k", "best.pth")("horse.jpg")`` is the list of what it found; of a
+    project or a run the folder is enough: ``Predictor("mice")("mouse.jpg")``. A
     top-down model finds one animal in each box and, without boxes, one in the whole image. One
     that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
     Files are read as the model's training read them.
 
     Args:
-        config: Path or name of a config, or the config itself.
-        checkpoint: Weights of its model.
+        config: Path or name of a config, a project folder, or the config itself.
+        checkpoint: Weights of its model: a file, or the folder of their run; by default of the
+            config's work dir the best ones.
         device: Torch's name of where to compute; by default a GPU if there is one.
         batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Give instances the heatmaps that their points were read from.
@@ -164,7 +164,7 @@ class Predictor:
     def __init__(
         self,
         config: str | Path | Config,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         device: str | None = None,
         batch_size: int = 8,
         maps: bool = False,

@@ -43,12 +43,12 @@ class RulerFinder:
     def load(
         cls,
         cfg: Config,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         fine_cfg: Config | None = None,
         fine_checkpoint: str | Path | None = None,
         device: str | None = None,
     ) -> RulerFinder:
-        """From configs and checkpoints of both stages, or of the first alone.
+        """From configs and checkpoints of both stages, as ``BoxPredictor``, or of the first alone.
 
         Raises:
             FileNotFoundError: There is no such checkpoint.

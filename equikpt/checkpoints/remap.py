@@ -45,6 +45,7 @@ from equikpt.config_checks.options import load_config
 from equikpt.core.checkpoint_weights import fit_names, versions_of, weights_of
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.files import refuse_existing, write_bytes
+from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.correspondence import AP10K_FILE_NAMES, KEYPOINT_NAMES
 
 BACKBONE = "backbone."
@@ -176,6 +177,7 @@ def remap_file(
 
     out = Path(out)
     refuse_existing(out, overwrite)
+    checkpoint = find_checkpoint(checkpoint)
     loaded = load_from_local(str(checkpoint), map_location="cpu")
     cfg = load_config(config)
     init_default_scope(cfg.get("default_scope", "mmpose"))
@@ -186,7 +188,7 @@ def remap_file(
     state, rows = remap_checkpoint(loaded, model, source, target, allow_missing)
     # a fresh meta: MMPose would take the points of the old one for those of the model
     meta = dict(
-        remapped_from=Path(checkpoint).name,
+        remapped_from=checkpoint.resolve().name,
         source=source,
         target=target,
         keypoints=list(KEYPOINT_NAMES[target]),

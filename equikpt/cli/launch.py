@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from mmengine.registry import init_default_scope
 
 from equikpt.compat.work_dir import check_resumable, newest_whole
 from equikpt.config_checks.options import load_config, merge_options, parse_options
-from equikpt.core.configs import shipped_folder
+from equikpt.core.configs import work_dir_of
 from equikpt.core.files import require_writable
+from equikpt.core.project import find_work_dir
 
 __all__ = ["load_config", "merge_options", "parse_options"]  # which every command takes from here
 
@@ -43,17 +44,10 @@ def build_dataset(cfg: Config, split: str) -> Any:
 def set_work_dir(cfg: Config, work_dir: str | None) -> Path:
     """Set where the run writes: the option, the config's own key, or ``work_dirs/<config>``.
 
-    Shipped configs keep their folder: those of ``smoke/`` have the file names of others.
-
     Raises:
         OSError: The folder cannot be written.
     """
-    if work_dir is not None:
-        cfg.work_dir = work_dir
-    elif cfg.get("work_dir") is None:
-        file, shipped = Path(cfg.filename).resolve(), shipped_folder("configs").resolve()
-        name = file.relative_to(shipped) if shipped in file.parents else Path(file.name)
-        cfg.work_dir = str("work_dirs" / name.with_suffix(""))
+    cfg.work_dir = str(work_dir_of(cfg)) if work_dir is None else work_dir
     require_writable(Path(cfg.work_dir))
     return Path(cfg.work_dir)
 
@@ -68,14 +62,39 @@ def set_data_root(cfg: Config, data_root: str | None) -> None:
             loader.dataset.data_root = data_root
 
 
-def set_test_split(cfg: Config, split: str | None) -> None:
-    """Test on another split: its annotations and images, with the test pipeline."""
+def set_test_split(cfg: Config, split: str | None, options: Iterable[str] = ()) -> str:
+    """Test on another split: its annotations and images, with the test pipeline.
+
+    Without a word on the split, and without annotations of a test set, on that of validation.
+
+    Args:
+        cfg: Changed in place.
+        split: As named; None is the config's own.
+        options: Keys of those that were merged into the config.
+
+    Returns:
+        A line on a split that nobody named; empty where there is none.
+    """
+    note = ""
     if split is None:
-        return
+        missing, present = annotation_file(cfg, "test"), annotation_file(cfg, "val")
+        is_named = any(key.startswith("test_dataloader") for key in options)
+        if is_named or not missing or missing.is_file() or not (present and present.is_file()):
+            return ""
+        split = "val"
+        note = f"There are no test annotations at {missing}: tested on validation, {present}."
     source, target = cfg[f"{split}_dataloader"].dataset, cfg.test_dataloader.dataset
     for key in ("ann_file", "data_prefix", "split_file", "split"):
         if key in source:
             target[key] = source[key]
+    return note
+
+
+def annotation_file(cfg: Config, split: str) -> Path | None:
+    """Path of a split's annotations; None where the config has no such split, or names no file."""
+    dataset = (cfg.get(f"{split}_dataloader") or {}).get("dataset") or {}
+    name = dataset.get("ann_file")
+    return Path(dataset.get("data_root") or "", name) if name else None
 
 
 def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
@@ -88,14 +107,11 @@ def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
     for split in splits:
         if cfg.get(f"{split}_dataloader") is None:
             raise ValueError(f"expected {split}_dataloader in the config, found none; add it")
-        dataset = cfg[f"{split}_dataloader"].dataset
-        path = Path(dataset.get("data_root") or "", dataset.get("ann_file") or "")
-        if dataset.get("ann_file") and not path.is_file():
+        path = annotation_file(cfg, split)
+        if path is not None and not path.is_file():
             raise FileNotFoundError(
                 f"expected {split} annotations at {path}, found no such file; put them there, name "
-                "the folder with --data-root, "
-                + ("test on those of validation with --split val, " if split == "test" else "")
-                + "or make sample data with tools/make_sample_data.py"
+                "the folder with --data-root, or make sample data with tools/make_sample_data.py"
             )
 
 
@@ -121,7 +137,7 @@ def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
 
     Args:
         cfg: Config with ``work_dir`` set.
-        resume: None, ``"auto"``, or a checkpoint's path.
+        resume: None, ``"auto"``, or the path of a checkpoint or of another run's folder.
         overwrite: Start anew in a folder that holds a run; see
             :func:`equikpt.compat.work_dir.clear`.
 
@@ -137,28 +153,35 @@ def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
             "it, got both"
         )
     if resume == "auto":
-        newest, passed_over = newest_whole(work_dir)
-        for reason in passed_over:
-            print_log(f"Passed over: {reason}", "current", logging.WARNING)
+        newest = _newest(work_dir)
         where = newest or f"the beginning, since {work_dir} holds no checkpoint"
         print_log(f"Resuming from {where}", "current")
         cfg.resume = newest is not None
         if newest is not None:
             cfg.load_from = str(newest)
     elif resume is not None:
-        if not Path(resume).is_file():
+        found = _newest(find_work_dir(resume)) if Path(resume).is_dir() else Path(resume)
+        if found is None or not found.is_file():
             raise FileNotFoundError(
-                f"expected a checkpoint to resume from at {resume}, found no such file; give "
+                f"expected a checkpoint to resume from at {resume}, found none; give "
                 "--resume alone to go on from the newest checkpoint of the work dir"
             )
-        check_resumable(Path(resume))
+        check_resumable(found)
         cfg.resume = True
-        cfg.load_from = resume
+        cfg.load_from = str(found)
     elif not overwrite and any(work_dir.glob("*.pth")):
         raise FileExistsError(
             f"expected a new folder for a new run, but {work_dir} holds checkpoints; go on with "
             "--resume, choose another --work-dir, or replace them with --overwrite"
         )
+
+
+def _newest(folder: Path) -> Path | None:
+    """The checkpoint that a run goes on from; the log names newer ones that are damaged."""
+    newest, passed_over = newest_whole(folder)
+    for reason in passed_over:
+        print_log(f"Passed over: {reason}", "current", logging.WARNING)
+    return newest
 
 
 def init_distributed(cfg: Config, launcher: str) -> None:

@@ -195,7 +195,18 @@ class Launched(ReadsImages):
 
 def config_argument() -> Any:
     """Declare the config that a command takes first."""
-    return argument("a config file, or the name of one that equikpt ships", metavar="CONFIG")
+    return argument(
+        "a config file, the name of one that equikpt ships, or a project folder", metavar="CONFIG"
+    )
+
+
+def checkpoint_option(**settings: Any) -> Any:
+    """Declare the trained weights of ``--config``."""
+    return option(
+        "trained weights, or the folder of their run (default: of the config's work dir the best)",
+        metavar="FILE.pth|DIR",
+        **settings,
+    )
 
 
 def cfg_options() -> Any:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from equikpt.core.project import find_checkpoint
+
 TRAINING_STATE = ("meta", "message_hub", "optimizer")
 """Parts of a checkpoint, beside weights, that a training goes on from."""
 
@@ -53,7 +55,8 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
     """Read a checkpoint file without running code. MMEngine names it in its log as "local".
 
     Args:
-        filename: Path; ``~`` is expanded.
+        filename: Path of a file, or of a folder as
+            :func:`equikpt.core.project.find_checkpoint` takes it; ``~`` is expanded.
         map_location: As in :func:`torch.load`.
 
     Raises:
@@ -62,13 +65,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
     """
     import torch
 
-    path = Path(filename).expanduser()
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise FileNotFoundError(
-            f"expected a checkpoint file at {path}, found {found}: give the path of a .pth file,"
-            " such as epoch_10.pth in the work directory of a training"
-        )
+    path = find_checkpoint(filename)
     _check_checksums(path)
     with _safely(str(path)):
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)

@@ -19,6 +19,8 @@ import msgspec
 
 from equikpt.compat.safe_load import TRAINING_STATE, is_complete, load_from_local
 from equikpt.core.files import sweep_parts, write_bytes, write_text
+from equikpt.core.project import LAST, POINTER, STABLE
+from equikpt.core.project import find_checkpoint as find_checkpoint
 
 try:
     import fcntl
@@ -26,8 +28,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".training.lock"
-POINTER = "last_checkpoint"
-"""MMEngine's file with the path of the newest checkpoint."""
 TOP_LIST = "top_checkpoints.json"
 """The list of ``TopKCheckpointHook``."""
 
@@ -210,6 +210,8 @@ def _newest_first(folder: Path) -> list[Path]:
     folders = {folder.resolve(), *([pointed.resolve().parent] if pointed else [])}
     found = [path for each in folders for path in each.glob("*.pth") if number_of(path) >= 0]
     found.sort(key=number_of, reverse=True)
+    if not found and not pointed and (folder / LAST).is_file():  # all that was copied of a run
+        return [folder / LAST]
     if pointed is None:
         return found
     written_s, number = (folder / POINTER).stat().st_mtime, number_of(pointed)
@@ -257,13 +259,16 @@ def write_top(folder: Path, checkpoints: Sequence[TopCheckpoint]) -> None:
 def sweep(folder: Path) -> list[str]:
     """Delete what a killed run left half written, and return the names.
 
-    Temporary files, and best and top checkpoints that are cut off.
+    Temporary files, best and top checkpoints that are cut off, and links that lead nowhere.
     """
     chosen = [path for path in folder.glob("*.pth") if CHOSEN.fullmatch(path.name)]
     torn = [path for path in chosen if path not in complete(chosen)]
     for path in torn:
         path.unlink(missing_ok=True)
-    return [*sweep_parts(folder), *(path.name for path in torn)]
+    broken = [path for name in STABLE if not (path := folder / name).exists() and path.is_symlink()]
+    for path in broken:
+        path.unlink()
+    return [*sweep_parts(folder), *(path.name for path in (*torn, *broken))]
 
 
 def clear(folder: Path, keep: str | None) -> list[str]:
@@ -277,11 +282,12 @@ def clear(folder: Path, keep: str | None) -> list[str]:
     gone = [
         path
         for path in folder.iterdir()
-        if path.is_file() and path.resolve() != kept
-        if path.name in (POINTER, TOP_LIST)
+        if path.is_symlink() or path.is_file()
+        if path.resolve() != kept
+        if path.name in (POINTER, TOP_LIST, *STABLE)
         or NUMBERED.fullmatch(path.name)
         or CHOSEN.fullmatch(path.name)
     ]
-    for path in gone:
+    for path in sorted(gone, key=lambda path: path.name not in STABLE):  # links first
         path.unlink()
     return sorted(path.name for path in gone)

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equikpt.core.project import config_in, is_run
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -65,10 +67,11 @@ def strip_pretrained_init(model: Any) -> None:
 def find_config(name_or_path: str | Path) -> Path:
     """Find the config file of a path, or of a name such as ``rtmpose_m_ap10k``.
 
-    A file that exists wins. Otherwise the name is looked up among the configs that came with the
-    package, with or without ``.py`` and a leading ``configs/``, so that the command lines of the
-    documentation work outside a checkout too. A config's ``_base_`` is relative to the file, so it
-    resolves in both places.
+    A file that exists wins, then a folder: a project's ``config.py``, or what a run saved in its
+    work dir. Otherwise the name is looked up among the configs that came with the package, with or
+    without ``.py`` and a leading ``configs/``, so that the command lines of the documentation work
+    outside a checkout too. A config's ``_base_`` is relative to the file, so it resolves in both
+    places.
 
     Raises:
         FileNotFoundError: Neither a file nor a known name; the message lists the nearest names.
@@ -76,11 +79,15 @@ def find_config(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if (inside := config_in(path)) is not None:
+        return inside
     name = path.as_posix().removeprefix("configs/").removesuffix(".py")
     known = list_configs()
     if name in known:
         return shipped_folder("configs") / f"{name}.py"
-    kind, advice = ("the folder ", "name a file in it") if path.is_dir() else ("", "")
+    kind, advice = "", ""
+    if path.is_dir():
+        kind, advice = "the folder ", "name a file in it, or a project folder with a config.py"
     raise FileNotFoundError(
         "expected the path of a config file or the name of a config, got "
         f"{kind}{str(name_or_path)!r}; {advice or nearest(name, known)}"
@@ -89,6 +96,8 @@ def find_config(name_or_path: str | Path) -> Path:
 
 def read_config(name_or_path: str | Path) -> Config:
     """Read a config file with all its ``_base_`` files, without importing what it asks for.
+
+    That of a run's folder gets this folder as ``work_dir``, which may have been moved.
 
     Raises:
         FileNotFoundError: :func:`find_config` finds none, or a ``_base_`` is missing.
@@ -99,9 +108,29 @@ def read_config(name_or_path: str | Path) -> Config:
     path = find_config(name_or_path)
     _check_bases(path, ())
     try:
-        return Config.fromfile(path, import_custom_modules=False)
+        cfg = Config.fromfile(path, import_custom_modules=False)
     except (Exception, SystemExit) as error:  # a program of its user's: it may raise anything
         raise ValueError(_unreadable(error, path)) from error
+    if path != Path(name_or_path) and is_run(Path(name_or_path)):
+        cfg.work_dir = str(name_or_path)
+    return cfg
+
+
+def work_dir_of(cfg: Config) -> Path:
+    """Find where a config's runs write: its own key, or ``work_dirs/<config>``.
+
+    Shipped configs keep their folder: those of ``smoke/`` have the file names of others.
+
+    Raises:
+        ValueError: A config that is of no file and has no such key.
+    """
+    if cfg.get("work_dir") is not None:
+        return Path(cfg.work_dir)
+    if cfg.filename is None:
+        raise ValueError("expected a config of a file, or with a work_dir, got neither; name one")
+    file, shipped = Path(cfg.filename).resolve(), shipped_folder("configs").resolve()
+    name = file.relative_to(shipped) if shipped in file.parents else Path(file.name)
+    return "work_dirs" / name.with_suffix("")
 
 
 def import_modules(cfg: Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 
@@ -38,6 +39,32 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """:func:`write_bytes` for UTF-8 text."""
     write_bytes(path, content.encode())
+
+
+def link_file(path: Path, target: Path) -> None:
+    """Give a file another name: a link or, where the system has none, a copy.
+
+    As :func:`write_bytes`, ``path`` leads to a whole file at any moment. A link to a file beside it
+    is relative, so that the folder may be moved.
+
+    Raises:
+        OSError: There is no such file, or the folder may not be written.
+    """
+    target.stat()  # a link may lead nowhere
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shown = target.name if target.parent == path.parent else target.absolute()
+    part.unlink(missing_ok=True)
+    try:
+        try:
+            part.symlink_to(shown)
+        except (OSError, NotImplementedError):  # Windows without the right to, FAT
+            try:
+                os.link(target, part)
+            except (OSError, NotImplementedError):
+                shutil.copyfile(target, part)
+        os.replace(part, path)
+    finally:  # of two names of one file the first stays when it is renamed to the second
+        part.unlink(missing_ok=True)
 
 
 def sweep_parts(folder: Path) -> list[str]:

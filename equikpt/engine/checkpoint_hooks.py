@@ -15,7 +15,8 @@ from mmpose.registry import HOOKS
 
 from equikpt.compat import work_dir
 from equikpt.compat.work_dir import TOP_LIST, TopCheckpoint, read_top, write_top
-from equikpt.core.files import write_text
+from equikpt.core.files import link_file, write_text
+from equikpt.core.project import BEST, LAST, POINTER, STABLE
 
 VALIDATION = "validation"
 """Key of the state of :class:`ValidationStateHook` in a checkpoint."""
@@ -33,6 +34,8 @@ class AtomicCheckpointHook(CheckpointHook):
       schedules, the best score and other hooks' counts. The stock class does so only after a new
       best, and before all hooks have counted. No best one ever stands alone in a folder.
     - A resumed run goes on with the files of its own folder, though it was moved or copied.
+    - ``best.pth`` (of several keys of ``save_best`` the first) and ``last.pth`` in the work dir are
+      links to the best and the newest one, moved once that is whole, before the one before it goes.
     - One training at a time writes to a folder; what a killed one left half written is swept.
 
     That each file is whole is the work of :mod:`equikpt.compat.work_dir`. Options are the base
@@ -51,12 +54,14 @@ class AtomicCheckpointHook(CheckpointHook):
             for name in work_dir.sweep(Path(runner.work_dir)):
                 runner.logger.warning(f"{name} was left half written by an earlier run: deleted")
         self._set_best({key: self._in_own_folder(path) for key, path in self._best().items()})
+        self._link_best(runner)
         if not runner._resume or runner.iter == 0:
             return
         self._saved_step = runner.epoch if self.by_epoch else runner.iter
         self.last_ckpt = self._in_own_folder(runner.message_hub.get_info("last_ckpt", None))
-        resumed = Path(runner._load_from or "")
-        if is_main_process() and resumed.resolve().parent == Path(self.out_dir).resolve():
+        resumed = Path(runner._load_from or "").resolve()
+        in_own_folder = resumed.parent == Path(self.out_dir).resolve()
+        if is_main_process() and in_own_folder and resumed.name not in STABLE:
             self._point_to(runner, resumed)  # the run may have been taken back to it
 
     def after_val(self, runner: Runner) -> None:
@@ -113,6 +118,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self.last_ckpt, new = last, self._best()
             self._set_best({key: path or before.get(key) for key, path in new.items()})
         self._has_new_best = any(new.values())
+        if self._has_new_best:
+            self._link_best(runner)
         for key, path in before.items():
             if path and new[key] not in (None, path):
                 self._remove(path)
@@ -142,7 +149,17 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
     def _point_to(self, runner: Runner, checkpoint: str | Path) -> None:
-        write_text(Path(runner.work_dir) / work_dir.POINTER, str(checkpoint))
+        write_text(Path(runner.work_dir) / POINTER, str(checkpoint))
+        self._link(runner, LAST, checkpoint)
+
+    def _link_best(self, runner: Runner) -> None:
+        first = next(iter(self._best().values()), None)
+        if first and is_main_process():
+            self._link(runner, BEST, first)
+
+    def _link(self, runner: Runner, name: str, checkpoint: str | Path) -> None:
+        if Path(checkpoint).is_file():  # not one of a remote backend, or one that is gone
+            link_file(Path(runner.work_dir) / name, Path(checkpoint))
 
 
 @HOOKS.register_module()

@@ -22,6 +22,7 @@ from mmpose.registry import HOOKS
 
 from equikpt.core.files import write_bytes
 from equikpt.core.machine import usable_cores
+from equikpt.core.project import STABLE
 
 FILE = "run.json"
 FORMAT = 1
@@ -200,7 +201,7 @@ class RunRecordHook(Hook):
             return
         folder = Path(runner.work_dir)
         self._start.seconds = self._seconds()
-        self._start.checkpoints = sorted(path.name for path in folder.glob("*.pth"))
+        self._start.checkpoints = sorted({path.name for path in folder.glob("*.pth")} - {*STABLE})
         self._written_s = time.monotonic()
         try:
             write_record(folder, self._record)

@@ -270,9 +270,9 @@ class TestUnreadableFile:
         assert "weights_only=False" not in str(caught.value)
 
     def test_missing_and_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"none\.pth, found nothing.*\.pth file"):
+        with pytest.raises(FileNotFoundError, match=r"none\.pth, found no such file"):
             load_checkpoint(Toy(), str(tmp_path / "none.pth"))
-        with pytest.raises(FileNotFoundError, match="found a folder"):
+        with pytest.raises(FileNotFoundError, match="in the folder .*, found none"):
             load_checkpoint(Toy(), str(tmp_path))
 
     def test_not_a_dict(self, tmp_path):

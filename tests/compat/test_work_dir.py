@@ -97,6 +97,12 @@ def test_checkpoints_of_another_folder(tmp_path):
     assert work_dir.newest_whole(tmp_path)[0] == tmp_path / "disk" / "epoch_1.pth"
 
 
+def test_a_run_of_which_the_last_checkpoint_alone_was_copied(tmp_path):
+    save(tmp_path, "epoch_1.pth")
+    os.rename(tmp_path / "epoch_1.pth", tmp_path / "last.pth")
+    assert newest(tmp_path) == "last.pth"
+
+
 def test_an_empty_folder_has_none(tmp_path):
     assert work_dir.newest_whole(tmp_path) == (None, [])
 
@@ -140,6 +146,9 @@ def test_what_a_killed_run_left_is_swept_and_nothing_else(tmp_path):
     save(tmp_path, *whole)
     for name in (*mine, *torn):
         (tmp_path / name).touch()
+    (tmp_path / "last.pth").symlink_to("epoch_1.pth")
+    (tmp_path / "best.pth").symlink_to("best_a_epoch_2.pth")
+    whole, torn = [*whole, "last.pth"], [*torn, "best.pth"]
     assert sorted(work_dir.sweep(tmp_path)) == sorted(torn)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {*whole, *mine}
@@ -150,8 +159,38 @@ def test_a_run_that_is_replaced_leaves_what_the_new_one_starts_from(tmp_path):
     save(tmp_path, *names)
     point(tmp_path, "epoch_1.pth")
     (tmp_path / "top_checkpoints.json").write_text("[]")
+    (tmp_path / "last.pth").symlink_to("epoch_1.pth")
     work_dir.clear(tmp_path, keep=str(tmp_path / "best_a_epoch_1.pth"))
     assert {path.name for path in tmp_path.iterdir()} == {"best_a_epoch_1.pth", "mine.pth"}
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["a link", "a copy"])
+def test_a_run_that_is_replaced_leaves_the_name_that_the_new_one_starts_from(tmp_path, linked):
+    save(tmp_path, "epoch_1.pth", "best_a_epoch_1.pth")
+    if linked:
+        (tmp_path / "best.pth").symlink_to("best_a_epoch_1.pth")
+    else:
+        save(tmp_path, "best.pth")
+    (tmp_path / "last.pth").symlink_to("gone.pth")
+    work_dir.clear(tmp_path, keep=str(tmp_path / "best.pth"))
+    left = {"best.pth", "best_a_epoch_1.pth"} if linked else {"best.pth"}
+    assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_names_go_before_the_files_that_they_lead_to(tmp_path, monkeypatch):
+    save(tmp_path, "epoch_1.pth", "best_a_epoch_1.pth")
+    for name, target in (("best.pth", "best_a_epoch_1.pth"), ("last.pth", "epoch_1.pth")):
+        (tmp_path / name).symlink_to(target)
+    gone, unlink = [], Path.unlink
+
+    def watched(path, **options):
+        gone.append(path.name)
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    work_dir.clear(tmp_path, keep=None)
+    assert {*gone[:2]} == {"best.pth", "last.pth"}
+    assert len(gone) == 4
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '[{"file": "a.pth"}]', '{"a": 1}', "null"])

@@ -54,6 +54,48 @@ def test_a_copied_run_leaves_the_original_alone(tmp_path):
     assert best == ["best_score_epoch_5.pth"]
 
 
+def names_of(folder: Path) -> tuple[str, str]:
+    return tuple((folder / name).resolve().name for name in ("best.pth", "last.pth"))
+
+
+def test_the_stable_names_lead_to_the_best_and_the_newest(tmp_path):
+    cfg, course = config(tmp_path / "run", []), Course()
+    train(cfg, course, at("epoch saved", 1))
+    assert os.readlink(tmp_path / "run" / "last.pth") == "epoch_1.pth"
+    assert not (tmp_path / "run" / "best.pth").is_symlink()
+    resume(cfg, course, at("validation saved", 3))
+    assert names_of(tmp_path / "run") == ("best_score_epoch_2.pth", "epoch_3.pth")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resume(config(tmp_path / "moved", []), course, at("step", 1))  # they are right before a step
+    assert names_of(tmp_path / "moved") == ("best_score_epoch_2.pth", "epoch_3.pth")
+    resume(config(tmp_path / "moved", []), course, never)
+    assert names_of(tmp_path / "moved") == ("best_score_epoch_5.pth", "epoch_8.pth")
+
+
+@pytest.mark.parametrize(
+    ("keys", "best"),
+    [(["mean", "score"], "best_mean_epoch_"), (["score", "mean"], "best_score_epoch_5.pth")],
+)
+def test_of_several_keys_the_first_is_the_best(tmp_path, keys, best):
+    options = {"save_best": keys, "rule": ["greater", "greater"]}
+    options = {f"default_hooks.checkpoint.{name}": value for name, value in options.items()}
+    train(config(tmp_path, [], **options), Course(), never)
+    assert names_of(tmp_path)[0].startswith(best)
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["a link", "a copy, as copytree makes it"])
+def test_a_run_resumed_from_a_stable_name(tmp_path, copied):
+    whole = Course()
+    expected = outcome(train(config(tmp_path / "whole", []), whole, never), whole)
+    course = Course()
+    train(config(tmp_path / "run", []), course, at("validation saved", 3))
+    if copied:
+        shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    folder = tmp_path / ("copy" if copied else "run")
+    cfg = config(folder, [], load_from=str(folder / "last.pth"), resume=True)
+    assert outcome(train(cfg, course, never), course) == expected
+
+
 def test_a_damaged_newest_checkpoint_costs_its_epoch_only(tmp_path):
     whole = Course()
     expected = outcome(train(config(tmp_path / "whole", []), whole, never), whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -238,6 +239,7 @@ def outcome(runner: Runner, course: Course) -> dict:
         files=files,
         newest=Path(newest).name,
         top=read_top(folder),
+        links={path.name: os.readlink(path) for path in folder.iterdir() if path.is_symlink()},
         infos=infos,
         states=states,
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from mmengine.runner import Runner
 
+from equikpt.compat.safe_load import is_complete
 from equikpt.core import files
+from equikpt.core.project import STABLE
 from tests.integration.resumable import Course, Killed, at, config, never, outcome, resume, train
 
 PLATEAU = [
@@ -125,7 +127,7 @@ def test_stopped_again_and_again(tmp_path, expected, options):
     assert_same(found, expected("plateau", **options))
 
 
-WRITES = 80
+WRITES = 110
 
 
 class Writes:
@@ -162,6 +164,8 @@ def test_stopped_at_any_write(tmp_path, expected, monkeypatch, number, after):
         writes = Writes(patch, number, after)
         cfg, course = config(tmp_path, PLATEAU), Course()
         runner = train(cfg, course, never)
+    for name in STABLE:  # a link leads to a whole file from its first moment on
+        assert not (tmp_path / name).is_symlink() or is_complete(tmp_path / name)
     if runner is None:
         runner = resume(cfg, course, never)
     else:
@@ -194,5 +198,5 @@ def test_killed_processes(tmp_path, expected):
         child.join()
     course = Course()
     found = outcome(resume(cfg, course, never), course)
-    for key in ("steps", "newest", "files", "top", "infos", "states"):
+    for key in ("steps", "newest", "files", "top", "links", "infos", "states"):
         assert found[key] == wanted[key], key

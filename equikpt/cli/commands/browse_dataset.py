@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.core.files import refuse_existing
     from equikpt.visualization.pose import check_image_name, contact_sheet, write_image
 
-    out = options.out or Path("work_dirs") / f"browse_{Path(options.config).stem}.jpg"
+    out = options.out or Path("work_dirs") / f"browse_{Path(options.config).resolve().stem}.jpg"
     check_image_name(str(out))
     refuse_existing(out, options.overwrite)
     cfg = load_config(options.config, parse_options(options.cfg_options))

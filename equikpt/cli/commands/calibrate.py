@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import ABOVE_0, argument, number, option, required
+from equikpt.cli.options import ABOVE_0, argument, number, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +17,11 @@ class CalibrateOptions(declare.ReadsImages):
     """
 
     radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="RADIOGRAPH")
-    checkpoint: Path = required("trained weights", metavar="FILE.pth")
+    checkpoint: Path | None = declare.checkpoint_option()
     config: str = option("of the checkpoint", default="td-hm_efficientnet-lite0_p1p2-512x512")
     refine: Path | None = option(
         "checkpoint of the refine stage, which finds each mark again in full resolution",
-        metavar="FILE.pth",
+        metavar="FILE.pth|DIR",
     )
     refine_config: str = option(
         "of that checkpoint", default="td-hm_efficientnet-lite0_p1p2-refine-192x192"

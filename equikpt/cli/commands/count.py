@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import argument, option, required
+from equikpt.cli.options import argument, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class CountOptions(declare.ReadsImages):
     """
 
     images: Sequence[str] = argument("files to count in", metavar="IMAGE")
-    checkpoint: Path = required("trained weights", metavar="FILE.pth")
+    checkpoint: Path | None = declare.checkpoint_option()
     config: str = option(
         "of the checkpoint", default="sequential_efficientnet-lite0_fsc147-384x384"
     )

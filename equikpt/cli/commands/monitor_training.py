@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import ABOVE_0, number, option
+from equikpt.cli.options import ABOVE_0, argument, number, option
 
 PLAIN_COLUMNS = 140
 """Width of the tables in a file or a pipe."""
@@ -23,7 +23,10 @@ class MonitorOptions:
     wrong call.
     """
 
-    work_dir: Path | None = option("the work dir of a run", metavar="DIR", one_of="runs")
+    run: Path | None = argument(
+        "the work dir of a run, or a project folder", None, nargs="?", metavar="DIR", one_of="runs"
+    )
+    work_dir: Path | None = option("the same", metavar="DIR", one_of="runs")
     compare: Sequence[Path] = option(
         "work dirs of two or more runs", default=(), metavar="DIR", one_of="runs"
     )
@@ -50,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
     for path in filter(None, (options.png, options.html)):
         refuse_existing(path, options.overwrite)
-    shown = _monitor(options.work_dir, options) if options.work_dir else _compare(options.compare)
+    folder = options.run or options.work_dir
+    shown = _monitor(folder, options) if folder else _compare(options.compare)
     title, panels, page, is_wrong = shown
     if options.png is not None:
         write_bytes(options.png, png_bytes(panels(), title))

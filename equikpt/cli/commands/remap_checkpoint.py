@@ -15,7 +15,7 @@ class RemapOptions:
     becomes of every tensor. A config does the same without a file by the hook RemapCheckpointHook.
     """
 
-    checkpoint: str = argument("checkpoint of MMPose 1.x or 0.x")
+    checkpoint: str = argument("checkpoint of MMPose 1.x or 0.x, or the folder of its run")
     out: str = argument("file to write, for load_from")
     config: str = required("config of the model, by path or name")
     source: str = required("the checkpoint's keypoints: ap10k, animalpose, …")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import Split, option, required
+from equikpt.cli.options import Split, argument, option
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,17 +31,20 @@ class ReportOptions(declare.ReadsImages):
     2: wrong call, or a checkpoint that cannot be read.
     """
 
-    work_dir: str = required("folder of the run", metavar="DIR")
+    run: str | None = argument(
+        "work dir of the run, or project folder", None, nargs="?", metavar="DIR", one_of="run"
+    )
+    work_dir: str | None = option("the same", metavar="DIR", one_of="run")
     checkpoint: str = option(
         "what to test (default: best; where the run kept no best one, the newest)",
         default="best",
-        metavar="best|newest|FILE",
+        metavar="best|newest|FILE|DIR",
     )
     out: str | None = option(
         "page to write (default: report.html in the work dir)", metavar="FILE.html"
     )
     data_root: str | None = declare.data_root()
-    split: Split | None = option("images to test on (default: the config's test_dataloader)")
+    split: Split | None = option("images to test on (default: test, or else val)")
     cfg_options: Sequence[str] | None = declare.cfg_options()
     trust_config: bool = option(
         "run the work dir's config, which is a program, where it names code of its own",
@@ -68,20 +71,22 @@ def main(argv: list[str] | None = None) -> int:
 
     import equikpt.register  # noqa: F401
     from equikpt.core.files import refuse_existing, write_text
+    from equikpt.core.project import find_work_dir
     from equikpt.report.html.page import Report, to_html
     from equikpt.report.run.run_folder import read_run
 
-    page = Path(options.out or Path(options.work_dir) / "report.html")
+    work_dir = find_work_dir(options.run or options.work_dir or "")
+    page = Path(options.out or work_dir / "report.html")
     kept = page.with_suffix(".predictions.json")
     refuse_existing(page, options.overwrite)
     if (options.device or "").startswith("cuda") and not torch.cuda.is_available():
         raise ValueError("expected a GPU for --device cuda, torch sees none; leave the option out")
-    run = read_run(options.work_dir)
+    run = read_run(work_dir)
     checkpoint, notes = _choose(run, options.checkpoint)
     evaluation = None
     if checkpoint is not None:
-        evaluation, reason = _evaluate(run, checkpoint, options, kept)
-        notes += [f"Nothing was tested: {reason}"] if reason else []
+        evaluation, note = _evaluate(run, checkpoint, options, kept)
+        notes += [note] if note else []
     write_text(page, to_html(Report(run, evaluation, _commands(run, checkpoint, options), notes)))
     print("\n".join([*notes, f"written: {page}"]))
     if evaluation is not None:
@@ -92,14 +97,10 @@ def main(argv: list[str] | None = None) -> int:
 def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:
     """The checkpoint to test, and what to say of the choice."""
     from equikpt.compat.safe_load import is_complete
+    from equikpt.core.project import find_checkpoint
 
     if wanted not in ("best", "newest"):
-        if not Path(wanted).is_file():
-            raise FileNotFoundError(
-                f"expected --checkpoint best, newest or a file, found no file {wanted}; the run's "
-                f"are in {run.folder}"
-            )
-        return Path(wanted), []
+        return find_checkpoint(wanted), []
     files = run.folder.glob("best_*.pth" if wanted == "best" else "[ei]*_*.pth")
     newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
     if newest and not is_complete(newest):  # another one is another result
@@ -120,25 +121,25 @@ def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:
 def _evaluate(
     run: Run, checkpoint: Path, options: ReportOptions, kept: Path
 ) -> tuple[Evaluation | None, str]:
-    """The test's result, from ``kept`` where that is of the same test; or why there is none."""
+    """The test's result, from ``kept`` where that is of the same test, and what to say of it."""
     from equikpt.core.errors import USER_ERRORS, causes, sentence
     from equikpt.report.evaluation import load, save
     from equikpt.report.testing import key_of, run_test
 
     if reason := _untestable(run, options):
-        return None, reason
+        return None, f"Nothing was tested: {reason}"
     try:
-        cfg = _test_config(run, options)
+        cfg, note = _test_config(run, options)
         evaluation = load(kept, key_of(cfg, checkpoint))
         if evaluation is None:
             evaluation = run_test(cfg, checkpoint)
             save(evaluation, kept)
-        return evaluation, ""
+        return evaluation, note
     except USER_ERRORS as error:
         missing = next((e for e in causes(error) if isinstance(e, FileNotFoundError)), None)
         if missing is None or options.data_root or options.split or options.cfg_options:
             raise
-        return None, sentence(missing)
+        return None, f"Nothing was tested: {sentence(missing)}"
 
 
 def _untestable(run: Run, options: ReportOptions) -> str:
@@ -162,8 +163,8 @@ def _untestable(run: Run, options: ReportOptions) -> str:
     return ""
 
 
-def _test_config(run: Run, options: ReportOptions) -> Config:
-    """The run's own config with the options in, checked against what is on disk."""
+def _test_config(run: Run, options: ReportOptions) -> tuple[Config, str]:
+    """The run's own config with the options in, checked against what is on disk, and a note."""
     from equikpt.cli import launch
 
     changes = launch.parse_options(options.cfg_options)
@@ -177,9 +178,9 @@ def _test_config(run: Run, options: ReportOptions) -> Config:
             f"expected {options.split}_dataloader in the config for --split, it is None"
         )
     launch.set_data_root(cfg, options.data_root)
-    launch.set_test_split(cfg, options.split)
+    note = launch.set_test_split(cfg, options.split, changes)
     launch.check_annotation_files(cfg, ("test",))
-    return cfg
+    return cfg, note
 
 
 def _config_path(run: Run) -> str:
@@ -207,7 +208,7 @@ def _commands(run: Run, checkpoint: Path | None, options: ReportOptions) -> list
         commands.append(("Train", train))
     if config and checkpoint is not None:
         commands.append(("Test", ["tools/test.py", config, str(checkpoint), *shared]))
-    report = ["tools/report.py", "--work-dir", str(run.folder)]
+    report = ["tools/report.py", str(run.folder)]
     report += ["--checkpoint", options.checkpoint] if options.checkpoint != "best" else []
     report += ["--out", options.out] if options.out else []
     commands.append(("This report", [*report, *shared, "--overwrite"]))

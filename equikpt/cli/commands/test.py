@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateOptions(declare.Launched):
-    """Test a keypoint model: AP, PCK, error in px."""
+    """Test a keypoint model: AP, PCK, error in px.
+
+    Where there are no test annotations, and no --split, those of validation are taken.
+    """
 
     config: str = declare.config_argument()
-    checkpoint: str = argument("checkpoint file")
+    checkpoint: str | None = argument(
+        "checkpoint file, or a work dir (default: of the config's work dir the best one)",
+        None,
+        nargs="?",
+        metavar="CHECKPOINT",
+    )
     work_dir: str | None = option("where the log goes (default: work_dirs/<config>)")
     data_root: str | None = declare.data_root()
-    split: Split | None = option("images to test on (default: the config's test_dataloader)")
+    split: Split | None = option("images to test on (default: test, or else val)")
     out: str | None = option("write predictions as COCO results", metavar="FILE.json")
     report: str | None = option("write the table of keypoints or radiographs", metavar="FILE.csv")
     draw: str | None = option("draw predictions; of radiographs the worst", metavar="FILE.jpg")
@@ -39,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.core.files import write_bytes
     from equikpt.evaluation.presentation import Presented
 
-    cfg = _build_config(options)
+    cfg, notes = _build_config(options)
     init_distributed(cfg, options.launcher)
     with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
         prefix = str(Path(scratch) / "results")
@@ -55,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
             write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
     made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
     tables = [each for each in made if each.table is not None]
-    lines = [line for each in tables if (text := each.summary()) for line in (text, "")]
+    lines = list(notes)
+    lines += [line for each in tables if (text := each.summary()) for line in (text, "")]
     if written := _write(tables, options, Path(runner.log_dir)):
         lines += [*map(str, written), ""]
     width = max(map(len, metrics))
@@ -82,30 +91,27 @@ def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Pa
     return written
 
 
-def _build_config(options: EvaluateOptions) -> Config:
-    """The config that ``options`` lead to, checked against what is on disk."""
+def _build_config(options: EvaluateOptions) -> tuple[Config, list[str]]:
+    """The config that ``options`` lead to, checked against what is on disk, and lines on choices."""
     from equikpt.cli import launch
-    from equikpt.core.configs import strip_pretrained_init
+    from equikpt.core.configs import strip_pretrained_init, work_dir_of
     from equikpt.core.files import refuse_existing
+    from equikpt.core.project import find_checkpoint, shown
     from equikpt.evaluation.presentation import presented
     from equikpt.visualization.pose import check_image_name
 
     for target in filter(None, (options.out, options.report, options.draw)):
         refuse_existing(Path(target), options.overwrite)
-    if not Path(options.checkpoint).is_file():
-        raise FileNotFoundError(
-            f"expected a checkpoint at {options.checkpoint}, found no such file; train one with "
-            "tools/train.py, or see the work dir for best_coco_AP_epoch_*.pth"
-        )
     changes = launch.parse_options(options.cfg_options)
     if "load_from" in changes:
         raise ValueError("expected the checkpoint after the config, got the option load_from")
     cfg = launch.load_config(options.config, changes)
+    checkpoint = find_checkpoint(options.checkpoint or work_dir_of(cfg))
     launch.set_work_dir(cfg, options.work_dir)
     launch.set_data_root(cfg, options.data_root)
-    launch.set_test_split(cfg, options.split)
+    note = launch.set_test_split(cfg, options.split, changes)
     launch.check_annotation_files(cfg, ("test",))
-    cfg.load_from, cfg.resume = options.checkpoint, False
+    cfg.load_from, cfg.resume = str(checkpoint), False
     strip_pretrained_init(cfg.model)
     if options.draw:
         check_image_name(options.draw)
@@ -115,7 +121,8 @@ def _build_config(options: EvaluateOptions) -> Config:
     if options.draw and not any(each.sheet_file for each in tables):
         sheet = dict(out_file=options.draw, num_instances=options.draw_count)
         cfg.custom_hooks = [*cfg.custom_hooks, dict(type="PredictionSheetHook", **sheet)]
-    return cfg
+    found = "" if str(checkpoint) == options.checkpoint else f"Tested: {shown(checkpoint)}"
+    return cfg, [line for line in (found, note) if line]
 
 
 def _evaluators(cfg: Config) -> list[Config]:

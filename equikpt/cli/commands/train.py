@@ -47,10 +47,10 @@ class TrainOptions(declare.Launched):
         "start from random weights instead of the config's, and train all stages", default=False
     )
     resume: str | None = option(
-        "go on from the work dir's newest whole checkpoint, or from the one named",
+        "go on from the work dir's newest whole checkpoint, or from that of another run, or a file",
         nargs="?",
         const="auto",
-        metavar="CHECKPOINT",
+        metavar="FILE.pth|DIR",
     )
     overwrite: bool = option(
         "start anew in a work dir that holds a run, whose checkpoints are deleted", default=False
@@ -142,6 +142,7 @@ def build_config(options: TrainOptions) -> Config:
     from mmengine.logging import print_log
 
     from equikpt.cli import launch
+    from equikpt.core.project import find_checkpoint
     from equikpt.engine.amp import enable_amp
     from equikpt.engine.stages import refuse_frozen_random_weights, start_from_scratch
 
@@ -157,6 +158,8 @@ def build_config(options: TrainOptions) -> Config:
         cfg.default_hooks.checkpoint.save_best = None
         cfg.default_hooks.pop("early_stopping", None)
         cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
+    if cfg.get("load_from") and Path(cfg.load_from).is_dir():
+        cfg.load_from = str(find_checkpoint(cfg.load_from))
     launch.set_resume(cfg, options.resume, options.overwrite)
     if options.amp:
         enable_amp(cfg)

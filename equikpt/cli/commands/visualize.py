@@ -28,6 +28,7 @@ class VisualizeOptions(declare.ReadsImages):
     """Draw what a trained model sees: in an image, many images, or a video.
 
       python tools/visualize.py --config NAME --checkpoint FILE.pth --img horse.jpg --out pose.jpg
+      python tools/visualize.py --config PROJECT --img horse.jpg --out pose.jpg
       ... --img-dir stable/ --out poses/             each image again
       ... --img "stable/*.jpg" --out sheet.jpg       all on one sheet
       ... --video trot.mp4 --out poses.mp4 --smooth --dlc tracks.csv
@@ -35,8 +36,8 @@ class VisualizeOptions(declare.ReadsImages):
     Exit code 0: everything is shown; 1: some images or frames could not be read; 2: wrong input.
     """
 
-    config: str = required("path or name of the model's config")
-    checkpoint: Path = required("trained weights", metavar="FILE.pth")
+    config: str = required("the model's: path, name or project folder")
+    checkpoint: Path | None = declare.checkpoint_option()
     device: str | None = declare.device()
     batch_size: int = option("boxes at once", default=8, type=whole(1))
     overwrite: bool = declare.overwrite("what is there")
@@ -65,7 +66,9 @@ class VisualizeOptions(declare.ReadsImages):
         "of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
         metavar="NAME",
     )
-    detector_checkpoint: Path | None = _boxes("its weights; none is downloaded")
+    detector_checkpoint: Path | None = _boxes(
+        "its weights; none is downloaded", metavar="FILE.pth|DIR"
+    )
     detector_class: str = _boxes("what it finds", default="horse", metavar="NAME")
     detector_score: float = _boxes("min score of a box", default=0.5, metavar="SCORE")
 

@@ -19,8 +19,9 @@ import pandas as pd
 from mmengine.config import Config
 
 from equikpt.compat.work_dir import complete, newest_complete, read_top
+from equikpt.core.project import BEST, find_work_dir
 from equikpt.engine.run_record import FILE, StartRecord, read_record
-from equikpt.report.run.saved_config import read_saved_config
+from equikpt.report.run.saved_config import in_its_project, read_saved_config
 from equikpt.report.run.validation_losses import TIMES, Row, undo_mean
 
 START = re.compile(r"\d{8}_\d{6}")
@@ -39,7 +40,7 @@ class Checkpoints:
 
     Args:
         newest: Where a resumed run goes on.
-        best: ``best_*`` files, newest first.
+        best: ``best_*`` files, the one of ``best.pth`` and then the newest first.
         top: Files of ``top_checkpoints.json``, best first.
     """
 
@@ -171,7 +172,7 @@ class _Start:
 
 
 def read_run(folder: Path | str) -> Run:
-    """Read a work dir, of a run that goes on, was killed or is over.
+    """Read the work dir of a run or a project, of a run that goes on, was killed or is over.
 
     The rows of a later start replace those of an earlier one from its first step on; a start that
     did not resume replaces all. A last line that is half written is left out.
@@ -179,7 +180,7 @@ def read_run(folder: Path | str) -> Run:
     Raises:
         FileNotFoundError: No such folder, or no start of a training in it.
     """
-    folder = Path(folder)
+    folder = find_work_dir(folder)
     starts = _starts(folder)
     newest, per_epoch = starts[-1], _steps_per_epoch(starts)
     config, config_gaps = _config(folder, starts)
@@ -197,7 +198,7 @@ def read_run(folder: Path | str) -> Run:
         ),
         checkpoints=Checkpoints(
             newest_complete(folder),
-            tuple(complete(_newest_first(folder.glob("best_*.pth")))),
+            tuple(complete(_best_first(folder))),
             tuple(complete(folder / each.file for each in read_top(folder) or ())),
         ),
         record=newest.record,
@@ -300,10 +301,19 @@ def _config(folder: Path, starts: Sequence[_Start]) -> tuple[Config | None, tupl
     dumped = [start.folder / "vis_data" / "config.py" for start in reversed(starts)]
     for path in (*dumped, *_newest_first(folder.glob("*.py"))):
         try:
-            return read_saved_config(path)
+            config, gaps = read_saved_config(path)
+            return in_its_project(config, folder), gaps
         except (FileNotFoundError, ValueError):  # no dump, or half of one
             continue
     return None, ()
+
+
+def _best_first(folder: Path) -> list[Path]:
+    files = _newest_first(folder.glob("best_*.pth"))
+    named = folder / BEST
+    alone = [named] if named.is_file() and not files else []  # copied without the others
+    target = named.resolve().name
+    return [*alone, *sorted(files, key=lambda path: path.name != target)]
 
 
 def _newest_first(paths: Iterable[Path]) -> list[Path]:

@@ -18,6 +18,8 @@ from mmengine.config import Config
 from mmengine.config.config import RESERVED_KEYS
 from mmengine.registry import Registry
 
+from equikpt.core.project import WORK_DIR
+
 NAMED_VALUES = {"inf": math.inf, "nan": math.nan}
 """As MMEngine writes these numbers."""
 OWN_PACKAGES = ("equikpt", "mmpose")
@@ -72,6 +74,25 @@ def read_saved_config(path: Path) -> tuple[Config, tuple[str, ...]]:
     return Config(values, filename=str(path)), tuple(left_out)
 
 
+def in_its_project(config: Config, work_dir: Path) -> Config:
+    """Lead the paths of a project that was moved since to where its work dir is now."""
+    saved, new = Path(str(config.get("work_dir") or "")), work_dir.resolve()
+    is_moved = saved.is_absolute() and saved != new and not saved.exists()
+    if not is_moved or not saved.name == new.name == WORK_DIR:
+        return config
+    moved = _under(config.to_dict(), str(saved.parent), str(new.parent))
+    return Config(moved, filename=config.filename)
+
+
+def _under(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _under(part, old, new) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_under(part, old, new) for part in value)
+    is_within = isinstance(value, str) and f"{value}/".startswith(f"{old}/")
+    return new + value[len(old) :] if is_within else value
+
+
 class _Literals(ast.NodeTransformer):
     """Write what MMEngine dumps as literals: ``dict(a=1)``, ``dict({'a b': 1})``, ``inf``."""
 
@@ -117,11 +138,21 @@ def code_in(config: Config) -> list[str]:
             is_code = value not in scopes
         elif path[0] == "custom_imports":
             is_code = value.split(".")[0] not in OWN_PACKAGES
+        elif key == "from_file":
+            is_code = not _is_data(Path(value))
         else:
             is_code = value.lower().endswith(CODE_SUFFIXES)
         if is_code:
             found.append(f"{'.'.join(map(str, path))}: {value!r}")
     return found
+
+
+def _is_data(metainfo: Path) -> bool:
+    """Tell a file of plain values, or one that is missing, from a program."""
+    try:
+        return not read_saved_config(metainfo)[1]
+    except (OSError, ValueError):
+        return not metainfo.exists()
 
 
 def _settings(path: tuple, value: Any) -> Iterator[tuple[tuple, Any]]:

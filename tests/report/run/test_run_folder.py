@@ -247,6 +247,29 @@ def test_checkpoints_are_those_that_are_there(tmp_path):
     assert read_run(tmp_path).checkpoints.newest == tmp_path / "epoch_2.pth"
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ["best_a_epoch_1.pth", "best_b_epoch_2.pth"],
+            ["best_a_epoch_1.pth", "best_b_epoch_2.pth"],
+        ),
+        ([], ["best.pth"]),
+    ],
+    ids=["a link to the older of two keys", "a copy alone"],
+)
+def test_the_best_checkpoint_is_the_one_of_the_stable_name(tmp_path, files, expected):
+    write_start(tmp_path, [1.0])
+    for number, name in enumerate(files):
+        torch.save({}, tmp_path / name)
+        os.utime(tmp_path / name, (1000 + number, 1000 + number))
+    if files:
+        (tmp_path / "best.pth").symlink_to(files[0])
+    else:
+        torch.save({}, tmp_path / "best.pth")
+    assert [path.name for path in read_run(tmp_path).checkpoints.best] == expected
+
+
 @pytest.mark.parametrize("name", ["last_checkpoint", "top_checkpoints.json"])
 @pytest.mark.parametrize("content", ["", "\0", "{"])
 def test_a_list_that_is_damaged_does_not_keep_a_run_from_being_read(tmp_path, name, content):

@@ -106,3 +106,40 @@ def test_reading_a_run_runs_nothing(tmp_path):
     assert run.config.train_cfg.max_epochs == 7
     assert len(run.config_gaps) == 1
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_code"),
+    [
+        ("dataset_info = dict(keypoint_info={0: dict(name='a', id=0)}, sigmas=[0.1])", False),
+        ("import os\ndataset_info = dict()", True),
+        ("_base_ = 'program.py'", True),
+        (None, False),
+    ],
+    ids=["plain values", "a program", "inherited", "none"],
+)
+def test_a_keypoint_set_of_plain_values_is_no_code(tmp_path, content, is_code):
+    path = tmp_path / "keypoints.py"
+    if content is not None:
+        path.write_text(content)
+    cfg = Config(dict(metainfo=dict(from_file=str(path))))
+    assert bool(code_in(cfg)) is is_code
+
+
+def test_a_project_that_was_moved_has_its_paths_where_it_is(tmp_path):
+    old, new = tmp_path / "mice", tmp_path / "moved" / "mice"
+    paths = dict(a=f"{old}/data", b=[dict(from_file=f"{old}/keypoints.py")], c=f"{old}s/data")
+    cfg = config(work_dir=f"{old}/work_dir", **paths)
+    write_start(old / "work_dir", [1.0], cfg=cfg)
+    assert read_run(old).config.a == paths["a"]
+    new.parent.mkdir()
+    old.rename(new)
+    moved = read_run(new / "work_dir").config
+    assert (moved.a, moved.b[0].from_file) == (f"{new}/data", f"{new}/keypoints.py")
+    assert moved.c == paths["c"]
+
+
+def test_a_run_that_is_no_project_keeps_its_paths(tmp_path):
+    cfg = config(work_dir="/gone/run", a="/gone/data")
+    write_start(tmp_path / "run", [1.0], cfg=cfg)
+    assert read_run(tmp_path / "run").config.a == "/gone/data"
