@@ -106,7 +106,7 @@ def test_what_is_missing_is_on_the_page(run, report, sample_data, tmp_path, lack
     if lacking == "checkpoint":
         (run / BEST).unlink()
     elif lacking == "labels":
-        edit_configs(run, lambda text: text.replace("annotations/test", "annotations/lost"))
+        edit_configs(run, lambda text: text.replace("annotations/", "lost/"))
     elif lacking == "config":
         for path in run.rglob("*.py"):
             path.unlink()
@@ -185,6 +185,6 @@ def test_the_commands_on_the_page_can_be_typed(tmp_path):
     assert train[:3] == ["python", "tools/train.py", str(run / "my_horse.py")]
     assert train[3:5] == ["--work-dir", f"{run}_again"]
     assert report == [
-        *("python", "tools/report.py", "--work-dir", str(run), "--checkpoint", "newest"),
+        *("python", "tools/report.py", str(run), "--checkpoint", "newest"),
         *("--out", out, "--overwrite"),
     ]

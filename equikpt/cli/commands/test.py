@@ -92,7 +92,7 @@ def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Pa
 
 
 def _build_config(options: EvaluateOptions) -> tuple[Config, list[str]]:
-    """The config that ``options`` lead to, checked against what is on disk, and lines on choices."""
+    """The config that ``options`` lead to, checked against what is on disk, and what was chosen."""
     from equikpt.cli import launch
     from equikpt.core.configs import strip_pretrained_init, work_dir_of
     from equikpt.core.files import refuse_existing

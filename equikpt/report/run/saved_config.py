@@ -148,11 +148,11 @@ def code_in(config: Config) -> list[str]:
 
 
 def _is_data(metainfo: Path) -> bool:
-    """Tell a file of plain values, or one that is missing, from a program."""
+    """Tell a file of plain values from a program, and from one that MMPose looks for elsewhere."""
     try:
         return not read_saved_config(metainfo)[1]
     except (OSError, ValueError):
-        return not metainfo.exists()
+        return False
 
 
 def _settings(path: tuple, value: Any) -> Iterator[tuple[tuple, Any]]:

@@ -114,7 +114,7 @@ def test_reading_a_run_runs_nothing(tmp_path):
         ("dataset_info = dict(keypoint_info={0: dict(name='a', id=0)}, sigmas=[0.1])", False),
         ("import os\ndataset_info = dict()", True),
         ("_base_ = 'program.py'", True),
-        (None, False),
+        (None, True),
     ],
     ids=["plain values", "a program", "inherited", "none"],
 )
@@ -131,7 +131,7 @@ def test_a_project_that_was_moved_has_its_paths_where_it_is(tmp_path):
     paths = dict(a=f"{old}/data", b=[dict(from_file=f"{old}/keypoints.py")], c=f"{old}s/data")
     cfg = config(work_dir=f"{old}/work_dir", **paths)
     write_start(old / "work_dir", [1.0], cfg=cfg)
-    assert read_run(old).config.a == paths["a"]
+    assert read_run(old / "work_dir").config.a == paths["a"]
     new.parent.mkdir()
     old.rename(new)
     moved = read_run(new / "work_dir").config
