@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from pprint import pformat
 
 import numpy as np
 import pandas as pd
@@ -34,6 +33,7 @@ from equikpt.evaluation.functional.bootstrap import (
     weighted_mean,
     weighted_median,
 )
+from equikpt.metainfo.keypoint_set_file import SIGMAS_SOURCE, keypoint_set_text
 
 MIN_COUNT = 20
 """Distances from which an estimate replaces the present sigma."""
@@ -134,8 +134,8 @@ def estimate_from(
     scheme = find_scheme(metainfo, [load_coco(labels)])
     if out is not None and scheme.metainfo is None:
         raise ValueError(
-            f"the keypoints of {labels} are of no metainfo that equikpt has, so no file can be "
-            "written for configs; give no out, or say by metainfo which they are"
+            f"the keypoints of {labels} are of no keypoint set that equikpt has, so no file can be "
+            "written for configs; give no out, or the file of the set by metainfo"
         )
     squared = pairs.squared
     if squared.shape[1] != len(scheme.names):
@@ -176,50 +176,31 @@ def sigma_table(
 
 
 def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Path) -> str:
-    """Write a Python file with the metainfo and the new sigmas, as MMPose's ``from_file`` takes it.
+    """Write the file of the keypoint set with the new sigmas.
 
     An estimate replaces the present sigma where it rests on enough distances and is not 0.
 
     Args:
-        metainfo: Of :func:`equikpt.metainfo.schema.build_metainfo`.
+        metainfo: Of :func:`equikpt.metainfo.build_metainfo`.
         estimate: Of its keypoints.
         made_by: From what; it may hold names of files, and so any character.
         path: Of the file.
     """
-    names = [row["name"] for row in metainfo["keypoint_info"].values()]
-    lines = []
+    sigmas, remarks = [], []
     columns = (estimate[column].tolist() for column in ("distances", "sigma", "low", "high"))
-    for name, present, distances, found, low, high in zip(
-        names, metainfo["sigmas"], *columns, strict=True
-    ):
-        sigma, reason = f"{found:.4g}", f"{distances} distances"
+    for present, distances, found, low, high in zip(metainfo["sigmas"], *columns, strict=True):
+        remark = f"{distances} distances"
         if distances < MIN_COUNT or not found > 0:
-            sigma, reason = f"{present:g}", f"as before: {reason}"
+            found, remark = present, f"as before: {remark}"
         elif math.isfinite(low):
-            reason = f"{low:.4g} to {high:.4g}, {reason}"
-        lines.append(f"    {sigma},  # {_as_literal(name)}: {reason}")
-    usage = f"dict(from_file={_as_literal(path.as_posix())})"
-    rest = {key: value for key, value in metainfo.items() if key != "sigmas"}
-    return "\n".join(
-        [
-            f"# {_as_literal(made_by)}",
-            "# In a config, for each of train, val and test:",
-            f"#   val_dataloader = dict(dataset=dict(metainfo={usage}))",
-            "# AP with these sigmas does not compare with AP with others.",
-            "sigmas = [",
-            *lines,
-            "]",
-            "",
-            f"dataset_info = {pformat(rest, width=98, sort_dicts=False)}",
-            'dataset_info["sigmas"] = sigmas',
-            "",
-        ]
+            remark = f"{low:.4g} to {high:.4g}, {remark}"
+        sigmas.append(float(f"{found:.4g}"))
+        remarks.append(remark)
+    header = (
+        made_by,
+        "In a config, for each of train, val and test:",
+        f"  val_dataloader = dict(dataset=dict(metainfo=dict(from_file={path.as_posix()!r})))",
+        "AP with these sigmas does not compare with AP with others.",
     )
-
-
-def _as_literal(text: str) -> str:
-    """A text that stays on its line and is no code whatever it holds.
-
-    MMEngine replaces ``{{ … }}`` in the text of a config before it runs it, hence no pairs.
-    """
-    return repr(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+    rest = {key: value for key, value in metainfo.items() if key != SIGMAS_SOURCE}
+    return keypoint_set_text({**rest, "sigmas": sigmas}, header, remarks)

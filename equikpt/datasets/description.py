@@ -12,10 +12,12 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.core.image import read_image, reader_of
 from equikpt.datasets.transforms.labels import has_points, labelled, points_key
+from equikpt.metainfo import read_keypoint_set
 from equikpt.visualization.pose import draw_instance
 
-OWN_METAINFO = ("radiographs", "unnamed")
-"""Keys beside MMPose's: images are radiographs; points are any number of unnamed things."""
+OWN_METAINFO = ("radiographs", "unnamed", "sigmas_source")
+"""Keys beside MMPose's: images are radiographs; points are any number of unnamed things; where
+sigmas come from that nobody measured."""
 
 
 class Described:
@@ -27,6 +29,12 @@ class Described:
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         stated = metainfo or cls.METAINFO
+        if not stated:
+            raise ValueError(
+                f"{cls.__name__} got no keypoint set; give metainfo=dict(from_file='keypoints.py')"
+            )
+        if os.path.isfile(stated.get("from_file", "")):  # otherwise MMPose seeks among its own
+            stated = read_keypoint_set(stated["from_file"])
         own = {key: stated[key] for key in OWN_METAINFO if key in stated}
         return {**parse_pose_metainfo(copy.deepcopy(dict(stated))), **own}
 

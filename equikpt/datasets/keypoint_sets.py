@@ -1,4 +1,4 @@
-"""Data sets of the package's keypoint sets in COCO JSON; options and errors as the base class."""
+"""Data sets of named keypoints in COCO JSON; options and errors as the base class."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from equikpt.metainfo import coco17, horse26
 
 
 @DATASETS.register_module()
-class Horse26Dataset(CheckedCocoDataset):
-    """Horses with the 26 keypoints of :mod:`equikpt.metainfo.horse26`.
+class KeypointDataset(CheckedCocoDataset):
+    """Any keypoint set, by a file of its metainfo (:func:`equikpt.metainfo.read_keypoint_set`).
 
     The usual layout, every part of which is a config key::
 
@@ -18,18 +18,24 @@ class Horse26Dataset(CheckedCocoDataset):
         data/images/{train,val,test}/
 
         dict(
-            type='Horse26Dataset',
+            type='KeypointDataset',
+            metainfo=dict(from_file='keypoints.py'),
             data_root='data/',
             ann_file='annotations/train.json',
             data_prefix=dict(img='images/train/'),
             pipeline=train_pipeline)
     """
 
+
+@DATASETS.register_module()
+class Horse26Dataset(KeypointDataset):
+    """Horses with the 26 keypoints of :mod:`equikpt.metainfo.horse26`."""
+
     METAINFO: dict = horse26.METAINFO
 
 
 @DATASETS.register_module()
-class Coco17Dataset(CheckedCocoDataset):
+class Coco17Dataset(KeypointDataset):
     """People with the 17 keypoints of :mod:`equikpt.metainfo.coco17`, in COCO's own layout.
 
     A download that stopped half way is trained on as far as it got: images that are missing are

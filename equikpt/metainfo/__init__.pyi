@@ -5,6 +5,10 @@ from . import points as points
 from .correspondence import KEYPOINT_NAMES as KEYPOINT_NAMES
 from .correspondence import index_pairs as index_pairs
 from .correspondence import mapping as mapping
+from .inference import InferredKeypointSet as InferredKeypointSet
+from .inference import infer_keypoint_set as infer_keypoint_set
+from .keypoint_set_file import keypoint_set_text as keypoint_set_text
+from .keypoint_set_file import read_keypoint_set as read_keypoint_set
 from .schema import Keypoint as Keypoint
 from .schema import Link as Link
 from .schema import build_metainfo as build_metainfo

@@ -11,8 +11,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-PARTS = ("upper", "lower")
-"""MMPose's half-body groups. For a quadruped: front half with the head, and hind half."""
+from equikpt.metainfo.sides import pairs_by_name
+
+PARTS = ("upper", "lower", "")
+"""MMPose's half-body groups. For a quadruped: front half with the head, and hind half. Empty for
+points of sets that have no halves, such as a single point."""
 
 SIDE_COLORS_RGB = {"left": (0, 255, 0), "right": (255, 128, 0), "middle": (51, 153, 255)}
 """Colours of MMPose's animal datasets, so that drawings look alike."""
@@ -23,12 +26,15 @@ class Keypoint:
     """One row of a keypoint table; its number in the table is its index in the file format.
 
     Args:
-        name: Unique name. A keypoint with a ``swap`` begins with ``l`` or ``r``, its side.
-        part: Half-body group, ``"upper"`` or ``"lower"``.
+        name: Unique name.
+        part: Half-body group, ``"upper"`` or ``"lower"``; empty for neither.
         sigma: Spread of the annotators' clicks as a fraction of the object's size
             (the square root of its area), the k_i / 2 of COCO's object keypoint similarity.
         weight: Weight of this keypoint in the training loss.
         swap: Name of the same point on the other side, empty for a point of the midline.
+        side: ``"left"``, ``"right"`` or ``"middle"``, by which it is coloured. By default as
+            ``name`` and ``swap`` say it in one of the languages of :mod:`equikpt.metainfo.sides`;
+            points that swap and whose names do not say it need it.
 
     Raises:
         ValueError: A field alone cannot be right.
@@ -39,12 +45,14 @@ class Keypoint:
     sigma: float
     weight: float
     swap: str = ""
+    side: str = ""
 
     def __post_init__(self) -> None:
         label = f"keypoint '{self.name}'"
         _require(self.name, "a keypoint has an empty name; give it one")
         _require(
-            self.part in PARTS, f"{label} has part '{self.part}'; expected {' or '.join(PARTS)}"
+            self.part in PARTS,
+            f"{label} has part '{self.part}'; expected {' or '.join(PARTS[:2])}, or none",
         )
         for field, value in (("sigma", self.sigma), ("weight", self.weight)):
             is_positive = math.isfinite(value) and value > 0
@@ -53,16 +61,27 @@ class Keypoint:
             self.swap != self.name,
             f"{label} swaps with itself; leave swap empty for a point that stays under a flip",
         )
+        side = self.side or (side_beside(self.name, self.swap) if self.swap else "middle")
         _require(
-            not self.swap or self.name[0] in "lrLR",
-            f"{label} swaps with '{self.swap}', but its name does not say its side; begin it with "
-            "l or r",
+            side in SIDE_COLORS_RGB and not (self.swap and side == "middle"),
+            f"{label} has side '{side}'; expected left, right or middle"
+            if side and not self.swap
+            else f"{label} swaps with '{self.swap}', but its name does not say its side; give side "
+            "left or right",
         )
+        object.__setattr__(self, "side", side)
 
-    @property
-    def side(self) -> str:
-        """``"left"``, ``"right"`` or ``"middle"``."""
-        return {"l": "left", "r": "right"}[self.name[0].lower()] if self.swap else "middle"
+
+def side_beside(name: str, swap: str) -> str:
+    """``"left"``, ``"right"`` or ``""`` as a keypoint's name says beside its partner's.
+
+    >>> side_beside("ear.R", "ear.L"), side_beside("oreille_g", "oreille_d")
+    ('right', 'left')
+    """
+    pair = next((pair for pair in pairs_by_name((name, swap)) if not pair.guessed), None)
+    if pair is not None:
+        return "right" if pair.left else "left"
+    return {"lr": "left", "rl": "right"}.get(name[:1].lower() + swap[:1].lower(), "")
 
 
 @dataclass(frozen=True)
@@ -173,8 +192,8 @@ def _check_swap(one: Keypoint, by_name: Mapping[str, Keypoint]) -> None:
     )
     _require(
         other.side != one.side,
-        f"keypoints '{one.name}' and '{other.name}' swap, but both are named as {one.side}; one "
-        "name must begin with l and the other with r",
+        f"keypoints '{one.name}' and '{other.name}' swap, but both are of the {one.side} side; one "
+        "must be left and the other right",
     )
 
 

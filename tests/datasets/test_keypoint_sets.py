@@ -3,10 +3,18 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, TRANSFORMS
 
-from equikpt.datasets import CheckedCocoDataset, Coco17Dataset, Horse26Dataset
+from equikpt.datasets import (
+    CheckedCocoDataset,
+    Coco17Dataset,
+    Horse26Dataset,
+    KeypointDataset,
+)
+from equikpt.metainfo import Keypoint, build_metainfo, keypoint_set_text
+from tests.coco_fixtures import WIDTH
 
 
 @pytest.mark.parametrize(("kind", "count"), [(Horse26Dataset, 26), (Coco17Dataset, 17)])
@@ -55,3 +63,63 @@ def test_what_is_missing_is_left_out_and_nothing_stands_in(coco_mini, tmp_path, 
     assert f"{len(rows) - len(present)} of {len(rows)} images" in capsys.readouterr().out
     with pytest.raises(FileNotFoundError, match="max_missing_share"):
         load(ann_file, tmp_path)
+
+
+@pytest.fixture
+def set_file(tmp_path):
+    """``set_file(metainfo)``: the options of a data set of that keypoint set."""
+
+    def write(metainfo: dict) -> dict:
+        path = tmp_path / "keypoints.py"
+        path.write_text(keypoint_set_text(metainfo, "of a test"), encoding="utf-8")
+        return dict(type="KeypointDataset", metainfo=dict(from_file=str(path)))
+
+    return write
+
+
+def plain_set(count: int, **own) -> dict:
+    keypoints = [Keypoint(f"p{n}", "", sigma=0.05, weight=1.0) for n in range(count)]
+    return {**build_metainfo("plain", keypoints), **own}
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+def test_a_data_set_of_any_keypoint_set_by_its_file(write_coco, make_coco, set_file, count):
+    """Two animals an image; of more points than one, some are not labelled."""
+    content = make_coco(num_keypoints=count)
+    for row in content["annotations"]:
+        row["keypoints"][-3:] = [row["bbox"][0] + 5, 9, 2]
+    options = set_file(plain_set(count)) | write_coco(content)
+    pipeline = [TRANSFORMS.build(each) for each in FLIPPED]
+    dataset = DATASETS.build(options | dict(pipeline=pipeline))
+    assert dataset.metainfo["num_keypoints"] == count
+    assert dataset.metainfo["flip_indices"] == list(range(count))
+    plain = DATASETS.build(options)
+    for sample, before in zip(dataset, plain, strict=True):
+        x = WIDTH - 1 - before["keypoints"][..., 0]
+        np.testing.assert_allclose(sample["keypoints"][..., 0], x)
+        np.testing.assert_array_equal(
+            sample["keypoints_visibility"], before["keypoints_visibility"]
+        )
+
+
+FLIPPED = [
+    dict(type="LoadCachedImage"),
+    dict(type="GetBBoxCenterScale"),
+    dict(type="RandomFlipKeypoints", prob=1.0, direction="horizontal"),
+    dict(type="RandomHalfBodyCrop", prob=1.0),
+]
+
+
+def test_own_keys_of_the_file_are_kept(write_coco, make_coco, set_file):
+    options = set_file(plain_set(3, radiographs=True, sigmas_source="guess: of a test"))
+    dataset = DATASETS.build(options | write_coco(make_coco()))
+    assert dataset.metainfo["radiographs"] is True
+    assert dataset.metainfo["sigmas_source"] == "guess: of a test"
+
+
+def test_without_a_file_or_with_a_wrong_one_a_sentence_says_so(tmp_path):
+    with pytest.raises(ValueError, match="got no keypoint set; give metainfo="):
+        KeypointDataset()
+    (tmp_path / "keypoints.py").write_text("dataset_info = dict(dataset_name='x')")
+    with pytest.raises(ValueError, match="has no keypoint_info"):
+        KeypointDataset(metainfo=dict(from_file=str(tmp_path / "keypoints.py")))

@@ -13,6 +13,10 @@ def point(name: str, swap: str = "", part: str = "upper") -> Keypoint:
     return Keypoint(name, part, sigma=0.05, weight=1.0, swap=swap)
 
 
+def sided(name: str, swap: str, side: str) -> Keypoint:
+    return Keypoint(name, "", sigma=0.05, weight=1.0, swap=swap, side=side)
+
+
 PAIR = (point("l_eye", "r_eye"), point("r_eye", "l_eye"))
 FACE = (point("nose"), *PAIR)
 
@@ -28,6 +32,7 @@ FACE = (point("nose"), *PAIR)
         ({"weight": float("inf")}, "'nose' has weight inf"),
         ({"swap": "nose"}, "'nose' swaps with itself"),
         ({"swap": "l_nose"}, "does not say its side"),
+        ({"side": "top"}, "'nose' has side 'top'; expected left, right or middle"),
     ],
     ids=str,
 )
@@ -61,9 +66,9 @@ TABLES = {
         "'l_eye' swaps with 'r_eyes', which is not a keypoint",
     ),
     "swap on one side": (
-        (point("l_eye", "l_ear"), point("l_ear", "l_eye")),
+        (sided("A", "B", "left"), sided("B", "A", "left")),
         (),
-        "'l_eye' and 'l_ear' swap, but both are named as left",
+        "'A' and 'B' swap, but both are of the left side",
     ),
     "unknown end": (FACE, (Link("nose", "poll"),), "'nose'–'poll' names 'poll'"),
     "link twice": (
@@ -124,3 +129,26 @@ def test_paper_info_is_kept_and_may_be_absent():
     assert build_metainfo("face", FACE, paper_info={"year": "2021"})["paper_info"] == {
         "year": "2021"
     }
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "sides"),
+    [
+        (point("ohr_rechts", "ohr_links"), point("ohr_links", "ohr_rechts"), ("right", "left")),
+        (point("l1", "r1"), point("r1", "l1"), ("left", "right")),
+        (sided("pt2", "pt1", "right"), sided("pt1", "pt2", "left"), ("right", "left")),
+    ],
+    ids=["in German", "by letters", "stated"],
+)
+def test_sides_by_name_and_by_hand(one, other, sides):
+    metainfo = build_metainfo("pair", (one, other, point("nose")))
+    colours = [tuple(row["color"]) for row in metainfo["keypoint_info"].values()]
+    assert colours == [SIDE_COLORS_RGB[side] for side in (*sides, "middle")]
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_sets_of_one_point_and_of_a_hundred(count):
+    keypoints = [Keypoint(f"p{n}", "", sigma=0.05, weight=1.0) for n in range(count)]
+    parsed = parse_pose_metainfo(build_metainfo("many", keypoints))
+    assert parsed["flip_indices"] == list(range(count))
+    assert parsed["upper_body_ids"] == parsed["lower_body_ids"] == []

@@ -1,5 +1,5 @@
-# COCO's people, 17 keypoints, in its own layout. A leaf names its codec, as with horse26.py. Half a
-# download is trained on as far as it got (max_missing_share).
+# COCO's people, 17 keypoints, in its own layout. A leaf names its codec, as with keypoints.py.
+# Half a download is trained on as far as it got (max_missing_share).
 _base_ = "loaders.py"
 
 dataset_type = "Coco17Dataset"

@@ -1,5 +1,5 @@
 # Images of FSC-147 with the places of unnamed things, in its own layout. A leaf names its codec,
-# as with horse26.py. The targets in validation are for val_loss.
+# as with keypoints.py. The targets in validation are for val_loss.
 _base_ = "loaders.py"
 
 dataset_type = "PointSequenceDataset"

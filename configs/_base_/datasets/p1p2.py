@@ -1,5 +1,5 @@
-# One radiograph a sample, two ruler marks. A leaf names its codec, as with horse26.py. The targets
-# in validation are for val_loss.
+# One radiograph a sample, two ruler marks. A leaf names its codec, as with keypoints.py. The
+# targets in validation are for val_loss.
 _base_ = "loaders.py"
 
 dataset_type = "P1P2Dataset"

@@ -27,7 +27,9 @@ class EstimateOptions:
         "(default: mean, COCO's definition, with --double, median with --predictions)"
     )
     metainfo: str | None = option(
-        "keypoints (default: by the names in the file)", choices=METAINFOS
+        f"keypoints: {', '.join(METAINFOS)} or a keypoint set's file (default: by the names in the "
+        "file)",
+        metavar="SET",
     )
     pool_sides: bool = option("one sigma for left and right, from both", default=False)
     group_key: str = option(

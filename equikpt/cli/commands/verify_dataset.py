@@ -27,7 +27,9 @@ class VerifyDatasetOptions(declare.ReadsImages):
         default=(),
     )
     metainfo: str | None = option(
-        "keypoints to check against (default: those that the file names)", choices=METAINFOS
+        f"keypoints to check against: {', '.join(METAINFOS)} or a keypoint set's file (default: "
+        "those that the file names)",
+        metavar="SET",
     )
     json: Path | None = option("write everything found", metavar="out.json")
     csv: Path | None = option("write a line for each issue", metavar="out.csv")

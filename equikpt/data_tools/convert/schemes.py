@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from equikpt.core.typed_json import refuse_wrong_types
 from equikpt.data_tools.convert.input_files import read_yaml
 from equikpt.metainfo import correspondence, horse26
 from equikpt.metainfo.schema import Keypoint
+from equikpt.metainfo.sides import flip_by_name, side_of
 
 _HORSES16 = (
     "croup l_stifle l_hock lh_hoof r_hock rh_hoof withers l_elbow l_knee lf_hoof r_knee rf_hoof "
@@ -53,43 +53,6 @@ class KeypointScheme:
 
 NO_SCHEME = KeypointScheme((), {})
 """Where no mapping is given: the names of the source decide."""
-
-
-def side_of(name: str) -> str:
-    """``"left"``, ``"right"`` or ``""`` as a keypoint's name says: left_knee, KneeLeft, lf_hoof."""
-    for side in ("left", "right"):
-        if side in name.lower():
-            return side
-    match = re.match(r"([lr])[fhb]?_", name, re.IGNORECASE)
-    return {"l": "left", "r": "right"}[match[1].lower()] if match else ""
-
-
-def partner_name(name: str) -> str:
-    """The name of the same point on the other side, or ``name`` itself without a side."""
-    if re.search("left|right", name, re.IGNORECASE):
-        return re.sub("left|right", _other_side, name, count=1, flags=re.IGNORECASE)
-    return re.sub("^[lr](?=[fhb]?_)", _other_side, name, flags=re.IGNORECASE)
-
-
-def _other_side(match: re.Match[str]) -> str:
-    other = {"left": "right", "right": "left", "l": "r", "r": "l"}[match[0].lower()]
-    if match[0].isupper():
-        return other.upper()
-    return other.capitalize() if match[0][0].isupper() else other
-
-
-def flip_by_name(names: Sequence[str]) -> tuple[int, ...]:
-    """For each keypoint the index of its partner under a flip, as far as names tell a side.
-
-    Horse-10's near and off are left and right by its table.
-    """
-    if set(names) == set(correspondence.HORSE10):
-        own = _BUILT_IN["horse10"]
-        partner = {own.keypoints[i]: own.keypoints[j] for i, j in enumerate(own.flip_idx)}
-    else:
-        partner = {name: partner_name(name) for name in names}
-    column = {name: index for index, name in enumerate(names)}
-    return tuple(column.get(partner[name], index) for index, name in enumerate(names))
 
 
 def is_flip(flip_idx: object, num_keypoints: int) -> TypeGuard[list[int]]:

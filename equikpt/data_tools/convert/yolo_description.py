@@ -15,12 +15,8 @@ import yaml
 from equikpt.data_tools.convert.input_files import read_text, read_yaml
 from equikpt.data_tools.convert.names import split_named
 from equikpt.data_tools.convert.records import SPLITS
-from equikpt.data_tools.convert.schemes import (
-    KeypointScheme,
-    flip_by_name,
-    is_flip,
-    numbered_names,
-)
+from equikpt.data_tools.convert.schemes import KeypointScheme, is_flip, numbered_names
+from equikpt.metainfo.sides import flip_by_name
 
 FILE_NAME = "data.yaml"
 

@@ -29,10 +29,11 @@ from equikpt.data_tools.convert.records import (
     SourceDataset,
     as_box,
 )
-from equikpt.data_tools.convert.schemes import KeypointScheme, flip_by_name
+from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.writer import Options, put_images, refuse_repeated_names
 from equikpt.data_tools.convert.yolo_description import Description, describe
 from equikpt.data_tools.convert.yolo_files import ListedImage, YoloFiles
+from equikpt.metainfo.sides import flip_by_name
 
 BOX_TOLERANCE = 0.01
 """Boxes may pass the border by rounding; further out, the numbers are no fractions."""

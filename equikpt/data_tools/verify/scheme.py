@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from equikpt.data_tools.convert.schemes import flip_by_name, side_of
 from equikpt.data_tools.verify import METAINFOS
-from equikpt.metainfo import coco17, horse26, p1p2
+from equikpt.metainfo import coco17, horse26, p1p2, read_keypoint_set
 from equikpt.metainfo.schema import SIDE_COLORS_RGB
+from equikpt.metainfo.sides import flip_by_name, side_of
 
 _TABLES = dict(zip(METAINFOS, (horse26, p1p2, coco17), strict=True))
 
@@ -21,7 +22,7 @@ class Scheme:
     """K keypoints.
 
     Args:
-        name: Of the metainfo; ``"file"`` where the file's own names are taken.
+        name: Of the keypoint set; ``"file"`` where the file's own names are taken.
         names: K names in the order of the file format.
         swap: (K,) index of the same point on the other side, its own for a point of the midline.
         links: (L, 2) indices of the ends of the skeleton's lines.
@@ -40,15 +41,22 @@ class Scheme:
 
     def drawing(self) -> dict:
         """Metainfo in MMPose's form, as far as drawing a pose reads it."""
-        sides = [side_of(name) or "middle" for name in self.names]
-        # a link to the midline has the colour of its paired end
-        links = [sides[b] if sides[a] == "middle" else sides[a] for a, b in self.links]
+        if self.metainfo is not None:
+            points, lines = (
+                [row["color"] for row in self.metainfo[key].values()]
+                for key in ("keypoint_info", "skeleton_info")
+            )
+        else:
+            sides = [side_of(name) or "middle" for name in self.names]
+            # a link to the midline has the colour of its paired end
+            ends = [sides[b] if sides[a] == "middle" else sides[a] for a, b in self.links]
+            points, lines = ([SIDE_COLORS_RGB[side] for side in each] for each in (sides, ends))
         return dict(
             dataset_name=self.name,
             num_keypoints=len(self.names),
-            keypoint_colors=[SIDE_COLORS_RGB[side] for side in sides],
+            keypoint_colors=points,
             skeleton_links=[tuple(link) for link in self.links.tolist()],
-            skeleton_link_colors=[SIDE_COLORS_RGB[side] for side in links],
+            skeleton_link_colors=lines,
         )
 
 
@@ -56,24 +64,28 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
     """Find the scheme by its name, or the one whose names the first file has, or the file's own.
 
     Args:
-        metainfo: One of :data:`METAINFOS`, or None.
+        metainfo: One of :data:`METAINFOS`, the file of a keypoint set, or None.
         contents: What :func:`equikpt.core.coco.file.load_coco` returned for each file.
 
     Raises:
-        ValueError: The metainfo is unknown, or the files have no keypoints at all.
+        FileNotFoundError: The metainfo is neither a known one nor a file.
+        ValueError: The file is no keypoint set, or the files have no keypoints at all.
     """
+    if metainfo in METAINFOS:
+        return _of_metainfo(_TABLES[metainfo].METAINFO)
     if metainfo is not None:
-        if metainfo not in _TABLES:
-            raise ValueError(
-                f"metainfo '{metainfo}' is unknown; expected one of {', '.join(METAINFOS)}"
+        if not Path(metainfo).is_file():
+            raise FileNotFoundError(
+                f"no keypoint set '{metainfo}'; give one of {', '.join(METAINFOS)}, or the file of "
+                "one, such as keypoints.py"
             )
-        return _of_table(metainfo)
+        return _of_metainfo(read_keypoint_set(metainfo))
     categories = filter(is_named, (row for each in contents for row in each["categories"]))
     category: dict = next(categories, {})
     names = tuple(category.get("keypoints", ()))
-    for name, table in _TABLES.items():
+    for table in _TABLES.values():
         if sorted(names) == sorted(point.name for point in table.KEYPOINTS):
-            return _of_table(name)
+            return _of_metainfo(table.METAINFO)
     if not names:
         counts = Counter(
             len(row["keypoints"]) // 3
@@ -100,15 +112,14 @@ def is_named(category: dict) -> bool:
     return isinstance(names, list) and bool(names) and all(isinstance(n, str) for n in names)
 
 
-def _of_table(name: str) -> Scheme:
-    table = _TABLES[name]
-    index_of = {point.name: index for index, point in enumerate(table.KEYPOINTS)}
+def _of_metainfo(metainfo: dict) -> Scheme:
+    rows = metainfo["keypoint_info"].values()
+    index_of = {row["name"]: index for index, row in enumerate(rows)}
+    links = [[index_of[end] for end in row["link"]] for row in metainfo["skeleton_info"].values()]
     return Scheme(
-        name,
+        metainfo["dataset_name"],
         tuple(index_of),
-        np.array([index_of[point.swap or point.name] for point in table.KEYPOINTS]),
-        np.array([(index_of[link.start], index_of[link.end]) for link in table.LINKS]).reshape(
-            -1, 2
-        ),
-        table.METAINFO,
+        np.array([index_of[row["swap"] or row["name"]] for row in rows]),
+        np.array(links, int).reshape(-1, 2),
+        metainfo,
     )

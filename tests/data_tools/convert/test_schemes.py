@@ -12,9 +12,6 @@ from equikpt.data_tools.convert.schemes import (
     KeypointScheme,
     check_scheme,
     find_scheme,
-    flip_by_name,
-    partner_name,
-    side_of,
 )
 from equikpt.data_tools.convert.targets import (
     KNOWN_SOURCES,
@@ -24,34 +21,6 @@ from equikpt.data_tools.convert.targets import (
 )
 from equikpt.metainfo import correspondence
 from equikpt.metainfo.horse26 import KEYPOINTS
-
-
-@pytest.mark.parametrize(
-    ("name", "side", "partner"),
-    [
-        ("l_knee", "left", "r_knee"),
-        ("R_F_Paw", "right", "L_F_Paw"),
-        ("lf_hoof", "left", "rf_hoof"),
-        ("rh_hoof", "right", "lh_hoof"),
-        ("left_eye", "left", "right_eye"),
-        ("KneeLeft", "left", "KneeRight"),
-        ("LEFT_EYE", "left", "RIGHT_EYE"),
-        # Names that begin with l or r by chance.
-        ("rump", "", "rump"),
-        ("lower_lip", "", "lower_lip"),
-        ("nose", "", "nose"),
-        ("Root of tail", "", "Root of tail"),
-    ],
-)
-def test_sides_are_read_from_names(name, side, partner):
-    assert side_of(name) == side
-    assert partner_name(name) == partner
-    assert partner_name(partner) == name
-
-
-def test_the_partner_of_every_target_is_its_swap():
-    for keypoint in KEYPOINTS:
-        assert partner_name(keypoint.name) == (keypoint.swap or keypoint.name)
 
 
 def test_listed_schemes_are_those_that_exist_and_are_valid():
@@ -267,14 +236,6 @@ def test_names_that_no_file_can_hold_are_refused(name, target):
     for given, names in ((NO_SCHEME, ("nose", name)), (KeypointScheme((), {"a": name}), ("a",))):
         with pytest.raises(ValueError, match="a keypoint is named "):
             completed(given, names, target)
-
-
-def test_flips_of_names():
-    assert flip_by_name(("nose", "l_eye", "r_eye")) == (0, 2, 1)
-    names = correspondence.HORSE10
-    pairs = {(names[a], names[b]) for a, b in enumerate(flip_by_name(names))}
-    assert {("Nearknee", "Offknee"), ("Offhindfoot", "Nearhindfoot"), ("Eye", "Eye")} <= pairs
-    assert sum(a != b for a, b in pairs) == 12
 
 
 def test_the_report_says_why_a_point_is_not_used():

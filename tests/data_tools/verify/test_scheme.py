@@ -45,5 +45,5 @@ def test_without_names_the_usual_number_counts():
     ids=["unknown", "no keypoints"],
 )
 def test_mistakes_are_sentences(arguments, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
         find_scheme(*arguments)

@@ -1,0 +1,208 @@
+"""A keypoint set from names and labelled poses: swaps, skeleton, halves and a guess of sigmas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from equikpt.metainfo import coco17, horse26
+from equikpt.metainfo.flip_check import (
+    LabelledPoses,
+    Pair,
+    likely_pairs,
+    partners,
+    with_confirmed,
+    without_contradicted,
+)
+from equikpt.metainfo.keypoint_set_file import SIGMAS_SOURCE
+from equikpt.metainfo.schema import Keypoint, Link, build_metainfo, side_beside
+from equikpt.metainfo.shape import halves, mean_pose, spanning_links
+from equikpt.metainfo.sides import pairs_by_name, stem_of
+
+
+class InferredKeypointSet(NamedTuple):
+    """A keypoint set as it can be read off labels.
+
+    Args:
+        metainfo: In MMPose's form, with ``sigmas_source``, as sigmas are a guess.
+        notes: Sentences for the user: what was decided, and what to look at.
+    """
+
+    metainfo: dict
+    notes: tuple[str, ...]
+
+
+def infer_keypoint_set(
+    name: str,
+    names: Sequence[str],
+    poses: np.ndarray,
+    links: Iterable[tuple[str, str]] = (),
+    flip_pairs: Iterable[tuple[str, str]] | None = None,
+) -> InferredKeypointSet:
+    """Infer a keypoint set from names and labels.
+
+    Points swap as ``flip_pairs`` or their names say, unless the labels contradict; then a note says
+    so. Without links the skeleton joins points whose distances are short and vary little.
+
+    Args:
+        name: Of the set.
+        names: K names in the order of the file format.
+        poses: (N, K, 3) x and y in px of the image and COCO's visibility, N may be 0.
+        links: Lines of the skeleton by names.
+        flip_pairs: Names of the points that swap, where the source states them.
+
+    Raises:
+        ValueError: Poses are not (N, K, 3), names repeat, or links or pairs name no keypoints.
+
+    >>> poses = [[[5, 9, 2], [3, 2, 2], [7, 2, 2]], [[6, 8, 2], [3, 1, 2], [8, 2, 1]]]
+    >>> found = infer_keypoint_set("cat", ["Nase", "Ohr links", "Ohr rechts"], poses)
+    >>> [(row["name"], row["swap"]) for row in found.metainfo["keypoint_info"].values()]
+    [('Nase', ''), ('Ohr links', 'Ohr rechts'), ('Ohr rechts', 'Ohr links')]
+    """
+    twice = [each for each, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"two keypoints are named '{twice[0]}'; names must be unique")
+    poses = np.asarray(poses, float)
+    if poses.size == 0:
+        poses = np.zeros((0, len(names), 3))
+    if poses.ndim != 3 or poses.shape[1:] != (len(names), 3):
+        raise ValueError(
+            f"expected poses of shape (N, {len(names)}, 3), x, y and visibility of each keypoint, "
+            f"got {poses.shape}"
+        )
+    stated = None if flip_pairs is None else _indices(flip_pairs, names, "flip pair")
+    pairs, notes = infer_flip(names, poses, stated)
+    flip = partners(pairs, len(names))
+    side = {
+        point: side for pair in pairs for point, side in zip(pair, ("left", "right"), strict=True)
+    }
+    joined = _indices(links, names, "link")
+    if not joined and len(names) > 1:
+        joined = spanning_links(poses, flip, [side.get(k, "") for k in range(len(names))])
+        notes.append("the labels have no skeleton: it joins points that lie close and move alike")
+    stems = [stem_of(each) for each in names]
+    parts = halves(mean_pose(poses, flip), joined, flip, stems)
+    sigmas, source = guess_sigmas(stems)
+    keypoints = [
+        Keypoint(
+            each,
+            parts[index],
+            sigmas[index],
+            1.0,
+            names[flip[index]] if flip[index] != index else "",
+            side.get(index, ""),
+        )
+        for index, each in enumerate(names)
+    ]
+    metainfo = build_metainfo(name, keypoints, [Link(names[a], names[b]) for a, b in joined])
+    notes.append(f"sigmas are a {source}; estimate_sigmas measures them")
+    return InferredKeypointSet({**metainfo, SIGMAS_SOURCE: source}, tuple(notes))
+
+
+def infer_flip(
+    names: Sequence[str], poses: np.ndarray, stated: Sequence[Pair] | None = None
+) -> tuple[list[Pair], list[str]]:
+    """Pairs (left, right) of K points that swap under a flip, checked against labels, and notes.
+
+    Pairs that the source states and those of the names stay unless the labels contradict them.
+    Others come in where the labels confirm them: those whose names may mean something else, and
+    those that no name tells.
+
+    Args:
+        names: K names.
+        poses: As :func:`infer_keypoint_set`.
+        stated: Pairs of the source; they go before those of the names.
+    """
+    count, labels = len(names), LabelledPoses(poses)
+    named = pairs_by_name(names)
+    start = [*(stated or ())]
+    taken = {point for pair in start for point in pair}
+    start += [(a, b) for a, b, guessed in named if not guessed and taken.isdisjoint((a, b))]
+    found, contradicted = without_contradicted(labels, start, count)
+    kept = list(found)
+    tried = {*map(frozenset, contradicted)}
+    for candidates in ([(a, b) for a, b, guessed in named if guessed], likely_pairs(labels, count)):
+        free = [pair for pair in candidates if frozenset(pair) not in tried]
+        kept += with_confirmed(labels, kept, free, count)
+    sides = {pair: side_beside(names[pair[0]], names[pair[1]]) for pair in kept}
+    pairs = labels.sided(
+        [pair[::-1] if sides[pair] == "right" else pair for pair in kept],
+        [bool(side) for side in sides.values()],
+    )
+
+    def listed(pairs: Iterable[Pair]) -> str:
+        return ", ".join(f"{names[a]} – {names[b]}" for a, b in pairs)
+
+    notes = [
+        f"the labels contradict that {names[a]} and {names[b]} swap under a flip: neither does"
+        for a, b in contradicted
+    ]
+    undecided = [pair for pair in found if found[pair].verdict == "undecided"]
+    confirmed = [pair for pair in found if found[pair].verdict == "confirmed"]
+    if confirmed:
+        notes.append(f"the labels confirm that these swap under a flip: {listed(confirmed)}")
+    if undecided:
+        notes.append(f"the labels do not tell if these swap, their names do: {listed(undecided)}")
+    if kept[len(found) :]:
+        notes.append(
+            f"the labels say that these swap, no name does: {listed(kept[len(found) :])}; which of "
+            "them is left is a guess"
+        )
+    if not kept and count > 1:
+        notes.append("no points swap under a flip, by names and labels")
+    return pairs, notes
+
+
+SYNONYMS = {"paw": "hoof", "foot": "hoof", "feet": "hoof", "snout": "nose", "muzzle": "nose"}
+KNOWN_SIGMAS: dict[str, dict[frozenset[str], float]] = {
+    name: {frozenset(stem_of(point.name)): point.sigma for point in known.KEYPOINTS}
+    for name, known in (("coco17", coco17), ("horse26", horse26))
+}
+MEDIAN_SIGMA = median(point.sigma for point in coco17.KEYPOINTS)
+
+
+def guess_sigmas(stems: Sequence[Iterable[str]]) -> tuple[list[float], str]:
+    """Sigmas of K points by the words of their names, and where they come from.
+
+    A point takes the sigma of the known point whose words are all among its own, of the set that
+    knows more of the points, and the median of COCO's where none does.
+
+    >>> guess_sigmas([["eye"], ["tail", "base", "top"], ["wing"]])[0]
+    [0.025, 0.079, 0.072]
+    """
+    words = [{SYNONYMS.get(word, word) for word in stem} for stem in stems]
+    fitting = {
+        name: [_fitting(known, each) for each in words] for name, known in KNOWN_SIGMAS.items()
+    }
+    order = sorted(fitting, key=lambda name: fitting[name].count(None))
+    found = [
+        next((s for s in each if s), None)
+        for each in zip(*(fitting[name] for name in order), strict=True)
+    ]
+    count = sum(sigma is not None for sigma in found)
+    source = f"guess: {count} of {len(found)} by names from {' and '.join(order)}"
+    source += f", others COCO's median {MEDIAN_SIGMA}" if count < len(found) else ""
+    return [sigma or MEDIAN_SIGMA for sigma in found], source
+
+
+def _fitting(known: Mapping[frozenset[str], float], words: set[str]) -> float | None:
+    fitting = [point for point in known if point <= words]
+    return known[max(fitting, key=len)] if fitting else None
+
+
+def _indices(pairs: Iterable[tuple[str, str]], names: Sequence[str], what: str) -> list[Pair]:
+    index_of = {name: index for index, name in enumerate(names)}
+    found = []
+    for pair in pairs:
+        for end in pair:
+            if end not in index_of:
+                raise ValueError(
+                    f"a {what} names '{end}', which is not a keypoint; the keypoints are "
+                    f"{', '.join(names)}"
+                )
+        found.append((index_of[pair[0]], index_of[pair[1]]))
+    return found
