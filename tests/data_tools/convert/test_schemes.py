@@ -115,8 +115,8 @@ def test_a_missing_file_lists_what_there_is():
             id="no pair",
         ),
         pytest.param(
-            "near off",
-            {"near": "l_knee"},
+            "this that",
+            {"this": "l_knee"},
             (),
             "nothing to 'r_knee'",
             id="side unsaid",
