@@ -14,7 +14,7 @@ PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-official coverage lint format clean distclean
+.PHONY: help setup demo test test-slow test-official coverage docs lint format clean distclean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -45,12 +45,17 @@ lint: setup  ## ruff, mypy, codespell
 	$(PY) -m mypy
 	$(PY) -m codespell_lib
 
+docs: setup  ## the site, into site/; without a network once requirements/docs.txt is installed
+	$(PY) -m pip install --quiet -r requirements/docs.txt
+	$(PY) -m mkdocs build --quiet
+	@echo "docs: site/index.html, or $(PY) -m http.server -d site"
+
 format: setup  ## let ruff rewrite what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 clean:  ## remove what building and testing left; keeps .venv, data/ and work_dirs/
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -path ./.venv -prune -o -path ./.git -prune -o -path ./data -prune -o \
 		-path ./work_dirs -prune -o -type d -name __pycache__ -exec rm -rf {} +
 

@@ -4,6 +4,8 @@ The rooms are loaded when they are first used: ``equikpt.models.FocalL1HeatmapLo
 """
 
 import importlib
+import os
+import sys
 from types import ModuleType
 
 __version__ = "0.1.0"
@@ -23,6 +25,9 @@ __all__ = [
     "structures",
     "visualization",
 ]
+
+if sys.platform == "darwin":  # torch reads it when it is imported: what MPS lacks, the CPU computes
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
 def __getattr__(name: str) -> ModuleType:

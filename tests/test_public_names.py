@@ -82,6 +82,13 @@ def test_light_names_do_not_wait_for_torch(statement):
     assert in_a_fresh_python(code) == "set()\n"
 
 
+@pytest.mark.parametrize(("system", "expected"), [("darwin", "1"), ("linux", "None")])
+def test_the_cpu_computes_what_apples_gpu_lacks(system, expected):
+    code = f"import os, sys\nsys.platform = {system!r}\nimport equikpt\n"
+    code += "print(os.environ.get('PYTORCH_ENABLE_MPS_FALLBACK'))"
+    assert in_a_fresh_python(code) == f"{expected}\n"
+
+
 def test_types_are_published():
     assert (PACKAGE / "py.typed").is_file()
 

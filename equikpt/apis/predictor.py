@@ -41,8 +41,12 @@ Image = str | Path | np.ndarray
 
 
 def usable_device(name: str | None) -> str:
-    """Return the device that is named, or else a GPU if there is one."""
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device that is named, or else a GPU, Apple's included, or the CPU."""
+    if name:
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 class BoxPredictor:

@@ -228,7 +228,7 @@ def overwrite(what: str = "files that exist") -> Any:
 
 def device() -> Any:
     """Declare where a model computes."""
-    return option("such as cpu or cuda:0 (default: a GPU if there is one)")
+    return option("cpu, mps or such as cuda:0 (default: a GPU if there is one)")
 
 
 def img_dir(text: str = "folder of the images", **settings: Any) -> Any:

@@ -199,6 +199,9 @@ def _device() -> str | Issue:
             properties = torch.cuda.get_device_properties(index)
             names.append(f"{properties.name} ({properties.total_memory / machine.GIB:.0f} GiB)")
         return "; ".join(names)
+    if torch.backends.mps.is_available():
+        torch.ones(2, 2, device="mps").mm(torch.ones(2, 2, device="mps"))
+        return "Apple's GPU (mps); what it lacks, the CPU computes"
     found = f"CPU {machine.cpu_model()}; no GPU that torch can use"
     if shutil.which("nvidia-smi"):
         built = torch.version.cuda or "no CUDA"

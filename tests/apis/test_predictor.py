@@ -6,10 +6,11 @@ import functools
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from equikpt.apis import Predictor
-from equikpt.apis.predictor import BoxPredictor, metainfo_of, whole_image
+from equikpt.apis.predictor import BoxPredictor, metainfo_of, usable_device, whole_image
 from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint
 
@@ -221,3 +222,18 @@ def test_metainfo_is_of_the_data_set_or_of_the_config():
         sigmas=[0.05],
     )
     assert metainfo_of(cfg)["dataset_name"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("named", "cuda", "mps", "expected"),
+    [
+        ("cpu", True, True, "cpu"),
+        (None, True, True, "cuda"),
+        (None, False, True, "mps"),
+        (None, False, False, "cpu"),
+    ],
+)
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, named, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert usable_device(named) == expected

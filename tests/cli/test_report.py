@@ -147,6 +147,15 @@ def test_a_split_that_the_config_lacks(run, report):
         report("--split", "val")
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps", "tpu"])
+def test_a_gpu_that_is_not_there(run, monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ValueError, match=f"--device.*{device}"):
+        main(["--work-dir", str(run), "--device", device])
+
+
 def test_a_checkpoint_that_cannot_be_read_is_an_error(run, report):
     (run / BEST).write_bytes(b"damaged")
     with pytest.raises(ValueError, match="expected a checkpoint in"):

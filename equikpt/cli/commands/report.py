@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
@@ -62,9 +63,11 @@ def main(argv: list[str] | None = None) -> int:
     package's, nothing is tested unless ``--trust-config`` says that it may run.
     """
     options = declare.parse(ReportOptions, argv)
-    named = re.fullmatch(r"cpu|cuda(?::(\d+))?", options.device or "cpu")
+    named = re.fullmatch(r"cpu|mps|cuda(?::(\d+))?", options.device or "cpu")
     if named is None:
-        raise ValueError(f"expected --device cpu, cuda or such as cuda:0, got {options.device!r}")
+        raise ValueError(
+            f"expected --device cpu, mps, cuda or such as cuda:0, got {options.device!r}"
+        )
     if options.device == "cpu" or named[1]:  # before MMEngine looks for GPUs: when imported
         os.environ["CUDA_VISIBLE_DEVICES"] = named[1] or ""
     import torch
@@ -79,8 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     page = Path(options.out or work_dir / "report.html")
     kept = page.with_suffix(".predictions.json")
     refuse_existing(page, options.overwrite)
-    if (options.device or "").startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("expected a GPU for --device cuda, torch sees none; leave the option out")
+    _check_device(options.device, torch)
     run = read_run(work_dir)
     checkpoint, notes = _choose(run, options.checkpoint)
     evaluation = None
@@ -92,6 +94,20 @@ def main(argv: list[str] | None = None) -> int:
     if evaluation is not None:
         print(f"kept: {kept}")
     return int(checkpoint is not None and evaluation is None)
+
+
+def _check_device(wanted: str | None, torch: ModuleType) -> None:
+    """Refuse a GPU that is not there, and keep MMEngine from Apple's where a CPU is wanted."""
+    from mmengine.device import utils
+
+    kind = (wanted or "cpu").partition(":")[0]
+    backend = {"cuda": torch.cuda, "mps": torch.backends.mps}.get(kind)
+    if backend and not backend.is_available():
+        raise ValueError(
+            f"expected a GPU for --device {wanted}, torch sees none; leave the option out"
+        )
+    if wanted == "cpu":
+        utils.DEVICE = "cpu"
 
 
 def _choose(run: Run, wanted: str) -> tuple[Path | None, list[str]]:

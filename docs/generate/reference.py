@@ -1,0 +1,212 @@
+"""Reference pages that are read off the code: commands, configs, public names."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+CONFIGS = REPO / "configs"
+ROOMS = (
+    "apis", "metainfo", "datasets", "codecs", "models", "evaluation", "engine", "checkpoints",
+    "data_tools", "visualization", "structures", "report", "config_checks",
+)  # fmt: skip
+
+
+def docstring_of(path: Path) -> str:
+    """Read a module's docstring without importing it."""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+# --- commands ---
+
+
+def commands_page() -> str:
+    """Write ``--help`` of every command, after a table of all."""
+    tools = sorted((REPO / "tools").glob("*.py"))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        helps = list(pool.map(_help, tools))
+    rows = [f"| [`{tool.stem}`](#{tool.stem}) | {_first_line(tool)} |" for tool in tools]
+    parts = [
+        "# Commands",
+        "Each is `python tools/NAME.py …` in a checkout and `equikpt NAME …` anywhere. "
+        "Exit code 0: done; 1: something was found or could not be done; 2: wrong input, with one "
+        "sentence that says what to do.",
+        "\n".join(["| command | what it does |", "| --- | --- |", *rows]),
+    ]
+    for tool, text in zip(tools, helps, strict=True):
+        parts.append(f"## {tool.stem}\n\n```text\n{text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _first_line(tool: Path) -> str:
+    return docstring_of(tool).split("\n")[0]
+
+
+def _help(tool: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(REPO), "COLUMNS": "88", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, str(tool), "--help"],
+        capture_output=True, text=True, env=environment, timeout=300,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{tool.name} --help failed: {done.stderr[-500:]}")
+    return done.stdout.strip()
+
+
+# --- configs ---
+
+
+def configs_page() -> str:
+    """Write every config: its docstring, its key figures, its file; the base files below."""
+    from mmengine.config import Config
+
+    import equikpt.compat  # noqa: F401  # readies the stack that configs name
+
+    parts = ["# Config reference", CONFIGS_INTRODUCTION]
+    for title, folder in SECTIONS:
+        parts.append(f"## {title}")
+        for path in sorted((CONFIGS / folder).glob("*.py")):
+            name = path.relative_to(CONFIGS).with_suffix("").as_posix()
+            parts += [
+                f"### {name}",
+                f"```text\n{docstring_of(path)}\n```",
+                _figures(Config.fromfile(str(path))),
+                _folded(f"configs/{name}.py", _without_docstring(path)),
+            ]
+    parts.append("## Base files\n\nA config inherits these by `_base_`.")
+    for path in sorted((CONFIGS / "_base_").rglob("*.py")):
+        name = path.relative_to(CONFIGS).as_posix()
+        parts.append(_folded(name, path.read_text(encoding="utf-8")))
+    return "\n\n".join(parts) + "\n"
+
+
+SECTIONS = (
+    ("Configs", ""),
+    ("Experimental", "experimental"),
+    ("Small twins", "smoke"),
+    ("Small twins of experimental ones", "experimental/smoke"),
+)
+
+CONFIGS_INTRODUCTION = """\
+Generated from the files in `configs/`. A config is given by its path, or by
+its name from any folder: `equikpt train rtmpose_m_ap10k`.
+
+`--cfg-options KEY=VALUE` changes any key that is still read when the file has been run:
+
+| key | what it changes |
+| --- | --- |
+| `train_dataloader.batch_size` | images a step; with `--auto-scale-lr` the rate goes along |
+| `train_dataloader.num_workers` | processes that read and augment images |
+| `optim_wrapper.optimizer.lr` | learning rate |
+| `optim_wrapper.paramwise_cfg.frozen_stages` and `model.backbone.frozen_stages` | frozen early \
+stages; both hold the same number |
+| `default_hooks.early_stopping.patience` | validations without a gain until the training ends |
+| `load_from` | weights to start from |
+| `test_evaluator.….resamples` | samples of the bootstrap intervals |
+
+`data_root`, `codec`, `train_pipeline` and the like only build other keys. They are refused, with
+the keys that work. `--epochs` and `--data-root` change all that depends on them.
+"""
+
+
+def _figures(config) -> str:
+    model, head = config.model, config.model.get("head", {})
+    codec = head.get("decoder") or {}
+    size = " × ".join(map(str, codec.get("input_size", ())))
+    optimizer = config.optim_wrapper.optimizer
+    dataset = config.train_dataloader.dataset
+    rows = {
+        "network": f"`{model.get('backbone', {}).get('type', '')}`, `{head.get('type', '')}`",
+        "input, width × height": f"{size} px" if size else "",
+        "data set": f"`{dataset.get('type', '')}`",
+        "batch": config.train_dataloader.batch_size,
+        "epochs": config.train_cfg.max_epochs,
+        "optimizer, rate": f"{optimizer.type}, {optimizer.lr:g}",
+        "frozen stages": model.get("backbone", {}).get("frozen_stages", ""),
+    }
+    lines = [f"| {key} | {value} |" for key, value in rows.items() if value not in ("", None, -1)]
+    return "\n".join(["| | |", "| --- | --- |", *lines])
+
+
+def _without_docstring(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    first = ast.parse(text).body[0]
+    return "\n".join(text.splitlines()[first.end_lineno :]).strip()
+
+
+def _folded(title: str, code: str) -> str:
+    indented = "\n".join(f"    {line}".rstrip() for line in code.strip().splitlines())
+    return f'??? note "{title}"\n\n    ```python\n{indented}\n    ```'
+
+
+# --- public names ---
+
+
+def api_pages() -> dict[str, str]:
+    """Write a page a room of its public names, and one that lists the rooms."""
+    pages, rows = {}, []
+    for room in ROOMS:
+        names = public_names(room)
+        summary = docstring_of(REPO / "equikpt" / room / "__init__.py").split("\n")[0]
+        summary = summary.replace("``", "`")
+        rows.append(f"| [`equikpt.{room}`]({room}.md) | {summary} | {len(names)} |")
+        parts = [f"# equikpt.{room}", summary]
+        for name, module in sorted(names.items(), key=lambda item: item[0].lower()):
+            parts.append(f"::: {module}.{name}" if module else f"::: equikpt.{room}.{name}")
+        pages[f"reference/api/{room}.md"] = "\n\n".join(parts) + "\n"
+    pages["reference/api/index.md"] = "\n".join(
+        [
+            "# Python API\n",
+            "Public names, by room. `from equikpt.apis import Predictor` loads only what the name "
+            "needs. Examples that begin with `>>>` run in the tests.\n",
+            "| room | holds | names |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+    return pages
+
+
+def public_names(room: str) -> dict[str, str]:
+    """Return the public names of a room, each with the module that defines it.
+
+    A module that is public itself has an empty string.
+    """
+    folder = REPO / "equikpt" / room
+    stub = folder / "__init__.pyi"
+    source = stub if stub.is_file() else folder / "__init__.py"
+    names = {}
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom) or node.module == "__future__":
+            continue
+        for alias in node.names:
+            base = f"equikpt.{room}" if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            names[alias.asname or alias.name] = "" if node.level and not node.module else module
+    return {name: module for name, module in names.items() if module.startswith(("equikpt", ""))}
+
+
+# --- tables inside written pages ---
+
+
+def correspondence_rows() -> str:
+    """List the points that other data sets share with horse26."""
+    from equikpt.metainfo.correspondence import TABLE
+
+    return "\n".join(
+        f"| `{row.horse26}` | {row.ap10k} | {row.animalpose} | {row.horse10} |"
+        for row in TABLE
+        if row.ap10k or row.animalpose or row.horse10
+    )
+
+
+def formats_table() -> str:
+    """Table of the formats that are converted, as ``convert_dataset --help`` prints it."""
+    lines = _help(REPO / "tools" / "convert_dataset.py").splitlines()
+    return "\n".join(line for line in lines if line.startswith("|"))
