@@ -48,7 +48,8 @@ FUNCTION_LINES = 55  # "about 50", without the docstring
 
 
 def text_files() -> list[Path]:
-    folders = ("equikpt", "projects", "configs", "tools", "tests", "benchmarks", "requirements", "docs")
+    folders = ("equikpt", "projects", "configs", "tools", "tests", "benchmarks", "docs")
+    folders += ("requirements",)
     suffixes = (".py", ".sh", ".md", ".txt", ".yml", ".yaml", ".toml", ".cfg", ".html")
     inside = (path for folder in (*folders, ".github") for path in (REPO / folder).rglob("*"))
     beside = REPO.iterdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import functools
 import importlib
 import json
@@ -23,6 +24,10 @@ PAGES = sorted(DOCS.glob("*.md"))
 WRITTEN = [REPO / "README.md", REPO / "data" / "README.md", *PAGES]
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 TOOLS = {path.stem: path for path in (REPO / "tools").glob("*.py")}
+CONFIG_NAME = re.compile(
+    r"(?:experimental/)?(?:smoke/)?(?:(?:td-hm|hm|sequential)_[a-z]+-?\w*_[\w-]+[a-z0-9]"
+    r"|(?:rtmpose_m|hrnet_w32)_a[\w]+)"
+)
 MADE = {*hooks.MADE, *(f"notebooks/{path.stem}.md" for path in NOTEBOOKS)}
 MADE |= {f"reference/api/{room}.md" for room in (*reference.ROOMS, "index")}
 
@@ -103,14 +108,8 @@ def test_links_lead_to_files(page):
 
 @pytest.mark.parametrize("page", WRITTEN, ids=of)
 def test_named_configs_exist(page):
-    named = re.findall(
-        r"(?:configs/)?((?:(?:smoke|experimental)/)*"
-        r"(?:td-hm|hm|rtmpose|hrnet|sequential)_[\w-]+[a-z0-9])",
-        page.read_text(encoding="utf-8"),
-    )
-    stems = {name.split("/")[-1] for name in list_configs()}
-    known = {*list_configs(), *stems, "hrnet_w18_imagenet", "rtmpose_m", "hrnet_ap10k"}
-    known |= {"rtmpose_m_from_random", "hrnet_768"}
+    named = CONFIG_NAME.findall(page.read_text(encoding="utf-8"))
+    known = {*list_configs(), *(name.split("/")[-1] for name in list_configs())}
     assert [name for name in named if name not in known] == []
 
 
@@ -157,6 +156,12 @@ def test_sides_of_keypoints():
     sides = {point.name: side_of(point.name) for point in KEYPOINTS}
     swapped = {point.name for point in KEYPOINTS if point.swap}
     assert {name for name, side in sides.items() if side} == swapped
+
+
+def test_doctests_of_the_site_run():
+    docstrings = pytest.importorskip("docs.generate.docstrings")  # griffe comes with mkdocs
+    failed, tried = doctest.testmod(docstrings)
+    assert (failed, tried) == (0, 1)
 
 
 def test_the_page_of_commands_has_every_tool():

@@ -33,11 +33,12 @@ POSE = Pose(
 
 @dataclass(frozen=True)
 class View:
-    """A drawn horse on white: (H, W, 3) BGR, its keypoints (26, 2) px, visible or not (26,)."""
+    """A drawn horse on white: (H, W, 3) BGR, its keypoints (26, 2) px, seen (26,), area px²."""
 
     image: np.ndarray
     xy: np.ndarray
     seen: np.ndarray
+    area: float
 
 
 def side_of(name: str) -> str:
@@ -68,7 +69,7 @@ def view(bearing_deg: float, size: tuple[int, int], px_per_m: float) -> View:
     image = (share * pale + (1 - share) * 255).astype(np.uint8)
     label = drawn.labels[0]
     seen = label.keypoints[:, 2] == 2
-    return View(image, camera.project(horse.keypoints_world())[0], seen)
+    return View(image, camera.project(horse.keypoints_world())[0], seen, label.area_px)
 
 
 def embedded(image: np.ndarray) -> str:
@@ -110,7 +111,8 @@ LABELS_SIDE: Offsets = {
     "l_ear": (-44, -14, "end"), "r_ear": (-44, 12, "end"), "neck": (-84, 62, "end"),
     "withers": (0, -42, "middle"), "back": (0, -48, "middle"), "tail_base": (14, -46, "start"),
     "tail_end": (46, 26, "start"), "l_elbow": (-70, 14, "end"), "r_elbow": (66, 52, "start"),
-    "l_knee": LEFTWARDS, "r_knee": RIGHTWARDS, "lf_fetlock": LEFTWARDS, "rf_fetlock": (40, -18, "start"),
+    "l_knee": LEFTWARDS, "r_knee": RIGHTWARDS, "lf_fetlock": LEFTWARDS,
+    "rf_fetlock": (40, -18, "start"),
     "lf_hoof": (-45, 12, "end"), "rf_hoof": (50, 14, "start"), "l_hip": (58, -44, "start"),
     "r_hip": (-52, 56, "end"), "l_hock": RIGHTWARDS, "r_hock": LEFTWARDS,
     "lh_fetlock": RIGHTWARDS, "rh_fetlock": (-40, 16, "end"), "lh_hoof": (50, 14, "start"),
@@ -198,7 +200,6 @@ REACHES = ("nose", "withers", "l_knee", "lh_hoof")
 def errors_svg() -> str:
     """Draw how far a point may be off for PCK and for an OKS of 0.5 and 0.75."""
     drawn = view(0, (960, 700), 285)
-    area = float((drawn.image.min(axis=2) < 250).sum())
     low, high = drawn.xy.min(0) - 20, drawn.xy.max(0) + (34, 14)
     side = float((high - low).max())
     parts = [
@@ -211,7 +212,7 @@ def errors_svg() -> str:
             continue
         radii = [(0.1 * side, "#888", "4 4"), (0.05 * side, "#888", "")]
         for similarity, color in ((0.5, "#1f5fbf"), (0.75, "#0b7a3b")):
-            reach = 2 * point.sigma * np.sqrt(-2 * area * np.log(similarity))
+            reach = 2 * point.sigma * np.sqrt(-2 * drawn.area * np.log(similarity))
             radii.append((reach, color, ""))
         for radius, color, dashes in radii:
             parts.append(
@@ -238,12 +239,11 @@ def oks_svg() -> str:
     """Draw one horse three times with predictions of an OKS of 0.95, 0.75 and 0.5."""
     drawn = view(0, (320, 240), 95)
     sigmas = np.array([point.sigma for point in KEYPOINTS])
-    area = float((drawn.image.min(axis=2) < 250).sum())
     shift = np.random.default_rng(4).normal(size=(len(KEYPOINTS), 2))
     picture = embedded(drawn.image)
     parts = []
     for column, wanted in enumerate((0.95, 0.75, 0.5)):
-        predicted = drawn.xy + _scaled_to_oks(shift, area, sigmas, wanted)
+        predicted = drawn.xy + _scaled_to_oks(shift, drawn.area, sigmas, wanted)
         x0 = 320 * column
         parts.append(f'<image x="{x0}" width="320" height="240" href="{picture}"/>')
         for (x, y), (px, py) in zip(drawn.xy, predicted, strict=True):

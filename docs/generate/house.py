@@ -26,7 +26,7 @@ def summary(room: str) -> str:
     if not module.is_file():
         module = REPO / "equikpt" / f"{room}.py"
     text = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
-    return text.split("\n")[0].replace("``", "").replace(":mod:", "")
+    return text.split("\n")[0].replace("``", "").replace(":mod:", "").replace("`", "")
 
 
 def rooms_table() -> str:
@@ -63,7 +63,7 @@ def house_svg() -> str:
                 f'<text x="{x + width / 2:.0f}" y="{y + 26}" font-size="18" font-weight="600" '
                 f'text-anchor="middle">{room}</text>'
                 f'<text x="{x + width / 2:.0f}" y="{y + 48}" font-size="12.5" fill="#444" '
-                f'text-anchor="middle">{escape(_shortened(summary(room), int(width / 6.3)))}</text>'
+                f'text-anchor="middle">{escape(_shortened(summary(room), int(width / 7.2)))}</text>'
             )
     parts.append(
         f'<text x="{WIDTH / 2}" y="{height - 16}" font-size="15" text-anchor="middle">'
