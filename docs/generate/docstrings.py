@@ -20,17 +20,12 @@ class DocstringsToMarkdown(griffe.Extension):
 
 
 def to_markdown(text: str) -> str:
-    """Fence the doctests of a docstring, and write its references to names as code.
+    r"""Fence the doctests of a docstring, and write its references to names as code.
 
-    >>> print(to_markdown("Add.\\n\\n>>> 1 + 1\\n2\\n\\nSee :func:`~a.b`."))
-    Add.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    <BLANKLINE>
-    See `a.b`.
+    >>> to_markdown(">>> 1 + 1\n2")
+    '```pycon\n>>> 1 + 1\n2\n```'
+    >>> to_markdown("See :func:`~a.b`.")
+    'See `a.b`.'
     """
     lines: list[str] = []
     indent = ""
