@@ -47,7 +47,7 @@ lint: setup  ## ruff, mypy, codespell
 
 docs: setup  ## the site, into site/; without a network once requirements/docs.txt is installed
 	$(PY) -m pip install --quiet -r requirements/docs.txt
-	$(PY) -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo "docs: site/index.html, or $(PY) -m http.server -d site"
 
 format: setup  ## let ruff rewrite what it can

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -74,8 +75,7 @@ def configs_page() -> str:
             name = path.relative_to(CONFIGS).with_suffix("").as_posix()
             parts += [
                 f"### {name}",
-                f"```text\n{docstring_of(path)}\n```",
-                _figures(Config.fromfile(str(path))),
+                *_described(docstring_of(path), _figures(Config.fromfile(str(path)))),
                 _folded(f"configs/{name}.py", _without_docstring(path)),
             ]
     parts.append("## Base files\n\nA config inherits these by `_base_`.")
@@ -114,23 +114,41 @@ the keys that work. `--epochs` and `--data-root` change all that depends on them
 """
 
 
-def _figures(config) -> str:
+def _described(docstring: str, figures: dict[str, object]) -> list[str]:
+    """Write a config's docstring as a paragraph and a table of its ``Key: value`` lines."""
+    paragraph, rows, key = [], dict[str, str](), ""
+    for line in docstring.splitlines():
+        named = re.match(r"([A-Z][a-z]+): +(.*)", line)
+        if named:
+            key, line = named.groups()
+        if key:
+            rows[key] = f"{rows.get(key, '')} {line.strip()}".strip()
+        else:
+            paragraph.append(line)
+    for key in ("Command", "Both"):
+        if key in rows:
+            rows[key] = "`" + " ".join(rows[key].split()) + "`"
+    shown = {**{key.lower(): value for key, value in rows.items()}, **figures}
+    table = [f"| {key} | {value} |" for key, value in shown.items()]
+    return ["\n".join(paragraph).strip(), "\n".join(["| | |", "| --- | --- |", *table])]
+
+
+def _figures(config) -> dict[str, object]:
     model, head = config.model, config.model.get("head", {})
     codec = head.get("decoder") or {}
     size = " × ".join(map(str, codec.get("input_size", ())))
     optimizer = config.optim_wrapper.optimizer
-    dataset = config.train_dataloader.dataset
     rows = {
         "network": f"`{model.get('backbone', {}).get('type', '')}`, `{head.get('type', '')}`",
-        "input, width × height": f"{size} px" if size else "",
-        "data set": f"`{dataset.get('type', '')}`",
+        "input": f"{size} px, width × height" if size else "",
+        "data set": f"`{config.train_dataloader.dataset.get('type', '')}`",
         "batch": config.train_dataloader.batch_size,
         "epochs": config.train_cfg.max_epochs,
         "optimizer, rate": f"{optimizer.type}, {optimizer.lr:g}",
         "frozen stages": model.get("backbone", {}).get("frozen_stages", ""),
+        "starts from": f"`{config.load_from}`" if config.get("load_from") else "",
     }
-    lines = [f"| {key} | {value} |" for key, value in rows.items() if value not in ("", None, -1)]
-    return "\n".join(["| | |", "| --- | --- |", *lines])
+    return {key: value for key, value in rows.items() if value not in ("", None, -1)}
 
 
 def _without_docstring(path: Path) -> str:
