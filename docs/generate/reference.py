@@ -107,7 +107,6 @@ its name from any folder: `equikpt train rtmpose_m_ap10k`.
 stages; both hold the same number |
 | `default_hooks.early_stopping.patience` | validations without a gain until the training ends |
 | `load_from` | weights to start from |
-| `test_evaluator.….resamples` | samples of the bootstrap intervals |
 
 `data_root`, `codec`, `train_pipeline` and the like only build other keys. They are refused, with
 the keys that work. `--epochs` and `--data-root` change all that depends on them.
