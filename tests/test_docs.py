@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ast
 import doctest
-import functools
 import importlib
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,22 +41,13 @@ def commands_in(text: str) -> list[list[str]]:
             words = shlex.split(line, comments=True)
             for place, word in enumerate(words):
                 name = re.fullmatch(r"(?:tools/)?(\w+)\.py", word)
-                if word == "equikpt" and place + 1 < len(words):
+                if word == "equikpt" and all("=" in before for before in words[:place]):
                     found.append(words[place + 1 :])
                     break
                 if name and word.startswith("tools/"):
                     found.append([name[1], *words[place + 1 :]])
                     break
     return found
-
-
-@functools.cache
-def options_of(tool: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(TOOLS[tool]), "--help"], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr[-500:]
-    return done.stdout
 
 
 def notebook_commands(path: Path) -> str:
@@ -79,7 +67,7 @@ def wrong_in(words: list[str]) -> list[str]:
     if tool == "run_openmmlab":  # what follows is another program's
         return []
     typed = [word.split("=")[0] for word in arguments if word.startswith("--")]
-    known = set(re.findall(r"(?<![\w-])--[\w-]+", options_of(tool)))
+    known = set(re.findall(r"(?<![\w-])--[\w-]+", reference.help_of(TOOLS[tool])))
     return [f"{tool} {word}" for word in typed if word not in known]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -30,7 +31,7 @@ def commands_page() -> str:
     """Write ``--help`` of every command, after a table of all."""
     tools = sorted((REPO / "tools").glob("*.py"))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        helps = list(pool.map(_help, tools))
+        helps = list(pool.map(help_of, tools))
     rows = [f"| [`{tool.stem}`](#{tool.stem}) | {_first_line(tool)} |" for tool in tools]
     parts = [
         "# Commands",
@@ -48,7 +49,9 @@ def _first_line(tool: Path) -> str:
     return docstring_of(tool).split("\n")[0]
 
 
-def _help(tool: Path) -> str:
+@functools.cache
+def help_of(tool: Path) -> str:
+    """Run a tool with ``--help``."""
     environment = {**os.environ, "PYTHONPATH": str(REPO), "COLUMNS": "88", "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, str(tool), "--help"],
@@ -225,5 +228,5 @@ def correspondence_rows() -> str:
 
 def formats_table() -> str:
     """Table of the formats that are converted, as ``convert_dataset --help`` prints it."""
-    lines = _help(REPO / "tools" / "convert_dataset.py").splitlines()
+    lines = help_of(REPO / "tools" / "convert_dataset.py").splitlines()
     return "\n".join(line for line in lines if line.startswith("|"))
