@@ -106,8 +106,8 @@ its name from any folder: `equikpt train rtmpose_m_ap10k`.
 | `train_dataloader.batch_size` | images a step; with `--auto-scale-lr` the rate goes along |
 | `train_dataloader.num_workers` | processes that read and augment images |
 | `optim_wrapper.optimizer.lr` | learning rate |
-| `optim_wrapper.paramwise_cfg.frozen_stages` and `model.backbone.frozen_stages` | frozen early \
-stages; both hold the same number |
+| `model.backbone.frozen_stages` | frozen early stages: 0 is the stem, -1 none |
+| `optim_wrapper.paramwise_cfg.module_lr_mult.backbone` | rate of the backbone, as a factor |
 | `default_hooks.early_stopping.patience` | validations without a gain until the training ends |
 | `load_from` | weights to start from |
 
