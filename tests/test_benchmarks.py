@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -104,6 +105,35 @@ def test_smaller_subsets_lie_within_larger_ones(benchmarks, gt, tmp_path):
         assert {a["image_id"] for a in subset["annotations"]} == chosen[size]
     assert len(chosen[3]) == 3
     assert chosen[3] < chosen[6] < chosen[100] == set(range(12))
+
+
+def test_a_pose_model_is_trained_on_one_half_and_tried_on_the_other(
+    benchmarks, gt, tmp_path, monkeypatch
+):
+    import transfer
+
+    monkeypatch.setattr(transfer, "train", lambda *_: None)
+    monkeypatch.setattr(transfer, "expected_step_s", lambda *_: 1.0)
+    monkeypatch.setattr(
+        transfer, "remap_file", lambda checkpoint, out, *_, **sets: out.write_text(str(sets))
+    )
+    made = []
+    monkeypatch.setattr(
+        transfer, "build_config", lambda args, recipe, *_, **__: made.append(recipe) or MagicMock()
+    )
+    argv = ["--data-root", str(tmp_path / "data"), "--out", str(tmp_path), "--pretrain", "half"]
+    for _ in range(2):  # the second time from disk
+        args = transfer.parse_args(argv)
+        args.train_file = gt
+        transfer.pretrain(args)
+    assert made == [{}]
+    assert args.start.read_text() == str(dict(source="horse26", target="ap10k"))
+    half, others = (
+        {image["id"] for image in json.loads(path.read_text())["images"]}
+        for path in (args.start.parent / "train.json", args.train_file)
+    )
+    assert len(half) == len(others) == 6
+    assert not half & others
 
 
 def test_a_step_takes_the_mean_over_the_phases(benchmarks, tmp_path, monkeypatch):

@@ -204,7 +204,7 @@ class _Transfer(pooch.HTTPDownloader):
             file = Path(source.fetch(name, downloader=self))
         except exceptions.RequestException as error:
             raise ConnectionError(
-                f"{self.url} could not be fetched ({_reason(error)}) in {self.failures} tries; "
+                f"{self.url} could not be fetched ({reason_of(error)}) in {self.failures} tries; "
                 "call again later"
             ) from error
         (folder / "new").touch()  # pooch's temporary files are for their owner alone
@@ -220,13 +220,13 @@ class _Transfer(pooch.HTTPDownloader):
         except exceptions.RequestException as error:
             if _is_unreachable(error) and not self.answered:
                 raise ConnectionError(
-                    f"{self.url} cannot be reached ({_reason(error)}): check the network, the proxy"
-                    " (https_proxy, no_proxy) and its certificate (REQUESTS_CA_BUNDLE), or fetch "
+                    f"{self.url} cannot be reached ({reason_of(error)}): check the network, the "
+                    "proxy (https_proxy, no_proxy) and its certificate (REQUESTS_CA_BUNDLE), or fetch "
                     f"the file on another machine and put it at {self.path}"
                 ) from error
             self.failures += 1
             if self.failures < ATTEMPTS:
-                self.log(f"{self.path.name}: {_reason(error)}; trying again")
+                self.log(f"{self.path.name}: {reason_of(error)}; trying again")
             raise
 
     def _check(self, response: requests.Response, **_: Any) -> None:
@@ -263,7 +263,7 @@ def _is_unreachable(error: exceptions.RequestException) -> bool:
     return isinstance(error, final) or isinstance(reason, NewConnectionError)
 
 
-def _reason(error: exceptions.RequestException) -> str:
-    """The system's words, below what requests and urllib3 wrap."""
+def reason_of(error: BaseException) -> str:
+    """Return the system's words, below what requests and urllib3 wrap."""
     last = [*causes(error)][-1]
     return str(getattr(last, "strerror", None) or last or type(last).__name__).strip()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pooch
 
-from equikpt.checkpoints.download import download, unaccepted
+from equikpt.checkpoints.download import download, reason_of, unaccepted
 from equikpt.checkpoints.zoo import CHECKPOINTS, SCHEME, Checkpoint, find, needed
 from equikpt.core.files import write_text
 
@@ -77,11 +77,12 @@ def bring(name: str, ask: Callable[[str, str], bool] | None = None) -> Path:
     try:
         return fetch(row, default_folder(), ask=ask)[0]
     except (ConnectionError, FileNotFoundError) as error:
+        reason = reason_of(error.__cause__) if error.__cause__ else str(error)
         raise type(error)(
             f"expected the weights that this training starts from, {row.name}, in "
-            f"{default_folder()}, found none: {error} (python tools/download_checkpoints.py "
-            f"{row.name} does it where there is a network), or start from random weights with "
-            "--from-scratch"
+            f"{default_folder()}, found none, and they cannot be fetched ({reason}): call python "
+            f"tools/download_checkpoints.py {row.name} where there is a network and copy that "
+            "folder, or start from random weights with --from-scratch"
         ) from error
 
 
