@@ -221,8 +221,8 @@ class _Transfer(pooch.HTTPDownloader):
             if _is_unreachable(error) and not self.answered:
                 raise ConnectionError(
                     f"{self.url} cannot be reached ({reason_of(error)}): check the network, the "
-                    "proxy (https_proxy, no_proxy) and its certificate (REQUESTS_CA_BUNDLE), or fetch "
-                    f"the file on another machine and put it at {self.path}"
+                    "proxy (https_proxy, no_proxy) and its certificate (REQUESTS_CA_BUNDLE), or "
+                    f"fetch the file on another machine and put it at {self.path}"
                 ) from error
             self.failures += 1
             if self.failures < ATTEMPTS:
