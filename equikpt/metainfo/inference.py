@@ -119,42 +119,59 @@ def infer_flip(
     """
     count, labels = len(names), LabelledPoses(poses)
     named = pairs_by_name(names)
-    start = [*(stated or ())]
-    taken = {point for pair in start for point in pair}
-    start += [(a, b) for a, b, guessed in named if not guessed and taken.isdisjoint((a, b))]
-    found, contradicted = without_contradicted(labels, start, count)
-    kept = list(found)
-    tried = {*map(frozenset, contradicted)}
+    kept, contradicted = [*(stated or ())], list[Pair]()
+    while True:  # a point of a pair that is contradicted is free for its partner by name
+        taken = {point for pair in kept for point in pair}
+        sure = [(a, b) for a, b, guessed in named if not guessed and taken.isdisjoint((a, b))]
+        free = [pair for pair in sure if not _is_among(pair, contradicted)]
+        found, wrong = without_contradicted(labels, [*kept, *free], count)
+        kept, contradicted = list(found), [*contradicted, *wrong]
+        if not wrong:
+            break
     for candidates in ([(a, b) for a, b, guessed in named if guessed], likely_pairs(labels, count)):
-        free = [pair for pair in candidates if frozenset(pair) not in tried]
+        free = [pair for pair in candidates if not _is_among(pair, contradicted)]
         kept += with_confirmed(labels, kept, free, count)
     sides = {pair: side_beside(names[pair[0]], names[pair[1]]) for pair in kept}
     pairs = labels.sided(
-        [pair[::-1] if sides[pair] == "right" else pair for pair in kept],
+        [pair[::-1] if side == "right" else pair for pair, side in sides.items()],
         [bool(side) for side in sides.values()],
     )
+    verdicts = {pair: evidence.verdict for pair, evidence in found.items()}
+    return pairs, _notes(names, contradicted, verdicts, sides)
+
+
+def _is_among(pair: Pair, pairs: Iterable[Pair]) -> bool:
+    return any(set(pair) == set(each) for each in pairs)
+
+
+def _notes(
+    names: Sequence[str],
+    contradicted: Iterable[Pair],
+    verdicts: Mapping[Pair, str],
+    sides: Mapping[Pair, str],
+) -> list[str]:
+    """Sentences on pairs that were contradicted, and on those that swap, with sides if known."""
 
     def listed(pairs: Iterable[Pair]) -> str:
         return ", ".join(f"{names[a]} – {names[b]}" for a, b in pairs)
 
     notes = [
-        f"the labels contradict that {names[a]} and {names[b]} swap under a flip: neither does"
+        f"the labels contradict that {names[a]} and {names[b]} swap under a flip: left out"
         for a, b in contradicted
     ]
-    undecided = [pair for pair in found if found[pair].verdict == "undecided"]
-    confirmed = [pair for pair in found if found[pair].verdict == "confirmed"]
-    if confirmed:
-        notes.append(f"the labels confirm that these swap under a flip: {listed(confirmed)}")
-    if undecided:
-        notes.append(f"the labels do not tell if these swap, their names do: {listed(undecided)}")
-    if kept[len(found) :]:
-        notes.append(
-            f"the labels say that these swap, no name does: {listed(kept[len(found) :])}; which of "
-            "them is left is a guess"
-        )
-    if not kept and count > 1:
+    for verdict, said in (
+        ("confirmed", "the labels confirm that these swap under a flip: "),
+        ("undecided", "the labels leave open if these swap under a flip, so their names decide: "),
+    ):
+        pairs = [pair for pair, own in verdicts.items() if own == verdict]
+        notes += [said + listed(pairs)] if pairs else []
+    new = [pair for pair in sides if pair not in verdicts]
+    if new:
+        guess = "; which of them is left is a guess" if not all(map(sides.get, new)) else ""
+        notes.append(f"the labels say that these swap under a flip too: {listed(new)}{guess}")
+    if not sides and len(names) > 1:
         notes.append("no points swap under a flip, by names and labels")
-    return pairs, notes
+    return notes
 
 
 SYNONYMS = {"paw": "hoof", "foot": "hoof", "feet": "hoof", "snout": "nose", "muzzle": "nose"}

@@ -56,8 +56,7 @@ def test_names_that_lie_are_found():
 
 
 def test_a_video_of_one_way_tells_gross_mistakes():
-    found = swaps(NAMES, draw_poses(60, one_way=True), flip_pairs=[("nose", "rh_hoof")])
-    assert frozenset(("nose", "rh_hoof")) not in found
+    assert swaps(NAMES, draw_poses(60, one_way=True), flip_pairs=[("nose", "rh_hoof")]) == TRUE
 
 
 def test_the_skeleton_is_symmetric_and_joins_all():
