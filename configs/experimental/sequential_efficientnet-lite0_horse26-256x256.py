@@ -30,17 +30,10 @@ auto_scale_lr = dict(base_batch_size=16)
 
 # each point keeps the place of its name
 codec = dict(type="PointSequence", input_size=(256, 256), max_points=26, order="given")
-model = dict(
-    head=dict(
-        mode="keypoints",
-        max_points=codec["max_points"],
-        decoder=codec,
-    )
-)
+model = dict(head=dict(mode="keypoints", max_points=codec["max_points"], decoder=codec))
 # no weights of keypoints, and the targets of training in validation
 pack = [dict(type="GenerateTarget"), dict(type="FastPackPoseInputs")]
 train_pipeline = [*_base_.train_geometry, _base_.crop, *_base_.train_pixels, *pack]
 val_pipeline = [*_base_.val_geometry, _base_.crop, *pack]
 train_dataloader = dict(dataset=dict(codec=codec, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(codec=codec, pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(codec=codec, pipeline=val_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(codec=codec, pipeline=val_pipeline))

@@ -7,14 +7,7 @@ Expected:  AP 0.31, PCK@0.1 0.75 on 93 real horses after its 17 epochs of 333, 1
            core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)
 """
 
-_base_ = [
-    "../_base_/runtime.py",
-    "../_base_/models/hrnet_w32.py",
-    "../_base_/datasets/horse26.py",
-    "../_base_/schedules/smoke_17e.py",
-]
-
-default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
+_base_ = ["../_base_/models/hrnet_w32.py", "../_base_/smoke_horse26.py"]
 
 codec = dict(
     type="FastMSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=2, unbiased=True
@@ -30,6 +23,4 @@ model = dict(
     ),
     head=dict(in_channels=16, decoder=codec),
 )
-train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=_base_.mild_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
-test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

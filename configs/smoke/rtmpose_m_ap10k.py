@@ -7,14 +7,7 @@ Expected:  AP 0.62, PCK@0.1 0.92 on 100 validation images after 1,000 training i
            data, which shows that it works and says nothing about real horses)
 """
 
-_base_ = [
-    "../_base_/runtime.py",
-    "../_base_/models/rtmpose_m.py",
-    "../_base_/datasets/horse26.py",
-    "../_base_/schedules/smoke_17e.py",
-]
-
-default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
+_base_ = ["../_base_/models/rtmpose_m.py", "../_base_/smoke_horse26.py"]
 
 codec = dict(_base_.codec, input_size=(128, 128), sigma=(3.5, 3.5))  # px of the input
 model = dict(
@@ -32,6 +25,4 @@ model = dict(
     ),
     head=dict(in_channels=192, input_size=(128, 128), in_featuremap_size=(8, 8), decoder=codec),
 )
-train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=_base_.mild_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
-test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

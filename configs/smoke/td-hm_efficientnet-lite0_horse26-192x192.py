@@ -7,20 +7,11 @@ Expected:  AP 0.53, PCK@0.1 0.87 on 89 real images after its 17 epochs of 333, 3
            core; the mean pose has PCK@0.1 0.24 (benchmarks/README.md)
 """
 
-_base_ = [
-    "../_base_/runtime.py",
-    "../_base_/models/efficientnet_heatmap.py",
-    "../_base_/datasets/horse26.py",
-    "../_base_/schedules/smoke_17e.py",
-]
-
-default_hooks = dict(logger=dict(interval=5), checkpoint=dict(interval=5))
+_base_ = ["../_base_/models/efficientnet_heatmap.py", "../_base_/smoke_horse26.py"]
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 
 codec = dict(type="FastUDPHeatmap", input_size=(128, 128), heatmap_size=(16, 16), sigma=1)
 # The stem and the first two stages are frozen: a step takes 0.7 of the time.
 model = dict(backbone=dict(frozen_stages=2), head=dict(decoder=codec))
-train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=_base_.mild_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
-test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

@@ -1,6 +1,6 @@
 # COCO's people, 17 keypoints, in its own layout. A leaf names its codec, as with keypoints.py.
 # Half a download is trained on as far as it got (max_missing_share).
-_base_ = "loaders.py"
+_base_ = "topdown.py"
 
 dataset_type = "Coco17Dataset"
 data_root = "data/coco/"
@@ -40,13 +40,6 @@ colours = [
 
 # One person, cut out of the image by its box: the labelled one, in validation too. Boxes of a
 # detector: `val_dataloader.dataset.bbox_file` (COCO results).
-val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
-train_geometry = [
-    *val_geometry,
-    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
-    dict(type="RandomHalfBodyCrop", prob=0.3),
-    dict(type="FastRandomBBoxTransform", rotate_factor=40, scale_factor=(0.7, 1.3)),
-]
 train_pixels = [
     dict(type="DropOutsideKeypoints"),
     dict(type="RandomElastic", prob=0.1),
@@ -56,12 +49,7 @@ train_pixels = [
     ),
 ]
 
-crop = dict(type="TopdownAffineCrop")
-target = dict(type="GenerateTarget", use_dataset_keypoint_weights=True)
-val_target = dict(type="GenerateValTarget", use_dataset_keypoint_weights=True)
-pack = dict(type="FastPackPoseInputs")
-train_pipeline = [*train_geometry, crop, *train_pixels, target, pack]
-val_pipeline = [*val_geometry, crop, val_target, pack]
+train_pipeline = [*_base_.train_geometry, _base_.crop, *train_pixels, _base_.target, _base_.pack]
 
 # Whole images, all people at once. What moves points moves masks too, so that is the affine map
 # and the flip alone.
@@ -82,14 +70,14 @@ whole_train_pipeline = [
     dict(type="AlbumentationsV2", transforms=colours),
     dict(type="GenerateTarget"),
     dict(type="MaskUnlabelled"),
-    pack,
+    _base_.pack,
 ]
 whole_val_pipeline = [
     dict(type="LoadCachedImage"),
     dict(type="WholeImageResize"),
     dict(type="GenerateValTarget"),
     dict(type="MaskUnlabelled"),
-    pack,
+    _base_.pack,
 ]
 
 dataset = dict(type=dataset_type, data_root=data_root, data_mode="topdown", max_missing_share=0.5)
@@ -110,7 +98,7 @@ val_dataloader = dict(
     num_workers=4,
     dataset=dict(
         dataset,
-        pipeline=val_pipeline,
+        pipeline=_base_.val_pipeline,
         ann_file="annotations/person_keypoints_val2017.json",
         data_prefix=dict(img="val2017/"),
         test_mode=True,
@@ -118,5 +106,4 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
 test_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric", log_table=True)]

@@ -5,26 +5,11 @@
 #   dataset = dict(metainfo=dict(from_file="keypoints.py"), codec=codec)
 #   model = dict(head=dict(out_channels=17, decoder=codec))
 #   train_dataloader = val_dataloader = test_dataloader = dict(dataset=dataset)
-_base_ = "loaders.py"
+_base_ = "topdown.py"
 
 dataset_type = "KeypointDataset"
 data_mode = "topdown"
 data_root = "data/"
-
-# The transforms and codecs named Fast…, …Cached… and …Crop are MMPose's own with the same output;
-# the first decodes an image once (max_bytes=0: each time).
-val_geometry = [dict(type="LoadCachedImage"), dict(type="GetBBoxCenterScale", padding=1.25)]
-
-# On the raw image: only the box moves, TopdownAffineCrop cuts it out once.
-train_geometry = [
-    *val_geometry,
-    dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
-    dict(type="RandomHalfBodyCrop", prob=0.3),
-    # Normal draws cut off at one sigma: the stated numbers are the bounds. The scale is that of the
-    # box (0.7: the horse gets larger). Probabilities and the shift, 0.16 of the padded box, are
-    # MMPose's own.
-    dict(type="FastRandomBBoxTransform", rotate_factor=40, scale_factor=(0.7, 1.3)),
-]
 
 # On the crop of the model's input, which is smaller than the image. MMPose's
 # PhotometricDistortion is not used: it applies contrast twice or never, wraps hues at 256 instead
@@ -65,7 +50,7 @@ train_pixels = [
 
 # Milder, for later phases of a training that began with the above.
 balanced_geometry = [
-    *val_geometry,
+    *_base_.val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(
         type="FastRandomBBoxTransform",
@@ -92,7 +77,7 @@ balanced_pixels = [
 
 # Milder still, for the small twins: minutes do not suffice to learn every turn, size and light.
 mild_geometry = [
-    *val_geometry,
+    *_base_.val_geometry,
     dict(type="RandomFlipKeypoints", prob=0.5, direction="horizontal"),
     dict(
         type="FastRandomBBoxTransform",
@@ -104,14 +89,10 @@ mild_geometry = [
     ),
 ]
 
-crop = dict(type="TopdownAffineCrop")
-target = dict(type="GenerateTarget", use_dataset_keypoint_weights=True)
-val_target = dict(type="GenerateValTarget", use_dataset_keypoint_weights=True)
-pack = dict(type="FastPackPoseInputs")
-train_pipeline = [*train_geometry, crop, *train_pixels, target, pack]
-balanced_pipeline = [*balanced_geometry, crop, *balanced_pixels, target, pack]
-mild_pipeline = [*mild_geometry, crop, dict(type="DropOutsideKeypoints"), target, pack]
-val_pipeline = [*val_geometry, crop, val_target, pack]
+target, pack = _base_.target, _base_.pack
+train_pipeline = [*_base_.train_geometry, _base_.crop, *train_pixels, target, pack]
+balanced_pipeline = [*balanced_geometry, _base_.crop, *balanced_pixels, target, pack]
+mild_pipeline = [*mild_geometry, _base_.crop, dict(type="DropOutsideKeypoints"), target, pack]
 
 dataset = dict(type=dataset_type, data_root=data_root, data_mode=data_mode)
 train_dataloader = dict(
@@ -129,25 +110,19 @@ val_dataloader = dict(
     batch_size=32,
     dataset=dict(
         dataset,
-        pipeline=val_pipeline,
+        pipeline=_base_.val_pipeline,
         ann_file="annotations/val.json",
         data_prefix=dict(img="images/val/"),
         test_mode=True,
     ),
 )
 test_dataloader = dict(
-    _base_.eval_loader,
-    batch_size=32,
+    val_dataloader,
     dataset=dict(
-        dataset,
-        pipeline=val_pipeline,
+        val_dataloader["dataset"],
         ann_file="annotations/test.json",
         data_prefix=dict(img="images/test/"),
-        test_mode=True,
     ),
 )
 
-# Without ann_file the ground truth comes with the samples: images that are missing on disk leave
-# the evaluation too, instead of counting as animals that were not found.
-val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
-test_evaluator = val_evaluator
+test_evaluator = _base_.val_evaluator

@@ -50,10 +50,7 @@ train_pipeline = [*train_geometry, crop, *train_pixels, *pack]
 val_pipeline = [*val_geometry, crop, *pack]
 
 dataset = dict(
-    type=dataset_type,
-    data_root=data_root,
-    data_mode=data_mode,
-    data_prefix=dict(img="images/"),
+    type=dataset_type, data_root=data_root, data_mode=data_mode, data_prefix=dict(img="images/")
 )
 train_dataloader = dict(
     _base_.train_loader,

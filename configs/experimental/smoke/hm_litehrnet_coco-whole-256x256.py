@@ -10,6 +10,4 @@ _base_ = "../hm_litehrnet_coco-whole-256x256.py"
 
 train_cfg = dict(max_epochs=20, val_interval=10)
 param_scheduler = _base_.restarts_20e
-train_dataloader = dict(num_workers=0)
-val_dataloader = dict(num_workers=0)
-test_dataloader = dict(num_workers=0)
+train_dataloader = val_dataloader = test_dataloader = dict(num_workers=0)

@@ -21,5 +21,4 @@ model = dict(head=dict(decoder=codec))
 drop = dict(type="DropOutsideKeypoints")
 train_pipeline = [*_base_.mild_geometry, _base_.crop, drop, *_base_.pack]
 train_dataloader = dict(num_workers=1, dataset=dict(codec=codec, pipeline=train_pipeline))
-val_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
-test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
+val_dataloader = test_dataloader = dict(num_workers=1, dataset=dict(codec=codec))
