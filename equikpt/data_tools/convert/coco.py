@@ -17,16 +17,10 @@ import numpy as np
 from equikpt.core.coco.box_checks import FORMS, STATED, fits, likely_form
 from equikpt.core.coco.checks import has_area, is_number
 from equikpt.core.coco.file import as_number
+from equikpt.data_tools.convert.boxes import BoxPx, as_box
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
 from equikpt.data_tools.convert.names import output_names
-from equikpt.data_tools.convert.records import (
-    BoxPx,
-    Instance,
-    LabelledImage,
-    SourceDataset,
-    as_box,
-    noted,
-)
+from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset, noted
 
 
 @dataclass

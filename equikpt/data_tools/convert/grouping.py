@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.data_tools.convert.records import BoxPx, Instance
+from equikpt.data_tools.convert.boxes import BoxPx
+from equikpt.data_tools.convert.records import Instance
 
 
 @dataclass(frozen=True)

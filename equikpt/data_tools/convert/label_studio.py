@@ -29,17 +29,16 @@ from equikpt.core.label_studio import (
     stated_size,
     tasks_of,
 )
+from equikpt.data_tools.convert.boxes import BoxPx, box_between
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals, unread
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, sizes_px
 from equikpt.data_tools.convert.names import output_names
 from equikpt.data_tools.convert.records import (
     NO_CATEGORY,
     UNSPLIT,
-    BoxPx,
     Instance,
     LabelledImage,
     SourceDataset,
-    as_box,
     noted,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
@@ -192,7 +191,7 @@ class _TurnedImage:
             turned_y = right * math.sin(angle) + below * math.cos(angle)
             corners.append(self._px(x + turned_x / scale_x, y + turned_y / scale_y))
         low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-        return as_box([*low, *(high - low)])
+        return box_between(low, high)
 
     def _px(self, x: float, y: float) -> tuple[float, float]:
         x, y = self._turn_back(x, y)

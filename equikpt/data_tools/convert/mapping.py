@@ -9,24 +9,16 @@ from itertools import count
 import numpy as np
 
 from equikpt.core.coco.checks import BOX_AREA_FRACTION
+from equikpt.data_tools.convert.boxes import MARGIN, BoxPx, box_around, misses_points
 from equikpt.data_tools.convert.records import (
     NO_CATEGORY,
-    BoxPx,
     Instance,
     LabelledImage,
     SourceDataset,
-    as_box,
     noted,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
-
-MARGIN = 0.1
-"""Margin of a box around points on each side, as a fraction of the points' longer extent."""
-
-SLACK, SLACK_PX = 0.05, 2.0
-"""Distance outside its box that the middle of an animal's points may be, as in verification: a
-fraction of the longer side, and px."""
 
 DECIMALS_PX = 3
 
@@ -36,34 +28,6 @@ _NOTES = {
     "away": "animals whose box is away from their points, taken around these instead",
     "bare": "animals with neither a box nor a point left out",
 }
-
-
-def box_around(points: np.ndarray, width: int, height: int) -> BoxPx | None:
-    """A box around labelled points with :data:`MARGIN`, inside the image; None without points.
-
-    Args:
-        points: (N, 2) x, y, px.
-        width: Of the image, px.
-        height: Of the image, px.
-    """
-    if not len(points):
-        return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    # A single point has no extent: a box of one pixel at least on each side.
-    margin = max(1.0, MARGIN * float((high - low).max()))
-    low = np.clip(low - margin, 0, (width, height))
-    high = np.clip(high + margin, 0, (width, height))
-    return as_box([*low, *(high - low)]) if (high > low).all() else None
-
-
-def misses_points(box_px: BoxPx, points: np.ndarray) -> bool:
-    """Tell if the middle of (N, 2) labelled points lies outside a box, farther than by rounding."""
-    if not len(points):
-        return False
-    low, sides = np.array(box_px[:2]), np.array(box_px[2:])
-    slack = max(SLACK_PX, SLACK * float(sides.max()))
-    middle = np.median(points, axis=0)
-    return bool((middle < low - slack).any() or (middle > low + sides + slack).any())
 
 
 def map_keypoints(

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from equikpt.core.issues import format_examples
+from equikpt.data_tools.convert.boxes import BoxPx
 
 SPLITS = ("train", "val", "test")
 
@@ -18,15 +19,6 @@ UNSPLIT = ""
 
 NO_CATEGORY = "object"
 """Name in the output of the class of instances whose source has none."""
-
-BoxPx = tuple[float, float, float, float]
-"""x, y of the upper left corner, width, height, in px."""
-
-
-def as_box(values: Iterable[float]) -> BoxPx:
-    """Four numbers as a box of Python's floats."""
-    x, y, width, height = map(float, values)
-    return x, y, width, height
 
 
 def noted(text: str, examples: Sequence[str]) -> list[str]:

@@ -17,17 +17,16 @@ import numpy as np
 import yaml
 from tqdm.contrib.concurrent import thread_map
 
+from equikpt.data_tools.convert.boxes import BoxPx, as_box, box_between
 from equikpt.data_tools.convert.images import SizePx, size_px
 from equikpt.data_tools.convert.input_files import read_text
 from equikpt.data_tools.convert.names import cut, split_named
 from equikpt.data_tools.convert.records import (
     NO_CATEGORY,
     SPLITS,
-    BoxPx,
     Instance,
     LabelledImage,
     SourceDataset,
-    as_box,
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.writer import Options, put_images, refuse_repeated_names
@@ -146,7 +145,7 @@ def _box_px(fractions: np.ndarray, where: str, size: SizePx) -> BoxPx:
             "fractions of the image, inside it"
         )
     low, high = np.clip(low, 0, 1) * size, np.clip(high, 0, 1) * size
-    return as_box([*low, *(high - low)])
+    return box_between(low, high)
 
 
 def write(folder: Path, dataset: SourceDataset, options: Options) -> SourceDataset:

@@ -1,11 +1,9 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from equikpt.data_tools.convert.mapping import MARGIN, box_around, misses_points, to_coco
+from equikpt.data_tools.convert.mapping import to_coco
 from equikpt.data_tools.convert.records import Instance, LabelledImage, SourceDataset
 from equikpt.data_tools.convert.targets import find_target
 
@@ -61,20 +59,3 @@ def test_the_category_names_points_and_links(scheme):
     assert tuple(category["keypoints"]) == TARGET.names
     names = [(TARGET.names[a - 1], TARGET.names[b - 1]) for a, b in category["skeleton"]]
     assert names == [(link.start, link.end) for link in TARGET.links]
-
-
-def test_a_box_around_points_has_a_margin_and_stays_in_the_image():
-    points = np.array([[20.0, 10], [60, 30]])
-    assert box_around(points, 100, 100) == pytest.approx((16, 6, 48, 28))
-    assert MARGIN == 0.1
-    assert box_around(points, 62, 31) == pytest.approx((16, 6, 46, 25))
-    assert box_around(points[:1], 100, 100) == pytest.approx((19, 9, 2, 2))
-    assert box_around(points[:0], 100, 100) is None
-
-
-def test_a_box_misses_points_whose_middle_lies_outside():
-    box = (30.0, 20.0, 60.0, 90.0)
-    around = np.random.default_rng(0).uniform((30, 20), (90, 110), (6, 2))
-    assert not misses_points(box, around)
-    assert misses_points(box, around + (0, 90))
-    assert not misses_points(box, around[:0])
