@@ -20,7 +20,7 @@ from equikpt.evaluation.functional.ruler_errors import (
 )
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.ground_truth_pair import draw_radiograph
+from equikpt.visualization.rulers import draw_radiograph
 
 WITHIN = dict(px=(2.0, 5.0, 10.0), mm=(1.0, 2.0, 2.5, 3.0, 4.0))
 UNITS = dict(px="px of the radiograph", mm="mm")
@@ -116,10 +116,7 @@ class RulerMetric(Presented):
     sheet_file = "worst_radiographs.jpg"
 
     def __init__(
-        self,
-        ruler_mm: float = 10.0,
-        mm_per_px: float | None = None,
-        **kwargs: Any,
+        self, ruler_mm: float = 10.0, mm_per_px: float | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("ruler_mm", ruler_mm), ("mm_per_px", mm_per_px)):

@@ -7,25 +7,15 @@ as two marks on a radiograph do, it shows those. A sample of a whole image shows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
-from mmpose.structures import PoseDataSample
 
-from equikpt.core.radiograph import read_radiograph
-from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.pose import (
-    CAPTION_FONT,
-    ERROR_BGR,
-    PREDICTION_BGR,
-    TARGET_BGR,
-    draw_instance,
-    has_names,
-    pixel,
-    zoom_in,
-)
+from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names, pixel
+
+if TYPE_CHECKING:  # the report draws without MMPose
+    from mmpose.structures import PoseDataSample
 
 CELL_PX = 240
 """Longer side of each of the two images."""
@@ -35,8 +25,10 @@ ZOOM_FRACTION = 0.25
 """Points that lie within this fraction of the box are enlarged."""
 MIN_SHOWN = 0.2
 """A cell shows at least this fraction of the box."""
-RADIOGRAPH_PX = 420
-"""Side of a drawing of ruler marks."""
+SQUARE_PADDING = 1.2
+"""A square cell shows the box enlarged by this factor."""
+GROUND = 56
+"""Gray around an image in a square cell."""
 
 
 class Pose(NamedTuple):
@@ -156,25 +148,69 @@ def _cut(image: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     return cv2.resize(part, (width, height), interpolation=how), origin, scale
 
 
-def draw_radiograph(row: pd.Series) -> np.ndarray:
-    """Draw a ruler and its surroundings: ground truth green, prediction red, lines yellow.
+def draw_pose_errors(
+    image: np.ndarray,
+    box: Sequence[float],
+    gt: np.ndarray,
+    predicted: Pose,
+    metainfo: dict,
+) -> np.ndarray:
+    """Draw one instance, with lines from its labelled points to the predicted ones.
 
-    ``row`` is of :class:`RulerMetric`'s table; its ``path`` is read.
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        box: x, y, width, height in px of the image; a square around it is shown.
+        gt: (K, 3) x, y in px of the image and COCO visibility.
+        predicted: Points with visibility 0 are left out.
+        metainfo: MMPose's parsed metainfo.
 
     Returns:
-        (420, 420, 3) uint8, BGR.
+        (``CELL_PX``, 2 · ``CELL_PX``, 3) uint8, BGR: ground truth left, prediction right.
     """
-    points = np.array(
-        [[row[f"{mark}_{of}{axis}"] for axis in "xy"] for of in ("true_", "") for mark in MARKS]
-    )
-    min_half_px = 0.9 * float(row["true_distance_px"])
-    cell, points = zoom_in(read_radiograph(row["path"]), points, RADIOGRAPH_PX, min_half_px)
-    for mark, gt, predicted in zip(MARKS, points[:2], points[2:], strict=True):
-        start, end = pixel(gt), pixel(predicted)
-        cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
-        cv2.drawMarker(cell, start, TARGET_BGR, cv2.MARKER_CROSS, 18, 1, cv2.LINE_AA)
-        cv2.drawMarker(cell, end, PREDICTION_BGR, cv2.MARKER_TILTED_CROSS, 14, 1, cv2.LINE_AA)
-        text = f"{mark} err={row[f'{mark}_error_px']:.2f}px"
-        beside = (start[0] + 14, start[1] + 4)
-        cv2.putText(cell, text, beside, *CAPTION_FONT, ERROR_BGR, 1, cv2.LINE_AA)
-    return cell
+    left, top, width, height = box
+    centre = np.array([left + width / 2, top + height / 2])
+    cell, scale, shift = _square(image, centre, SQUARE_PADDING * max(width, height))
+    true_px, found_px = gt[:, :2] * scale + shift, predicted.points * scale + shift
+    with_gt = draw_pose(cell, true_px, metainfo, gt[:, 2])
+    for index in np.flatnonzero(gt[:, 2] > 0):
+        cv2.line(cell, pixel(true_px[index]), pixel(found_px[index]), ERROR_BGR, 1, cv2.LINE_AA)
+    with_found = draw_pose(cell, found_px, metainfo, predicted.visibility, predicted.scores)
+    return np.hstack([with_gt, with_found])
+
+
+def draw_whole_pair(
+    image: np.ndarray, gt: Sequence[np.ndarray], predicted: Sequence[Pose], metainfo: dict
+) -> np.ndarray:
+    """Draw a whole image with all labelled instances, (K, 3) each, and with all found.
+
+    Returns:
+        (``CELL_PX``, 2 · ``CELL_PX``, 3) uint8, BGR: ground truth left, predictions right.
+    """
+    size = np.array([image.shape[1], image.shape[0]])
+    cell, scale, shift = _square(image, size / 2, size.max())
+    halves = []
+    for poses in ([Pose(pose[:, :2], pose[:, 2], None) for pose in gt], predicted):
+        half = cell
+        for points, visibility, scores in poses:
+            half = draw_instance(half, points * scale + shift, metainfo, visibility, scores)
+        halves.append(half)
+    return np.hstack(halves)
+
+
+def _square(
+    image: np.ndarray, centre: np.ndarray, side: float
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """The square around ``centre`` in ``CELL_PX`` px, gray outside of the image.
+
+    Returns:
+        The square, and the scale and shift (2,) that take px of the image into it.
+    """
+    scale = CELL_PX / side
+    if scale < 1:  # area by area: a warp would leave out pixels
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    shift = CELL_PX / 2 - scale * centre
+    factor = max(scale, 1.0)
+    matrix = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
+    cell = cv2.warpAffine(image, matrix, (CELL_PX, CELL_PX), borderValue=(GROUND,) * 3)
+    return cell, scale, shift

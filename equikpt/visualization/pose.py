@@ -20,6 +20,9 @@ HIDDEN = 1
 TARGET_BGR = (80, 220, 80)
 PREDICTION_BGR = (60, 60, 240)
 ERROR_BGR = (60, 230, 240)
+BOX_BGR = (230, 230, 230)
+RING_BGR = (60, 60, 255)
+RING_RADIUS_PX = 8
 CAPTION_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.42)
 
 Colour = tuple[int, int, int]
@@ -86,6 +89,33 @@ def draw_pose(
     for index in np.flatnonzero(drawable):
         hollow = visible[index] == HIDDEN or not certain[index]
         _dot(canvas, centres[index], radius_px, _bgr(metainfo["keypoint_colors"][index]), hollow)
+    return canvas
+
+
+def draw_marked_pose(
+    image: np.ndarray,
+    points: np.ndarray,
+    metainfo: dict,
+    visibility: np.ndarray,
+    marked: Sequence[int],
+    box: np.ndarray | None,
+) -> np.ndarray:
+    """:func:`draw_pose` with a ring around the points ``marked``, and a box.
+
+    Args:
+        image: Image.
+        points: (K, 2) px of the image.
+        metainfo: MMPose's parsed metainfo.
+        visibility: (K,).
+        marked: Indices of points.
+        box: (2, 2) upper left and lower right corner, px; None draws none.
+    """
+    canvas = image.copy()
+    if box is not None:
+        cv2.rectangle(canvas, pixel(box[0]), pixel(box[1]), BOX_BGR, 1, cv2.LINE_AA)
+    canvas = draw_pose(canvas, points, metainfo, visibility)
+    for index in marked:
+        cv2.circle(canvas, pixel(points[index]), RING_RADIUS_PX, RING_BGR, 2, cv2.LINE_AA)
     return canvas
 
 

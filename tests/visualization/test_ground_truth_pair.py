@@ -1,10 +1,5 @@
-from __future__ import annotations
-
-from pathlib import Path
-
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 from mmengine.structures import InstanceData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -12,15 +7,8 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.core.image import read_image
 from equikpt.datasets import P1P2Dataset, PointSequenceDataset
-from equikpt.evaluation import RulerMetric
 from equikpt.metainfo import coco17, horse26, p1p2
-from equikpt.visualization.ground_truth_pair import (
-    CELL_PX,
-    draw_gt_pred_pair,
-    draw_radiograph,
-    true_poses,
-)
-from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
+from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 
 GRAY = 128
 BOX = [70.0, 10.0, 170.0, 110.0]
@@ -177,43 +165,3 @@ def test_any_number_of_unnamed_points(tmp_path, count):
     left, right = halves(pair_of(made, POINTS))
     assert left.any()
     assert right.any() == bool(count)
-
-
-@pytest.fixture
-def table(tmp_path) -> pd.DataFrame:
-    """Radiographs whose p1 is off by 1, 9 and 3 px and whose p2 is right."""
-    path = tmp_path / "radiograph.png"
-    cv2.imwrite(str(path), np.full((300, 200), 40, np.uint8))
-    rows = [
-        dict(
-            radiograph=f"{off}.png", path=str(path), scale_error_percent=off / 0.4,
-            true_distance_px=40.0, p1_error_px=float(off), p2_error_px=0.0,
-            p1_x=100.0 + off, p1_y=200.0, p1_true_x=100.0, p1_true_y=200.0,
-            p2_x=100.0, p2_y=160.0, p2_true_x=100.0, p2_true_y=160.0,
-        )
-        for off in (1, 9, 3)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def test_gt_prediction_and_error_are_drawn_where_they_are(table):
-    image = draw_radiograph(table.loc[1])
-    found = {
-        name: np.argwhere((np.abs(image.astype(int) - colour) < 30).all(axis=2))
-        for name, colour in (("true", TARGET_BGR), ("off", PREDICTION_BGR), ("error", ERROR_BGR))
-    }
-    assert all(len(coords) > 5 for coords in found.values())
-    lowest = {name: coords[coords[:, 0].argmax()] for name, coords in found.items()}
-    # 72 px of the radiograph are 420 of the cell: 9 px to the right are 52.
-    assert lowest["off"][1] - lowest["true"][1] == pytest.approx(52, abs=12)
-
-
-def test_the_sheet_shows_the_worst_first(table):
-    metric = RulerMetric()
-    metric.table = table
-    assert [Path(each.path).name for each in metric.ranked(table)] == 3 * ["radiograph.png"]
-    assert metric.sheet(12).shape[1] == 3 * 420
-    metric.table = pd.concat([table] * 3, ignore_index=True)
-    assert metric.sheet(8).shape[1] == 4 * 420
-    worst, alone = metric.sheet(1), draw_radiograph(table.loc[1])
-    np.testing.assert_array_equal(worst[:420], alone)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -58,7 +56,7 @@ def test_unlabelled_and_infinite_points_are_left_out(metainfo, keypoints):
 
 
 def test_refuses_another_number_of_keypoints(metainfo):
-    with pytest.raises(ValueError, match=r"shape \(26, 2\) for horse26, got \(17, 2\)"):
+    with pytest.raises(ValueError, match="horse26"):
         draw_pose(np.zeros((9, 9, 3), np.uint8), np.zeros((17, 2)), metainfo)
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -121,7 +119,7 @@ def test_maps_are_drawn_once_for_all_that_share_them(metainfo):
     once, twice = (draw(IMAGE, [found] * n, metainfo, Look(overlay="heatmap")) for n in (1, 2))
     assert (once[120, 120] != 60).any()
     np.testing.assert_array_equal(once, twice)
-    with pytest.raises(ValueError, match="a model with SimCC for this overlay"):
+    with pytest.raises(ValueError, match="SimCC"):
         draw(IMAGE, [found], metainfo, Look(overlay="simcc"))
     with pytest.raises(ValueError, match="maps=True"):
         draw(IMAGE, [replace(found, maps=None)], metainfo, Look(overlay="heatmap"))
@@ -185,15 +183,12 @@ def test_names_stand_beside_their_points_on_the_outer_side():
     assert (draw_names(GRAY, np.full((1, 2), np.nan), ["a"]) == GRAY).all()
 
 
-def test_names_of_near_points_do_not_cover_each_other():
+def test_names_stay_inside_and_apart():
     """Three names at one point take three times the height of one."""
     coords = np.array([[200.0, 100], [200, 101], [200, 102]])
     alone = np.ptp(np.nonzero(changed(draw_names(GRAY, coords[:1], ["withers"])))[0])
     together = np.ptp(np.nonzero(changed(draw_names(GRAY, coords, ["withers"] * 3)))[0])
     assert together > 2.5 * alone
-
-
-def test_names_stay_inside():
     drawn = draw_names(GRAY, np.array([[295.0, 100], [3, 100]]), ["a_long_name", "another_one"])
     assert changed(drawn)[:, :60].any()
     assert changed(drawn)[:, 240:].any()
@@ -209,9 +204,6 @@ def test_errors_are_lines_from_the_gt_with_their_length():
     assert not errors[80:99, 230:270].any()  # 1 px: none
     assert inked(drawn, TARGET_BGR)[95:106, 240:261].any()
     assert not changed(drawn)[:, 130:170].any()  # not labelled
-
-
-def test_a_labelled_point_without_prediction_has_its_ring_alone():
     drawn = draw_errors(GRAY, np.full((1, 2), np.nan), np.array([[50.0, 100]]), np.array([True]))
     assert inked(drawn, TARGET_BGR).any()
     assert not inked(drawn, ERROR_BGR).any()

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from equikpt.core.coco.checks import is_number, load_valid_rows
@@ -23,7 +22,8 @@ from equikpt.core.tables import csv_text
 from equikpt.data_tools.near_duplicates import read_once
 from equikpt.data_tools.verify.limbs import MAD_TO_SIGMA
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.pose import contact_sheet, pixel, write_image, zoom_in
+from equikpt.visualization.pose import contact_sheet, write_image
+from equikpt.visualization.rulers import LABELS_PX, draw_ruler_labels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 
@@ -44,8 +44,6 @@ COLUMNS = (
     "radiograph", "task", "severity", "mistakes", "distance", "unit", "angle_deg", "z_distance",
     "z_angle", *(f"{name}_{axis}_percent" for name in MARKS for axis in "xy"),
 )  # fmt: skip
-COLORS_BGR = {"p1": (80, 220, 80), "p2": (60, 160, 255)}
-CELL_PX = 320
 
 
 @dataclass
@@ -302,28 +300,12 @@ def sheet(suspects: Sequence[Radiograph], shown: int = 24) -> np.ndarray | None:
     """
     cells, captions = [], []
     for each in [each for each in suspects if each.path is not None][:shown]:
+        points = each.task.points if each.task else {}
         try:
-            cells.append(_cut_out(each, read_radiograph(str(each.path))))
+            cells.append(draw_ruler_labels(read_radiograph(str(each.path)), points))
         except (OSError, ValueError):
             continue
         captions.append(f"{each.name}: {each.issues[0].sentence}")
     if not cells:
         return None
-    return contact_sheet(cells, captions=captions, cell_px=(CELL_PX, CELL_PX))
-
-
-def _cut_out(radiograph: Radiograph, image: np.ndarray) -> np.ndarray:
-    """The surroundings of the marks, enlarged, with the marks drawn; else the whole image."""
-    height, width = image.shape[:2]
-    points = radiograph.task.points if radiograph.task else {}
-    names = [name for name, found in points.items() for _ in found]
-    if not names:
-        return image
-    percent = np.array([point for found in points.values() for point in found])
-    cell, placed = zoom_in(image, percent / 100 * (width, height), CELL_PX, 0.05 * height)
-    for name, xy in zip(names, placed, strict=True):
-        x, y = pixel(xy)
-        color, font = COLORS_BGR.get(name, (200, 200, 200)), cv2.FONT_HERSHEY_SIMPLEX
-        cv2.drawMarker(cell, (x, y), color, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
-        cv2.putText(cell, name, (x + 8, y - 6), font, 0.45, color, 1, cv2.LINE_AA)
-    return cell
+    return contact_sheet(cells, captions=captions, cell_px=(LABELS_PX, LABELS_PX))

@@ -15,13 +15,9 @@ from equikpt.evaluation.presentation import presented
 from equikpt.report.breakdown import by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import drawn_in_turns
-from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names
+from equikpt.visualization.ground_truth_pair import Pose, draw_pose_errors, draw_whole_pair
+from equikpt.visualization.pose import has_names
 
-SIDE_PX = 240
-CROP_PADDING = 1.2
-"""A cell shows the box enlarged by this factor."""
-GROUND = 56
-"""Gray around an image."""
 MAX_IMAGE_BYTES = 3_500_000
 """Size of all images, as text in the page, which then stays below 5 MB."""
 WORST, OTHERS = 9, 6
@@ -130,67 +126,32 @@ def _ranked(evaluation: Evaluation) -> list[Task] | None:
 
 
 def _pose_task(sample: Sample, meta: dict, labelled: np.ndarray, caption: str) -> Task:
-    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3) around one animal, lines from ground truth to prediction.
-
-    Keypoints that the set labels nowhere, by ``labelled`` (K,), are predicted anywhere: left out.
-    """
+    """One animal, without keypoints that the set labels nowhere: they are predicted anywhere."""
 
     def draw() -> np.ndarray:
-        gt, predicted = np.asarray(sample.gt[0]), np.asarray(sample.predicted[0])
-        left, top, width, height = sample.boxes[0]
-        centre = np.array([left + width / 2, top + height / 2])
-        side = CROP_PADDING * max(width, height)
-        cell, scale, shift = _square(reader_of(meta)(sample.image), centre, side)
-        gt_px, predicted_px = gt[:, :2] * scale + shift, predicted * scale + shift
-        with_gt = draw_pose(cell, gt_px, meta, gt[:, 2])
-        for index in np.flatnonzero(gt[:, 2] > 0):
-            start, end = np.round([gt_px[index], predicted_px[index]]).astype(int).tolist()
-            cv2.line(cell, start, end, ERROR_BGR, 1, cv2.LINE_AA)
-        seen = np.where(labelled, 2, 0)
-        scores = np.asarray(sample.scores[0])
-        return np.hstack([with_gt, draw_pose(cell, predicted_px, meta, seen, scores)])
+        points, scores = np.asarray(sample.predicted[0]), np.asarray(sample.scores[0])
+        predicted = Pose(points, np.where(labelled, 2, 0), scores)
+        image = reader_of(meta)(sample.image)
+        return draw_pose_errors(image, sample.boxes[0], np.asarray(sample.gt[0]), predicted, meta)
 
     return Task(sample.image, caption, draw)
 
 
 def _image_task(sample: Sample, meta: dict, caption: str = "") -> Task:
-    """(``SIDE_PX``, 2 · ``SIDE_PX``, 3): the whole image with all that is labelled and found."""
+    """The whole image with all that is labelled and found."""
 
     def draw() -> np.ndarray:
-        image = reader_of(meta)(sample.image)
-        size = np.array([image.shape[1], image.shape[0]])
-        cell, scale, shift = _square(image, size / 2, size.max())
-        with_gt = with_found = cell
-        for gt in map(np.asarray, sample.gt):
-            with_gt = draw_instance(with_gt, gt[:, :2] * scale + shift, meta, gt[:, 2])
-        for index, points in enumerate(sample.predicted):
-            points, visibility, scores = np.asarray(points) * scale + shift, None, None
+        predicted = []
+        for index, points in enumerate(map(np.asarray, sample.predicted)):
+            visibility, scores = np.full(len(points), 2), None
             if sample.kinds:  # points that belong to nobody, each a keypoint by itself
                 kind = np.arange(meta["num_keypoints"]) == sample.kinds[index]
                 points, visibility = np.where(kind[:, None], points, 0), np.where(kind, 2, 0)
             elif has_names(meta):
                 scores = np.asarray(sample.scores[index])
-            with_found = draw_instance(with_found, points, meta, visibility, scores)
-        return np.hstack([with_gt, with_found])
+            predicted.append(Pose(points, visibility, scores))
+        gt = [np.asarray(pose) for pose in sample.gt]
+        return draw_whole_pair(reader_of(meta)(sample.image), gt, predicted, meta)
 
     found = f"{len(sample.gt)} labelled, {len(sample.predicted)} found"
     return Task(sample.image, caption or found, draw)
-
-
-def _square(
-    image: np.ndarray, centre: np.ndarray, side: float
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """The square around ``centre`` in ``SIDE_PX`` px, gray outside of the image.
-
-    Returns:
-        The square, and the scale and shift (2,) that take px of the image into it.
-    """
-    scale = SIDE_PX / side
-    if scale < 1:  # area by area: a warp would leave out pixels
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    shift = SIDE_PX / 2 - scale * centre
-    factor = max(scale, 1.0)
-    matrix = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
-    cell = cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), borderValue=(GROUND,) * 3)
-    return cell, scale, shift

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from equikpt.core.image import reader_of
@@ -12,7 +11,7 @@ from equikpt.core.issues import CODES, SEVERITIES, Issue
 from equikpt.data_tools.verify.label_set import LabelSet
 from equikpt.data_tools.verify.run import VerifyResult, counts, plural
 from equikpt.report.html.render import drawn_in_turns, render
-from equikpt.visualization.pose import draw_pose, zoom_in
+from equikpt.visualization.pose import draw_marked_pose, zoom_in
 
 MAX_CARDS = 60
 """Cards of one check: the worst are shown, all are in the CSV and the JSON."""
@@ -21,9 +20,6 @@ MAX_IMAGE_BYTES = 4_000_000
 MAX_LETTERS = 400
 """Length of a message."""
 SIDE_PX = 256
-MARK_RADIUS_PX = 8
-MARK_BGR = (60, 60, 255)
-BOX_BGR = (230, 230, 230)
 GROUND = 56
 """Gray on which a pose is drawn whose image is not at hand."""
 SURROUNDINGS = 0.08
@@ -126,12 +122,7 @@ class Thumbnails:
             cell[:] = GROUND
         points = np.zeros_like(xy)
         points[labelled] = shown[: labelled.sum()]
-        if len(corners):
-            low, high = np.round(shown[-2:]).astype(int).tolist()
-            cv2.rectangle(cell, low, high, BOX_BGR, 1, cv2.LINE_AA)
-        cell = draw_pose(cell, points, self._drawing, labels.visibility[index])
-        for point in issue.subject.keypoints:
-            if labelled[point]:
-                centre = np.round(points[point]).astype(int).tolist()
-                cv2.circle(cell, centre, MARK_RADIUS_PX, MARK_BGR, 2, cv2.LINE_AA)
-        return cell
+        visibility = labels.visibility[index]
+        marked = [point for point in issue.subject.keypoints if labelled[point]]
+        box_px = shown[-2:] if len(corners) else None
+        return draw_marked_pose(cell, points, self._drawing, visibility, marked, box_px)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import base64
 
 import cv2
@@ -7,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.report.html.examples import SIDE_PX, draw_images
+from equikpt.report.html.examples import draw_images
+from equikpt.visualization.ground_truth_pair import CELL_PX
 from tests.report.made_tests import (
     GT,
     made_evaluation,
@@ -63,13 +62,13 @@ def test_gt_is_left_and_the_prediction_right(tmp_path):
     sample = pose((0, 0, 30, 0), str(tmp_path / "gray.png"))
     (image,), _ = draw_images(made_evaluation([sample]))
     shown = decoded(image)
-    assert shown.shape == (SIDE_PX, 2 * SIDE_PX, 3)
-    scale = SIDE_PX / (1.2 * 160)
+    assert shown.shape == (CELL_PX, 2 * CELL_PX, 3)
+    scale = CELL_PX / (1.2 * 160)
     middle = np.array([40 + 60, 30 + 80])  # of the box
 
     def drawn(half: int, place) -> bool:
-        x, y = np.round((np.asarray(place) - middle) * scale + SIDE_PX / 2).astype(int)
-        part = shown[y - 2 : y + 3, half * SIDE_PX + x - 2 : half * SIDE_PX + x + 3]
+        x, y = np.round((np.asarray(place) - middle) * scale + CELL_PX / 2).astype(int)
+        part = shown[y - 2 : y + 3, half * CELL_PX + x - 2 : half * CELL_PX + x + 3]
         return bool((np.abs(part.astype(int) - 128) > 60).any())
 
     hoof = GT[2, :2]
@@ -160,4 +159,4 @@ def test_others_are_a_selection(tmp_path, changes):
     images, _ = draw_images(other_evaluation(samples))
     assert len(images) == 9
     assert {image.group for image in images} == {"sample"}
-    assert decoded(images[0]).shape == (SIDE_PX, 2 * SIDE_PX, 3)
+    assert decoded(images[0]).shape == (CELL_PX, 2 * CELL_PX, 3)

@@ -1,7 +1,5 @@
 """The page as text, and in a browser where there is one."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace
@@ -12,7 +10,8 @@ import pytest
 
 from equikpt.data_tools.verify.run import VerifyResult, to_csv, to_json, verify
 from equikpt.report.html import label_page as page
-from equikpt.report.html.label_page import MARK_BGR, SIDE_PX, Thumbnails, to_html
+from equikpt.report.html.label_page import SIDE_PX, Thumbnails, to_html
+from equikpt.visualization.pose import RING_BGR
 from tests.browser import open_page
 from tests.data_tools.verify.conftest import people, points_of, set_points
 
@@ -111,7 +110,7 @@ def test_a_thumbnail_marks_the_points_that_are_meant(spoilt):
     assert marked.shape == plain.shape == (SIDE_PX, SIDE_PX, 3)
     changed = (marked != plain).any(axis=-1)
     assert 20 < changed.sum() < 400
-    red = (np.abs(marked.astype(int) - MARK_BGR) < 30).all(axis=-1)
+    red = (np.abs(marked.astype(int) - RING_BGR) < 30).all(axis=-1)
     assert (red & changed).sum() > 10
 
 
