@@ -108,6 +108,42 @@ def shuffled(names: Sequence[str], seed: int) -> np.ndarray:
     return np.array(sorted(range(len(names)), key=keys.__getitem__), int)
 
 
+def part_table(
+    counts: pd.DataFrame, units: np.ndarray, parts: np.ndarray, part_names: Sequence[str]
+) -> str:
+    """Tabulate what each part holds, and what percentage of all that is.
+
+    Args:
+        counts: Of N images, by :func:`count_images`.
+        units: (N,) unit of each.
+        parts: (N,) part of each.
+        part_names: P names.
+    """
+    sums = counts.groupby(parts).sum().T
+    rows = pd.concat(
+        [
+            sums.loc[["images"]],
+            pd.Series(units).groupby(parts).nunique().to_frame(("groups", "groups")).T,
+            sums.loc[["instances"]],
+            *(_without_zeros(sums.loc[[family]]) for family in ("sizes", "fractions")),
+            sums.loc[["points"]].sum().to_frame(("points", "labelled points")).T,
+            sums.loc[["hidden"]],
+            _without_zeros(sums.loc[["points"]]),
+        ]
+    ).droplevel(0)
+    totals = rows.sum(axis=1)
+    percent = 100 * rows.div(totals.clip(lower=1), axis=0)
+    table = rows.astype(str) + percent.map(" {:5.1f} %".format)
+    table.columns = list(part_names)
+    text = table.assign(all=totals.astype(str)).to_string()
+    absent = [name[2:] for name, total in sums.loc["points"].sum(axis=1).items() if not total]
+    return f"{text}\nlabelled nowhere: {', '.join(absent)}" if absent else text
+
+
+def _without_zeros(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.any(axis=1)]
+
+
 def image_targets(count: int, ratios: Sequence[float]) -> np.ndarray:
     """(P,) whole numbers next to ``ratios`` of ``count`` whose sum is ``count``.
 

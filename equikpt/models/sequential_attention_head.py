@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from equikpt.models.sequential_attention import SequentialAttention, Steps
 from equikpt.models.step_targets import (
     DONE_BALANCES,
     INTERVAL,
+    SequenceTargets,
     done_target,
     done_weights,
     ending,
@@ -33,26 +33,6 @@ from equikpt.models.step_targets import (
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
-
-
-class SequenceTargets(NamedTuple):
-    """All S steps of a batch of B images under teacher forcing, and their targets."""
-
-    steps: Steps
-    input_points: Tensor
-    """(B, S − 1, 2): the points that were given; step n knows the first n."""
-    points: Tensor
-    """(B, N, 2): the ground truth."""
-    target_mask: Tensor
-    """(B, S, N) of 0 and 1: those that each step's map should show; none where nothing is."""
-    target: Tensor
-    """(B, S, 2): the point that each step should have given; any if it has no target."""
-    has_target: Tensor
-    """(B, S) of 0 and 1."""
-    done: Tensor
-    """(B, S) of 0 and 1: whether nothing is left."""
-    step_mask: Tensor
-    """(B, S) of 0 and 1: whether the sequence gets to the step."""
 
 
 @MODELS.register_module()
@@ -151,13 +131,10 @@ class SequentialAttentionHead(BaseHead):
         names = max_points + 1 if self.named else 0
         self.attention = SequentialAttention(in_channels, names=names, **(attention or {}))
         self.loss_module = MODELS.build(loss) if loss else FunnelLoss()
-        self.done_weight = done_weight
-        self.done_balance = done_balance
-        self.attention_weight = attention_weight
-        self.attention_sigma = attention_sigma
+        self.done_weight, self.done_balance = done_weight, done_balance
+        self.attention_weight, self.attention_sigma = attention_weight, attention_sigma
         self.count_weight = count_weight
-        self.scheduled_sampling_prob = scheduled_sampling_prob
-        self.match_radius = match_radius
+        self.scheduled_sampling_prob, self.match_radius = scheduled_sampling_prob, match_radius
         self.done_threshold = done_threshold
         self.given_noise = 0.0
         """Standard deviation, in normalised coords, of the noise on given points in training."""

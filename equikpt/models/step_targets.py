@@ -5,12 +5,36 @@ Letters: B images, N points in their order (padded), S steps. Step n knows the f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from equikpt.models.sequential_attention import Steps
+
 DONE_BALANCES = ("steps", "balanced", "sampled")
+
+
+class SequenceTargets(NamedTuple):
+    """All S steps of a batch of B images under teacher forcing, and their targets."""
+
+    steps: Steps
+    input_points: Tensor
+    """(B, S − 1, 2): the points that were given; step n knows the first n."""
+    points: Tensor
+    """(B, N, 2): the ground truth."""
+    target_mask: Tensor
+    """(B, S, N) of 0 and 1: those that each step's map should show; none where nothing is."""
+    target: Tensor
+    """(B, S, 2): the point that each step should have given; any if it has no target."""
+    has_target: Tensor
+    """(B, S) of 0 and 1."""
+    done: Tensor
+    """(B, S) of 0 and 1: whether nothing is left."""
+    step_mask: Tensor
+    """(B, S) of 0 and 1: whether the sequence gets to the step."""
 
 
 def nearest_target(predicted: Tensor, points: Tensor, left: Tensor) -> Tensor:

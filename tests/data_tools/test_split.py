@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import replace
@@ -11,8 +9,8 @@ import pytest
 
 from equikpt.core.groups import GroupRule
 from equikpt.data_tools import split as split_module
-from equikpt.data_tools.split import Division, SplitOptions, part_table, split
-from equikpt.data_tools.split_assignment import count_images, make_units
+from equikpt.data_tools.split import Division, SplitOptions, split
+from equikpt.data_tools.split_assignment import count_images, make_units, part_table
 from tests.data_tools.test_near_duplicates import compressed, drawn_image
 
 NAMES = ("nose", "l_knee", "r_knee", "tail")

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import cv2
@@ -22,7 +20,7 @@ from equikpt.engine.visualization_hooks import (
 )
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.models.sequential_attention import Steps
-from equikpt.models.sequential_attention_head import SequenceTargets
+from equikpt.models.step_targets import SequenceTargets
 from equikpt.visualization.ground_truth_pair import CELL_PX
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 from tests.engine.conftest import epoch_loop, iteration_loop, make_runner
@@ -322,5 +320,5 @@ def test_epochs_between_have_no_sheet():
 def test_another_head_is_refused():
     model = nn.Module()
     model.head = nn.Linear(1, 1)
-    with pytest.raises(ValueError, match="expected SequentialAttentionHead, got Linear"):
+    with pytest.raises(ValueError, match="SequentialAttentionHead"):
         SequenceVisualizationHook().before_train(SimpleNamespace(model=model))
