@@ -1,11 +1,11 @@
-"""What makes a network that counts by pointing learn: the same epochs and seed for each variant.
+"""Variants of a network that counts by pointing: the same epochs and seed for each variant.
 
     python benchmarks/counting.py --data-root DIR --epochs 12
     python benchmarks/counting.py --data-root DIR --checkpoint RUN/best_val_loss_epoch_20.pth
 
 Each variant changes one thing of the config. Every finished run is kept under --out and not done
 again. Prints F1 and count of sequences that end as configured, beside always answering the mean of
-the training images and beside the sum of the first map; F1 of sequences that are told the true
+the training images and beside the sum of the first map; F1 of sequences that are given the true
 number; how often steps that are given the true points are right about done and about going on; how
 often sequences of N points and of fewer, given the true points and given their own, have rightly
 ended; and how far a step is from what it should have pointed at, given the true points and given
@@ -204,12 +204,12 @@ def free_running(gt: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def stopped(image: dict, threshold: float) -> int:
-    """How many points a sequence has that ends at the first step at or above the threshold."""
+    """Count the points of a sequence that ends at the first step at or above the threshold."""
     return points_before(image["over"], threshold)
 
 
 def scores_of(images: list[dict], numbers: Iterable[int]) -> dict[str, float]:
-    """What sequences of so many points each are worth."""
+    """Score sequences of so many points each."""
     rows = []
     for image, number in zip(images, numbers, strict=True):
         unsaid = np.zeros(number + 1, bool)
@@ -220,7 +220,7 @@ def scores_of(images: list[dict], numbers: Iterable[int]) -> dict[str, float]:
 
 
 def recalls(images: list[dict], key: str, threshold: float) -> tuple[float, float]:
-    """Of the steps after N points the share at or above the threshold, of those before it below."""
+    """Fractions of the steps after N points at or above the threshold, and before them below it."""
     said = [each[key][: len(each["gt"]) + 1] >= threshold for each in images]
     return float(np.mean([each[-1] for each in said])), float(
         1 - np.concatenate([each[:-1] for each in said]).mean()

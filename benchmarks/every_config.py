@@ -8,8 +8,8 @@ schedule is what is measured, shortened to at most 15 minutes of two cores: N st
 computing the training took, in minutes of one core. Finished runs are kept under --out and not
 done again.
 
-Controls: the mean pose of the training labels in each box (horses, people), their mean place in the
-image (ruler marks), the middle of the crop (refine stage of marks), an untrained network (whole
+Controls: the mean pose of the training labels in each box (horses, people), their mean position in
+the image (ruler marks), the middle of the crop (refine stage of marks), an untrained network (whole
 images of people), and always the mean number of training points (counting).
 """
 
@@ -62,7 +62,7 @@ STARTS_FROM: dict[str, str] = {
 
 
 class Kind(NamedTuple):
-    """What a config's score is, and whether more of it is better."""
+    """Score of a config, and if more of it is better."""
 
     data: str
     metric: str
@@ -200,18 +200,18 @@ def mean_pose_pck(train: list[dict], val: list[dict], threshold: float = 0.1) ->
 
 
 def mean_place_px(radiographs: Path) -> float:
-    """Mean error, px of the radiograph, of the mean place of each mark as a fraction of it."""
+    """Mean error, px of the radiograph, of the mean position of each mark as a fraction of it."""
     from ruler_robustness import labelled_radiographs
 
     from equikpt.core.radiograph import read_radiograph
 
-    def places(split: str) -> tuple[np.ndarray, np.ndarray]:
+    def coords(split: str) -> tuple[np.ndarray, np.ndarray]:
         rows = labelled_radiographs(radiographs, split)
         sizes = np.array([read_radiograph(path).shape[1::-1] for path, _ in rows], float)
         return np.array([marks for _, marks in rows]), sizes[:, None]
 
-    train, train_size = places("train")
-    val, val_size = places("val")
+    train, train_size = coords("train")
+    val, val_size = coords("val")
     guess = (train / train_size).mean(0) * val_size
     return float(np.linalg.norm(guess - val, axis=-1).mean())
 

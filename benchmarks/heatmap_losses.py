@@ -1,4 +1,4 @@
-"""Which heatmap loss learns a small set faster? The same steps, rate and seeds for each.
+"""Speed at which heatmap losses learn a small set: the same steps, rate and seeds for each.
 
 The schedule is one of its own, warm-up, flat half, cosine half, and not the config's.
 
@@ -165,7 +165,7 @@ def epoch_steps(args) -> int:
 
 
 def steps_in(args) -> int:
-    """How many steps ``--minutes`` are, by a trial of the first loss."""
+    """Count the steps that ``--minutes`` are, by a trial of the first loss."""
     cfg = build_config(args, args.losses[0], 0, max(1, math.ceil(20 / epoch_steps(args))))
     cfg.default_hooks.logger.interval = 5
     arguments = ["--no-validate", *([] if args.no_amp else ["--amp"])]

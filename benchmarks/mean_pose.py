@@ -2,7 +2,7 @@
 
     python benchmarks/mean_pose.py --data-root data
 
-For every keypoint the mean place inside the annotated box, over the training annotations that
+For every keypoint the mean position inside the annotated box, over the training annotations that
 label it, is predicted for every validation box. It knows where horses keep their legs, and
 nothing about the image. Prints COCO AP, AP50, PCK and the mean error in px.
 """
@@ -40,9 +40,9 @@ def mean_pose(annotations: list[dict]) -> np.ndarray:
         len(annotations), -1, 3
     )
     boxes = np.array([a["bbox"] for a in annotations], float)
-    places = (keypoints[..., :2] - boxes[:, None, :2]) / boxes[:, None, 2:]
+    coords = (keypoints[..., :2] - boxes[:, None, :2]) / boxes[:, None, 2:]
     labelled = keypoints[..., 2] > 0
-    total = np.where(labelled[..., None], places, 0).sum(axis=0)
+    total = np.where(labelled[..., None], coords, 0).sum(axis=0)
     counts = labelled.sum(axis=0)[:, None]
     return np.where(counts > 0, total / np.maximum(counts, 1), 0.5)
 

@@ -1,4 +1,4 @@
-"""What the checks of labels find: faults planted into a set whose labels are taken to be right.
+"""Recall of the checks of labels: faults planted into a set whose labels are taken to be right.
 
     python benchmarks/planted_faults.py [--data-root data] [--count 20] [--seed 0]
 
@@ -159,11 +159,11 @@ def misplace(row: dict, image: dict, rng: np.random.Generator) -> None:
     corners = low + sides * np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
     far = corners[np.linalg.norm(corners - points[index, :2], axis=1).argmax()]
     while True:
-        place = rng.uniform(low, low + sides)
-        if np.linalg.norm(place - points[index, :2]) >= 0.5 * sides.max():
+        moved = rng.uniform(low, low + sides)
+        if np.linalg.norm(moved - points[index, :2]) >= 0.5 * sides.max():
             break
-        low, sides = np.minimum(place, far), np.abs(place - far)  # nearer to the farthest corner
-    points[index, :2] = place
+        low, sides = np.minimum(moved, far), np.abs(moved - far)  # nearer to the farthest corner
+    points[index, :2] = moved
     set_points(row, points)
 
 
@@ -247,7 +247,7 @@ class Kind:
 
 
 ALL_PAIRS = 8
-"""Labelled points from which an exchange of sides can be told."""
+"""Labelled points from which an exchange of sides can be seen."""
 
 KINDS: tuple[Kind, ...] = (
     Kind("id given twice", repeat_ids, ("repeated_id",)),
@@ -302,7 +302,7 @@ def read_data(root: Path) -> Data:
 
 
 def found_in(data: Data, checks: tuple[str, ...], with_images: bool) -> list[Target]:
-    """What the checks name in the data, each annotation or image once."""
+    """Targets that the checks name in the data, each annotation or image once."""
     from equikpt.core.issues import CODES
     from equikpt.data_tools.verify.label_set import read_set
     from equikpt.data_tools.verify.run import CHECKS

@@ -1,11 +1,11 @@
-"""One network, several ways to read a place out of its heatmaps.
+"""One network, several ways to read coords out of its heatmaps.
 
     python benchmarks/ruler_decoding.py --data-root DIR --checkpoint FILE.pth [--config NAME]
 
 The heatmaps of all validation radiographs are computed once. `argmax` is the highest cell,
 `quarter` moves it by a quarter cell towards the higher neighbour (MSRA), `DARK` fits a Gaussian to
 the softmax, blurred first (Zhang et al., 2020, https://arxiv.org/abs/1910.06278), `soft-argmax r`
-is the expected place within r cells.
+is the expected position within r cells.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def quarter(logits: np.ndarray) -> np.ndarray:
 
 def dark(blur_cells: int) -> Decoder:
     def decode(logits: np.ndarray) -> np.ndarray:
-        share = softmax(logits.astype(np.float64)).astype(np.float32)
-        return refine_keypoints_dark(highest(share), share, blur_cells)[0]
+        heights = softmax(logits.astype(np.float64)).astype(np.float32)
+        return refine_keypoints_dark(highest(heights), heights, blur_cells)[0]
 
     return decode
 
@@ -91,12 +91,12 @@ def main(argv: list[str] | None = None) -> int:
             found[name].append(decode(logits) * stride_px * to_radiograph + corner)
     gt = np.stack([marks for _, marks in radiographs])
     rows = []
-    for name, places in found.items():
-        scale = 100 * scale_errors(np.stack(places), gt)
+    for name, coords in found.items():
+        scale = 100 * scale_errors(np.stack(coords), gt)
         rows.append(
             {
                 "decoding": name,
-                "mean error, px of the radiograph": radial_errors(np.stack(places), gt).mean(),
+                "mean error, px of the radiograph": radial_errors(np.stack(coords), gt).mean(),
                 "scale error %, median": np.median(scale),
                 "95th percentile": np.percentile(scale, 95),
             }

@@ -4,8 +4,8 @@
 
 Each validation radiograph is tested as it is and in each changed form; changes are drawn from
 --seed and the radiograph's number, so that every model meets the same radiographs. Two controls
-look at no image: the mean place of the training labels (in fractions of the radiograph), and, since
-all rulers of one scanner are equally long, the first look's middle of the ruler with the mean
+look at no image: the mean position of the training labels (in fractions of the radiograph), and,
+since all rulers of one scanner are equally long, the first look's middle of the ruler with the mean
 length of the training labels. The first must do far worse. The second has no scale error on the
 unchanged radiographs of one scanner, and is wrong by as much as a radiograph was scaled: a model
 that had learnt the length by heart would be.
@@ -132,7 +132,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
     )
     trained_on = labelled_radiographs(args.data_root, "train")
     sizes = [read_radiograph(path).shape[1::-1] for path, _ in trained_on]
-    mean_place = np.mean(
+    mean_position = np.mean(
         [marks / size for (_, marks), size in zip(trained_on, sizes, strict=True)], 0
     )
     mean_length = np.mean(
@@ -149,7 +149,7 @@ def predictions(args: argparse.Namespace) -> Iterator[dict]:
             radiograph, gt = change(rng, original, marks)
             size = radiograph.shape[1::-1]
             marks_found, scores = finder.detect(radiograph)
-            found = {"whole radiograph": marks_found, "mean place": mean_place * size}
+            found = {"whole radiograph": marks_found, "mean position": mean_position * size}
             found["known length"] = with_length(found["whole radiograph"], mean_length * size[1])
             if finder.fine:
                 found["refined"] = finder.refine(radiograph, marks_found, scores)[0]

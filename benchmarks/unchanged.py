@@ -41,7 +41,7 @@ FORMER_NAMES = {
     "td-hm_litehrnet_coco-256x192": "litehrnet_coco",
     "sequential_efficientnet-lite0_fsc147-384x384": "sequential_fsc147_384",
 }
-"""Of configs that were renamed."""
+"""Former names of configs that were renamed."""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

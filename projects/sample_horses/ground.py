@@ -14,7 +14,7 @@ Color = tuple[float, float, float]
 
 TILE = 256
 FAR_M = 110.0
-"""How far the open ground reaches."""
+"""Extent of the open ground."""
 
 GROUNDS: dict[str, tuple[Color, Color, float]] = {
     "grass": ((0.09, 0.27, 0.17), (0.14, 0.36, 0.27), 0.26),

@@ -28,7 +28,7 @@ TOLERANCE_M: dict[str, float] = {
     "tail_base": 0.24, "tail_end": 0.10, "elbow": 0.16, "knee": 0.08, "fetlock": 0.08,
     "hoof": 0.10, "hip": 0.17, "hock": 0.10,
 }  # fmt: skip
-"""How far in front of a keypoint its own skin may lie, m at mean size.
+"""Distance in front of a keypoint at which its own skin may lie, m at mean size.
 
 Keypoints are joint centres: the half thickness of the part, with an allowance for a slanting view.
 Points of the top line lie just under the ridge, where a level view meets the round flank first. The

@@ -21,12 +21,12 @@ HIND_BONES = (0.31, 0.475, 0.365)
 PASTERN = 0.135
 HOOF_HEIGHT = 0.10
 PASTERN_ANGLE = np.deg2rad(38)
-"""Of a hoof that stands flat."""
+"""Angle of the pastern of a hoof that stands flat."""
 FETLOCK_HEIGHT = PASTERN * np.cos(PASTERN_ANGLE) + HOOF_HEIGHT
 FETLOCK_X = {"f": 0.50, "h": -0.69}
-"""Of a square stand: cannons upright, the hind one under the point of the buttock."""
+"""Positions in a square stand: cannons upright, the hind one under the point of the buttock."""
 JOINT_Y = {"f": (0.165, 0.175, 0.15, 0.14, 0.135), "h": (0.12, 0.185, 0.155, 0.14, 0.14)}
-"""How far each joint of a leg, top to coronet, is from the midline, m."""
+"""Distance of each joint of a leg, top to coronet, from the midline, m."""
 STIFLE_REST = np.deg2rad(116)
 HOCK_REST = np.deg2rad(146)
 
