@@ -7,10 +7,11 @@ TEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
 # More threads than cores make torch slower: one a worker, or all of them for a single process.
+# A file is one worker's; those that take longest begin (tests/integration/conftest.py).
 ifeq ($(TEST_WORKERS),0)
 PYTEST = $(PY) -m pytest $(PYTEST_ARGS)
 else
-PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 endif
 
 .DEFAULT_GOAL := help

@@ -1,7 +1,5 @@
 """A small trained run that several tests look at."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -13,6 +11,12 @@ SMALL = (
     "default_hooks.checkpoint.interval=1",
 )
 """Options that make an epoch of the 12 sample images three iterations."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with these tests where workers share the work: the last of them would work alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 def logged_rows(work_dir: Path, name: str = "") -> list[dict]:

@@ -1,7 +1,5 @@
 """A hook for tests: every rank writes its own weights after training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

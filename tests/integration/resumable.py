@@ -1,7 +1,5 @@
 """A training of milliseconds with everything that has state, which can be stopped at any point."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field

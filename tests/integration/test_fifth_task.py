@@ -1,7 +1,5 @@
 """A fifth task adds files and edits none: it is trained, tested, drawn and reported."""
 
-from __future__ import annotations
-
 import importlib
 import json
 

@@ -1,7 +1,5 @@
 """Scalars and images of a training in every backend of the visualizer."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from io import BytesIO

@@ -1,7 +1,5 @@
 """RTMPose-m learns sixteen real images by heart; without a learning rate it learns nothing."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """A run that was stopped anywhere, once or often, is the uninterrupted run: rates, lists, files."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import random

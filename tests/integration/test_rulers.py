@@ -1,7 +1,5 @@
 """Ruler marks from training to the scale of a radiograph, as a user would."""
 
-from __future__ import annotations
-
 import json
 import shutil
 
