@@ -1,7 +1,5 @@
 """Opens a page in a headless browser, at any width, and asks it what a reader would meet."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

@@ -1,7 +1,5 @@
 """Small COCO datasets with random images."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,45 +26,23 @@ def tiny_metainfo() -> dict:
 
 @pytest.fixture
 def make_coco() -> Callable[..., dict]:
-    """``make_coco(num_keypoints=3, num_images=3)``: sound content, two animals an image."""
+    """``make_coco(num_keypoints=3, num_images=3)``: valid content, two animals an image."""
 
     def make(num_keypoints: int = 3, num_images: int = 3, seed: int = 0) -> dict:
         rng = np.random.default_rng(seed)
         images, annotations = [], []
-        for image_id in range(1, num_images + 1):
-            images.append(
-                {
-                    "id": image_id,
-                    "file_name": f"{image_id:03d}.png",
-                    "width": WIDTH,
-                    "height": HEIGHT,
-                }
-            )
+        for number in range(1, num_images + 1):
+            name = f"{number:03d}.png"
+            images.append(dict(id=number, file_name=name, width=WIDTH, height=HEIGHT))
             for left in (1, 25):
-                points = np.column_stack(
-                    [
-                        rng.uniform(left, left + 20, num_keypoints),
-                        rng.uniform(2, 28, num_keypoints),
-                        np.arange(num_keypoints) % 3,
-                    ]
-                )
+                points = rng.uniform((left, 2, 0), (left + 20, 28, 0), (num_keypoints, 3))
+                points[:, 2] = np.arange(num_keypoints) % 3
                 points[points[:, 2] == 0] = 0
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": image_id,
-                        "category_id": 1,
-                        "bbox": [left, 1, 21, 29],
-                        "area": 300.0,
-                        "iscrowd": 0,
-                        "keypoints": points.ravel().tolist(),
-                    }
-                )
-        return {
-            "images": images,
-            "annotations": annotations,
-            "categories": [{"id": 1, "name": "horse"}],
-        }
+                ids = dict(id=len(annotations) + 1, image_id=number, category_id=1)
+                box = dict(bbox=[left, 1, 21, 29], area=300.0, iscrowd=0)
+                annotations.append(dict(**ids, **box, keypoints=points.ravel().tolist()))
+        categories = [dict(id=1, name="horse")]
+        return dict(images=images, annotations=annotations, categories=categories)
 
     return make
 

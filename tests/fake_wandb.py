@@ -1,7 +1,5 @@
 """Weights & Biases at its boundary: a module that keeps what it is given."""
 
-from __future__ import annotations
-
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Fresh interpreters, and packages for them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

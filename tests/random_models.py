@@ -1,7 +1,5 @@
 """Checkpoints with weights as they are drawn: enough where only geometry is looked at."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

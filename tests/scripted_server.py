@@ -1,7 +1,5 @@
 """A web server on this machine that misbehaves on command."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterator

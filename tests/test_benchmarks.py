@@ -1,7 +1,5 @@
 """What the benchmarks compute, on data small enough to know the answer."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -264,9 +262,6 @@ def test_a_sequence_ends_at_its_first_step_that_is_over(benchmarks):
 
     image = dict(points=np.zeros((3, 2)), over=np.array([0.1, 0.6, 0.7, 0.9]))
     assert [counting.stopped(image, at) for at in (0.05, 0.5, 0.8, 2.0)] == [0, 1, 3, 3]
-
-
-def test_recalls_are_those_of_the_steps_after_all_points_and_of_those_before(benchmarks):
     import counting
 
     images = [
@@ -277,7 +272,7 @@ def test_recalls_are_those_of_the_steps_after_all_points_and_of_those_before(ben
     assert counting.recalls(images, "over", 0.3) == (1.0, 0.5)
 
 
-def test_more_points_than_there_are_cost_precision(benchmarks):
+def test_points_are_matched_once(benchmarks):
     import counting
 
     gt = np.array([[0.0, 0.0], [100.0, 0.0]])
@@ -286,9 +281,6 @@ def test_more_points_than_there_are_cost_precision(benchmarks):
     told, four = (counting.scores_of(images, [number]) for number in (2, 4))
     assert (told["F1"], told["count_MAE"]) == (1.0, 0.0)
     assert (four["precision"], four["recall"], four["count_MAE"]) == (0.5, 1.0, 2.0)
-
-
-def test_a_true_point_is_taken_once(benchmarks):
     import counting
 
     gt = np.array([[0.0, 0.0], [10.0, 0.0]])

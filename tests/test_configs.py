@@ -1,7 +1,5 @@
 """Contracts that every file in configs/ keeps."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The wheel and the sdist: what they hold, and that they work where no checkout is."""
 
-from __future__ import annotations
-
 import email
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The public names: where they are found, what they cost, and that their examples run."""
 
-from __future__ import annotations
-
 import ast
 import doctest
 import importlib

@@ -1,7 +1,5 @@
 """``setup.sh`` with a stand-in for Python and pip: its sentences, its stamps, its repairs."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -153,21 +151,20 @@ def test_refuses_a_python_that_it_cannot_serve(checkout, version):
     assert f"tried python3.11, which is {version}" in line
 
 
-def test_refuses_a_python_that_does_not_run(checkout):
+def test_passes_over_a_python_that_does_not_run(checkout):
     checkout.executable("python3.12", "#!/bin/sh\necho 'pyenv: command not found' >&2; exit 127\n")
     assert "(tried python3.12)" in refusal(checkout.setup(PYTHON="python3.12"))
     assert "(tried nowhere)" in refusal(checkout.setup("--python", "nowhere"))
-
-
-def test_passes_over_a_python_that_does_not_run(checkout):
     checkout.executable("python3.12", "#!/bin/sh\necho 'pyenv: command not found' >&2; exit 127\n")
     assert checkout.setup().returncode == 0
 
 
-def test_names_the_missing_venv_module(checkout):
+def test_names_missing_parts(checkout, tmp_path):
     line = refusal(checkout.setup(FAKE_NO_VENV="yes"))
     assert "lacks the module venv" in line
     assert "apt install python3.11-venv" in line
+    (tmp_path / "Python.h").unlink()
+    assert "Python.h is missing from" in refusal(checkout.setup())
 
 
 def test_names_the_missing_compiler(checkout):
@@ -178,18 +175,10 @@ def test_names_the_missing_compiler(checkout):
     assert "no C compiler found" in refusal(checkout.setup())
 
 
-def test_names_the_missing_headers(checkout, tmp_path):
-    (tmp_path / "Python.h").unlink()
-    assert "Python.h is missing from" in refusal(checkout.setup())
-
-
-def test_names_the_free_and_the_needed_space(checkout):
+def test_free_space_and_options(checkout):
     line = refusal(checkout.setup(EQUIKPT_MIN_FREE_GB="99999999"))
     assert re.search(r"\d+ GB are free for .*, about 99999999 are needed", line)
     assert "not a whole number" in refusal(checkout.setup(EQUIKPT_MIN_FREE_GB="much"))
-
-
-def test_refuses_unknown_options(checkout):
     assert "unknown option --fast" in refusal(checkout.setup("--fast"))
     assert checkout.setup("--help").stdout.startswith("usage:")
 
@@ -198,43 +187,40 @@ def test_refuses_unknown_options(checkout):
 
 
 @pytest.mark.parametrize(
-    ("message", "sentence"),
+    ("stage", "message", "sentence"),
     [
         (
+            "torch.txt",
             "WARNING: Retrying after connection broken by 'NewConnectionError(...)'\n"
             "ERROR: Could not find a version that satisfies the requirement torch>=2.4"
             " (from versions: none)\nERROR: No matching distribution found for torch>=2.4",
             "pip could not reach its package index for PyTorch: check the network",
         ),
         (
+            "torch.txt",
             "Collecting numpy\n  Collecting scipy>=1\nERROR: Exception:\n"
             "Traceback (most recent call last):\nReadTimeoutError: HTTPSConnectionPool(): Read",
             "pip could not reach its package index for PyTorch",
         ),
         (
+            "torch.txt",
             "Collecting torch\nERROR: Could not install packages: [Errno 28] No space left on"
             " device: '/tmp/x'",
             "filled up while installing PyTorch",
         ),
+        (
+            "mmstack.txt",
+            "ERROR: No matching distribution found for mmpose==1.3.2",
+            "the package index has no mmpose==1.3.2",
+        ),
+        ("runtime.txt", "error: metadata-generation-failed", "installing the libraries failed"),
     ],
-    ids=["refused", "timeout", "disk full"],
+    ids=["refused", "timeout", "disk full", "no such package", "anything else"],
 )
-def test_one_sentence_for_what_pip_met(checkout, message, sentence):
-    result = checkout.setup(FAKE_FAIL_AT="-r requirements/torch.txt", FAKE_MESSAGE=message)
+def test_one_sentence_for_what_pip_met(checkout, stage, message, sentence):
+    result = checkout.setup(FAKE_FAIL_AT=stage, FAKE_MESSAGE=message)
     assert sentence in refusal(result)
-
-
-def test_shows_what_pip_says_of_any_other_failure(checkout):
-    message = "Collecting munkres\nerror: metadata-generation-failed"
-    result = checkout.setup(FAKE_FAIL_AT="runtime.txt", FAKE_MESSAGE=message)
-    assert "metadata-generation-failed" in result.stdout
-    assert "installing the libraries failed" in refusal(result)
-
-
-def test_says_that_an_index_lacks_a_package(checkout):
-    message = "ERROR: No matching distribution found for mmpose==1.3.2"
-    result = checkout.setup(FAKE_FAIL_AT="mmstack.txt", FAKE_MESSAGE=message)
-    assert "the package index has no mmpose==1.3.2" in refusal(result)
+    assert message in result.stdout or stage != "runtime.txt"
 
 
 def test_does_not_accept_an_xtcocotools_that_fails(checkout):
@@ -265,13 +251,8 @@ def test_runs_every_stage_once(checkout):
     assert len(calls) == len(STAGES)
     for word, call in zip(STAGES, calls, strict=True):
         assert word in call
+        assert "--no-deps" in call or "mmstack.txt" not in call
     assert checkout.is_complete()
-
-
-def test_openmmlab_goes_in_without_its_wishes(checkout):
-    checkout.setup()
-    [call] = [call for call in checkout.calls() if "mmstack.txt" in call]
-    assert "--no-deps" in call
 
 
 def test_dev_and_official_are_stages_of_their_own(checkout):
@@ -286,13 +267,18 @@ def test_dev_and_official_are_stages_of_their_own(checkout):
     assert checkout.is_complete()
 
 
-def test_a_changed_requirement_is_installed(checkout):
+def test_a_changed_requirement_and_another_index_are_installed(checkout):
     checkout.setup()
     checkout.calls()
     with (checkout.root / "requirements" / "dev.txt").open("a") as file:
         file.write("coverage\n")
     checkout.setup()
     assert "dev.txt" in checkout.calls()[-1]
+    assert checkout.is_complete()
+    url = "https://download.pytorch.org/whl/cpu"
+    checkout.setup(TORCH_INDEX_URL=url)
+    [call] = [call for call in checkout.calls() if f"--index-url {url}" in call]
+    assert "--force-reinstall" in call
     assert checkout.is_complete()
 
 
@@ -302,16 +288,6 @@ def test_goes_on_after_a_failure(checkout):
     assert checkout.setup().returncode == 0
     [call] = checkout.calls()
     assert "dev.txt" in call
-
-
-def test_torch_index_is_used_and_remembered(checkout):
-    url = "https://download.pytorch.org/whl/cpu"
-    checkout.setup()
-    checkout.calls()
-    checkout.setup(TORCH_INDEX_URL=url)
-    [call] = [call for call in checkout.calls() if f"--index-url {url}" in call]
-    assert "--force-reinstall" in call
-    assert checkout.is_complete()
 
 
 def test_another_python_makes_it_anew_and_says_so(checkout):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import cv2
@@ -76,15 +74,12 @@ def test_both_stages_see_what_they_should(stages, sample_radiographs):
     assert ((scores > 0) & (scores <= 1)).all()
 
 
-def test_a_checkpoint_of_another_model_is_refused(stages):
+def test_checkpoints_and_configs_of_another_model_are_refused(stages):
     other = load_config("smoke/td-hm_efficientnet-lite0_p1p2-512x512")
     with pytest.raises(ValueError, match=r"found \d+ (missing|misshapen)"):
         BoxPredictor(other, stages[1])
     with pytest.raises(FileNotFoundError, match="gone.pth"):
         BoxPredictor(stages[0], "gone.pth")
-
-
-def test_a_config_of_whole_radiographs_is_no_second_stage(stages):
     with pytest.raises(ValueError, match="RulerMarkDataset"):
         RulerFinder.load(stages[0], stages[1], stages[0], stages[1])
 

@@ -1,7 +1,5 @@
 """The end of a tool as ``equikpt.cli.entry.run`` makes it: exit code, and a line or a traceback."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -111,7 +109,7 @@ def test_resume_without_a_checkpoint_starts_at_the_beginning(cfg):
 
 def test_weights_alone_are_not_resumed_from(cfg, tmp_path):
     torch.save({"state_dict": {}, "meta": {}}, tmp_path / "best_a_epoch_1.pth")
-    with pytest.raises(ValueError, match="has no message_hub, optimizer"):
+    with pytest.raises(ValueError, match="message_hub"):
         launch.set_resume(cfg, str(tmp_path / "best_a_epoch_1.pth"), overwrite=False)
     with pytest.raises(FileNotFoundError, match=r"gone\.pth"):
         launch.set_resume(cfg, str(tmp_path / "gone.pth"), overwrite=False)

@@ -1,7 +1,5 @@
 """A dataclass as a command line."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Scripts of MMPose and mmdet, run on the stack that equikpt made ready."""
 
-from __future__ import annotations
-
 import sys
 import time
 

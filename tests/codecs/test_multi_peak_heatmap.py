@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -40,15 +38,12 @@ def test_overlapping_people_keep_the_higher_value():
     assert both.max() <= 1
 
 
-def test_points_without_label_or_outside_are_not_drawn():
+def test_what_is_not_labelled_or_outside_is_not_drawn():
     points = np.array([[(30.0, 30.0), (-5, 30)], [(60, 30), (50, 20)]])
     encoded = codec().encode(points, np.array([[0, 1], [1, 0]]))
     assert found(encoded["heatmaps"], 0).round(2).tolist() == [[60, 30]]
     assert not len(found(encoded["heatmaps"], 1))
     assert encoded["keypoint_weights"].tolist() == [[1, 1]]
-
-
-def test_an_image_of_nobody_has_no_peaks():
     encoded = codec().encode(np.zeros((0, 2, 2)))
     assert (encoded["heatmaps"] == 0).all()
     assert (codec().decode(encoded["heatmaps"])[1] == 0).all()
@@ -72,16 +67,15 @@ def test_the_highest_comes_first_and_weak_ones_not_at_all():
     assert cells(heatmap) == [[15, 9], [3, 4]]
     assert cells(heatmap, score_threshold=0.6) == [[15, 9]]
     assert cells(heatmap, max_peaks=1) == [[15, 9]]
+    peaks = find_peaks(bumps((0, 0, 0.9), (23, 15, 0.8)))
+    assert peaks.coords[0, 0, :2].tolist() == [[0, 0], [23, 15]]
 
 
 def test_of_neighbours_only_the_highest_counts():
     heatmap = bumps((10, 8, 0.9), (12, 7, 0.8), (15, 8, 0.7))
     assert cells(heatmap, min_peak_distance=2) == [[10, 8], [15, 8]]
     assert cells(heatmap, min_peak_distance=1) == [[10, 8], [12, 7], [15, 8]]
-
-
-def test_equally_high_neighbours_are_one_peak():
-    """A point right between two cells gives both the same height."""
+    # A point right between two cells gives both the same height.
     heatmap = bumps((10, 8, 0.9), (11, 8, 0.9), (11, 9, 0.9), (20, 3, 0.9))
     assert cells(heatmap) == [[20, 3], [10, 8]]
 
@@ -93,11 +87,6 @@ def test_a_batch_is_its_images():
     for index, image in enumerate(batch):
         for part, alone in zip(together, codec().decode(image.numpy()), strict=True):
             np.testing.assert_allclose(part[index].numpy(), alone, rtol=1e-6)
-
-
-def test_peaks_at_the_border_stay_on_the_map():
-    peaks = find_peaks(bumps((0, 0, 0.9), (23, 15, 0.8)))
-    assert peaks.coords[0, 0, :2].tolist() == [[0, 0], [23, 15]]
 
 
 @pytest.mark.parametrize("option", ["sigma", "min_peak_distance", "score_threshold", "max_peaks"])

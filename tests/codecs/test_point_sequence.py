@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from mmpose.datasets.transforms import GenerateTarget
@@ -20,13 +18,10 @@ def decoded(sequence: PointSequence, encoded: dict) -> list[list[float]]:
     return sequence.decode(encoded["points"][:, valid])[0][0].tolist()
 
 
-def test_reading_order_is_from_top_to_bottom_then_from_left_to_right():
+def test_coords_span_the_input_in_reading_order():
     encoded = codec().encode(POINTS)
     assert encoded["points_valid"].tolist() == [[1, 1, 1, 1, 0, 0]]
     assert decoded(codec(), encoded) == [[50, 5], [20, 10], [40, 10], [10, 20]]
-
-
-def test_coords_span_the_input():
     corners = np.array([[[0.0, 0.0], [32.0, 16.0], [64.0, 32.0]]])
     assert codec().encode(corners)["points"][0, :3].tolist() == [[-1, -1], [0, 0], [1, 1]]
 
@@ -38,26 +33,20 @@ def test_round_trip(order):
     np.testing.assert_allclose(sorted(found), sorted(points[0].tolist()), atol=1e-4)
 
 
-def test_a_sequence_does_not_depend_on_the_order_of_the_file():
+def test_the_order_of_the_file_does_not_matter():
     shuffled = POINTS[:, [2, 0, 3, 1]]
     first, second = (codec().encode(points)["points"] for points in (POINTS, shuffled))
     assert first.tolist() == second.tolist()
-
-
-def test_random_orders_differ_and_hold_the_same_points():
     np.random.seed(0)  # noqa: NPY002 - the state that the codec draws from
     found = [decoded(codec("random"), codec("random").encode(POINTS)) for _ in range(20)]
     assert all(sorted(each) == sorted(POINTS[0].tolist()) for each in found)
     assert len({tuple(map(tuple, each)) for each in found}) > 5
 
 
-def test_unnamed_points_without_label_leave_no_gap():
+def test_points_without_label():
     encoded = codec().encode(POINTS, np.array([[1, 0, 1, 1]]))
     assert encoded["points_valid"].tolist() == [[1, 1, 1, 0, 0, 0]]
     assert decoded(codec(), encoded) == [[50, 5], [20, 10], [40, 10]]
-
-
-def test_named_points_keep_their_index():
     points = POINTS.copy()
     points[0, 1] = np.nan  # of no use, where there is no label
     encoded = codec("given", 4).encode(points, np.array([[1, 0, 1, 1]]))
@@ -69,7 +58,7 @@ def test_named_points_keep_their_index():
 
 @pytest.mark.parametrize("order", ["reading", "given"])
 def test_more_points_than_there_is_room_for(order):
-    with pytest.raises(ValueError, match="max_points=3 points, got 4"):
+    with pytest.raises(ValueError, match="max_points=3"):
         codec(order, 3).encode(POINTS)
 
 
@@ -100,7 +89,7 @@ def test_mmposes_transforms_hand_it_to_the_head():
 def test_wrong_options_and_several_instances_are_refused():
     with pytest.raises(ValueError, match="reading, random, given"):
         codec("size")
-    with pytest.raises(ValueError, match="max_points of at least 1"):
+    with pytest.raises(ValueError, match="max_points"):
         codec(most=0)
     with pytest.raises(ValueError, match="expected one instance"):
         codec().encode(np.zeros((2, 3, 2)))

@@ -1,7 +1,5 @@
 """The stand-in for mmcv's compiled half: its operators, and its refusal of others."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import pickle
@@ -133,16 +131,13 @@ def test_nms_offset_decides_between_these_two_boxes():
     assert mmcv.ops.nms(boxes, scores, 0.4, offset=1)[1].tolist() == [0]
 
 
-def test_nms_takes_arrays_limits_and_no_boxes():
+def test_nms_takes_arrays_limits_no_boxes_and_half_precision():
     boxes, scores = some_boxes(30, seed=2)
     dets, kept = mmcv.ops.nms(boxes.numpy(), scores.numpy(), 0.5, score_threshold=0.3, max_num=3)
     assert isinstance(dets, np.ndarray)
     assert (dets[:, 4] > 0.3).all()
     assert kept.tolist() == kept_by_loop(boxes, scores, 0.5, 0)[:3]
     assert len(mmcv.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)[1]) == 0
-
-
-def test_nms_of_half_precision_boxes_and_scores_of_another_kind():
     boxes, scores = some_boxes(30, seed=3)
     _, kept = mmcv.ops.nms(boxes.half(), scores.double(), 0.5)
     assert kept.tolist() == kept_by_loop(boxes, scores, 0.5, 0)
@@ -183,7 +178,7 @@ def test_roi_align_takes_as_many_samples_as_it_is_asked_for():
 
 @needs_stand_in
 def test_roi_align_of_maxima_is_refused():
-    with pytest.raises(NotImplementedError, match="roi_align_forward of maxima"):
+    with pytest.raises(NotImplementedError, match="roi_align_forward"):
         mmcv.ops.roi_align(random(2, 1, 7, 9, seed=0), ROIS, (2, 2), 1.0, 0, "max")
 
 

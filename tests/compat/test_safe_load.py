@@ -1,7 +1,5 @@
 """Checkpoints: MMEngine's own load whole, and none runs code, whichever way it is loaded."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

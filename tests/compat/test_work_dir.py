@@ -1,7 +1,5 @@
 """Checkpoint that a run goes on from, lock and sweep of its folder, and files written whole."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -112,7 +110,7 @@ def test_a_run_that_has_none_left_is_not_begun_again(tmp_path, name):
     save(tmp_path, name)
     if name == "epoch_1.pth":
         cut(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="none that is whole"):
+    with pytest.raises(FileNotFoundError):
         work_dir.newest_whole(tmp_path)
 
 

@@ -1,7 +1,5 @@
 """Keys, types and values that do not fit are refused before anything is built."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -109,14 +107,11 @@ def test_what_fits_is_taken(pairs):
     load_config("rtmpose_m_ap10k", parse_options(pairs))
 
 
-def test_a_config_for_predictions_alone_is_taken():
+def test_what_a_config_may_leave_out_or_pass_on():
     cfg = read_config("rtmpose_m_ap10k")
     for key in {*cfg} - {"model", "test_dataloader", "default_scope"}:
         cfg.pop(key)
     check_config(cfg)
-
-
-def test_names_that_a_class_passes_on_are_taken():
     load_config("td-hm_efficientnet-lite0_p1p2-512x512", {"model.backbone.drop_path_rate": 0.1})
 
 

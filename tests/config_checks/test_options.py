@@ -1,7 +1,5 @@
 """Options that would change nothing are refused with the keys that do."""
 
-from __future__ import annotations
-
 import pytest
 
 from equikpt.config_checks.options import copies_of, load_config, parse_options
@@ -103,15 +101,12 @@ def test_the_keys_that_are_named_work():
         assert value == (1.0, 1.0)
 
 
-def test_none_takes_any_hook_out():
+def test_none_takes_hooks_out_and_models_read_options():
     cfg = load_config("rtmpose_m_ap10k", {"default_hooks.early_stopping": None})
     assert "early_stopping" not in cfg.default_hooks
     assert "checkpoint" in cfg.default_hooks
     cfg = load_config("rtmpose_m_ap10k", {"default_hooks.timer": None})
     assert cfg.default_hooks.timer is None  # without the key the runner would add its own
-
-
-def test_options_of_a_model_that_it_reads_are_taken():
     options = {"model.test_cfg.output_heatmaps": True, "model.test_cfg.flip_test": False}
     assert load_config("rtmpose_m_ap10k", options).model.test_cfg.output_heatmaps
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import cv2
 import mmcv
 import numpy as np
@@ -90,13 +88,15 @@ def length(path: str) -> int:
     return len(path)
 
 
-def test_a_file_that_fails_is_a_case_of_its_own():
+def test_a_file_that_fails_is_a_case_of_its_own_and_listed():
     assert list(each_image(["a", "bad", "a.dcm", "bcd"], length)) == [
         ("a", 1, ""),
         ("bad", None, "expected an image"),
         ("a.dcm", None, "expected pydicom"),
         ("bcd", 3, ""),
     ]
+    assert failures([], 3) == []
+    assert failures(["a: x"], 3, "counted") == ["1 of 3 images could not be counted:", "  a: x"]
 
 
 def test_what_concerns_all_files_is_raised():
@@ -104,8 +104,3 @@ def test_what_concerns_all_files_is_raised():
     assert next(cases)[1] == 1
     with pytest.raises(OSError, match="no space left"):
         next(cases)
-
-
-def test_failures_are_listed_at_the_end():
-    assert failures([], 3) == []
-    assert failures(["a: x"], 3, "counted") == ["1 of 3 images could not be counted:", "  a: x"]

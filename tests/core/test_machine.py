@@ -1,7 +1,5 @@
 """Cores and memory by what the system says."""
 
-from __future__ import annotations
-
 import mmap
 import os
 from types import SimpleNamespace

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from equikpt.core.pipelines import CROPS, TARGETS, fill_codec

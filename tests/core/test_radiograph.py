@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pydicom
@@ -68,7 +66,7 @@ def test_spacing_is_the_patients_else_the_detectors_else_unknown(tmp_path):
     assert spacing(PixelSpacing=[0.09, 0.09], ImagerPixelSpacing=[0.1, 0.1]) == 0.09
     assert spacing(ImagerPixelSpacing=[0.1, 0.1]) == 0.1
     assert spacing() is None
-    with pytest.raises(ValueError, match=r"square px .* 0\.2 × 0\.1 mm"):
+    with pytest.raises(ValueError, match=r"0\.2"):
         spacing(PixelSpacing=[0.1, 0.2])
 
 
@@ -111,15 +109,12 @@ def test_padding_is_black_and_no_part_of_the_window(tmp_path, kind, meaning):
     assert not read.any()
 
 
-def test_padding_of_signed_values_is_found(tmp_path):
+def test_padding_is_found(tmp_path):
     signed = np.pad(RAMP.astype(np.int16), 30, constant_values=-2000)
     path = write_dicom(tmp_path / "a.dcm", signed, PixelRepresentation=1, PixelPaddingValue=-2000)
     assert read_radiograph(path)[30:-30, 30:-30, 0].min() == 0
     assert not read_radiograph(path)[:30].any()
     assert abs(read_radiograph(path)[30:-30, 30:-30, 0].astype(float) - RAMP / 4095 * 255).max() < 2
-
-
-def test_8_bits_keep_their_values_beside_padding(tmp_path):
     radiograph = np.random.default_rng(0).integers(40, 90, (60, 40)).astype(np.uint8)
     padded = np.pad(radiograph, 9, constant_values=255)
     read = read_radiograph(write_dicom(tmp_path / "a.dcm", padded, PixelPaddingValue=255))[..., 0]

@@ -1,7 +1,5 @@
 """A signal ends a tool with its code and a sentence, whatever error it has become on its way."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -4,8 +4,6 @@ A case is a small valid input of which one file is changed: a value of its JSON,
 or its bytes. Seeded: the same cases in every run.
 """
 
-from __future__ import annotations
-
 import json
 import linecache
 import random

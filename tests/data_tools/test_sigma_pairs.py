@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -115,16 +113,13 @@ def scrambled(content: dict) -> dict:
     return {**content, "images": images, "annotations": annotations}
 
 
-def test_instances_are_found_by_name_and_box_whatever_their_ids(saved):
+def test_instances_are_found_whatever_their_ids_and_order(saved):
     content = horses(6, each=3)
     again = clicked(content, seed=1)
     a, b, c = saved(content, again, scrambled(again))
     by_id, by_box = pairs_of_annotations(a, b, by_id=True), pairs_of_annotations(a, c)
     np.testing.assert_allclose(by_box.squared, by_id.squared)
     assert [image["id"] for image in by_box.images] == [i for i in range(1, 7) for _ in range(3)]
-
-
-def test_predictions_go_to_the_nearest_instance(saved):
     content = horses(6, each=3)
     rows = results(clicked(content, seed=1))
     gt, predictions, in_other_order = saved(content, rows, rows[::-1])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from mmengine.dataset import DefaultSampler
 
@@ -27,9 +25,6 @@ def test_an_epoch_has_so_many_and_the_next_one_others():
     assert len(sampler) == len(first) == len(set(first)) == 10
     assert set(first) != set(second)
     assert epoch_of(sampler, 0) == first
-
-
-def test_in_the_long_run_all_are_drawn():
     sampler = CappedSampler(range(30), max_samples=10, seed=0)
     drawn = {index for epoch in range(40) for index in epoch_of(sampler, epoch)}
     assert drawn == set(range(30))
@@ -62,5 +57,5 @@ def test_ranks_share_an_epoch(world, round_up, together):
 
 
 def test_a_cap_below_1_is_refused():
-    with pytest.raises(ValueError, match="max_samples of at least 1"):
+    with pytest.raises(ValueError, match="max_samples"):
         CappedSampler(range(5), max_samples=0)

@@ -1,7 +1,5 @@
 """Every reader of the package gives the same pixels of a file, whatever its kind."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 from collections.abc import Iterator

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import cv2
@@ -39,13 +37,10 @@ def test_percentages_become_px_of_the_image_whatever_the_export_states(build, st
     assert sample["keypoints_visible"].tolist() == [[1, 1]]
 
 
-def test_an_upload_is_found_under_its_own_name(build):
+def test_uploads_are_found_and_doubled_marks_not_trained(build):
     (sample,) = build(task(point("p1", 75, 50), file_upload="0123abcd-radiograph.png"))
     assert sample["img_path"].endswith("images/radiograph.png")
     assert sample["keypoints_visible"].tolist() == [[1, 0]]
-
-
-def test_a_mark_that_is_there_twice_is_not_trained(build):
     (sample,) = build(task(point("p1", 75, 50), point("p2", 1, 1), point("p2", 2, 2)))
     assert sample["keypoints_visible"].tolist() == [[1, 0]]
 
@@ -173,21 +168,18 @@ def test_squares_are_around_the_coords_of_a_first_stage(build_marks, tmp_path):
     np.testing.assert_allclose(centres(found), expected, atol=1e-4)
 
 
-def test_a_radiograph_that_the_first_stage_did_not_see_is_named(build_marks, tmp_path):
+def test_files_that_do_not_fit_are_refused(build_marks, tmp_path):
     file = write_marks(tmp_path / "films.csv", {"val_0.png": [1, 2, 3, 4]})
     with pytest.raises(ValueError, match=r"5 are not \(val_1\.png"):
         build_marks(test_mode=True, marks_file=file)
-
-
-def test_the_wrong_file_is_refused(build_marks, tmp_path):
     with pytest.raises(FileNotFoundError, match="gone.csv"):
         build_marks(marks_file=str(tmp_path / "gone.csv"))
     (tmp_path / "other.csv").write_text("radiograph,p1_x\nval_0.png,3\n")
-    with pytest.raises(ValueError, match="p2_y.* are not there"):
+    with pytest.raises(ValueError, match="p2_y"):
         build_marks(marks_file=str(tmp_path / "other.csv"))
 
 
 @pytest.mark.parametrize("options", [dict(crop_fraction=0), dict(offset_fraction=0.5)])
 def test_fractions_out_of_range_are_refused(build_marks, options):
-    with pytest.raises(ValueError, match="expected crop_fraction above 0"):
+    with pytest.raises(ValueError, match="crop_fraction"):
         build_marks(**options)

@@ -1,7 +1,5 @@
 """What must hold for the pipelines as a whole, whatever the sample and the draw."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import logging
 
@@ -125,7 +123,7 @@ def test_broken_records_are_named_and_left_out(root, fault, caplog, monkeypatch)
     assert "2.jpg: " in caplog.text
     assert reason in caplog.text
     error = FileNotFoundError if reason == "no image" else ValueError
-    with pytest.raises(error, match="raise max_missing_share"):
+    with pytest.raises(error, match="max_missing_share"):
         read(root, max_missing_share=0.1)
 
 

@@ -1,7 +1,5 @@
 """Single checks, with what they look at replaced."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Checks cannot end each other, and the table shows what they found."""
 
-from __future__ import annotations
-
 import builtins
 import json
 import signal

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
@@ -97,7 +95,7 @@ def test_stays_in_float32_where_bfloat16_is_emulated(monkeypatch, has_kernels):
 
 
 def test_refuses_float16():
-    with pytest.raises(ValueError, match="expected dtype 'bfloat16'"):
+    with pytest.raises(ValueError, match="'bfloat16'"):
         wrapper(Model(), dtype="float16")
 
 
@@ -114,5 +112,5 @@ def test_chooses_by_device(monkeypatch, gpu, expected):
 
 def test_refuses_a_wrapper_of_its_own():
     cfg = Config(dict(optim_wrapper=ConfigDict(type="ApexOptimWrapper")))
-    with pytest.raises(ValueError, match="got ApexOptimWrapper"):
+    with pytest.raises(ValueError, match="ApexOptimWrapper"):
         amp.enable_amp(cfg)

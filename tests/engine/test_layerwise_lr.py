@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import copy
 
 import pytest
@@ -134,7 +132,7 @@ def test_sees_statistics_that_move(rtmpose):
     model = MODELS.build(copy.deepcopy(rtmpose))
     for parameter in model.backbone.stem.parameters():
         parameter.requires_grad_(False)
-    with pytest.raises(ValueError, match=r"statistics.*backbone\.stem.*still move"):
+    with pytest.raises(ValueError, match=r"backbone\.stem"):
         build_optim_wrapper(model, wrapper_config(frozen_stages=0))
 
 

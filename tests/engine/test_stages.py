@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from mmengine.config import Config
 from mmpose.registry import MODELS
@@ -108,15 +106,12 @@ def test_refuses_stages_that_are_not_there(value):
         set_frozen_stages(Pose(BACKBONES["hrnet"]), value)
 
 
-def test_refuses_to_freeze_a_backbone_that_cannot():
-    with pytest.raises(ValueError, match="LiteHRNet has none"):
+def test_backbones_that_cannot_or_do_half_are_refused():
+    with pytest.raises(ValueError, match="LiteHRNet"):
         set_frozen_stages(Pose(BACKBONES["litehrnet"]), 0)
-
-
-def test_sees_a_stage_that_is_frozen_in_part():
     model = Pose(BACKBONES["cspnext"])
     next(model.backbone.stage2.parameters()).requires_grad_(False)
-    with pytest.raises(ValueError, match="stage2.*is frozen while .*stem"):
+    with pytest.raises(ValueError, match="stage2"):
         frozen_stages(model)
 
 

@@ -1,7 +1,5 @@
 """A metric gives the same values on one rank and on two, between which the samples are dealt."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +98,7 @@ def test_lengths_are_above_zero(options):
 def test_other_data_sets_are_refused():
     wrong = radiograph((0, 0), (0, 0))
     wrong["raw_ann_info"]["keypoints"] *= 2
-    with pytest.raises(ValueError, match="has 4 keypoints; use KeypointMetric"):
+    with pytest.raises(ValueError, match="KeypointMetric"):
         RulerMetric().process([], [wrong])
     with pytest.raises(ValueError, match="none of 1 has"):
         evaluate(radiograph((0, 0), (0, 0), labelled=(0, 2)))

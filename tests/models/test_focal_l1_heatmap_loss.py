@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -113,7 +111,7 @@ def test_at_the_target_itself_it_is_zero():
     assert further["loss_focal"] > 1e-4
 
 
-def test_a_point_without_label_is_as_if_it_were_not_there():
+def test_what_does_not_count_is_as_if_it_were_not_there():
     logits, target = random_logits(1, 3, 16, 16).requires_grad_(), targets()
     losses = FocalL1HeatmapLoss()(logits, target, torch.tensor([[1.0, 0.0, 1.0]]))
     total(losses).backward()
@@ -121,9 +119,6 @@ def test_a_point_without_label_is_as_if_it_were_not_there():
     torch.testing.assert_close(losses, without)
     assert (logits.grad[:, 1] == 0).all()
     assert (logits.grad[:, 0] != 0).any()
-
-
-def test_a_masked_cell_is_as_if_it_were_not_there():
     logits, target = random_logits(1, 3, 16, 16).requires_grad_(), targets()
     mask = torch.ones(1, 1, 16, 16)
     mask[..., 12:] = 0
@@ -133,16 +128,13 @@ def test_a_masked_cell_is_as_if_it_were_not_there():
     assert (logits.grad[..., 12:] == 0).all()
 
 
-def test_the_number_of_points_does_not_change_the_value():
+def test_neither_the_number_of_points_nor_the_size_of_the_heatmap_changes_the_value():
     logits, target = random_logits(1, 3, 16, 16), targets()
     one = FocalL1HeatmapLoss()(logits[:, :1], target[:, :1])
     many = FocalL1HeatmapLoss()(logits[:, :1].repeat(4, 5, 1, 1), target[:, :1].repeat(4, 5, 1, 1))
     torch.testing.assert_close(one, many)
 
-
-def test_the_size_of_the_heatmap_does_not_change_the_value():
-    """The same image in twice as many cells either way, and the same with background around."""
-
+    # The same image in twice as many cells either way, and the same with background around.
     def value(cells: int, sigma: float) -> torch.Tensor:
         line = torch.exp(-((torch.arange(cells) - (cells - 1) / 2) ** 2) / (2 * sigma**2))
         target = (line[:, None] * line)[None, None]
@@ -162,15 +154,12 @@ def test_weights_of_keypoints_can_be_left_out():
     )
 
 
-def test_a_batch_without_labels_costs_nothing():
+def test_a_batch_without_labels_costs_nothing_and_background_is_taught():
     logits = random_logits(1, 3, 16, 16).requires_grad_()
     losses = FocalL1HeatmapLoss()(logits, torch.zeros(1, 3, 16, 16), torch.zeros(1, 3))
     total(losses).backward()
     assert total(losses) == 0
     assert (logits.grad == 0).all()
-
-
-def test_an_empty_heatmap_that_counts_still_teaches_background():
     each, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
     assert mean_over_mass(each, nothing, torch.ones(1, 1, 1, 1)) == 4
 

@@ -1,7 +1,5 @@
 """Heads of every kind against the data set's number of keypoints."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
@@ -71,7 +69,7 @@ def test_heads_of_mmpose_that_count_otherwise(head):
 def test_the_keypoints_are_named_and_so_is_the_option():
     model = model_of(dict(type="HeatmapHead", in_channels=8, out_channels=26))
     metainfo = dict(num_keypoints=2, keypoint_id2name={0: "p1", 1: "p2"})
-    with pytest.raises(ValueError, match=r"\(p1, p2\).*HeatmapHead has out_channels=26: set"):
+    with pytest.raises(ValueError, match="out_channels=26"):
         check_keypoint_channels(model, metainfo)
 
 

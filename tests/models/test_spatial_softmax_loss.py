@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -84,5 +82,5 @@ def test_bfloat16_logits_are_computed_in_float32():
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match="coordinate_weight of at least 0"):
+    with pytest.raises(ValueError, match="coordinate_weight"):
         SpatialSoftmaxLoss(coordinate_weight=-1)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -20,17 +18,14 @@ def left_of(valid: torch.Tensor) -> torch.Tensor:
     return remaining_mask(valid, torch.diag_embed(valid))
 
 
-def test_nearest_by_hand():
+def test_the_nearest_is_measured_as_the_loss_measures():
     """Three points on a line; the prediction of each step lies nearest to the one in the middle."""
     points = torch.tensor([[[-0.5, 0.0], [0.0, 0.0], [0.5, 0.0], [0.0, 0.0]]])
     predicted = torch.tensor([[[0.1, 0.0], [0.1, 0.0], [0.1, 0.0], [0.0, 0.0], [0.0, 0.0]]])
     index = nearest_target(predicted, points, left_of(THREE_OF_FOUR))[0].tolist()
     # step 2 knows the middle one; padding on the same spot is never a target
     assert index[:3] == [1, 1, 2]
-
-
-def test_nearest_is_measured_as_the_loss_measures():
-    """|Δx| + |Δy|: a point at (0.3, 0.3) is farther than one at (0, 0.5)."""
+    # |Δx| + |Δy|: a point at (0.3, 0.3) is farther than one at (0, 0.5).
     points = torch.tensor([[[0.3, 0.3], [0.0, 0.5]]])
     index = nearest_target(torch.zeros(1, 3, 2), points, left_of(torch.ones(1, 2)))
     assert index[0, 0].item() == 1
@@ -75,13 +70,10 @@ def test_true_points_mark_themselves():
     assert torch.equal(match_mask(points, points, valid, radius=1e-3), torch.diag_embed(valid))
 
 
-def test_named_steps_have_targets_of_their_own():
+def test_targets_and_done_of_steps():
     valid = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
     assert has_target(valid, 5, named=True).tolist() == [[1, 0, 1, 0, 0]]
     assert has_target(valid, 5, named=False).tolist() == [[1, 1, 1, 0, 0]]
-
-
-def test_done_is_the_first_step_with_nothing_left():
     done, step_mask = done_target(
         torch.cat([THREE_OF_FOUR, torch.zeros(1, 4), torch.ones(1, 4)]), 5
     )

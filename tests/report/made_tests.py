@@ -1,7 +1,5 @@
 """Tests with known results, as if a run had been tested."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

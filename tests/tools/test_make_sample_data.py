@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 TOOL = "make_sample_data"
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 
 PARAMETER = r"backbone\.1 +\(96, 48, 3, 3\) +backbone\.stage1\.0\.conv\.weight"

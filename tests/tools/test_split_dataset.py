@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 from tests.data_tools.test_split import herd

@@ -4,8 +4,6 @@ Tables of calls: paths that cannot be read or written, whatever reads or writes 
 that do not fit each other.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +63,7 @@ def test_animals_that_cross_keep_their_numbers(sure, seed):
     assert sorted(numbers[0]) == [1, 2]
 
 
-def test_an_animal_that_is_missed_keeps_its_number():
+def test_missed_animals_keep_their_numbers_and_new_ones_get_new():
     frames = [[animal(100 + 8 * t, 100), animal(500, 100)] for t in range(40)]
     for t in range(15, 22):
         frames[t].pop(0)
@@ -74,6 +72,9 @@ def test_an_animal_that_is_missed_keeps_its_number():
     assert {each[0] for each in numbers if len(each) == 2} == {numbers[0][0]}
     gone = tracks_of(frames, max_age=3)
     assert gone[30][0] == 3
+    frames = [[animal(100, 100)], [animal(100, 100), animal(600, 300)], [animal(600, 300)]]
+    assert tracks_of(frames) == [[1], [1, 2], [2]]
+    assert tracks_of([[], [animal(0, 0)], []]) == [[], [1], []]
 
 
 def test_motion_is_measured_in_time():
@@ -84,23 +85,14 @@ def test_motion_is_measured_in_time():
     assert tracks_of(frames)[-1] != [1, 2]
 
 
-def test_a_new_animal_gets_a_new_number():
-    frames = [[animal(100, 100)], [animal(100, 100), animal(600, 300)], [animal(600, 300)]]
-    assert tracks_of(frames) == [[1], [1, 2], [2]]
-    assert tracks_of([[], [animal(0, 0)], []]) == [[], [1], []]
-
-
-def test_similarity_is_coco_s():
+def test_similarity_is_cocos_and_that_of_the_boxes():
     """exp(−d² / (2 · area · (2σ)²)) with 0.53 of the box as the area; 1 for equal poses."""
     area = 0.53 * 100 * 80
     similarity = [
         instance_oks(animal(0, 0), animal(x, y), SIGMAS, 0.3) for x, y in ((0, 0), (3, 4))
     ]
     np.testing.assert_allclose(similarity, [1, np.exp(-25 / (2 * area * 0.1**2))])
-
-
-def test_poses_and_boxes_count_alike():
-    """Mirror images in one box: the keypoints alone tell them apart."""
+    # Mirror images in one box: the keypoints alone tell them apart.
     (row,) = similarities([animal(0, 0)], [animal(0, 0), animal(0, 0, facing=-1)], SIGMAS, 0.3)
     assert row[0] == pytest.approx(1)
     assert 0.5 <= row[1] < 0.8
@@ -117,7 +109,7 @@ def test_pairs_have_the_largest_sum_and_none_is_too_low():
 
 def test_options_out_of_range_are_refused():
     for options in (dict(min_similarity=0.0), dict(max_age=-1)):
-        with pytest.raises(ValueError, match="min_similarity above 0"):
+        with pytest.raises(ValueError, match="min_similarity"):
             TrackOptions(**options)
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from equikpt.core.coco.box_checks import check_boxes

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -109,15 +107,12 @@ def test_of_an_id_that_three_rows_share_the_first_is_no_issue(make_coco):
     assert issue.subject.rows == (3, 4)
 
 
-def test_annotations_that_are_skipped_need_neither_box_nor_area(make_coco):
+def test_areas_are_not_asked_for_where_they_are_not_needed(make_coco):
     content = make_coco()
     content["annotations"][0] |= {"keypoints": [0] * 9, "bbox": [0, 0, 0, 0], "area": 0}
     content["annotations"][1] |= {"iscrowd": 1, "bbox": [0, 0, 0, 0], "area": 0}
     del content["annotations"][2]["keypoints"], content["annotations"][2]["area"]
     assert check_coco(content, NAMES) == []
-
-
-def test_areas_are_not_asked_for_where_they_are_not_needed(make_coco):
     content = make_coco()
     content["annotations"][0]["area"] = 0
     assert check_coco(content, NAMES)

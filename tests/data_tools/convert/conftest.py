@@ -1,7 +1,5 @@
 """Small datasets: YOLO-pose as Roboflow writes it, COCO JSON with what other formats lose."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from copy import deepcopy
 
 import numpy as np
@@ -135,7 +133,7 @@ def test_names_that_the_file_lacks_come_from_the_mapping(make_coco):
     names = tuple(contents(root)["train"]["categories"][0]["keypoints"])
     for split in ("train", "val"):
         edit(root, each("categories", keypoints=None), split)
-    with pytest.raises(ValueError, match="does not name the keypoints of category 'horse'"):
+    with pytest.raises(ValueError, match="'horse'"):
         read(root, NO_SCHEME)
     assert read(root, KeypointScheme(names, {})).keypoints == names
     with pytest.raises(ValueError, match="15 values for 2 keypoints"):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import pkgutil
 import shutil
@@ -68,7 +66,7 @@ def test_what_exists_is_kept_without_force_and_replaced_with_it(make_yolo, mappi
     (output / "notes.txt").write_text("mine")
     before = tree(output)
     other = make_yolo(num_train=1, num_valid=1, name="other")
-    with pytest.raises(FileExistsError, match="train.json exists"):
+    with pytest.raises(FileExistsError):
         run(other, output, mapping_file)
     assert tree(output) == before
     run(other, output, mapping_file, overwrite=True)
@@ -165,7 +163,7 @@ def test_wrong_arguments_are_refused(make_yolo, mapping_file, tmp_path, options,
         convert(**good | {"mapping": mapping_file} | options)
 
 
-def test_tables_name_what_exists():
+def test_the_table_names_what_exists():
     for row in FORMATS.values():
         for reference in filter(None, (row.read, row.write, row.read_scored)):
             assert callable(pkgutil.resolve_name(reference))
@@ -173,9 +171,6 @@ def test_tables_name_what_exists():
     for target in filter(lambda target: target.keypoints, map(find_target, TARGETS)):
         metainfo = pkgutil.resolve_name(f"equikpt.datasets:{target.dataset}").METAINFO
         assert tuple(row["name"] for row in metainfo["keypoint_info"].values()) == target.names
-
-
-def test_the_table_has_a_row_for_every_format():
     lines = format_table().splitlines()
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == list(FORMATS)
     assert len({line.count("|") for line in lines}) == 1
@@ -186,7 +181,7 @@ def test_labels_alone_need_no_images_and_leave_those_that_are_there(make_coco, t
     convert("coco", root, output, target_name="coco")
     before = tree(output / "images")
     shutil.rmtree(root / "images")
-    with pytest.raises(FileNotFoundError, match="images are missing .* labels_only"):
+    with pytest.raises(FileNotFoundError, match="labels_only"):
         convert("coco", root, output, target_name="coco", overwrite=True)
     convert("coco", root, output, target_name="coco", overwrite=True, labels_only=True)
     assert tree(output / "images") == before
@@ -210,7 +205,7 @@ def test_what_the_source_knows_more_of_reaches_the_output(make_coco, tmp_path):
 def test_a_split_without_animals_is_said_before_anything_is_written(make_coco, tmp_path):
     root = make_coco()
     edit(root, lambda content: [row.update(image_id="?") for row in content["annotations"]], "val")
-    with pytest.raises(ValueError, match="split 'val' has 2 images left and no animal"):
+    with pytest.raises(ValueError, match="'val'"):
         convert("coco", root, tmp_path / "out", target_name="coco")
     assert not (tmp_path / "out").exists()
 
@@ -258,7 +253,7 @@ def test_the_box_of_a_radiograph_is_the_radiograph(make_coco, tmp_path):
     assert row["bbox"] == [0, 0, image["width"], image["height"]]
     assert row["area"] == image["width"] * image["height"]
     two = make_coco(names=("p1", "p2"), animals=2, name="two")
-    with pytest.raises(ValueError, match="has 2 instances with labelled points; p1p2 has one"):
+    with pytest.raises(ValueError, match="p1p2"):
         convert("coco", two, tmp_path / "other", target_name="p1p2")
 
 

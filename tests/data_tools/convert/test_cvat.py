@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import shutil
 import zipfile
 from pathlib import Path
@@ -116,10 +114,10 @@ def test_what_is_no_export_is_refused(export, shapes, said):
 
 
 def test_videos_and_other_folders_are_refused(export, tmp_path):
-    with pytest.raises(ValueError, match="not 'for video'"):
+    with pytest.raises(ValueError, match="video'"):
         read(export(image="<track id='0'/>"), NO_SCHEME)
     (tmp_path / "annotations.xml").unlink()
-    with pytest.raises(FileNotFoundError, match="no annotations.xml, project.json or task.json"):
+    with pytest.raises(FileNotFoundError):
         read(tmp_path, NO_SCHEME)
 
 
@@ -248,7 +246,7 @@ def test_what_is_no_backup_is_refused(backup, name, text, error, said):
 
 
 def test_a_project_without_tasks_is_refused(backup):
-    with pytest.raises(FileNotFoundError, match="no task in"):
+    with pytest.raises(FileNotFoundError):
         read(backup(tasks=0), NO_SCHEME)
 
 
@@ -269,14 +267,11 @@ def grouped(points, boxes) -> tuple[list[tuple[str, dict]], list[str]]:
     return [(item.category, own) for item, own in zip(found, labelled, strict=True)], remarks
 
 
-def test_points_go_to_the_rectangle_they_lie_in():
+def test_points_go_to_their_group_else_to_the_rectangle_they_lie_in():
     points = [LoosePoint("nose", 60, 5), LoosePoint("nose", 5, 5), LoosePoint("tail", 30, 6, 1)]
     expected = [("horse", {"nose": (5, 5), "tail": (30, 6)}), ("foal", {"nose": (60, 5)})]
     assert grouped(points, [LEFT, RIGHT]) == (expected, [])
     assert animals(points, [LEFT], NAMES)[0][0].keypoints[1, 2] == 1
-
-
-def test_a_group_goes_before_the_rectangle_around_a_point():
     points = [LoosePoint("nose", 60, 5, group="a"), LoosePoint("tail", 5, 5, group="b")]
     boxes = [LooseBox(LEFT.box_px, "horse", group="a"), RIGHT]
     expected = [("horse", {"nose": (60, 5)}), ("foal", {}), ("", {"tail": (5, 5)})]
@@ -289,9 +284,6 @@ def test_without_rectangles_and_groups_there_is_one_animal():
     assert grouped(points, []) == ([("", {"nose": (1, 2), "tail": (3, 4)})], [])
     assert animals(points, [], NAMES)[0][0].box_px is None
     assert animals([], [], NAMES) == ([], [])
-
-
-def test_a_point_that_an_animal_has_twice_is_not_labelled_and_noted():
     points = [LoosePoint("nose", 1, 2), LoosePoint("nose", 3, 4), LoosePoint("tail", 5, 6)]
     expected = [("", {"tail": (5, 6)})]
     assert grouped(points, []) == (expected, ["2 × nose, not labelled"])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -128,12 +126,12 @@ def test_an_h5_needs_h5py(project, monkeypatch):
     path = next(root.rglob("*.csv")).with_name("CollectedData_me.h5")
     path.write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"needs h5py, .* pip install 'equikpt\[formats\]'"):
+    with pytest.raises(ImportError, match="h5py"):
         read(path, NO_SCHEME)
 
 
 def test_a_mapping_cannot_list_parts_that_are_not_there(project):
-    with pytest.raises(ValueError, match="lists 'tial' under keypoints, and .* has nose, tail"):
+    with pytest.raises(ValueError, match="'tial'"):
         read(project(), KeypointScheme(("nose", "tial"), {}))
 
 
@@ -162,7 +160,7 @@ def test_only_the_tables_of_the_project_are_read(project):
     copies = root / "training-datasets/iteration-0/UnaugmentedDataSet/CollectedData_me.csv"
     copies.parent.mkdir(parents=True)
     copies.write_text(SEVERAL)
-    with pytest.raises(ValueError, match="CollectedData_me and CollectedData_you of the same"):
+    with pytest.raises(ValueError, match="CollectedData_you"):
         read(root, NO_SCHEME)
     (root / "config.yaml").write_text("scorer: me\n")
     for source in (root, root / "labeled-data"):
@@ -170,7 +168,7 @@ def test_only_the_tables_of_the_project_are_read(project):
         assert [len(image.instances) for image in dataset.splits[""]] == [2, 1]
         assert dataset.notes[0].startswith("copies and backups of labels are left out (")
     (root / "config.yaml").write_text("scorer: her\n")
-    with pytest.raises(FileNotFoundError, match="no labeled-data/.*/CollectedData_her csv or h5"):
+    with pytest.raises(FileNotFoundError, match="/CollectedData_her"):
         read(root, NO_SCHEME)
 
 
@@ -192,5 +190,5 @@ def test_what_is_no_table_is_refused(project, text, said):
 
 
 def test_a_folder_without_tables_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no CollectedData csv or h5"):
+    with pytest.raises(FileNotFoundError, match="CollectedData"):
         read(tmp_path, NO_SCHEME)

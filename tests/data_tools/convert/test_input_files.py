@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import shutil
 import struct
 import tempfile
@@ -23,7 +21,7 @@ def test_text_is_read_in_the_encodings_of_editors(tmp_path, encoding):
 @pytest.mark.parametrize("content", [b"a\0b", b"\xff\xfea", b"\x81\x8d"], ids=repr)
 def test_what_is_no_text_is_refused(tmp_path, content):
     (tmp_path / "a.txt").write_bytes(content)
-    with pytest.raises(ValueError, match="save it as UTF-8"):
+    with pytest.raises(ValueError, match="UTF-8"):
         read_text(tmp_path / "a.txt")
 
 
@@ -83,7 +81,7 @@ def test_names_outside_the_folder_are_refused(tmp_path, unpacked, name):
 def test_a_zip_that_unpacks_to_far_more_than_it_has_is_refused(tmp_path, unpacked, monkeypatch):
     monkeypatch.setattr(input_files, "UNSUSPICIOUS_BYTES", 10_000)
     zeros = {f"{number}.bin": bytes(1_000_000) for number in range(3)}
-    with pytest.raises(ValueError, match="would unpack to 3,000,000"):
+    with pytest.raises(ValueError, match="3,000,000"):
         unpack(zipped(tmp_path / "a.zip", zeros))
     assert not list(unpacked.rglob("*.bin"))
     labels = {"a.json": b"".join(b"%d, " % number for number in range(20_000))}

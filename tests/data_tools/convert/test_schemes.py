@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import random
 import re
 
@@ -39,9 +37,6 @@ def test_twelve_points_of_the_public_set_correspond():
         "l_stifle": "l_hip",
         "r_stifle": "r_hip",
     }
-
-
-def test_the_right_flip_of_the_public_set():
     expected = (0, 14, 4, 5, 2, 3, 6, 15, 10, 11, 8, 9, 12, 13, 1, 7)
     assert find_scheme("horses16").right_flip_idx() == expected
 
@@ -245,5 +240,5 @@ def test_the_report_says_why_a_point_is_not_used():
 
 
 def test_an_unknown_target_is_refused():
-    with pytest.raises(ValueError, match="cannot convert to 'cow'; expected one of horse26"):
+    with pytest.raises(ValueError, match="horse26"):
         find_target("cow")

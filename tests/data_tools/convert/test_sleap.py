@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -136,7 +134,7 @@ def test_frames_of_videos_are_found_where_the_user_says(tmp_path, video):
     (tmp_path / "moved.avi").rename(moved / "trot.avi")
     missing = read(path, NO_SCHEME).splits[""]
     assert [(image.exists, image.width) for image in missing] == [(False, 64), (False, 64)]
-    with pytest.raises(FileNotFoundError, match="images are missing .*trot.avi"):
+    with pytest.raises(FileNotFoundError):
         convert("sleap", path, tmp_path / "out", target_name="coco")
     reading = Reading(images=moved)
     convert("sleap", path, tmp_path / "out", target_name="coco", reading=reading)

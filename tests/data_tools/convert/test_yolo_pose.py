@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import replace
@@ -101,11 +99,11 @@ def test_several_animals_blank_lines_and_no_label_file(make_yolo, scheme):
 def test_of_several_classes_those_asked_for_are_read(make_yolo, scheme):
     root = make_yolo(names=["cow", "horse"])
     first_label(root).write_text(f"{LINE}\n1{LINE[1:]}\n1{LINE[1:]}\n")
-    with pytest.raises(ValueError, match="classes cow, horse; say under 'classes'"):
+    with pytest.raises(ValueError, match="'classes'"):
         read(root, scheme)
     images = read(root, replace(scheme, classes=("horse",))).splits["train"]
     assert [len(image.instances) for image in images] == [2, 0, 0]
-    with pytest.raises(ValueError, match="asks for class 'mule'"):
+    with pytest.raises(ValueError, match="'mule'"):
         read(root, replace(scheme, classes=("mule",)))
 
 
@@ -338,5 +336,5 @@ def test_an_image_whose_name_is_no_text_is_said(make_yolo, scheme):
     root = make_yolo()
     path = next((root / "train/images").iterdir())
     os.rename(path, os.fsencode(path.parent) + b"/\xe9.jpg")
-    with pytest.raises(ValueError, match=r"named '\\udce9.jpg', which label files cannot hold"):
+    with pytest.raises(ValueError, match=r"'\\udce9.jpg'"):
         read_source("yolo-pose", root, scheme, Reading())

@@ -1,7 +1,5 @@
 """Labels that are in order, for tests that break them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import inspect
 
 import numpy as np
@@ -49,12 +47,9 @@ def balances_of(*counts: int) -> dict[str, DoneBalance]:
     return dict(val=balance_of(labelled_slots(things(*counts), named=False)))
 
 
-def test_a_thing_without_label_is_no_step():
+def test_a_keypoint_without_label_keeps_its_slot_and_a_thing_is_no_step():
     slots = labelled_slots(Labels([1, 0, 1], [1], []), named=False)
     assert slots.tolist() == [[True, True, False], [True, False, False], [False] * 3]
-
-
-def test_a_keypoint_without_label_keeps_its_slot():
     assert labelled_slots(Labels([1, 0, 1, 0]), named=True).tolist() == [[True, False, True, False]]
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from tests.data_tools.verify.conftest import NAMES, codes_of, people

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -19,13 +17,10 @@ def spoilt(tmp_path):
     return tmp_path / "labels.json"
 
 
-def test_the_quick_checks_are_some_of_all(spoilt):
+def test_the_quick_checks_are_some_of_all_and_one_line(spoilt):
     quick, all_found = verify_quickly([spoilt]), verify([spoilt]).issues
     assert [issue.code for issue in quick] == ["area_not_positive"]
     assert [issue.code for issue in all_found] == ["area_not_positive", "one_visibility"]
-
-
-def test_first_errors_are_one_line(spoilt):
     issues = verify_quickly([spoilt])
     line = first_errors(issues)
     assert issues[0].sentence in line
@@ -34,14 +29,11 @@ def test_first_errors_are_one_line(spoilt):
     assert first_errors([]) == ""
 
 
-def test_a_result_counts(spoilt):
+def test_a_result_counts_and_the_same_call_finds_the_same(spoilt):
     result = verify([spoilt])
     assert [result.count(level) for level in ("error", "warning", "info")] == [1, 0, 1]
     assert list(result.statistics) == [str(spoilt)]
     assert len(to_csv(result).splitlines()) == 1 + 2
-
-
-def test_the_same_call_finds_the_same(spoilt):
     assert verify([spoilt]).issues == verify([spoilt]).issues
 
 

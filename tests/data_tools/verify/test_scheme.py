@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from equikpt.data_tools.verify import METAINFOS
@@ -25,15 +23,12 @@ def test_names_in_another_order_are_those_of_the_metainfo():
     assert find_scheme(None, [content(keypoints=names[::-1])]).names == tuple(names)
 
 
-def test_foreign_names_are_taken_as_they_are():
+def test_names_of_the_file_or_the_usual_number_count():
     category = content(keypoints=["nose", "L_Eye", "R_Eye"], skeleton=[[1, 2], [1, 3], [9, 1]])
     scheme = find_scheme(None, [category])
     assert scheme.name == "file"
     assert scheme.swap.tolist() == [0, 2, 1]
     assert scheme.links.tolist() == [[0, 1], [0, 2]]
-
-
-def test_without_names_the_usual_number_counts():
     rows = [dict(keypoints=[0] * 9), dict(keypoints=[0] * 9), dict(keypoints=[0] * 3)]
     scheme = find_scheme(None, [dict(annotations=rows, categories=[dict(id=1, name="x")])])
     assert scheme.names == ("point 0", "point 1", "point 2")

@@ -1,7 +1,5 @@
 """An image whose points can be found again after it was moved."""
 
-from __future__ import annotations
-
 import numpy as np
 
 BLOB_SIGMA_PX = 3.0

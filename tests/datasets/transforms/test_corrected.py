@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -85,7 +83,7 @@ def test_the_crop_is_the_mirrored_crop_wherever_the_flip_stands(flip_at):
 
 
 def test_flips_refuse_crops_and_bottom_up_inputs_that_are_not_square():
-    with pytest.raises(ValueError, match="before TopdownAffine"):
+    with pytest.raises(ValueError, match="TopdownAffine"):
         RandomFlipKeypoints(prob=1.0)(TopdownAffine((256, 192))(GetBBoxCenterScale()(blobs())))
     with pytest.raises(ValueError, match="square input .* got 240 x 200 px"):
         RandomFlipKeypoints(prob=1.0)(blobs(input_size=(240, 200)))

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -32,14 +30,11 @@ def test_hiding_and_dropping(change, visibility, visible):
     assert results["keypoints_visible"].tolist() == [visible]
 
 
-def test_without_visibility_labelled_points_count_as_seen():
+def test_without_visibility_weights_are_not_taken_for_points():
     results = sample()
     assert seen(results).tolist() == [[False, False, True, True]]
     del results["keypoints_visibility"]
     assert seen(results).tolist() == labelled(results).tolist() == [[False, True, True, True]]
-
-
-def test_weights_beside_the_visibility_are_not_taken_for_points():
     results = dict(keypoints_visible=np.ones((1, 4, 2), np.float32))
     results["keypoints_visible"][0, :2, 0] = 0
     assert labelled(results).tolist() == [[False, False, True, True]]

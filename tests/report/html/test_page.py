@@ -1,7 +1,5 @@
 """The page as text, and in a browser where there is one."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """Plan, watched metric, early stopping and status of runs."""
 
-from __future__ import annotations
-
 import json
 from types import SimpleNamespace
 
@@ -66,14 +64,11 @@ def test_the_metric_that_a_run_watches(cfg, expected):
     assert watched_metric(made_state([1.0], cfg=hooks()).run) is None
 
 
-def test_the_best_row_is_the_first_of_equal_ones_and_never_nan():
+def test_the_best_row_and_the_plan():
     val = pd.DataFrame(dict(step=[1, 2, 3, 4], a=[np.nan, 3.0, 1.0, 3.0]))
     assert Metric("a", "greater").best_row(val)["step"] == 2
     assert Metric("a", "less").best_row(val)["step"] == 3
     assert Metric("b", "less").best_row(val) is None
-
-
-def test_the_plan_by_epochs_and_by_steps():
     plan = plan_of(made_state([1.0] * 4, cfg=config(7)).run)
     assert (plan.max_epochs, plan.max_steps, plan.validates) == (7, 140, True)
     by_steps = config(train_cfg=dict(by_epoch=False, max_iters=90, val_interval=30))

@@ -1,7 +1,5 @@
 """Saved configs are read, not run, and say as data what MMEngine reads from them as programs."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
