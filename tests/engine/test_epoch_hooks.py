@@ -125,14 +125,17 @@ def enter(hook, runner, epoch: int) -> int:
     return frozen_stages(runner.model)
 
 
-def test_stage_after_stage_is_released_in_a_resumed_run_too(runner):
+def test_stage_after_stage_is_released(runner):
     hook = StageUnfreezeHook(PHASES)
     hook.before_train(runner)
     found = {epoch: enter(hook, runner, epoch) for epoch in (0, 9, 10, 19, 20, 25)}
     assert found == {0: 3, 9: 3, 10: 2, 19: 2, 20: 1, 25: 1}
     assert scalar(runner, "train/phase") == 3
     assert [line.split(",")[0] for line in runner.lines] == [f"Phase {i} of 3" for i in (1, 2, 3)]
-    # The model comes out of its config as the first phase has it, whatever the epoch.
+
+
+def test_a_resumed_run_is_in_the_right_phase(runner):
+    """The model comes out of its config as the first phase has it, whatever the epoch."""
     hook = StageUnfreezeHook(PHASES)
     hook.before_train(runner)
     assert enter(hook, runner, 14) == 2

@@ -79,7 +79,7 @@ def guess_format(path: Path) -> Guess:
 
 
 def _of_folder(root: Path) -> list[Guess]:
-    """What the folder shows itself or, without anything, what the next folders below it show."""
+    """Guess from the folder itself or, without anything, from the next folders below it."""
     level = [root]
     for _ in range(MAX_DEPTH + 1):
         found = [
