@@ -15,6 +15,7 @@ import equikpt.engine.checkpoint_hooks
 import equikpt.engine.cpu_hooks
 import equikpt.engine.depthwise_conv
 import equikpt.engine.epoch_hooks
+import equikpt.engine.keypoint_hooks
 import equikpt.engine.layerwise_lr
 import equikpt.engine.logging
 import equikpt.engine.param_schedulers

@@ -24,6 +24,7 @@ default_hooks = dict(
     progress_bar=dict(type="ProgressBarHook"),
     group_rates=dict(type="GroupRatesHook"),
     keypoint_channels=dict(type="KeypointChannelsHook"),
+    trained_keypoints=dict(type="TrainedKeypointsHook"),  # those without a label are never output
     gradients=dict(type="GradientMonitorHook", interval=50),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(

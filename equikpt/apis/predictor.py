@@ -26,10 +26,12 @@ from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.image import as_image, read_image
 from equikpt.core.pipelines import fill_codec
 from equikpt.core.project import find_checkpoint
+from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
 from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
 )
+from equikpt.models.trained_keypoints import silence_untrained
 from equikpt.structures.pose_instance import Instance, maps_of
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
@@ -87,7 +89,10 @@ class BoxPredictor:
         self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
 
     def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
-        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box."""
+        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
+
+        Keypoints that had no label in training score 0, and their coordinates stand for nothing.
+        """
         return [sample.pred_instances for sample in self.samples(image, boxes)]
 
     def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
@@ -121,15 +126,18 @@ def metainfo_of(cfg: Config) -> dict:
 
 
 def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
+    """The model with its weights; ``metainfo`` gets the record of its trained keypoints."""
     model_cfg = copy.deepcopy(cfg.model)
     strip_pretrained_init(model_cfg)
     if maps:
         model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
     model = MODELS.build(model_cfg)
     check_keypoint_channels(model, metainfo)
-    others = describe_other_keypoints(load_weights(model, str(checkpoint)), metainfo)
-    if others:
+    loaded = load_weights(model, str(checkpoint))
+    if others := describe_other_keypoints(loaded, metainfo):
         print_log(others, "current", logging.WARNING)
+    record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
+    silence_untrained(model, trained_keypoints(metainfo))
     return model
 
 
@@ -150,7 +158,8 @@ class Predictor:
     top-down model finds one animal in each box and, without boxes, one in the whole image. One
     that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
-    Files are read as the model's training read them.
+    Files are read as the model's training read them. A keypoint that had no label in training, as
+    the checkpoint records, is never given: it is NaN, with the score 0 (see ``trained``).
 
     Args:
         config: Path or name of a config, a project folder, or the config itself.
@@ -186,6 +195,8 @@ class Predictor:
         by_id = self.metainfo["keypoint_id2name"]
         self.names: tuple[str, ...] = tuple(by_id[index] for index in range(len(by_id)))
         """Names of the K keypoints in their order."""
+        self.trained: np.ndarray = trained_keypoints(self.metainfo)
+        """(K,) bool: keypoints that had labels in training."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
 
@@ -295,6 +306,8 @@ class Predictor:
             coords = np.full((len(rows), len(self.names), 2), np.nan)
             scores = np.zeros(coords.shape[:2])
             coords[rows, found.labels], scores[rows, found.labels] = alone
+        elif coords.shape[1] == len(self.trained):
+            coords = np.where(self.trained[:, None], coords, np.nan)
         coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
         return [
             Instance(points[:, :2], its_scores, box, float(row[4]), maps=maps)

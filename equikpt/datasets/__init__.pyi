@@ -4,6 +4,7 @@ from .image_cache import ImageCache as ImageCache
 from .keypoint_sets import Coco17Dataset as Coco17Dataset
 from .keypoint_sets import Horse26Dataset as Horse26Dataset
 from .keypoint_sets import KeypointDataset as KeypointDataset
+from .labelled_keypoints import labelled_keypoints as labelled_keypoints
 from .p1p2 import P1P2Dataset as P1P2Dataset
 from .p1p2 import RulerMarkDataset as RulerMarkDataset
 from .point_sequence import PointSequenceDataset as PointSequenceDataset

@@ -12,6 +12,8 @@ from .epoch_hooks import PipelineSwitchHook as PipelineSwitchHook
 from .epoch_hooks import StageUnfreezeHook as StageUnfreezeHook
 from .epoch_hooks import TeacherForcingNoiseHook as TeacherForcingNoiseHook
 from .epoch_hooks import seed_everything as seed_everything
+from .keypoint_hooks import KeypointChannelsHook as KeypointChannelsHook
+from .keypoint_hooks import TrainedKeypointsHook as TrainedKeypointsHook
 from .layerwise_lr import LayerwiseLrConstructor as LayerwiseLrConstructor
 from .logging import GradientMonitorHook as GradientMonitorHook
 from .logging import GroupRatesHook as GroupRatesHook
@@ -24,5 +26,4 @@ from .run_record import RunRecordHook as RunRecordHook
 from .visualization_hooks import PredictionSheetHook as PredictionSheetHook
 from .visualization_hooks import SequenceVisualizationHook as SequenceVisualizationHook
 from .weight_hooks import BackboneCheckpointHook as BackboneCheckpointHook
-from .weight_hooks import KeypointChannelsHook as KeypointChannelsHook
 from .weight_hooks import RemapCheckpointHook as RemapCheckpointHook

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from equikpt.compat.strict_load import unwrap
 from equikpt.datasets.description import reader_for
+from equikpt.metainfo.trained import trained_keypoints
 from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 from equikpt.visualization.pose import (
@@ -108,8 +109,8 @@ class PredictionSheetHook(SampledImagesHook):
     averaged weights. Only rank 0 draws, from its part of the set, and only the samples that it is
     going to draw are kept.
 
-    Keypoints that no instance of the set has a label for are left out: a model trained on the
-    same kind of labels puts them anywhere.
+    Of predictions, keypoints that are not trained are left out, and so are those that no instance
+    of the set has a label for: a model trained on the same kind of labels puts them anywhere.
 
     Args:
         out_file: Image to write after a test (``.png`` or ``.jpg``); one that stands there is
@@ -186,7 +187,10 @@ class PredictionSheetHook(SampledImagesHook):
     def _sheet(self) -> np.ndarray:
         bar = tqdm(self._chosen, desc="drawing", unit="img", delay=5, leave=False, disable=None)
         read, metainfo = reader_for(self._dataset), self._dataset.metainfo
-        options = (metainfo, self._labelled, self.score_threshold)
+        shown = trained_keypoints(metainfo) if has_names(metainfo) else None
+        if shown is not None and self._labelled is not None:
+            shown &= self._labelled
+        options = (metainfo, shown, self.score_threshold)
         pairs = [draw_gt_pred_pair(read(sample.img_path), sample, *options) for sample in bar]
         captions = [f"ground truth | prediction: {Path(s.img_path).name}" for s in self._chosen]
         return contact_sheet(pairs, columns=3, captions=captions, cell_px=(2 * CELL_PX, CELL_PX))

@@ -20,38 +20,6 @@ from equikpt.compat.safe_load import load_from_local
 from equikpt.compat.strict_load import unwrap
 from equikpt.compat.work_dir import newest_whole
 from equikpt.engine.stages import refuse_frozen_random_weights
-from equikpt.models.keypoint_channels import (
-    check_keypoint_channels,
-    describe_other_keypoints,
-)
-
-
-@HOOKS.register_module()
-class KeypointChannelsHook(Hook):
-    """Refuse a head that has another number of keypoints than the data sets of the run."""
-
-    priority = "VERY_HIGH"
-
-    def before_run(self, runner: Runner) -> None:
-        """Check each loop that the run has built.
-
-        Raises:
-            ValueError: The numbers differ.
-        """
-        for metainfo in _metainfos(runner):
-            check_keypoint_channels(unwrap(runner.model), metainfo)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Warn of weights that were trained on as many other keypoints."""
-        for sentence in {describe_other_keypoints(checkpoint, m) for m in _metainfos(runner)}:
-            if sentence:
-                runner.logger.warning(sentence)
-
-
-def _metainfos(runner: Runner) -> list[Mapping]:
-    loops = (runner._train_loop, runner._val_loop, runner._test_loop)
-    datasets = [loop.dataloader.dataset for loop in loops if isinstance(loop, BaseLoop)]
-    return [dataset.metainfo for dataset in datasets if hasattr(dataset, "metainfo")]
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)

@@ -24,6 +24,7 @@ from equikpt.evaluation.functional.keypoint_measures import (
     without_intervals,
 )
 from equikpt.evaluation.presentation import Figure, Presented
+from equikpt.metainfo.trained import trained_keypoints
 
 VISIBILITIES = {"hidden": 1, "seen": 2}
 SUFFIXES = (".csv", ".json")
@@ -42,9 +43,12 @@ class KeypointMetric(Presented):
     and, where keypoints have sides, ``keypoint/swapped``: the fraction of points that were found
     at the other side's.
 
+    A keypoint that had no label in training (:mod:`equikpt.metainfo.trained`) has no prediction,
+    and its labels are in none of these values. In COCO's AP, of whole poses, they count as missed.
+
     ``table`` has a row a keypoint. ``parts`` has the same rows and one over all keypoints for the
     whole set, for hidden and for seen points and for each group, with the columns ``part`` and
-    ``name`` before them.
+    ``name`` before them. Where some keypoints are not trained, both have a column ``trained``.
 
     Args:
         pck_thresholds: Fractions of the box's longer side.
@@ -138,28 +142,40 @@ class KeypointMetric(Presented):
                 for field in fields(PosePredictions)
             )
         )
+        pose.predicted[:, ~trained_keypoints(self.dataset_meta)] = np.nan
         self.parts = self._parts(pose, results)
         whole = self.parts[self.parts["part"] == "all"].drop(columns=["part", "name"])
         values = without_intervals(whole)
-        over_all = self.parts[self.parts["keypoint"] == EVERY_KEYPOINT].drop(columns="keypoint")
+        rows = self.parts[self.parts["keypoint"] == EVERY_KEYPOINT]
+        over_all = rows.drop(columns=["keypoint", "trained"], errors="ignore")
         self.publish(
             values[values["keypoint"] != EVERY_KEYPOINT],
-            f"keypoint report\n{format_table(whole)}\n\n{format_table(over_all)}",
+            "\n".join(
+                [
+                    f"keypoint report\n{format_table(whole)}",
+                    *_untrained_sentences(whole),
+                    f"\n{format_table(over_all)}",
+                ]
+            ),
         )
         if self.parts_file:
             is_json = self.parts_file.endswith(".json")
             text = self.parts.to_json(orient="records", indent=1) if is_json else None
             write_text(Path(self.parts_file), text or frame_text(self.parts))
-        metrics = values.iloc[-1].drop(["keypoint", "labelled", "AP"]).to_dict()
+        metrics = (
+            values.iloc[-1]
+            .drop(["keypoint", "labelled", "AP", "trained"], errors="ignore")
+            .to_dict()
+        )
         if np.isnan(metrics["swapped"]):
             del metrics["swapped"]
         return {name: float(value) for name, value in metrics.items()}
 
     def summary(self) -> str:
-        """Table of the keypoints."""
+        """Table of the keypoints, and a sentence on those that are not trained."""
         if self.table is None:
             return ""
-        return self.table.to_string(index=False, float_format="%.3f", na_rep="-")
+        return "\n".join([format_table(self.table), *_untrained_sentences(self.table)])
 
     @classmethod
     def figure(cls, name: str) -> Figure:
@@ -185,11 +201,24 @@ class KeypointMetric(Presented):
                 inside = group == number
                 clusters = cluster_numbers(image[inside].astype(str))
                 parts.append(("group", name, pose.instances(inside), clusters, None))
-        tables = []
+        trained, tables = trained_keypoints(meta), []
         for part, name, some, clusters, value in tqdm(parts, "parts", delay=5, disable=None):
             measures = KeypointMetrics(some, self.pck_thresholds, names, sigmas, swap, value)
             table = measures.table(clusters, self.resamples, self.seed)
             table.insert(0, "part", part)
             table.insert(1, "name", name)
+            if not trained.all():
+                table["trained"] = [*trained.tolist(), True]
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+
+def _untrained_sentences(table: pd.DataFrame) -> list[str]:
+    """Say which keypoints are not trained, and what becomes of their labels; mostly nothing."""
+    rows = table[~table["trained"]] if "trained" in table else table[:0]
+    if rows.empty:
+        return []
+    sentence = f"no label in training, and never output: {', '.join(rows['keypoint'])}"
+    if count := rows["labelled"].sum():
+        sentence += f"; their {count} labels here count as missed in COCO's AP, and nowhere else"
+    return [sentence]

@@ -12,3 +12,7 @@ from .keypoint_set_file import read_keypoint_set as read_keypoint_set
 from .schema import Keypoint as Keypoint
 from .schema import Link as Link
 from .schema import build_metainfo as build_metainfo
+from .trained import record_trained as record_trained
+from .trained import recorded_in as recorded_in
+from .trained import trained_keypoints as trained_keypoints
+from .trained import untrained_names as untrained_names

@@ -13,6 +13,7 @@ from .spatial_softmax_loss import SpatialSoftmaxLoss as SpatialSoftmaxLoss
 from .spatial_softmax_loss import soft_coordinates as soft_coordinates
 from .spatial_softmax_loss import spatial_divergence as spatial_divergence
 from .timm_backbone import TimmBackbone as TimmBackbone
+from .trained_keypoints import silence_untrained as silence_untrained
 from .val_loss_estimator import ValLossBottomupEstimator as ValLossBottomupEstimator
 from .val_loss_estimator import ValLossTopdownEstimator as ValLossTopdownEstimator
 from .working_memory import WorkingMemory as WorkingMemory

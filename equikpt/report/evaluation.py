@@ -15,6 +15,7 @@ from equikpt.core.files import write_text
 from equikpt.evaluation.functional.bootstrap import RESAMPLES
 from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, PosePredictions
 from equikpt.evaluation.keypoint_metric import KeypointMetric
+from equikpt.metainfo.trained import trained_keypoints
 
 FORMAT = 2
 DRAWN = (
@@ -27,6 +28,7 @@ DRAWN = (
     "skeleton_link_colors",
     "sigmas",
     "flip_indices",
+    "trained_keypoints",
 )
 """Parts of MMPose's parsed metainfo that drawing and measuring need."""
 
@@ -92,8 +94,10 @@ class Evaluation(msgspec.Struct, frozen=True):
         return self.meta["names"]
 
     def poses(self) -> PosePredictions:
-        """All instances, where each sample is one."""
-        return poses_of(self.samples)
+        """All instances, where each sample is one; NaN for keypoints that are not trained."""
+        pose = poses_of(self.samples)
+        pose.predicted[:, ~trained_keypoints(self.meta)] = np.nan
+        return pose
 
 
 def poses_of(samples: Sequence[Sample]) -> PosePredictions:

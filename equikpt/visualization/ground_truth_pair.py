@@ -172,7 +172,7 @@ def draw_pose_errors(
     cell, scale, shift = _square(image, centre, SQUARE_PADDING * max(width, height))
     true_px, found_px = gt[:, :2] * scale + shift, predicted.points * scale + shift
     with_gt = draw_pose(cell, true_px, metainfo, gt[:, 2])
-    for index in np.flatnonzero(gt[:, 2] > 0):
+    for index in np.flatnonzero((gt[:, 2] > 0) & (predicted.visibility > 0)):
         cv2.line(cell, pixel(true_px[index]), pixel(found_px[index]), ERROR_BGR, 1, cv2.LINE_AA)
     with_found = draw_pose(cell, found_px, metainfo, predicted.visibility, predicted.scores)
     return np.hstack([with_gt, with_found])

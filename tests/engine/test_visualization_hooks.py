@@ -181,9 +181,12 @@ def test_fewer_instances_than_asked_for(tmp_path):
     assert run(PredictionSheetHook(num_instances=12), tmp_path, runner_of(2)) == [0, 1]
 
 
-def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path, sheets):
+@pytest.mark.parametrize("trained", [True, False], ids=["trained", "not trained"])
+def test_points_that_are_labelled_nowhere_or_not_trained_are_not_drawn(tmp_path, sheets, trained):
     hook = PredictionSheetHook()
     runner = runner_of(2)
+    record = [index != 17 or trained for index in range(26)]
+    runner.val_dataloader.dataset.metainfo = Dataset.metainfo | dict(trained_keypoints=record)
     hook.before_val_epoch(runner)
     samples = [sample(tmp_path, index) for index in range(2)]
     for index, labelled in enumerate((0, 17)):  # each labels one point: nose, right fore hoof
@@ -198,7 +201,7 @@ def test_points_that_are_labelled_nowhere_are_not_drawn(tmp_path, sheets):
     near, far = round(8.5 * CELL_PX / 80), round(30.5 * CELL_PX / 80)
     prediction = sheets[0][0][0][:, CELL_PX:]
     assert (prediction[near, near] != 128).any()
-    assert (prediction[far, near] != 128).any()  # labelled in the other image
+    assert (prediction[far, near] != 128).any() == trained  # labelled in the other image
     assert (prediction[near, far] == 128).all()
 
 

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import BaseLoop, Runner
 
 from equikpt.checkpoints import zoo
-from equikpt.core.configs import find_config
 from equikpt.engine.weight_hooks import RemapCheckpointHook
 from equikpt.metainfo.correspondence import index_pairs
 from tests.checkpoints.remap.models import build, heatmap_head, model_config
@@ -53,29 +51,6 @@ class Loop(BaseLoop):
 
     def run(self):
         """Only its data set counts."""
-
-
-@pytest.mark.parametrize("loop", ["_train_loop", "_val_loop", "_test_loop"])
-def test_a_run_on_other_keypoints_stops_before_its_first_step(tmp_path, loop):
-    runner = make_runner(tmp_path / "run", dict(type="KeypointChannelsHook"))
-    setattr(runner, loop, Loop(26))
-    runner.call_hook("before_run")
-    setattr(runner, loop, Loop(16))
-    with pytest.raises(ValueError, match=r"the 16 keypoints.*out_channels=26"):
-        runner.call_hook("before_run")
-
-
-def test_weights_of_other_keypoints_are_warned_of(tmp_path):
-    runner = make_runner(tmp_path / "run", dict(type="KeypointChannelsHook"))
-    runner._test_loop = Loop(26)
-    meta = {"dataset_meta": {"keypoint_id2name": {0: "tail"}}}
-    runner.call_hook("after_load_checkpoint", checkpoint={"meta": meta})
-    assert "0 was tail and is nose" in log_of(runner)
-
-
-def test_each_config_checks_its_keypoints():
-    cfg = Config.fromfile(find_config("smoke/rtmpose_m_ap10k"))
-    assert "KeypointChannelsHook" in [hook.type for hook in cfg.default_hooks.values()]
 
 
 @pytest.fixture

@@ -47,6 +47,26 @@ def test_writes_its_table(tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(file), metric.table, check_dtype=False)
 
 
+def test_a_keypoint_without_a_label_in_training_has_no_values(tmp_path):
+    """Its labels in this set are counted in its row, and in no value."""
+    samples = [sample([[3, 4], [99, 99]], [[0, 0], [7, 7]], [2, 2])] * 2
+    metric = KeypointMetric(parts_file=str(tmp_path / "parts.csv"))
+    metric.dataset_meta = META | dict(trained_keypoints=[True, False])
+    metric.process({}, samples)
+    values = metric.evaluate(size=2)
+    assert values["keypoint/error_px"] == 5
+    assert values["keypoint/PCK@0.05"] == 1
+    assert "keypoint/trained" not in values
+    assert metric.table["trained"].tolist() == [True, False]
+    assert metric.table["labelled"].tolist() == [2, 2]
+    assert metric.table.loc[1, ["AP", "PCK@0.05", "error_px"]].isna().all()
+    assert "withers (not trained)" in metric.summary()
+    assert "withers; their 2 labels" in metric.summary()
+    over_all = metric.parts[(metric.parts["part"] == "all")].iloc[-1]
+    assert (over_all["keypoint"], over_all["labelled"]) == ("all", 2)
+    assert pd.read_csv(tmp_path / "parts.csv")["trained"].tolist() == [True, False, True] * 3
+
+
 @pytest.mark.parametrize("thresholds", [(), (0.0,), (0.1, -1)], ids=["none", "zero", "negative"])
 def test_refuses_thresholds(thresholds):
     with pytest.raises(ValueError, match="pck_thresholds"):

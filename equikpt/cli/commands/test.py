@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import Split, argument, option, whole
@@ -44,7 +45,6 @@ def main(argv: list[str] | None = None) -> int:
     from mmengine.runner import Runner
 
     from equikpt.cli.launch import init_distributed
-    from equikpt.core.files import write_bytes
     from equikpt.evaluation.presentation import Presented
 
     cfg, notes = _build_config(options)
@@ -60,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         if runner.rank != 0:
             return 0
         if options.out:
-            write_bytes(Path(options.out), Path(f"{prefix}.keypoints.json").read_bytes())
+            _write_results(
+                Path(f"{prefix}.keypoints.json"), runner.test_dataloader.dataset, Path(options.out)
+            )
     made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
     tables = [each for each in made if each.table is not None]
     lines = list(notes)
@@ -71,6 +73,24 @@ def main(argv: list[str] | None = None) -> int:
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
     print("\n".join(lines))
     return 0
+
+
+def _write_results(results: Path, dataset: Any, out: Path) -> None:
+    """Copy COCO results; keypoints that are not trained are all 0, COCO's "not labelled"."""
+    import numpy as np
+
+    from equikpt.core.files import write_bytes, write_text
+    from equikpt.metainfo.trained import trained_keypoints
+
+    trained = trained_keypoints(dataset.metainfo)
+    if trained.all():
+        write_bytes(out, results.read_bytes())
+        return
+    rows = json.loads(results.read_bytes())
+    for row in rows:
+        points = np.reshape(row["keypoints"], (-1, 3))
+        row["keypoints"] = np.where(trained[:, None], points, 0).ravel().tolist()
+    write_text(out, json.dumps(rows, indent=4, sort_keys=True))
 
 
 def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:

@@ -195,8 +195,8 @@ def read_predictions(
 
     Args:
         annotations: COCO file that lists the images and categories; it need not have labels.
-        results: List of ``image_id``, ``category_id``, ``keypoints`` (x, y, score each), ``score``
-            and perhaps ``bbox``.
+        results: List of ``image_id``, ``category_id``, ``keypoints`` (x, y, score each; all 0 for
+            one that the model does not give), ``score`` and perhaps ``bbox``.
         names: Keypoints in file order, for files that do not name them.
         images: Folder of the images.
         min_score: Keypoints below it are left out.
@@ -220,10 +220,11 @@ def read_predictions(
             where = f"{results}, result {index}"
             raise ValueError(f"{where} has no keypoints of x, y, score each; predict again")
         points = np.array(values, dtype=float).reshape(-1, 3)
-        scores = points[:, 2].copy()
+        scores, is_given = points[:, 2].copy(), points.any(axis=1)
+        is_low = is_given & (scores < min_score)
         points[:, 2] = 2
-        points[scores < min_score] = 0
-        num_low += int((scores < min_score).sum())
+        points[is_low | ~is_given] = 0
+        num_low += int(is_low.sum())
         keypoints = points.ravel().tolist()
         predicted.append({**row, "id": index, "keypoints": keypoints, "keypoint_scores": scores})
     split = split_named(annotations.stem)

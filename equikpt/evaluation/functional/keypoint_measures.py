@@ -35,7 +35,7 @@ class PosePredictions:
     """Predictions and ground truth of N instances.
 
     Args:
-        predicted: (N, K, 2) px of the original image.
+        predicted: (N, K, 2) px of the original image; NaN where the model gives no such point.
         scores: (N, K)
         gt: (N, K, 2) px.
         visibility: (N, K) COCO visibility; 0 is unlabelled.
@@ -61,7 +61,7 @@ class KeypointMetrics:
     ``AP`` is COCO's of one keypoint at a time; ``PCK@t`` the fraction of points within ``t`` of the
     box's longer side; ``error_px`` and ``median_error_px`` are px of the original image; ``error``
     is the mean as a fraction of the box's longer side; ``swapped`` the fraction of points that
-    :func:`left_right_inversions` finds.
+    :func:`left_right_inversions` finds. Labelled points without a prediction are left out.
 
     Args:
         pose: N instances.
@@ -124,7 +124,7 @@ class KeypointMetrics:
         labelled = self._labelled.sum(axis=0)
         columns: dict[str, object] = {
             "keypoint": [*self._keypoints, EVERY_KEYPOINT],
-            "labelled": [*labelled, labelled.sum()],
+            "labelled": [*labelled, np.isfinite(self._distance_px).sum()],
         }
         columns |= dict(zip(self.names, values, strict=True))
         if resamples and clusters is not None:
@@ -153,9 +153,17 @@ def without_intervals(table: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in map(str, table) if not name.endswith(("_low", "_high"))]]
 
 
+def with_untrained_marked(table: pd.DataFrame) -> pd.DataFrame:
+    """Have the names say which keypoints are not trained, in place of the column ``trained``."""
+    if "trained" not in table:
+        return table
+    names = table["keypoint"].where(table["trained"], table["keypoint"] + " (not trained)")
+    return table.drop(columns="trained").assign(keypoint=names)
+
+
 def format_table(table: pd.DataFrame) -> str:
     """Format a table of :meth:`KeypointMetrics.table` for a terminal, intervals in brackets."""
-    shown = without_intervals(table).copy()
+    shown = with_untrained_marked(without_intervals(table)).copy()
     for name in shown:
         if f"{name}_low" in table:
             rows = table[[name, f"{name}_low", f"{name}_high"]].itertuples(index=False)

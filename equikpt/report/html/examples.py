@@ -12,6 +12,7 @@ import numpy as np
 from equikpt.core.files import is_within
 from equikpt.core.image import reader_of
 from equikpt.evaluation.presentation import presented
+from equikpt.metainfo.trained import trained_keypoints
 from equikpt.report.breakdown import by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import drawn_in_turns
@@ -102,13 +103,13 @@ def _ranked(evaluation: Evaluation) -> list[Task] | None:
     samples, meta = evaluation.samples, evaluation.meta
     if evaluation.parts is not None:
         pose = evaluation.poses()
-        labelled = np.any(pose.visibility > 0, axis=0)
+        shown = np.any(pose.visibility > 0, axis=0) & trained_keypoints(meta)
         found = by_instance(pose, meta["flip_indices"])
         tasks = []
         for row in found[found["points"] >= MIN_LABELLED * found["points"].max()].itertuples():
             caption = f"error {100 * row.error:.1f} %, {row.right} of {row.points} points right"
             caption += f", {row.inverted} left-right exchanged" if row.inverted else ""
-            tasks.append(_pose_task(samples[row.Index], meta, labelled, caption))
+            tasks.append(_pose_task(samples[row.Index], meta, shown, caption))
         return tasks
     for name, metric in presented().items():
         table = evaluation.tables.get(name)
@@ -125,12 +126,15 @@ def _ranked(evaluation: Evaluation) -> list[Task] | None:
     return None
 
 
-def _pose_task(sample: Sample, meta: dict, labelled: np.ndarray, caption: str) -> Task:
-    """One animal, without keypoints that the set labels nowhere: they are predicted anywhere."""
+def _pose_task(sample: Sample, meta: dict, shown: np.ndarray, caption: str) -> Task:
+    """One animal, with predictions of the keypoints ``shown`` (K,).
+
+    Those that the set labels nowhere are predicted anywhere, those that are not trained not at all.
+    """
 
     def draw() -> np.ndarray:
         points, scores = np.asarray(sample.predicted[0]), np.asarray(sample.scores[0])
-        predicted = Pose(points, np.where(labelled, 2, 0), scores)
+        predicted = Pose(points, np.where(shown, 2, 0), scores)
         image = reader_of(meta)(sample.image)
         return draw_pose_errors(image, sample.boxes[0], np.asarray(sample.gt[0]), predicted, meta)
 
@@ -148,6 +152,7 @@ def _image_task(sample: Sample, meta: dict, caption: str = "") -> Task:
                 kind = np.arange(meta["num_keypoints"]) == sample.kinds[index]
                 points, visibility = np.where(kind[:, None], points, 0), np.where(kind, 2, 0)
             elif has_names(meta):
+                visibility = np.where(trained_keypoints(meta), 2, 0)
                 scores = np.asarray(sample.scores[index])
             predicted.append(Pose(points, visibility, scores))
         gt = [np.asarray(pose) for pose in sample.gt]

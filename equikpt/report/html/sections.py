@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from equikpt.evaluation.functional.keypoint_errors import SWAP_THRESHOLD
-from equikpt.evaluation.functional.keypoint_measures import PosePredictions
+from equikpt.evaluation.functional.keypoint_measures import PosePredictions, with_untrained_marked
 from equikpt.evaluation.presentation import (
     MISSING,
     Column,
@@ -195,7 +195,11 @@ def _keypoints(parts: pd.DataFrame) -> dict[str, Any]:
 
     whole: list[dict[str, Any]] = []
     groups: list[dict[str, Any]] = []
-    for (part, name), rows in parts.groupby(["part", "name"], sort=False):
+    untrained: list[str] = []
+    if "trained" in parts:
+        untrained = parts["keypoint"][~parts["trained"]].unique().tolist()
+    marked = with_untrained_marked(parts)
+    for (part, name), rows in marked.groupby(["part", "name"], sort=False):
         labelled = rows[rows["labelled"] > 0]  # the row over all keypoints is the last
         shown = [
             dict(
@@ -211,9 +215,11 @@ def _keypoints(parts: pd.DataFrame) -> dict[str, Any]:
             whole.append(dict(label=PART_TITLES[str(name or part)], rows=shown))
     groups.sort(key=lambda group: -group["rows"][-1]["labelled"])
     nowhere = (parts["part"] == "all") & (parts["labelled"] == 0)
+    nowhere &= ~parts["keypoint"].isin(untrained)
     return dict(
         clusters="groups" if "group" in set(parts["part"]) else "images",
         unlabelled=parts.loc[nowhere, "keypoint"].tolist(),
+        untrained=untrained,
         data=dict(measures=measures, parts=whole + groups[:MAX_GROUPS]),
     )
 

@@ -197,6 +197,15 @@ def test_predictions_stand_instead_of_labels(gt):
     np.testing.assert_array_equal(everything.keypoints, [[5, 6, 2], [7, 8, 2]])
 
 
+def test_points_that_the_model_does_not_give_are_left_out(gt):
+    (instance,) = (
+        read_predictions(gt, results(gt, result(keypoints=(0, 0, 0, 7, 8, 0.0))), ())
+        .splits["val"][0]
+        .instances
+    )
+    np.testing.assert_array_equal(instance.keypoints, [[0, 0, 0], [7, 8, 2]])
+
+
 def test_images_need_no_labels(gt):
     edit(gt.parent.parent, lambda content: content.pop("annotations"), "val")
     dataset = read_predictions(gt, results(gt, result(2)), ())

@@ -1,6 +1,7 @@
 import base64
 
 import cv2
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +78,21 @@ def test_gt_is_left_and_the_prediction_right(tmp_path):
     assert not drawn(0, hoof + (30, 0))
     assert drawn(1, hoof + (15, 0))  # the line of the error
     assert "error 6.2 %, 2 of 3 points right" in image.caption
+
+
+def test_what_is_not_trained_is_not_drawn(tmp_path):
+    """Neither the point, which stands for nothing, nor a line to it."""
+    (path,) = write_images(tmp_path, ["a.png"])
+    wrong, right = pose((0, 0, 40, 0), path), pose(0, path)
+    shown = []
+    for sample in (wrong, right):
+        made = made_evaluation([sample])
+        meta = made.meta | dict(trained_keypoints=[True, True, False, True])
+        (image,), _ = draw_images(msgspec.structs.replace(made, meta=meta))
+        shown.append(decoded(image))
+    np.testing.assert_array_equal(*shown)
+    with_all = [decoded(draw_images(made_evaluation([each]))[0][0]) for each in (wrong, right)]
+    assert (with_all[0] != with_all[1]).any()
 
 
 def test_bytes_are_kept_and_the_worst_come_first(tmp_path):

@@ -13,11 +13,13 @@ import pytest
 from mmpose.registry import METRICS
 
 from equikpt.evaluation.presentation import Column, Example, Figure, Presented
+from equikpt.report.evaluation import parts_of
 from equikpt.report.html.page import Report, to_html
 from equikpt.report.html.render import ENVIRONMENT, jpeg_uri, shortened
 from equikpt.report.run.run_folder import read_run
 from tests.browser import open_page
 from tests.report.made_tests import (
+    META,
     made_evaluation,
     other_evaluation,
     pose,
@@ -107,6 +109,19 @@ def test_a_page_of_poses_has_all_sections(report):
     assert "area 32² to 96² px²" in page
     assert "no instance of this size" in page
     assert "Labelled nowhere and left out: tail." in page
+
+
+def test_keypoints_that_are_not_trained_are_named(run, tmp_path):
+    """The hidden hoof is labelled in this set, the tail nowhere: neither was in training."""
+    samples = [pose((2, 12, 24, 0), name) for name in write_images(tmp_path, ["a.png", "b.png"])]
+    meta = META | dict(trained_keypoints=[True, True, False, False])
+    made = made_evaluation(samples, meta=meta, parts=parts_of(samples, meta, (0.1,), False, 10))
+    page = to_html(Report(run, made, COMMANDS, []))
+    assert "No label in training, and never output: r_hoof, tail;" in page
+    assert "Labelled nowhere" not in page
+    assert "r_hoof (not trained)" in page
+    assert "<b>100.0 %</b>" in page  # PCK@0.1 of nose and the other hoof
+    assert np.isnan(made.poses().predicted[:, 2:]).all()
 
 
 def test_names_do_not_become_markup_and_the_page_needs_nothing_from_elsewhere(report):

@@ -1,0 +1,58 @@
+"""Keypoints that had no label in training, kept out of what a pose estimator predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmpose.structures import PoseDataSample
+from torch import nn
+
+HOOK = "_silences_untrained"
+PER_KEYPOINT = (
+    *("keypoint_scores", "keypoints_visible"),
+    *("keypoint_x_labels", "keypoint_y_labels"),
+)
+"""Fields of predictions whose second axis is the keypoint."""
+
+
+def silence_untrained(model: nn.Module, trained: np.ndarray) -> None:
+    """Have a pose estimator give nothing for the keypoints that are not in ``trained`` (K,) bool.
+
+    Their scores are 0 and their maps empty; peaks of them are left out. Their coordinates are the
+    mean of the others' and stand for nothing: metrics take a pose's extent from all coordinates, so
+    that neither NaN nor a corner of the image would do. A later call replaces an earlier one.
+    """
+    earlier = getattr(model, HOOK, None)
+    if earlier is not None:
+        earlier.remove()
+        delattr(model, HOOK)
+    if trained.all():
+        return
+
+    def silence(_model: nn.Module, _inputs: Any, output: Any) -> None:
+        for sample in output if isinstance(output, (list, tuple)) else ():
+            if isinstance(sample, PoseDataSample) and "pred_instances" in sample:
+                _silence(sample, trained)
+
+    setattr(model, HOOK, model.register_forward_hook(silence))
+
+
+def _silence(sample: PoseDataSample, trained: np.ndarray) -> None:
+    found = sample.pred_instances
+    if "labels" in found:  # peaks, each a keypoint by itself
+        sample.pred_instances = found[trained[np.asarray(found.labels)]]
+    elif found.keypoints.shape[1] == len(trained):
+        coords = np.array(found.keypoints)
+        coords[:, ~trained] = coords[:, trained].mean(axis=1, keepdims=True)
+        found.keypoints = coords
+        for name in PER_KEYPOINT:
+            if name in found:
+                values = np.array(found[name])
+                values[:, ~trained] = 0
+                setattr(found, name, values)
+    maps = sample.pred_fields.get("heatmaps") if "pred_fields" in sample else None
+    if maps is not None and len(maps) == len(trained):
+        maps = maps.clone()
+        maps[np.flatnonzero(~trained)] = 0
+        sample.pred_fields.heatmaps = maps
