@@ -17,6 +17,8 @@ def test_two_processes_equal_one_with_twice_the_batch(sample_data, tmp_path):
     run([sys.executable, REPO / "tools/train.py", config], tmp_path / "one", batch_size=4)
     first, second = (torch.load(tmp_path / f"two/rank_{rank}.pth") for rank in (0, 1))
     alone = torch.load(tmp_path / "one/rank_0.pth")
+    for work_dir in ("one", "two"):
+        assert (tmp_path / work_dir / "last.pth").resolve().name == "epoch_2.pth"
     for name, value in first.items():
         assert torch.equal(value, second[name]), f"{name} differs between the ranks"
         torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-6, msg=name)

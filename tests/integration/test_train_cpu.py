@@ -16,7 +16,9 @@ CONFIG = "smoke/rtmpose_m_ap10k"
 
 def test_leaves_checkpoints_scalars_and_tensorboard(trained):
     assert (trained / "epoch_2.pth").is_file()
-    assert list(trained.glob("best_coco_AP_epoch_*.pth"))
+    (best,) = trained.glob("best_coco_AP_epoch_*.pth")
+    assert (trained / "best.pth").resolve() == best
+    assert (trained / "last.pth").resolve() == trained / "epoch_2.pth"
     assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
     assert {"keypoint/PCK@0.1", "keypoint/error_px"} <= set(logged_rows(trained, "coco/AP")[-1])
 
@@ -73,4 +75,5 @@ def test_a_gpu_free_run_without_validation(run_tool, sample_data, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "w/epoch_1.pth").is_file()
-    assert not list((tmp_path / "w").glob("best_*"))
+    assert not list((tmp_path / "w").glob("best*"))
+    assert (tmp_path / "w/last.pth").resolve().name == "epoch_1.pth"

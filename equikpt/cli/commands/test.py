@@ -65,10 +65,10 @@ def main(argv: list[str] | None = None) -> int:
             )
     made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
     tables = [each for each in made if each.table is not None]
-    lines = list(notes)
-    lines += [line for each in tables if (text := each.summary()) for line in (text, "")]
+    lines = [line for each in tables if (text := each.summary()) for line in (text, "")]
     if written := _write(tables, options, Path(runner.log_dir)):
         lines += [*map(str, written), ""]
+    lines += [*notes, ""] if notes else []
     width = max(map(len, metrics))
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
     print("\n".join(lines))
