@@ -30,6 +30,22 @@ if sys.platform == "darwin":  # torch reads it when it is imported: what MPS lac
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
+def config_file(name: str) -> str:
+    """Return the path of a config that the package ships, for the ``_base_`` of one elsewhere.
+
+    MMEngine's own ``package::config`` knows OpenMMLab's packages alone. ``_base_`` may be any
+    expression, but a config holds no imports::
+
+        _base_ = __import__("equikpt").config_file("rtmpose_m_ap10k")
+
+    Raises:
+        FileNotFoundError: The package ships none of that name.
+    """
+    from equikpt.core.configs import shipped_config
+
+    return str(shipped_config(name))
+
+
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"equikpt.{name}")

@@ -40,6 +40,24 @@ def shipped_folder(name: str) -> Path:
     )
 
 
+def shipped_config(name: str) -> Path:
+    """Return the file of a config by its name, of those in ``_base_`` as well.
+
+    Raises:
+        FileNotFoundError: There is none; the message lists the nearest names.
+    """
+    folder = shipped_folder("configs")
+    path = folder / f"{name.removesuffix('.py')}.py"
+    if not path.is_file():
+        known = [
+            each.relative_to(folder).with_suffix("").as_posix() for each in folder.rglob("*.py")
+        ]
+        raise FileNotFoundError(
+            f"expected the name of a config of equikpt, got {name!r}; {nearest(name, known)}"
+        )
+    return path
+
+
 def list_configs() -> list[str]:
     """Return the names that :func:`find_config` takes: ``rtmpose_m_ap10k``, ``smoke/…``."""
     folder = shipped_folder("configs")

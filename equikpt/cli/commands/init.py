@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equikpt.cli import options as declare
+from equikpt.cli.options import ABOVE_0, argument, number, option
+from equikpt.data_tools.convert import FORMATS
+
+EPILOG = """
+DIR is then all that is needed:
+  DIR/data/annotations, DIR/data/images   labels in COCO JSON, divided into train, val and test
+  DIR/keypoints.py, DIR/keypoints.png     the keypoint set, to be looked at and edited
+  DIR/config.py, DIR/README.md            the config, and the reason of each number in it
+and train DIR, test DIR, report DIR go on from there. A run that was stopped is gone on with by
+`init DIR`; with --overwrite, what was edited stays.
+
+--keypoints is a YAML file of one or more of
+  keypoints: [head, ear_l, ear_r]     # in the order of the file, where the labels have no names
+  skeleton: [[head, ear_l], [head, ear_r]]
+  flip_pairs: [[ear_l, ear_r]]        # where names and labels do not tell left and right
+  mapping: {Kopf: head, Ohr_li: ear_l, Ohr_re: ear_r}   # other names, other order, fewer points
+or the keypoints.py of another project, which is taken as it is.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions(declare.ReadsImages):
+    """Make a project from an export of a labelling tool: labels, keypoint set and config."""
+
+    root: Path = argument("folder of the project", metavar="DIR")
+    input: Path | None = option("the export: a zip, a folder or a file", metavar="PATH")
+    format_name: str | None = option(
+        "its format (default: the one that the files show)", "--from", choices=sorted(FORMATS)
+    )
+    keypoints: Path | None = option("names, skeleton and flip pairs; see below")
+    img_dir: Path | None = declare.img_dir("folder of the images, where the export has none")
+    classes: Sequence[str] | None = option("animals to take, all as one kind", metavar="NAME")
+    split: Sequence[float] | None = option(
+        "fractions of train, val and perhaps test (default: by the number of images)",
+        type=number(ABOVE_0, 1),
+        metavar="R",
+    )
+    group_regex: str | None = option(
+        "its parentheses hold the video or animal in an image's name (default: as the names show)",
+        metavar="REGEX",
+    )
+    minutes: float | None = option(
+        "that a training may take on this machine (default: 20)", type=number(ABOVE_0)
+    )
+    name: str | None = option("of the keypoint set (default: that of the folder)")
+    overwrite: bool = declare.overwrite("what init made and nobody edited")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the project, with a line for each step; 0 when done."""
+    options = declare.parse(InitOptions, argv, EPILOG)
+    from equikpt.data_tools.project.steps import make_project, this_machine
+
+    given: dict[str, Any] = {
+        name: None if getattr(options, name) is None else str(getattr(options, name).resolve())
+        for name in ("input", "keypoints", "img_dir")
+    }
+    given |= {name: getattr(options, name) for name in ("format_name", "group_regex", "minutes")}
+    given |= {
+        name: getattr(options, name) and [*getattr(options, name)] for name in ("classes", "split")
+    }
+    given["name"] = options.name
+    make_project(
+        options.root,
+        given,
+        this_machine=this_machine(),
+        weights=reachable_weights,
+        overwrite=options.overwrite,
+        log=lambda line: print(line, flush=True),
+    )
+    print(f"next: look at {options.root / 'keypoints.png'}, then: equikpt train {options.root}")
+    return 0
+
+
+def reachable_weights() -> list[str]:
+    """Names of released weights that are on this machine, or that its network can fetch."""
+    import requests
+
+    from equikpt.checkpoints.zoo import CHECKPOINTS, FOLDER
+
+    there = [row.name for row in CHECKPOINTS if (FOLDER / row.file_name).is_file()]
+    for row in CHECKPOINTS:
+        if row.name in there or not row.sha256:
+            continue
+        try:
+            requests.head(row.url, timeout=5, allow_redirects=True).raise_for_status()
+        except requests.RequestException:
+            break
+        there.append(row.name)
+    return there

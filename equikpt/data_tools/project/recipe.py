@@ -1,0 +1,251 @@
+"""The recipe of a training, by rules, from the labels, the machine and the minutes.
+
+=============  =====================================================================================
+choice         rule
+=============  =====================================================================================
+network        no GPU: EfficientNet-Lite0, heatmaps of stride 8, ImageNet weights from a package. A
+               GPU and AP-10K weights: HRNet-W32 or, where the minutes give it fewer than
+               ``MIN_EPOCHS_HRNET`` epochs, RTMPose-m. A GPU alone: EfficientNet-Lite0
+input          192 × 192 px, 256 × 256 with a GPU, 128 × 128 where the median box is smaller than
+               ``SMALL_BOX_PX``; of about the same area, lying or upright (``SIDES_PX``), where the
+               median box is more than ``OBLONG`` times as wide as high, or as high as wide
+batch          16, 8 below ``FEW`` training instances or ``SMALL_MEMORY`` of memory
+frozen stages  of EfficientNet-Lite0 the stem and the first two, from ImageNet no loss and 0.7 of
+               the time (benchmarks/README.md); of the others none
+epochs         as many as the minutes give at ``SAMPLES_A_SECOND``, at most ``MAX_EPOCHS``, or
+               ``MAX_EPOCHS_FEW`` below ``FEW`` training instances
+epoch          all instances, or as many as ``MAX_EPOCH_S`` seconds take
+validation     about ``VALIDATIONS`` times in all
+=============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+SAMPLES_A_SECOND = {
+    "td-hm_efficientnet-lite0": 33.0,
+    "td-hm_hrnet-w32": 150.0,
+    "rtmpose-m": 400.0,
+}
+"""Training samples a second: EfficientNet of one CPU core at 192 × 192 px in mixed precision with
+two frozen stages, the others of a GPU at 256 × 256 px, which are assumed and not measured."""
+GPU_SPEED_UP = 10.0
+"""Assumed speed of EfficientNet on a GPU against one core."""
+CORE_GAIN = 0.7
+"""What each further core adds, as a fraction of the first."""
+VALIDATION_SPEED_UP = 1.5
+"""Validation against training: no backward pass, but each image twice, mirrored."""
+EPOCH_OVERHEAD_S = 2.0
+"""Workers start anew each epoch."""
+MAX_EPOCH_S = 60.0
+MAX_EPOCHS, MAX_EPOCHS_FEW, MIN_EPOCHS = 300, 600, 3
+MIN_EPOCHS_HRNET = 60
+MIN_SAMPLES = 3000
+"""Samples that a training should see; with fewer it has hardly left the mean pose."""
+VALIDATIONS = 25
+FEW = 50
+SMALL_BOX_PX = 96.0
+OBLONG = 1.5
+SMALL_MEMORY = 4 * 2**30
+REFERENCE_PX = {False: 192, True: 256}
+"""Input side at which the speeds hold, without and with a GPU's network."""
+SIDES_PX = {128: (160, 96), 192: (256, 160), 256: (320, 192)}
+"""Sides of a square input, and the longer and the shorter one of an oblong one in its place."""
+
+EFFICIENTNET, HRNET, RTMPOSE = SAMPLES_A_SECOND
+WEIGHTS = {HRNET: "hrnet_w32_ap10k", RTMPOSE: "rtmpose_m_ap10k"}
+"""Released weights that the backbones start from, by their names in ``download_checkpoints``."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The labels in figures.
+
+    Args:
+        keypoints: K.
+        images: Of each split.
+        instances: With a labelled point, of each split.
+        most_instances: On one image.
+        box_px: Median longer side of a box.
+        box_aspect: Median of width over height.
+    """
+
+    keypoints: int
+    images: dict[str, int]
+    instances: dict[str, int]
+    most_instances: int
+    box_px: float
+    box_aspect: float
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """The machine that trains: CPU cores, memory in bytes, name of the GPU or ``""``."""
+
+    cores: int
+    memory: int
+    gpu: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice with its value and its reason in words."""
+
+    name: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of a config.
+
+    Args:
+        network: Of :data:`SAMPLES_A_SECOND`.
+        weights: Released weights of the backbone; empty for the packaged ones of ImageNet.
+        input_size: Width and height, px.
+        batch: Samples a step.
+        epochs: In all.
+        warm_up: Epochs of rising rate.
+        samples: Of an epoch; None for all.
+        val_interval: Epochs between two validations.
+        workers: Processes that load images.
+        minutes: That the training takes, estimated.
+        choices: The same in words, with reasons.
+    """
+
+    network: str
+    weights: str
+    input_size: tuple[int, int]
+    batch: int
+    epochs: int
+    warm_up: int
+    samples: int | None
+    val_interval: int
+    workers: int
+    minutes: float
+    choices: tuple[Choice, ...]
+
+
+def recommend(
+    data: DataFacts, machine: MachineFacts, minutes: float, weights: Collection[str] = ()
+) -> Recipe:
+    """Choose a recipe by the table above.
+
+    Args:
+        data: The labels.
+        machine: To train on.
+        minutes: That the training may take.
+        weights: Names of released weights that are there or can be fetched.
+    """
+    size, input_choice = _input(data, bool(machine.gpu))
+    network, network_choice = _network(data, machine, minutes, weights, size)
+    few = data.instances["train"] < FEW
+    batch = 8 if few or machine.memory < SMALL_MEMORY else 16
+    reason = "few instances: more steps an epoch" if few else "as the rates were measured with"
+    if batch == 8 and not few:
+        reason = f"{machine.memory / 2**30:.1f} GiB of memory"
+    length, length_choices = _length(data, machine, minutes, network, size)
+    efficient = network == EFFICIENTNET
+    frozen = Choice(
+        "frozen stages",
+        "stem, 1 and 2" if efficient else "none",
+        "from ImageNet no loss of accuracy, and a step takes 0.7 of the time"
+        if efficient
+        else "a GPU has the time",
+    )
+    start = Choice(
+        "start",
+        WEIGHTS.get(network, "ImageNet weights from a package"),
+        "trained on animals of 54 species; the head starts anew, for its points are others"
+        if network in WEIGHTS
+        else "no download; from random weights 333 images gave less than a third of the AP",
+    )
+    choices = (
+        *(network_choice, start, frozen, input_choice),
+        *(Choice("batch", str(batch), reason), *length_choices),
+    )
+    workers = min(8, max(2, machine.cores - 1)) if machine.gpu else 2
+    weights_name = WEIGHTS.get(network, "")
+    return Recipe(network, weights_name, size, batch, **length, workers=workers, choices=choices)
+
+
+def _input(data: DataFacts, gpu: bool) -> tuple[tuple[int, int], Choice]:
+    side = 128 if data.box_px < SMALL_BOX_PX else 256 if gpu else 192
+    reason = f"the median box is {data.box_px:.0f} px long"
+    if side == 128:
+        reason += ": more than its own pixels shows nothing new"
+    elif gpu:
+        reason += "; a GPU has the time for 256 px"
+    width, height = side, side
+    if not 1 / OBLONG <= data.box_aspect <= OBLONG:
+        longer, shorter = SIDES_PX[side]
+        lying = data.box_aspect > 1
+        width, height = (longer, shorter) if lying else (shorter, longer)
+        ratio = data.box_aspect if lying else 1 / data.box_aspect
+        reason += f", and {ratio:.1f} times as {'wide as high' if lying else 'high as wide'}"
+    return (width, height), Choice("input", f"{width} × {height} px", reason)
+
+
+def _network(
+    data: DataFacts,
+    machine: MachineFacts,
+    minutes: float,
+    weights: Collection[str],
+    size: tuple[int, int],
+) -> tuple[str, Choice]:
+    if not machine.gpu:
+        reason = f"no GPU, {machine.cores} CPU cores: what these can train in minutes"
+        return EFFICIENTNET, Choice("network", "EfficientNet-Lite0, heatmaps", reason)
+    there = [name for name, file in WEIGHTS.items() if file in weights]
+    if not there:
+        reason = f"{machine.gpu}, but no weights of a larger network: none here, and no network"
+        return EFFICIENTNET, Choice("network", "EfficientNet-Lite0, heatmaps", reason)
+    epochs = _length(data, machine, minutes, HRNET, size)[0]["epochs"]
+    if HRNET in there and (epochs >= MIN_EPOCHS_HRNET or RTMPOSE not in there):
+        return HRNET, Choice("network", "HRNet-W32, heatmaps", f"{machine.gpu}: the most accurate")
+    reason = f"{machine.gpu}: HRNet-W32 would get through only {epochs} epochs in {minutes:g} min"
+    return RTMPOSE, Choice("network", "RTMPose-m", reason)
+
+
+def samples_a_second(network: str, machine: MachineFacts, size: tuple[int, int]) -> float:
+    """Estimate the training samples a second at an input of (width, height) px."""
+    speed = SAMPLES_A_SECOND[network]
+    if network == EFFICIENTNET:
+        speed *= GPU_SPEED_UP if machine.gpu else 1 + CORE_GAIN * (machine.cores - 1)
+    reference = REFERENCE_PX[network != EFFICIENTNET]
+    return speed * reference**2 / (size[0] * size[1])
+
+
+def _length(
+    data: DataFacts, machine: MachineFacts, minutes: float, network: str, size: tuple[int, int]
+) -> tuple[dict, tuple[Choice, ...]]:
+    """Epochs, warm-up, samples an epoch, validation interval and minutes."""
+    speed = samples_a_second(network, machine, size)
+    train = data.instances["train"]
+    samples = min(train, max(1, int(MAX_EPOCH_S * speed)))
+    epoch_s = samples / speed + EPOCH_OVERHEAD_S
+    val_s = data.instances.get("val", 0) / (speed * VALIDATION_SPEED_UP) + EPOCH_OVERHEAD_S
+    possible = int((60 * minutes - VALIDATIONS * val_s) / epoch_s)
+    most = MAX_EPOCHS_FEW if train < FEW else MAX_EPOCHS
+    epochs = max(MIN_EPOCHS, min(most, possible))
+    interval = max(1, round(epochs / VALIDATIONS))
+    takes = (epochs * epoch_s + epochs // interval * val_s) / 60
+    reason = f"what {minutes:g} minutes give at about {speed:.0f} samples a second, estimated"
+    if possible >= most:
+        reason = f"more would hardly help; about {takes:.0f} of {minutes:g} minutes, estimated"
+    elif epochs * samples < MIN_SAMPLES or possible < MIN_EPOCHS:
+        needed = (MIN_SAMPLES / samples * epoch_s + VALIDATIONS * val_s) / 60
+        reason += f": few, --minutes {max(needed, minutes + 1):.0f} or more would help"
+    choices = [Choice("epochs", str(epochs), reason)]
+    if samples < train:
+        text = f"{epochs * samples / train:.1f} times all {train} instances in all"
+        choices.append(Choice("epoch", f"{samples} instances, drawn anew", text))
+    choices.append(
+        Choice("validation", f"every {interval} epochs", f"{epochs // interval} times in all")
+    )
+    length = {"epochs": epochs, "warm_up": min(3, max(1, epochs // 5)), "minutes": takes}
+    length |= {"samples": samples if samples < train else None, "val_interval": interval}
+    return length, tuple(choices)

@@ -1,0 +1,117 @@
+"""Texts of a project: its config and its README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from equikpt.data_tools.project.recipe import EFFICIENTNET, HRNET, RTMPOSE, Recipe
+
+BASES = {
+    EFFICIENTNET: "_base_/projects/efficientnet_heatmap",
+    HRNET: "_base_/projects/hrnet_w32",
+    RTMPOSE: "_base_/projects/rtmpose_m",
+}
+"""Config that a project inherits, by network."""
+
+CODECS = {
+    EFFICIENTNET: "heatmap_size=({w8}, {h8})",
+    HRNET: "heatmap_size=({w4}, {h4})",
+    RTMPOSE: "",
+}
+"""What a codec needs beside its input size, in cells of 8 or 4 px."""
+
+
+def config_text(name: str, num_keypoints: int, recipe: Recipe) -> str:
+    """Write the config of a project, which finds its parts beside itself wherever it lies."""
+    width, height = recipe.input_size
+    sizes = dict(w8=width // 8, h8=height // 8, w4=width // 4, h4=height // 4)
+    cells = CODECS[recipe.network].format(**sizes)
+    head = f"out_channels={num_keypoints}, decoder=codec"
+    if recipe.network == RTMPOSE:
+        size = f"input_size=({width}, {height})"
+        head += f", {size}, in_featuremap_size=({width // 32}, {height // 32})"
+    load = f"batch_size={recipe.batch}, num_workers={recipe.workers}, dataset=dataset"
+    if recipe.samples:
+        load = f"""
+    {load},
+    sampler=dict(type="CappedSampler", max_samples={recipe.samples}, shuffle=True),
+"""
+    weights = ""
+    if recipe.weights:
+        weights = (
+            f'weights = dict(type="Pretrained", checkpoint="zoo://{recipe.weights}", '
+            'prefix="backbone.")\n'
+        )
+        head = f"{head}), backbone=dict(init_cfg=weights"
+    return f'''"""{name}: {num_keypoints} keypoints. README.md has the reason of each number."""
+
+_base_ = __import__("equikpt").config_file("{BASES[recipe.network]}")
+
+folder = "{{{{ fileDirname }}}}"
+work_dir = f"{{folder}}/work_dir"
+
+epochs, interval = {recipe.epochs}, {recipe.val_interval}
+train_cfg = dict(max_epochs=epochs, val_interval=interval)
+param_scheduler = [
+    dict(_base_.warm_up, end={recipe.warm_up}),
+    dict(_base_.cosine, begin=epochs // 2, end=epochs),
+]
+default_hooks = dict(checkpoint=dict(interval=interval), images=dict(interval=interval))
+
+codec = dict(_base_.codec, input_size=({width}, {height}){", " + cells if cells else ""})
+{weights}model = dict(head=dict({head}))
+dataset = dict(
+    data_root=f"{{folder}}/data/", metainfo=dict(from_file=f"{{folder}}/keypoints.py"), codec=codec
+)
+train_dataloader = dict({load})
+val_dataloader = test_dataloader = dict(dataset=dataset)
+'''
+
+
+def readme_text(
+    name: str,
+    choices: Sequence[Sequence[str]],
+    said: Mapping[str, Sequence[str]],
+    has_test: bool,
+) -> str:
+    """Write the README of a project.
+
+    Args:
+        name: Of the keypoint set.
+        choices: Name, value and reason of each number of the config.
+        said: What each step said, by its title.
+        has_test: Whether there is a part to test on.
+    """
+    rows = "\n".join(f"| {' | '.join(choice)} |" for choice in choices)
+    steps = "\n\n".join(
+        f"### {title.capitalize()}\n\n" + "\n".join(f"- {line}" for line in lines)
+        for title, lines in said.items()
+    )
+    tested = "test images" if has_test else "val images, for there are no test images"
+    return f"""# {name}
+
+In this folder:
+
+```
+equikpt train .     # work_dir/best.pth and last.pth; --resume goes on after a stop
+equikpt test .      # accuracy on the {tested}
+equikpt report .    # a page: curves, accuracy of each keypoint, the worst images
+```
+
+Look at `keypoints.png` first: the keypoint set on the mean pose, left and right in two colours.
+To correct it, edit `keypoints.py`; `equikpt init . --overwrite` then draws it anew and keeps what
+was edited. `config.py` is a config of MMPose, which its own tools read too.
+
+The sigmas in `keypoints.py`, on which AP depends, are a guess. Two annotations of the same images
+measure them: `equikpt estimate_sigmas --double A.json B.json`.
+
+## Choices in config.py
+
+| | | why |
+| --- | --- | --- |
+{rows}
+
+## Where it comes from
+
+{steps}
+"""
