@@ -72,12 +72,16 @@ class Project:
     def choose(self, given: Mapping[str, Any], overwrite: bool) -> Values:
         """The options to go on with: those given and, where none is, those of the record.
 
+        Until labels are in their place, other options begin anew.
+
         Raises:
             ValueError: One differs from the record, and ``overwrite`` is not set.
         """
         said = {name: value for name, value in given.items() if value is not None}
         other = [name for name in said if self.options and said[name] != self.options.get(name)]
-        if other and not overwrite:
+        if other and "parts" not in self._steps:
+            self._steps.clear()
+        elif other and not overwrite:
             name = other[0]
             raise ValueError(
                 f"{self.root} was made with {_shown(name, self.options.get(name))}, got "
@@ -88,7 +92,7 @@ class Project:
         if overwrite:
             for step in self._steps.values():
                 step["redo"] = True
-        self._save()
+            self._save()
         return self.options
 
     def facts(self, step: str) -> Values | None:
@@ -100,7 +104,7 @@ class Project:
 
     def lines(self, step: str) -> list[str]:
         """What a step said when it was done."""
-        return self._steps.get(step, {}).get("facts", {}).get("lines") or ["done"]
+        return self._steps.get(step, {}).get("facts", {}).get("lines") or []
 
     def edited(self, step: str) -> bool:
         """Tell if a file of a step is no longer the one that was made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from equikpt.data_tools.verify.run import VerifyResult, counts, verify
 
 LONE_PX = 2.5
 """Longer side up to which a box was made around a single point."""
+MAX_SHIFT = 0.25
+"""Largest distance of such a point from the middle of its new box, as a fraction of the side."""
 
 STOPPING = ("damaged_image", "missing_image", "outside_image", "image_size")
 """Codes with which a training would stop, or learn nothing true."""
@@ -91,7 +93,8 @@ def widen_lone_boxes(contents: dict[str, dict]) -> str:
     """Give animals of one labelled point and no box of their own one that shows something.
 
     In place. The size is that of the other boxes; where all are such, the image with one animal
-    on it, or the median distance to the next animal.
+    on it, or the median distance to the next animal. The point is not in the middle: a model would
+    learn no more than that.
 
     Returns:
         A note, empty where there are none.
@@ -107,14 +110,17 @@ def widen_lone_boxes(contents: dict[str, dict]) -> str:
         for image in content["images"]
     }
     side = float(np.median(longer[~lone])) if not lone.all() else _spacing(contents)
+    rng = np.random.default_rng(0)
     for name, content in contents.items():
         for row in content["annotations"]:
             if max(row["bbox"][2:]) <= LONE_PX:
                 width, height = sizes[name, row["image_id"]]
-                row["bbox"] = _square(row["bbox"], side or max(width, height), width, height)
+                middle = np.array(row["bbox"][:2]) + np.array(row["bbox"][2:]) / 2
+                middle += rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * side
+                row["bbox"] = _square(middle, side, width, height)
                 row["area"] = round(BOX_AREA_FRACTION * row["bbox"][2] * row["bbox"][3], 3)
     wide = f"{side:.0f} px wide" if side else "the whole image"
-    return f"{lone.sum()} animals of one point without a box: theirs is {wide}, around the point"
+    return f"{lone.sum()} animals of one point without a box: theirs is {wide}"
 
 
 def _spacing(contents: dict[str, dict]) -> float:
@@ -132,11 +138,10 @@ def _spacing(contents: dict[str, dict]) -> float:
     return float(np.median(nearest)) if nearest else 0.0
 
 
-def _square(box: Sequence[float], side: float, width: int, height: int) -> list[float]:
-    """A square about the centre of a box, px, as far as it lies in the image."""
-    centre = np.array(box[:2]) + np.array(box[2:]) / 2
-    low = np.clip(centre - side / 2, 0, (width, height))
-    high = np.clip(centre + side / 2, 0, (width, height))
+def _square(middle: np.ndarray, side: float, width: int, height: int) -> list[float]:
+    """A square as far as it lies in the image, px; the image where the side is 0."""
+    low = np.clip(middle - side / 2, 0, (width, height)) if side else np.zeros(2)
+    high = np.clip(middle + side / 2, 0, (width, height)) if side else np.array([width, height])
     return [round(float(value), 3) for value in (*low, *(high - low))]
 
 

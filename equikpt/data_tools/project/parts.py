@@ -83,7 +83,7 @@ def divide(
         split(path, target, options)
     except OSError:  # not every disk has links
         split(path, target, replace(options, images="copy"))
-    alike = f"{len(pairs)} pairs of images that are nearly the same"
+    alike = f"pairs of images that are nearly the same: {len(pairs)}"
     kept = "kept together" if together else "parted, or all images would be in one part"
     return [by, size, f"{alike}, {kept}" if pairs else "no two images are nearly the same"]
 
@@ -155,10 +155,11 @@ def find_groups(names: Sequence[str], regex: str = "") -> tuple[list[str], str]:
             shown = f"{where} in the names has it, such as {groups[0]}"
             return groups, f"by {len(sizes)} groups, as {shown}: a group stays whole"
         few = few or (
-            f"; {where} in the names makes {len(sizes)} groups, too few or too large to stay "
-            "whole: if these are videos, scores hold for further images of them, not for new ones"
+            f"by image: {where} in the names makes {len(sizes)} groups, too few or too large to "
+            "stay whole; if these are videos, scores hold for further images of them, not for new "
+            "ones"
         )
-    return list(names), "by image: the names show no videos" + few
+    return list(names), few or "by image: the names show no videos"
 
 
 def _folder(name: str) -> str:

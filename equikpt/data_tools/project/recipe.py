@@ -15,7 +15,7 @@ frozen stages  of EfficientNet-Lite0 the stem and the first two, from ImageNet n
 epochs         as many as the minutes give at ``SAMPLES_A_SECOND``, at most ``MAX_EPOCHS``, or
                ``MAX_EPOCHS_FEW`` below ``FEW`` training instances
 epoch          all instances, or as many as ``MAX_EPOCH_S`` seconds take
-validation     about ``VALIDATIONS`` times in all
+validation     ``VALIDATIONS`` times in all, fewer where that takes over ``MAX_VALIDATION``
 =============  =====================================================================================
 """
 
@@ -45,6 +45,8 @@ MIN_EPOCHS_HRNET = 60
 MIN_SAMPLES = 3000
 """Samples that a training should see; with fewer it has hardly left the mean pose."""
 VALIDATIONS = 25
+MAX_VALIDATION = 0.15
+"""Fraction of the minutes that validations may take."""
 FEW = 50
 SMALL_BOX_PX = 96.0
 OBLONG = 1.5
@@ -228,23 +230,28 @@ def _length(
     samples = min(train, max(1, int(MAX_EPOCH_S * speed)))
     epoch_s = samples / speed + EPOCH_OVERHEAD_S
     val_s = data.instances.get("val", 0) / (speed * VALIDATION_SPEED_UP) + EPOCH_OVERHEAD_S
-    possible = int((60 * minutes - VALIDATIONS * val_s) / epoch_s)
+    validations = max(3, min(VALIDATIONS, int(MAX_VALIDATION * 60 * minutes / val_s)))
+    possible = int((60 * minutes - validations * val_s) / epoch_s)
     most = MAX_EPOCHS_FEW if train < FEW else MAX_EPOCHS
     epochs = max(MIN_EPOCHS, min(most, possible))
-    interval = max(1, round(epochs / VALIDATIONS))
+    interval = max(1, -(-epochs // validations))
     takes = (epochs * epoch_s + epochs // interval * val_s) / 60
     reason = f"what {minutes:g} minutes give at about {speed:.0f} samples a second, estimated"
     if possible >= most:
         reason = f"more would hardly help; about {takes:.0f} of {minutes:g} minutes, estimated"
     elif epochs * samples < MIN_SAMPLES or possible < MIN_EPOCHS:
-        needed = (MIN_SAMPLES / samples * epoch_s + VALIDATIONS * val_s) / 60
+        needed = (MIN_SAMPLES / samples * epoch_s + validations * val_s) / 60
         reason += f": few, --minutes {max(needed, minutes + 1):.0f} or more would help"
     choices = [Choice("epochs", str(epochs), reason)]
     if samples < train:
         text = f"{epochs * samples / train:.1f} times all {train} instances in all"
         choices.append(Choice("epoch", f"{samples} instances, drawn anew", text))
     choices.append(
-        Choice("validation", f"every {interval} epochs", f"{epochs // interval} times in all")
+        Choice(
+            "validation",
+            "every epoch" if interval == 1 else f"every {interval} epochs",
+            f"{epochs // interval} times in all",
+        )
     )
     length = {"epochs": epochs, "warm_up": min(3, max(1, epochs // 5)), "minutes": takes}
     length |= {"samples": samples if samples < train else None, "val_interval": interval}

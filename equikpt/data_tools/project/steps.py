@@ -61,7 +61,7 @@ class Making:
     def say(self, step: str, lines: Sequence[str], kept: bool = False) -> None:
         """Log a step: its number and first line, and the others below."""
         word = "kept, edited since: " if kept and self.project.edited(step) else "kept: " * kept
-        self.log(f"{TITLES.index(step) + 1}/{len(TITLES)} {step:10s}{word}{lines[0]}")
+        self.log(f"{TITLES.index(step) + 1}/{len(TITLES)} {step:10s}{word}{''.join(lines[:1])}")
         for line in lines[1:] if not kept else ():
             self.log(f"{'':14s}{line}")
 
@@ -159,9 +159,8 @@ class Making:
             image = cv2.imencode(".png", draw_keypoint_set(metainfo, poses))[1].tobytes()
             project.done("drawing", {}, {"keypoints.png": image})
         pairs = sum(bool(row["swap"]) for row in info.values()) // 2
-        head = (
-            f"{len(names)} points, {pairs} pairs of them swap; look at {path.with_suffix('.png')}"
-        )
+        picture = path.with_suffix(".png")
+        head = f"points: {len(names)}, pairs that swap: {pairs}; look at {picture}"
         self.say("keypoints", [head, *project.lines("keypoints")], kept=kept)
         self.say("sigmas", [metainfo.get("sigmas_source") or "measured"])
 
@@ -181,6 +180,11 @@ class Making:
         found = infer_keypoint_set(self.name, names, poses, links, pairs)
         header = f"{self.name}: {len(names)} keypoints, made from labels and to be edited."
         notes = [line for line in found.notes if SIGMAS not in line]  # a step of its own
+        info = found.metainfo["keypoint_info"].values()
+        if len(info) > 2 and not any(row["swap"] for row in info):
+            notes.append(
+                "if some are left and right, name them so, or give flip_pairs by --keypoints"
+            )
         return keypoint_set_text(found.metainfo, header), notes
 
     def config(self, contents: dict[str, dict]) -> None:
@@ -265,8 +269,9 @@ def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) ->
 
 
 def shorter(note: str) -> str:
-    """A note of the conversion without its examples, where it has many."""
-    return re.sub(r" \((\d+ in all): .*\)$", r" (\1)", note.removeprefix("note: "))
+    """A note of the conversion with one example, where it has many."""
+    text = re.sub(r" \((\d+ in all): .*\)$", r" (\1)", note.removeprefix("note: "))
+    return re.sub(r" \(([^(),]+), .{40,}\)$", r" (such as \1)", text)
 
 
 def set_name(text: str) -> str:

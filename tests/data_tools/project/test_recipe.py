@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from equikpt.data_tools.project.recipe import (
+    EFFICIENTNET,
+    HRNET,
+    MAX_EPOCHS,
+    RTMPOSE,
+    WEIGHTS,
+    DataFacts,
+    MachineFacts,
+    recommend,
+)
+
+HORSES = DataFacts(26, {"train": 640, "val": 80}, {"train": 650, "val": 82}, 2, 500.0, 1.3)
+CPU = MachineFacts(2, 16 * 2**30)
+GPU = replace(CPU, gpu="a GPU")
+ALL = tuple(WEIGHTS.values())
+
+
+def of(instances: int) -> DataFacts:
+    return replace(HORSES, instances={"train": instances, "val": max(1, instances // 8)})
+
+
+@pytest.mark.parametrize(
+    ("machine", "minutes", "weights", "network"),
+    [
+        (CPU, 20, ALL, EFFICIENTNET),
+        (GPU, 20, (), EFFICIENTNET),
+        (GPU, 20, ALL, HRNET),
+        (GPU, 1, ALL, RTMPOSE),
+        (GPU, 1, ("hrnet_w32_ap10k",), HRNET),
+        (GPU, 20, ("rtmpose_m_ap10k",), RTMPOSE),
+    ],
+)
+def test_the_machine_and_the_weights_choose_the_network(machine, minutes, weights, network):
+    recipe = recommend(HORSES, machine, minutes, weights)
+    assert recipe.network == network
+    assert recipe.weights == WEIGHTS.get(network, "")
+
+
+@pytest.mark.parametrize(
+    ("box_px", "aspect", "machine", "size"),
+    [
+        (500, 1.3, CPU, (192, 192)),
+        (500, 1.6, CPU, (256, 160)),
+        (500, 0.5, CPU, (160, 256)),
+        (50, 1.0, CPU, (128, 128)),
+        (50, 2.0, GPU, (160, 96)),
+        (500, 1.0, GPU, (256, 256)),
+    ],
+)
+def test_the_boxes_choose_the_input(box_px, aspect, machine, size):
+    recipe = recommend(replace(HORSES, box_px=box_px, box_aspect=aspect), machine, 20)
+    assert recipe.input_size == size
+    assert all(side % 32 == 0 for side in size)
+
+
+def test_the_minutes_choose_the_epochs():
+    short, long = (recommend(HORSES, CPU, minutes) for minutes in (5, 20))
+    assert short.epochs < long.epochs
+    assert short.minutes == pytest.approx(5, rel=0.2)
+    assert long.minutes == pytest.approx(20, rel=0.1)
+    assert long.samples is None
+    assert recommend(HORSES, replace(CPU, cores=4), 20).epochs > long.epochs
+    assert recommend(HORSES, CPU, 1000).epochs == MAX_EPOCHS
+
+
+def test_few_images_get_more_epochs_and_steps():
+    few, many = recommend(of(20), CPU, 20), recommend(of(650), CPU, 20)
+    assert few.epochs > MAX_EPOCHS
+    assert (few.batch, many.batch) == (8, 16)
+    assert recommend(of(650), replace(CPU, memory=2**30), 20).batch == 8
+
+
+def test_an_epoch_of_many_images_is_a_part_of_them():
+    recipe = recommend(of(20_000), CPU, 20)
+    assert recipe.samples < 20_000 / 3
+    assert recipe.epochs >= 10
+    assert recipe.minutes == pytest.approx(20, rel=0.2)
+
+
+@pytest.mark.parametrize("instances", [1, 12, 333, 50_000])
+@pytest.mark.parametrize("minutes", [0.1, 20, 10_000])
+def test_every_recipe_can_be_trained(instances, minutes):
+    recipe = recommend(of(instances), CPU, minutes)
+    assert 0 < recipe.warm_up < recipe.epochs
+    assert 0 < recipe.val_interval <= recipe.epochs
+    assert all(choice.value and choice.reason for choice in recipe.choices)
+
+
+def test_too_few_minutes_are_said():
+    reason = {each.name: each.reason for each in recommend(HORSES, CPU, 0.5).choices}["epochs"]
+    assert "--minutes" in reason

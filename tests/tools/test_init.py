@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from equikpt.core.configs import read_config
+
+TOOL = "init"
+
+
+@pytest.fixture
+def zipped(sample_data, tmp_path):
+    """The export as a zip, in which a folder holds everything."""
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sample_data.rglob("*.*"):
+            archive.write(file, f"export/{file.relative_to(sample_data)}")
+    return path
+
+
+def test_a_zip_becomes_a_project_and_is_kept(call_tool, zipped, tmp_path):
+    root = tmp_path / "horse"
+    printed = call_tool(TOOL, root, "--input", zipped)
+    assert "coco" in printed.splitlines()[0]
+    assert printed.splitlines()[-1].endswith(f"equikpt train {root}")
+    cfg = read_config(root / "config.py")
+    assert cfg.model.head.out_channels == 26
+    assert "kept" in call_tool(TOOL, root)
+    assert "--overwrite" in call_tool(TOOL, root, "--minutes", 3, code=2)
+    call_tool(TOOL, root, "--minutes", 3, "--overwrite")
+    assert read_config(root / "config.py").train_cfg.max_epochs < cfg.train_cfg.max_epochs
+
+
+def test_a_folder_that_holds_other_things_is_refused(call_tool, zipped, tmp_path):
+    (tmp_path / "config.py").write_text("mine = 1")
+    assert "config.py" in call_tool(TOOL, tmp_path, "--input", zipped, "--overwrite", code=2)
+    assert (tmp_path / "config.py").read_text() == "mine = 1"
+
+
+def test_no_export_is_a_sentence(call_tool, tmp_path):
+    assert "--input" in call_tool(TOOL, tmp_path / "new", code=2)
+    assert not (tmp_path / "new/config.py").exists()
