@@ -81,18 +81,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def reachable_weights() -> list[str]:
-    """Names of released weights that are on this machine, or that its network can fetch."""
-    import requests
+    """Names of released backbones that are on this machine, or that its network can fetch."""
+    from equikpt.checkpoints.download import size_bytes
+    from equikpt.checkpoints.zoo import find
+    from equikpt.checkpoints.zoo_files import default_folder
+    from equikpt.data_tools.project.recipe import WEIGHTS
 
-    from equikpt.checkpoints.zoo import CHECKPOINTS, FOLDER
-
-    there = [row.name for row in CHECKPOINTS if (FOLDER / row.file_name).is_file()]
-    for row in CHECKPOINTS:
-        if row.name in there or not row.sha256:
-            continue
-        try:
-            requests.head(row.url, timeout=5, allow_redirects=True).raise_for_status()
-        except requests.RequestException:
-            break
-        there.append(row.name)
-    return there
+    rows = [find(name) for name in WEIGHTS.values()]
+    folder = default_folder()
+    return [row.name for row in rows if (folder / row.file_name).is_file() or size_bytes(row.url)]

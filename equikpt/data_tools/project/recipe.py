@@ -253,6 +253,11 @@ def _length(
             f"{epochs // interval} times in all",
         )
     )
-    length = {"epochs": epochs, "warm_up": min(3, max(1, epochs // 5)), "minutes": takes}
-    length |= {"samples": samples if samples < train else None, "val_interval": interval}
+    length = dict(
+        epochs=epochs,
+        warm_up=min(3, max(1, epochs // 5)),
+        samples=samples if samples < train else None,
+        val_interval=interval,
+        minutes=takes,
+    )
     return length, tuple(choices)

@@ -28,21 +28,22 @@ def config_text(name: str, num_keypoints: int, recipe: Recipe) -> str:
     cells = CODECS[recipe.network].format(**sizes)
     head = f"out_channels={num_keypoints}, decoder=codec"
     if recipe.network == RTMPOSE:
-        size = f"input_size=({width}, {height})"
-        head += f", {size}, in_featuremap_size=({width // 32}, {height // 32})"
+        head += f", input_size=({width}, {height})"
+        head += f", in_featuremap_size=({width // 32}, {height // 32})"
+    model = f"model = dict(head=dict({head}))"
+    if recipe.weights:
+        model = f"""
+weights = dict(type="Pretrained", checkpoint="zoo://{recipe.weights}", prefix="backbone.")
+model = dict(
+    backbone=dict(init_cfg=weights),
+    head=dict({head}),
+)""".lstrip()
     load = f"batch_size={recipe.batch}, num_workers={recipe.workers}, dataset=dataset"
     if recipe.samples:
         load = f"""
     {load},
     sampler=dict(type="CappedSampler", max_samples={recipe.samples}, shuffle=True),
 """
-    weights = ""
-    if recipe.weights:
-        weights = (
-            f'weights = dict(type="Pretrained", checkpoint="zoo://{recipe.weights}", '
-            'prefix="backbone.")\n'
-        )
-        head = f"{head}), backbone=dict(init_cfg=weights"
     return f'''"""{name}: {num_keypoints} keypoints. README.md has the reason of each number."""
 
 _base_ = __import__("equikpt").config_file("{BASES[recipe.network]}")
@@ -59,7 +60,7 @@ param_scheduler = [
 default_hooks = dict(checkpoint=dict(interval=interval), images=dict(interval=interval))
 
 codec = dict(_base_.codec, input_size=({width}, {height}){", " + cells if cells else ""})
-{weights}model = dict(head=dict({head}))
+{model}
 dataset = dict(
     data_root=f"{{folder}}/data/", metainfo=dict(from_file=f"{{folder}}/keypoints.py"), codec=codec
 )

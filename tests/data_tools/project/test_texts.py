@@ -28,7 +28,7 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
     (tmp_path / "a/config.py").write_text(text)
     shutil.move(tmp_path / "a", tmp_path / "b")
     cfg = Config.fromfile(tmp_path / "b/config.py", import_custom_modules=False)
-    assert cfg == read_config(tmp_path / "b/config.py")
+    assert cfg.to_dict() == read_config(tmp_path / "b/config.py").to_dict()
     assert cfg.work_dir == str(tmp_path / "b/work_dir")
     assert cfg.model.head.out_channels == 5
     assert cfg.train_cfg.max_epochs == recipe.epochs == cfg.param_scheduler[-1].end
@@ -37,7 +37,7 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
         dataset = cfg[f"{split}_dataloader"].dataset
         assert dataset.type == "KeypointDataset"
         assert dataset.metainfo.from_file == str(tmp_path / "b/keypoints.py")
-        assert dataset.data_root == str(tmp_path / "b/data/")
+        assert dataset.data_root == f"{tmp_path}/b/data/"
         assert dataset.codec == cfg.model.head.decoder
         assert dataset.codec.input_size == recipe.input_size
     if recipe.weights:
@@ -49,7 +49,7 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
 def test_a_config_resolves_where_nothing_imported_the_package(tmp_path):
     text = config_text("cat", 5, recommend(DATA, MACHINE, 20))
     (tmp_path / "config.py").write_text(text)
-    code = "from mmengine.config import Config; Config.fromfile('config.py')"
+    code = "from mmengine.config import Config; Config.fromfile('config.py', import_custom_modules=False)"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
