@@ -41,9 +41,7 @@ def config_file(name: str) -> str:
     Raises:
         FileNotFoundError: The package ships none of that name.
     """
-    from equikpt.core.configs import shipped_config
-
-    return str(shipped_config(name))
+    return str(importlib.import_module("equikpt.core.configs").shipped_config(name))
 
 
 def __getattr__(name: str) -> ModuleType:

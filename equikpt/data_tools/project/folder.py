@@ -22,7 +22,7 @@ STATE = Path(".init")
 RECORD = STATE / "record.json"
 
 OWN = ("data/annotations", "data/images", "keypoints.py", "keypoints.png", "config.py", "README.md")
-"""What ``init`` makes."""
+"""Files and folders that ``init`` makes."""
 
 Values = dict[str, Any]
 
@@ -96,14 +96,14 @@ class Project:
         return self.options
 
     def facts(self, step: str) -> Values | None:
-        """What a step that is done noted; None where it is still to do."""
+        """Notes of a step that is done; None where it is still to do."""
         row = self._steps.get(step)
         if row is None or (row.get("redo") and not self.edited(step)):
             return None
         return row["facts"] if all((self.root / name).exists() for name in row["files"]) else None
 
     def lines(self, step: str) -> list[str]:
-        """What a step said when it was done."""
+        """Lines that a step said when it was done."""
         return self._steps.get(step, {}).get("facts", {}).get("lines") or []
 
     def edited(self, step: str) -> bool:

@@ -17,7 +17,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class GivenSet:
-    """What is known of a keypoint set beside the labels.
+    """Parts of a keypoint set that are known beside the labels.
 
     Args:
         scheme: Names of the source's keypoints and their own ones, as the readers take it.

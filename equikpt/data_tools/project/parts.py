@@ -22,7 +22,7 @@ from equikpt.data_tools.split import Division, SplitOptions, split
 from equikpt.data_tools.split_assignment import make_units
 
 GROUP_KEY = "group"
-"""Of the image records: the video or animal that an image is of."""
+"""Key of the image records: the video or animal that an image is of."""
 MIN_GROUPS = 8
 """With fewer, parts of the wanted sizes cannot be made of whole ones."""
 MAX_GROUP = 0.3

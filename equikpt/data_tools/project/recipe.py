@@ -34,7 +34,7 @@ two frozen stages, the others of a GPU at 256 × 256 px, which are assumed and n
 GPU_SPEED_UP = 10.0
 """Assumed speed of EfficientNet on a GPU against one core."""
 CORE_GAIN = 0.7
-"""What each further core adds, as a fraction of the first."""
+"""Speed that each further core adds, as a fraction of the first."""
 VALIDATION_SPEED_UP = 1.5
 """Validation against training: no backward pass, but each image twice, mirrored."""
 EPOCH_OVERHEAD_S = 2.0

@@ -18,7 +18,7 @@ CODECS = {
     HRNET: "heatmap_size=({w4}, {h4})",
     RTMPOSE: "",
 }
-"""What a codec needs beside its input size, in cells of 8 or 4 px."""
+"""Arguments of a codec beside its input size, in cells of 8 or 4 px."""
 
 
 def config_text(name: str, num_keypoints: int, recipe: Recipe) -> str:

@@ -49,7 +49,8 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
 def test_a_config_resolves_where_nothing_imported_the_package(tmp_path):
     text = config_text("cat", 5, recommend(DATA, MACHINE, 20))
     (tmp_path / "config.py").write_text(text)
-    code = "from mmengine.config import Config; Config.fromfile('config.py', import_custom_modules=False)"
+    read = "Config.fromfile('config.py', import_custom_modules=False)"
+    code = f"from mmengine.config import Config; {read}"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
