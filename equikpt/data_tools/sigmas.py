@@ -35,6 +35,7 @@ from equikpt.evaluation.functional.bootstrap import (
 )
 from equikpt.metainfo.keypoint_set_file import SIGMAS_SOURCE, keypoint_set_text
 
+KEPT = "as before"
 MIN_COUNT = 20
 """Distances from which an estimate replaces the present sigma."""
 ESTIMATORS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -117,7 +118,7 @@ def estimate_from(
         labels: COCO file with their keypoints.
         made_by: One line for the file: from what.
         estimator: One of :data:`ESTIMATORS`.
-        metainfo: Keypoints of the files; None to go by their names.
+        metainfo: Keypoint set of the files, by name or file; None to go by their names.
         rule: Names images that are drawn together; by default each alone.
         pooled: Give left and right the same sigma, from the points of both.
         resamples: Bootstrap samples.
@@ -191,7 +192,7 @@ def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Pa
     for present, distances, found, low, high in zip(metainfo["sigmas"], *columns, strict=True):
         remark = f"{distances} distances"
         if distances < MIN_COUNT or not found > 0:
-            found, remark = present, f"as before: {remark}"
+            found, remark = present, f"{KEPT}: {remark}"
         elif math.isfinite(low):
             remark = f"{low:.4g} to {high:.4g}, {remark}"
         sigmas.append(float(f"{found:.4g}"))
@@ -202,5 +203,6 @@ def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Pa
         f"  val_dataloader = dict(dataset=dict(metainfo=dict(from_file={path.as_posix()!r})))",
         "AP with these sigmas does not compare with AP with others.",
     )
-    rest = {key: value for key, value in metainfo.items() if key != SIGMAS_SOURCE}
-    return keypoint_set_text({**rest, "sigmas": sigmas}, header, remarks)
+    if not any(remark.startswith(KEPT) for remark in remarks):  # none is a guess any more
+        metainfo = {key: value for key, value in metainfo.items() if key != SIGMAS_SOURCE}
+    return keypoint_set_text({**metainfo, "sigmas": sigmas}, header, remarks)

@@ -23,6 +23,8 @@ from equikpt.metainfo.shape import points_of
 MAX_POSES = 240
 MIN_POSES = 12
 """Poses that must be comparable for a verdict."""
+MIN_MEASURED = 6
+"""Poses that have both points from which their distance counts."""
 NEAREST = 8
 MIN_SHARED = 0.6
 """Fraction of a pose's points that another must have to be compared with it."""
@@ -70,7 +72,8 @@ class LabelledPoses:
         both = self.labelled[:, :, None] & self.labelled[:, None]
         apart = np.abs(self.points[:, :, None] - self.points[:, None])
         middle = np.ma.median(np.ma.masked_array(apart, ~both), axis=0)
-        self._apart = np.where(both.any(axis=0), np.ma.getdata(middle), np.nan)
+        often = both.sum(axis=0) >= MIN_MEASURED
+        self._apart = np.where(often, np.ma.getdata(middle), np.nan)
 
     def check(self, flip: np.ndarray, pair: Pair) -> Evidence:
         """Check one pair of a flip (K,), the partners' indices, whose other pairs help."""
@@ -228,7 +231,10 @@ def partners(pairs: Iterable[Pair], num_keypoints: int) -> np.ndarray:
 def without_contradicted(
     poses: LabelledPoses, pairs: Sequence[Pair], num_keypoints: int
 ) -> tuple[dict[Pair, Evidence], list[Pair]]:
-    """Evidence on the pairs that stay, and those that the labels contradict, the clearest first."""
+    """Evidence on the pairs that stay, and those that the labels contradict, the clearest first.
+
+    A wrong pair makes right ones look wrong too, so a part goes and the others are checked anew.
+    """
     kept = list(pairs)
     contradicted: list[Pair] = []
     while True:
@@ -237,10 +243,9 @@ def without_contradicted(
         wrong = [pair for pair in kept if found[pair].verdict == "contradicted"]
         if not wrong:
             return found, contradicted
-        contradicted.append(
-            max(wrong, key=lambda pair: (found[pair].asymmetry, -found[pair].share))
-        )
-        kept.remove(contradicted[-1])
+        wrong.sort(key=lambda pair: (-found[pair].asymmetry, found[pair].share))
+        contradicted += wrong[: max(1, len(wrong) // 3)]
+        kept = [pair for pair in kept if pair not in contradicted]
 
 
 def with_confirmed(

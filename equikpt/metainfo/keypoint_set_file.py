@@ -142,16 +142,13 @@ def _wrapped(value: object) -> str:
 
 
 def _rows(table: object, key: str, example: str) -> list[dict]:
-    """Rows of ``{0: dict(…), 1: …}``, in the order of their numbers."""
+    """Rows of ``{0: dict(…), 1: …}``, in the order of their numbers, which count, not their ids."""
     if not isinstance(table, Mapping) or not all(isinstance(r, Mapping) for r in table.values()):
         raise ValueError(f"{key} is no table; expected rows such as {example}")
     if list(table) != list(range(len(table))):
         raise ValueError(
             f"{key} has the rows {', '.join(map(str, table))}; number them from 0 on, without gaps"
         )
-    for index, row in table.items():
-        if row.get("id", index) != index:
-            raise ValueError(f"row {index} of {key} has id {row['id']!r}; expected {index}")
     return [dict(row) for row in table.values()]
 
 

@@ -49,7 +49,8 @@ def mean_pose(poses: np.ndarray, flip: np.ndarray) -> np.ndarray:
     """Mean pose (K, 2) of the most frequent view, NaN for points that no pose has.
 
     Poses are turned, scaled and, where that fits better, mirrored onto their mean, the half that
-    fits worst is left out, and the mean is turned to how they stand in their images.
+    fits worst is left out, and the mean is turned to how they stand in their images, if they stand
+    one way.
 
     Args:
         poses: (N, K, 3) x, y in px and COCO's visibility.
@@ -83,7 +84,9 @@ def mean_pose(poses: np.ndarray, flip: np.ndarray) -> np.ndarray:
         mean = mean / max(np.sqrt((np.abs(mean[known]) ** 2).mean()), 1e-9)
     turn = turn[kept & (turn != 0)]
     heading = (turn / np.abs(turn)).mean() if len(turn) else 1
-    mean = mean / (heading / abs(heading) if abs(heading) > 0.3 else 1)
+    if abs(heading) <= 0.3:  # seen from above, headed anywhere: the long axis lies level
+        heading = np.exp(0.5j * np.angle((mean[known] ** 2).sum()))
+    mean = mean / (heading / abs(heading))
     return np.where(known[:, None], np.stack([mean.real, mean.imag], axis=1), np.nan)
 
 

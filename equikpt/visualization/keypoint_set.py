@@ -66,7 +66,9 @@ def draw_keypoint_set(metainfo: Mapping, poses: np.ndarray) -> np.ndarray:
                 edge = margin - GAP_PX if column == 0 else width - margin + GAP_PX
                 _name(axes, names[index], colours[index], (edge, y), places[index], column == 0)
     count = int((poses[..., 2] > 0).any(axis=1).sum())
-    title = f"{metainfo['dataset_name']}: {len(names)} keypoints, {len(pairs)} pairs, {count} poses"
+    numbers = ((len(names), "keypoint"), (len(pairs), "pair"), (count, "pose"))
+    counts = ", ".join(f"{number} {what}{'s' if number != 1 else ''}" for number, what in numbers)
+    title = f"{metainfo['dataset_name']}: {counts}"
     _text(axes, 14, 20, title, "white", size=11)
     at = 14.0
     for text, colour in (

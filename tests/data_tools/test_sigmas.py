@@ -110,6 +110,15 @@ def test_the_file_is_the_metainfo_with_the_sigmas_that_rest_on_enough(sigma, dis
     assert "from_file='deep/sigmas.py'" in text
 
 
+@pytest.mark.parametrize(("distances", "is_guess"), [([30, 30], False), ([30, 3], True)])
+def test_sigmas_are_a_guess_until_all_are_measured(distances, is_guess):
+    estimate = pd.DataFrame(dict(distances=distances, sigma=[0.002, 0.003], low=0.001, high=0.004))
+    own = {**p1p2.METAINFO, "sigmas_source": "guess: of a test"}
+    scope: dict = {}
+    exec(metainfo_file(own, estimate, "From a test.", Path("sigmas.py")), scope)
+    assert ("sigmas_source" in scope["dataset_info"]) == is_guess
+
+
 @pytest.mark.parametrize(
     "cut", ["\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "'\n", '"\n', "\\\n"]
 )

@@ -67,7 +67,6 @@ MISTAKES = {
     "no keypoints": (lambda i: i.update(keypoint_info={}), "numbers; expected 0"),
     "a list": (lambda i: i.update(keypoint_info=[1]), "keypoint_info is no table; expected rows"),
     "numbers": (lambda i: i["keypoint_info"].update({9: i["keypoint_info"].pop(1)}), "0, 9"),
-    "id": (_row(id=5), "row 1 of keypoint_info has id 5; expected 1"),
     "no name": (lambda i: i["keypoint_info"][1].pop("name"), "a keypoint has name None"),
     "name twice": (_row(name="p1"), "'p1' stands in rows 0 and 1"),
     "part": (_row(type="head"), "'p2' has part 'head'"),

@@ -129,8 +129,8 @@ def read_set(
     Args:
         ann_files: COCO keypoint JSON files.
         img_dirs: None, one for all files, or one for each.
-        metainfo: One of :data:`equikpt.data_tools.verify.METAINFOS`; without it, the one whose
-            names the files have, else the names of the files themselves.
+        metainfo: One of :data:`equikpt.data_tools.verify.METAINFOS` or a keypoint set's file;
+            without it, the one whose names the files have, else the names of the files themselves.
 
     Raises:
         FileNotFoundError: A file or a folder is missing.

@@ -2,7 +2,7 @@ import pytest
 
 from equikpt.data_tools.verify import METAINFOS
 from equikpt.data_tools.verify.scheme import find_scheme
-from equikpt.metainfo import coco17
+from equikpt.metainfo import coco17, keypoint_set_text
 
 
 def content(**category) -> dict:
@@ -16,6 +16,18 @@ def test_a_metainfo_is_taken_by_its_name(name):
     assert scheme.swap[scheme.swap].tolist() == list(range(len(scheme.names)))
     assert scheme.links.max() < len(scheme.names)
     assert scheme.metainfo["dataset_name"] == name
+
+
+def test_the_file_of_a_set_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "keypoints.py"
+    path.write_text(keypoint_set_text(coco17.METAINFO, "of a test"))
+    scheme = find_scheme(str(path), [content(keypoints=["other"])])
+    assert scheme.metainfo == coco17.METAINFO
+    known = find_scheme("coco17", [])
+    assert (scheme.name, scheme.names) == (known.name, known.names)
+    assert scheme.swap.tolist() == known.swap.tolist()
+    assert scheme.links.tolist() == known.links.tolist()
+    assert scheme.drawing()["keypoint_colors"][1] == [0, 255, 0]
 
 
 def test_names_in_another_order_are_those_of_the_metainfo():
