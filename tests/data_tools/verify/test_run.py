@@ -48,7 +48,7 @@ def test_every_check_has_codes_and_finds_nothing_in_valid_labels(read, name):
     [
         (["labels.json"], dict(img_dirs=["nowhere"]), FileNotFoundError),
         (["labels.json"], dict(img_dirs=[".", ".", "."]), ValueError),
-        (["labels.json"], dict(metainfo="horse27"), ValueError),
+        (["labels.json"], dict(metainfo="horse27"), FileNotFoundError),
         (["labels.json", "labels.json"], {}, ValueError),
         (["label_studio.json"], {}, ValueError),
     ],
