@@ -28,6 +28,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "{{ rooms }}": house.rooms_table,
     "{{ formats }}": reference.formats_table,
     "{{ correspondence }}": reference.correspondence_rows,
+    "{{ recipe }}": reference.recipe_table,
 }
 
 

@@ -230,3 +230,27 @@ def formats_table() -> str:
     """Table of the formats that are converted, as ``convert_dataset --help`` prints it."""
     lines = help_of(REPO / "tools" / "convert_dataset.py").splitlines()
     return "\n".join(line for line in lines if line.startswith("|"))
+
+
+def recipe_table() -> str:
+    """Table of the rules by which ``init`` chooses, with its constants filled in."""
+    from equikpt.data_tools.project import recipe
+
+    def filled(match: re.Match) -> str:
+        value = getattr(recipe, match[1])
+        if isinstance(value, dict):
+            return f"`{match[1]}`"
+        if match[1].endswith("MEMORY"):
+            return f"{value / 2**30:g} GiB"
+        return f"{value:g} px" if match[1].endswith("PX") else f"{value:g}"
+
+    lines = (recipe.__doc__ or "").splitlines()
+    rules = [number for number, line in enumerate(lines) if line.startswith("===")]
+    width = len(lines[rules[0]].split()[0]) + 2
+    rows: list[list[str]] = []
+    for line in lines[rules[1] + 1 : rules[2]]:
+        if line[:width].strip():
+            rows.append([line[:width].strip(), ""])
+        rows[-1][1] += f" {line[width:].strip()}"
+    texts = [f"| {name} | {re.sub(r'``([A-Z_]+)``', filled, text)} |" for name, text in rows]
+    return "\n".join(["| choice | rule |", "| --- | --- |", *texts])
