@@ -14,8 +14,9 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 CONFIGS = REPO / "configs"
 ROOMS = (
-    "apis", "metainfo", "datasets", "codecs", "models", "evaluation", "engine", "checkpoints",
-    "data_tools", "visualization", "structures", "report", "config_checks",
+    "apis", "metainfo", "datasets", "datasets.transforms", "codecs", "models", "evaluation",
+    "evaluation.functional", "engine", "checkpoints", "data_tools", "visualization", "structures",
+    "report", "config_checks",
 )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def api_pages() -> dict[str, str]:
     pages, rows = {}, []
     for room in ROOMS:
         names = public_names(room)
-        summary = docstring_of(REPO / "equikpt" / room / "__init__.py").split("\n")[0]
+        summary = docstring_of(_folder(room) / "__init__.py").split("\n")[0]
         summary = summary.replace("``", "`")
         rows.append(f"| [`equikpt.{room}`]({room}.md) | {summary} | {len(names)} |")
         parts = [f"# equikpt.{room}", summary]
@@ -198,7 +199,7 @@ def public_names(room: str) -> dict[str, str]:
 
     A module that is public itself has an empty string.
     """
-    folder = REPO / "equikpt" / room
+    folder = _folder(room)
     stub = folder / "__init__.pyi"
     source = stub if stub.is_file() else folder / "__init__.py"
     names = {}
@@ -209,7 +210,11 @@ def public_names(room: str) -> dict[str, str]:
             base = f"equikpt.{room}" if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
             names[alias.asname or alias.name] = "" if node.level and not node.module else module
-    return {name: module for name, module in names.items() if module.startswith(("equikpt", ""))}
+    return names
+
+
+def _folder(room: str) -> Path:
+    return REPO.joinpath("equikpt", *room.split("."))
 
 
 # --- tables inside written pages ---
