@@ -60,8 +60,6 @@ def notebook_commands(path: Path) -> str:
 def wrong_in(words: list[str]) -> list[str]:
     """The command and those options of a typed line that do not exist."""
     tool, *arguments = words
-    if tool == "init" and tool not in TOOLS:  # written before it is built
-        return []
     if tool not in TOOLS:
         return [tool]
     if tool == "run_openmmlab":  # what follows is another program's
