@@ -211,6 +211,14 @@ def test_bases_of_a_config_are_in_the_wheel(run_installed):
     assert all(line.split()[1] == "mmpose" for line in lines)
 
 
+def test_a_config_elsewhere_inherits_one_of_the_wheel(run_installed, tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text('_base_ = __import__("equikpt").config_file("_base_/runtime")\n')
+    read = f"Config.fromfile({str(path)!r}, import_custom_modules=False)"
+    out = run_installed("-c", f"from mmengine.config import Config\nprint({read}.log_level)")
+    assert out.split() == ["INFO"]
+
+
 def test_tools_run_by_name(run_installed):
     listing = run_installed("-m", "equikpt", "--help")
     tools = sorted(path.stem for path in (REPO / "tools").glob("*.py"))

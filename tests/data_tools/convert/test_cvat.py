@@ -1,12 +1,14 @@
 import shutil
 import zipfile
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from equikpt.data_tools.convert.cvat import read
+from equikpt.data_tools.convert.cvat_xml import links_of_drawings
 from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 from tests.data_tools.convert.conftest import write_backup
@@ -54,6 +56,20 @@ def test_a_skeleton_is_an_animal(export):
     np.testing.assert_array_equal(instance.keypoints, [[5, 6, 2], [30.5, 8.25, 1], [0, 0, 0]])
     assert (instance.category, instance.box_px) == ("horse", None)
     assert dataset.notes == []
+
+
+def test_the_drawing_of_a_skeleton_has_its_lines(export):
+    circles = "".join(
+        f'<circle cx="1" cy="1" data-node-id="{number}" data-label-name="{name}"></circle>'
+        for number, name in enumerate(("nose", "a &amp; b", "ear"), 1)
+    )
+    line = '<line x1="1" data-type="edge" data-node-from="{}" data-node-to="{}"></line>'
+    drawing = circles + line.format(1, 2) + line.format(3, 1) + line.format(1, 9)
+    assert links_of_drawings(["", drawing]) == (("nose", "a & b"), ("ear", "nose"))
+    path = export() / "annotations.xml"
+    text = path.read_text().replace("</label>", f"<svg>{escape(drawing)}</svg></label>", 1)
+    path.write_text(text)
+    assert read(path, NO_SCHEME).links == (("nose", "a & b"), ("ear", "nose"))
 
 
 def test_points_and_rectangles_are_animals_by_group(export):

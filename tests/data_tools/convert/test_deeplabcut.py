@@ -167,6 +167,9 @@ def test_only_the_tables_of_the_project_are_read(project):
         dataset = read(source, NO_SCHEME)
         assert [len(image.instances) for image in dataset.splits[""]] == [2, 1]
         assert dataset.notes[0].startswith("copies and backups of labels are left out (")
+    text = "scorer: me\nskeleton: [[nose, tail], [bodypart1], 3]\n"
+    (root / "config.yaml").write_text(text)
+    assert read(root, NO_SCHEME).links == (("nose", "tail"),)
     (root / "config.yaml").write_text("scorer: her\n")
     with pytest.raises(FileNotFoundError, match="/CollectedData_her"):
         read(root, NO_SCHEME)
