@@ -244,7 +244,7 @@ def without_contradicted(
         if not wrong:
             return found, contradicted
         wrong.sort(key=lambda pair: (-found[pair].asymmetry, found[pair].share))
-        contradicted += wrong[: max(1, len(wrong) // 3)]
+        contradicted += wrong[: max(1, len(wrong) // 6)]
         kept = [pair for pair in kept if pair not in contradicted]
 
 
@@ -253,10 +253,15 @@ def with_confirmed(
 ) -> list[Pair]:
     """Candidates that the labels confirm beside the pairs that there are.
 
-    They are checked together: one alone has the others against it.
+    They are checked together: one alone has the others against it. Of two that share a point the
+    first is tried.
     """
     taken = {point for pair in pairs for point in pair}
-    free = [pair for pair in candidates if taken.isdisjoint(pair)]
+    free: list[Pair] = []
+    for pair in candidates:
+        if taken.isdisjoint(pair):
+            free.append(pair)
+            taken.update(pair)
     found, _ = without_contradicted(poses, [*pairs, *free], num_keypoints)
     confirmed = [pair for pair in free if pair in found and found[pair].verdict == "confirmed"]
     if len(confirmed) in (0, len(free)):

@@ -74,7 +74,11 @@ def infer_keypoint_set(
             f"expected poses of shape (N, {len(names)}, 3), x, y and visibility of each keypoint, "
             f"got {poses.shape}"
         )
-    stated = None if flip_pairs is None else _indices(flip_pairs, names, "flip pair")
+    stated = _indices(flip_pairs or (), names, "flip pair")
+    swapping = Counter(names[point] for pair in stated for point in pair)
+    for each, times in swapping.most_common(1):
+        if times > 1:
+            raise ValueError(f"two flip pairs name '{each}'; name it in one")
     pairs, notes = infer_flip(names, poses, stated)
     flip = partners(pairs, len(names))
     side = {
@@ -104,7 +108,7 @@ def infer_keypoint_set(
 
 
 def infer_flip(
-    names: Sequence[str], poses: np.ndarray, stated: Sequence[Pair] | None = None
+    names: Sequence[str], poses: np.ndarray, stated: Sequence[Pair] = ()
 ) -> tuple[list[Pair], list[str]]:
     """Pairs (left, right) of K points that swap under a flip, checked against labels, and notes.
 
@@ -119,7 +123,7 @@ def infer_flip(
     """
     count, labels = len(names), LabelledPoses(poses)
     named = pairs_by_name(names)
-    kept, contradicted = [*(stated or ())], list[Pair]()
+    kept, contradicted = [*stated], list[Pair]()
     while True:  # a point of a pair that is contradicted is free for its partner by name
         taken = {point for pair in kept for point in pair}
         sure = [(a, b) for a, b, guessed in named if not guessed and taken.isdisjoint((a, b))]
@@ -128,6 +132,10 @@ def infer_flip(
         kept, contradicted = list(found), [*contradicted, *wrong]
         if not wrong:
             break
+    verdicts: dict[Pair, str] = {pair: evidence.verdict for pair, evidence in found.items()}
+    back = with_confirmed(labels, kept, contradicted[::-1], count)  # wrong beside wrong ones only
+    verdicts.update(dict.fromkeys(back, "confirmed"))
+    kept, contradicted = [*kept, *back], [pair for pair in contradicted if pair not in back]
     for candidates in ([(a, b) for a, b, guessed in named if guessed], likely_pairs(labels, count)):
         free = [pair for pair in candidates if not _is_among(pair, contradicted)]
         kept += with_confirmed(labels, kept, free, count)
@@ -136,7 +144,6 @@ def infer_flip(
         [pair[::-1] if side == "right" else pair for pair, side in sides.items()],
         [bool(side) for side in sides.values()],
     )
-    verdicts = {pair: evidence.verdict for pair, evidence in found.items()}
     return pairs, _notes(names, contradicted, verdicts, sides)
 
 

@@ -115,6 +115,8 @@ def test_wrong_arguments_are_sentences():
         infer_keypoint_set("two", ["a", "b"], np.zeros((4, 3, 3)))
     with pytest.raises(ValueError, match="a flip pair names 'c', which is not a keypoint"):
         infer_keypoint_set("two", ["a", "b"], [], flip_pairs=[("a", "c")])
+    with pytest.raises(ValueError, match="two flip pairs name 'a'"):
+        infer_keypoint_set("three", ["a", "b", "c"], [], flip_pairs=[("a", "b"), ("c", "a")])
     with pytest.raises(ValueError, match="two keypoints are named 'a'"):
         infer_keypoint_set("two", ["a", "a"], [])
 
