@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 
 from equikpt.compat.work_dir import check_resumable, newest_whole
 from equikpt.config_checks.options import load_config, merge_options, parse_options
-from equikpt.core.configs import work_dir_of
+from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.files import require_writable
 from equikpt.core.project import find_work_dir
 
@@ -115,8 +115,10 @@ def check_annotation_files(cfg: Config, splits: Sequence[str]) -> None:
             )
 
 
-def bring_weights(cfg: Config) -> None:
+def bring_weights(cfg: Config, launcher: str = "none") -> None:
     """Fetch the released weights that a training starts from before anything is built.
+
+    Of several processes the first does it, when they are loaded. A resumed run needs none.
 
     Raises:
         OSError, ValueError: They are not there and cannot be fetched, or need to be accepted.
@@ -124,9 +126,15 @@ def bring_weights(cfg: Config) -> None:
     from equikpt.checkpoints.zoo import SCHEME
     from equikpt.checkpoints.zoo_files import ask_on_terminal, bring
 
-    start = cfg.get("load_from") or ""
-    if start.startswith(SCHEME) and not cfg.get("resume"):
-        print_log(f"Starts from {bring(start, ask_on_terminal)}", "current")
+    init = (cfg.model.get("backbone") or {}).get("init_cfg") or []
+    inits = [init] if isinstance(init, dict) else init
+    named = [cfg.get("load_from"), *(each.get("checkpoint") for each in inits)]
+    released = [str(each) for each in named if str(each).startswith(SCHEME)]
+    if released and cfg.get("resume"):
+        strip_pretrained_init(cfg.model)
+    elif launcher == "none":
+        for name in released:
+            print_log(f"Starts from {bring(name, ask_on_terminal)}", "current")
 
 
 def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:

@@ -128,3 +128,19 @@ def test_gpus_keep_the_stock_start(monkeypatch, cfg):
     launch.init_distributed(cfg, "pytorch")
     assert cfg.env_cfg.dist_cfg.backend == "nccl"
     assert "model_wrapper_cfg" not in cfg
+
+
+@pytest.mark.parametrize("launcher", ["none", "pytorch"])
+@pytest.mark.parametrize("resume", [False, True], ids=["start", "resume"])
+def test_released_weights_are_fetched_first_where_a_training_starts(monkeypatch, launcher, resume):
+    fetched = []
+    monkeypatch.setattr(
+        "equikpt.checkpoints.zoo_files.bring", lambda name, ask: fetched.append(name)
+    )
+    init = dict(type="Pretrained", checkpoint="zoo://hrnet_w18_imagenet", prefix="backbone.")
+    start = "epoch_5.pth" if resume else "zoo://rtmpose_m_ap10k"
+    cfg = Config(dict(model=dict(backbone=dict(init_cfg=init)), load_from=start, resume=resume))
+    launch.bring_weights(cfg, launcher)
+    names = ["zoo://rtmpose_m_ap10k", "zoo://hrnet_w18_imagenet"]
+    assert fetched == ([] if resume or launcher != "none" else names)
+    assert ("init_cfg" in cfg.model.backbone) is not resume

@@ -179,8 +179,7 @@ def build_config(options: TrainOptions) -> Config:
         refuse_frozen_random_weights(cfg)
     splits = ("train", "val") if options.validate else ("train",)
     launch.check_annotation_files(cfg, splits)
-    if options.launcher == "none":
-        launch.bring_weights(cfg)
+    launch.bring_weights(cfg, options.launcher)
     if options.verify:
         warn_of_labels(cfg, splits)
     return cfg
