@@ -33,6 +33,12 @@ def find_work_dir(path: str | Path) -> Path:
     return inside if is_project else path
 
 
+def name_of(work_dir: Path) -> str:
+    """Name of a run: that of its work dir, or of the project that this is in."""
+    folder = work_dir.resolve()
+    return folder.parent.name if folder.name == WORK_DIR else folder.name
+
+
 def config_in(folder: Path) -> Path | None:
     """Find the config that a folder stands for: ``config.py``, or the one that a run saved.
 

@@ -93,6 +93,8 @@ def test_a_run_resumed_from_a_stable_name(tmp_path, copied):
         shutil.copytree(tmp_path / "run", tmp_path / "copy")
     folder = tmp_path / ("copy" if copied else "run")
     cfg = config(folder, [], load_from=str(folder / "last.pth"), resume=True)
+    train(cfg, course, at("step", 1))
+    assert is_complete(folder / "last.pth")  # no link to itself
     assert outcome(train(cfg, course, never), course) == expected
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from mmengine.config import Config
 
 from equikpt.compat.work_dir import complete, newest_complete, read_top
-from equikpt.core.project import BEST, find_work_dir
+from equikpt.core.project import BEST, find_work_dir, name_of
 from equikpt.engine.run_record import FILE, StartRecord, read_record
 from equikpt.report.run.saved_config import in_its_project, read_saved_config
 from equikpt.report.run.validation_losses import TIMES, Row, undo_mean
@@ -58,7 +58,7 @@ class Run:
 
     Args:
         folder: The work dir.
-        name: Its last part.
+        name: Its last part; of a project's run that of the project.
         config: The config of the newest start, read as data (:mod:`.saved_config`); None where none
             is left.
         train: One row a logged step: ``step``, ``epoch`` (NaN in a run by steps), ``iter``,
@@ -188,7 +188,7 @@ def read_run(folder: Path | str) -> Run:
     files = (newest.folder, *newest.folder.iterdir(), *newest.folder.glob("vis_data/*"))
     return Run(
         folder=folder,
-        name=folder.resolve().name,
+        name=name_of(folder),
         config=config,
         train=_frame(train, TRAIN_COLUMNS),
         val=_frame(val, VAL_COLUMNS),
