@@ -9,6 +9,7 @@ from equikpt.evaluation import RulerMetric
 from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
 from equikpt.visualization.rulers import (
     COLORS_BGR,
+    LABELS_PX,
     RADIOGRAPH_PX,
     draw_radiograph,
     draw_ruler_labels,
@@ -57,11 +58,14 @@ def test_the_sheet_shows_the_worst_first(table):
 
 def test_labels_are_drawn_where_they_are():
     image = np.full((200, 100, 3), 40, np.uint8)
-    cell = draw_ruler_labels(image, dict(p1=[(50.0, 60.0)], p2=[(50.0, 40.0)], odd=[]))
+    image[110:131, 25:36] = 200  # around p1
+    cell = draw_ruler_labels(image, dict(p1=[(30.0, 60.0)], p2=[(30.0, 40.0)], odd=[])).astype(int)
     lower, upper = (
-        np.argwhere((np.abs(cell.astype(int) - COLORS_BGR[name]) < 30).all(axis=2))[:, 0]
+        np.median(np.argwhere((np.abs(cell - COLORS_BGR[name]) < 30).all(axis=2))[:, 0])
         for name in ("p1", "p2")
     )
     # 40 px apart in a square of 60 px, which is 320 of the cell
-    assert np.median(lower) - np.median(upper) == pytest.approx(40 * 320 / 60, abs=8)
+    assert lower - upper == pytest.approx(40 * 320 / 60, abs=8)
+    bright = np.argwhere((cell == 200).all(axis=2)).mean(axis=0)
+    assert bright == pytest.approx((lower, LABELS_PX / 2), abs=12)
     assert draw_ruler_labels(image, {}) is image

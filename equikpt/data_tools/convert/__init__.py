@@ -57,33 +57,36 @@ class Format:
 _HERE = "equikpt.data_tools.convert"
 _CocoLike = partial(Format, hidden=True, boxes=True, splits=True)
 
+
+def _both(reader: str, writer: str = "") -> tuple[str, str]:
+    """``read`` of a module and ``write`` of another, or of the same."""
+    return f"{_HERE}.{reader}:read", f"{_HERE}.{writer or reader}:write"
+
+
 FORMATS: dict[str, Format] = {
     "coco": _CocoLike(
         "COCO keypoint JSON and its dialects, results of predictions",
-        read=f"{_HERE}.coco_files:read",
+        f"{_HERE}.coco_files:read",
         scores=True,
         remark="outlines, crowds and areas stay; links and licences go",
     ),
     "yolo-pose": _CocoLike(
         "YOLO-pose of Ultralytics and Roboflow",
-        read=f"{_HERE}.yolo_pose:read",
-        write=f"{_HERE}.yolo_pose:write",
+        *_both("yolo_pose"),
         names=False,
         owns=("images", "labels"),
         remark="names only where data.yaml has kpt_names, which is written",
     ),
     "cvat": Format(
         "CVAT for images 1.1 (XML), project and task backups",
-        read=f"{_HERE}.cvat:read",
-        write=f"{_HERE}.cvat_xml:write",
+        *_both("cvat", "cvat_xml"),
         hidden=True,
         splits=True,
         remark="boxes are read, and not written: a skeleton has none",
     ),
     "label-studio": Format(
         "Label Studio JSON",
-        read=f"{_HERE}.label_studio:read",
-        write=f"{_HERE}.label_studio:write",
+        *_both("label_studio"),
         boxes=True,
         scores=True,
         prefix="/data/local-files/?d=",
@@ -92,28 +95,22 @@ FORMATS: dict[str, Format] = {
     ),
     "dlc": Format(
         "DeepLabCut CollectedData, csv and h5, one animal or several",
-        read=f"{_HERE}.deeplabcut:read",
-        write=f"{_HERE}.deeplabcut:write",
+        *_both("deeplabcut"),
         scores=True,
         remark="the labeller's name and unique body parts go",
     ),
     "sleap": Format(
         "SLEAP .slp (needs sleap-io)",
-        read=f"{_HERE}.sleap:read",
+        f"{_HERE}.sleap:read",
         remark="labelled instances; predicted ones and tracks go",
     ),
-    "ap10k": _CocoLike(
-        "AP-10K",
-        read=f"{_HERE}.coco_files:read_ap10k",
-        remark="split 1 of the three",
-    ),
+    "ap10k": _CocoLike("AP-10K", f"{_HERE}.coco_files:read_ap10k", remark="split 1 of the three"),
     "animalpose": _CocoLike(
-        "AnimalPose, its own file and MMPose's",
-        read=f"{_HERE}.coco_files:read_animalpose",
+        "AnimalPose, its own file and MMPose's", f"{_HERE}.coco_files:read_animalpose"
     ),
     "horse10": _CocoLike(
         "Horse-10",
-        read=f"{_HERE}.coco_files:read_horse10",
+        f"{_HERE}.coco_files:read_horse10",
         remark="eye, elbow and stifle go: one label for both sides",
     ),
 }
