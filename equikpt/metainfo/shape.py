@@ -13,6 +13,8 @@ import numpy as np
 
 MAX_POSES = 500
 ROUNDS = 6
+ONE_WAY = 0.6
+"""Length of the mean of unit vectors along the poses from which they stand one way up."""
 TRUNK = 0.75
 """Factor on the length of links along the midline: a trunk joins limbs, not limbs a trunk."""
 MIN_HALVED = 6
@@ -84,8 +86,8 @@ def mean_pose(poses: np.ndarray, flip: np.ndarray) -> np.ndarray:
         mean = mean / max(np.sqrt((np.abs(mean[known]) ** 2).mean()), 1e-9)
     turn = turn[kept & (turn != 0)]
     heading = (turn / np.abs(turn)).mean() if len(turn) else 1
-    if abs(heading) <= 0.3:  # seen from above, headed anywhere: the long axis lies level
-        heading = np.exp(0.5j * np.angle((mean[known] ** 2).sum()))
+    if abs(heading) < ONE_WAY:  # seen from above, headed anywhere: the long axis goes upright
+        heading = -1j * np.exp(0.5j * np.angle((mean[known] ** 2).sum()))
     mean = mean / (heading / abs(heading))
     return np.where(known[:, None], np.stack([mean.real, mean.imag], axis=1), np.nan)
 

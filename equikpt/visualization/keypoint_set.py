@@ -49,7 +49,11 @@ def draw_keypoint_set(metainfo: Mapping, poses: np.ndarray) -> np.ndarray:
     left, right = np.nan_to_num(mean[pairs, 0]).sum(axis=0)
     if left > right:  # seen from the front
         lines = [line[::-1] if None not in line else line for line in lines]
-    margin = GAP_PX + 20 + LETTER_PX * max(map(len, names))
+    shown = [
+        name if np.isfinite(point).all() else f"{name} (no label)"
+        for name, point in zip(names, mean, strict=True)
+    ]
+    margin = GAP_PX + 20 + LETTER_PX * max(map(len, shown))
     height = TOP_PX + 30 + max(420, ROW_PX * len(lines))
     width = POSE_PX + 2 * margin
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=BACKGROUND)
@@ -64,7 +68,7 @@ def draw_keypoint_set(metainfo: Mapping, poses: np.ndarray) -> np.ndarray:
         for column, index in enumerate(line):
             if index is not None:
                 edge = margin - GAP_PX if column == 0 else width - margin + GAP_PX
-                _name(axes, names[index], colours[index], (edge, y), places[index], column == 0)
+                _name(axes, shown[index], colours[index], (edge, y), places[index], column == 0)
     count = int((poses[..., 2] > 0).any(axis=1).sum())
     numbers = ((len(names), "keypoint"), (len(pairs), "pair"), (count, "pose"))
     counts = ", ".join(f"{number} {what}{'s' if number != 1 else ''}" for number, what in numbers)
@@ -139,7 +143,7 @@ def _name(axes: Axes, name: str, colour, at, point, is_left: bool) -> None:
         )
         _text(axes, x, y, name, colour, "right" if is_left else "left")
     else:
-        _text(axes, x, y, f"{name} (no label)", FAINT, "right" if is_left else "left")
+        _text(axes, x, y, name, FAINT, "right" if is_left else "left")
 
 
 def _text(axes: Axes, x: float, y: float, text: str, colour, side: str = "left", size=9) -> None:
