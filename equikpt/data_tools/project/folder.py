@@ -98,7 +98,9 @@ class Project:
     def facts(self, step: str) -> Values | None:
         """Notes of a step that is done; None where it is still to do."""
         row = self._steps.get(step)
-        if row is None or (row.get("redo") and not self.edited(step)):
+        if row is not None and self.edited(step):  # whatever else is missing
+            return row["facts"]
+        if row is None or row.get("redo"):
             return None
         return row["facts"] if all((self.root / name).exists() for name in row["files"]) else None
 

@@ -48,6 +48,14 @@ def test_what_is_edited_is_never_made_anew(project):
     assert project.facts("config") == {"lines": ["made"]}
 
 
+def test_an_edited_file_stays_where_another_is_missing(project):
+    project.done("parts", {"lines": []}, {"train.json": b"1", "val.json": b"2"})
+    (project.root / "val.json").unlink()
+    assert project.facts("parts") is None
+    (project.root / "train.json").write_text("3")
+    assert project.facts("parts") is not None
+
+
 @pytest.mark.parametrize("name", ["config.py", "data/annotations/train.json"])
 def test_what_init_did_not_make_is_refused(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
