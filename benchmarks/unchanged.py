@@ -5,9 +5,9 @@ r"""Compare how another checkout trains and tests with this one, step by step.
         --cells DIR --checkpoint td-hm_efficientnet-lite0_horse26-192x192 best.pth
 
 Both checkouts train the first ``STEPS`` steps of each config with one seed and one thread by their
-own ``tools/train.py``, turn about, and test the checkpoint by their own ``tools/test.py``. The
-table has the largest difference of a loss, relative to the loss, the ratio of the median step
-times, and both results of the test. Times mean something only on a machine that does nothing else.
+own ``tools/train.py``, at the same time, so that what else the machine does slows both down, and
+test the checkpoint by their own ``tools/test.py``. The table has the largest difference of a loss,
+relative to the loss, the ratio of the median step times, and both results of the test.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,10 +118,13 @@ def compare_training(args: argparse.Namespace, name: str) -> tuple[str, bool]:
     """A row of the table, and whether the losses are equal."""
     kind, epochs = CONFIGS[name]
     data = getattr(args, kind).resolve()
-    before, after = (
-        first_steps(checkout, name, data, epochs, args.out.resolve() / name / side)
-        for side, checkout in (("before", args.before.resolve()), ("after", REPO))
-    )
+    folder = args.out.resolve() / name
+    with ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(first_steps, checkout, name, data, epochs, folder / side)
+            for side, checkout in (("before", args.before.resolve()), ("after", REPO))
+        ]
+        before, after = (run.result() for run in runs)
     difference = np.abs(after[:, 0] / before[:, 0] - 1).max()
     ratio = np.median(after[:, 1]) / np.median(before[:, 1])
     return (
