@@ -163,6 +163,7 @@ def test_pip_is_asked_only_for_what_pip_can_install(metadata):
     assert set(metadata.get_all("Provides-Extra")) == {
         "dev",
         "dicom",
+        "docs",
         "formats",
         "mmdet",
         "timm",

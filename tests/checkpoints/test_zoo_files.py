@@ -31,7 +31,7 @@ BACKBONES = [row for row in CHECKPOINTS if not row.keypoints]
 
 
 def test_the_default_folder_is_ignored_by_git():
-    assert f"{FOLDER.parts[0]}/" in (REPO / ".gitignore").read_text().splitlines()
+    assert f"/{FOLDER.parts[0]}/*" in (REPO / ".gitignore").read_text().splitlines()
 
 
 # --- what a folder has ---

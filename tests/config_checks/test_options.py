@@ -81,7 +81,7 @@ def test_a_size_is_found_wherever_it_was_copied_to():
         ("model.test_cfg.flip_tst=True", "did you mean flip_test"),
         ("train_dataloader.dataset.pipeline.99.prob=0", "(0 to 10), got '99'"),
         ("train_dataloader.dataset.pipeline.-1.prob=0", "(0 to 10), got '-1'"),
-        ("load_from.x=1", "load_from is None"),
+        ("load_from.x=1", "load_from is 'zoo://rtmpose_m_ap10k'"),
         ("launcher=pytorch", "--launcher"),
     ],
 )
