@@ -75,7 +75,7 @@ def convert(
         )
     splits = [split for split, images in dataset.splits.items() if images]
     if not labels_only:
-        drop_missing(dataset, advice=", or take the labels alone with labels_only")
+        drop_missing(dataset)
     refuse_unknown_sizes(dataset)
     drop_repeated_sources(dataset)
     contents, notes = to_coco(dataset, scheme, target)

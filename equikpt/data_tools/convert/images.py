@@ -168,12 +168,11 @@ def _refuse_other_size(name: str, path: Path, stated: SizePx, actual: SizePx) ->
         )
 
 
-def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
+def drop_missing(dataset: SourceDataset) -> None:
     """Leave the images out that are not on disk, and note them.
 
     Raises:
-        FileNotFoundError: If all of them or more than :data:`MAX_MISSING` are missing; ``advice``
-            says what else the user can do.
+        FileNotFoundError: If all of them or more than :data:`MAX_MISSING` are missing.
     """
     images = list(dataset.images())
     missing = [image for image in images if not image.exists]
@@ -186,7 +185,7 @@ def drop_missing(dataset: SourceDataset, advice: str = "") -> None:
         advice = (
             f"'{other_case}' is there: make upper and lower case agree with the labels"
             if other_case
-            else f"give their folder as images (looked for {path}){advice}"
+            else f"give their folder as images (looked for {path})"
         )
         raise FileNotFoundError(
             f"{len(missing)} of {len(images)} images are missing ({names}); {advice}"

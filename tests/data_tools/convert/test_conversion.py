@@ -181,7 +181,7 @@ def test_labels_alone_need_no_images_and_leave_those_that_are_there(make_coco, t
     convert("coco", root, output, target_name="coco")
     before = tree(output / "images")
     shutil.rmtree(root / "images")
-    with pytest.raises(FileNotFoundError, match="labels_only"):
+    with pytest.raises(FileNotFoundError, match="are missing"):
         convert("coco", root, output, target_name="coco", overwrite=True)
     convert("coco", root, output, target_name="coco", overwrite=True, labels_only=True)
     assert tree(output / "images") == before
