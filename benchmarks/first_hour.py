@@ -27,7 +27,7 @@ from equikpt.core.files import write_text
 
 SETS = ("horses", "mouse", "cells")
 MAX_SHIFT = 0.3
-"""Of a cell's box, in its sides."""
+"""Largest shift of a cell's box, in its sides."""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
