@@ -2,7 +2,7 @@
 
     python benchmarks/first_hour.py --horses DIR --mouse DIR --cells DIR
 
-For each folder that is given: ``init``, ``train``, ``test`` on the validation images, each as typed.
+For each folder that is given: ``init``, ``train``, ``test`` on the validation images, as typed.
 ``--horses`` is an export in YOLO-pose, ``--mouse`` one of DeepLabCut, ``--cells`` FSC-147's layout,
 whose points become instances of one keypoint in boxes that are moved at random, so that the middle
 of the box says little. The control is the mean pose of the training boxes. Minutes are CPU time:
@@ -140,7 +140,9 @@ def main(argv: list[str] | None = None) -> int:
     rows = [
         format_row(name, run_set(args, name)) for name in tqdm(chosen, unit="set", disable=None)
     ]
-    titles = "set | train | val | init, min | train, min | PCK@0.05 (control) | PCK@0.1 (control) | AP"
+    titles = (
+        "set | train | val | init, min | train, min | PCK@0.05 (control) | PCK@0.1 (control) | AP"
+    )
     print(f"| {titles} |\n" + "| --- " * 8 + "|")
     print("\n".join(rows))
     return 0
