@@ -9,8 +9,6 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
-from mkdocs.structure.files import File  # noqa: E402
-
 from docs.generate import horse, house, notebooks, reference  # noqa: E402
 
 MADE: dict[str, Callable[[], str]] = {
@@ -34,6 +32,8 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def on_files(files, config):
     """Add what is made to what lies in ``docs/``."""
+    from mkdocs.structure.files import File  # the tests of the pages do without
+
     pages: dict[str, str | bytes] = {uri: make() for uri, make in MADE.items()}
     pages |= reference.api_pages()
     pages |= notebooks.pages(REPO / "docs" / "notebooks")
