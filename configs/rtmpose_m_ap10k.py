@@ -1,4 +1,4 @@
-"""RTMPose-m for the 26 points of a horse, 256 × 256: fast, the one to start with.
+"""RTMPose-m for the 26 points of a horse, 256 × 256: fast.
 
 Command:   python tools/train.py configs/rtmpose_m_ap10k.py --amp
 Weights:   fetched to data/checkpoints by the first run (tools/download_checkpoints.py, elsewhere)

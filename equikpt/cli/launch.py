@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 
 from equikpt.compat.work_dir import check_resumable, newest_whole
 from equikpt.config_checks.options import load_config, merge_options, parse_options
-from equikpt.core.configs import strip_pretrained_init, work_dir_of
+from equikpt.core.configs import backbone_inits, strip_pretrained_init, work_dir_of
 from equikpt.core.files import require_writable
 from equikpt.core.project import find_work_dir
 
@@ -126,8 +126,7 @@ def bring_weights(cfg: Config, launcher: str = "none") -> None:
     from equikpt.checkpoints.zoo import SCHEME
     from equikpt.checkpoints.zoo_files import ask_on_terminal, bring
 
-    init = (cfg.model.get("backbone") or {}).get("init_cfg") or []
-    inits = [init] if isinstance(init, dict) else init
+    inits = backbone_inits(cfg.model)
     named = [cfg.get("load_from"), *(each.get("checkpoint") for each in inits)]
     released = [str(each) for each in named if str(each).startswith(SCHEME)]
     if released and cfg.get("resume"):

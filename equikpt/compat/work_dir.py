@@ -20,7 +20,6 @@ import msgspec
 from equikpt.compat.safe_load import TRAINING_STATE, is_complete, load_from_local
 from equikpt.core.files import sweep_parts, write_bytes, write_text
 from equikpt.core.project import LAST, POINTER, STABLE
-from equikpt.core.project import find_checkpoint as find_checkpoint
 
 try:
     import fcntl

@@ -65,6 +65,12 @@ def list_configs() -> list[str]:
     return sorted(file.as_posix() for file in files if not file.parts[0].startswith("_"))
 
 
+def backbone_inits(model: Any) -> list:
+    """List the dicts of a model's ``backbone.init_cfg``, which may be one, several or none."""
+    init = (model.get("backbone") or {}).get("init_cfg") or []
+    return [init] if isinstance(init, dict) else list(init)
+
+
 def strip_pretrained_init(model: Any) -> None:
     """Leave out of ``cfg.model``, in place, where its backbone's first weights come from.
 
@@ -73,8 +79,7 @@ def strip_pretrained_init(model: Any) -> None:
     backbone = model.get("backbone") or {}
     if "weights" in backbone:
         backbone["weights"] = None
-    init = backbone.get("init_cfg") or []
-    inits = [init] if isinstance(init, dict) else init
+    inits = backbone_inits(model)
     others = [each for each in inits if each.get("type") != "Pretrained"]
     if others and len(others) < len(inits):
         backbone["init_cfg"] = others

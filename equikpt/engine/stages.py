@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from equikpt.compat.strict_load import unwrap
-from equikpt.core.configs import strip_pretrained_init
+from equikpt.core.configs import backbone_inits, strip_pretrained_init
 from equikpt.models.stage_rules import TIMM_RULES, Rule, assign_stages
 
 
@@ -234,13 +234,12 @@ def start_from_scratch(cfg: Any) -> list[str]:
 
 def _weights_keys(cfg: Any) -> list[str]:
     """Keys of a config that name the weights its model starts from."""
-    backbone = cfg.get("model", {}).get("backbone", {})
-    init = backbone.get("init_cfg") or []
-    inits = [init] if isinstance(init, dict) else init
+    model = cfg.get("model", {})
+    pretrained = any(each.get("type") == "Pretrained" for each in backbone_inits(model))
     found = {
         "load_from": cfg.get("load_from"),
-        "model.backbone.weights": backbone.get("weights"),
-        "model.backbone.init_cfg": any(each.get("type") == "Pretrained" for each in inits),
+        "model.backbone.weights": model.get("backbone", {}).get("weights"),
+        "model.backbone.init_cfg": pretrained,
     }
     return [key for key, value in found.items() if value]
 

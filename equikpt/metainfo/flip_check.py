@@ -98,11 +98,11 @@ class LabelledPoses:
             known: Pairs that are the right way round already.
         """
         near = np.nan_to_num(self._apart, nan=2.0)
-        settled = [pair for pair, right in zip(pairs, known, strict=True) if right]
+        fixed = [pair for pair, right in zip(pairs, known, strict=True) if right]
         rest = [pair for pair, right in zip(pairs, known, strict=True) if not right]
-        if not settled and rest:
-            settled = [rest.pop(0)]
-        turned = {frozenset(pair): pair for pair in settled}
+        if not fixed and rest:
+            fixed = [rest.pop(0)]
+        turned = {frozenset(pair): pair for pair in fixed}
         while rest:
             votes = [
                 (near[a, d] + near[b, c] - near[a, c] - near[b, d], (a, b))

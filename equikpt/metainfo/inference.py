@@ -103,7 +103,6 @@ def infer_keypoint_set(
         for index, each in enumerate(names)
     ]
     metainfo = build_metainfo(name, keypoints, [Link(names[a], names[b]) for a, b in joined])
-    notes.append(f"sigmas are a {source}; estimate_sigmas measures them")
     return InferredKeypointSet({**metainfo, SIGMAS_SOURCE: source}, tuple(notes))
 
 

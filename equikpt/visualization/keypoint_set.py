@@ -60,15 +60,15 @@ def draw_keypoint_set(metainfo: Mapping, poses: np.ndarray) -> np.ndarray:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    places = _places(mean, margin, height)
+    coords_px = _coords_px(mean, margin, height)
     colours = [tuple(channel / 255 for channel in row["color"]) for row in rows]
-    _draw_pose(axes, metainfo, names, places, colours, flip)
+    _draw_pose(axes, metainfo, names, coords_px, colours, flip)
     for number, line in enumerate(lines):
         y = TOP_PX + (number + 0.5) * (height - TOP_PX - 20) / len(lines)
         for column, index in enumerate(line):
             if index is not None:
                 edge = margin - GAP_PX if column == 0 else width - margin + GAP_PX
-                _name(axes, shown[index], colours[index], (edge, y), places[index], column == 0)
+                _name(axes, shown[index], colours[index], (edge, y), coords_px[index], column == 0)
     count = int((poses[..., 2] > 0).any(axis=1).sum())
     numbers = ((len(names), "keypoint"), (len(pairs), "pair"), (count, "pose"))
     counts = ", ".join(f"{number} {what}{'s' if number != 1 else ''}" for number, what in numbers)
@@ -107,7 +107,7 @@ def _rows(
     return [line for _, line in sorted(lines, key=lambda each: each[0])]
 
 
-def _places(mean: np.ndarray, margin: float, height: float) -> np.ndarray:
+def _coords_px(mean: np.ndarray, margin: float, height: float) -> np.ndarray:
     """Points (K, 2) of the mean pose in px of the drawing."""
     known = np.isfinite(mean).all(axis=1)
     room = np.array([POSE_PX, height - TOP_PX - 50])
@@ -119,14 +119,16 @@ def _places(mean: np.ndarray, margin: float, height: float) -> np.ndarray:
     return corner + room / 2 + (mean - (low + high) / 2) * scale
 
 
-def _draw_pose(axes, metainfo, names, places, colours, flip) -> None:
+def _draw_pose(axes, metainfo, names, coords_px, colours, flip) -> None:
     for row in metainfo["skeleton_info"].values():
-        ends = places[[names.index(end) for end in row["link"]]]
+        ends = coords_px[[names.index(end) for end in row["link"]]]
         axes.plot(*ends.T, color=[c / 255 for c in row["color"]], linewidth=2, alpha=0.75)
     for index, partner in enumerate(flip):
         if index < partner:
-            axes.plot(*places[[index, partner]].T, color=SWAP, linestyle=(0, (4, 4)), linewidth=1.2)
-    axes.scatter(*places.T, s=52, c=colours, edgecolors="black", linewidths=1, zorder=3)
+            axes.plot(
+                *coords_px[[index, partner]].T, color=SWAP, linestyle=(0, (4, 4)), linewidth=1.2
+            )
+    axes.scatter(*coords_px.T, s=52, c=colours, edgecolors="black", linewidths=1, zorder=3)
 
 
 def _name(axes: Axes, name: str, colour, at, point, is_left: bool) -> None:

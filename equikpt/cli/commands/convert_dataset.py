@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     if target in TARGETS:
         if options.image_prefix is not None:
             raise ValueError(f"--image-prefix does not go with {target}, COCO JSON")
-        lines = convert(
+        outcome = convert(
             *source,
             target_name=target,
             link=options.link,
@@ -99,6 +99,6 @@ def main(argv: list[str] | None = None) -> int:
         if options.labels_only:
             raise ValueError(f"--labels-only is for COCO JSON, not {target}")
         written = Options(link=options.link, image_prefix=options.image_prefix)
-        lines = export(*source, target, options=written, **common)
-    print("\n".join(lines))
+        outcome = export(*source, target, options=written, **common)
+    print("\n".join(outcome.lines))
     return 0

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
@@ -70,8 +69,6 @@ def main(argv: list[str] | None = None) -> int:
         )
     if options.device == "cpu" or named[1]:  # before MMEngine looks for GPUs: when imported
         os.environ["CUDA_VISIBLE_DEVICES"] = named[1] or ""
-    import torch
-
     import equikpt.register  # noqa: F401
     from equikpt.core.files import refuse_existing, write_text
     from equikpt.core.project import find_work_dir
@@ -82,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     page = Path(options.out or work_dir / "report.html")
     kept = page.with_suffix(".predictions.json")
     refuse_existing(page, options.overwrite)
-    _check_device(options.device, torch)
+    _check_device(options.device)
     run = read_run(work_dir)
     checkpoint, notes = _choose(run, options.checkpoint)
     evaluation = None
@@ -96,8 +93,9 @@ def main(argv: list[str] | None = None) -> int:
     return int(checkpoint is not None and evaluation is None)
 
 
-def _check_device(wanted: str | None, torch: ModuleType) -> None:
+def _check_device(wanted: str | None) -> None:
     """Refuse a GPU that is not there, and keep MMEngine from Apple's where a CPU is wanted."""
+    import torch
     from mmengine.device import utils
 
     kind = (wanted or "cpu").partition(":")[0]

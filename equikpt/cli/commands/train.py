@@ -194,17 +194,16 @@ def changes_of(options: TrainOptions) -> dict[str, Any]:
     from equikpt.cli.launch import parse_options
 
     changes = parse_options(options.cfg_options)
-    named = {
+    rates = {
         "--learning-rate": ("optim_wrapper.optimizer.lr", options.learning_rate),
         "--batch-size": ("train_dataloader.batch_size", options.batch_size),
-        "--from-scratch": ("load_from", options.from_scratch or None),
     }
-    for flag, (key, value) in named.items():
-        if value is not None and key in changes:
+    named = {flag: each for flag, each in rates.items() if each[1] is not None}
+    scratch = {"--from-scratch": ("load_from", None)} if options.from_scratch else {}
+    for flag, (key, _) in {**named, **scratch}.items():
+        if key in changes:
             raise ValueError(f"expected {flag} or {key}, got both; leave one out")
-        if value is not None and flag != "--from-scratch":
-            changes[key] = value
-    return changes
+    return {**changes, **dict(named.values())}
 
 
 def warn_of_labels(cfg: Config, splits: Sequence[str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pkgutil
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,27 @@ TOLERANCE_PX = 0.02
 """By how much a coordinate may have moved when it is read back."""
 
 
+class Outcome(NamedTuple):
+    """Sentences on a conversion, for its user.
+
+    Args:
+        mapping: What became of each keypoint.
+        notes: What was left out, filled in or guessed.
+        counts: Images, animals and points of each split.
+        end: Where it was written.
+    """
+
+    mapping: list[str]
+    notes: list[str]
+    counts: list[str]
+    end: str
+
+    @property
+    def lines(self) -> list[str]:
+        """All of them."""
+        return [*self.mapping, *(f"note: {note}" for note in self.notes), *self.counts, self.end]
+
+
 def convert(
     format_name: str,
     source: Path,
@@ -39,7 +60,7 @@ def convert(
     overwrite: bool = False,
     link: bool = False,
     labels_only: bool = False,
-) -> list[str]:
+) -> Outcome:
     """Convert a labelled dataset to COCO JSON and check the result.
 
     Args:
@@ -54,9 +75,6 @@ def convert(
         overwrite: Replace splits that exist in ``output``.
         link: Hard-link the images instead of copying them.
         labels_only: Write no images; they need not be there.
-
-    Returns:
-        Lines for the user: the mapping, the notes, the counts.
 
     Raises:
         FileExistsError: If a split exists in ``output`` and ``overwrite`` is not set.
@@ -96,7 +114,8 @@ def convert(
             check_output(staging, contents, target, labels_only)
             writer.move_in(output, parts)
     counts = [_counts(split, content) for split, content in contents.items()]
-    return _report(scheme, target, [*dataset.notes, *notes], counts, output, dry_run)
+    end = _end(output, dry_run)
+    return Outcome(mapping_lines(scheme, target), [*dataset.notes, *notes], counts, end)
 
 
 def export(
@@ -110,7 +129,7 @@ def export(
     options: writer.Options | None = None,
     dry_run: bool = False,
     overwrite: bool = False,
-) -> list[str]:
+) -> Outcome:
     """Write labels or predictions in a format of :data:`~equikpt.data_tools.convert.FORMATS`.
 
     Arguments, lines and errors that are not listed are those of :func:`convert`.
@@ -156,23 +175,14 @@ def export(
         counts.append(
             f"{split or 'all'}: {len(images)} images, {len(own)} animals, {points} points"
         )
-    return _report(scheme, target, [*mapped.notes, *notes], counts, output, dry_run)
+    end = _end(output, dry_run)
+    return Outcome(mapping_lines(scheme, target), [*mapped.notes, *notes], counts, end)
 
 
-def _report(
-    scheme: KeypointScheme,
-    target: Target,
-    notes: Sequence[str],
-    counts: Sequence[str],
-    output: Path,
-    dry_run: bool,
-) -> list[str]:
-    return [
-        *mapping_lines(scheme, target),
-        *(f"note: {note}" for note in notes),
-        *counts,
-        f"nothing written (dry run); it would go to {output}" if dry_run else f"written: {output}",
-    ]
+def _end(output: Path, dry_run: bool) -> str:
+    return (
+        f"nothing written (dry run); it would go to {output}" if dry_run else f"written: {output}"
+    )
 
 
 def check_output(

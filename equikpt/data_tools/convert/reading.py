@@ -29,6 +29,7 @@ class Reading:
         classes: Classes to read; empty for all.
         predictions: COCO results to read instead of the labels of a COCO file.
         min_score: Predicted keypoints below it are left out; 0.3 if not given.
+        undivided: Without any split, do not note that all images go to one: they are divided later.
     """
 
     images: Path | None = None
@@ -36,6 +37,7 @@ class Reading:
     classes: tuple[str, ...] = ()
     predictions: Path | None = None
     min_score: float | None = None
+    undivided: bool = False
 
 
 def read_source(
@@ -57,7 +59,7 @@ def read_source(
             raise ValueError(
                 f"an image is named {image.file_name!r}, which label files cannot hold; rename it"
             )
-    _name_splits(dataset, reading.split)
+    _name_splits(dataset, reading)
     there = dataset.categories()
     unknown = [name for name in scheme.classes if name not in there]
     if unknown:
@@ -85,7 +87,8 @@ def _read(
     return read_predictions(source, reading.predictions, scheme.keypoints, reading.images, score)
 
 
-def _name_splits(dataset: SourceDataset, split: str | None) -> None:
+def _name_splits(dataset: SourceDataset, reading: Reading) -> None:
+    split = reading.split
     if split is not None and split not in SPLITS:
         raise ValueError(f"no split '{split}'; expected one of {', '.join(SPLITS)}")
     if split is not None and len(dataset.splits) > 1:
@@ -96,8 +99,10 @@ def _name_splits(dataset: SourceDataset, split: str | None) -> None:
     if split is not None:
         dataset.splits = {split: list(dataset.images())}
     unsplit = dataset.splits.pop(UNSPLIT, [])
+    is_news = bool(dataset.splits) or not reading.undivided
     if unsplit:
         dataset.splits.setdefault(DEFAULT_SPLIT, []).extend(unsplit)
+    if unsplit and is_news:
         dataset.notes.append(
             f"{len(unsplit)} images are of no split and go to {DEFAULT_SPLIT}, unless split names "
             "another"

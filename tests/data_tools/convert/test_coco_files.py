@@ -81,7 +81,7 @@ def test_real_samples_have_the_numbers_of_their_files(real_data, tmp_path, name,
     """Each point of the output stands in the source's file, as the table of names says."""
     path = real_data / "mmpose_samples" / name / f"test_{name}.json"
     reading = Reading(classes=classes, split="train")
-    lines = convert(name, path, tmp_path, target_name="horse26", reading=reading)
+    lines = convert(name, path, tmp_path, target_name="horse26", reading=reading).lines
     assert not any("put right" in line for line in lines)
     source, output = json.loads(path.read_text()), contents(tmp_path)["train"]
     file_name = {row["id"]: row["file_name"] for row in output["images"]}
@@ -99,7 +99,7 @@ def test_real_samples_have_the_numbers_of_their_files(real_data, tmp_path, name,
 
 def test_a_real_clip_of_horse10_is_put_right(real_data, tmp_path):
     path = real_data / "horse10_sample20/horse.json"
-    notes = [line for line in convert("horse10", path, tmp_path) if line.startswith("note: ")]
+    notes = [f"note: {note}" for note in convert("horse10", path, tmp_path).notes]
     for text in (
         "'horse' stands 143 times",
         "annotation ids repeat, begin at 0",

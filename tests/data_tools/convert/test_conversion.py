@@ -15,7 +15,7 @@ from tests.data_tools.convert.conftest import contents, edit, tree
 
 
 def run(source: Path, output: Path, mapping: str, **options) -> list[str]:
-    return convert("yolo-pose", source, output, mapping=mapping, **options)
+    return convert("yolo-pose", source, output, mapping=mapping, **options).lines
 
 
 @pytest.mark.parametrize("link", [False, True], ids=["copy", "link"])
@@ -220,7 +220,7 @@ def test_several_classes_are_not_made_one(make_coco, tmp_path):
     edit(root, change)
     with pytest.raises(ValueError, match="has the classes cow, horse"):
         convert("coco", root, tmp_path / "out")
-    lines = convert("coco", root, tmp_path / "out", reading=Reading(classes=("horse",)))
+    lines = convert("coco", root, tmp_path / "out", reading=Reading(classes=("horse",))).lines
     assert "note: 1 animals of other classes left out" in lines
     assert "train: 3 images, 3 animals, 3 points seen, 3 hidden" in lines
     # Where the source's keypoints stay, its classes do, too.
@@ -238,7 +238,7 @@ def test_an_animal_without_a_box_gets_one_around_its_points(make_coco, tmp_path)
         content["annotations"][1] |= {"bbox": [], "keypoints": [0] * 6}
 
     edit(root, change, "val")
-    text = "\n".join(convert("coco", root, tmp_path / "out"))
+    text = "\n".join(convert("coco", root, tmp_path / "out").lines)
     assert "val: animals without a box, taken around their points with a margin of 10%" in text
     assert "val: animals with neither a box nor a point left out (val_2.png)" in text
     (row,) = contents(tmp_path / "out")["val"]["annotations"]
@@ -258,7 +258,7 @@ def test_the_box_of_a_radiograph_is_the_radiograph(make_coco, tmp_path):
 
 
 def test_the_public_set_converts(real_data, tmp_path):
-    lines = convert("yolo-pose", real_data / "horses16", tmp_path, mapping="horses16", link=False)
+    lines = run(real_data / "horses16", tmp_path, "horses16", link=False)
     found = contents(tmp_path)
     assert {split: len(content["images"]) for split, content in found.items()} == {
         "train": 333,

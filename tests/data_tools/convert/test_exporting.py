@@ -118,7 +118,7 @@ def test_predictions_go_back_with_the_scores_that_the_table_promises(
 ):
     source, reading = predicted
     output = tmp_path / "out"
-    lines = export("coco", source, output, format_name, reading=reading)
+    lines = export("coco", source, output, format_name, reading=reading).lines
     row = FORMATS[format_name]
     read = pkgutil.resolve_name(row.read_scored or row.read)(
         output, KeypointScheme(("nose", "tail"), {})
@@ -191,7 +191,7 @@ def test_ultralytics_accepts_the_description_of_one_split(make_coco, tmp_path, o
     """It asks for train and val (``check_det_dataset``); read back, there is still one."""
     output = tmp_path / "out"
     source = make_coco(names=NAMES) / "annotations/train.json"
-    lines = export("coco", source, output, "yolo-pose", reading=Reading(split=only))
+    lines = export("coco", source, output, "yolo-pose", reading=Reading(split=only)).lines
     description = yaml.safe_load((output / "data.yaml").read_text())
     assert {"train", "val"} <= description.keys()
     for split in {"train", "val", "test"} & description.keys():
@@ -237,7 +237,9 @@ def test_images_that_ultralytics_would_mix_up_are_refused(make_coco, tmp_path, n
 def test_names_may_be_given(make_coco, tmp_path):
     mapping = tmp_path / "names.yaml"
     mapping.write_text("mapping: {nose: muzzle, l_ear: left ear}\n")
-    lines = export("coco", make_coco(names=NAMES), tmp_path / "out", "cvat", mapping=str(mapping))
+    lines = export(
+        "coco", make_coco(names=NAMES), tmp_path / "out", "cvat", mapping=str(mapping)
+    ).lines
     assert "of the source, not used: r_ear, withers" in lines
     text = (tmp_path / "out/annotations.xml").read_text()
     assert 'label="left ear"' in text
@@ -252,7 +254,7 @@ def test_crowds_are_left_out_and_losses_told(make_coco, tmp_path):
         content["annotations"][1] |= {"segmentation": [[1, 2, 3, 4, 5, 6]]}
 
     edit(root, change)
-    lines = export("coco", root, tmp_path / "out", "label-studio")
+    lines = export("coco", root, tmp_path / "out", "label-studio").lines
     assert "note: 1 crowds left out" in lines
     assert "lost in label-studio: hidden points (written as seen), splits, outlines" in lines
     assert "all: 5 images, 7 animals, 24 points" in lines

@@ -150,8 +150,8 @@ def test_many_missing_images_stop(tmp_path):
     images = [listed(image(tmp_path / "Here.png")), listed(tmp_path / "here.png")]
     with pytest.raises(FileNotFoundError, match="'Here.png'"):
         drop_missing(SourceDataset({"train": images}))
-    with pytest.raises(FileNotFoundError, match="x.png.*, or pray"):
-        drop_missing(SourceDataset({"train": [listed(tmp_path / "x.png")]}), ", or pray")
+    with pytest.raises(FileNotFoundError, match="x.png"):
+        drop_missing(SourceDataset({"train": [listed(tmp_path / "x.png")]}))
 
 
 def test_an_unknown_size_stops(tmp_path):

@@ -15,7 +15,7 @@ from equikpt.data_tools.project.recipe import (
     recommend,
 )
 
-HORSES = DataFacts(26, {"train": 640, "val": 80}, {"train": 650, "val": 82}, 2, 500.0, 1.3)
+HORSES = DataFacts(26, {"train": 650, "val": 82}, 500.0, 1.3)
 CPU = MachineFacts(2, 16 * 2**30)
 GPU = replace(CPU, gpu="a GPU")
 ALL = tuple(WEIGHTS.values())

@@ -12,7 +12,7 @@ from equikpt.core.configs import read_config
 from equikpt.data_tools.project.recipe import WEIGHTS, DataFacts, MachineFacts, recommend
 from equikpt.data_tools.project.texts import config_text
 
-DATA = DataFacts(5, {"train": 40}, {"train": 60, "val": 9}, 2, 300.0, 1.7)
+DATA = DataFacts(5, {"train": 60, "val": 9}, 300.0, 1.7)
 MACHINE = MachineFacts(2, 2**34)
 
 
@@ -20,7 +20,7 @@ MACHINE = MachineFacts(2, 2**34)
 @pytest.mark.parametrize("minutes", [1, 60])
 @pytest.mark.parametrize("instances", [60, 50_000])
 def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
-    data = DataFacts(5, {"train": 40}, {"train": instances, "val": 9}, 2, 300.0, 1.7)
+    data = DataFacts(5, {"train": instances, "val": 9}, 300.0, 1.7)
     machine = MachineFacts(2, 2**34, gpu)
     recipe = recommend(data, machine, minutes, WEIGHTS.values())
     (tmp_path / "a").mkdir()
