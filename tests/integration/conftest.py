@@ -11,12 +11,13 @@ SMALL = (
     "default_hooks.checkpoint.interval=1",
 )
 """Options that make an epoch of the 12 sample images three iterations."""
+LONG_FILES = {"integration", "test_configs.py"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with these tests where workers share the work: the last of them would work alone."""
+    """Begin with long files where workers share the work: the last of them would work alone."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: "integration" not in item.path.parts)
+        items.sort(key=lambda item: not LONG_FILES & {*item.path.parts})
 
 
 def logged_rows(work_dir: Path, name: str = "") -> list[dict]:

@@ -4,6 +4,7 @@ import zipfile
 
 import pytest
 
+from equikpt.cli.commands import init
 from equikpt.core.configs import read_config
 
 TOOL = "init"
@@ -19,16 +20,20 @@ def zipped(sample_data, tmp_path):
     return path
 
 
-def test_a_zip_becomes_a_project_and_is_kept(call_tool, zipped, tmp_path):
+def test_a_zip_becomes_a_project_and_is_kept(
+    call_tool, run_tool, zipped, tmp_path, monkeypatch
+):
     root = tmp_path / "horse"
-    printed = call_tool(TOOL, root, "--input", zipped)
+    printed = run_tool("init.py", root, "--input", zipped).stdout  # nothing is imported before
     assert "coco" in printed.splitlines()[0]
+    assert "as measured" in printed
     assert printed.splitlines()[-1].endswith(f"equikpt train {root}")
     cfg = read_config(root / "config.py")
     assert cfg.model.head.out_channels == 26
+    monkeypatch.setattr(init, "training_speed_of", lambda config: 50.0)
     assert "kept" in call_tool(TOOL, root)
     assert "--overwrite" in call_tool(TOOL, root, "--minutes", 3, code=2)
-    call_tool(TOOL, root, "--minutes", 3, "--overwrite")
+    assert "at 50 samples" in call_tool(TOOL, root, "--minutes", 3, "--overwrite")
     assert read_config(root / "config.py").train_cfg.max_epochs < cfg.train_cfg.max_epochs
 
 

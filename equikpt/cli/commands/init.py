@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         given,
         this_machine=this_machine(),
         weights=reachable_weights,
+        speed=training_speed_of,
         overwrite=options.overwrite,
         log=lambda line: print(line, flush=True),
     )
@@ -90,3 +91,11 @@ def reachable_weights() -> list[str]:
     rows = [find(name) for name in WEIGHTS.values()]
     folder = default_folder()
     return [row.name for row in rows if (folder / row.file_name).is_file() or size_bytes(row.url)]
+
+
+def training_speed_of(config: Path) -> float:
+    """Measure how many samples a second a config file trains with."""
+    from equikpt.core.configs import read_config
+    from equikpt.engine.speed import training_speed
+
+    return training_speed(read_config(config))

@@ -12,7 +12,7 @@ input          192 × 192 px, 256 × 256 with a GPU, 128 × 128 where the median
 batch          16, 8 below ``FEW`` training instances or ``SMALL_MEMORY`` of memory
 frozen stages  of EfficientNet-Lite0 the stem and the first two, from ImageNet no loss and 0.7 of
                the time (benchmarks/README.md); of the others none
-epochs         as many as the minutes give at ``SAMPLES_A_SECOND``, at most ``MAX_EPOCHS``, or
+epochs         as many as the minutes give at the measured speed, at most ``MAX_EPOCHS``, or
                ``MAX_EPOCHS_FEW`` below ``FEW`` training instances
 epoch          all instances, or as many as ``MAX_EPOCH_S`` seconds take
 validation     ``VALIDATIONS`` times in all, fewer where that takes over ``MAX_VALIDATION``
@@ -21,20 +21,16 @@ validation     ``VALIDATIONS`` times in all, fewer where that takes over ``MAX_V
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-SAMPLES_A_SECOND = {
-    "td-hm_efficientnet-lite0": 33.0,
-    "td-hm_hrnet-w32": 150.0,
-    "rtmpose-m": 400.0,
-}
-"""Training samples a second: EfficientNet of one CPU core at 192 × 192 px in mixed precision with
-two frozen stages, the others of a GPU at 256 × 256 px, which are assumed and not measured."""
-GPU_SPEED_UP = 10.0
-"""Assumed speed of EfficientNet on a GPU against one core."""
-CORE_GAIN = 0.7
-"""Speed that each further core adds, as a fraction of the first."""
+EFFICIENTNET, HRNET, RTMPOSE = "td-hm_efficientnet-lite0", "td-hm_hrnet-w32", "rtmpose-m"
+WEIGHTS = {HRNET: "hrnet_w32_ap10k", RTMPOSE: "rtmpose_m_ap10k"}
+"""Released weights that the backbones start from, by their names in ``download_checkpoints``."""
+
+ASSUMED_SPEED = 30.0
+"""Training samples a second where they cannot be measured."""
 VALIDATION_SPEED_UP = 1.5
 """Validation against training: no backward pass, but each image twice, mirrored."""
 EPOCH_OVERHEAD_S = 2.0
@@ -51,14 +47,8 @@ FEW = 50
 SMALL_BOX_PX = 96.0
 OBLONG = 1.5
 SMALL_MEMORY = 4 * 2**30
-REFERENCE_PX = {False: 192, True: 256}
-"""Input side at which the speeds hold, without and with a GPU's network."""
 SIDES_PX = {128: (160, 96), 192: (256, 160), 256: (320, 192)}
 """Sides of a square input, and the longer and the shorter one of an oblong one in its place."""
-
-EFFICIENTNET, HRNET, RTMPOSE = SAMPLES_A_SECOND
-WEIGHTS = {HRNET: "hrnet_w32_ap10k", RTMPOSE: "rtmpose_m_ap10k"}
-"""Released weights that the backbones start from, by their names in ``download_checkpoints``."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +91,15 @@ class Recipe:
     """Numbers of a config.
 
     Args:
-        network: Of :data:`SAMPLES_A_SECOND`.
+        network: ``EFFICIENTNET``, ``HRNET`` or ``RTMPOSE``.
         weights: Released weights of the backbone; empty for the packaged ones of ImageNet.
         input_size: Width and height, px.
         batch: Samples a step.
+        workers: Processes that load images.
         epochs: In all.
         warm_up: Epochs of rising rate.
         samples: Of an epoch; None for all.
         val_interval: Epochs between two validations.
-        workers: Processes that load images.
         minutes: That the training takes, estimated.
         choices: The same in words, with reasons.
     """
@@ -118,17 +108,25 @@ class Recipe:
     weights: str
     input_size: tuple[int, int]
     batch: int
-    epochs: int
-    warm_up: int
-    samples: int | None
-    val_interval: int
     workers: int
-    minutes: float
-    choices: tuple[Choice, ...]
+    epochs: int = 1
+    warm_up: int = 1
+    samples: int | None = None
+    val_interval: int = 1
+    minutes: float = 0.0
+    choices: tuple[Choice, ...] = ()
+
+
+Speed = Callable[[Recipe], float | None]
+"""Training samples a second with a recipe, whatever its length; None where that is not known."""
 
 
 def recommend(
-    data: DataFacts, machine: MachineFacts, minutes: float, weights: Collection[str] = ()
+    data: DataFacts,
+    machine: MachineFacts,
+    minutes: float,
+    weights: Collection[str] = (),
+    speed: Speed = lambda recipe: None,
 ) -> Recipe:
     """Choose a recipe by the table above.
 
@@ -137,15 +135,22 @@ def recommend(
         machine: To train on.
         minutes: That the training may take.
         weights: Names of released weights that are there or can be fetched.
+        speed: Measures the training.
     """
     size, input_choice = _input(data, bool(machine.gpu))
-    network, network_choice = _network(data, machine, minutes, weights, size)
     few = data.instances["train"] < FEW
     batch = 8 if few or machine.memory < SMALL_MEMORY else 16
     reason = "few instances: more steps an epoch" if few else "as the rates were measured with"
     if batch == 8 and not few:
         reason = f"{machine.memory / 2**30:.1f} GiB of memory"
-    length, length_choices = _length(data, machine, minutes, network, size)
+    workers = min(8, max(2, machine.cores - 1)) if machine.gpu else 2
+
+    @functools.cache
+    def length(network: str) -> tuple[dict, tuple[Choice, ...]]:
+        return _length(data, minutes, speed(Recipe(network, "", size, batch, workers)))
+
+    network, network_choice = _network(machine, minutes, weights, lambda n: length(n)[0]["epochs"])
+    lengths, length_choices = length(network)
     efficient = network == EFFICIENTNET
     frozen = Choice(
         "frozen stages",
@@ -165,9 +170,8 @@ def recommend(
         *(network_choice, start, frozen, input_choice),
         *(Choice("batch", str(batch), reason), *length_choices),
     )
-    workers = min(8, max(2, machine.cores - 1)) if machine.gpu else 2
     weights_name = WEIGHTS.get(network, "")
-    return Recipe(network, weights_name, size, batch, **length, workers=workers, choices=choices)
+    return Recipe(network, weights_name, size, batch, workers, **lengths, choices=choices)
 
 
 def _input(data: DataFacts, gpu: bool) -> tuple[tuple[int, int], Choice]:
@@ -188,11 +192,7 @@ def _input(data: DataFacts, gpu: bool) -> tuple[tuple[int, int], Choice]:
 
 
 def _network(
-    data: DataFacts,
-    machine: MachineFacts,
-    minutes: float,
-    weights: Collection[str],
-    size: tuple[int, int],
+    machine: MachineFacts, minutes: float, weights: Collection[str], epochs_of: Callable[[str], int]
 ) -> tuple[str, Choice]:
     if not machine.gpu:
         reason = f"no GPU, {machine.cores} CPU cores: what these can train in minutes"
@@ -201,27 +201,18 @@ def _network(
     if not there:
         reason = f"{machine.gpu}, but no weights of a larger network: none here, and no network"
         return EFFICIENTNET, Choice("network", "EfficientNet-Lite0, heatmaps", reason)
-    epochs = _length(data, machine, minutes, HRNET, size)[0]["epochs"]
+    epochs = epochs_of(HRNET) if len(there) > 1 else 0
     if HRNET in there and (epochs >= MIN_EPOCHS_HRNET or RTMPOSE not in there):
         return HRNET, Choice("network", "HRNet-W32, heatmaps", f"{machine.gpu}: the most accurate")
     reason = f"{machine.gpu}: HRNet-W32 would get through only {epochs} epochs in {minutes:g} min"
     return RTMPOSE, Choice("network", "RTMPose-m", reason)
 
 
-def samples_a_second(network: str, machine: MachineFacts, size: tuple[int, int]) -> float:
-    """Estimate the training samples a second at an input of (width, height) px."""
-    speed = SAMPLES_A_SECOND[network]
-    if network == EFFICIENTNET:
-        speed *= GPU_SPEED_UP if machine.gpu else 1 + CORE_GAIN * (machine.cores - 1)
-    reference = REFERENCE_PX[network != EFFICIENTNET]
-    return speed * reference**2 / (size[0] * size[1])
-
-
 def _length(
-    data: DataFacts, machine: MachineFacts, minutes: float, network: str, size: tuple[int, int]
+    data: DataFacts, minutes: float, measured: float | None
 ) -> tuple[dict, tuple[Choice, ...]]:
     """Epochs, warm-up, samples an epoch, validation interval and minutes."""
-    speed = samples_a_second(network, machine, size)
+    speed = measured or ASSUMED_SPEED
     train = data.instances["train"]
     samples = min(train, max(1, int(MAX_EPOCH_S * speed)))
     epoch_s = samples / speed + EPOCH_OVERHEAD_S
@@ -232,9 +223,10 @@ def _length(
     epochs = max(MIN_EPOCHS, min(most, possible))
     interval = max(1, -(-epochs // validations))
     takes = (epochs * epoch_s + epochs // interval * val_s) / 60
-    reason = f"what {minutes:g} minutes give at about {speed:.0f} samples a second, estimated"
+    how = "as measured" if measured else "assumed"
+    reason = f"what {minutes:g} minutes give at {speed:.3g} samples a second, {how}"
     if possible >= most:
-        reason = f"more would hardly help; about {takes:.0f} of {minutes:g} minutes, estimated"
+        reason = f"more would hardly help; about {takes:.0f} of {minutes:g} minutes"
     elif epochs * samples < MIN_SAMPLES or possible < MIN_EPOCHS:
         needed = (MIN_SAMPLES / samples * epoch_s + validations * val_s) / 60
         reason += f": few, --minutes {max(needed, minutes + 1):.0f} or more would help"

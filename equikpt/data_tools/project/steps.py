@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
+import tempfile
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.util import find_spec
@@ -24,7 +26,7 @@ from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.project import labels, parts
 from equikpt.data_tools.project.folder import Project, Values
 from equikpt.data_tools.project.given_set import given_set
-from equikpt.data_tools.project.recipe import EFFICIENTNET, MachineFacts, recommend
+from equikpt.data_tools.project.recipe import EFFICIENTNET, MachineFacts, Recipe, recommend
 from equikpt.data_tools.project.texts import config_text, readme_text
 from equikpt.metainfo import infer_keypoint_set, keypoint_set_text, read_keypoint_set
 from equikpt.visualization import draw_keypoint_set
@@ -46,6 +48,7 @@ class Making:
         options: As :func:`make_project` takes them.
         this_machine: To train on.
         weights: Names of released weights that are there or can be fetched; asked with a GPU.
+        speed: Measures the training samples a second of a config file; None to assume them.
         log: Takes each line.
     """
 
@@ -55,10 +58,11 @@ class Making:
         options: Values,
         this_machine: MachineFacts,
         weights: Callable[[], Collection[str]],
+        speed: Callable[[Path], float] | None,
         log: Log,
     ) -> None:
         self.project, self.options, self.log = project, options, log
-        self.machine, self.weights = this_machine, weights
+        self.machine, self.weights, self.speed = this_machine, weights, speed
         self.given = given_set(_path(options.get("keypoints")))
         self.name = set_name(options.get("name") or project.root.resolve().name)
 
@@ -198,7 +202,8 @@ class Making:
             minutes = self.options.get("minutes") or MINUTES
             facts = labels.data_facts(contents)
             weights = self.weights() if self.machine.gpu else ()
-            recipe = recommend(facts, self.machine, minutes, weights)
+            measure = functools.partial(self._measured_speed, facts.keypoints)
+            recipe = recommend(facts, self.machine, minutes, weights, measure)
             choices = [[each.name, each.value, each.reason] for each in recipe.choices]
             lines = [f"config.py, for about {recipe.minutes:.0f} minutes of training"]
             lines += [f"{name}: {value} ({reason})" for name, value, reason in choices]
@@ -208,6 +213,19 @@ class Making:
             made = {"config.py": text.encode()}
             project.done("config", {"lines": lines, "choices": choices}, made)
         self.say("config", project.lines("config"), kept=done is not None)
+
+    def _measured_speed(self, num_keypoints: int, recipe: Recipe) -> float | None:
+        """Measure a recipe's training with the project's data."""
+        installed = all(map(find_spec, PACKAGED)) or recipe.network != EFFICIENTNET
+        if self.speed is None or not installed:
+            return None
+        self.log(f"{'':14s}measures how fast this machine trains {recipe.network} …")
+        text = config_text(self.name, num_keypoints, recipe)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "config.py"
+            root = self.project.root.resolve().as_posix()
+            write_text(path, text.replace("{{ fileDirname }}", root))
+            return self.speed(path)
 
     def readme(self, contents: dict[str, dict]) -> None:
         """Write down what was made and why."""
@@ -229,6 +247,7 @@ def make_project(
     *,
     this_machine: MachineFacts,
     weights: Callable[[], Collection[str]] = tuple,
+    speed: Callable[[Path], float] | None = None,
     overwrite: bool = False,
     log: Log,
 ) -> None:
@@ -241,6 +260,7 @@ def make_project(
             for what a former run was given, or the default.
         this_machine: To train on.
         weights: Names of released weights that are there or can be fetched; asked with a GPU.
+        speed: Measures the training samples a second of a config file; None to assume them.
         overwrite: Make what init made anew, but for what was edited since.
         log: Takes each line.
 
@@ -252,7 +272,7 @@ def make_project(
     require_writable(root)
     project = Project(root)
     options = project.choose(given, overwrite)
-    Making(project, options, this_machine, weights, log).run()
+    Making(project, options, this_machine, weights, speed, log).run()
 
 
 def this_machine() -> MachineFacts:

@@ -12,6 +12,7 @@ from equikpt.data_tools.project.recipe import (
     WEIGHTS,
     DataFacts,
     MachineFacts,
+    Recipe,
     recommend,
 )
 
@@ -19,6 +20,11 @@ HORSES = DataFacts(26, {"train": 650, "val": 82}, 500.0, 1.3)
 CPU = MachineFacts(2, 16 * 2**30)
 GPU = replace(CPU, gpu="a GPU")
 ALL = tuple(WEIGHTS.values())
+SPEEDS = {EFFICIENTNET: 55.0, HRNET: 150.0, RTMPOSE: 400.0}
+
+
+def speed(recipe: Recipe) -> float:
+    return SPEEDS[recipe.network]
 
 
 def of(instances: int) -> DataFacts:
@@ -37,7 +43,7 @@ def of(instances: int) -> DataFacts:
     ],
 )
 def test_the_machine_and_the_weights_choose_the_network(machine, minutes, weights, network):
-    recipe = recommend(HORSES, machine, minutes, weights)
+    recipe = recommend(HORSES, machine, minutes, weights, speed)
     assert recipe.network == network
     assert recipe.weights == WEIGHTS.get(network, "")
 
@@ -60,12 +66,13 @@ def test_the_boxes_choose_the_input(box_px, aspect, machine, size):
 
 
 def test_the_minutes_choose_the_epochs():
-    short, long = (recommend(HORSES, CPU, minutes) for minutes in (5, 20))
+    short, long = (recommend(HORSES, CPU, minutes, speed=speed) for minutes in (5, 20))
     assert short.epochs < long.epochs
     assert short.minutes == pytest.approx(5, rel=0.2)
     assert long.minutes == pytest.approx(20, rel=0.1)
     assert long.samples is None
-    assert recommend(HORSES, replace(CPU, cores=4), 20).epochs > long.epochs
+    faster = recommend(HORSES, CPU, 20, speed=lambda recipe: 2 * speed(recipe))
+    assert 1.5 * long.epochs < faster.epochs < 3 * long.epochs
     assert recommend(HORSES, CPU, 1000).epochs == MAX_EPOCHS
 
 
@@ -77,7 +84,7 @@ def test_few_images_get_more_epochs_and_steps():
 
 
 def test_an_epoch_of_many_images_is_a_part_of_them():
-    recipe = recommend(of(20_000), CPU, 20)
+    recipe = recommend(of(20_000), CPU, 20, speed=speed)
     assert recipe.samples < 20_000 / 3
     assert recipe.epochs >= 10
     assert recipe.minutes == pytest.approx(20, rel=0.2)
@@ -95,3 +102,24 @@ def test_every_recipe_can_be_trained(instances, minutes):
 def test_too_few_minutes_are_said():
     reason = {each.name: each.reason for each in recommend(HORSES, CPU, 0.5).choices}["epochs"]
     assert "--minutes" in reason
+
+
+def test_only_what_is_to_be_chosen_is_measured():
+    measured = []
+
+    def take(recipe: Recipe) -> float:
+        measured.append(recipe.network)
+        return speed(recipe)
+
+    recommend(HORSES, CPU, 20, ALL, take)
+    recommend(HORSES, GPU, 20, ("rtmpose_m_ap10k",), take)
+    recommend(HORSES, GPU, 1, ALL, take)
+    assert measured == [EFFICIENTNET, RTMPOSE, HRNET, RTMPOSE]
+
+
+def test_an_assumed_speed_is_said():
+    measured, assumed = (recommend(HORSES, CPU, 20, speed=how) for how in (speed, lambda _: None))
+    reasons = [
+        {each.name: each.reason for each in r.choices}["epochs"] for r in (measured, assumed)
+    ]
+    assert ["assumed" in reason for reason in reasons] == [False, True]
