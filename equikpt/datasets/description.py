@@ -36,6 +36,13 @@ class Described:
         if os.path.isfile(stated.get("from_file", "")):  # otherwise MMPose seeks among its own
             stated = read_keypoint_set(stated["from_file"])
         own = {key: stated[key] for key in OWN_METAINFO if key in stated}
+        if reads_radiographs := cls.METAINFO.get("radiographs"):
+            own["radiographs"] = reads_radiographs
+        elif own.get("radiographs"):
+            raise ValueError(
+                f"the keypoint set is of radiographs and {cls.__name__} reads photographs; give "
+                "type='P1P2Dataset' and load by LoadRadiograph, or take radiographs out of the set"
+            )
         return {**parse_pose_metainfo(copy.deepcopy(dict(stated))), **own}
 
     @classmethod

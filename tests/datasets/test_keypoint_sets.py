@@ -12,6 +12,7 @@ from equikpt.datasets import (
     Coco17Dataset,
     Horse26Dataset,
     KeypointDataset,
+    P1P2Dataset,
 )
 from equikpt.metainfo import Keypoint, build_metainfo, keypoint_set_text
 from tests.coco_fixtures import WIDTH
@@ -112,9 +113,22 @@ FLIPPED = [
 
 def test_own_keys_of_the_file_are_kept(write_coco, make_coco, set_file):
     options = set_file(plain_set(3, radiographs=True, sigmas_source="guess: of a test"))
-    dataset = DATASETS.build(options | write_coco(make_coco()))
+    dataset = DATASETS.build(options | dict(type=P1P2Dataset) | write_coco(make_coco()))
     assert dataset.metainfo["radiographs"] is True
     assert dataset.metainfo["sigmas_source"] == "guess: of a test"
+
+
+def test_a_set_of_radiographs_is_read_by_a_data_set_of_radiographs_alone(set_file):
+    """Photographs and radiographs are read in two ways."""
+    options = set_file(plain_set(3, radiographs=True))
+    with pytest.raises(ValueError, match="KeypointDataset reads photographs.*P1P2Dataset"):
+        DATASETS.build(options | dict(lazy_init=True))
+    DATASETS.build(set_file(plain_set(3)) | dict(lazy_init=True))
+
+
+def test_a_data_set_of_radiographs_says_so_whatever_its_file(set_file):
+    options = set_file(plain_set(3)) | dict(type=P1P2Dataset, lazy_init=True)
+    assert DATASETS.build(options).metainfo["radiographs"] is True
 
 
 def test_without_a_file_or_with_a_wrong_one_a_sentence_says_so(tmp_path):
