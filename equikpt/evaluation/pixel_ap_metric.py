@@ -10,6 +10,7 @@ import pandas as pd
 from mmpose.registry import METRICS
 
 from equikpt.evaluation.presentation import Column, Figure, Presented
+from equikpt.metainfo.trained import trained_keypoints, untrained_names
 
 
 def match_points(
@@ -63,7 +64,8 @@ class PixelAPMetric(Presented):
     of a 640 px image.
 
     Metrics, each under ``pixel/``: ``AP@2px`` and so on, means over the types that have a true
-    point; ``AP``, the mean of them. ``table`` has a row for each type.
+    point; ``AP``, the mean of them. ``table`` has a row for each type. A type that had no label in
+    training (:mod:`equikpt.metainfo.trained`) is never found, and is in no mean; its name says so.
 
     Predictions: ``pred_instances`` of N points with ``keypoints`` (N, 1, 2) in px of the image,
     ``keypoint_scores`` (N, 1) and ``labels`` (N,), the keypoint type. Ground truth: all labelled
@@ -75,7 +77,8 @@ class PixelAPMetric(Presented):
         **kwargs: As :class:`Presented`.
 
     Raises:
-        ValueError: No thresholds, one that is not above 0, or a test set without a labelled point.
+        ValueError: No thresholds, one that is not above 0, or a test set without a labelled point
+            of a type that is trained.
     """
 
     default_prefix = "pixel"
@@ -128,20 +131,32 @@ class PixelAPMetric(Presented):
                 f"expected labelled points, none of {len(results)} images has any; see the "
                 "visibilities in the annotations"
             )
-        names = self.dataset_meta["keypoint_id2name"] if self.dataset_meta else {}
-        rows = []
-        for kind in range(images[0]["gt"].shape[1]):
-            row: dict[str, str | float] = dict(keypoint=names.get(kind, str(kind)))
-            row["points"] = sum(int(result["labelled"][:, kind].sum()) for result in images)
-            for radius in self.thresholds_px:
-                row[f"AP@{radius:g}px"] = self._of_type(results, kind, radius)
-            rows.append(row)
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame(self._row(results, kind) for kind in range(images[0]["gt"].shape[1]))
+        columns = [f"AP@{radius:g}px" for radius in self.thresholds_px]
+        if table[columns].isna().all(axis=None):
+            raise ValueError(
+                "expected labelled points of keypoints that are trained, all labels here are of "
+                f"those with no label in training: {', '.join(untrained_names(self.dataset_meta))}"
+            )
         text = table.to_string(index=False, float_format="%.3f", na_rep="-")
         self.publish(table, f"keypoints\n{text}")
-        columns = [f"AP@{radius:g}px" for radius in self.thresholds_px]
         means = {column: float(table[column].mean()) for column in columns}
         return {**means, "AP": float(np.mean(list(means.values())))}
+
+    def _row(self, results: list[dict], kind: int) -> dict[str, str | float]:
+        """Row of the table; without AP for a type that is not trained."""
+        meta = self.dataset_meta or {}
+        name = meta.get("keypoint_id2name", {}).get(kind, str(kind))
+        trained = not meta or trained_keypoints(meta)[kind]
+        labelled = [result["labelled"][:, kind] for result in results if len(result["gt"])]
+        return {
+            "keypoint": name if trained else f"{name} (not trained)",
+            "points": int(sum(map(np.sum, labelled))),
+            **{
+                f"AP@{radius:g}px": self._of_type(results, kind, radius) if trained else np.nan
+                for radius in self.thresholds_px
+            },
+        }
 
     @classmethod
     def columns(cls, table: pd.DataFrame) -> dict[str, Column]:

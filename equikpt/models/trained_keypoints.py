@@ -1,4 +1,4 @@
-"""Keypoints that had no label in training, kept out of what a pose estimator predicts."""
+"""Keypoints that had no label in training, kept out of predictions and of validation losses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ PER_KEYPOINT = (
     *("keypoint_x_labels", "keypoint_y_labels"),
 )
 """Fields of predictions whose second axis is the keypoint."""
+WEIGHTS = ("keypoint_weights", "points_valid")
+"""Fields of targets, likewise, by which a loss leaves points out."""
 
 
 def silence_untrained(model: nn.Module, trained: np.ndarray) -> None:
@@ -21,21 +23,33 @@ def silence_untrained(model: nn.Module, trained: np.ndarray) -> None:
 
     Their scores are 0 and their maps empty; peaks of them are left out. Their coordinates are the
     mean of the others' and stand for nothing: metrics take a pose's extent from all coordinates, so
-    that neither NaN nor a corner of the image would do. A later call replaces an earlier one.
+    that neither NaN nor a corner of the image would do. Labels that a validation has of them get
+    no weight in its loss. A later call replaces an earlier one.
     """
-    earlier = getattr(model, HOOK, None)
-    if earlier is not None:
+    for earlier in getattr(model, HOOK, ()):
         earlier.remove()
-        delattr(model, HOOK)
+    setattr(model, HOOK, ())
     if trained.all():
         return
+
+    def weigh(_model: nn.Module, _inputs: Any, options: dict[str, Any]) -> None:
+        if options.get("mode") == "predict":
+            for sample in options.get("data_samples") or ():
+                _take_weight(sample.get("gt_instance_labels", {}), trained)
 
     def silence(_model: nn.Module, _inputs: Any, output: Any) -> None:
         for sample in output if isinstance(output, (list, tuple)) else ():
             if isinstance(sample, PoseDataSample) and "pred_instances" in sample:
                 _silence(sample, trained)
 
-    setattr(model, HOOK, model.register_forward_hook(silence))
+    before = model.register_forward_pre_hook(weigh, with_kwargs=True)
+    setattr(model, HOOK, (before, model.register_forward_hook(silence)))
+
+
+def _take_weight(labels: Any, trained: np.ndarray) -> None:
+    for name in WEIGHTS:
+        if name in labels and labels[name].shape[-1] == len(trained):
+            labels[name] = labels[name] * labels[name].new_tensor(trained)
 
 
 def _silence(sample: PoseDataSample, trained: np.ndarray) -> None:

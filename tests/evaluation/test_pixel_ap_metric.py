@@ -124,6 +124,32 @@ def test_a_type_without_points_does_not_count():
     assert metric.table["AP@2px"].isna().tolist() == [False, True]
 
 
+META = dict(keypoint_id2name={0: "nose", 1: "ear"}, sigmas=[0.05, 0.05])
+
+
+def test_a_type_that_is_not_trained_does_not_count(capsys):
+    """It is never found, and its points are labelled here."""
+    metric = PixelAPMetric()
+    metric.dataset_meta = META | dict(trained_keypoints=[True, False])
+    metric.process([], [image([[(10, 10, 2), (40, 40, 2)]], [(10, 10)], [0.9], [0])])
+    metrics = metric.compute_metrics(metric.results)
+    assert metrics == {"AP@2px": 1, "AP@4px": 1, "AP": 1}
+    assert metric.table["keypoint"].tolist() == ["nose", "ear (not trained)"]
+    assert metric.table["points"].tolist() == [1, 1]
+    assert metric.table["AP@2px"].isna().tolist() == [False, True]
+    assert "ear (not trained)" in capsys.readouterr().out
+    metric.dataset_meta = META
+    assert metric.compute_metrics(metric.results)["AP"] == 0.5
+
+
+def test_a_set_with_labels_of_what_is_not_trained_alone_is_refused():
+    metric = PixelAPMetric()
+    metric.dataset_meta = META | dict(trained_keypoints=[True, False])
+    metric.process([], [image([[(0, 0, 0), (40, 40, 2)]], [(10, 10)], [0.9], [0])])
+    with pytest.raises(ValueError, match="no label in training.*ear"):
+        metric.compute_metrics(metric.results)
+
+
 def test_a_set_without_labels_is_refused():
     with pytest.raises(ValueError, match="none of 1 images"):
         evaluate(image([[(0, 0, 0)]], [(1, 1)], [0.5]))

@@ -17,8 +17,8 @@ TRAINED = np.array([True, False, True, False])
 class Estimator(nn.Module):
     """Gives what it is asked for, as a pose estimator does in its mode ``predict``."""
 
-    def forward(self, output, mode="predict"):
-        return output
+    def forward(self, output=None, mode="predict", data_samples=None):
+        return data_samples if output is None else output
 
 
 @pytest.fixture
@@ -87,8 +87,24 @@ def test_the_last_call_counts(model, pose):
     (found,) = model([pose])
     assert found.pred_instances.keypoint_scores[0].tolist() == [0.9, 0.9, 0.9, 0]
     silence_untrained(model, np.ones(4, bool))
+    assert not model._forward_pre_hooks
     (found,) = model([before])
     assert found.pred_instances.keypoint_scores[0].tolist() == [0.9] * 4
+
+
+@pytest.mark.parametrize("name", ["keypoint_weights", "points_valid"])
+def test_a_validation_loss_gives_them_no_weight(model, name):
+    labelled = PoseDataSample(gt_instance_labels=InstanceData(**{name: torch.ones(2, 4)}))
+    model(data_samples=[labelled], mode="predict")
+    assert labelled.gt_instance_labels[name].tolist() == [[1, 0, 1, 0]] * 2
+
+
+@pytest.mark.parametrize("weights", [torch.ones(1, 4), torch.ones(1, 3)])
+def test_weights_of_a_training_and_of_others_are_left_alone(model, weights):
+    mode = "loss" if weights.shape[1] == 4 else "predict"
+    labelled = PoseDataSample(gt_instance_labels=InstanceData(keypoint_weights=weights))
+    model(data_samples=[labelled], mode=mode)
+    assert labelled.gt_instance_labels.keypoint_weights.all()
 
 
 @pytest.mark.parametrize("output", [{"loss": 1}, (torch.ones(2),), [PoseDataSample()]])

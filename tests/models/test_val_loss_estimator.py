@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
 
 from equikpt.cli import launch
 from equikpt.core.configs import find_config
+from equikpt.models import silence_untrained
 
 SMOKE = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
@@ -28,6 +30,21 @@ def test_validation_logs_the_mean_loss_of_its_samples(runner):
         losses = [model.loss(**batch)["loss_kpt"].item() for batch in batches]
     assert metrics["val_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     assert metrics["landmark/radiographs"] == 6
+
+
+def test_a_keypoint_that_is_not_trained_is_in_no_loss(runner):
+    batch = next(iter(runner.val_dataloader))
+    model = runner.model.eval()
+    labels = [sample.gt_instance_labels for sample in batch["data_samples"]]
+    plain = model.test_step(batch)[-1].loss["loss_kpt"].item()
+    silence_untrained(model, np.array([True, False]))
+    found = model.test_step(batch)[-1].loss["loss_kpt"].item()
+    for label in labels:
+        label.keypoint_weights[:, 1] = 0
+    with torch.no_grad():
+        expected = model.loss(**model.data_preprocessor(batch, False))["loss_kpt"].item()
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert found != pytest.approx(plain, rel=1e-4)
 
 
 def test_samples_without_targets_give_predictions_alone(runner):
