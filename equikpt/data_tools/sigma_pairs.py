@@ -21,6 +21,7 @@ from equikpt.core.coco.checks import (
 from equikpt.core.coco.file import Id
 from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
+from equikpt.data_tools.verify.scheme import is_named
 from equikpt.structures.bbox import box_area, box_iou, hungarian_match
 
 MIN_IOU = 0.5
@@ -65,12 +66,16 @@ def pairs_of_annotations(first: Path, second: Path, by_id: bool = False) -> Poin
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is broken, or they have no instance in common.
+        ValueError: A file is broken, they have no instance in common, or their keypoints stand in
+            two orders.
     """
-    (images, rows), (images_again, others) = (_read_labels(path) for path in (first, second))
+    (content, rows), (content_again, others) = (_read_labels(path) for path in (first, second))
+    refuse_another_order(second, content_again, keypoint_names(content), str(first))
     score, least = (lambda a, b: float(a["id"] == b["id"]), 1.0) if by_id else (_iou, MIN_IOU)
     matches, unmatched = _match(rows, others, "file_name", score, least)
-    names, names_again = ({row["file_name"] for row in each} for each in (images, images_again))
+    names, names_again = (
+        {row["file_name"] for row in each["images"]} for each in (content, content_again)
+    )
     shared = len(names & names_again)
     if not matches:
         raise ValueError(
@@ -108,13 +113,29 @@ def pairs_with_predictions(gt: Path, predictions: Path) -> PointPairs:
     )
 
 
-def _read_labels(path: Path) -> tuple[list[dict], list[dict]]:
-    """Rows of images, and of the annotations that are used, with their images."""
+def keypoint_names(content: dict) -> tuple[str, ...]:
+    """Names of the keypoints as a COCO file states them, in its order; none where it does not."""
+    return next((tuple(each["keypoints"]) for each in content["categories"] if is_named(each)), ())
+
+
+def refuse_another_order(path: Path, content: dict, expected: Sequence[str], other: str) -> None:
+    """Raise ValueError where a COCO file has the keypoints of another file or set, reordered."""
+    names = keypoint_names(content)
+    if names != tuple(expected) and sorted(names) == sorted(expected):
+        at = next(index for index, name in enumerate(names) if name != expected[index])
+        raise ValueError(
+            f"{path} has its keypoints in another order than {other}: '{names[at]}' as number {at} "
+            f"instead of '{expected[at]}'; write both in one order"
+        )
+
+
+def _read_labels(path: Path) -> tuple[dict, list[dict]]:
+    """The content of a file, and the annotations that are used, with their images."""
     content = load_valid_rows(path)
     images = {row["id"]: row for row in content["images"]}
     rows = [row | {"image": images[row["image_id"]]} for row in content["annotations"]]
     named = [row | {"file_name": row["image"]["file_name"]} for row in rows if is_used(row)]
-    return content["images"], named
+    return content, named
 
 
 def _read_results(path: Path) -> list[dict]:

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from equikpt.core.coco.file import load_coco
-from equikpt.core.files import refuse_existing, write_text
+from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.groups import GroupRule
-from equikpt.data_tools.sigma_pairs import PointPairs
+from equikpt.data_tools.sigma_pairs import PointPairs, refuse_another_order
 from equikpt.data_tools.verify.scheme import find_scheme
 from equikpt.evaluation.functional.bootstrap import (
     RESAMPLES,
@@ -33,7 +33,12 @@ from equikpt.evaluation.functional.bootstrap import (
     weighted_mean,
     weighted_median,
 )
-from equikpt.metainfo.keypoint_set_file import SIGMAS_SOURCE, keypoint_set_text
+from equikpt.metainfo.keypoint_set_file import (
+    SIGMAS_SOURCE,
+    keypoint_set_text,
+    read_keypoint_set,
+    with_sigmas,
+)
 
 KEPT = "as before"
 MIN_COUNT = 20
@@ -110,13 +115,14 @@ def estimate_from(
     seed: int = 0,
     out: Path | None = None,
     overwrite: bool = False,
+    own_set: Path | None = None,
 ) -> list[str]:
     """Estimate sigmas and write the file for configs; return the table and notes as lines.
 
     Args:
         pairs: Instances that are in two files.
         labels: COCO file with their keypoints.
-        made_by: One line for the file: from what.
+        made_by: From what, such as two annotations; a phrase for the file.
         estimator: One of :data:`ESTIMATORS`.
         metainfo: Keypoint set of the files, by name or file; None to go by their names.
         rule: Names images that are drawn together; by default each alone.
@@ -125,6 +131,8 @@ def estimate_from(
         seed: Of the bootstrap.
         out: File to write for configs; None writes none.
         overwrite: Replace it.
+        own_set: File of the keypoint set to put the sigmas into (:func:`put_into_set`), in place of
+            ``metainfo``.
 
     Raises:
         FileExistsError: The file exists and ``overwrite`` is not set.
@@ -132,7 +140,12 @@ def estimate_from(
     """
     if out is not None:
         refuse_existing(out, overwrite)
-    scheme = find_scheme(metainfo, [load_coco(labels)])
+    if own_set is not None:
+        read_keypoint_set(own_set)
+        metainfo = str(own_set.resolve())
+    content = load_coco(labels)
+    scheme = find_scheme(metainfo, [content])
+    refuse_another_order(labels, content, scheme.names, scheme.name)
     if out is not None and scheme.metainfo is None:
         raise ValueError(
             f"the keypoints of {labels} are of no keypoint set that equikpt has, so no file can be "
@@ -158,9 +171,12 @@ def estimate_from(
     found = estimate_sigmas(squared, clusters, estimator, resamples, seed)
     present = None if scheme.metainfo is None else scheme.metainfo["sigmas"]
     lines = [sigma_table(scheme.names, present, found), *(f"note: {note}" for note in pairs.notes)]
+    made_by = f"{made_by}, {len(pairs.squared)} instances"
     if out is not None and scheme.metainfo is not None:
         write_text(out, metainfo_file(scheme.metainfo, found, made_by, out))
         lines.append(f"written: {out}")
+    if own_set is not None:
+        lines.append(put_into_set(own_set, found, made_by))
     return lines
 
 
@@ -187,6 +203,53 @@ def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Pa
         made_by: From what; it may hold names of files, and so any character.
         path: Of the file.
     """
+    sigmas, remarks, source = _merged(metainfo, estimate, made_by)
+    header = (
+        f"Sigmas from {made_by}.",
+        "In a config, for each of train, val and test:",
+        f"  val_dataloader = dict(dataset=dict(metainfo=dict(from_file={path.as_posix()!r})))",
+        "AP with these sigmas does not compare with AP with others.",
+    )
+    if SIGMAS_SOURCE in metainfo:
+        metainfo = {**metainfo, SIGMAS_SOURCE: source}
+    return keypoint_set_text({**metainfo, "sigmas": sigmas}, header, remarks)
+
+
+def put_into_set(path: Path, estimate: pd.DataFrame, made_by: str) -> str:
+    """Put new sigmas into the file of a keypoint set, in which all else stays; say how many.
+
+    Args:
+        path: Of the file.
+        estimate: Of its keypoints.
+        made_by: From what.
+
+    Raises:
+        ValueError: No estimate rests on enough distances, or the file states its sigmas in a way
+            that cannot be edited. It is then as it was.
+    """
+    metainfo, before = read_keypoint_set(path), path.read_bytes()
+    sigmas, remarks, source = _merged(metainfo, estimate, made_by)
+    measured = sum(not remark.startswith(KEPT) for remark in remarks)
+    if not measured:
+        raise ValueError(
+            f"expected {MIN_COUNT} distances or more of a keypoint to write its sigma, got at most "
+            f"{estimate['distances'].max()}; label more images twice"
+        )
+    names = [row["name"] for row in metainfo["keypoint_info"].values()]
+    try:
+        write_text(path, with_sigmas(before.decode(), names, sigmas, remarks, source))
+        if read_keypoint_set(path)["sigmas"] != sigmas:
+            raise ValueError("sets its sigmas anew below dataset_info")
+    except ValueError as error:
+        write_bytes(path, before)
+        raise ValueError(f"{path} {error}; edit them by hand, or write a file by out") from error
+    return f"written: the sigmas of {path}, {measured} of {len(sigmas)} measured"
+
+
+def _merged(
+    metainfo: dict, estimate: pd.DataFrame, made_by: str
+) -> tuple[list[float], list[str], str]:
+    """The sigmas, old where there is no estimate to go by, a remark on each, and their source."""
     sigmas, remarks = [], []
     columns = (estimate[column].tolist() for column in ("distances", "sigma", "low", "high"))
     for present, distances, found, low, high in zip(metainfo["sigmas"], *columns, strict=True):
@@ -197,12 +260,9 @@ def metainfo_file(metainfo: dict, estimate: pd.DataFrame, made_by: str, path: Pa
             remark = f"{low:.4g} to {high:.4g}, {remark}"
         sigmas.append(float(f"{found:.4g}"))
         remarks.append(remark)
-    header = (
-        made_by,
-        "In a config, for each of train, val and test:",
-        f"  val_dataloader = dict(dataset=dict(metainfo=dict(from_file={path.as_posix()!r})))",
-        "AP with these sigmas does not compare with AP with others.",
-    )
-    if not any(remark.startswith(KEPT) for remark in remarks):  # none is a guess any more
-        metainfo = {key: value for key, value in metainfo.items() if key != SIGMAS_SOURCE}
-    return keypoint_set_text({**metainfo, "sigmas": sigmas}, header, remarks)
+    measured = sum(not remark.startswith(KEPT) for remark in remarks)
+    if measured == len(remarks):
+        return sigmas, remarks, f"measured: {made_by}"
+    before = metainfo.get(SIGMAS_SOURCE) or "unknown"
+    source = f"{measured} of {len(remarks)} measured: {made_by}; others {KEPT}: {before}"
+    return sigmas, remarks, source

@@ -17,7 +17,7 @@ from equikpt.visualization.pose import draw_instance
 
 OWN_METAINFO = ("radiographs", "unnamed", "sigmas_source")
 """Keys beside MMPose's: images are radiographs; points are any number of unnamed things; where
-sigmas come from that nobody measured."""
+sigmas come from."""
 
 
 class Described:

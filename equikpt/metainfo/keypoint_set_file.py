@@ -2,11 +2,13 @@
 
 It is a config with one variable, ``dataset_info``, which data sets take as
 ``metainfo=dict(from_file="keypoints.py")``. One key is the package's own: ``sigmas_source`` says
-where sigmas come from that nobody measured.
+where the sigmas come from, a guess or a measurement.
 """
 
 from __future__ import annotations
 
+import ast
+import itertools
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -95,11 +97,7 @@ def keypoint_set_text(
         remarks: Of the K sigmas, behind each; none by default.
     """
     names = [row["name"] for row in metainfo["keypoint_info"].values()]
-    remarks = remarks or [""] * len(names)
-    sigmas = [
-        f"{float(sigma)!r},  # {as_literal(name)}{': ' if remark else ''}{remark}"
-        for name, sigma, remark in zip(names, metainfo["sigmas"], remarks, strict=True)
-    ]
+    sigmas = _sigma_lines(names, metainfo["sigmas"], remarks or [""] * len(names))
     rest = {key: value for key, value in metainfo.items() if key not in TOP}
     blocks = [
         f"    dataset_name={as_literal(metainfo['dataset_name'])},",
@@ -116,6 +114,68 @@ def keypoint_set_text(
     lines = [header] if isinstance(header, str) else header
     comment = [f"# {as_literal(line)[1:-1]}".rstrip() for line in lines]
     return "\n".join([*comment, "dataset_info = dict(", *blocks, ")", ""])
+
+
+def with_sigmas(
+    text: str, names: Sequence[str], sigmas: Sequence[float], remarks: Sequence[str], source: str
+) -> str:
+    """Put sigmas into the text of a keypoint set's file, in which all else stays.
+
+    Args:
+        text: Of the file.
+        names: Of its K keypoints.
+        sigmas: Of each.
+        remarks: Of the K sigmas, behind each.
+        source: Where they come from, for ``sigmas_source`` where the file has that.
+
+    Raises:
+        ValueError: The file is no ``dataset_info = dict(…, sigmas=…)``.
+    """
+    content = text.encode()
+    stated = _keywords(content)
+    if "sigmas" not in stated:
+        raise ValueError("has no dataset_info = dict(…, sigmas=[…]) to put sigmas into")
+    lines = content.splitlines(keepends=True)
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    start_line = lines[stated["sigmas"].lineno - 1]
+    indent = start_line[: len(start_line) - len(start_line.lstrip())].decode()
+    rows = "".join(f"{indent}    {row}\n" for row in _sigma_lines(names, sigmas, remarks))
+    new = {"sigmas": f"sigmas=[\n{rows}{indent}]"}
+    if SIGMAS_SOURCE in stated:
+        new[SIGMAS_SOURCE] = f"{SIGMAS_SOURCE}={as_literal(source)}"
+    spans = []
+    for key, piece in new.items():
+        node = stated[key]
+        end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        spans.append((starts[node.lineno - 1] + node.col_offset, end, piece.encode()))
+    for begin, end, written in sorted(spans, reverse=True):
+        content = content[:begin] + written + content[end:]
+    return content.decode()
+
+
+def _keywords(content: bytes) -> dict[str | None, ast.keyword]:
+    """Keywords of ``dataset_info = dict(…)`` by name; none where it is written otherwise."""
+    try:
+        nodes = ast.parse(content).body
+    except SyntaxError:  # MMEngine's own words in braces
+        return {}
+    infos = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        and any(isinstance(to, ast.Name) and to.id == "dataset_info" for to in node.targets)
+    ]
+    calls = [info for info in infos[-1:] if isinstance(info, ast.Call)]
+    return {each.arg: each for call in calls for each in call.keywords}
+
+
+def _sigma_lines(
+    names: Sequence[str], sigmas: Sequence[float], remarks: Sequence[str]
+) -> list[str]:
+    return [
+        f"{float(sigma)!r},  # {as_literal(name)}{': ' if remark else ''}{remark}"
+        for name, sigma, remark in zip(names, sigmas, remarks, strict=True)
+    ]
 
 
 def as_literal(value: object) -> str:

@@ -103,6 +103,13 @@ def test_the_distance_is_shared_between_clicks_and_all_the_models(saved, fractio
         assert np.isnan(squared[~labelled]).all()
 
 
+def test_files_with_keypoints_in_two_orders_are_refused(saved):
+    content = horses(4)
+    other = [dict(content["categories"][0], keypoints=NAMES[::-1])]
+    with pytest.raises(ValueError, match="another order.*'rh_hoof'.*'nose'"):
+        pairs_of_annotations(*saved(content, content | dict(categories=other)))
+
+
 def scrambled(content: dict) -> dict:
     """The same file with other ids and in another order."""
     images = [{**image, "id": image["id"] + 500} for image in content["images"][::-1]]

@@ -116,7 +116,9 @@ def test_sigmas_are_a_guess_until_all_are_measured(distances, is_guess):
     own = {**p1p2.METAINFO, "sigmas_source": "guess: of a test"}
     scope: dict = {}
     exec(metainfo_file(own, estimate, "From a test.", Path("sigmas.py")), scope)
-    assert ("sigmas_source" in scope["dataset_info"]) == is_guess
+    source = "1 of 2 measured: From a test.; others as before: guess: of a test"
+    expected = source if is_guess else "measured: From a test."
+    assert scope["dataset_info"]["sigmas_source"] == expected
 
 
 @pytest.mark.parametrize(

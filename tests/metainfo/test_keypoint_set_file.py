@@ -13,6 +13,7 @@ from equikpt.metainfo import (
     p1p2,
     read_keypoint_set,
 )
+from equikpt.metainfo.keypoint_set_file import with_sigmas
 
 SETS = [each.METAINFO for each in (horse26, coco17, p1p2)]
 
@@ -24,6 +25,40 @@ def test_written_and_read_it_is_the_same(tmp_path, metainfo):
     path.write_text(keypoint_set_text(own, ("one", "two"), ["# remark"] * len(own["sigmas"])))
     assert read_keypoint_set(path) == own
     assert path.read_text().startswith("# one\n# two\ndataset_info = dict(\n")
+
+
+SHORT = """
+# by hand
+dataset_info = dict(dataset_name='ears', joint_weights=[1, 1],
+    sigmas=[0.1,  # é
+            0.1], sigmas_source=("guess: " "é"),
+    keypoint_info={0: dict(name='a'), 1: dict(name='b')})
+dataset_info["joint_weights"][0] = 2
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_sigmas_are_put_into_a_file_and_the_rest_stays(end):
+    text = SHORT.replace("\n", end)
+    new = with_sigmas(text, ["a", "b"], [0.2, 0.3], ["", "30 distances"], "measured: é {{ x }}")
+    scope: dict = {}
+    exec(new, scope)
+    assert scope["dataset_info"]["sigmas"] == [0.2, 0.3]
+    assert scope["dataset_info"]["sigmas_source"] == "measured: é {{ x }}"
+    assert "{{" not in new
+    start, last = text.index("sigmas="), text.index(f",{end}    keypoint_info")
+    assert new.startswith(text[:start])
+    assert new.endswith(text[last:])
+    assert "0.3,  # 'b': 30 distances" in new
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dataset_info = {'sigmas': [0.1]}", "x = dict(sigmas=[1])", "dataset_info = dict(**x)"],
+)
+def test_a_file_that_states_no_sigmas_is_not_edited(text):
+    with pytest.raises(ValueError, match="no dataset_info = dict"):
+        with_sigmas(text, ["a"], [0.2], [""], "measured")
 
 
 HOSTILE = ("\n", "\r", "\x0b", "\x85", "\u2028", "'\n", '"\n', "\\\n", "{{ fileDirname }}", "#")

@@ -30,6 +30,7 @@ class EstimateOptions:
         f"keypoints: {', '.join(METAINFOS)} or a keypoint set's file (default: by the names in the "
         "file)",
         metavar="SET",
+        at_most_one_of="set",
     )
     pool_sides: bool = option("one sigma for left and right, from both", default=False)
     group_key: str = option(
@@ -44,8 +45,13 @@ class EstimateOptions:
     )
     resamples: int = option("of the bootstrap", default=1000, type=whole(1))
     seed: int = declare.seed("of the bootstrap")
-    out: Path | None = option("write a metainfo for configs", metavar="FILE.py")
-    overwrite: bool = declare.overwrite("that file")
+    write: Path | None = option(
+        "keypoint set to put the sigmas into, in place of --metainfo; all else in it stays",
+        metavar="DIR/keypoints.py",
+        at_most_one_of="set",
+    )
+    out: Path | None = option("write a keypoint set of its own for configs", metavar="FILE.py")
+    overwrite: bool = declare.overwrite("that file of --out")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,11 +67,11 @@ def main(argv: list[str] | None = None) -> int:
     if options.double and not options.gt and not options.predictions:
         labels, again = options.double
         pairs = pairs_of_annotations(labels, again, by_id=options.match == "id")
-        made_by = f"Sigmas from two annotations, {labels.name} and {again.name}."
+        made_by = f"two annotations, {labels.name} and {again.name}"
     elif options.gt and options.predictions and not options.double:
         labels = options.gt
         pairs = pairs_with_predictions(labels, options.predictions)
-        made_by = f"Sigmas from the residuals of a model, {options.predictions.name}."
+        made_by = f"the residuals of a model, {options.predictions.name}"
     else:
         raise ValueError("expected --double A.json B.json, or --gt with --predictions")
     lines = estimate_from(
@@ -80,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
         seed=options.seed,
         out=options.out,
         overwrite=options.overwrite,
+        own_set=options.write,
     )
+    if not options.write and not options.out:
+        lines.append("next: --write DIR/keypoints.py puts them into a project's keypoint set")
     print("\n".join(lines))
     return 0
