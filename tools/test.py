@@ -1,4 +1,4 @@
-"""Test a model: `python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/…/best.pth`."""
+"""Test a trained model: AP, PCK and error in px."""
 
 from equikpt.cli.commands.test import main
 from equikpt.cli.entry import run

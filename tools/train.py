@@ -1,4 +1,4 @@
-"""Train a model: `python tools/train.py configs/rtmpose_m_ap10k.py`."""
+"""Train a keypoint model from a config or a project folder."""
 
 from equikpt.cli.commands.train import main
 from equikpt.cli.entry import run

@@ -2,7 +2,7 @@
 
 A field's type says how its text is read: ``int``, ``Path``, ``Literal`` (a choice), ``bool`` (a
 flag, ``--no-NAME`` where the default is True), ``tuple[float, float]`` (two values), ``Sequence``
-(one value or more, and the option may be repeated). In the help, an ``int`` is an ``N`` and a
+(one value or more, and the option may be repeated). In the help, a number is an ``N`` and a
 ``Path`` a ``FILE``. Everything else is argparse's.
 """
 
@@ -23,7 +23,10 @@ from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
 
 Options = TypeVar("Options")
 Split = Literal["train", "val", "test"]
-METAVARS: dict[type, dict[str, str]] = {int: dict(metavar="N"), Path: dict(metavar="FILE")}
+METAVARS: dict[type, dict[str, str]] = {
+    **{kind: dict(metavar="N") for kind in (int, float)},
+    Path: dict(metavar="FILE"),
+}
 UNSAID = (None, False, True, (), "", MISSING)
 """Defaults that the help need not name."""
 MAX_SEED = 2**32 - 1
@@ -63,6 +66,7 @@ def parse(options: type[Options], argv: Sequence[str] | None, epilog: str = "") 
     A line that cannot be read, and ``--help``, end the program as argparse does.
     """
     parser = _Parser(
+        prog=f"equikpt {Path(sys.argv[0]).stem}",
         description=inspect.cleandoc(options.__doc__ or ""),
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -218,7 +222,14 @@ def cfg_options() -> Any:
 
 def data_root() -> Any:
     """Declare the folder of the data."""
-    return option("folder of the data, with annotations/ and images/ (default: the config's)")
+    return option(
+        "folder of the data, with annotations/ and images/ (default: the config's)", metavar="DIR"
+    )
+
+
+def work_dir(text: str) -> Any:
+    """Declare the folder of a run."""
+    return option(f"{text} (default: the config's, or work_dirs/CONFIG)", metavar="DIR")
 
 
 def overwrite(what: str = "files that exist") -> Any:
@@ -228,7 +239,9 @@ def overwrite(what: str = "files that exist") -> Any:
 
 def device() -> Any:
     """Declare where a model computes."""
-    return option("cpu, mps or such as cuda:0 (default: a GPU if there is one)")
+    return option(
+        "cpu, mps, or a GPU such as cuda:0 (default: a GPU if there is one)", metavar="NAME"
+    )
 
 
 def img_dir(text: str = "folder of the images", **settings: Any) -> Any:

@@ -1,14 +1,17 @@
 """A dataclass as a command line."""
 
 import argparse
+import importlib
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from equikpt.cli import commands
 from equikpt.cli import options as declare
 from equikpt.cli.options import ABOVE_0, MAX_SEED, argument, number, option, parse, required, whole
 from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
@@ -101,6 +104,36 @@ def test_help_says_what_the_fields_say(capsys):
     assert "(default: 2)" in printed
     assert "Horses are patient." in printed
     assert "(default: False)" not in printed
+
+
+def test_help_and_mistakes_name_the_command_as_it_is_typed(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["/anywhere/tools/feed.py"])
+    for words in (["--help"], []):
+        with pytest.raises(SystemExit):
+            parse(Stable, words)
+    printed = capsys.readouterr()
+    assert printed.out.startswith("usage: equikpt feed ")
+    assert "see equikpt feed --help" in printed.err
+
+
+COMMANDS = sorted(path.stem for path in Path(commands.__file__).parent.glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_of_a_command_says_what_it_is(name):
+    """Not by its default alone, and by no phrase that begins in the air."""
+    module = importlib.import_module(f"{commands.__name__}.{name}")
+    declared = [
+        each
+        for kind in vars(module).values()
+        if is_dataclass(kind) and kind.__module__ == module.__name__
+        for each in fields(kind)
+        if "help" in each.metadata
+    ]
+    assert declared
+    for each in declared:
+        text = each.metadata["help"]
+        assert text == argparse.SUPPRESS or re.match(r"(?!of |for |that |in )\w", text), each.name
 
 
 def test_the_size_of_images_is_inherited_by_workers(monkeypatch):

@@ -27,12 +27,14 @@ class BrowseOptions(declare.ReadsImages):
 
     config: str = declare.config_argument()
     data_root: str | None = declare.data_root()
-    split: Split = option("whose pipeline and images", default="train")
+    split: Split = option("part whose pipeline and images are taken", default="train")
     count: int = option("samples drawn", default=12, type=whole(1))
     each: bool = option("one training sample instead, after each augmentation alone", default=False)
     index: int = option("which sample --each takes", default=0, type=whole())
-    seed: int = declare.seed("of the augmentation")
-    out: Path | None = option("(default: work_dirs/browse_CONFIG.jpg)", metavar="FILE.jpg")
+    seed: int = declare.seed("seed of the augmentation")
+    out: Path | None = option(
+        "sheet to write (default: work_dirs/browse_CONFIG.jpg)", metavar="FILE.jpg"
+    )
     overwrite: bool = declare.overwrite()
     cfg_options: Sequence[str] | None = declare.cfg_options()
 

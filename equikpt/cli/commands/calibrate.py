@@ -18,26 +18,35 @@ class CalibrateOptions(declare.ReadsImages):
 
     radiographs: Sequence[str] = argument("PNG, JPEG, TIFF or DICOM files", metavar="RADIOGRAPH")
     checkpoint: Path | None = declare.checkpoint_option()
-    config: str = option("of the checkpoint", default="td-hm_efficientnet-lite0_p1p2-512x512")
+    config: str = option(
+        "config of the checkpoint",
+        metavar="CONFIG",
+        default="td-hm_efficientnet-lite0_p1p2-512x512",
+    )
     refine: Path | None = option(
         "checkpoint of the refine stage, which finds each mark again in full resolution",
         metavar="FILE.pth|DIR",
     )
     refine_config: str = option(
-        "of that checkpoint", default="td-hm_efficientnet-lite0_p1p2-refine-192x192"
+        "config of that checkpoint",
+        metavar="CONFIG",
+        default="td-hm_efficientnet-lite0_p1p2-refine-192x192",
     )
-    ruler_mm: float = option("distance of the marks", default=10.0, type=number(ABOVE_0))
+    ruler_mm: float = option("distance of the marks in mm", default=10.0, type=number(ABOVE_0))
     labels: Path | None = option(
-        "radiographs as the model was trained on: rulers like theirs are plausible",
+        "labels of radiographs as the model was trained on: rulers like theirs are plausible",
         metavar="FILE.json",
     )
     img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
     distance: tuple[float, float] | None = option(
-        "plausible distance of the marks in percent of the radiograph's height",
+        "plausible distance of the marks in percent of the radiograph's height (default: 1 50, or "
+        "as --labels has it)",
         metavar=("MIN", "MAX"),
     )
     angle: tuple[float, float] | None = option(
-        "plausible direction from p1 to p2 in degrees, 90 is straight up", metavar=("MIN", "MAX")
+        "plausible direction from p1 to p2 in degrees, 90 is straight up (default: 30 150, or as "
+        "--labels has it)",
+        metavar=("MIN", "MAX"),
     )
     score: float = option("min score of a mark", default=0.3, type=number(0))
     out: Path = option(

@@ -32,17 +32,26 @@ class ConvertOptions(declare.ReadsImages):
     """Convert labelled images to COCO JSON to train on, and labels or predictions back."""
 
     format_name: str | None = option(
-        "of the labels (default: the one that the files show)", "--from", choices=sorted(FORMATS)
+        "format of the labels (default: the one that the files show)",
+        "--from",
+        choices=sorted(FORMATS),
     )
-    input: Path = required("file, folder or zip", metavar="PATH")
+    input: Path = required("labels to convert: file, folder or zip", metavar="PATH")
     output: Path = required("folder to write", "--output", "--out", metavar="DIR")
     target_name: str = option(
         "what to write", "--to", default="horse26", choices=(*TARGETS, *writable())
     )
-    mapping: str | None = option("see below", metavar="FILE|NAME")
+    mapping: str | None = option(
+        "names of the source's keypoints in the target; see below", metavar="FILE|NAME"
+    )
     img_dir: Path | None = declare.img_dir()
-    split: str | None = option("split of a source with one or none")
-    classes: Sequence[str] = option("animals to take", default=(), metavar="NAME")
+    split: str | None = option(
+        "train, val or test: for the images of a source with one split or none (default: train)",
+        metavar="NAME",
+    )
+    classes: Sequence[str] = option(
+        "classes to take (default: all, or those of the mapping)", default=(), metavar="NAME"
+    )
     predictions: Path | None = option(
         "COCO results, as test.py --out writes them, instead of the labels of a COCO file",
         metavar="FILE.json",
@@ -54,7 +63,7 @@ class ConvertOptions(declare.ReadsImages):
         "what Label Studio puts before an image's name (default: /data/local-files/?d=)",
         metavar="TEXT",
     )
-    dry_run: bool = option("report, write nothing", default=False)
+    dry_run: bool = option("say what would be written, and write nothing", default=False)
     overwrite: bool = declare.overwrite("what exists")
     copy: bool = option("copy the images (default)", default=False, at_most_one_of="images")
     link: bool = option("hard-link the images", default=False, at_most_one_of="images")

@@ -19,7 +19,9 @@ class CountOptions(declare.ReadsImages):
     images: Sequence[str] = argument("files to count in", metavar="IMAGE")
     checkpoint: Path | None = declare.checkpoint_option()
     config: str = option(
-        "of the checkpoint", default="sequential_efficientnet-lite0_fsc147-384x384"
+        "config of the checkpoint",
+        metavar="CONFIG",
+        default="sequential_efficientnet-lite0_fsc147-384x384",
     )
     out: Path = option(
         "where counts.json and the images with their points go",

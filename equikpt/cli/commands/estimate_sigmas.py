@@ -19,22 +19,30 @@ class EstimateOptions:
     gross errors such as exchanged legs do not move.
     """
 
-    double: tuple[Path, Path] | None = option("the same images twice", metavar=("A.json", "B.json"))
-    gt: Path | None = option("COCO keypoint JSON", metavar="ANN.json")
-    predictions: Path | None = option("written by test.py --out", metavar="RESULTS.json")
+    double: tuple[Path, Path] | None = option(
+        "two annotations of the same images", metavar=("A.json", "B.json")
+    )
+    gt: Path | None = option("labels of the images of --predictions", metavar="ANN.json")
+    predictions: Path | None = option(
+        "COCO results of a model, as test --out writes them", metavar="RESULTS.json"
+    )
     match: Literal["iou", "id"] = option("how instances of --double are paired", default="iou")
     estimator: Literal["mean", "median"] | None = option(
-        "(default: mean, COCO's definition, with --double, median with --predictions)"
+        "mean of the squared distances, COCO's definition, or what follows from their median "
+        "(default: mean with --double, median with --predictions)"
     )
     metainfo: str | None = option(
-        f"keypoints: {', '.join(METAINFOS)} or a keypoint set's file (default: by the names in the "
-        "file)",
+        f"keypoint set of the files: {', '.join(METAINFOS)}, or the file of one (default: by the "
+        "names in the file)",
         metavar="SET",
         at_most_one_of="set",
     )
     pool_sides: bool = option("one sigma for left and right, from both", default=False)
     group_key: str = option(
-        "of the image records: horse or video", default="", metavar="KEY", at_most_one_of="groups"
+        "key of the image records that names the horse or video",
+        default="",
+        metavar="KEY",
+        at_most_one_of="groups",
     )
     group_regex: str = option(
         "searched in the file name, the group in parentheses; intervals are over groups "
@@ -43,15 +51,15 @@ class EstimateOptions:
         metavar="REGEX",
         at_most_one_of="groups",
     )
-    resamples: int = option("of the bootstrap", default=1000, type=whole(1))
-    seed: int = declare.seed("of the bootstrap")
+    resamples: int = option("samples of the bootstrap", default=1000, type=whole(1))
+    seed: int = declare.seed("seed of the bootstrap")
     write: Path | None = option(
         "keypoint set to put the sigmas into, in place of --metainfo; all else in it stays",
         metavar="DIR/keypoints.py",
         at_most_one_of="set",
     )
     out: Path | None = option("write a keypoint set of its own for configs", metavar="FILE.py")
-    overwrite: bool = declare.overwrite("that file of --out")
+    overwrite: bool = declare.overwrite("the file of --out")
 
 
 def main(argv: list[str] | None = None) -> int:

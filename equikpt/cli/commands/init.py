@@ -33,11 +33,13 @@ class InitOptions(declare.ReadsImages):
     root: Path = argument("folder of the project", metavar="DIR")
     input: Path | None = option("the export: a zip, a folder or a file", metavar="PATH")
     format_name: str | None = option(
-        "its format (default: the one that the files show)", "--from", choices=sorted(FORMATS)
+        "format of the export (default: the one that the files show)",
+        "--from",
+        choices=sorted(FORMATS),
     )
     keypoints: Path | None = option("names, skeleton and flip pairs; see below")
     img_dir: Path | None = declare.img_dir("folder of the images, where the export has none")
-    classes: Sequence[str] | None = option("animals to take, all as one kind", metavar="NAME")
+    classes: Sequence[str] | None = option("classes to take, all as one kind", metavar="NAME")
     split: Sequence[float] | None = option(
         "fractions of train, val and perhaps test (default: by the number of images)",
         type=number(ABOVE_0, 1),
@@ -48,9 +50,9 @@ class InitOptions(declare.ReadsImages):
         metavar="REGEX",
     )
     minutes: float | None = option(
-        "that a training may take on this machine (default: 20)", type=number(ABOVE_0)
+        "minutes that a training may take on this machine (default: 20)", type=number(ABOVE_0)
     )
-    name: str | None = option("of the keypoint set (default: that of the folder)")
+    name: str | None = option("name of the keypoint set (default: that of the folder)")
     overwrite: bool = declare.overwrite("what init made and nobody edited")
 
 

@@ -36,7 +36,7 @@ class MonitorOptions:
         default=False,
     )
     interval: float = option(
-        "between two updates with --watch", default=3.0, type=number(ABOVE_0), metavar="SECONDS"
+        "seconds between two updates with --watch", default=3.0, type=number(ABOVE_0), metavar="N"
     )
     png: Path | None = option("draw the curves", metavar="out.png")
     html: Path | None = option("write a page with all of it", metavar="out.html")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import argument, option, required
+from equikpt.metainfo.correspondence import KEYPOINT_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +16,15 @@ class RemapOptions:
     becomes of every tensor. A config does the same without a file by the hook RemapCheckpointHook.
     """
 
-    checkpoint: str = argument("checkpoint of MMPose 1.x or 0.x, or the folder of its run")
-    out: str = argument("file to write, for load_from")
-    config: str = required("config of the model, by path or name")
-    source: str = required("the checkpoint's keypoints: ap10k, animalpose, …")
-    target: str = option("the model's keypoints", default="horse26")
+    checkpoint: str = argument(
+        "checkpoint of MMPose 1.x or 0.x, or the folder of its run", metavar="FILE.pth|DIR"
+    )
+    out: str = argument("file to write, for load_from", metavar="OUT.pth")
+    config: str = required("config of the model, by path or name", metavar="CONFIG")
+    source: str = required(
+        f"the checkpoint's keypoints: {', '.join(KEYPOINT_NAMES)}", metavar="SET"
+    )
+    target: str = option("the model's keypoints, one of the same", default="horse26", metavar="SET")
     allow_missing: Sequence[str] = option(
         "tensors that may keep the values that the model starts with, such as 'head.cls_*'",
         default=(),

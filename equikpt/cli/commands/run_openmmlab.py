@@ -18,9 +18,9 @@ PACKAGES = ("mmpose", "mmdet")
 class RunOptions:
     """Run a script of MMPose or mmdet, or one of your own, with their rough edges smoothed first.
 
-      python tools/run_openmmlab.py mmpose/tools/misc/browse_dataset.py CONFIG --output-dir shown/
-      python tools/run_openmmlab.py mmpose/demo/image_demo.py horse.jpg CONFIG FILE.pth --device cpu
-      python tools/run_openmmlab.py mmdet/tools/train.py CONFIG
+      equikpt run_openmmlab mmpose/tools/misc/browse_dataset.py CONFIG --output-dir shown/
+      equikpt run_openmmlab mmpose/demo/image_demo.py horse.jpg CONFIG FILE.pth --device cpu
+      equikpt run_openmmlab mmdet/tools/train.py CONFIG
 
     The scripts are those that the packages ship; all options go to the script.
     """

@@ -38,7 +38,9 @@ class SplitDatasetOptions(declare.ReadsImages):
     ann_file: Path = required("COCO keypoint JSON")
     output: Path = required("folder to write", "--output", "--out", metavar="DIR")
     ratios: Sequence[float] | None = option(
-        "of train, val and perhaps test (default: 0.8 0.1 0.1)", metavar="R", at_most_one_of="sizes"
+        "fractions of train, val and perhaps test (default: 0.8 0.1 0.1)",
+        metavar="R",
+        at_most_one_of="sizes",
     )
     counts: Sequence[str] | None = option(
         "images of train, val and perhaps test; one may be 'rest'",
@@ -47,14 +49,25 @@ class SplitDatasetOptions(declare.ReadsImages):
         at_most_one_of="sizes",
     )
     folds: int | None = option(
-        "for K-fold cross-validation", type=whole(2), metavar="K", at_most_one_of="sizes"
+        "number of parts for K-fold cross-validation",
+        type=whole(2),
+        metavar="K",
+        at_most_one_of="sizes",
     )
     by: Literal["image", "group"] | None = option(
-        "what is dealt (default: group where groups are given)"
+        "deal single images, or whole groups (default: group where groups are given)"
     )
-    group_key: str = option("of the image records", default="", at_most_one_of="groups")
+    group_key: str = option(
+        "key of the image records that names the video or horse",
+        default="",
+        metavar="KEY",
+        at_most_one_of="groups",
+    )
     group_regex: str = option(
-        "searched in the file name; see below", default="", metavar="REGEX", at_most_one_of="groups"
+        "searched in the file name for the video or horse; see below",
+        default="",
+        metavar="REGEX",
+        at_most_one_of="groups",
     )
     near_duplicates: bool = option(
         "keep images together that are nearly the same, beside groups; needs --img-dir",
@@ -67,9 +80,11 @@ class SplitDatasetOptions(declare.ReadsImages):
     stratify: bool = option(
         "balance labelled points by keypoint, fractions of labelled points and sizes", default=False
     )
-    seed: int = declare.seed("of the deal")
+    seed: int = declare.seed("seed by which images are dealt")
     link: bool = option("hard-link the images", default=False, at_most_one_of="images")
-    copy: bool = option("copy them (default: neither)", default=False, at_most_one_of="images")
+    copy: bool = option(
+        "copy the images (default: neither)", default=False, at_most_one_of="images"
+    )
     overwrite: bool = declare.overwrite("parts that exist")
 
 

@@ -28,13 +28,15 @@ class EvaluateOptions(declare.Launched):
         nargs="?",
         metavar="CHECKPOINT",
     )
-    work_dir: str | None = option("where the log goes (default: work_dirs/<config>)")
+    work_dir: str | None = declare.work_dir("where the log goes")
     data_root: str | None = declare.data_root()
     split: Split | None = option("images to test on (default: test, or else val)")
     out: str | None = option("write predictions as COCO results", metavar="FILE.json")
     report: str | None = option("write the table of keypoints or radiographs", metavar="FILE.csv")
-    draw: str | None = option("draw predictions; of radiographs the worst", metavar="FILE.jpg")
-    draw_count: int = option("instances drawn", default=12, type=whole(1))
+    draw: str | None = option(
+        "draw some predictions on one sheet; of radiographs the worst", metavar="FILE.jpg"
+    )
+    draw_count: int = option("instances on the sheet of --draw", default=12, type=whole(1))
     overwrite: bool = declare.overwrite()
     cfg_options: Sequence[str] | None = declare.cfg_options()
 

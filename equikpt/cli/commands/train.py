@@ -26,7 +26,7 @@ class TrainOptions(declare.Launched):
     """Train a keypoint model from a config file."""
 
     config: str = declare.config_argument()
-    work_dir: str | None = option("where the run writes (default: work_dirs/<config>)")
+    work_dir: str | None = declare.work_dir("where the run writes")
     data_root: str | None = declare.data_root()
     epochs: int | None = option(
         "length of the training; warm-up, phases, rate, validations and patience scale along",
@@ -39,7 +39,7 @@ class TrainOptions(declare.Launched):
         metavar="RATE",
     )
     batch_size: int | None = option(
-        "images a step, of each process; the rate stays unless --auto-scale-lr",
+        "images of a step and process; the rate stays unless --auto-scale-lr",
         *("--batch-size", "--batch_size"),
         type=whole(1),
     )
@@ -59,7 +59,7 @@ class TrainOptions(declare.Launched):
     auto_scale_lr: bool = option("scale the learning rate with the total batch size", default=False)
     validate: bool = option("train without validation", default=True)
     verify: bool = option("do not look for mistakes in the labels first", default=True)
-    seed: int | None = declare.seed("of everything random (default: 0)", default=None)
+    seed: int | None = declare.seed("seed of everything random (default: 0)", default=None)
     deterministic: bool = option("same result on the same machine, slower", default=False)
     cfg_options: Sequence[str] | None = declare.cfg_options()
 

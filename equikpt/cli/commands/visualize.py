@@ -27,8 +27,8 @@ Lines = tuple[list[str], list[str]]
 class VisualizeOptions(declare.ReadsImages):
     """Draw what a trained model sees: in an image, many images, or a video.
 
-      python tools/visualize.py --config NAME --checkpoint FILE.pth --img horse.jpg --out pose.jpg
-      python tools/visualize.py --config PROJECT --img horse.jpg --out pose.jpg
+      equikpt visualize --config NAME --checkpoint FILE.pth --img horse.jpg --out pose.jpg
+      equikpt visualize --config PROJECT --img horse.jpg --out pose.jpg
       ... --img-dir stable/ --out poses/             each image again
       ... --img "stable/*.jpg" --out sheet.jpg       all on one sheet
       ... --video trot.mp4 --out poses.mp4 --smooth --dlc tracks.csv
@@ -36,10 +36,10 @@ class VisualizeOptions(declare.ReadsImages):
     Exit code 0: everything is shown; 1: some images or frames could not be read; 2: wrong input.
     """
 
-    config: str = required("the model's: path, name or project folder")
+    config: str = required("config of the model: path, name or project folder", metavar="CONFIG")
     checkpoint: Path | None = declare.checkpoint_option()
     device: str | None = declare.device()
-    batch_size: int = option("boxes at once", default=8, type=whole(1))
+    batch_size: int = option("boxes that are predicted at once", default=8, type=whole(1))
     overwrite: bool = declare.overwrite("what is there")
 
     img: Sequence[str] = _files(
@@ -53,26 +53,26 @@ class VisualizeOptions(declare.ReadsImages):
     )
     out_file: Path | None = _files("the same, of images")
     out_dir: Path | None = _files("the same, for NAME_pose.jpg", metavar="DIR")
-    csv: Path | None = _files("a row a keypoint")
-    dlc: Path | None = _files("DeepLabCut's table of tracks, .csv or .h5")
+    csv: Path | None = _files("table to write, a row a keypoint")
+    dlc: Path | None = _files("table to write, as DeepLabCut's tracks: .csv or .h5")
 
     box: Sequence[Box] = _boxes(
-        "in px; repeat it for several animals",
+        "box in px; repeat it for several animals",
         default=(),
         metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
     )
-    ann_file: Path | None = _boxes("COCO annotations", metavar="FILE.json")
+    ann_file: Path | None = _boxes("COCO annotations that have the boxes", metavar="FILE.json")
     detector: str | None = _boxes(
-        "of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
+        "detector of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
         metavar="NAME",
     )
     detector_checkpoint: Path | None = _boxes(
-        "its weights; none is downloaded", metavar="FILE.pth|DIR"
+        "weights of the detector; none is downloaded", metavar="FILE.pth|DIR"
     )
-    detector_class: str = _boxes("what it finds", default="horse", metavar="NAME")
+    detector_class: str = _boxes("class that is looked for", default="horse", metavar="NAME")
     detector_score: float = _boxes("min score of a box", default=0.5, metavar="SCORE")
 
-    names: bool = _drawn("of keypoints", default=False)
+    names: bool = _drawn("write the names of the keypoints", default=False)
     threshold: float = _drawn(
         "score below which a point is hollow and has no links", default=0.3, metavar="SCORE"
     )
@@ -84,16 +84,16 @@ class VisualizeOptions(declare.ReadsImages):
         metavar="SCORE",
     )
     gt: Literal["beside", "over"] | None = _drawn(
-        "labels of --ann-file, with lines of the errors in px"
+        "show the labels of --ann-file, with lines of the errors in px"
     )
     overlay: Literal["heatmap", "simcc"] | None = _drawn(
-        "where the model sees the points; simcc: with its distributions along x and y"
+        "show where the model sees the points; simcc: with its distributions along x and y"
     )
 
     track: bool = _videos("do not number the animals", default=True)
     smooth: bool = _videos("steady keypoints (One Euro filter)", default=False)
     min_cutoff: float = _videos(
-        "of the filter at rest; lower is smoother", default=1.0, metavar="HZ"
+        "cutoff of the filter at rest; lower is smoother", default=1.0, metavar="HZ"
     )
     beta: float = _videos("Hz more for a speed of one box a second; higher lags less", default=20.0)
 
