@@ -104,7 +104,7 @@ To correct it, edit `keypoints.py`; `equikpt init . --overwrite` then draws it a
 was edited. `config.py` is a config of MMPose, which its own tools read too.
 
 The sigmas in `keypoints.py`, on which AP depends, are a guess. Two annotations of the same images
-measure them: `equikpt estimate_sigmas --double A.json B.json`.
+measure them: `equikpt estimate_sigmas --double A.json B.json --write keypoints.py`.
 
 ## Choices in config.py
 
