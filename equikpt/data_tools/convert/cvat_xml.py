@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from equikpt.data_tools.convert.boxes import BoxPx
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals, unread
+from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, Remark, animals, remarks_noted, unread
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
 from equikpt.data_tools.convert.names import safe_name, split_named
 from equikpt.data_tools.convert.records import NO_CATEGORY, Instance, LabelledImage, SourceDataset
@@ -168,11 +168,12 @@ def dataset_of(
     """
     dataset = SourceDataset(keypoints=names)
     paths = folders.find_all([[*filter(None, (image.location,)), image.name] for image in images])
-    instances = []
+    instances, remarks = [], []
     for image in images:
-        found, remarks = _instances(image.shapes, names)
+        found, own_remarks = _instances(image.shapes, names)
         instances.append(found)
-        dataset.notes += [f"{image.name}: {remark}" for remark in remarks]
+        remarks.append((image.name, own_remarks))
+    dataset.notes += remarks_noted(remarks)
     sizes, notes = labelled_sizes(
         [image.name for image in images],
         paths,
@@ -189,7 +190,9 @@ def dataset_of(
     return dataset
 
 
-def _instances(shapes: Iterable[Shape], names: tuple[str, ...]) -> tuple[list[Instance], list[str]]:
+def _instances(
+    shapes: Iterable[Shape], names: tuple[str, ...]
+) -> tuple[list[Instance], list[Remark]]:
     skeletons, points, boxes = [], [], []
     for shape in shapes:
         if shape.kind == "skeleton":

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from equikpt.data_tools.convert.boxes import BoxPx
-from equikpt.data_tools.convert.records import Instance
+from equikpt.data_tools.convert.records import Instance, noted
+
+SEVERAL = (
+    "points that their instance has several times are not labelled; a box around each instance, or "
+    "a group, tells them apart"
+)
+NESTED = "points in several boxes are taken to the smallest"
 
 
 @dataclass(frozen=True)
@@ -54,16 +60,27 @@ def unread(what: str, kinds: Sequence[str]) -> list[str]:
 
 
 Animal = tuple[LooseBox | None, list[LoosePoint]]
+Remark = tuple[str, str]
+"""What is remarked, :data:`SEVERAL` or :data:`NESTED`, and where."""
+
+
+def remarks_noted(remarks: Iterable[tuple[str, Sequence[Remark]]]) -> list[str]:
+    """One note a kind of remark, with examples, from the names and remarks of images."""
+    examples = defaultdict(list)
+    for name, own in remarks:
+        for kind, where in own:
+            examples[kind].append(f"{where} on {name}")
+    return [note for kind, found in examples.items() for note in noted(kind, found)]
 
 
 def animals(
     points: Sequence[LoosePoint], boxes: Sequence[LooseBox], names: Sequence[str]
-) -> tuple[list[Instance], list[str]]:
+) -> tuple[list[Instance], list[Remark]]:
     """Join points and rectangles of one image to animals.
 
     Points of one group are one animal, with the rectangle of that group. A point without a group
     belongs to the rectangle that it lies in, of several to the smallest. What is left is one
-    animal without a rectangle.
+    animal without a rectangle; of one keypoint in all, each is one.
 
     Args:
         points: With names that are in ``names``.
@@ -71,8 +88,8 @@ def animals(
         names: The S keypoints of the source.
 
     Returns:
-        The animals, rectangles first, and remarks: a point that one animal has several times is
-        not labelled, and a point in several rectangles may be in the wrong one.
+        The animals, rectangles first, and remarks on points that are not labelled, or may be in
+        the wrong rectangle.
     """
     found: list[Animal] = [(box, []) for box in boxes]
     boxed = tuple(found)
@@ -81,7 +98,7 @@ def animals(
     for box, own in boxed:
         if box and box.group:
             by_group.setdefault(box.group, (box, own))
-    remarks = []
+    remarks: list[Remark] = []
     for point in points:
         if point.group:
             if point.group not in by_group:
@@ -91,9 +108,11 @@ def animals(
             continue
         around = [animal for animal in boxed if animal[0] and animal[0].holds(point)]
         if len(around) > 1:
-            remarks.append(f"{point.name} in {len(around)} rectangles, taken to the smallest")
+            remarks.append((NESTED, f"{point.name} in {len(around)}"))
         min(around, key=_area, default=(None, loose))[1].append(point)
-    if loose:
+    if len(names) == 1:
+        found += [(None, [point]) for point in loose]
+    elif loose:
         found.append((None, loose))
     return [_instance(*animal, names, remarks) for animal in found], remarks
 
@@ -103,13 +122,13 @@ def _area(animal: Animal) -> float:
 
 
 def _instance(
-    box: LooseBox | None, points: list[LoosePoint], names: Sequence[str], remarks: list[str]
+    box: LooseBox | None, points: list[LoosePoint], names: Sequence[str], remarks: list[Remark]
 ) -> Instance:
     keypoints, scores = np.zeros((len(names), 3)), np.zeros(len(names))
     for index, name in enumerate(names):
         found = [point for point in points if point.name == name]
         if len(found) > 1:
-            remarks.append(f"{len(found)} × {name}, not labelled")
+            remarks.append((SEVERAL, f"{len(found)} × {name}"))
         elif found:
             keypoints[index] = (found[0].x, found[0].y, found[0].visibility)
             scores[index] = found[0].score or 0.0

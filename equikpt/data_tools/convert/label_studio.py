@@ -30,7 +30,14 @@ from equikpt.core.label_studio import (
     tasks_of,
 )
 from equikpt.data_tools.convert.boxes import BoxPx, box_between
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals, unread
+from equikpt.data_tools.convert.grouping import (
+    LooseBox,
+    LoosePoint,
+    Remark,
+    animals,
+    remarks_noted,
+    unread,
+)
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, sizes_px
 from equikpt.data_tools.convert.names import output_names
 from equikpt.data_tools.convert.records import (
@@ -82,7 +89,7 @@ def read(
     files = folders.find_all([[task.location, *task.names_on_disk] for task in tasks])
     names = _names_without_folders([task.location for task in tasks])
     measured = sizes_px(files)
-    listed = []
+    listed, remarks = [], []
     for task, own, file, name in zip(tasks, regions, files, names, strict=True):
         stated = next(filter(None, map(stated_size, own)), None)
         size = measured.get(file) or task.size_px or stated
@@ -94,11 +101,11 @@ def read(
         if os.path.isfile(file):
             name = str(PurePosixPath(name).with_name(file.name))
         size = size or (0, 0)
-        instances, remarks = _TurnedImage(task, size).instances(own, dataset.keypoints)
+        instances, unclear = _TurnedImage(task, size).instances(own, dataset.keypoints)
         listed.append(LabelledImage(file, *size, tuple(instances), name))
-        dataset.notes += [f"{task.file_name}: {remark}" for remark in remarks]
+        remarks.append((task.file_name, unclear))
     dataset.splits[UNSPLIT] = listed
-    dataset.notes += _notes(tasks, regions)
+    dataset.notes += [*remarks_noted(remarks), *_notes(tasks, regions)]
     return dataset
 
 
@@ -162,7 +169,7 @@ class _TurnedImage:
 
     def instances(
         self, regions: Sequence[dict], names: Sequence[str]
-    ) -> tuple[list[Instance], list[str]]:
+    ) -> tuple[list[Instance], list[Remark]]:
         """The animals, and remarks on what is not clear."""
         points, boxes = [], []
         for region, group in zip(regions, _groups(regions), strict=True):

@@ -24,9 +24,10 @@ DECIMALS_PX = 3
 
 _NOTES = {
     "outside": "labelled points outside their image dropped",
-    "around": f"animals without a box, taken around their points with a margin of {MARGIN:.0%}",
-    "away": "animals whose box is away from their points, taken around these instead",
-    "bare": "animals with neither a box nor a point left out",
+    "around": "instances without a box: one is made around their points, with a margin of "
+    f"{MARGIN:.0%}",
+    "away": "instances whose box is away from their points: one is made around these",
+    "bare": "instances with neither a box nor a point left out",
 }
 
 

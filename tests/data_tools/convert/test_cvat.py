@@ -9,7 +9,7 @@ from PIL import Image
 
 from equikpt.data_tools.convert.cvat import read
 from equikpt.data_tools.convert.cvat_xml import links_of_drawings
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, animals
+from equikpt.data_tools.convert.grouping import NESTED, SEVERAL, LooseBox, LoosePoint, animals
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 from tests.data_tools.convert.conftest import write_backup
 
@@ -273,7 +273,7 @@ LEFT, RIGHT = LooseBox((0, 0, 40, 40), "horse"), LooseBox((50, 0, 40, 40), "foal
 BIG = LooseBox((0, 0, 100, 100), "herd")
 
 
-def grouped(points, boxes) -> tuple[list[tuple[str, dict]], list[str]]:
+def grouped(points, boxes) -> tuple[list[tuple[str, dict]], list[tuple[str, str]]]:
     """Class and labelled points of each animal, and remarks."""
     found, remarks = animals(points, boxes, NAMES)
     labelled = [
@@ -302,14 +302,25 @@ def test_without_rectangles_and_groups_there_is_one_animal():
     assert animals([], [], NAMES) == ([], [])
     points = [LoosePoint("nose", 1, 2), LoosePoint("nose", 3, 4), LoosePoint("tail", 5, 6)]
     expected = [("", {"tail": (5, 6)})]
-    assert grouped(points, []) == (expected, ["2 × nose, not labelled"])
+    assert grouped(points, []) == (expected, [(SEVERAL, "2 × nose")])
+
+
+def test_points_of_a_set_of_one_are_instances_each():
+    points = [LoosePoint("tip", 1, 2), LoosePoint("tip", 3, 4), LoosePoint("tip", 60, 5)]
+    found, remarks = animals(points, [RIGHT], ["tip"])
+    assert remarks == []
+    assert [(item.category, tuple(item.keypoints[0, :2])) for item in found] == [
+        ("foal", (60, 5)),
+        ("", (1, 2)),
+        ("", (3, 4)),
+    ]
 
 
 @pytest.mark.parametrize("boxes", [[BIG, LEFT], [LEFT, BIG]], ids=["big first", "small first"])
 def test_of_several_rectangles_the_smallest_is_taken_and_noted(boxes):
     found, remarks = grouped([LoosePoint("nose", 5, 5)], boxes)
     assert dict(found)["horse"]
-    assert remarks == ["nose in 2 rectangles, taken to the smallest"]
+    assert remarks == [(NESTED, "nose in 2")]
 
 
 def test_scores_are_those_of_the_points():

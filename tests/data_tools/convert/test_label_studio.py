@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from equikpt.data_tools.convert.grouping import SEVERAL
 from equikpt.data_tools.convert.label_studio import read, read_predictions
 from equikpt.data_tools.convert.schemes import NO_SCHEME, KeypointScheme
 
@@ -175,11 +176,15 @@ def test_a_slanted_rectangle_gives_the_box_around_it(export, turned_image, recta
 
 def test_what_is_not_read_is_noted(export):
     dataset = read(
-        export(point("p1", 1, 1), point("p1", 2, 2), {"type": "polygonlabels", "value": {}}),
+        export(
+            *(point("p1", at, at) for at in (1, 2)),
+            point("p2", 3, 3),
+            {"type": "polygonlabels", "value": {}},
+        ),
         NO_SCHEME,
     )
     doubled, others = dataset.notes
-    assert doubled == "0123abcd-a.png: 2 × p1, not labelled"
+    assert doubled == f"{SEVERAL} (2 × p1 on 0123abcd-a.png)"
     assert others.endswith("(1 polygonlabels)")
 
 
