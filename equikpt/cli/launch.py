@@ -216,3 +216,16 @@ def init_distributed(cfg: Config, launcher: str) -> None:
         torch.distributed.init_process_group("gloo")
     cfg.env_cfg.dist_cfg = dict(backend="gloo")
     cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None)
+
+
+def note_on_sigmas(cfg: Config) -> list[str]:
+    """A sentence where the AP of a test has sigmas that nobody measured."""
+    from equikpt.metainfo import read_keypoint_set
+
+    path = (cfg.test_dataloader.dataset.get("metainfo") or {}).get("from_file")
+    if not path or not Path(path).is_file() or not read_keypoint_set(path).get("sigmas_source"):
+        return []
+    return [
+        f"AP has the sigmas of {Path(path).name}, which are a guess: compare it with runs of the "
+        "same file alone; errors in px and PCK have none."
+    ]

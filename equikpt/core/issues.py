@@ -243,6 +243,15 @@ def format_examples(examples: Sequence[str], shown: int = MAX_EXAMPLES) -> str:
     return f"{count}{', '.join(examples[:shown])}{rest}"
 
 
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """A number of things in words.
+
+    >>> plural(1, "image"), plural(2, "image"), plural(2, "box", "es")
+    ('1 image', '2 images', '2 boxes')
+    """
+    return f"{count} {noun}{'' if count == 1 else ending}"
+
+
 def merged(issues: Iterable[Issue]) -> list[Issue]:
     """Join issues that differ in subject and examples alone, in the order of the first."""
     groups: dict[tuple[str, ...], list[Issue]] = {}

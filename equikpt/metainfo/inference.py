@@ -88,6 +88,11 @@ def infer_keypoint_set(
     if not joined and len(names) > 1:
         joined = spanning_links(poses, flip, [side.get(k, "") for k in range(len(names))])
         notes.append("the labels have no skeleton: it joins points that lie close and move alike")
+    elif joined and (alone := len(names) - len({point for link in joined for point in link})):
+        notes.append(
+            f"the labels' skeleton leaves {alone} of {len(names)} points alone; it is only drawn: "
+            "add lines in keypoints.py as you like"
+        )
     stems = [stem_of(each) for each in names]
     parts = halves(mean_pose(poses, flip), joined, flip, stems)
     sigmas, source = guess_sigmas(stems)
@@ -180,7 +185,24 @@ def _notes(
     return notes
 
 
-SYNONYMS = {"paw": "hoof", "foot": "hoof", "feet": "hoof", "snout": "nose", "muzzle": "nose"}
+ALIKE = {
+    "nose": "snout muzzle nostrils nase nustern schnauze nez naseaux nariz naso",
+    "eye": "auge oeil ojo occhio oog",
+    "ear": "ohr oreille oreja orecchio oor",
+    "neck": "hals genick nacken encolure cou cuello collo",
+    "shoulder": "schulter epaule hombro spalla schouder",
+    "elbow": "ellbogen ellenbogen coude codo gomito elleboog",
+    "wrist": "handgelenk poignet muneca polso pols",
+    "hip": "hufte hanche cadera anca heup",
+    "knee": "knie genou rodilla ginocchio",
+    "ankle": "knochel cheville tobillo caviglia enkel",
+    "hoof": "paw foot feet huf pfote fuss sabot patte pied pata zampa hoef poot",
+    "hock": "sprunggelenk jarret corvejon garretto",
+    "fetlock": "fessel boulet menudillo nodello",
+    "withers": "widerrist garrot cruz garrese schoft",
+}
+"""Words for points that are clicked alike, in several languages, without accents."""
+SYNONYMS = {word: known for known, words in ALIKE.items() for word in words.split()}
 KNOWN_SIGMAS: dict[str, dict[frozenset[str], float]] = {
     name: {frozenset(stem_of(point.name)): point.sigma for point in known.KEYPOINTS}
     for name, known in (("coco17", coco17), ("horse26", horse26))
@@ -207,8 +229,8 @@ def guess_sigmas(stems: Sequence[Iterable[str]]) -> tuple[list[float], str]:
         for each in zip(*(fitting[name] for name in order), strict=True)
     ]
     count = sum(sigma is not None for sigma in found)
-    source = f"guess: {count} of {len(found)} by names from {' and '.join(order)}"
-    source += f", others COCO's median {MEDIAN_SIGMA}" if count < len(found) else ""
+    source = f"guess: {count} of {len(found)} as points of like names in {' and '.join(order)}"
+    source += f", the others as the median of COCO's, {MEDIAN_SIGMA}" if count < len(found) else ""
     return [sigma or MEDIAN_SIGMA for sigma in found], source
 
 

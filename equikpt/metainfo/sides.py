@@ -23,7 +23,10 @@ _TOLD = (
     "lewy prawy, lewa prawa, lewe prawe, levy pravy, leva prava, leve prave, "
     "левыи правыи, левая правая, левое правое, 左 右, 왼쪽 오른쪽"
 )
-_PAIRED = "near off, near far, g d, i d, e d, sin dex, dext sin"
+_PAIRED = (
+    "near off, near far, g d, i d, e d, sin dex, dext sin, "
+    "vl vr, vli vre, hli hre, ag ad, pg pd, avg avd, arg ard"  # a leg: vorne, antérieur, avant …
+)
 _GUESSED = "v h, 1 2, a b"
 
 
@@ -48,7 +51,9 @@ _TABLE = tuple(
     for rows in (_TOLD, _PAIRED, _GUESSED)
     for left, right in (row.split() for row in rows.split(", "))
 )
-_PLAIN = str.maketrans("łøđıß", "lodis")
+_PLAIN = str.maketrans(
+    {**dict(zip("łøđıß", "lodis", strict=True)), "œ": "oe", "Œ": "Oe", "æ": "ae"}
+)
 
 
 class NamePair(NamedTuple):

@@ -5,6 +5,7 @@ import torch
 from mmengine.config import Config
 
 from equikpt.cli import launch
+from equikpt.metainfo import coco17, keypoint_set_text
 
 
 def save_checkpoint(path: Path) -> Path:
@@ -144,3 +145,14 @@ def test_released_weights_are_fetched_first_where_a_training_starts(monkeypatch,
     names = ["zoo://rtmpose_m_ap10k", "zoo://hrnet_w18_imagenet"]
     assert fetched == ([] if resume or launcher != "none" else names)
     assert ("init_cfg" in cfg.model.backbone) is not resume
+
+
+@pytest.mark.parametrize("is_guess", [True, False])
+def test_sigmas_that_are_a_guess_are_said(tmp_path, is_guess):
+    own = {"sigmas_source": "guess: of a test"} if is_guess else {}
+    path = tmp_path / "keypoints.py"
+    path.write_text(keypoint_set_text({**coco17.METAINFO, **own}, "of a test"))
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(metainfo=dict(from_file=str(path))))))
+    assert any("keypoints.py" in note for note in launch.note_on_sigmas(cfg)) == is_guess
+    cfg.test_dataloader.dataset.pop("metainfo")
+    assert launch.note_on_sigmas(cfg) == []

@@ -6,6 +6,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.metainfo import infer_keypoint_set
 from equikpt.metainfo.inference import guess_sigmas
+from equikpt.metainfo.sides import stem_of
 from tests.metainfo.stick_animals import NAMES, PAIRS, draw_poses
 
 POSES = draw_poses()
@@ -127,4 +128,26 @@ def test_sigmas_are_of_the_set_that_knows_more():
     assert guess_sigmas([("knee",), ("wrist",)])[0] == [0.087, 0.062]  # coco17's
     sigmas, source = guess_sigmas([("wing",)])
     assert sigmas == [0.072]
-    assert source == "guess: 0 of 1 by names from coco17 and horse26, others COCO's median 0.072"
+    assert source == (
+        "guess: 0 of 1 as points of like names in coco17 and horse26, the others as the median of "
+        "COCO's, 0.072"
+    )
+
+
+def test_words_of_several_languages_are_known():
+    names = ("Auge", "oreille", "rodilla", "Huf", "Sprunggelenk", "Nüstern", "Flügel")
+    assert (
+        guess_sigmas([stem_of(name) for name in names])[0]
+        == guess_sigmas(
+            [(name,) for name in ("eye", "ear", "knee", "hoof", "hock", "nose", "wing")]
+        )[0]
+    )
+
+
+def test_a_skeleton_that_leaves_points_alone_is_said():
+    names, poses = ("head", "tail", "fin"), np.zeros((0, 3, 3))
+    notes = infer_keypoint_set("fish", names, poses, [("head", "tail")]).notes
+    assert any("1 of 3 points alone" in note for note in notes)
+    whole = infer_keypoint_set("fish", names, poses, [("head", "tail"), ("tail", "fin")]).notes
+    assert not any("alone" in note for note in whole)
+    assert infer_keypoint_set("dot", names[:1], poses[:, :1]).notes == ()

@@ -25,7 +25,9 @@ def test_a_zip_becomes_a_project_and_is_kept(call_tool, run_tool, zipped, tmp_pa
     printed = run_tool("init.py", root, "--input", zipped).stdout  # nothing is imported before
     assert "coco" in printed.splitlines()[0]
     assert "as measured" in printed
-    assert printed.splitlines()[-1].endswith(f"equikpt train {root}")
+    assert " ".join(printed.split()).endswith(f"equikpt train {root}")
+    assert max(map(len, printed.replace(str(root), "").splitlines())) <= 100
+    assert "26, horse" in call_tool("verify_dataset", root)
     cfg = read_config(root / "config.py")
     assert cfg.model.head.out_channels == 26
     monkeypatch.setattr(init, "training_speed_of", lambda config: 50.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +79,19 @@ def main(argv: list[str] | None = None) -> int:
         weights=reachable_weights,
         speed=training_speed_of,
         overwrite=options.overwrite,
-        log=lambda line: print(line, flush=True),
+        log=lambda line: print(wrapped(line), flush=True),
     )
     print(f"next: look at {options.root / 'keypoints.png'}, then: equikpt train {options.root}")
     return 0
+
+
+def wrapped(line: str) -> str:
+    """Break a line where the terminal ends, or at 100 letters, and indent what follows."""
+    width = shutil.get_terminal_size((100, 24)).columns
+    return textwrap.fill(
+        line, max(width, 60), subsequent_indent=" " * 16,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def reachable_weights() -> list[str]:

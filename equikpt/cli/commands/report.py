@@ -136,6 +136,7 @@ def _evaluate(
     run: Run, checkpoint: Path, options: ReportOptions, kept: Path
 ) -> tuple[Evaluation | None, str]:
     """The test's result, from ``kept`` where that is of the same test, and what to say of it."""
+    from equikpt.cli.launch import note_on_sigmas
     from equikpt.core.errors import USER_ERRORS, causes, sentence
     from equikpt.report.evaluation import load, save
     from equikpt.report.testing import key_of, run_test
@@ -148,7 +149,7 @@ def _evaluate(
         if evaluation is None:
             evaluation = run_test(cfg, checkpoint)
             save(evaluation, kept)
-        return evaluation, note
+        return evaluation, " ".join(filter(None, (note, *note_on_sigmas(cfg))))
     except USER_ERRORS as error:
         missing = next((e for e in causes(error) if isinstance(e, FileNotFoundError)), None)
         if missing is None or options.data_root or options.split or options.cfg_options:

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(EvaluateOptions, argv)
     from mmengine.runner import Runner
 
-    from equikpt.cli.launch import init_distributed
+    from equikpt.cli.launch import init_distributed, note_on_sigmas
     from equikpt.evaluation.presentation import Presented
 
     cfg, notes = _build_config(options)
@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     lines += [*notes, ""] if notes else []
     width = max(map(len, metrics))
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
+    lines += ["", *note_on_sigmas(cfg), "docs/numbers.md has the meaning of each"]
+    if Path(options.config).is_dir():
+        lines.append(f"next, a page of it: equikpt report {options.config}")
     print("\n".join(lines))
     return 0
 

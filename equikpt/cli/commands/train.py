@@ -66,7 +66,11 @@ class TrainOptions(declare.Launched):
 
 def main(argv: list[str] | None = None) -> int:
     """Train; 0 after the last epoch."""
-    train(declare.parse(TrainOptions, argv))
+    options = declare.parse(TrainOptions, argv)
+    runner = train(options)
+    if runner.rank == 0:
+        work_dir = f" {runner.work_dir}" if options.work_dir else ""
+        print(f"next: equikpt test {options.config}{work_dir}")
     return 0
 
 

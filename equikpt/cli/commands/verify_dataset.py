@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equikpt.cli import options as declare
-from equikpt.cli.options import option, required
+from equikpt.cli.options import argument, option
 from equikpt.data_tools.verify import METAINFOS
 
 
@@ -17,9 +17,16 @@ class VerifyDatasetOptions(declare.ReadsImages):
     call. Warnings and information do not change it.
     """
 
-    ann_file: Sequence[Path] = required(
+    project: Path | None = argument(
+        "a project of init, in place of --ann-file, --img-dir and --metainfo",
+        default=None,
+        nargs="?",
+        metavar="DIR",
+    )
+    ann_file: Sequence[Path] = option(
         "COCO keypoint JSON; several, such as training and validation, are examined as one set, "
-        "which shows images that are in both"
+        "which shows images that are in both",
+        default=(),
     )
     img_dir: Sequence[Path] = declare.img_dir(
         "folder of the images: one for all files, or one for each (default: images are not looked "
@@ -48,10 +55,35 @@ def main(argv: list[str] | None = None) -> int:
     for path, _ in outputs:
         if path is not None:
             refuse_existing(path, options.overwrite)
-    result = verify(options.ann_file, options.img_dir, options.metainfo)
+    result = verify(*labels_of(options))
     print("\n".join(summary(result)))
     for path, render in outputs:
         if path is not None:
             write_text(path, render(result))
             print(f"written: {path}")
     return int(result.count("error") > 0)
+
+
+def labels_of(options: VerifyDatasetOptions) -> tuple[Sequence[Path], Sequence[Path], str | None]:
+    """Annotation files, folders of their images and the keypoint set, as given or a project's."""
+    given = options.ann_file, options.img_dir, options.metainfo
+    if options.project is None:
+        if not options.ann_file:
+            raise ValueError("no labels to look at; name a project, or files by --ann-file")
+        return given
+    if any(given):
+        raise ValueError(
+            f"{options.project} brings its own labels; leave --ann-file, --img-dir and --metainfo "
+            "out, or name no project"
+        )
+    from equikpt.data_tools.convert.writer import image_folder
+    from equikpt.data_tools.project.labels import label_files
+
+    data = options.project / "data"
+    files = label_files(data)
+    if not files:
+        raise FileNotFoundError(
+            f"no labels in {data}; make a project by init, or name files by --ann-file"
+        )
+    folders = [image_folder(data, name) for name in files]
+    return [*files.values()], folders, str(options.project / "keypoints.py")

@@ -17,7 +17,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from equikpt.data_tools.convert.boxes import BoxPx
-from equikpt.data_tools.convert.grouping import LooseBox, LoosePoint, Remark, animals, remarks_noted, unread
+from equikpt.data_tools.convert.grouping import (
+    LooseBox,
+    LoosePoint,
+    Remark,
+    animals,
+    remarks_noted,
+    unread,
+)
 from equikpt.data_tools.convert.images import ImageFolders, SizePx, labelled_sizes
 from equikpt.data_tools.convert.names import safe_name, split_named
 from equikpt.data_tools.convert.records import NO_CATEGORY, Instance, LabelledImage, SourceDataset

@@ -9,11 +9,12 @@ import numpy as np
 
 from equikpt.core.coco.checks import BOX_AREA_FRACTION, is_used
 from equikpt.core.coco.file import load_coco
-from equikpt.core.issues import CODES, format_examples
+from equikpt.core.issues import CODES, format_examples, plural
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.records import SPLITS
 from equikpt.data_tools.project.recipe import DataFacts
 from equikpt.data_tools.verify.run import VerifyResult, counts, verify
+from equikpt.data_tools.verify.scheme import OWN_ORDER
 
 LONE_PX = 2.5
 """Longer side up to which a box was made around a single point."""
@@ -64,7 +65,8 @@ def figures(contents: dict[str, dict]) -> list[str]:
         share = points / max(1, len(rows) * len(keypoint_names(contents)))
         part = f"{name}: " if len(contents) > 1 else ""
         lines.append(
-            f"{part}{len(content['images'])} images, {len(rows)} labelled instances ({kinds}), "
+            f"{part}{plural(len(content['images']), 'image')}, "
+            f"{plural(len(rows), 'labelled instance')} ({kinds}), "
             f"{share:.0%} of their points"
         )
     return lines
@@ -116,7 +118,7 @@ def widen_lone_boxes(contents: dict[str, dict]) -> str:
                 row["bbox"] = _square(middle, side, width, height)
                 row["area"] = round(BOX_AREA_FRACTION * row["bbox"][2] * row["bbox"][3], 3)
     wide = f"{side:.0f} px wide" if side else "the whole image"
-    return f"{lone.sum()} animals of one point without a box: theirs is {wide}"
+    return f"{plural(int(lone.sum()), 'such box', 'es')} around a single point made larger: {wide}"
 
 
 def _spacing(contents: dict[str, dict]) -> float:
@@ -151,7 +153,8 @@ def check_labels(root: Path) -> list[str]:
         ValueError: Images cannot be trained on.
     """
     paths = label_files(root)
-    result = verify(list(paths.values()), [writer.image_folder(root, name) for name in paths])
+    folders = [writer.image_folder(root, name) for name in paths]
+    result = verify(list(paths.values()), folders, OWN_ORDER)
     stopping = [issue for issue in result.issues if issue.code in STOPPING]
     if stopping:
         shown = format_examples([f"{each.subject.image}: {each.sentence}" for each in stopping])
@@ -168,4 +171,4 @@ def _issue_lines(result: VerifyResult) -> Iterator[str]:
             continue
         first = next(issue for issue in result.issues if issue.code == code)
         where = first.subject.image or first.subject.file
-        yield f"{count} × {CODES[code].title}, as in {where}: {first.sentence}"
+        yield f"{count} × {CODES[code].title}, as in {where}: {first.sentence}; {first.fix}"

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,7 @@ import numpy as np
 from equikpt.core.coco.file import load_coco
 from equikpt.core.files import write_text
 from equikpt.core.groups import GroupRule
+from equikpt.core.issues import plural
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.near_duplicates import near_pairs, read_fingerprints
 from equikpt.data_tools.project.labels import label_files
@@ -31,6 +32,8 @@ MIN_SHARED = 0.5
 """Smallest fraction of the images that share their group with another one."""
 MIN_PART = 20
 """Images of a test, or of a validation, on which a score says something."""
+FEW_SCORED = 12
+"""Images of a validation below which its scores are little more than chance."""
 RATIOS, FEW_RATIOS = (0.8, 0.1, 0.1), (0.85, 0.15)
 
 
@@ -120,6 +123,18 @@ def _keep_parts(
     if "val" not in parts:
         lines.append("test is the val part here: a training needs one, and the source has none")
     return lines
+
+
+def few_scored(counts: Mapping[str, int]) -> list[str]:
+    """A sentence where the part that scores are of is very small.
+
+    Args:
+        counts: Images of each part.
+    """
+    name = "test" if "test" in counts else "val"
+    if counts[name] >= FEW_SCORED:
+        return []
+    return [f"a score on {plural(counts[name], 'image')} is little more than chance: label more"]
 
 
 def find_groups(names: Sequence[str], regex: str = "") -> tuple[list[str], str]:

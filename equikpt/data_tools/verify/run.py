@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from equikpt.core.issues import CODES, SEVERITIES, Issue, errors, worst_first
+from equikpt.core.issues import CODES, SEVERITIES, Issue, errors, plural, worst_first
 from equikpt.core.tables import csv_text
 from equikpt.data_tools.verify.geometry import check_geometry
 from equikpt.data_tools.verify.images import check_image_files
@@ -108,7 +108,7 @@ def summary(result: VerifyResult) -> list[str]:
         location = ", ".join(filter(None, parts)) or subject.file
         lines.append(f"{count:6d}  {row.severity:8s}{code}: {row.title}")
         lines.append(f"{'':16s}{location}{': ' if location else ''}{issue.sentence}")
-    lines.append(", ".join(f"{plural(result.count(level), level)}" for level in SEVERITIES))
+    lines.append(", ".join(_amount(result.count(level), level) for level in SEVERITIES))
     return lines
 
 
@@ -117,11 +117,9 @@ def counts(result: VerifyResult) -> dict[str, int]:
     return dict(Counter(issue.code for issue in result.issues))
 
 
-def plural(count: int, severity: str) -> str:
+def _amount(count: int, severity: str) -> str:
     """A number of issues in words."""
-    if severity == "info":
-        return f"{count} for information"
-    return f"{count} {severity}{'' if count == 1 else 's'}"
+    return f"{count} for information" if severity == "info" else plural(count, severity)
 
 
 def as_row(issue: Issue, scheme: Scheme) -> dict:

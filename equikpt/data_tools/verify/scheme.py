@@ -14,6 +14,8 @@ from equikpt.metainfo import coco17, horse26, p1p2, read_keypoint_set
 from equikpt.metainfo.schema import SIDE_COLORS_RGB
 from equikpt.metainfo.sides import flip_by_name, side_of
 
+OWN_ORDER = "file"
+"""In place of a metainfo: the file's own order of keypoints, which is then never wrong."""
 _TABLES = dict(zip(METAINFOS, (horse26, p1p2, coco17), strict=True))
 
 
@@ -64,7 +66,7 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
     """Find the scheme by its name, or the one whose names the first file has, or the file's own.
 
     Args:
-        metainfo: One of :data:`METAINFOS`, the file of a keypoint set, or None.
+        metainfo: One of :data:`METAINFOS`, the file of a keypoint set, :data:`OWN_ORDER`, or None.
         contents: What :func:`equikpt.core.coco.file.load_coco` returned for each file.
 
     Raises:
@@ -73,7 +75,7 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
     """
     if metainfo in METAINFOS:
         return _of_metainfo(_TABLES[metainfo].METAINFO)
-    if metainfo is not None:
+    if metainfo not in (None, OWN_ORDER):
         if not Path(metainfo).is_file():
             raise FileNotFoundError(
                 f"no keypoint set '{metainfo}'; give one of {', '.join(METAINFOS)}, or the file of "
@@ -84,7 +86,8 @@ def find_scheme(metainfo: str | None, contents: Sequence[dict]) -> Scheme:
     category: dict = next(categories, {})
     names = tuple(category.get("keypoints", ()))
     for table in _TABLES.values():
-        if sorted(names) == sorted(point.name for point in table.KEYPOINTS):
+        known = tuple(point.name for point in table.KEYPOINTS)
+        if names == known or (metainfo is None and sorted(names) == sorted(known)):
             return _of_metainfo(table.METAINFO)
     if not names:
         counts = Counter(

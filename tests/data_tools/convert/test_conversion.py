@@ -239,7 +239,10 @@ def test_an_animal_without_a_box_gets_one_around_its_points(make_coco, tmp_path)
 
     edit(root, change, "val")
     text = "\n".join(convert("coco", root, tmp_path / "out").lines)
-    assert "val: instances without a box: one is made around their points, with a margin of 10%" in text
+    assert (
+        "val: instances without a box: one is made around their points, with a margin of 10%"
+        in text
+    )
     assert "val: instances with neither a box nor a point left out (val_2.png)" in text
     (row,) = contents(tmp_path / "out")["val"]["annotations"]
     assert row["bbox"] == [8, 8, 24, 14]

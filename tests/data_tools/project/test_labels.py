@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from equikpt.data_tools.project.labels import (
     poses,
     widen_lone_boxes,
 )
+from equikpt.metainfo import coco17
 
 
 def content(*boxes_of_images) -> dict[str, dict]:
@@ -87,3 +90,16 @@ def test_a_damaged_image_stops_and_a_warning_does_not(make, tmp_path):
     image.write_bytes(image.read_bytes()[:200])
     with pytest.raises(ValueError, match=image.name):
         check_labels(root)
+
+
+def test_labels_keep_their_own_order_of_keypoints(make, export, tmp_path):
+    """COCO's names in another order are no mistake in a set of one's own."""
+    path = export / "labels.json"
+    labels = json.loads(path.read_text())
+    names = [point.name for point in coco17.KEYPOINTS][::-1]
+    labels["categories"][0] |= dict(keypoints=names, skeleton=[])
+    for row in labels["annotations"]:
+        points = [[10 + 2 * n, 14 + n % 5, 2] for n in range(17)]
+        row |= dict(keypoints=[value for point in points for value in point], num_keypoints=17)
+    path.write_text(json.dumps(labels))
+    assert "another order" not in "".join(make())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from equikpt.data_tools.project.parts import GROUP_KEY, divide, find_groups
+from equikpt.data_tools.project.parts import GROUP_KEY, divide, few_scored, find_groups
 
 CLIPS = [f"clip{clip}_{frame:03d}.png" for clip in range(10) for frame in range(3)]
 
@@ -134,3 +134,11 @@ def test_parts_that_cannot_be_are_refused(tmp_path, given, options):
     with pytest.raises(ValueError):
         divide(source, tmp_path / "b", **options)
     assert not (tmp_path / "b/annotations").exists()
+
+
+def test_a_score_on_a_few_images_is_said_to_say_little():
+    assert few_scored(dict(train=80, val=4, test=20)) == []
+    assert few_scored(dict(train=80, val=20)) == []
+    (line,) = few_scored(dict(train=5, val=1))
+    assert "1 image " in line
+    assert "4 images" in few_scored(dict(train=80, val=20, test=4))[0]

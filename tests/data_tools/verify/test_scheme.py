@@ -1,7 +1,7 @@
 import pytest
 
 from equikpt.data_tools.verify import METAINFOS
-from equikpt.data_tools.verify.scheme import find_scheme
+from equikpt.data_tools.verify.scheme import OWN_ORDER, find_scheme
 from equikpt.metainfo import coco17, keypoint_set_text
 
 
@@ -33,6 +33,14 @@ def test_the_file_of_a_set_is_taken_as_it_is(tmp_path):
 def test_names_in_another_order_are_those_of_the_metainfo():
     names = [point.name for point in coco17.KEYPOINTS]
     assert find_scheme(None, [content(keypoints=names[::-1])]).names == tuple(names)
+
+
+def test_names_keep_their_own_order_where_that_is_asked_for():
+    names = [point.name for point in coco17.KEYPOINTS]
+    turned = find_scheme(OWN_ORDER, [content(keypoints=names[::-1])])
+    assert turned.names == tuple(names[::-1])
+    assert turned.swap[0] == 1  # right_ankle, left_ankle
+    assert len(find_scheme(OWN_ORDER, [content(keypoints=names)]).links) == 19  # COCO's
 
 
 def test_names_of_the_file_or_the_usual_number_count():
