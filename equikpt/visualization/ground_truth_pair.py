@@ -22,7 +22,7 @@ CELL_PX = 240
 CROP_PADDING = 1.25
 """A cell shows the box enlarged by this factor."""
 ZOOM_FRACTION = 0.25
-"""Points that lie within this fraction of the box are enlarged."""
+"""Several points that lie within this fraction of the box are enlarged."""
 MIN_SHOWN = 0.2
 """A cell shows at least this fraction of the box."""
 SQUARE_PADDING = 1.2
@@ -128,7 +128,8 @@ def _area(
     half = side * CROP_PADDING / 2
     drawn = np.concatenate([pose.points[pose.visibility > 0] for pose in poses] or [corners])
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
-    if named and len(drawn):
+    several = any((pose.visibility > 0).sum() > 1 for pose in poses)  # one point has no extent
+    if named and several and len(drawn):
         extent = float(np.ptp(drawn, axis=0).max())
         if extent < ZOOM_FRACTION * side:
             middle = (drawn.min(axis=0) + drawn.max(axis=0)) / 2

@@ -7,7 +7,7 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.core.image import read_image
 from equikpt.datasets import P1P2Dataset, PointSequenceDataset
-from equikpt.metainfo import coco17, horse26, p1p2
+from equikpt.metainfo import coco17, horse26, infer_keypoint_set, p1p2
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
 
 GRAY = 128
@@ -114,6 +114,18 @@ def test_what_lies_close_together_is_shown_close_up(tmp_path, spread, scale):
     ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
     middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
     assert middles[1] - middles[0] == pytest.approx(8 * scale, abs=2)
+
+
+def test_a_lone_point_is_shown_in_its_box(tmp_path):
+    found = InstanceData(
+        keypoints=np.array([[[128.0, 60.0]]]), keypoint_scores=np.full((1, 1), 0.9)
+    )
+    dot = infer_keypoint_set("dot", ["dot"], np.zeros((0, 1, 3))).metainfo
+    drawn = sample(tmp_path, dict(keypoints=[120, 60, 2]), found, BOX)
+    left, right = halves(pair_of(drawn, parse_pose_metainfo(dot)))
+    ends = (np.flatnonzero(half.any(axis=0)) for half in (left, right))
+    middles = [(columns[0] + columns[-1]) / 2 for columns in ends]
+    assert middles[1] - middles[0] == pytest.approx(8 * CELL_PX / 125, abs=2)
 
 
 def test_a_box_may_reach_over_the_border(tmp_path):

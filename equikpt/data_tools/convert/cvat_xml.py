@@ -132,7 +132,8 @@ def _image(row: ElementTree.Element, path: Path) -> ShapedImage:
         return ShapedImage(name, (width, height), split, [_shape(shape) for shape in row])
     except (KeyError, TypeError, ValueError) as error:
         where = f"{path}, {row.get('name')}"
-        raise ValueError(f"{where} is no image of CVAT's XML 1.1 ({error!r})") from error
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{where} is no image of CVAT's XML 1.1: {reason}") from error
 
 
 def _shape(shape: ElementTree.Element) -> Shape:
@@ -144,8 +145,8 @@ def _shape(shape: ElementTree.Element) -> Shape:
         pairs = [tuple(map(_number, pair.split(","))) for pair in shape.attrib["points"].split(";")]
         if len(pairs) != 1 or len(pairs[0]) != 2:
             raise ValueError(
-                f"'{shape.get('label')}' has {len(pairs)} points in one shape; expected a "
-                "skeleton, or one point for each label"
+                f"'{shape.get('label')}' has {len(pairs)} points in one shape; draw a skeleton, or "
+                "each point as a shape of its own"
             )
         visibility = 0 if shape.get("outside") == "1" else 2 - (shape.get("occluded") == "1")
         return Shape("points", shape.attrib["label"], pairs[0], visibility, group)
