@@ -97,6 +97,8 @@ def _add(holder: Any, each: Field, settings: dict[str, Any], hint: Any) -> None:
         text = settings["help"] + ("" if said else f" (default: {each.default})")
         settings["help"] = text.replace("%", "%%")
     if names is None:
+        if each.default is not MISSING:
+            settings["default"] = each.default  # argparse reads its own mark as a path
         holder.add_argument(each.name, **settings)
         return
     negation = "no-" if each.default is True else ""

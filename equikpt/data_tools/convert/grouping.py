@@ -61,7 +61,7 @@ def unread(what: str, kinds: Sequence[str]) -> list[str]:
 
 Animal = tuple[LooseBox | None, list[LoosePoint]]
 Remark = tuple[str, str]
-"""What is remarked, :data:`SEVERAL` or :data:`NESTED`, and where."""
+"""Kind, :data:`SEVERAL` or :data:`NESTED`, and place of a remark."""
 
 
 def remarks_noted(remarks: Iterable[tuple[str, Sequence[Remark]]]) -> list[str]:
