@@ -47,6 +47,8 @@ FEW = 50
 SMALL_BOX_PX = 96.0
 OBLONG = 1.5
 SMALL_MEMORY = 4 * 2**30
+BUSY = 0.6
+"""Load of a core from which a measured speed says little about the idle machine."""
 SIDES_PX = {128: (160, 96), 192: (256, 160), 256: (320, 192)}
 """Sides of a square input, and the longer and the shorter one of an oblong one in its place."""
 
@@ -70,11 +72,24 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """The machine that trains: CPU cores, memory in bytes, name of the GPU or ``""``."""
+    """The machine that trains.
+
+    Args:
+        cores: Of the CPU, that may be used.
+        memory: Bytes.
+        gpu: Its name, or ``""``.
+        load: Processes that want to run, on average over the last minute.
+    """
 
     cores: int
     memory: int
     gpu: str = ""
+    load: float = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell if other programs take much of the CPU."""
+        return self.load > BUSY * self.cores
 
 
 @dataclass(frozen=True)
@@ -147,7 +162,8 @@ def recommend(
 
     @functools.cache
     def length(network: str) -> tuple[dict, tuple[Choice, ...]]:
-        return _length(data, minutes, speed(Recipe(network, "", size, batch, workers)))
+        trial = Recipe(network, "", size, batch, workers)
+        return _length(data, minutes, speed(trial), machine.is_busy)
 
     network, network_choice = _network(machine, minutes, weights, lambda n: length(n)[0]["epochs"])
     lengths, length_choices = length(network)
@@ -209,7 +225,7 @@ def _network(
 
 
 def _length(
-    data: DataFacts, minutes: float, measured: float | None
+    data: DataFacts, minutes: float, measured: float | None, is_busy: bool
 ) -> tuple[dict, tuple[Choice, ...]]:
     """Epochs, warm-up, samples an epoch, validation interval and minutes."""
     speed = measured or ASSUMED_SPEED
@@ -224,12 +240,16 @@ def _length(
     interval = max(1, -(-epochs // validations))
     takes = (epochs * epoch_s + epochs // interval * val_s) / 60
     how = "as measured" if measured else "assumed"
+    if measured and is_busy:
+        how += (
+            " beside other programs; on the idle machine, init with --overwrite would choose more"
+        )
     reason = f"what {minutes:g} minutes give at {speed:.3g} samples a second, {how}"
     if possible >= most:
         reason = f"more would hardly help; about {takes:.0f} of {minutes:g} minutes"
     elif epochs * samples < MIN_SAMPLES or possible < MIN_EPOCHS:
         needed = (MIN_SAMPLES / samples * epoch_s + validations * val_s) / 60
-        reason += f": few, --minutes {max(needed, minutes + 1):.0f} or more would help"
+        reason += f"; these are few, and --minutes {max(needed, minutes + 1):.0f} would help"
     choices = [Choice("epochs", str(epochs), reason)]
     if samples < train:
         text = f"{epochs * samples / train:.1f} times all {train} instances in all"

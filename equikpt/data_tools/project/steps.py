@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 
 from equikpt.core import machine
 from equikpt.core.coco.file import load_coco
@@ -290,7 +291,8 @@ def this_machine() -> MachineFacts:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return MachineFacts(machine.usable_cores(), machine.memory_bytes()[1], gpu)
+    load = psutil.getloadavg()[0]
+    return MachineFacts(machine.usable_cores(), machine.memory_bytes()[1], gpu, load)
 
 
 def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) -> None:
