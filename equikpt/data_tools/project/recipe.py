@@ -217,10 +217,13 @@ def _network(
     if not there:
         reason = f"{machine.gpu}, but no weights of a larger network: none here, and no network"
         return EFFICIENTNET, Choice("network", "EfficientNet-Lite0, heatmaps", reason)
-    epochs = epochs_of(HRNET) if len(there) > 1 else 0
-    if HRNET in there and (epochs >= MIN_EPOCHS_HRNET or RTMPOSE not in there):
-        return HRNET, Choice("network", "HRNet-W32, heatmaps", f"{machine.gpu}: the most accurate")
-    reason = f"{machine.gpu}: HRNet-W32 would get through only {epochs} epochs in {minutes:g} min"
+    reason = f"{machine.gpu}: no weights of HRNet-W32 are here"
+    if HRNET in there:
+        epochs = epochs_of(HRNET) if RTMPOSE in there else MIN_EPOCHS_HRNET
+        if epochs >= MIN_EPOCHS_HRNET:
+            reason = f"{machine.gpu}: the most accurate"
+            return HRNET, Choice("network", "HRNet-W32, heatmaps", reason)
+        reason = f"{machine.gpu}: HRNet-W32 would get through {epochs} epochs in {minutes:g} min"
     return RTMPOSE, Choice("network", "RTMPose-m", reason)
 
 

@@ -46,6 +46,8 @@ def test_the_machine_and_the_weights_choose_the_network(machine, minutes, weight
     recipe = recommend(HORSES, machine, minutes, weights, speed)
     assert recipe.network == network
     assert recipe.weights == WEIGHTS.get(network, "")
+    (reason,) = (choice.reason for choice in recipe.choices if choice.name == "network")
+    assert ("no weights of HRNet" in reason) == (network == RTMPOSE and weights != ALL)
 
 
 @pytest.mark.parametrize(
