@@ -47,8 +47,8 @@ FEW = 50
 SMALL_BOX_PX = 96.0
 OBLONG = 1.5
 SMALL_MEMORY = 4 * 2**30
-BUSY = 0.6
-"""Load of a core from which a measured speed says little about the idle machine."""
+BUSY = 0.3
+"""Fraction of the CPU in other hands from which a speed says little about the idle machine."""
 SIDES_PX = {128: (160, 96), 192: (256, 160), 256: (320, 192)}
 """Sides of a square input, and the longer and the shorter one of an oblong one in its place."""
 
@@ -78,18 +78,13 @@ class MachineFacts:
         cores: Of the CPU, that may be used.
         memory: Bytes.
         gpu: Its name, or ``""``.
-        load: Processes that want to run, on average over the last minute.
+        busy: Fraction of the CPU that other programs take.
     """
 
     cores: int
     memory: int
     gpu: str = ""
-    load: float = 0.0
-
-    @property
-    def is_busy(self) -> bool:
-        """Tell if other programs take much of the CPU."""
-        return self.load > BUSY * self.cores
+    busy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ def recommend(
     @functools.cache
     def length(network: str) -> tuple[dict, tuple[Choice, ...]]:
         trial = Recipe(network, "", size, batch, workers)
-        return _length(data, minutes, speed(trial), machine.is_busy)
+        return _length(data, minutes, speed(trial), machine.busy > BUSY)
 
     network, network_choice = _network(machine, minutes, weights, lambda n: length(n)[0]["epochs"])
     lengths, length_choices = length(network)

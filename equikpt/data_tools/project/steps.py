@@ -291,8 +291,8 @@ def this_machine() -> MachineFacts:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    load = psutil.getloadavg()[0]
-    return MachineFacts(machine.usable_cores(), machine.memory_bytes()[1], gpu, load)
+    busy = psutil.cpu_percent(interval=0.5) / 100
+    return MachineFacts(machine.usable_cores(), machine.memory_bytes()[1], gpu, busy)
 
 
 def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) -> None:

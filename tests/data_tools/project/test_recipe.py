@@ -127,8 +127,8 @@ def test_an_assumed_speed_is_said():
     assert ["assumed" in reason for reason in reasons] == [False, True]
 
 
-@pytest.mark.parametrize(("load", "said"), [(0.1, False), (1.9, True)])
-def test_a_speed_measured_beside_other_programs_is_said(load, said):
-    recipe = recommend(HORSES, replace(CPU, load=load), 20, speed=speed)
+@pytest.mark.parametrize(("busy", "said"), [(0.1, False), (0.9, True)])
+def test_a_speed_measured_beside_other_programs_is_said(busy, said):
+    recipe = recommend(HORSES, replace(CPU, busy=busy), 20, speed=speed)
     reason = {each.name: each.reason for each in recipe.choices}["epochs"]
     assert ("other programs" in reason) == said
