@@ -223,9 +223,12 @@ def note_on_sigmas(cfg: Config) -> list[str]:
     from equikpt.metainfo import read_keypoint_set
 
     path = (cfg.test_dataloader.dataset.get("metainfo") or {}).get("from_file")
-    if not path or not Path(path).is_file() or not read_keypoint_set(path).get("sigmas_source"):
+    if not path or not Path(path).is_file():
+        return []
+    source = read_keypoint_set(path).get("sigmas_source") or "measured"
+    if source.startswith("measured"):
         return []
     return [
-        f"AP has the sigmas of {Path(path).name}, which are a guess: compare it with runs of the "
+        f"AP has the sigmas of {Path(path).name}, not all of which are measured: compare it with runs of the "
         "same file alone; errors in px and PCK have none."
     ]

@@ -147,9 +147,17 @@ def test_released_weights_are_fetched_first_where_a_training_starts(monkeypatch,
     assert ("init_cfg" in cfg.model.backbone) is not resume
 
 
-@pytest.mark.parametrize("is_guess", [True, False])
-def test_sigmas_that_are_a_guess_are_said(tmp_path, is_guess):
-    own = {"sigmas_source": "guess: of a test"} if is_guess else {}
+@pytest.mark.parametrize(
+    ("source", "is_guess"),
+    [
+        ("guess: of a test", True),
+        ("25 of 26 measured: two annotations; others as before: guess: of a test", True),
+        ("measured: two annotations, a.json and b.json", False),
+        ("", False),
+    ],
+)
+def test_sigmas_that_are_a_guess_are_said(tmp_path, source, is_guess):
+    own = {"sigmas_source": source} if source else {}
     path = tmp_path / "keypoints.py"
     path.write_text(keypoint_set_text({**coco17.METAINFO, **own}, "of a test"))
     cfg = Config(dict(test_dataloader=dict(dataset=dict(metainfo=dict(from_file=str(path))))))
