@@ -229,6 +229,6 @@ def note_on_sigmas(cfg: Config) -> list[str]:
     if source.startswith("measured"):
         return []
     return [
-        f"AP has the sigmas of {Path(path).name}, not all of which are measured: compare it with runs of the "
-        "same file alone; errors in px and PCK have none."
+        f"AP has the sigmas of {Path(path).name}, not all of which are measured: compare it with "
+        "runs of the same file alone; errors in px and PCK have none."
     ]
