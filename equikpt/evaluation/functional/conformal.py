@@ -1,0 +1,70 @@
+"""Split-conformal quantiles: limits of errors that hold in a given fraction of cases.
+
+Held-out errors, each divided by what a model expects of it, are ranked; the quantile of their
+ratios, corrected for their finite number, times the expectation is a limit that a further error
+keeps with at least the wanted probability, whatever the model, as long as it is drawn like the
+held-out ones. Frames of one video are not drawn like those of others, so whole clusters count.
+
+Sources: Vovk et al., 2005, Algorithmic Learning in a Random World; Lee, Barber and Willett, 2023,
+Distribution-free inference with hierarchical data (https://arxiv.org/abs/2306.06342).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def conformal_quantile(ratios: np.ndarray, clusters: np.ndarray, level: float) -> float:
+    """Find the limit that a ratio of a further cluster keeps with probability ``level``.
+
+    Of C clusters and a further one each has the same weight, C + 1 in all, spread over its ratios;
+    the further one's may be anything, so they count as infinite. With one ratio a cluster this is
+    the ⌈(N + 1) · level⌉-th smallest of N ratios.
+
+    Args:
+        ratios: (N,) errors over what was expected of them, at least 0.
+        clusters: (N,) number or name of each one's cluster: image, animal or video.
+        level: Probability, above 0 and below 1.
+
+    Returns:
+        The limit; infinity where there are too few clusters (see :func:`clusters_needed`).
+
+    Raises:
+        ValueError: ``level`` is out of range, or the arrays differ in length.
+
+    >>> ratios = np.arange(1.0, 20.0)
+    >>> conformal_quantile(ratios, np.arange(19), level=0.9)
+    18.0
+    >>> conformal_quantile(ratios, np.arange(19), level=0.99)
+    inf
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"expected a level above 0 and below 1, such as 0.9, got {level}")
+    ratios, clusters = np.asarray(ratios, float), np.asarray(clusters)
+    if ratios.shape != clusters.shape:
+        raise ValueError(
+            f"expected as many clusters as ratios, got {clusters.shape} and {ratios.shape}"
+        )
+    if not len(ratios):
+        return float("inf")
+    _, number, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    weights = 1 / ((len(sizes) + 1) * sizes[number])
+    order = np.argsort(ratios, kind="stable")
+    reached = np.cumsum(weights[order])
+    index = int(np.searchsorted(reached, level - 1e-9))
+    return float(ratios[order[index]]) if index < len(ratios) else float("inf")
+
+
+def clusters_needed(level: float) -> int:
+    """Count the clusters that a finite limit takes: ⌈level / (1 − level)⌉.
+
+    >>> clusters_needed(0.9), clusters_needed(0.99)
+    (9, 99)
+    """
+    return int(np.ceil(level / (1 - level) - 1e-9))
+
+
+def coverage(errors: np.ndarray, radii: np.ndarray) -> float:
+    """Compute the fraction of errors within their radii, both (N,); NaN is left out."""
+    known = np.isfinite(errors)
+    return float(np.mean(errors[known] <= np.asarray(radii)[known])) if known.any() else np.nan

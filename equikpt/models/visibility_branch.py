@@ -1,0 +1,102 @@
+"""A branch beside a pose head: is each keypoint in the image, and is it to be seen there?
+
+Letters: B samples, K keypoints, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+from torch.nn import functional
+
+ABSENT, HIDDEN, SEEN, UNKNOWN = 0, 1, 2, -1
+"""Labels of the branch: not in the image, in it and covered, in it and to be seen, not said."""
+
+
+def visibility_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross entropies of presence, and of seen against hidden where a keypoint is present.
+
+    Args:
+        logits: (B, K, 2) of presence, and of being seen given presence.
+        labels: (B, K) ``ABSENT``, ``HIDDEN``, ``SEEN`` or ``UNKNOWN``.
+
+    Returns:
+        Two means over the keypoints that say something of it; 0 where none does.
+    """
+    losses = []
+    for index, (known, positive) in enumerate(
+        ((labels != UNKNOWN, labels > ABSENT), (labels > ABSENT, labels == SEEN))
+    ):
+        each = functional.binary_cross_entropy_with_logits(
+            logits[..., index].float(), positive.float(), reduction="none"
+        )
+        losses.append((each * known).sum() / known.sum().clamp(min=1))
+    return losses[0], losses[1]
+
+
+@MODELS.register_module()
+class VisibilityBranch(BaseModule):
+    """Predict presence and visibility of each keypoint from the features that the head reads.
+
+    A 1 × 1 convolution, mean and maximum over all places, and one linear layer: whether a hoof is
+    in the image, or behind the other one, shows in the whole view and not at a place. It is
+    MMPose's ``VisPredictHead`` with a second output, a hidden layer and targets of its own, beside
+    the head instead of around it, so that checkpoints keep their keys.
+
+    Args:
+        in_channels: C of the last feature map.
+        num_keypoints: K.
+        hidden_channels: Of the convolution.
+        loss_weight: Of both losses.
+        detach: Keep the losses from training backbone and neck.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_keypoints: int,
+        hidden_channels: int = 128,
+        loss_weight: float = 1.0,
+        detach: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_keypoints, self.loss_weight, self.detach = num_keypoints, loss_weight, detach
+        self.conv = nn.Conv2d(in_channels, hidden_channels, 1)
+        self.norm = nn.BatchNorm2d(hidden_channels)
+        self.linear = nn.Linear(2 * hidden_channels, 2 * num_keypoints)
+
+    def forward(self, feats: Sequence[Tensor]) -> Tensor:
+        """Compute the logits (B, K, 2) of presence and of being seen, of feature maps (B, C, h, w)."""
+        last = feats[-1].detach() if self.detach else feats[-1]
+        maps = functional.relu(self.norm(self.conv(last)))
+        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+        return self.linear(pooled).unflatten(1, (self.num_keypoints, 2))
+
+    def loss(self, feats: Sequence[Tensor], samples: Sequence[PoseDataSample]) -> dict:
+        """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample."""
+        labels = torch.cat([sample.gt_instance_labels.visibility_labels for sample in samples])
+        presence, seen = visibility_loss(self(feats), labels)
+        return dict(
+            loss_presence=self.loss_weight * presence, loss_visibility=self.loss_weight * seen
+        )
+
+    def predict(
+        self, feats: Sequence[Tensor], flipped: Sequence[Tensor] | None, flip_indices: Sequence[int]
+    ) -> np.ndarray:
+        """Probabilities (B, K, 2): in the image, and seen there.
+
+        Args:
+            feats: Of the images.
+            flipped: Of the mirrored images, whose probabilities are averaged in; None for none.
+            flip_indices: (K,) keypoint of the other side.
+        """
+        probabilities = self(feats).sigmoid()
+        if flipped is not None:
+            probabilities = (probabilities + self(flipped).sigmoid()[:, list(flip_indices)]) / 2
+        return probabilities.float().cpu().numpy()
