@@ -35,4 +35,5 @@ import equikpt.models.mmpose_backbones
 import equikpt.models.sequential_attention_head
 import equikpt.models.spatial_softmax_loss
 import equikpt.models.timm_backbone
-import equikpt.models.val_loss_estimator  # noqa: F401
+import equikpt.models.val_loss_estimator
+import equikpt.models.visibility_branch  # noqa: F401

@@ -16,4 +16,6 @@ from .timm_backbone import TimmBackbone as TimmBackbone
 from .trained_keypoints import silence_untrained as silence_untrained
 from .val_loss_estimator import ValLossBottomupEstimator as ValLossBottomupEstimator
 from .val_loss_estimator import ValLossTopdownEstimator as ValLossTopdownEstimator
+from .visibility_branch import VisibilityBranch as VisibilityBranch
+from .visibility_branch import visibility_loss as visibility_loss
 from .working_memory import WorkingMemory as WorkingMemory

@@ -8,7 +8,9 @@ from mmengine.structures import BaseDataElement
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import Tensor
+from torch import Tensor, nn
+
+from equikpt.models.keypoint_channels import keypoint_count
 
 
 class ValLoss:
@@ -44,15 +46,66 @@ class ValLoss:
         if isinstance(predictions, tuple):
             predictions, fields = predictions
         samples = self.add_pred_to_datasample(predictions, fields, data_samples)
+        self.add_visibility(samples, feats)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
-        losses = self.head.loss(plain, samples, train_cfg=self.train_cfg)
+        losses = self.losses(plain, samples)
         return [*samples, BaseDataElement(loss=losses)]
+
+    def losses(self, feats: Any, samples: list[PoseDataSample]) -> dict:
+        """Losses of the features of a batch."""
+        return self.head.loss(feats, samples, train_cfg=self.train_cfg)
+
+    def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
+        """Add what else the model says of keypoints to the samples; here nothing."""
 
 
 @MODELS.register_module()
 class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
-    """:class:`TopdownPoseEstimator` with the loss of :class:`ValLoss`; the same arguments."""
+    """:class:`TopdownPoseEstimator` with the loss of :class:`ValLoss`, and a second branch.
+
+    Args:
+        visibility: Config of a branch that says if keypoints are in the image, and seen, such as
+            ``dict(type="VisibilityBranch")``; it becomes ``head.visibility`` and gets the head's
+            channels and keypoints. Its probabilities are ``keypoints_presence`` and
+            ``keypoints_seen`` (1, K) of ``pred_instances``. None for no such branch.
+        **kwargs: As :class:`TopdownPoseEstimator`.
+    """
+
+    def __init__(self, *args: Any, visibility: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if visibility is not None:
+            _, count = keypoint_count(self.head) or ("", 0)
+            own = dict(in_channels=self.head.in_channels, num_keypoints=count)
+            self.head.visibility = MODELS.build({**own, **visibility})
+
+    @property
+    def visibility(self) -> nn.Module | None:
+        """The branch, or None."""
+        return getattr(self.head, "visibility", None)
+
+    def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
+        """Losses of the head and of the branch; arguments as :meth:`predict`."""
+        return self.losses(self.extract_feat(inputs), data_samples)
+
+    def losses(self, feats: Any, samples: list[PoseDataSample]) -> dict:
+        """Losses of the features of a batch; of the branch where the samples have its labels."""
+        losses = super().losses(feats, samples)
+        labelled = all("visibility_labels" in each.gt_instance_labels for each in samples)
+        if self.visibility is not None and labelled:
+            losses.update(self.visibility.loss(feats, samples))
+        return losses
+
+    def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
+        """Add ``keypoints_presence`` and ``keypoints_seen`` (1, K) to each prediction."""
+        if self.visibility is None:
+            return
+        plain, flipped = feats if isinstance(feats, list) else (feats, None)
+        swap = samples[0].metainfo["flip_indices"] if flipped is not None else ()
+        probabilities = self.visibility.predict(plain, flipped, swap)
+        for sample, (presence, seen) in zip(samples, probabilities.swapaxes(1, 2), strict=True):
+            sample.pred_instances.keypoints_presence = presence[None]
+            sample.pred_instances.keypoints_seen = seen[None]
 
 
 @MODELS.register_module()

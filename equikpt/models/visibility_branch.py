@@ -17,6 +17,8 @@ from torch.nn import functional
 
 ABSENT, HIDDEN, SEEN, UNKNOWN = 0, 1, 2, -1
 """Labels of the branch: not in the image, in it and covered, in it and to be seen, not said."""
+GRID = 8
+"""Cells a side, about, to which the maps are averaged first: next to nothing is left to compute."""
 
 
 def visibility_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,8 +46,8 @@ def visibility_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 class VisibilityBranch(BaseModule):
     """Predict presence and visibility of each keypoint from the features that the head reads.
 
-    A 1 × 1 convolution, mean and maximum over all places, and one linear layer: whether a hoof is
-    in the image, or behind the other one, shows in the whole view and not at a place. It is
+    A 1 × 1 convolution of a coarse map, mean and maximum over its cells, and one linear layer:
+    whether a hoof is in the image, or behind the other one, shows in the whole view. It is
     MMPose's ``VisPredictHead`` with a second output, a hidden layer and targets of its own, beside
     the head instead of around it, so that checkpoints keep their keys.
 
@@ -70,17 +72,22 @@ class VisibilityBranch(BaseModule):
         self.conv = nn.Conv2d(in_channels, hidden_channels, 1)
         self.norm = nn.BatchNorm2d(hidden_channels)
         self.linear = nn.Linear(2 * hidden_channels, 2 * num_keypoints)
+        self.trained: np.ndarray | None = None
+        """(K,) bool; nothing is learnt of the others. None for all."""
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Compute the logits (B, K, 2) of presence and of being seen, of feature maps (B, C, h, w)."""
+        """Compute logits (B, K, 2), of presence and of being seen, from maps (B, C, h, w)."""
         last = feats[-1].detach() if self.detach else feats[-1]
-        maps = functional.relu(self.norm(self.conv(last)))
+        cell = [max(1, side // GRID) for side in last.shape[2:]]
+        maps = functional.relu(self.norm(self.conv(functional.avg_pool2d(last, cell))))
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
         return self.linear(pooled).unflatten(1, (self.num_keypoints, 2))
 
     def loss(self, feats: Sequence[Tensor], samples: Sequence[PoseDataSample]) -> dict:
         """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample."""
         labels = torch.cat([sample.gt_instance_labels.visibility_labels for sample in samples])
+        if self.trained is not None:
+            labels[:, ~torch.as_tensor(self.trained)] = UNKNOWN
         presence, seen = visibility_loss(self(feats), labels)
         return dict(
             loss_presence=self.loss_weight * presence, loss_visibility=self.loss_weight * seen

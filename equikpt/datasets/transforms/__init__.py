@@ -7,6 +7,7 @@ from equikpt.datasets.transforms.corrected import (
     MaskUnlabelled,
     RandomFlipKeypoints,
     RandomHalfBodyCrop,
+    VisibilityLabels,
     WholeImageResize,
 )
 from equikpt.datasets.transforms.fast import (
@@ -16,6 +17,7 @@ from equikpt.datasets.transforms.fast import (
 )
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage, LoadRadiograph
 from equikpt.datasets.transforms.random_elastic import RandomElastic
+from equikpt.datasets.transforms.random_frame_cut import RandomFrameCut
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
 from equikpt.datasets.transforms.random_radiograph_artifacts import RandomRadiographArtifacts
 
@@ -30,9 +32,11 @@ __all__ = [
     "MaskUnlabelled",
     "RandomElastic",
     "RandomFlipKeypoints",
+    "RandomFrameCut",
     "RandomHalfBodyCrop",
     "RandomOcclusion",
     "RandomRadiographArtifacts",
     "TopdownAffineCrop",
+    "VisibilityLabels",
     "WholeImageResize",
 ]

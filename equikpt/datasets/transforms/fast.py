@@ -117,6 +117,7 @@ class FastPackPoseInputs(PackPoseInputs):
       permuted tensor.
     - ``raw_ann_info`` is handed over instead of copied: a data set makes it anew for each sample.
     - ``pixel_spacing_mm`` and ``mark`` are handed on where a sample has them.
+    - ``visibility_labels`` of ``VisibilityLabels`` become labels of the instance.
     """
 
     def transform(self, results: dict) -> dict:
@@ -133,4 +134,7 @@ class FastPackPoseInputs(PackPoseInputs):
         for key in ("raw_ann_info", *HANDED_ON):
             if key in results and (key in HANDED_ON or key in self.meta_keys):
                 packed["data_samples"].set_field(results[key], key, field_type="metainfo")
+        if "visibility_labels" in results:
+            labels = torch.from_numpy(results["visibility_labels"])
+            packed["data_samples"].gt_instance_labels.visibility_labels = labels
         return packed

@@ -80,7 +80,12 @@ def hide_points(results: dict, covered: np.ndarray) -> None:
 
 
 def drop_points(results: dict, gone: np.ndarray) -> None:
-    """Take the points that ``gone`` (N, K) marks out of training: visible 0, visibility 0."""
+    """Take the points that ``gone`` (N, K) marks out of training: visible 0, visibility 0.
+
+    ``keypoints_gone`` (N, K) remembers the labelled ones: of them it is known that the image does
+    not show them.
+    """
+    results["keypoints_gone"] = results.get("keypoints_gone", False) | (gone & labelled(results))
     for key in ("keypoints_visible", "keypoints_visibility"):
         if key in results:
             values = np.array(results[key])
