@@ -14,6 +14,8 @@ from equikpt.metainfo.correspondence import KEYPOINT_NAMES, index_pairs
 
 HEAD = "head."
 """Prefix of the head's tensors in MMPose's estimators."""
+BRANCH = f"{HEAD}visibility."
+"""Prefix of a branch that starts anew for other keypoints, and that other checkpoints lack."""
 Outcome = Literal["loaded", "remapped", "initialised", "unused"]
 OUTCOMES: tuple[Outcome, ...] = ("loaded", "remapped", "initialised", "unused")
 
@@ -174,11 +176,13 @@ def remap_state_dict(
         theirs = checkpoint_state.get(name)
         reason = _mismatch(theirs, ours, dims.get(name) if is_remapped else None)
         outcome: Outcome = "loaded"
-        if name in by_order:
+        is_own = name in by_order or (is_remapped and name.startswith(BRANCH))
+        if is_own:
             reason = "it belongs to the order of the points, which is another one"
         if theirs is None or reason:
             outcome = "initialised"
-            free = name in by_order or name.endswith(".num_batches_tracked")  # not always saved
+            # counters are not always saved
+            free = is_own or name.startswith(BRANCH) or name.endswith(".num_batches_tracked")
             if not free and not any(fnmatchcase(name, pattern) for pattern in patterns):
                 unfit[name] = reason
         elif is_remapped and name in dims:

@@ -4,13 +4,16 @@ MMEngine's ``Runner`` and MMPose's ``init_model`` load non-strictly: what is mis
 random values, with a warning in the log, and a test of them ends well. They, the EMA hook and
 pretrained initialisation load through ``mmengine.runner.checkpoint.load_state_dict``, in whose
 place :func:`install` puts :func:`load_state_dict`. A model gets all of its tensors. A part of one,
-such as a backbone that starts from a classifier's weights, may keep a few tensors as they are.
+such as a backbone that starts from a classifier's weights, may keep a few tensors as they are. A
+module that has a method ``without_weights`` is optional: a checkpoint may lack all of its tensors,
+and then that is called, which has the module give nothing.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -155,7 +158,17 @@ def load_part(prefix: str, filename: str, map_location: Any = None) -> dict[str,
 
 
 def _load_strictly(model: nn.Module, state: Mapping[str, Any]) -> None:
-    misfit = _copy(model, _fitted(state, _state_of(model)))
+    from mmengine.logging import print_log
+
+    state = _fitted(state, _state_of(model))
+    misfit = _copy(model, state)
+    for name, part in model.named_modules():
+        prefix = f"{name}."
+        if hasattr(part, "without_weights") and not any(key.startswith(prefix) for key in state):
+            part.without_weights()
+            missing = [key for key in misfit.missing if not key.startswith(prefix)]
+            misfit = replace(misfit, missing=missing)
+            print_log(f"{source.get()} has no {name}, which gives nothing until trained", "current")
     if misfit:
         raise ValueError(sentence(misfit, model))
 

@@ -90,7 +90,10 @@ class TrainedKeypointsHook(Hook):
         """Write the record into the metainfo of each loop's data set and metrics."""
         if self._trained is None:
             return
-        silence_untrained(unwrap(runner.model), self._trained)
+        model = unwrap(runner.model)
+        silence_untrained(model, self._trained)
+        if branch := getattr(model, "visibility", None):
+            branch.trained = self._trained
         for loop in _loops(runner):
             dataset = _dataset(loop)
             if not _is_named(dataset):

@@ -98,7 +98,7 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
         """Add ``keypoints_presence`` and ``keypoints_seen`` (1, K) to each prediction."""
-        if self.visibility is None:
+        if self.visibility is None or not self.visibility.has_weights:
             return
         plain, flipped = feats if isinstance(feats, list) else (feats, None)
         swap = samples[0].metainfo["flip_indices"] if flipped is not None else ()

@@ -74,6 +74,11 @@ class VisibilityBranch(BaseModule):
         self.linear = nn.Linear(2 * hidden_channels, 2 * num_keypoints)
         self.trained: np.ndarray | None = None
         """(K,) bool; nothing is learnt of the others. None for all."""
+        self.has_weights = True
+
+    def without_weights(self) -> None:
+        """Predict nothing before a training has begun: the checkpoint had no such branch."""
+        self.has_weights = False
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Compute logits (B, K, 2), of presence and of being seen, from maps (B, C, h, w)."""
@@ -85,6 +90,7 @@ class VisibilityBranch(BaseModule):
 
     def loss(self, feats: Sequence[Tensor], samples: Sequence[PoseDataSample]) -> dict:
         """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample."""
+        self.has_weights |= self.training
         labels = torch.cat([sample.gt_instance_labels.visibility_labels for sample in samples])
         if self.trained is not None:
             labels[:, ~torch.as_tensor(self.trained)] = UNKNOWN
@@ -106,4 +112,4 @@ class VisibilityBranch(BaseModule):
         probabilities = self(feats).sigmoid()
         if flipped is not None:
             probabilities = (probabilities + self(flipped).sigmoid()[:, list(flip_indices)]) / 2
-        return probabilities.float().cpu().numpy()
+        return probabilities.detach().float().cpu().numpy()
