@@ -27,6 +27,7 @@ import equikpt.evaluation.counting_metric
 import equikpt.evaluation.keypoint_metric
 import equikpt.evaluation.pixel_ap_metric
 import equikpt.evaluation.ruler_metric
+import equikpt.evaluation.visibility_metric
 import equikpt.models.finest_level_fpn
 import equikpt.models.focal_l1_heatmap_loss
 import equikpt.models.funnel_loss

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.evaluation.functional.ranking import average_precision
 from equikpt.evaluation.presentation import Column, Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints, untrained_names
 
@@ -31,27 +32,6 @@ def match_points(
             right[index] = True
             distances[:, nearest] = np.inf
     return right
-
-
-def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> float:
-    """Area under precision over recall, precision made falling: at each recall the best beyond it.
-
-    ``right`` (n,) marks the found points that are; those of one score (n,) count together. Without
-    true points, ``total``, it is NaN.
-
-    Source: Everingham et al., 2010, PASCAL VOC as from 2010 on (all recalls).
-    """
-    if total == 0:
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(right[order])
-    last_of_score = (
-        np.append(np.diff(scores[order]) != 0, True) if len(order) else np.zeros(0, bool)
-    )
-    hits, tried = hits[last_of_score], np.flatnonzero(last_of_score) + 1
-    precision = np.maximum.accumulate((hits / tried)[::-1])[::-1]
-    recall = hits / total
-    return float(np.sum(np.diff(recall, prepend=0) * precision))
 
 
 @METRICS.register_module()

@@ -4,6 +4,8 @@ from .bootstrap import cluster_numbers as cluster_numbers
 from .bootstrap import percentile_interval as percentile_interval
 from .bootstrap import weighted_mean as weighted_mean
 from .bootstrap import weighted_median as weighted_median
+from .conformal import conformal_quantile as conformal_quantile
+from .conformal import coverage as coverage
 from .keypoint_errors import box_side_px as box_side_px
 from .keypoint_errors import distances_px as distances_px
 from .keypoint_errors import keypoint_ap as keypoint_ap
@@ -14,6 +16,11 @@ from .keypoint_errors import weighted_keypoint_ap as weighted_keypoint_ap
 from .point_matching import duplicates as duplicates
 from .point_matching import everything_found as everything_found
 from .point_matching import match as match
+from .ranking import average_precision as average_precision
+from .ranking import roc_auc as roc_auc
+from .reliability import expected_calibration_error as expected_calibration_error
+from .reliability import fit_score_map as fit_score_map
+from .reliability import reliability as reliability
 from .ruler_errors import failures as failures
 from .ruler_errors import mark_distance as mark_distance
 from .ruler_errors import order_swaps as order_swaps

@@ -1,4 +1,4 @@
-"""Measures of scores that tell two kinds of things apart: present or absent, seen or hidden."""
+"""Measures of a ranking by scores: average precision, and the area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -31,19 +31,25 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
 
 
-def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Mean precision at each positive, in the order of falling scores; NaN without a positive.
+def average_precision(right: np.ndarray, scores: np.ndarray, total: int) -> float:
+    """Area under precision over recall, precision made falling: at each recall the best beyond it.
 
-    Equal scores count as found at once, at the last of their ranks.
+    ``right`` (n,) marks the found points that are; those of one score (n,) count together. Without
+    true points, ``total``, it is NaN.
 
-    >>> round(average_precision(np.array([0.9, 0.8, 0.3]), np.array([True, False, True])), 3)
+    Source: Everingham et al., 2010, PASCAL VOC as from 2010 on (all recalls).
+
+    >>> round(average_precision(np.array([True, False, True]), np.array([0.9, 0.8, 0.3]), 2), 3)
     0.833
     """
-    scores, positive = np.asarray(scores, float), np.asarray(positive, bool)
-    if not positive.any():
+    if total == 0:
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    hits, ranked = np.cumsum(positive[order]), -scores[order]
-    last = np.searchsorted(ranked, ranked, side="right") - 1
-    precision = hits[last] / (last + 1)
-    return float(precision[positive[order]].mean())
+    hits = np.cumsum(right[order])
+    last_of_score = (
+        np.append(np.diff(scores[order]) != 0, True) if len(order) else np.zeros(0, bool)
+    )
+    hits, tried = hits[last_of_score], np.flatnonzero(last_of_score) + 1
+    precision = np.maximum.accumulate((hits / tried)[::-1])[::-1]
+    recall = hits / total
+    return float(np.sum(np.diff(recall, prepend=0) * precision))

@@ -3,9 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equikpt.evaluation.functional.presence import average_precision, roc_auc
+from equikpt.evaluation.functional.ranking import average_precision, roc_auc
 
-MEASURES = [roc_auc, average_precision]
+
+def precision_of_all(scores: np.ndarray, positive: np.ndarray) -> float:
+    return average_precision(positive, scores, int(positive.sum()))
+
+
+MEASURES = [roc_auc, precision_of_all]
 
 
 def draw(seed: int, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -36,4 +41,4 @@ def test_one_score_for_all_says_nothing(measure):
 
 def test_nothing_to_tell_apart():
     assert np.isnan(roc_auc(np.ones(3), np.ones(3, bool)))
-    assert np.isnan(average_precision(np.ones(3), np.zeros(3, bool)))
+    assert np.isnan(precision_of_all(np.ones(3), np.zeros(3, bool)))
