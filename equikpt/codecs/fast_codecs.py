@@ -10,6 +10,8 @@ import numpy as np
 from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from mmpose.registry import KEYPOINT_CODECS
 
+from equikpt.codecs.spread import HeatmapSpread, SimCCSpread
+
 Window = tuple[np.ndarray, np.ndarray]
 """First cell of each keypoint's Gaussian and the first behind it, (K, 2) as x, y, on any map."""
 
@@ -67,7 +69,7 @@ def _encode(
 
 
 @KEYPOINT_CODECS.register_module()
-class FastMSRAHeatmap(MSRAHeatmap):
+class FastMSRAHeatmap(HeatmapSpread, MSRAHeatmap):
     """MMPose's ``MSRAHeatmap``: targets equal to float32 rounding.
 
     Without ``unbiased`` a sigma of which three times is no whole number is left to the stock codec,
@@ -89,7 +91,7 @@ class FastMSRAHeatmap(MSRAHeatmap):
 
 
 @KEYPOINT_CODECS.register_module()
-class FastUDPHeatmap(UDPHeatmap):
+class FastUDPHeatmap(HeatmapSpread, UDPHeatmap):
     """MMPose's ``UDPHeatmap``: targets equal to float32 rounding.
 
     ``heatmap_type="combined"``, and a sigma of which three times is no whole number, are left to
@@ -108,7 +110,7 @@ class FastUDPHeatmap(UDPHeatmap):
 
 
 @KEYPOINT_CODECS.register_module()
-class FastSimCCLabel(SimCCLabel):
+class FastSimCCLabel(SimCCSpread, SimCCLabel):
     """MMPose's ``SimCCLabel``: bit-identical labels.
 
     SimCC rounds a point to a whole cell, so all labels of an axis are one Gaussian, shifted: it is

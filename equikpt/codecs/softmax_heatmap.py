@@ -6,9 +6,11 @@ import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 
+from equikpt.codecs.spread import SoftmaxSpread, softmax
+
 
 @KEYPOINT_CODECS.register_module()
-class SoftmaxHeatmap(BaseKeypointCodec):
+class SoftmaxHeatmap(SoftmaxSpread, BaseKeypointCodec):
     """Gaussian targets for a softmax over all cells; decoding by a local soft-argmax.
 
     Cell i lies at px i · stride, where convolutions with symmetric padding look, everywhere in the
@@ -94,10 +96,7 @@ class SoftmaxHeatmap(BaseKeypointCodec):
             point lies within the window.
         """
         count, height, width = encoded.shape
-        logits = np.asarray(encoded, np.float64)
-        logits = logits - logits.max(axis=(1, 2), keepdims=True)
-        probability = np.exp(logits)
-        probability /= probability.sum(axis=(1, 2), keepdims=True)
+        probability = softmax(encoded, (1, 2))
         cells = np.empty((count, 2))
         scores = np.empty(count)
         for index, cells_of_one in enumerate(probability):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from mmengine.structures import BaseDataElement
+import numpy as np
+from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
+from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from equikpt.models.keypoint_channels import keypoint_count
@@ -60,6 +64,20 @@ class ValLoss:
         """Add what else the model says of keypoints to the samples; here nothing."""
 
 
+def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
+    """Decode as the head's class does, and add ``keypoint_spread`` (1, K), px of the input.
+
+    It is :mod:`equikpt.codecs.spread`'s, where the head's codec has it.
+    """
+    instances = type(head).decode(head, outputs)
+    if not hasattr(head.decoder, "spread"):
+        return instances
+    for one, encoded in zip(instances, to_numpy(outputs, unzip=True), strict=True):
+        maps = encoded if isinstance(encoded, tuple) else (encoded,)
+        one.keypoint_spread = head.decoder.spread(*maps, one.keypoints)
+    return instances
+
+
 @MODELS.register_module()
 class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
     """:class:`TopdownPoseEstimator` with the loss of :class:`ValLoss`, and a second branch.
@@ -74,6 +92,7 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
 
     def __init__(self, *args: Any, visibility: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.head.decode = functools.partial(decode_with_spread, self.head)
         if visibility is not None:
             _, count = keypoint_count(self.head) or ("", 0)
             own = dict(in_channels=self.head.in_channels, num_keypoints=count)
@@ -95,6 +114,15 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         if self.visibility is not None and labelled:
             losses.update(self.visibility.loss(feats, samples))
         return losses
+
+    def add_pred_to_datasample(self, predictions: Any, fields: Any, samples: Any) -> Any:
+        """As MMPose's, which moves keypoints from the input to the image; spreads with them."""
+        samples = super().add_pred_to_datasample(predictions, fields, samples)
+        for sample in samples:
+            if "keypoint_spread" in sample.pred_instances:
+                scale = np.divide(sample.metainfo["input_scale"], sample.metainfo["input_size"])
+                sample.pred_instances.keypoint_spread *= np.sqrt(np.prod(scale))
+        return samples
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
         """Add ``keypoints_presence`` and ``keypoints_seen`` (1, K) to each prediction."""
