@@ -6,3 +6,4 @@ from .ground_truth import Labels as Labels
 from .pose_instance import Instance as Instance
 from .pose_instance import Maps as Maps
 from .pose_instance import maps_of as maps_of
+from .uncertainty import Uncertainty as Uncertainty

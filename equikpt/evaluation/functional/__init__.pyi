@@ -26,3 +26,4 @@ from .ruler_errors import mark_distance as mark_distance
 from .ruler_errors import order_swaps as order_swaps
 from .ruler_errors import radial_errors as radial_errors
 from .ruler_errors import scale_errors as scale_errors
+from .uncertainty import fit_uncertainty as fit_uncertainty

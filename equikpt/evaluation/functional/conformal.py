@@ -14,7 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def conformal_quantile(ratios: np.ndarray, clusters: np.ndarray, level: float) -> float:
+def conformal_quantile(
+    ratios: np.ndarray, clusters: np.ndarray, level: float | np.ndarray
+) -> np.ndarray:
     """Find the limit that a ratio of a further cluster keeps with probability ``level``.
 
     Of C clusters and a further one each has the same weight, C + 1 in all, spread over its ratios;
@@ -24,35 +26,32 @@ def conformal_quantile(ratios: np.ndarray, clusters: np.ndarray, level: float) -
     Args:
         ratios: (N,) errors over what was expected of them, at least 0.
         clusters: (N,) number or name of each one's cluster: image, animal or video.
-        level: Probability, above 0 and below 1.
+        level: Probabilities (…), above 0 and below 1.
 
     Returns:
-        The limit; infinity where there are too few clusters (see :func:`clusters_needed`).
+        (…) limits; infinity where there are too few clusters (see :func:`clusters_needed`).
 
     Raises:
         ValueError: ``level`` is out of range, or the arrays differ in length.
 
     >>> ratios = np.arange(1.0, 20.0)
-    >>> conformal_quantile(ratios, np.arange(19), level=0.9)
-    18.0
-    >>> conformal_quantile(ratios, np.arange(19), level=0.99)
-    inf
+    >>> conformal_quantile(ratios, np.arange(19), level=np.array([0.5, 0.9, 0.99]))
+    array([10., 18., inf])
     """
-    if not 0 < level < 1:
+    level = np.asarray(level, float)
+    if not ((level > 0) & (level < 1)).all():
         raise ValueError(f"expected a level above 0 and below 1, such as 0.9, got {level}")
     ratios, clusters = np.asarray(ratios, float), np.asarray(clusters)
     if ratios.shape != clusters.shape:
         raise ValueError(
             f"expected as many clusters as ratios, got {clusters.shape} and {ratios.shape}"
         )
-    if not len(ratios):
-        return float("inf")
     _, number, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     weights = 1 / ((len(sizes) + 1) * sizes[number])
     order = np.argsort(ratios, kind="stable")
     reached = np.cumsum(weights[order])
-    index = int(np.searchsorted(reached, level - 1e-9))
-    return float(ratios[order[index]]) if index < len(ratios) else float("inf")
+    limits = np.append(ratios[order], np.inf)
+    return limits[np.searchsorted(reached, level - 1e-9)]
 
 
 def clusters_needed(level: float) -> int:

@@ -1,0 +1,82 @@
+"""What held-out labels say of a model's keypoints: how far off they are, and how often right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+DEFAULT_LEVEL = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Radii and probabilities of the K keypoints of a model.
+
+    A radius is a factor times the spread of the model's own output around the point
+    (:mod:`equikpt.codecs.spread`), so that it adapts to the image.
+
+    Args:
+        levels: (L,) rising probabilities.
+        factors: (K, L) of the spread, that a point of this keypoint keeps with this probability;
+            infinite where too few labels were held out to say so.
+        scores: (P,) rising scores of the model.
+        probabilities: (P,) that a point of such a score lies within its OKS tolerance.
+        source: Labels that it was fitted to, in words.
+    """
+
+    levels: np.ndarray
+    factors: np.ndarray
+    scores: np.ndarray
+    probabilities: np.ndarray
+    source: str = ""
+
+    def radius(self, spread: np.ndarray, level: float = DEFAULT_LEVEL) -> np.ndarray:
+        """Radius (…, K) that holds the truth with probability ``level``, in the unit of ``spread``.
+
+        Between two levels the higher one counts.
+
+        Args:
+            spread: (…, K).
+            level: Up to the highest of :attr:`levels`.
+
+        Raises:
+            ValueError: ``level`` is out of range.
+        """
+        if not 0 < level <= self.levels[-1]:
+            raise ValueError(
+                f"expected a level above 0, up to {self.levels[-1]:g}, got {level}; held-out "
+                "labels say nothing beyond"
+            )
+        index = int(np.searchsorted(self.levels, level - 1e-9))
+        return spread * self.factors[:, index]
+
+    def probability(self, scores: np.ndarray) -> np.ndarray:
+        """Probability of each score of any shape; beyond the ends the ends' values hold."""
+        return np.interp(scores, self.scores, self.probabilities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and texts, as checkpoints and JSON hold them; infinite factors are None."""
+        plain = {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in asdict(self).items()
+        }
+        plain["factors"] = [
+            [value if np.isfinite(value) else None for value in row] for row in plain["factors"]
+        ]
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Uncertainty:
+        """Read what :meth:`to_dict` wrote."""
+        arrays = {
+            name: np.array(plain[name], float) for name in ("levels", "scores", "probabilities")
+        }
+        factors = np.array(plain["factors"], float)  # None becomes NaN
+        return cls(
+            factors=np.where(np.isnan(factors), np.inf, factors),
+            source=str(plain.get("source", "")),
+            **arrays,
+        )
