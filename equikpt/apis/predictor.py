@@ -33,11 +33,17 @@ from equikpt.models.keypoint_channels import (
 )
 from equikpt.models.trained_keypoints import silence_untrained
 from equikpt.structures.pose_instance import Instance, maps_of
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
 """Transforms of a pipeline that only losses need."""
+WITHOUT_RADII = (
+    "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
+)
 View = tuple[np.ndarray, np.ndarray]
 """An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
+EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
+"""Fields of :class:`Instance`, and those of predictions that some models and checkpoints give."""
 Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
 
@@ -87,6 +93,21 @@ class BoxPredictor:
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
         self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
+
+    def set_level(self, level: float) -> None:
+        """Choose the probability that a keypoint lies within its ``keypoint_radius``.
+
+        Raises:
+            ValueError: It is out of range, or the checkpoint has no fit and it is not the default.
+        """
+        fit = self.model.uncertainty
+        if fit is not None:
+            fit.check_level(level)
+        elif level != DEFAULT_LEVEL:
+            raise ValueError(
+                f"expected a checkpoint with radii for the level {level:g}, {WITHOUT_RADII}"
+            )
+        self.model.level = level
 
     def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
         """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
@@ -138,6 +159,7 @@ def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> 
         print_log(others, "current", logging.WARNING)
     record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
     silence_untrained(model, trained_keypoints(metainfo))
+    model.uncertainty = recorded_uncertainty(loaded)
     return model
 
 
@@ -168,10 +190,11 @@ class Predictor:
         device: Torch's name of where to compute; by default a GPU if there is one.
         batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Give instances the heatmaps that their points were read from.
+        level: Probability that a keypoint lies within its ``radius``.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
-        ValueError: The checkpoint is of another model.
+        ValueError: The checkpoint is of another model, or has no fit of ``level``.
     """
 
     def __init__(
@@ -181,6 +204,7 @@ class Predictor:
         device: str | None = None,
         batch_size: int = 8,
         maps: bool = False,
+        level: float = DEFAULT_LEVEL,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
@@ -188,6 +212,7 @@ class Predictor:
         self.batch_size = batch_size
         self.maps = maps
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
+        self._model.set_level(level)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
         self._read = getattr(loading, "read_image", read_image)
         self.metainfo = self._model.metainfo
@@ -197,6 +222,8 @@ class Predictor:
         """Names of the K keypoints in their order."""
         self.trained: np.ndarray = trained_keypoints(self.metainfo)
         """(K,) bool: keypoints that had labels in training."""
+        self.has_radii: bool = self._model.model.uncertainty is not None
+        """True where instances have a ``radius``."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
 
@@ -309,7 +336,19 @@ class Predictor:
         elif coords.shape[1] == len(self.trained):
             coords = np.where(self.trained[:, None], coords, np.nan)
         coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
+        extras = {
+            name: np.asarray(found[field], np.float32)
+            for name, field in EXTRAS.items()
+            if field in found
+        }
         return [
-            Instance(points[:, :2], its_scores, box, float(row[4]), maps=maps)
-            for points, its_scores in zip(coords, scores, strict=True)
+            Instance(
+                coords[index, :, :2],
+                scores[index],
+                box,
+                float(row[4]),
+                maps=maps,
+                **{name: values[index] for name, values in extras.items()},
+            )
+            for index in range(len(coords))
         ]

@@ -83,6 +83,10 @@ class VisualizeOptions(declare.ReadsImages):
         default=0.1,
         metavar="SCORE",
     )
+    radius: bool = _drawn(
+        "draw rings that hold the points with the probability --level", default=False
+    )
+    level: float | None = _drawn("probability of the radii (default: 0.9)", metavar="FRACTION")
     gt: Literal["beside", "over"] | None = _drawn(
         "show the labels of --ann-file, with lines of the errors in px"
     )
@@ -119,16 +123,19 @@ def visualize(options: VisualizeOptions) -> Lines:
     options = _checked(options)
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
-    from equikpt.apis.predictor import Predictor
+    from equikpt.apis.predictor import WITHOUT_RADII, Predictor
     from equikpt.apis.video.clips import Clip
     from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
     from equikpt.structures.ground_truth import Labels
+    from equikpt.structures.uncertainty import DEFAULT_LEVEL
     from equikpt.visualization.pose import has_names
     from equikpt.visualization.predictions import Look
 
     look = Look(
-        **{name: getattr(options, name) for name in ("names", "threshold", "min_score", "gt")},
-        overlay=options.overlay,
+        **{
+            name: getattr(options, name)
+            for name in ("names", "threshold", "min_score", "gt", "overlay", "radius")
+        }
     )
     images = [] if options.video else find_images(options.img, options.img_dir)
     _refuse_targets(options, images)
@@ -142,7 +149,10 @@ def visualize(options: VisualizeOptions) -> Lines:
         options.device,
         options.batch_size,
         maps=look.overlay is not None,
+        level=options.level or DEFAULT_LEVEL,
     )
+    if look.radius and not predictor.has_radii:
+        raise ValueError(f"expected a checkpoint with radii for --radius, {WITHOUT_RADII}")
     labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
     boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
     named = has_names(predictor.metainfo)
