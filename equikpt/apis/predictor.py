@@ -32,7 +32,7 @@ from equikpt.models.keypoint_channels import (
     describe_other_keypoints,
 )
 from equikpt.models.trained_keypoints import silence_untrained
-from equikpt.structures.pose_instance import Instance, maps_of
+from equikpt.structures.pose_instance import Instance, maps_of, output_scores
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
@@ -327,7 +327,7 @@ class Predictor:
     def _instances(self, sample: PoseDataSample, row: np.ndarray) -> list[Instance]:
         maps = maps_of(sample, self._model.model.head.decoder) if self.maps else None
         found = sample.pred_instances
-        coords, scores = np.asarray(found.keypoints), np.asarray(found.keypoint_scores)
+        coords, scores = np.asarray(found.keypoints), output_scores(found)
         if "labels" in found:  # peaks, which know their keypoint
             alone, rows = (coords[:, 0], scores[:, 0]), np.arange(len(coords))
             coords = np.full((len(rows), len(self.names), 2), np.nan)

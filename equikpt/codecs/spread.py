@@ -60,9 +60,9 @@ class SimCCSpread:
     simcc_split_ratio: float
 
     def spread(self, along_x: np.ndarray, along_y: np.ndarray) -> np.ndarray:
-        """(1, K) px of the input, of logits (K, W) and (K, H)."""
+        """(1, K) px of the input, of logits (1, K, W) and (1, K, H)."""
         entropies = sum(
-            entropy(softmax(SIMCC_BETA * logits.astype(float), axis=1), axis=1)
+            entropy(softmax(SIMCC_BETA * logits.astype(float), axis=-1), axis=-1)
             for logits in (along_x, along_y)
         )
-        return disk_radius(entropies, self.simcc_split_ratio**-2)[None]
+        return disk_radius(entropies, self.simcc_split_ratio**-2)

@@ -17,7 +17,7 @@ class UncertaintyHook(Hook):
 
     In training that is the validation of the step: the best checkpoint has it, and the newest one
     once it was validated. A test, or a validation alone, applies the fit of its checkpoint:
-    predictions get radii, and probabilities as scores. Without one they stay as they are.
+    predictions get radii and probabilities. Metrics rank by the model's own scores all the same.
 
     Validations and tests of models whose codec has a spread get an ``UncertaintyMetric``, with the
     groups of their ``KeypointMetric``, unless they have one.

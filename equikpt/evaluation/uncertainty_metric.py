@@ -92,13 +92,12 @@ class UncertaintyMetric(Presented):
                 continue
             gt = np.reshape(annotation["keypoints"], (-1, 3)).astype(float)
             image = Path(sample.get("img_path", "")).as_posix()
-            scores = found.get("keypoint_raw_scores", found["keypoint_scores"])
             self.results.append(
                 dict(
                     px_per_input_px=px_per_input_px(sample),
                     errors_px=distances_px(found["keypoints"][0], gt[:, :2], gt[:, 2]),
                     spread_px=np.asarray(found["keypoint_spread"], float)[0],
-                    scores=np.asarray(scores, float)[0],
+                    scores=np.asarray(found["keypoint_scores"], float)[0],
                     areas_px2=float(annotation["area"]),
                     group=self.rule.group(image, annotation),
                     labels=(image, gt.tobytes()),

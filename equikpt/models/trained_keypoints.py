@@ -10,7 +10,8 @@ from torch import nn
 
 HOOK = "_silences_untrained"
 PER_KEYPOINT = (
-    *("keypoint_scores", "keypoints_visible", "keypoints_presence", "keypoints_seen"),
+    *("keypoint_scores", "keypoint_probability"),
+    *("keypoints_visible", "keypoints_presence", "keypoints_seen"),
     *("keypoint_x_labels", "keypoint_y_labels"),
 )
 """Fields of predictions whose second axis is the keypoint."""

@@ -87,8 +87,8 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
             ``keypoints_seen`` (1, K) of ``pred_instances``. None for no such branch.
         **kwargs: As :class:`TopdownPoseEstimator`.
 
-    With ``uncertainty``, which comes with a checkpoint, ``keypoint_scores`` are its probabilities,
-    ``keypoint_raw_scores`` (1, K) the model's own, and ``keypoint_radius`` (1, K), px of the image,
+    With ``uncertainty``, which comes with a checkpoint, predictions have ``keypoint_probability``
+    (1, K), of lying within the OKS tolerance, and ``keypoint_radius`` (1, K), px of the image, that
     holds the keypoint in a fraction ``level`` of cases.
     """
 
@@ -127,8 +127,7 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
             found = sample.pred_instances
             if self.uncertainty is None or "keypoint_spread" not in found:
                 continue
-            found.keypoint_raw_scores = found.keypoint_scores
-            found.keypoint_scores = self.uncertainty.probability(found.keypoint_scores)
+            found.keypoint_probability = self.uncertainty.probability(found.keypoint_scores)
             radius = self.uncertainty.radius(found.keypoint_spread, self.level)
             found.keypoint_radius = radius * px_per_input_px(sample.metainfo)
         return samples

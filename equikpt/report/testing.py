@@ -26,6 +26,7 @@ import equikpt
 from equikpt.core.configs import strip_pretrained_init
 from equikpt.core.groups import GroupRule
 from equikpt.report.evaluation import DRAWN, Evaluation, Sample, are_poses, parts_of
+from equikpt.structures.pose_instance import output_scores
 
 THRESHOLDS = (0.05, 0.1, 0.2)
 """Thresholds of PCK where the config's metrics have none."""
@@ -176,7 +177,7 @@ def as_sample(sample: PoseDataSample, rule: GroupRule) -> Sample:
         image=image,
         group=rule.group(image, annotations[0] if annotations else {}),
         predicted=points.round(3).tolist(),
-        scores=np.asarray(predicted.keypoint_scores, float).round(6).tolist(),
+        scores=output_scores(predicted).round(6).tolist(),
         gt=[gts[index].astype(float).tolist() for index in labelled],
         boxes=[list(annotations[index]["bbox"]) for index in labelled] if boxed else [],
         areas=[float(annotations[index]["area"]) for index in labelled] if boxed else [],

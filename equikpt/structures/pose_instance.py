@@ -85,6 +85,15 @@ def predicted_visibility(
     return visibility
 
 
+def output_scores(found: Any) -> np.ndarray:
+    """Scores (N, K) for users, of ``pred_instances``: probabilities where a checkpoint has a fit.
+
+    Metrics rank by ``keypoint_scores``, the model's own.
+    """
+    scores = found["keypoint_scores"]
+    return np.asarray(found.get("keypoint_probability", scores), float)
+
+
 def px_per_input_px(metainfo: Mapping[str, Any]) -> float:
     """Side of a px of the model's input, in px of the image: of a sample's ``metainfo``."""
     scale = np.divide(metainfo["input_scale"], metainfo["input_size"])

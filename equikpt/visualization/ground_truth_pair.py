@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from equikpt.structures.pose_instance import predicted_visibility
+from equikpt.structures.pose_instance import output_scores, predicted_visibility
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names, pixel
 
 if TYPE_CHECKING:  # the report draws without MMPose
@@ -93,7 +93,7 @@ def _predicted_poses(
 ) -> list[Pose]:
     found = sample.pred_instances
     points = np.asarray(found.keypoints, float)
-    scores = np.asarray(found.keypoint_scores, float)
+    scores = output_scores(found)
     visibility = predicted_visibility(
         scores.shape, found.get("keypoints_presence"), found.get("keypoints_seen")
     )

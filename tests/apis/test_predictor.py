@@ -10,6 +10,7 @@ from PIL import Image
 from equikpt.apis import Predictor
 from equikpt.apis.predictor import BoxPredictor, metainfo_of, usable_device, whole_image
 from equikpt.cli.launch import load_config
+from equikpt.structures import Uncertainty, record_uncertainty
 from tests.random_models import random_checkpoint
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
@@ -235,3 +236,46 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch, named, cuda, mps, expect
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert usable_device(named) == expected
+
+
+@pytest.fixture
+def with_fit(checkpoint, tmp_path) -> tuple[str, Uncertainty]:
+    """The checkpoint with a fit: radii of 0.5 are the spread, those of 0.9 three times that."""
+    levels, factors = np.array([0.5, 0.9]), np.tile([1.0, 3.0], (26, 1))
+    fit = Uncertainty(levels, factors, 1.0, np.array([0.0, 1.0]), np.array([0.2, 0.6]))
+    content = torch.load(checkpoint(TOP_DOWN), weights_only=False)
+    record_uncertainty(content, fit)
+    torch.save(content, tmp_path / "fitted.pth")
+    return str(tmp_path / "fitted.pth"), fit
+
+
+def test_a_fit_in_the_checkpoint_gives_radii_and_probabilities(predictor, with_fit, image):
+    path, fit = with_fit
+    fitted = Predictor(TOP_DOWN, path, device="cpu")
+    (plain,), (found,) = predictor(image), fitted(image)
+    assert np.array_equal(found.keypoints, plain.keypoints)
+    assert found.scores == pytest.approx(fit.probability(plain.scores))
+    assert plain.radius is None
+    (half,) = Predictor(TOP_DOWN, path, device="cpu", level=0.5)(image)
+    assert found.radius == pytest.approx(3 * half.radius)
+    twice = cv2.resize(image, None, fx=2, fy=2)
+    (large,) = fitted(twice)  # the radius is one of the image
+    assert np.median(large.radius / found.radius) == pytest.approx(2, rel=0.05)
+
+
+def test_a_level_without_a_fit_is_refused(checkpoint, with_fit):
+    with pytest.raises(ValueError, match="--fit"):
+        Predictor(TOP_DOWN, checkpoint(TOP_DOWN), level=0.8)
+    with pytest.raises(ValueError, match="level"):
+        Predictor(TOP_DOWN, with_fit[0], level=0.99)
+
+
+@pytest.mark.parametrize(("name", "has_branch"), [(TOP_DOWN, True), (WHOLE, False)])
+def test_presence_comes_with_the_branch(checkpoint, image, name, has_branch):
+    instances = Predictor(name, checkpoint(name), device="cpu")(image)
+    assert instances
+    for each in instances:
+        assert (each.presence is not None) == (each.seen is not None) == has_branch
+        if has_branch:
+            assert ((each.presence > 0) & (each.presence < 1)).all()
+            assert np.array_equal(each.visibility == 0, each.presence < 0.5)

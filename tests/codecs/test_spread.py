@@ -21,7 +21,7 @@ def outputs(name: str, sigma: float, points: np.ndarray = POINTS) -> tuple[np.nd
     """What a network that learnt its targets gives; of a softmax, their logarithm."""
     encoded = CODECS[name](sigma).encode(points)
     if name == "simcc":
-        return encoded["keypoint_x_labels"][0], encoded["keypoint_y_labels"][0]
+        return encoded["keypoint_x_labels"], encoded["keypoint_y_labels"]
     maps = encoded["heatmaps"]
     return (np.log(maps + 1e-6),) if name == "softmax" else (maps,)
 

@@ -10,7 +10,7 @@ META = dict(sigmas=np.array([0.1, 0.1]), keypoint_id2name={0: "nose", 1: "hoof"}
 SIDE_PX = 200.0
 
 
-def samples(count: int, seed: int = 0, factor: float = 1.0, raw: bool = False) -> list[dict]:
+def samples(count: int, seed: int = 0, factor: float = 1.0) -> list[dict]:
     """Instances whose errors are ``factor`` times what their spread says, on average."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -24,8 +24,6 @@ def samples(count: int, seed: int = 0, factor: float = 1.0, raw: bool = False) -
         instances = dict(
             keypoints=found[None], keypoint_scores=scores, keypoint_spread=spread_px[None]
         )
-        if raw:
-            instances.update(keypoint_scores=np.ones((1, 2)), keypoint_raw_scores=scores)
         visibility = np.array([2, 2 if rng.random() < 0.8 else 0])
         annotation = dict(keypoints=np.column_stack([gt, visibility]).ravel().tolist())
         annotation["area"] = SIDE_PX**2
@@ -54,7 +52,7 @@ def test_a_fit_to_other_labels_is_held_against_these():
     fitted, _ = evaluate(samples(400))
     metric = UncertaintyMetric()
     metric.record = fitted.fitted
-    _, same_kind = evaluate(samples(400, seed=1, raw=True), metric)
+    _, same_kind = evaluate(samples(400, seed=1), metric)
     assert same_kind["uncertainty/coverage"] == pytest.approx(0.9, abs=0.03)
     _, worse = evaluate(samples(400, seed=1, factor=2.0), metric)
     assert worse["uncertainty/coverage"] < 0.75  # a shift shows, as it does not by halves

@@ -3,12 +3,14 @@
 import json
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import equikpt.register  # noqa: F401
 from equikpt.compat.safe_load import load_from_local
+from equikpt.structures import recorded_uncertainty
 from tests.integration.conftest import SMALL, logged_rows
 
 CONFIG = "smoke/rtmpose_m_ap10k"
@@ -49,6 +51,11 @@ def test_test_reproduces_the_validation(trained, run_tool, sample_data, tmp_path
     results = json.loads(out.read_text())
     assert {r["image_id"] for r in results} == {a["image_id"] for a in gt["annotations"]}
     assert all(len(r["keypoints"]) == 78 for r in results)
+    for name in ("keypoint_radius", "keypoint_presence", "keypoint_seen"):
+        assert all(len(r[name]) == 26 for r in results)
+    fit = recorded_uncertainty(load_from_local(trained / "epoch_2.pth"))
+    scores = np.ravel([r["keypoints"][2::3] for r in results])
+    assert fit.probabilities[0] - 1e-4 <= scores.min() < scores.max() < fit.probabilities[-1] + 1e-4
     assert len(pd.read_csv(report)) == 26
     assert cv2.imread(str(sheet)).std() > 10
 

@@ -243,3 +243,26 @@ def test_labels_differ_by_the_animal():
     assert changed(first)[90, 20]
     assert changed(first)[33, 23]
     assert not changed(first)[90, 60]
+
+
+def test_a_point_that_is_not_in_the_image_is_left_out_and_a_hidden_one_hollow(metainfo):
+    plain = instance(160, 120, {LF_HOOF: 0.9})
+    everywhere = np.ones(26)
+    absent = replace(plain, presence=0.1 * everywhere, seen=everywhere)
+    hidden = replace(plain, presence=everywhere, seen=0.1 * everywhere)
+    look = Look()
+    seen = draw(IMAGE, [plain], metainfo, look)
+    assert np.array_equal(draw(IMAGE, [absent], metainfo, look), IMAGE)
+    assert np.array_equal(seen[120, 160], (0, 255, 0))
+    assert np.array_equal(draw(IMAGE, [hidden], metainfo, look)[120, 160], IMAGE[0, 0])
+
+
+def test_rings_have_the_radius(metainfo):
+    found = replace(instance(160, 120, {LF_HOOF: 0.9}), radius=np.full(26, 40.0))
+    rings = draw(IMAGE, [found], metainfo, Look(radius=True))
+    assert rings[120, 200].min() > 150  # to the right by 40 px
+    assert np.array_equal(draw(IMAGE, [found], metainfo, Look())[120, 200], IMAGE[0, 0])
+    endless = replace(found, radius=np.full(26, np.inf))
+    assert np.array_equal(
+        draw(IMAGE, [endless], metainfo, Look(radius=True)), draw(IMAGE, [found], metainfo, Look())
+    )

@@ -96,6 +96,7 @@ def _extras_hook(extras: dict[tuple, dict[str, list]]) -> Any:
     from mmengine.hooks import Hook
 
     from equikpt.apis.predictor import EXTRAS
+    from equikpt.structures.pose_instance import output_scores
 
     class ExtrasHook(Hook):
         def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -108,6 +109,7 @@ def _extras_hook(extras: dict[tuple, dict[str, list]]) -> Any:
                         f"keypoint_{name}": _plain(found[field][index])
                         for name, field in names.items()
                     }
+                    extras[key]["scores"] = output_scores(found)[index].tolist()
 
     return ExtrasHook()
 
@@ -134,7 +136,9 @@ def _write_results(
     rows = json.loads(results.read_bytes())
     for row in rows:
         points = np.reshape(row["keypoints"], (-1, 3))
-        row.update(extras.get((row["image_id"], *np.ravel(points[:, :2]).tolist()), {}))
+        more = extras.get((row["image_id"], *np.ravel(points[:, :2]).tolist()), {})
+        points[:, 2] = more.pop("scores", points[:, 2])
+        row.update(more)
         row["keypoints"] = np.where(trained[:, None], points, 0).ravel().tolist()
     write_text(out, json.dumps(rows, indent=4, sort_keys=True))
 
@@ -154,7 +158,7 @@ def _write_fit(checkpoint: Path, runner: Any) -> str:
         )
     content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
     record_uncertainty(content, fit)
-    save_checkpoint(content, str(checkpoint))
+    save_checkpoint(content, str(checkpoint.resolve()))  # not in the place of a link to it
     return f"written into {checkpoint}: radii and scores, fitted to {fit.source.partition(',')[0]}"
 
 

@@ -33,8 +33,8 @@ def fit_uncertainty(
 
     Of :data:`EXPONENTS` the spread gets the one that makes radii smallest, by their geometric mean:
     the plain mean favours radii that cover too much of what is easy and too little of the rest. A
-    keypoint that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all keypoints
-    together.
+    keypoint that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all
+    keypoints together.
 
     Args:
         errors_px: Distances from the labels, px of the input.

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,20 @@ def test_the_plain_table_has_a_row_a_point(tmp_path):
         "box_score",
     ]
     assert table[names].iloc[-1].tolist() == [24, 25, 0.1, 0.08, 1, 2, 30, 40, 0.75]
+
+
+def test_what_else_a_model_says_of_points_is_written(tmp_path):
+    presence, seen = np.array([0.5, 1, 0.2]), np.array([0.9, 0.1, 0.5])
+    found = replace(instance(10), radius=np.array([3.0, 4, np.inf]), presence=presence, seen=seen)
+    write(PlainTable(tmp_path / "points.csv", NAMES), [(0, [found, instance(50)])])
+    table = pd.read_csv(tmp_path / "points.csv")
+    assert table["radius_px"][:3].tolist() == [3, 4, np.inf]
+    assert table["presence"][:3].tolist() == pytest.approx(presence)
+    assert table["seen"][:3].tolist() == pytest.approx(seen)
+    assert table[["radius_px", "presence", "seen"]][3:].isna().all(axis=None)
+    write(DeepLabCutTable(tmp_path / "tracks.csv", NAMES), [(0, [found])])
+    likelihood = pd.read_csv(tmp_path / "tracks.csv", header=[0, 1, 2], index_col=0)["equikpt"]
+    assert likelihood["nose"]["likelihood"].tolist() == pytest.approx([0.45])
 
 
 def test_animals_without_a_track_are_counted_in_their_image(tmp_path):
