@@ -179,8 +179,12 @@ class Making:
         image = path.with_suffix(".png")
         head = f"points: {len(names)}, pairs that swap: {pairs}; look at {image}"
         self.say("keypoints", [head, *project.lines("keypoints")], kept=kept)
-        source = metainfo.get("sigmas_source") or "measured"
-        self.say("sigmas", [source, SIGMAS])
+        self.say("sigmas", [self._sigmas_source(), SIGMAS])
+
+    def _sigmas_source(self) -> str:
+        """Source of the sigmas, by the keypoint set's own words."""
+        metainfo = read_keypoint_set(self.project.root / "keypoints.py")
+        return metainfo.get("sigmas_source") or "measured"
 
     def _keypoint_set(self, contents: dict[str, dict], poses: np.ndarray) -> tuple[str, list[str]]:
         if self.given.text:
@@ -247,7 +251,13 @@ class Making:
             said = {
                 step: project.lines(step) for step in ("labels", "checks", "parts", "keypoints")
             }
-            text = readme_text(self.name, config["choices"], said, has_test="test" in contents)
+            text = readme_text(
+                self.name,
+                config["choices"],
+                said,
+                has_test="test" in contents,
+                has_measured_sigmas=self._sigmas_source().startswith("measured"),
+            )
             project.done("readme", {"lines": ["README.md"]}, {"README.md": text.encode()})
         self.say("readme", ["README.md"], kept=kept)
 

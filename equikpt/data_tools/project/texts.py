@@ -69,11 +69,19 @@ val_dataloader = test_dataloader = dict(dataset=dataset)
 '''
 
 
+MEASURED = """The sigmas in `keypoints.py` say how exactly people click each point. They are measured,
+and AP depends on them; errors in px and PCK do not."""
+GUESSED = """The sigmas in `keypoints.py` say how exactly people click each point. They are a guess, and
+AP depends on them; errors in px and PCK do not. Two annotations of the same images measure them:
+`equikpt estimate_sigmas --double A.json B.json --write keypoints.py`."""
+
+
 def readme_text(
     name: str,
     choices: Sequence[Sequence[str]],
     said: Mapping[str, Sequence[str]],
     has_test: bool,
+    has_measured_sigmas: bool = False,
 ) -> str:
     """Write the README of a project.
 
@@ -81,7 +89,8 @@ def readme_text(
         name: Of the keypoint set.
         choices: Name, value and reason of each number of the config.
         said: What each step said, by its title.
-        has_test: Whether there is a part to test on.
+        has_test: There is a part to test on.
+        has_measured_sigmas: Those of the keypoint set are no guess.
     """
     rows = "\n".join(f"| {' | '.join(choice)} |" for choice in choices)
     steps = "\n\n".join(
@@ -107,9 +116,7 @@ Look at `keypoints.png` first: the keypoint set on the mean pose, left and right
 To correct it, edit `keypoints.py`; `equikpt init . --overwrite` then draws it anew and keeps what
 was edited. `config.py` is a config of MMPose, which its own tools read too.
 
-The sigmas in `keypoints.py` say how exactly people click each point. They are a guess, and AP
-depends on them; errors in px and PCK do not. Two annotations of the same images measure them:
-`equikpt estimate_sigmas --double A.json B.json --write keypoints.py`.
+{MEASURED if has_measured_sigmas else GUESSED}
 
 ## Choices in config.py
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -120,6 +121,19 @@ def test_edited_labels_stay(make, root, export):
     for file in export.rglob("*.*"):
         file.unlink()
     make(overwrite=True)  # the export is not needed
+
+
+def test_measured_sigmas_are_no_guess_in_the_readme(make, root, tmp_path):
+    make()
+    assert "They are a guess" in (root / "README.md").read_text()
+    text = (root / "keypoints.py").read_text()
+    given = tmp_path / "set.py"
+    measured = '    sigmas_source="measured on 20 images",\n    sigmas=['
+    given.write_text(
+        re.sub(r"    sigmas_source=.*\n    sigmas=\[", measured, text, flags=re.DOTALL)
+    )
+    make(root=tmp_path / "again", keypoints=str(given))
+    assert "They are measured" in (tmp_path / "again/README.md").read_text()
 
 
 def test_a_given_set_counts(make, root, tmp_path):
