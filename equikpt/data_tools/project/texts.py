@@ -69,11 +69,14 @@ val_dataloader = test_dataloader = dict(dataset=dataset)
 '''
 
 
-MEASURED = """The sigmas in `keypoints.py` say how exactly people click each point. They are measured,
-and AP depends on them; errors in px and PCK do not."""
-GUESSED = """The sigmas in `keypoints.py` say how exactly people click each point. They are a guess, and
-AP depends on them; errors in px and PCK do not. Two annotations of the same images measure them:
-`equikpt estimate_sigmas --double A.json B.json --write keypoints.py`."""
+SIGMAS = """The sigmas in `keypoints.py` say how exactly people click each point. They are {} and AP
+depends on them; errors in px and PCK do not.{}"""
+MEASURED = SIGMAS.format("measured,", "")
+GUESSED = SIGMAS.format(
+    "a guess,",
+    """ Two annotations of the same images measure them:
+`equikpt estimate_sigmas --double A.json B.json --write keypoints.py`.""",
+)
 
 
 def readme_text(
