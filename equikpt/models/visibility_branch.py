@@ -49,7 +49,8 @@ class VisibilityBranch(BaseModule):
     A 1 × 1 convolution of a coarse map, mean and maximum over its cells, and one linear layer:
     whether a hoof is in the image, or behind the other one, shows in the whole view. It is
     MMPose's ``VisPredictHead`` with a second output, a hidden layer and targets of its own, beside
-    the head instead of around it, so that checkpoints keep their keys.
+    the head instead of around it, so that checkpoints keep their keys. Its losses do not train
+    backbone and neck: keypoints are those of a model without the branch.
 
     Args:
         in_channels: C of the last feature map.
@@ -59,9 +60,6 @@ class VisibilityBranch(BaseModule):
             annotators label all that they can see or guess, as COCO's and AP-10K's.
             ``"unknown"`` is for sets that label some of what is there; absence is then learnt from
             points that crops cut off alone.
-        loss_weight: Of both losses.
-        detach: Keep the losses from training backbone and neck, so that keypoints are those of a
-            model without the branch.
 
     Raises:
         ValueError: Another ``unlabelled``.
@@ -73,14 +71,12 @@ class VisibilityBranch(BaseModule):
         num_keypoints: int,
         hidden_channels: int = 128,
         unlabelled: str = "absent",
-        loss_weight: float = 1.0,
-        detach: bool = False,
     ) -> None:
         super().__init__()
         if unlabelled not in (choices := ("absent", "unknown")):
             raise ValueError(f"expected unlabelled to be one of {choices}, got {unlabelled!r}")
         self.unlabelled = unlabelled
-        self.num_keypoints, self.loss_weight, self.detach = num_keypoints, loss_weight, detach
+        self.num_keypoints = num_keypoints
         self.conv = nn.Conv2d(in_channels, hidden_channels, 1)
         self.norm = nn.BatchNorm2d(hidden_channels)
         self.linear = nn.Linear(2 * hidden_channels, 2 * num_keypoints)
@@ -94,7 +90,7 @@ class VisibilityBranch(BaseModule):
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Compute logits (B, K, 2), of presence and of being seen, from maps (B, C, h, w)."""
-        last = feats[-1].detach() if self.detach else feats[-1]
+        last = feats[-1].detach()
         cell = [max(1, side // GRID) for side in last.shape[2:]]
         maps = functional.relu(self.norm(self.conv(functional.avg_pool2d(last, cell))))
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
@@ -109,9 +105,7 @@ class VisibilityBranch(BaseModule):
         if self.trained is not None:
             labels[:, ~torch.as_tensor(self.trained)] = UNKNOWN
         presence, seen = visibility_loss(self(feats), labels)
-        return dict(
-            loss_presence=self.loss_weight * presence, loss_visibility=self.loss_weight * seen
-        )
+        return dict(loss_presence=presence, loss_visibility=seen)
 
     def predict(
         self, feats: Sequence[Tensor], flipped: Sequence[Tensor] | None, flip_indices: Sequence[int]
