@@ -16,7 +16,6 @@ from equikpt.datasets.transforms.fast import (
 )
 from equikpt.datasets.transforms.load_cached_image import LoadCachedImage, LoadRadiograph
 from equikpt.datasets.transforms.random_elastic import RandomElastic
-from equikpt.datasets.transforms.random_frame_cut import RandomFrameCut
 from equikpt.datasets.transforms.random_occlusion import RandomOcclusion
 from equikpt.datasets.transforms.random_radiograph_artifacts import RandomRadiographArtifacts
 
@@ -31,7 +30,6 @@ __all__ = [
     "MaskUnlabelled",
     "RandomElastic",
     "RandomFlipKeypoints",
-    "RandomFrameCut",
     "RandomHalfBodyCrop",
     "RandomOcclusion",
     "RandomRadiographArtifacts",

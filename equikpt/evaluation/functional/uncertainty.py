@@ -31,10 +31,9 @@ def fit_uncertainty(
 ) -> Uncertainty:
     """Fit the conformal factors of each keypoint, and the probability of a score.
 
-    Of :data:`EXPONENTS` the spread gets the one that makes radii smallest, by their geometric mean:
-    the plain mean favours radii that cover too much of what is easy and too little of the rest. A
-    keypoint that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all
-    keypoints together.
+    Of :data:`EXPONENTS` the spread gets the one that makes radii smallest on average. A keypoint
+    that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all keypoints
+    together.
 
     Args:
         errors_px: Distances from the labels, px of the input.
@@ -52,12 +51,12 @@ def fit_uncertainty(
         raise ValueError("expected labelled keypoints to fit to, got none; give held-out labels")
     groups = np.broadcast_to(np.asarray(clusters)[:, None], known.shape)
 
-    def mean_log_radius(exponent: float) -> float:
+    def mean_radius(exponent: float) -> float:
         expected = spread_px[known] ** exponent
         limit = conformal_quantile(errors_px[known] / expected, groups[known], DEFAULT_LEVEL)
-        return float(np.log(limit) + np.log(expected).mean())
+        return float(limit * expected.mean())
 
-    exponent = min(EXPONENTS, key=mean_log_radius)
+    exponent = min(EXPONENTS, key=mean_radius)
     ratios = errors_px / spread_px**exponent
     pooled = conformal_quantile(ratios[known], groups[known], LEVELS)
     factors = np.array(

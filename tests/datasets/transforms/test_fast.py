@@ -8,11 +8,13 @@ from mmpose.datasets.transforms import PackPoseInputs, RandomBBoxTransform, Topd
 import equikpt.codecs  # noqa: F401 - registers the encoder
 from equikpt.datasets.checked_coco import CheckedCocoDataset
 from equikpt.datasets.transforms import (
+    DropOutsideKeypoints,
     FastPackPoseInputs,
     FastRandomBBoxTransform,
     TopdownAffineCrop,
 )
 from equikpt.datasets.transforms.fast import needed_region
+from tests.datasets.transforms.blobs import BlobSample
 
 HEIGHT, WIDTH = 150, 220
 VIEWS = {"plain": (), "horizontal": (1,), "vertical": (0,), "diagonal": (0, 1)}
@@ -238,6 +240,17 @@ def test_a_pipeline_of_them_is_the_stock_pipeline_seed_for_seed(
             assert got.raw_ann_info == expected.raw_ann_info
             assert np.allclose(got.input_scale, expected.input_scale, atol=1e-3)
             labels, wanted = dict(got.gt_instance_labels), dict(expected.gt_instance_labels)
+            del labels["visibility_labels"]  # not in the stock one
             assert_same(labels, wanted, atol=1e-6)
     assert 0 < flips < 4 * len(stock)
     assert bool(len(fast.pipeline.transforms[0].cache)) == bool(bound)
+
+
+def test_visibility_labels_tell_what_a_crop_cut_off_from_what_nobody_labelled():
+    results = BlobSample(1).results()
+    results["keypoints"] = np.array([[[10.0, 10], [-5, 10], [20, 20]]], np.float32)
+    results["keypoints_visible"] = np.array([[1, 1, 0]], np.float32)
+    results["keypoints_visibility"] = np.array([[1, 2, 0]], np.uint8)
+    results = DropOutsideKeypoints()(results)
+    packed = FastPackPoseInputs(meta_keys=())(results)["data_samples"]
+    assert packed.gt_instance_labels.visibility_labels.tolist() == [[1, 0, -1]]
