@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -9,6 +10,7 @@ from mmpose.registry import MODELS
 
 from equikpt.cli.launch import load_config
 from equikpt.core.configs import strip_pretrained_init
+from equikpt.structures.training_features import RECORD, TrainingFeatures
 
 
 def random_checkpoint(name: str, folder: Path) -> Path:
@@ -19,4 +21,18 @@ def random_checkpoint(name: str, folder: Path) -> Path:
     torch.manual_seed(0)
     path = folder / f"{Path(name).name}.pth"
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), path)
+    return path
+
+
+def with_training_features(name: str, checkpoint: Path, limit: float, folder: Path) -> Path:
+    """Write a checkpoint again with a record of training features whose limit is given."""
+    channels = 2 * load_config(name).model.head.in_channels
+    record = TrainingFeatures(
+        **dict(mean=np.zeros(channels, np.float32), scale=np.ones(channels, np.float32)),
+        **dict(directions=np.eye(1, channels, dtype=np.float32), variances=np.ones(1, np.float32)),
+        **dict(rest=1.0, typical=1.0, limit=limit, level=0.99),
+    )
+    content = torch.load(checkpoint, weights_only=True)
+    path = folder / f"{checkpoint.stem}_{limit:g}.pth"
+    torch.save({**content, "meta": {RECORD: record.to_dict()}}, path)
     return path

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import copy
-import logging
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.registry import DATASETS, MODELS, TRANSFORMS
+from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.compat.strict_load import load_weights
+from equikpt.apis.loading import load_model
 from equikpt.config_checks.options import load_config
-from equikpt.core.configs import strip_pretrained_init, work_dir_of
+from equikpt.core.configs import work_dir_of
 from equikpt.core.image import as_image, read_image
 from equikpt.core.pipelines import fill_codec
 from equikpt.core.project import find_checkpoint
-from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
-from equikpt.models.keypoint_channels import (
-    check_keypoint_channels,
-    describe_other_keypoints,
-)
-from equikpt.models.trained_keypoints import silence_untrained
+from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import Instance, maps_of
+from equikpt.structures.training_features import TrainingFeatures
+from equikpt.visualization.pose import has_names
 
 TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
 """Transforms of a pipeline that only losses need."""
@@ -82,7 +77,8 @@ class BoxPredictor:
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
-        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(usable_device(device)).eval()
+        model = load_model(cfg, checkpoint, maps, self.metainfo)
+        self.model = model.to(usable_device(device)).eval()
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
@@ -92,8 +88,20 @@ class BoxPredictor:
         """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
 
         Keypoints that had no label in training score 0, and their coordinates stand for nothing.
+        Where the checkpoint holds the features of its training, also ``novelty`` (1,): the
+        distance from these, see :meth:`refusal`.
         """
         return [sample.pred_instances for sample in self.samples(image, boxes)]
+
+    @property
+    def training_features(self) -> TrainingFeatures | None:
+        """What the checkpoint says of the images of its training; None where it says nothing."""
+        return getattr(self.model, "training_features", None)
+
+    def refusal(self, found: InstanceData) -> str:
+        """Reason not to believe one of :meth:`__call__`'s results; empty where there is none."""
+        features, novelty = self.training_features, found.get("novelty", ())
+        return features.refusal(novelty[0]) if features is not None and len(novelty) else ""
 
     def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
         """Predict a data sample for each box (4,) of an image (H, W, 3) uint8, BGR."""
@@ -125,22 +133,6 @@ def metainfo_of(cfg: Config) -> dict:
     return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
 
 
-def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
-    """The model with its weights; ``metainfo`` gets the record of its trained keypoints."""
-    model_cfg = copy.deepcopy(cfg.model)
-    strip_pretrained_init(model_cfg)
-    if maps:
-        model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
-    model = MODELS.build(model_cfg)
-    check_keypoint_channels(model, metainfo)
-    loaded = load_weights(model, str(checkpoint))
-    if others := describe_other_keypoints(loaded, metainfo):
-        print_log(others, "current", logging.WARNING)
-    record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
-    silence_untrained(model, trained_keypoints(metainfo))
-    return model
-
-
 def whole_image(image: np.ndarray) -> np.ndarray:
     """The box (4,) of a whole image (H, W, 3).
 
@@ -159,7 +151,9 @@ class Predictor:
     that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
     Files are read as the model's training read them. A keypoint that had no label in training, as
-    the checkpoint records, is never given: it is NaN, with the score 0 (see ``trained``).
+    the checkpoint records, is never given: it is NaN, with the score 0 (see ``trained``). Neither
+    are those of an image, or a box, that is unlike the images of the training, where the
+    checkpoint holds their features: ``refused`` of the instance has the reason.
 
     Args:
         config: Path or name of a config, a project folder, or the config itself.
@@ -168,6 +162,7 @@ class Predictor:
         device: Torch's name of where to compute; by default a GPU if there is one.
         batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Give instances the heatmaps that their points were read from.
+        refuse: Give no keypoints for what is unlike the training; False gives them all the same.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
@@ -181,12 +176,14 @@ class Predictor:
         device: str | None = None,
         batch_size: int = 8,
         maps: bool = False,
+        refuse: bool = True,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         cfg = config if isinstance(config, Config) else load_config(config)
         self.batch_size = batch_size
         self.maps = maps
+        self.refuse = refuse
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
         self._read = getattr(loading, "read_image", read_image)
@@ -199,6 +196,8 @@ class Predictor:
         """(K,) bool: keypoints that had labels in training."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
+        self.training_features: TrainingFeatures | None = self._model.training_features
+        """What the checkpoint says of its training's images, with the limit of ``novelty``."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
@@ -308,8 +307,14 @@ class Predictor:
             coords[rows, found.labels], scores[rows, found.labels] = alone
         elif coords.shape[1] == len(self.trained):
             coords = np.where(self.trained[:, None], coords, np.nan)
+        refused = self._model.refusal(found) if self.refuse else ""
+        if refused:  # one instance without keypoints, and no point where they have no names
+            count = len(self.names) if has_names(self.metainfo) else 0
+            coords, scores = np.full((1, count, 2), np.nan), np.zeros((1, count))
         coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
+        novelty = float(found.novelty[0]) if len(found.get("novelty", ())) else None
+        rest = dict(maps=maps, novelty=novelty, refused=refused)
         return [
-            Instance(points[:, :2], its_scores, box, float(row[4]), maps=maps)
+            Instance(points[:, :2], its_scores, box, float(row[4]), **rest)
             for points, its_scores in zip(coords, scores, strict=True)
         ]

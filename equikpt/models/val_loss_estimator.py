@@ -1,4 +1,4 @@
-"""Estimators whose validation has a loss."""
+"""Estimators whose validation has a loss, and that know images unlike those of their training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from equikpt.models.keypoint_channels import keypoint_count
+from equikpt.models.pooled_features import pooled_features
+from equikpt.structures.training_features import TrainingFeatures
 
 
 class ValLoss:
@@ -24,7 +26,13 @@ class ValLoss:
     them with their sum, ``val_loss``: a value for plateau schedules and early stopping. For it
     the validation pipeline holds ``GenerateTarget`` or ``GenerateValTarget``. Samples without
     targets give predictions alone. With a flip test the loss is that of the plain pass alone.
+
+    With :attr:`training_features` each instance of a prediction also has its ``novelty`` (N,), the
+    same for all of a sample: of the plain pass as well, at no cost worth a mention.
     """
+
+    training_features: TrainingFeatures | None = None
+    """Record of the checkpoint that was loaded; None where it has none, as in training."""
 
     # of the pose estimator that it is mixed into
     extract_feat: Any
@@ -51,6 +59,7 @@ class ValLoss:
             predictions, fields = predictions
         samples = self.add_pred_to_datasample(predictions, fields, data_samples)
         self.add_visibility(samples, feats)
+        self.add_novelty(samples, plain)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
         losses = self.losses(plain, samples)
@@ -62,6 +71,19 @@ class ValLoss:
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
         """Add what else the model says of keypoints to the samples; here nothing."""
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Compute what images are compared by, (B, D), of preprocessed inputs (B, C, H, W)."""
+        return pooled_features(self.extract_feat(inputs))
+
+    def add_novelty(self, samples: list[PoseDataSample], feats: Any) -> None:
+        """Add ``novelty`` (N,) to the predictions of each sample."""
+        if self.training_features is None:
+            return
+        novelty = self.training_features.novelty(pooled_features(feats).cpu().numpy())
+        for sample, value in zip(samples, novelty, strict=True):
+            found = sample.pred_instances
+            found.novelty = np.full(len(found), value)
 
 
 def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:

@@ -6,4 +6,5 @@ from .ground_truth import Labels as Labels
 from .pose_instance import Instance as Instance
 from .pose_instance import Maps as Maps
 from .pose_instance import maps_of as maps_of
+from .training_features import TrainingFeatures as TrainingFeatures
 from .uncertainty import Uncertainty as Uncertainty

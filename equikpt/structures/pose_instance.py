@@ -37,6 +37,9 @@ class Instance:
         box_score: Of the detector that gave the box, 0 to 1; 1 for other boxes.
         track: Number of the animal in a video, from 1; None outside of one.
         maps: Source of the keypoints, where it was asked for.
+        novelty: Distance from the model's training images; these have 1 on average. None where
+            the checkpoint says nothing of them.
+        refused: Reason why no keypoint is given; empty where they are.
     """
 
     keypoints: np.ndarray
@@ -45,6 +48,8 @@ class Instance:
     box_score: float = 1.0
     track: int | None = None
     maps: Maps | None = None
+    novelty: float | None = None
+    refused: str = ""
 
 
 def maps_of(sample: PoseDataSample, decoder: Any) -> Maps:

@@ -10,7 +10,7 @@ from PIL import Image
 from equikpt.apis import Predictor
 from equikpt.apis.predictor import BoxPredictor, metainfo_of, usable_device, whole_image
 from equikpt.cli.launch import load_config
-from tests.random_models import random_checkpoint
+from tests.random_models import random_checkpoint, with_training_features
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
     "smoke/td-hm_efficientnet-lite0_horse26-192x192",
@@ -235,3 +235,32 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch, named, cuda, mps, expect
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert usable_device(named) == expected
+
+
+@pytest.mark.parametrize("name", [TOP_DOWN, SIMCC, WHOLE, UNNAMED])
+def test_what_is_unlike_the_training_gets_no_keypoints(checkpoint, image, tmp_path, name):
+    plain = Predictor(name, checkpoint(name), device="cpu")(image)
+    assert {(each.novelty, each.refused) for each in plain} <= {(None, "")}
+    strict, lax = (
+        with_training_features(name, checkpoint(name), limit, tmp_path) for limit in (0.0, 1e9)
+    )
+    (refused,) = Predictor(name, strict, device="cpu")(image)
+    assert refused.refused.startswith("unlike the training images (score ")
+    assert refused.novelty > 0
+    assert np.isnan(refused.keypoints).all()
+    assert len(refused.keypoints) == (0 if name == UNNAMED else len(refused.scores))
+    assert not refused.scores.any()
+    for path, refuse in ((lax, True), (strict, False)):
+        found = Predictor(name, path, device="cpu", refuse=refuse)(image)
+        for one, other in zip(found, plain, strict=True):
+            np.testing.assert_array_equal(one.keypoints, other.keypoints)
+            assert (one.novelty, one.refused) == (pytest.approx(refused.novelty, rel=1e-4), "")
+
+
+def test_each_box_is_compared_by_itself(checkpoint, image, tmp_path):
+    boxes = [[0, 0, 60, 60], [30, 20, 110, 80]]
+    path = with_training_features(TOP_DOWN, checkpoint(TOP_DOWN), 1e9, tmp_path)
+    first, second = (each.novelty for each in Predictor(TOP_DOWN, path, device="cpu")(image, boxes))
+    path = with_training_features(TOP_DOWN, checkpoint(TOP_DOWN), (first + second) / 2, tmp_path)
+    found = Predictor(TOP_DOWN, path, device="cpu")(image, boxes)
+    assert [bool(each.refused) for each in found] == [first > second, second > first]

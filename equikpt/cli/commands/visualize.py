@@ -40,6 +40,7 @@ class VisualizeOptions(declare.ReadsImages):
     checkpoint: Path | None = declare.checkpoint_option()
     device: str | None = declare.device()
     batch_size: int = option("boxes that are predicted at once", default=8, type=whole(1))
+    refuse: bool = declare.refuse("give the keypoints")
     overwrite: bool = declare.overwrite("what is there")
 
     img: Sequence[str] = _files(
@@ -142,6 +143,7 @@ def visualize(options: VisualizeOptions) -> Lines:
         options.device,
         options.batch_size,
         maps=look.overlay is not None,
+        refuse=options.refuse,
     )
     labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
     boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
@@ -227,11 +229,13 @@ def _images(
     from tqdm import tqdm
 
     from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
+    from equikpt.apis.refusals import format_refusal
     from equikpt.core.image import failures
     from equikpt.core.image_decoding import ImageError
     from equikpt.visualization.pose import write_image
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
+    written: list[str] = []
     targets: Sequence[Path | None] = [None] * len(images)
     if options.out_dir:
         targets = drawn_paths(images, options.out_dir)
@@ -244,6 +248,8 @@ def _images(
             continue
         for table in tables:
             table.add(str(each.path), each.instances)
+        if refusal := format_refusal(each.instances):
+            written.append(f"{each.path}: {refusal}")
         try:
             for path in filter(None, (target, alone)):
                 write_image(path, each.drawn)
@@ -255,7 +261,7 @@ def _images(
         raise OSError(f"none of {len(images)} images can be shown: {problems[0]}")
     if options.out_file and cells:
         write_image(options.out_file, sheet(cells, panels))
-    written = [f"written: {options.out_file}"] if options.out_file else []
+    written += [f"written: {options.out_file}"] if options.out_file else []
     if options.out_dir:
         written.append(f"written: {options.out_dir}: {len(images) - len(problems)} images")
     return failures(problems, len(images), "shown"), written
@@ -271,6 +277,7 @@ def _video(
 ) -> Lines:
     from tqdm import tqdm
 
+    from equikpt.apis.refusals import format_refusal, format_refused_frames
     from equikpt.apis.video.clips import ClipWriter
     from equikpt.apis.video.one_euro import OneEuroOptions
     from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
@@ -282,6 +289,7 @@ def _video(
     found = predict_frames(frames, predictor, boxes, clip.path)
     followed = track_and_smooth(found, predictor.metainfo, track, smooth)
     problems, lines, count, writer = [], [], 0, None
+    refused: list[tuple[float, str]] = []
     last_s = longest_s = 0.0
     if options.out:
         fps = clip.constant_fps()
@@ -291,9 +299,13 @@ def _video(
             longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
             for table in tables:
                 table.add(count - 1, instances, frame.time_s)
+            if refusal := format_refusal(instances):
+                refused.append((frame.time_s, refusal))
             if writer:
                 drawn = draw(frame.pixels, instances, predictor.metainfo, look)
                 writer.write(drawn, frame.time_s)
+    if refused:
+        lines.append(f"{clip.path}: {format_refused_frames(refused, count)}")
     if clip.untimed:
         lines.append(
             f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from equikpt.compat.safe_load import load_from_local
+from equikpt.evaluation.functional.novelty import fit_training_features
+from equikpt.structures import TrainingFeatures
+
+D = 1536
+"""Features of the widest model that is shipped."""
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(700, 40)) @ rng.normal(size=(40, D)) + rng.normal(size=(700, D))
+
+
+@pytest.fixture(scope="module")
+def fitted(images) -> TrainingFeatures:
+    return fit_training_features(images[:500], images[500:], np.arange(200), "val.json")
+
+
+def test_it_travels_in_a_checkpoint(fitted, images, tmp_path):
+    path = tmp_path / "best.pth"
+    torch.save(dict(state_dict={}, meta=dict(training_features=fitted.to_dict())), path)
+    assert path.stat().st_size < 300_000
+    again = TrainingFeatures.recorded_in(load_from_local(path))
+    np.testing.assert_allclose(again.novelty(images), fitted.novelty(images), rtol=1e-5)
+    assert (again.limit, again.level, again.source) == (fitted.limit, fitted.level, "val.json")
+
+
+@pytest.mark.parametrize("checkpoint", [{}, dict(meta=None), dict(meta={}), dict(weight=[1])])
+def test_a_checkpoint_without_it_says_nothing(checkpoint):
+    assert TrainingFeatures.recorded_in(checkpoint) is None
+
+
+def test_training_images_are_1_on_average(fitted, images):
+    assert fitted.novelty(images[:500]).mean() == pytest.approx(1)
+
+
+def test_the_reason_names_score_and_limit(fitted):
+    assert fitted.refusal(fitted.limit) == ""
+    reason = fitted.refusal(fitted.limit + 1)
+    assert reason.startswith("unlike the training images (score ")
+    assert f"limit {fitted.limit:.2f}" in reason
+
+
+def test_features_of_another_model_are_refused(fitted):
+    with pytest.raises(ValueError, match=f"expected {D} features as in training, got 7"):
+        fitted.novelty(np.zeros((2, 7)))
