@@ -26,11 +26,15 @@ def random_checkpoint(name: str, folder: Path) -> Path:
 
 def with_training_features(name: str, checkpoint: Path, limit: float, folder: Path) -> Path:
     """Write a checkpoint again with a record of training features whose limit is given."""
-    channels = 2 * load_config(name).model.head.in_channels
+    cfg = load_config(name)
+    init_default_scope("mmpose")
+    strip_pretrained_init(cfg.model)
+    maps = MODELS.build(cfg.model).eval().backbone(torch.zeros(1, 3, 64, 64))
+    width = maps[-1].shape[1]
+    directions = np.eye(1, width, dtype=np.float32)
     record = TrainingFeatures(
-        **dict(mean=np.zeros(channels, np.float32), scale=np.ones(channels, np.float32)),
-        **dict(directions=np.eye(1, channels, dtype=np.float32), variances=np.ones(1, np.float32)),
-        **dict(rest=1.0, typical=1.0, limit=limit, level=0.99),
+        *(np.zeros(width, np.float32), directions, np.zeros((6, 1), np.float32)),
+        *(np.zeros(6, np.float32), 1.0, limit, 0.99),
     )
     content = torch.load(checkpoint, weights_only=True)
     path = folder / f"{checkpoint.stem}_{limit:g}.pth"

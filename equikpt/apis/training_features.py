@@ -17,10 +17,13 @@ from tqdm import tqdm
 from equikpt.apis.predictor import TARGETS, whole_image
 from equikpt.core.pipelines import fill_codec
 from equikpt.evaluation.functional.novelty import fit_training_features
+from equikpt.structures.bbox import box_area
 from equikpt.structures.training_features import TrainingFeatures
 
 MAX_INSTANCES = 1000
 """Instances of a data set that are looked at, drawn at random where it has more."""
+MIN_AREA_FRACTION = 0.1
+"""Area of a box, as a fraction of its image's, from which the image is looked at as a whole too."""
 BATCH_SIZE = 16
 
 
@@ -69,9 +72,10 @@ def features_of(model: Any, samples: Iterable[dict]) -> tuple[np.ndarray, np.nda
 
 
 def view_samples(cfg: Config, split: str, limit: int = MAX_INSTANCES) -> Iterator[dict]:
-    """Yield the samples of a split by the test pipeline, and of each image as a whole.
+    """Yield the samples of a split by the test pipeline, and of images as a whole.
 
-    A model is also given images without boxes, whose borders its training never showed.
+    A model is also given images without boxes, whose borders its training never showed. Those in
+    which the instance is smaller than :data:`MIN_AREA_FRACTION` show hardly anything of it.
 
     Args:
         cfg: Config.
@@ -89,10 +93,12 @@ def view_samples(cfg: Config, split: str, limit: int = MAX_INSTANCES) -> Iterato
     for part, index in (places[place] for place in sorted(order)):
         info = load(part.get_data_info(index))
         yield finish(dict(info))
-        box = whole_image(info["img"])[None].astype(np.float32)
-        if "bbox" in info and info["img_path"] not in seen and not np.allclose(info["bbox"], box):
+        box, whole = info.get("bbox"), whole_image(info["img"]).astype(np.float32)
+        if box is None or info["img_path"] in seen or np.allclose(box, whole):
+            continue
+        if box_area(box[0]) >= MIN_AREA_FRACTION * box_area(whole):
             seen.add(info["img_path"])
-            yield finish({**info, "bbox": box})
+            yield finish({**info, "bbox": whole[None]})
 
 
 def _parts(cfg: Config, split: str) -> Iterator[dict]:

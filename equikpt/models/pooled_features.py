@@ -1,18 +1,19 @@
-"""Features by which a model's images are compared, pooled from those that its head reads."""
+"""Features by which a model's images are compared, pooled from a map of its backbone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 
-def pooled_features(feats: Sequence[Tensor]) -> Tensor:
-    """Mean and standard deviation of each channel over the last feature map, (B, 2 · C) float32.
+def pooled_features(maps: Sequence[Tensor]) -> Tensor:
+    """Pool the maximum of each channel over the last feature map, (B, C) float32.
+
+    Of the means, deviations and maxima over that map and the finer ones, and of the features at the
+    predicted keypoints, these tell best what a model was not made for: benchmarks/README.md.
 
     Args:
-        feats: Maps (B, C, h, w) of backbone and neck, of which heads read the last.
+        maps: (B, C, h, w) each, of the backbone, from shallow to deep.
     """
-    last = feats[-1].flatten(2).float()
-    return torch.cat([last.mean(dim=2), last.std(dim=2, correction=0)], dim=1)
+    return maps[-1].amax(dim=(2, 3)).float()

@@ -36,6 +36,9 @@ class ValLoss:
 
     # of the pose estimator that it is mixed into
     extract_feat: Any
+    backbone: Any
+    neck: Any
+    with_neck: bool
     head: Any
     train_cfg: Any
     test_cfg: Any
@@ -50,7 +53,8 @@ class ValLoss:
             inputs: (B, C, H, W).
             data_samples: B samples.
         """
-        plain = feats = self.extract_feat(inputs)
+        maps = self.backbone(inputs)  # in two parts, as extract_feat does it in one
+        plain = feats = self.neck(maps) if self.with_neck else maps
         if self.test_cfg.get("flip_test", False):
             feats = [plain, self.extract_feat(inputs.flip(-1))]
         predictions = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
@@ -59,7 +63,7 @@ class ValLoss:
             predictions, fields = predictions
         samples = self.add_pred_to_datasample(predictions, fields, data_samples)
         self.add_visibility(samples, feats)
-        self.add_novelty(samples, plain)
+        self.add_novelty(samples, maps)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
         losses = self.losses(plain, samples)
@@ -74,13 +78,13 @@ class ValLoss:
 
     def features(self, inputs: Tensor) -> Tensor:
         """Compute what images are compared by, (B, D), of preprocessed inputs (B, C, H, W)."""
-        return pooled_features(self.extract_feat(inputs))
+        return pooled_features(self.backbone(inputs))
 
-    def add_novelty(self, samples: list[PoseDataSample], feats: Any) -> None:
+    def add_novelty(self, samples: list[PoseDataSample], maps: Any) -> None:
         """Add ``novelty`` (N,) to the predictions of each sample."""
         if self.training_features is None:
             return
-        novelty = self.training_features.novelty(pooled_features(feats).cpu().numpy())
+        novelty = self.training_features.novelty(pooled_features(maps).cpu().numpy())
         for sample, value in zip(samples, novelty, strict=True):
             found = sample.pred_instances
             found.novelty = np.full(len(found), value)

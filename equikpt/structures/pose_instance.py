@@ -37,8 +37,8 @@ class Instance:
         box_score: Of the detector that gave the box, 0 to 1; 1 for other boxes.
         track: Number of the animal in a video, from 1; None outside of one.
         maps: Source of the keypoints, where it was asked for.
-        novelty: Distance from the model's training images; these have 1 on average. None where
-            the checkpoint says nothing of them.
+        novelty: Distance from the model's training images; that of a typical image which is like
+            them is 1. None where the checkpoint says nothing of them.
         refused: Reason why no keypoint is given; empty where they are.
     """
 

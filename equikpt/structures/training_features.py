@@ -1,6 +1,6 @@
 """Features of the images that a model was trained on, and how far another image is from them.
 
-Letters: N images, D features, d directions.
+Letters: N images, M stored ones, D features, d directions.
 """
 
 from __future__ import annotations
@@ -14,60 +14,63 @@ import torch
 
 RECORD = "training_features"
 """Key in the ``meta`` of a checkpoint."""
+NEIGHBOURS = 5
+"""Nearest stored images whose mean distance counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingFeatures:
-    """Mean and covariance of the features of training images, and the limit of others.
+    """Features of training images, each of length 1, and the limit that other images keep.
 
-    Distances are those of Mahalanobis, in standard deviations along each of the d directions in
-    which training images differ most; in all other directions they share one deviation, so that
-    few images suffice.
+    An image's novelty is its mean distance to its nearest neighbours among them. They are stored
+    by their positions along the d directions in which they differ most, and by what is left of
+    their distance from the mean, which counts as if it were at right angles to that of any other.
 
     Args:
-        mean: (D,).
-        scale: (D,) standard deviations.
-        directions: (d, D) orthonormal, of features that have mean 0 and deviation 1.
-        variances: (d,) along them.
-        rest: Variance along each other direction.
-        typical: Distance of the training images, on average.
-        limit: Greatest :meth:`novelty` of an image that is like those of the training.
-        level: Probability with which a further such image keeps it.
+        mean: (D,) of the training images.
+        directions: (d, D) orthonormal.
+        positions: (M, d) of stored training images.
+        rests: (M,) squared distance that is left of each.
+        typical: Median distance of the held-out images, which therefore have a novelty of 1.
+        limit: Greatest novelty of an image that is like those of the training.
+        level: Probability with which a further image like the held-out ones keeps it.
         source: Held-out images that the limit was fitted to, in words.
 
-    Sources: Lee et al., 2018, https://arxiv.org/abs/1807.03888 (Mahalanobis distance of features);
-    Tipping and Bishop, 1999 (probabilistic PCA: the covariance).
+    Source: Sun et al., 2022, https://arxiv.org/abs/2204.06507 (deep nearest neighbours).
     """
 
     mean: np.ndarray
-    scale: np.ndarray
     directions: np.ndarray
-    variances: np.ndarray
-    rest: float
+    positions: np.ndarray
+    rests: np.ndarray
     typical: float
     limit: float
     level: float
     source: str = ""
 
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Compute the distances (N,) of features (N, D)."""
-        if features.shape[-1] != len(self.mean):
-            raise ValueError(
-                f"expected {len(self.mean)} features as in training, got {features.shape[-1]}; "
-                "the record is of another model: fit it anew"
-            )
-        scaled = (np.asarray(features, np.float32) - self.mean) / self.scale
-        along = scaled @ self.directions.T
-        others = np.square(scaled).sum(axis=-1) - np.square(along).sum(axis=-1)
-        squared = (np.square(along) / self.variances).sum(axis=-1) + others / self.rest
-        return np.sqrt(np.maximum(squared, 0))
-
-    def novelty(self, features: np.ndarray) -> np.ndarray:
-        """Distances (N,) of features (N, D) from the training images, whose own are 1 on average.
+        """Compute the mean distances (N,) of features (N, D), of any length, to the nearest.
 
         Raises:
             ValueError: The features are those of another model.
         """
+        if features.shape[-1] != len(self.mean):
+            raise ValueError(
+                f"expected {len(self.mean)} features as in training, got {features.shape[-1]}: "
+                "the record is of another model; compute it anew"
+            )
+        positions, rests = project(features, self.mean, self.directions)
+        squared = (
+            (np.square(positions).sum(axis=1) + rests)[:, None]
+            + (np.square(self.positions).sum(axis=1) + self.rests)
+            - 2 * positions @ self.positions.T
+        )
+        count = min(NEIGHBOURS, len(self.positions))
+        nearest = np.partition(squared, count - 1, axis=1)[:, :count]
+        return np.sqrt(np.maximum(nearest, 0)).mean(axis=1)
+
+    def novelty(self, features: np.ndarray) -> np.ndarray:
+        """Compute the novelty (N,) of features (N, D); errors as :meth:`distances`."""
         return self.distances(features) / self.typical
 
     def refusal(self, novelty: float) -> str:
@@ -77,12 +80,11 @@ class TrainingFeatures:
         return f"unlike the training images (score {novelty:.2f}, limit {self.limit:.2f})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and texts, as checkpoints hold them; directions in half precision."""
-        plain = {
-            name: torch.from_numpy(value.astype(np.float32)) if hasattr(value, "shape") else value
-            for name, value in asdict(self).items()
-        }
-        plain["directions"] = plain["directions"].half()
+        """Tensors, numbers and texts, as checkpoints hold them; tables in half precision."""
+        plain: dict[str, Any] = asdict(self)
+        for name in ("mean", "directions", "positions", "rests"):
+            tensor = torch.from_numpy(np.asarray(plain[name], np.float32))
+            plain[name] = tensor.half() if tensor.dim() == 2 else tensor
         return plain
 
     @classmethod
@@ -101,3 +103,19 @@ class TrainingFeatures:
         meta = checkpoint.get("meta")
         plain = meta.get(RECORD) if isinstance(meta, Mapping) else None
         return cls.from_dict(plain) if isinstance(plain, Mapping) else None
+
+
+def unit(features: np.ndarray) -> np.ndarray:
+    """Scale features (N, D) to length 1: how strong an image's contrast is does not count."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return features / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def project(
+    features: np.ndarray, mean: np.ndarray, directions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (N, d) of features (N, D), scaled to length 1, and the squared rests (N,)."""
+    centred = unit(np.asarray(features, np.float32)) - mean
+    positions = centred @ directions.T
+    rests = np.square(centred).sum(axis=1) - np.square(positions).sum(axis=1)
+    return positions, np.maximum(rests, 0)
