@@ -89,7 +89,7 @@ def beside_boxes(image: np.ndarray, boxes: list[np.ndarray]) -> np.ndarray | Non
 
 def load(args: argparse.Namespace):
     """The model of the project, without a flip test, which changes nothing here."""
-    from equikpt.apis.predictor import BoxPredictor
+    from equikpt.apis.box_predictor import BoxPredictor
     from equikpt.cli.launch import load_config
 
     cfg = load_config(str(args.project))
@@ -127,7 +127,7 @@ def foreign_features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> n
 
 def sets(args: argparse.Namespace, cfg, predictor) -> dict[str, dict[str, np.ndarray]]:
     """Features of each foreign set by box and as whole images, crops beside boxes included."""
-    from equikpt.apis.predictor import whole_image
+    from equikpt.apis.box_predictor import whole_image
     from equikpt.core.image import read_image
 
     found = {}
@@ -154,7 +154,7 @@ def sets(args: argparse.Namespace, cfg, predictor) -> dict[str, dict[str, np.nda
 
 def times_s(predictor, record, image: np.ndarray, rounds: int = 15) -> tuple[float, float]:
     """Median time of a prediction without and with the comparison, in turns."""
-    from equikpt.apis.predictor import whole_image
+    from equikpt.apis.box_predictor import whole_image
 
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(rounds):

@@ -17,4 +17,5 @@ _base_ = [
     "_base_/schedules/adamw_60e.py",
 ]
 
-model = dict(head=dict(decoder=_base_.codec))
+# a crop around one mark says nothing of the other
+model = dict(head=dict(decoder=_base_.codec), visibility=None)

@@ -33,6 +33,7 @@ model = dict(
         extra=dict(stages_spec=dict(num_channels=((40, 80), (40, 80, 160), (40, 80, 160, 320))))
     ),
     head=dict(in_channels=40, decoder=codec),
+    visibility=dict(type="VisibilityBranch"),
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=True),
 )
 train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(codec=codec))

@@ -21,12 +21,14 @@ import equikpt.engine.logging
 import equikpt.engine.param_schedulers
 import equikpt.engine.progress_bar_hook
 import equikpt.engine.run_record
+import equikpt.engine.uncertainty_hook
 import equikpt.engine.visualization_hooks
 import equikpt.engine.weight_hooks
 import equikpt.evaluation.counting_metric
 import equikpt.evaluation.keypoint_metric
 import equikpt.evaluation.pixel_ap_metric
 import equikpt.evaluation.ruler_metric
+import equikpt.evaluation.uncertainty_metric
 import equikpt.evaluation.visibility_metric
 import equikpt.models.finest_level_fpn
 import equikpt.models.focal_l1_heatmap_loss

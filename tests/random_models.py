@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 
 from equikpt.cli.launch import load_config
 from equikpt.core.configs import strip_pretrained_init
-from equikpt.structures.training_features import RECORD, TrainingFeatures
+from equikpt.structures.training_features import TrainingFeatures, record_training_features
 
 
 def random_checkpoint(name: str, folder: Path) -> Path:
@@ -38,5 +38,6 @@ def with_training_features(name: str, checkpoint: Path, limit: float, folder: Pa
     )
     content = torch.load(checkpoint, weights_only=True)
     path = folder / f"{checkpoint.stem}_{limit:g}.pth"
-    torch.save({**content, "meta": {RECORD: record.to_dict()}}, path)
+    record_training_features(content, record)
+    torch.save(content, path)
     return path

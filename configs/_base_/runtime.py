@@ -25,6 +25,7 @@ default_hooks = dict(
     group_rates=dict(type="GroupRatesHook"),
     keypoint_channels=dict(type="KeypointChannelsHook"),
     trained_keypoints=dict(type="TrainedKeypointsHook"),  # those without a label are never output
+    uncertainty=dict(type="UncertaintyHook"),  # radii and scores, fitted to each validation
     gradients=dict(type="GradientMonitorHook", interval=50),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(

@@ -1,9 +1,9 @@
+from .box_predictor import BoxPredictor as BoxPredictor
 from .counting import Count as Count
 from .counting import count as count
 from .detectors import MmdetDetector as MmdetDetector
 from .detectors import TorchvisionDetector as TorchvisionDetector
 from .detectors import load_detector as load_detector
-from .predictor import BoxPredictor as BoxPredictor
 from .predictor import Predictor as Predictor
 from .ruler import Plausible as Plausible
 from .ruler import RulerFinder as RulerFinder

@@ -1,145 +1,30 @@
-"""Keypoints by a trained model: of images in one call, or of boxes in images that are in memory."""
+"""Keypoints by a trained model, of images in one call."""
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import overload
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
-from mmpose.registry import DATASETS, TRANSFORMS
+from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.apis.loading import load_model
+from equikpt.apis.box_predictor import BoxPredictor, View, whole_image
 from equikpt.config_checks.options import load_config
-from equikpt.core.configs import work_dir_of
 from equikpt.core.image import as_image, read_image
-from equikpt.core.pipelines import fill_codec
-from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import Instance, maps_of
 from equikpt.structures.training_features import TrainingFeatures
+from equikpt.structures.uncertainty import DEFAULT_LEVEL
 from equikpt.visualization.pose import has_names
 
-TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
-"""Transforms of a pipeline that only losses need."""
-View = tuple[np.ndarray, np.ndarray]
-"""An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
+EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
+"""Fields of :class:`Instance`, and those of predictions that some models and checkpoints give."""
 Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
-
-
-def usable_device(name: str | None) -> str:
-    """Return the device that is named, or else a GPU, Apple's included, or the CPU."""
-    if name:
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-class BoxPredictor:
-    """A trained model, ready for boxes of images that are in memory.
-
-    A bottom-up model sees the whole image, whatever the box.
-
-    Args:
-        cfg: Of the model; its test pipeline is used, without targets. It is not changed.
-        checkpoint: Its weights: a file, or the folder of their run, as
-            :func:`equikpt.core.project.find_checkpoint` takes it; by default the config's work dir.
-        device: Torch's name of where to compute; by default a GPU if there is one.
-        maps: Give samples the heatmaps that their points were read from, as
-            ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
-            of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or the model of other keypoints than the data set.
-    """
-
-    def __init__(
-        self,
-        cfg: Config,
-        checkpoint: str | Path | None = None,
-        device: str | None = None,
-        maps: bool = False,
-    ) -> None:
-        checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
-        if maps:  # MMPose says at each call that SimCC's are normalized
-            warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
-        init_default_scope("mmpose")
-        self.metainfo = metainfo_of(cfg)
-        model = load_model(cfg, checkpoint, maps, self.metainfo)
-        self.model = model.to(usable_device(device)).eval()
-        dataset = cfg.test_dataloader.dataset
-        self.whole = dataset.get("data_mode") == "bottomup"
-        steps = fill_codec(dataset.pipeline, dataset.get("codec"))
-        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
-
-    def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
-        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
-
-        Keypoints that had no label in training score 0, and their coordinates stand for nothing.
-        Where the checkpoint holds the features of its training, also ``novelty`` (1,): the
-        distance from these, see :meth:`refusal`.
-        """
-        return [sample.pred_instances for sample in self.samples(image, boxes)]
-
-    @property
-    def training_features(self) -> TrainingFeatures | None:
-        """What the checkpoint says of the images of its training; None where it says nothing."""
-        return getattr(self.model, "training_features", None)
-
-    def refusal(self, found: InstanceData) -> str:
-        """Reason not to believe one of :meth:`__call__`'s results; empty where there is none."""
-        features, novelty = self.training_features, found.get("novelty", ())
-        return features.refusal(novelty[0]) if features is not None and len(novelty) else ""
-
-    def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
-        """Predict a data sample for each box (4,) of an image (H, W, 3) uint8, BGR."""
-        return self.batch([(image, box) for box in boxes])
-
-    def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
-        """Predict data samples for boxes of any images, computed at once."""
-        if not views:
-            return []
-        samples = [
-            self.pipeline(
-                dict(
-                    img=image,
-                    img_path="",
-                    bbox=np.asarray(box, np.float32)[None],
-                    bbox_score=np.ones(1, np.float32),
-                    flip_indices=self.metainfo["flip_indices"],  # for the flip test
-                )
-            )
-            for image, box in views
-        ]
-        with torch.no_grad():
-            return self.model.test_step(pseudo_collate(samples))
-
-
-def metainfo_of(cfg: Config) -> dict:
-    """MMPose's parsed metainfo of the data set that a config tests on."""
-    dataset = cfg.test_dataloader.dataset
-    return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
-
-
-def whole_image(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of a whole image (H, W, 3).
-
-    MMPose's data sets clip boxes to the last px, so training saw images this way.
-    """
-    height, width = image.shape[:2]
-    return np.array([0, 0, width - 1, height - 1])
 
 
 class Predictor:
@@ -162,11 +47,12 @@ class Predictor:
         device: Torch's name of where to compute; by default a GPU if there is one.
         batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Give instances the heatmaps that their points were read from.
+        level: Probability that a keypoint lies within its ``radius``.
         refuse: Give no keypoints for what is unlike the training; False gives them all the same.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
-        ValueError: The checkpoint is of another model.
+        ValueError: The checkpoint is of another model, or has no fit of ``level``.
     """
 
     def __init__(
@@ -176,6 +62,7 @@ class Predictor:
         device: str | None = None,
         batch_size: int = 8,
         maps: bool = False,
+        level: float = DEFAULT_LEVEL,
         refuse: bool = True,
     ) -> None:
         if batch_size < 1:
@@ -185,6 +72,7 @@ class Predictor:
         self.maps = maps
         self.refuse = refuse
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
+        self._model.set_level(level)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
         self._read = getattr(loading, "read_image", read_image)
         self.metainfo = self._model.metainfo
@@ -194,6 +82,8 @@ class Predictor:
         """Names of the K keypoints in their order."""
         self.trained: np.ndarray = trained_keypoints(self.metainfo)
         """(K,) bool: keypoints that had labels in training."""
+        self.has_radii: bool = self._model.model.uncertainty is not None
+        """True where instances have a ``radius``."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
         self.training_features: TrainingFeatures | None = self._model.training_features
@@ -313,8 +203,21 @@ class Predictor:
             coords, scores = np.full((1, count, 2), np.nan), np.zeros((1, count))
         coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
         novelty = float(found.novelty[0]) if len(found.get("novelty", ())) else None
-        rest = dict(maps=maps, novelty=novelty, refused=refused)
+        extras = {
+            name: np.asarray(found[field], np.float32)
+            for name, field in EXTRAS.items()
+            if field in found and not refused
+        }
         return [
-            Instance(points[:, :2], its_scores, box, float(row[4]), **rest)
-            for points, its_scores in zip(coords, scores, strict=True)
+            Instance(
+                coords[index, :, :2],
+                scores[index],
+                box,
+                float(row[4]),
+                maps=maps,
+                novelty=novelty,
+                refused=refused,
+                **{name: values[index] for name, values in extras.items()},
+            )
+            for index in range(len(coords))
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from equikpt.structures.pose_instance import Instance
 
@@ -21,12 +22,28 @@ def format_refusal(instances: Sequence[Instance]) -> str:
     return f"{len(refused)} of {len(instances)} boxes {reason}"
 
 
-def format_refused_frames(refused: Sequence[tuple[float, str]], count: int) -> str:
-    """State how many of ``count`` frames had instances without keypoints, and the first reason.
+def refusal_lines(path: Path, instances: Sequence[Instance]) -> list[str]:
+    """Name an image with its :func:`format_refusal`, in one line or none."""
+    reason = format_refusal(instances)
+    return [f"{path}: {reason}"] if reason else []
 
-    Args:
-        refused: Time in s and :func:`format_refusal` of each such frame, in their order.
-        count: Number of frames.
-    """
-    time_s, reason = refused[0]
-    return f"{len(refused)} of {count} frames, the first at {time_s:.2f} s: {reason}"
+
+class RefusedFrames:
+    """Counts the frames of a video that have instances without keypoints."""
+
+    def __init__(self) -> None:
+        self._count = self._refused = 0
+        self._first = ""
+
+    def add(self, instances: Sequence[Instance], time_s: float) -> None:
+        """Add the next frame."""
+        self._count += 1
+        if reason := format_refusal(instances):
+            self._refused += 1
+            self._first = self._first or f"the first at {time_s:.2f} s: {reason}"
+
+    def lines(self, path: Path) -> list[str]:
+        """Name the video with the number of such frames and the first reason, in a line or none."""
+        if not self._refused:
+            return []
+        return [f"{path}: {self._refused} of {self._count} frames, {self._first}"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, whole_image
 from equikpt.core.image import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError

@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from equikpt.apis.predictor import TARGETS, whole_image
+from equikpt.apis.box_predictor import TARGETS, whole_image
 from equikpt.core.pipelines import fill_codec
 from equikpt.evaluation.functional.novelty import fit_training_features
 from equikpt.structures.bbox import box_area

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
+from scipy.special import softmax
 
-from equikpt.codecs.spread import SoftmaxSpread, softmax
+from equikpt.codecs.spread import SoftmaxSpread
 
 
 @KEYPOINT_CODECS.register_module()
@@ -96,7 +97,7 @@ class SoftmaxHeatmap(SoftmaxSpread, BaseKeypointCodec):
             point lies within the window.
         """
         count, height, width = encoded.shape
-        probability = softmax(encoded, (1, 2))
+        probability = softmax(encoded.astype(float), axis=(1, 2))
         cells = np.empty((count, 2))
         scores = np.empty(count)
         for index, cells_of_one in enumerate(probability):

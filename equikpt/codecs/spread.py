@@ -1,8 +1,8 @@
-"""How far a model's own output spreads around the point that is read from it.
+"""Spread of a model's own output around the point that is read from it.
 
 A peak that stands alone means a point that the model is sure of; a broad one, or a second peak, one
-that may lie elsewhere. The measure is the mean distance from the decoded point, weighted by the
-output. Letters: K keypoints, W columns, H rows.
+that may lie elsewhere. The spread is the radius of a disk as large as the area that the output
+covers, the exponential of its entropy. Letters: K keypoints, W columns, H rows.
 """
 
 from __future__ import annotations
@@ -10,34 +10,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
+from scipy.stats import entropy
 
 POWER = 3.0
-"""Of a heatmap's values as weights: background that is not quite 0 covers nearly all of the map."""
+"""Exponent of a heatmap's values as weights: background that is not quite 0 covers nearly all of
+the map."""
 SIMCC_BETA = 10.0
 """Factor in the softmax of RTMPose's loss, which the logits were trained with."""
 
 
-def heatmap_spread(weights: np.ndarray, cells: np.ndarray, cell_px: np.ndarray) -> np.ndarray:
-    """Mean distance (K,) from a point, px of the input, over a map of weights.
+def disk_radius(entropies: np.ndarray, cell_area: float | np.ndarray) -> np.ndarray:
+    """Radius of a disk of exp(entropy) cells, in the unit of the area's root.
 
-    Args:
-        weights: (K, H, W), at least 0; a map without any spreads over all of it.
-        cells: (K, 2) x and y of the point, in cells.
-        cell_px: (2,) size of a cell, px of the input.
+    >>> disk_radius(np.log([np.pi, 4 * np.pi]), cell_area=9.0)
+    array([3., 6.])
     """
-    weights = np.where(weights.sum((1, 2), keepdims=True) > 0, weights, 1.0)
-    across, down = (
-        (np.arange(size) - cells[:, axis, None]) * cell_px[axis]
-        for axis, size in enumerate(weights.shape[:0:-1])
-    )
-    distance_px = np.hypot(down[:, :, None], across[:, None, :])
-    return (weights * distance_px).sum((1, 2)) / weights.sum((1, 2))
-
-
-def softmax(logits: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Softmax over some axes, in float64."""
-    powers = np.exp(np.asarray(logits, float) - logits.max(axis=axes, keepdims=True))
-    return powers / powers.sum(axis=axes, keepdims=True)
+    return np.sqrt(np.exp(entropies) * cell_area / np.pi)
 
 
 class HeatmapSpread:
@@ -45,11 +34,13 @@ class HeatmapSpread:
 
     scale_factor: Any  # of the codec that it is mixed into: px a cell
 
-    def spread(self, encoded: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """(1, K) px of the input, of heatmaps (K, H, W) and decoded points (1, K, 2)."""
-        cell_px = np.broadcast_to(np.asarray(self.scale_factor, float), 2)
-        weights = np.clip(encoded, 0, None).astype(float) ** POWER
-        return heatmap_spread(weights, keypoints[0] / cell_px, cell_px)[None]
+    def spread(self, encoded: np.ndarray) -> np.ndarray:
+        """(1, K) px of the input, of heatmaps (K, H, W); an empty one spreads over all of it."""
+        weights = np.clip(encoded.reshape(len(encoded), -1), 0, None).astype(float) ** POWER
+        weights[weights.sum(axis=1) == 0] = 1
+        return disk_radius(
+            entropy(weights, axis=1), np.prod(np.broadcast_to(self.scale_factor, 2))
+        )[None]
 
 
 class SoftmaxSpread:
@@ -57,10 +48,10 @@ class SoftmaxSpread:
 
     stride_px: np.ndarray
 
-    def spread(self, encoded: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """(1, K) px of the input, of logits (K, H, W) and decoded points (1, K, 2)."""
-        weights = softmax(encoded, (1, 2))
-        return heatmap_spread(weights, keypoints[0] / self.stride_px, self.stride_px)[None]
+    def spread(self, encoded: np.ndarray) -> np.ndarray:
+        """(1, K) px of the input, of logits (K, H, W)."""
+        weights = softmax(encoded.reshape(len(encoded), -1).astype(float), axis=1)
+        return disk_radius(entropy(weights, axis=1), np.prod(self.stride_px))[None]
 
 
 class SimCCSpread:
@@ -68,12 +59,10 @@ class SimCCSpread:
 
     simcc_split_ratio: float
 
-    def spread(self, along_x: np.ndarray, along_y: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """(1, K) px of the input, of logits (K, W) and (K, H) and decoded points (1, K, 2)."""
-        square_px = np.zeros(keypoints.shape[1])
-        for axis, logits in enumerate((along_x, along_y)):
-            weights = softmax(SIMCC_BETA * logits, (1,))
-            places_px = np.arange(logits.shape[1]) / self.simcc_split_ratio
-            mean_px = np.abs(places_px - keypoints[0, :, axis, None])
-            square_px += (weights * mean_px).sum(axis=1) ** 2
-        return np.sqrt(square_px)[None]
+    def spread(self, along_x: np.ndarray, along_y: np.ndarray) -> np.ndarray:
+        """(1, K) px of the input, of logits (K, W) and (K, H)."""
+        entropies = sum(
+            entropy(softmax(SIMCC_BETA * logits.astype(float), axis=1), axis=1)
+            for logits in (along_x, along_y)
+        )
+        return disk_radius(entropies, self.simcc_split_ratio**-2)[None]

@@ -6,3 +6,5 @@ from .presentation import Example as Example
 from .presentation import Figure as Figure
 from .presentation import Presented as Presented
 from .ruler_metric import RulerMetric as RulerMetric
+from .uncertainty_metric import UncertaintyMetric as UncertaintyMetric
+from .visibility_metric import VisibilityMetric as VisibilityMetric

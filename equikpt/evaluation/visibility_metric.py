@@ -1,15 +1,16 @@
-"""How well a model knows which keypoints an image shows."""
+"""Presence and visibility of keypoints against their labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
 from equikpt.evaluation.functional.ranking import average_precision, roc_auc
-from equikpt.evaluation.presentation import Figure, Presented
+from equikpt.evaluation.presentation import Column, Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints
 
 HIDDEN, SEEN = 1, 2
@@ -43,6 +44,14 @@ class VisibilityMetric(Presented):
         ),
         "seen_AUC": Figure("how often a seen one ranks above a hidden one"),
     }
+    shown_columns = {
+        "keypoint": Column("Keypoint", numbers=False),
+        "present": Column("In the image"),
+        "absent": Column("Not in it"),
+        "hidden": Column("Hidden"),
+        "presence_AP": Column("AP of presence", digits=3),
+        "seen_AUC": Column("AUC of seen against hidden", digits=3),
+    }
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each instance's probabilities and visibilities."""
@@ -72,7 +81,7 @@ class VisibilityMetric(Presented):
         )
         trained = trained_keypoints(self.dataset_meta)
         names = self.dataset_meta["keypoint_id2name"]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for index in (*np.flatnonzero(trained).tolist(), trained):
             chosen = [np.ravel(values[:, index]) for values in (visibility, presence, seen)]
             name = EVERY_KEYPOINT if index is trained else names[index]
@@ -82,7 +91,7 @@ class VisibilityMetric(Presented):
         self.publish(table, f"visibility\n{text}")
         values = rows[-1]
         measured = ("presence_AP", "presence_AUC", "seen_AUC")
-        return {name: values[name] for name in measured if np.isfinite(values[name])}
+        return {name: float(values[name]) for name in measured if np.isfinite(values[name])}
 
 
 def _measures(visibility: np.ndarray, presence: np.ndarray, seen: np.ndarray) -> dict[str, float]:

@@ -12,11 +12,14 @@ from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
-from torch import Tensor, nn
+from torch import Tensor
 
 from equikpt.models.keypoint_channels import keypoint_count
 from equikpt.models.pooled_features import pooled_features
+from equikpt.models.visibility_branch import VisibilityBranch
+from equikpt.structures.pose_instance import px_per_input_px
 from equikpt.structures.training_features import TrainingFeatures
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
 
 
 class ValLoss:
@@ -66,12 +69,8 @@ class ValLoss:
         self.add_novelty(samples, maps)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
-        losses = self.losses(plain, samples)
+        losses = self.head.loss(plain, samples, train_cfg=self.train_cfg)
         return [*samples, BaseDataElement(loss=losses)]
-
-    def losses(self, feats: Any, samples: list[PoseDataSample]) -> dict:
-        """Losses of the features of a batch."""
-        return self.head.loss(feats, samples, train_cfg=self.train_cfg)
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
         """Add what else the model says of keypoints to the samples; here nothing."""
@@ -100,7 +99,7 @@ def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
         return instances
     for one, encoded in zip(instances, to_numpy(outputs, unzip=True), strict=True):
         maps = encoded if isinstance(encoded, tuple) else (encoded,)
-        one.keypoint_spread = head.decoder.spread(*maps, one.keypoints)
+        one.keypoint_spread = head.decoder.spread(*maps)
     return instances
 
 
@@ -114,7 +113,14 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
             channels and keypoints. Its probabilities are ``keypoints_presence`` and
             ``keypoints_seen`` (1, K) of ``pred_instances``. None for no such branch.
         **kwargs: As :class:`TopdownPoseEstimator`.
+
+    With ``uncertainty``, which comes with a checkpoint, ``keypoint_scores`` are its probabilities,
+    ``keypoint_raw_scores`` (1, K) the model's own, and ``keypoint_radius`` (1, K), px of the image,
+    holds the keypoint in a fraction ``level`` of cases.
     """
+
+    uncertainty: Uncertainty | None = None
+    level: float = DEFAULT_LEVEL
 
     def __init__(self, *args: Any, visibility: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -125,29 +131,33 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
             self.head.visibility = MODELS.build({**own, **visibility})
 
     @property
-    def visibility(self) -> nn.Module | None:
+    def visibility(self) -> VisibilityBranch | None:
         """The branch, or None."""
         return getattr(self.head, "visibility", None)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
-        """Losses of the head and of the branch; arguments as :meth:`predict`."""
-        return self.losses(self.extract_feat(inputs), data_samples)
+        """Losses of the head and, where the samples have its labels, of the branch.
 
-    def losses(self, feats: Any, samples: list[PoseDataSample]) -> dict:
-        """Losses of the features of a batch; of the branch where the samples have its labels."""
-        losses = super().losses(feats, samples)
-        labelled = all("visibility_labels" in each.gt_instance_labels for each in samples)
+        That of a validation is the head's alone. Arguments as :meth:`predict`.
+        """
+        feats = self.extract_feat(inputs)
+        losses = self.head.loss(feats, data_samples, train_cfg=self.train_cfg)
+        labelled = all("visibility_labels" in each.gt_instance_labels for each in data_samples)
         if self.visibility is not None and labelled:
-            losses.update(self.visibility.loss(feats, samples))
+            losses.update(self.visibility.loss(feats, data_samples))
         return losses
 
     def add_pred_to_datasample(self, predictions: Any, fields: Any, samples: Any) -> Any:
-        """As MMPose's, which moves keypoints from the input to the image; spreads with them."""
+        """As MMPose's, which moves keypoints from the input to the image, with their radii."""
         samples = super().add_pred_to_datasample(predictions, fields, samples)
         for sample in samples:
-            if "keypoint_spread" in sample.pred_instances:
-                scale = np.divide(sample.metainfo["input_scale"], sample.metainfo["input_size"])
-                sample.pred_instances.keypoint_spread *= np.sqrt(np.prod(scale))
+            found = sample.pred_instances
+            if self.uncertainty is None or "keypoint_spread" not in found:
+                continue
+            found.keypoint_raw_scores = found.keypoint_scores
+            found.keypoint_scores = self.uncertainty.probability(found.keypoint_scores)
+            radius = self.uncertainty.radius(found.keypoint_spread, self.level)
+            found.keypoint_radius = radius * px_per_input_px(sample.metainfo)
         return samples
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:

@@ -55,8 +55,16 @@ class VisibilityBranch(BaseModule):
         in_channels: C of the last feature map.
         num_keypoints: K.
         hidden_channels: Of the convolution.
+        unlabelled: ``"absent"`` takes keypoints without a label for not in the image: sets whose
+            annotators label all that they can see or guess, as COCO's and AP-10K's.
+            ``"unknown"`` is for sets that label some of what is there; absence is then learnt from
+            points that crops cut off alone.
         loss_weight: Of both losses.
-        detach: Keep the losses from training backbone and neck.
+        detach: Keep the losses from training backbone and neck, so that keypoints are those of a
+            model without the branch.
+
+    Raises:
+        ValueError: Another ``unlabelled``.
     """
 
     def __init__(
@@ -64,10 +72,14 @@ class VisibilityBranch(BaseModule):
         in_channels: int,
         num_keypoints: int,
         hidden_channels: int = 128,
+        unlabelled: str = "absent",
         loss_weight: float = 1.0,
         detach: bool = False,
     ) -> None:
         super().__init__()
+        if unlabelled not in (choices := ("absent", "unknown")):
+            raise ValueError(f"expected unlabelled to be one of {choices}, got {unlabelled!r}")
+        self.unlabelled = unlabelled
         self.num_keypoints, self.loss_weight, self.detach = num_keypoints, loss_weight, detach
         self.conv = nn.Conv2d(in_channels, hidden_channels, 1)
         self.norm = nn.BatchNorm2d(hidden_channels)
@@ -92,6 +104,8 @@ class VisibilityBranch(BaseModule):
         """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample."""
         self.has_weights |= self.training
         labels = torch.cat([sample.gt_instance_labels.visibility_labels for sample in samples])
+        if self.unlabelled == "absent":
+            labels = labels.clamp(min=ABSENT)
         if self.trained is not None:
             labels[:, ~torch.as_tensor(self.trained)] = UNKNOWN
         presence, seen = visibility_loss(self(feats), labels)

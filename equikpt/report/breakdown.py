@@ -1,4 +1,4 @@
-"""Errors by part: size, visibility, score, side, instance; and scores against correctness.
+"""Errors by part: size, visibility, score, side, instance, and radius.
 
 Errors are distances as fractions of the box's longer side. A point is right within
 ``RIGHT_WITHIN``. Letters: N instances, K keypoints.
@@ -8,84 +8,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
     distances_px,
     left_right_inversions,
+    oks,
 )
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions
+from equikpt.evaluation.functional.uncertainty import TOLERANCE
 
 RIGHT_WITHIN = 0.1
 """Distance up to which a point is right, as a fraction of the box's longer side."""
+RADIUS_BINS = 10
 SIZE_BINS = 4
 SCORE_EDGES = (-np.inf, 0.2, 0.4, 0.6, 0.8, np.inf)
-SCORE_BINS = 10
-"""Bins of equal width over scores from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Reliability diagram: a calibrated model that scores points 0.8 has 80 % of them right.
-
-    Args:
-        bins: One row a bin with points: ``left`` and ``right_end`` of its scores, ``points``,
-            ``score`` (mean), ``right`` (fraction), ``low`` and ``high`` (Wilson's 95 % interval of
-            ``right``, which takes points for independent; those of one image are not quite).
-        outside: Points with a score below 0 or above 1, which count as 0 and 1.
-    """
-
-    bins: pd.DataFrame
-    outside: int
-
-    @property
-    def expected_calibration_error(self) -> float:
-        """Mean over points of the difference, 0 to 1, of their bin's accuracy and confidence.
-
-        Source: Naeini, Cooper and Hauskrecht, 2015, Obtaining Well Calibrated Probabilities Using
-        Bayesian Binning; with equal bins as in Guo et al., 2017, On Calibration of Modern Neural
-        Networks, eq. 3. It is biased upwards where bins hold few points.
-        """
-        return self._mean((self.bins["right"] - self.bins["score"]).abs())
-
-    @property
-    def overconfidence(self) -> float:
-        """Mean score minus the fraction that is right: above 0 the model promises too much."""
-        return self._mean(self.bins["score"] - self.bins["right"])
-
-    def _mean(self, gaps: pd.Series) -> float:
-        return float(np.average(gaps, weights=self.bins["points"])) if len(gaps) else float("nan")
-
-
-def reliability(scores: np.ndarray, right: np.ndarray) -> Reliability:
-    """Sort points into bins by score; a score on an edge belongs to the upper bin, 1 to the last.
-
-    Args:
-        scores: Any shape.
-        right: The same shape: 1 or 0, NaN for points that are not labelled, which are left out.
-    """
-    known = np.isfinite(right)
-    raw = np.asarray(scores, float)[known]
-    points = pd.DataFrame(dict(score=raw.clip(0, 1), right=np.asarray(right, float)[known]))
-    edges = np.linspace(0, 1, SCORE_BINS + 1)
-    index = np.searchsorted(edges, points["score"], side="right").clip(1, SCORE_BINS) - 1
-    bins = points.groupby(index).agg(
-        points=("right", "size"), score=("score", "mean"), right=("right", "mean")
-    )
-    hits = (bins["right"] * bins["points"]).round().astype(int)
-    ends = [
-        binomtest(*counts).proportion_ci(method="wilson")
-        for counts in zip(hits, bins["points"], strict=True)
-    ]
-    bins[["low", "high"]] = np.array(ends, float).reshape(-1, 2)
-    bins[["left", "right_end"]] = np.stack([edges[bins.index], edges[bins.index + 1]], axis=1)
-    return Reliability(bins, int((raw != points["score"]).sum()))
 
 
 def error_fractions(pose: PosePredictions) -> np.ndarray:
@@ -98,6 +39,32 @@ def right_points(pose: PosePredictions) -> np.ndarray:
     """(N, K) 1 or 0: within :data:`RIGHT_WITHIN`; NaN where unlabelled."""
     error = error_fractions(pose)
     return np.where(np.isfinite(error), error <= RIGHT_WITHIN, np.nan)
+
+
+def within_tolerance(pose: PosePredictions, sigmas: Sequence[float]) -> np.ndarray:
+    """(N, K) 1 or 0: an OKS of the keypoint alone of 0.5 or more; NaN where unlabelled."""
+    distance_px = distances_px(pose.predicted, pose.gt, pose.visibility)
+    similarity = oks(distance_px, pose.areas, np.asarray(sigmas))
+    return np.where(np.isfinite(similarity), similarity >= TOLERANCE, np.nan)
+
+
+def by_radius(pose: PosePredictions, radii_px: np.ndarray) -> pd.DataFrame:
+    """Errors of points by their radius (N, K), in up to ten bins of as many points.
+
+    Returns:
+        One row a bin: ``radius_px`` (mean), ``median_px`` and ``high_px``, the median and the 0.9
+        quantile of the distances from the labels.
+    """
+    distance_px = distances_px(pose.predicted, pose.gt, pose.visibility)
+    known = np.isfinite(distance_px) & np.isfinite(radii_px)
+    points = pd.DataFrame(dict(radius_px=radii_px[known], distance_px=distance_px[known]))
+    bins = pd.qcut(points["radius_px"], RADIUS_BINS, duplicates="drop")
+    grouped = points.groupby(bins, observed=True)
+    return grouped.agg(
+        radius_px=("radius_px", "mean"),
+        median_px=("distance_px", "median"),
+        high_px=("distance_px", lambda each: each.quantile(0.9)),
+    ).reset_index(drop=True)
 
 
 def spreads(pose: PosePredictions) -> dict[str, pd.DataFrame]:

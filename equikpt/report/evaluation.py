@@ -17,7 +17,7 @@ from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, Pose
 from equikpt.evaluation.keypoint_metric import KeypointMetric
 from equikpt.metainfo.trained import trained_keypoints
 
-FORMAT = 2
+FORMAT = 3
 DRAWN = (
     "dataset_name",
     "radiographs",
@@ -46,6 +46,8 @@ class Sample(msgspec.Struct, frozen=True):
         areas: (N,) px²; empty where there are none.
         kinds: (M,) the keypoint of each prediction where single points are found (K = 1); else
             empty.
+        radii: (M, K) px of the original image, that hold 90 % of the points; empty where the model
+            has none.
     """
 
     image: str
@@ -56,6 +58,7 @@ class Sample(msgspec.Struct, frozen=True):
     boxes: list
     areas: list
     kinds: list = []
+    radii: list = []
 
 
 class Evaluation(msgspec.Struct, frozen=True):

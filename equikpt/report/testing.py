@@ -18,6 +18,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 from tqdm import tqdm
 
@@ -180,4 +181,11 @@ def as_sample(sample: PoseDataSample, rule: GroupRule) -> Sample:
         boxes=[list(annotations[index]["bbox"]) for index in labelled] if boxed else [],
         areas=[float(annotations[index]["area"]) for index in labelled] if boxed else [],
         kinds=np.asarray(predicted.labels).tolist() if "labels" in predicted else [],
+        radii=_radii(predicted),
     )
+
+
+def _radii(predicted: InstanceData) -> list:
+    """Radii (M, K); empty where there are none, or no finite one of this level."""
+    radii = np.asarray(predicted.get("keypoint_radius", ()), float).round(3)
+    return radii.tolist() if np.isfinite(radii).all() else []

@@ -97,12 +97,20 @@ class TrainingFeatures:
             }
         )
 
-    @classmethod
-    def recorded_in(cls, checkpoint: Mapping[str, Any]) -> TrainingFeatures | None:
-        """Read the record of a checkpoint as MMEngine wrote it; None where there is none."""
-        meta = checkpoint.get("meta")
-        plain = meta.get(RECORD) if isinstance(meta, Mapping) else None
-        return cls.from_dict(plain) if isinstance(plain, Mapping) else None
+
+def record_training_features(checkpoint: dict, features: TrainingFeatures | None) -> None:
+    """Write the record into a checkpoint, as MMEngine writes it; None takes an earlier one out."""
+    meta = checkpoint.setdefault("meta", {})
+    meta.pop(RECORD, None)
+    if features is not None:
+        meta[RECORD] = features.to_dict()
+
+
+def recorded_training_features(checkpoint: Mapping[str, Any]) -> TrainingFeatures | None:
+    """Read the record of a checkpoint; None where it has none."""
+    meta = checkpoint.get("meta")
+    plain = meta.get(RECORD) if isinstance(meta, Mapping) else None
+    return TrainingFeatures.from_dict(plain) if isinstance(plain, Mapping) else None
 
 
 def unit(features: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from equikpt.structures.pose_instance import predicted_visibility
 from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names, pixel
 
 if TYPE_CHECKING:  # the report draws without MMPose
@@ -93,7 +94,9 @@ def _predicted_poses(
     found = sample.pred_instances
     points = np.asarray(found.keypoints, float)
     scores = np.asarray(found.keypoint_scores, float)
-    visibility = np.full(scores.shape, 2)
+    visibility = predicted_visibility(
+        scores.shape, found.get("keypoints_presence"), found.get("keypoints_seen")
+    )
     if "labels" in found and points.shape[1] == 1:  # single points, each of one type
         row, column = np.arange(len(points)), np.asarray(found.labels, int)
         alone = points[:, 0], scores[:, 0]

@@ -49,6 +49,7 @@ class Look:
         min_score: Score below which a point is left out.
         gt: One of ``GTS``: in a second image to the left, or only within the prediction,
             which in both cases has a line from each labelled point to the predicted one.
+        radius: Draw a ring around each point that holds it with the predictor's probability.
         overlay: One of ``OVERLAYS``: where the model sees each point; ``"simcc"`` with its
             distributions along x and y at the upper and the left edge.
 
@@ -61,6 +62,7 @@ class Look:
     min_score: float = 0.1
     gt: str | None = None
     overlay: str | None = None
+    radius: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_score <= self.threshold <= 1:
@@ -125,10 +127,13 @@ def _with_errors(image: np.ndarray, instances: Sequence[Instance], gt: Gt) -> np
 
 def _with_instance(image: np.ndarray, instance: Instance, metainfo: dict, look: Look) -> np.ndarray:
     named, shown = has_names(metainfo), instance.scores >= look.min_score
-    visibility = np.where(shown, 2, 0) if named else None
+    shown &= instance.visibility > 0
+    visibility = np.where(shown, instance.visibility, 0) if named else None
     drawn = draw_instance(
         image, instance.keypoints, metainfo, visibility, instance.scores, look.threshold
     )
+    if look.radius and instance.radius is not None:
+        drawn = draw_radii(drawn, instance.keypoints[shown], instance.radius[shown])
     if look.names and named:
         names = [metainfo["keypoint_id2name"][index] for index in range(len(shown))]
         drawn = draw_names(drawn, np.where(shown[:, None], instance.keypoints, np.nan), names)
@@ -157,6 +162,15 @@ def _with_maps(
             colours = metainfo["keypoint_colors"]
             drawn = draw_bands(drawn, maps.along_x, maps.along_y, maps.to_image, colours)
     return drawn
+
+
+def draw_radii(image: np.ndarray, points: np.ndarray, radii_px: np.ndarray) -> np.ndarray:
+    """Draw thin rings of radii (N,) around points (N, 2), px; none that is not finite."""
+    canvas = image.copy()
+    for point, radius_px in zip(points, radii_px, strict=True):
+        if np.isfinite(point).all() and np.isfinite(radius_px):
+            cv2.circle(canvas, pixel(point), round(float(radius_px)), TEXT_BGR, 1, cv2.LINE_AA)
+    return canvas
 
 
 def text_size(image: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 import copy
 import functools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from equikpt.apis import Predictor
-from equikpt.apis.predictor import BoxPredictor, metainfo_of, usable_device, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, metainfo_of, usable_device, whole_image
 from equikpt.cli.launch import load_config
 from tests.random_models import random_checkpoint, with_training_features
 
@@ -241,20 +242,23 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch, named, cuda, mps, expect
 def test_what_is_unlike_the_training_gets_no_keypoints(checkpoint, image, tmp_path, name):
     plain = Predictor(name, checkpoint(name), device="cpu")(image)
     assert {(each.novelty, each.refused) for each in plain} <= {(None, "")}
-    strict, lax = (
-        with_training_features(name, checkpoint(name), limit, tmp_path) for limit in (0.0, 1e9)
-    )
-    (refused,) = Predictor(name, strict, device="cpu")(image)
+    strict = with_training_features(name, checkpoint(name), 0.0, tmp_path)
+    predictor = Predictor(name, strict, device="cpu")
+    (refused,) = predictor(image)
     assert refused.refused.startswith("unlike the training images (score ")
-    assert refused.novelty > 0
+    assert refused.novelty > predictor.training_features.limit
     assert np.isnan(refused.keypoints).all()
-    assert len(refused.keypoints) == (0 if name == UNNAMED else len(refused.scores))
+    assert len(refused.keypoints) == (0 if name == UNNAMED else len(predictor.names))
     assert not refused.scores.any()
-    for path, refuse in ((lax, True), (strict, False)):
-        found = Predictor(name, path, device="cpu", refuse=refuse)(image)
+    predictor.refuse = False
+    anyway = predictor(image)
+    predictor.refuse = True
+    lax = replace(predictor.training_features, limit=1e9)
+    predictor._model.model.training_features = lax
+    for found in (anyway, predictor(image)):
         for one, other in zip(found, plain, strict=True):
             np.testing.assert_array_equal(one.keypoints, other.keypoints)
-            assert (one.novelty, one.refused) == (pytest.approx(refused.novelty, rel=1e-4), "")
+            assert (one.novelty, one.refused) == (refused.novelty, "")
 
 
 def test_each_box_is_compared_by_itself(checkpoint, image, tmp_path):

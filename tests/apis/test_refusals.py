@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from equikpt.apis.refusals import format_refusal, format_refused_frames
+from equikpt.apis.refusals import RefusedFrames, format_refusal, refusal_lines
 from equikpt.structures import Instance
 
 
@@ -22,10 +24,16 @@ def instance(novelty: float | None = None) -> Instance:
     ],
 )
 def test_an_image_has_one_reason_that_of_its_strangest_box(novelties, expected):
-    assert format_refusal([instance(each) for each in novelties]) == expected
+    instances = [instance(each) for each in novelties]
+    assert format_refusal(instances) == expected
+    lines = [f"a.jpg: {expected}"] if expected else []
+    assert refusal_lines(Path("a.jpg"), instances) == lines
 
 
 def test_frames_are_counted_and_the_first_one_named():
-    refused = [(0.4, "unlike (score 2)"), (0.8, "1 of 2 boxes unlike (score 3)")]
-    line = format_refused_frames(refused, 30)
-    assert line == "2 of 30 frames, the first at 0.40 s: unlike (score 2)"
+    frames = RefusedFrames()
+    assert frames.lines(Path("a.mp4")) == []
+    for time_s, novelty in ((0.0, 0.5), (0.4, 2.0), (0.8, 3.0), (1.2, None)):
+        frames.add([instance(novelty)], time_s)
+    expected = "a.mp4: 2 of 4 frames, the first at 0.40 s: unlike (score 2.0)"
+    assert frames.lines(Path("a.mp4")) == [expected]

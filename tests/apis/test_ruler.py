@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
-from equikpt.apis.predictor import BoxPredictor
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.ruler import (
     Plausible,
     RulerFinder,

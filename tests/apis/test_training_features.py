@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from equikpt.apis.predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, whole_image
 from equikpt.apis.training_features import features_of, training_features_of, view_samples
 from equikpt.cli.launch import load_config, set_data_root
 from tests.random_models import random_checkpoint

@@ -28,20 +28,18 @@ def outputs(name: str, sigma: float, points: np.ndarray = POINTS) -> tuple[np.nd
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_broader_peak_spreads_further(name):
-    narrow, broad = (
-        CODECS[name](2.0).spread(*outputs(name, sigma), POINTS) for sigma in (1.0, 2.0)
-    )
+    narrow, broad = (CODECS[name](2.0).spread(*outputs(name, sigma)) for sigma in (1.0, 2.0))
     assert narrow.shape == (1, 2)
     assert (narrow > 0).all()
     assert (broad > 1.3 * narrow).all()
 
 
 @pytest.mark.parametrize("name", ["udp", "msra"])
-def test_a_gaussian_spreads_as_rayleigh_says(name):
-    """The mean distance of a Gaussian of two dimensions is sigma √(π / 2)."""
-    spread = CODECS[name](2.0).spread(*outputs(name, 2.0), POINTS)
+def test_a_gaussian_spreads_as_its_entropy_says(name):
+    """The entropy of a Gaussian of two dimensions is 1 + log(2 π sigma²)."""
+    spread = CODECS[name](2.0).spread(*outputs(name, 2.0))
     cell_px = np.mean(CODECS[name](2.0).scale_factor)
-    expected = 2.0 / np.sqrt(3) * np.sqrt(np.pi / 2) * cell_px  # a Gaussian cubed is narrower
+    expected = 2.0 / np.sqrt(3) * np.sqrt(2 * np.e) * cell_px  # a Gaussian cubed is narrower
     assert spread == pytest.approx(np.full((1, 2), expected), rel=0.05)
 
 
@@ -53,12 +51,11 @@ def test_a_second_peak_shows(name):
         for a, b in zip(one, other, strict=True)
     ]
     codec = CODECS[name](1.0)
-    gap_px = np.linalg.norm(POINTS - OTHERS, axis=-1)
-    assert (codec.spread(*both, POINTS) > codec.spread(*one, POINTS) + 0.1 * gap_px).all()
+    assert (codec.spread(*both) > 1.2 * codec.spread(*one)).all()
 
 
 @pytest.mark.parametrize("name", ["udp", "msra"])
 def test_an_empty_map_says_that_nothing_is_known(name):
     codec = CODECS[name](1.0)
-    empty = codec.spread(np.zeros((2, 16, 24), np.float32), POINTS)
-    assert (empty > 0.2 * max(INPUT)).all()
+    empty = codec.spread(np.zeros((2, 16, 24), np.float32))
+    assert empty == pytest.approx(np.sqrt(np.prod(INPUT) / np.pi), rel=0.1)

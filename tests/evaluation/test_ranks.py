@@ -28,13 +28,14 @@ def sample(number: int) -> dict:
         input_size=(100, 100),
         input_scale=np.array([100.0, 100.0]),
         raw_ann_info=dict(
-            keypoints=np.column_stack([gt, [2, 2]]).ravel().tolist(),
+            keypoints=np.column_stack([gt, [2, 2 * (number % 3 > 0)]]).ravel().tolist(),
             bbox=[0.0, 0.0, 100.0, 100.0],
             area=5000.0,
         ),
         pred_instances=dict(
             keypoints=(gt + rng.normal(0, 4, (2, 2)))[None],
             keypoint_scores=rng.random((1, 2)),
+            keypoint_spread=rng.uniform(1, 5, (1, 2)),
             labels=np.arange(2),
             done_probability=rng.random((1, 3)),
             count_interval=np.array([[1, number]]),

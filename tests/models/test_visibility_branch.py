@@ -87,8 +87,8 @@ def test_a_detached_branch_leaves_the_backbone_alone(detach):
 def test_an_estimator_gives_it_the_channels_of_its_head(name):
     init_default_scope("mmpose")
     cfg = read_config(f"smoke/{name}").model
-    model = MODELS.build({**cfg, "visibility": dict(type="VisibilityBranch")})
+    model = MODELS.build(cfg)
     convolutions = [m for m in model.head.visibility.modules() if isinstance(m, nn.Conv2d)]
     assert convolutions[0].in_channels == model.head.in_channels
     assert model.visibility.num_keypoints == 26
-    assert MODELS.build(cfg).visibility is None
+    assert MODELS.build({**cfg, "visibility": None}).visibility is None

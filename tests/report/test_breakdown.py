@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equikpt.evaluation.functional.keypoint_measures import PosePredictions
 from equikpt.report import breakdown
-from equikpt.report.breakdown import reliability
 from equikpt.report.evaluation import poses_of
 from tests.report.made_tests import META, NAMES, pose
 
@@ -65,54 +65,16 @@ def test_instances_from_the_best_to_the_worst():
     assert found.loc[1, "inverted"] == 2
 
 
-# --- scores against correctness ---
-
-
-def drawn(right_at, count: int = 40_000):
-    """Scores, and whether each is right: with the probability that ``right_at`` gives it."""
+def test_errors_by_radius_grow_with_it():
     rng = np.random.default_rng(0)
-    scores = rng.uniform(0, 1, count)
-    return scores, (rng.uniform(0, 1, count) < right_at(scores)).astype(float)
-
-
-@pytest.mark.parametrize(
-    ("right_at", "error", "sign"),
-    [
-        pytest.param(lambda scores: scores, 0, 1, id="calibrated"),
-        pytest.param(lambda scores: scores**2, 1 / 2 - 1 / 3, 1, id="overconfident"),
-        pytest.param(lambda scores: np.sqrt(scores), 2 / 3 - 1 / 2, -1, id="underconfident"),
-    ],
-)
-def test_a_known_gap_is_found(right_at, error, sign):
-    """The expectation of |s − p(s)| over uniform scores, where p lies on one side of s."""
-    found = reliability(*drawn(right_at))
-    assert found.expected_calibration_error == pytest.approx(error, abs=0.01)
-    assert found.overconfidence == pytest.approx(sign * error, abs=0.01)
-
-
-def test_by_hand():
-    """Bins 0.1 wide; the error is the sum over bins of their fraction of points times their gap."""
-    scores = np.array([0.1, 0.18, 0.95, 1.0, 0.95, 0.5])
-    found = reliability(scores, np.array([0.0, 1.0, 1.0, 0.0, 1.0, np.nan]))
-    assert found.bins["points"].to_dict() == {1: 2, 9: 3}
-    assert found.bins["score"].tolist() == pytest.approx([0.14, 2.9 / 3])
-    assert found.bins["right"].tolist() == pytest.approx([0.5, 2 / 3])
-    assert found.bins["left"].tolist() == pytest.approx([0.1, 0.9])
-    assert found.expected_calibration_error == pytest.approx(2 / 5 * 0.36 + 3 / 5 * 0.3)
-
-
-def test_gaps_do_not_cancel_and_odd_scores_are_counted():
-    found = reliability(np.array([0.25, 0.25, 0.75, 0.75]), np.array([1.0, 1.0, 0.0, 0.0]))
-    assert found.expected_calibration_error == pytest.approx(0.75)
-    assert found.overconfidence == pytest.approx(0)
-    found = reliability(np.array([-0.2, 1.4, 0.5]), np.array([0.0, 1.0, 1.0]))
-    assert found.outside == 2
-    assert found.bins.loc[[0, 9], "score"].tolist() == [0, 1]
-    found = reliability(np.array([0.5]), np.array([np.nan]))
-    assert np.isnan([found.expected_calibration_error, found.overconfidence]).all()
-
-
-def test_the_interval_is_wilsons():
-    """Worked out by hand for 8 of 10."""
-    found = reliability(np.full(10, 0.5), np.array([1.0] * 8 + [0.0] * 2))
-    assert found.bins.loc[5, ["low", "high"]].tolist() == pytest.approx([0.4902, 0.9433], abs=1e-4)
+    radii_px = rng.uniform(1, 50, (100, 3))
+    gt = rng.uniform(0, 500, (100, 3, 2))
+    predicted = gt + radii_px[..., None] * rng.uniform(-0.5, 0.5, (100, 3, 2))
+    visibility = np.tile([2, 2, 0], (100, 1))
+    boxes, areas = np.tile([0, 0, 500, 500], (100, 1)), np.full(100, 500**2)
+    pose = PosePredictions(predicted, np.ones((100, 3)), gt, visibility, boxes, areas)
+    table = breakdown.by_radius(pose, radii_px)
+    assert len(table) == 10
+    assert (table["median_px"] < table["high_px"]).all()
+    assert (table["high_px"] < table["radius_px"]).all()
+    assert np.corrcoef(table["radius_px"], table["median_px"])[0, 1] > 0.9

@@ -106,4 +106,8 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-test_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric", log_table=True)]
+test_evaluator = [
+    dict(type="CocoMetric"),
+    dict(type="KeypointMetric", log_table=True),
+    dict(type="VisibilityMetric"),
+]

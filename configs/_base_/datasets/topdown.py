@@ -24,4 +24,8 @@ val_pipeline = [*val_geometry, crop, val_target, pack]
 
 # Without ann_file the ground truth comes with the samples: images that are missing on disk leave
 # the evaluation too, instead of counting as animals that were not found.
-val_evaluator = [dict(type="CocoMetric"), dict(type="KeypointMetric")]
+val_evaluator = [
+    dict(type="CocoMetric"),
+    dict(type="KeypointMetric"),
+    dict(type="VisibilityMetric"),
+]

@@ -13,5 +13,6 @@ model = dict(
         deconv_out_channels=None,
         loss=dict(type="SpatialSoftmaxLoss"),
     ),
+    visibility=dict(type="VisibilityBranch"),
     train_cfg=dict(compute_acc=False),  # of 5 % of the heatmap's side: of no use here
 )

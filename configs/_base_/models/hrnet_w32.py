@@ -44,5 +44,6 @@ model = dict(
         deconv_out_channels=None,
         loss=dict(type="KeypointMSELoss", use_target_weight=True),
     ),
+    visibility=dict(type="VisibilityBranch"),
     test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=True),
 )

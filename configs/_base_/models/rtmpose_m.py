@@ -44,5 +44,6 @@ model = dict(
         loss=dict(type="KLDiscretLoss", use_target_weight=True, beta=10.0, label_softmax=True),
         decoder=codec,
     ),
+    visibility=dict(type="VisibilityBranch"),
     test_cfg=dict(flip_test=True),
 )

@@ -28,6 +28,7 @@ DEEPLABCUT_SUFFIXES = (".csv", ".h5")
 PLAIN_COLUMNS = (
     *("image", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
     *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
+    *("radius_px", "presence", "seen"),
 )
 
 
@@ -36,7 +37,8 @@ class PlainTable:
 
     Columns: ``image`` (name or number of the frame), ``time_s``, ``animal``, ``keypoint``
     (name, or number from 1), ``x_px``, ``y_px``, ``score`` and of the box ``left_px``,
-    ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``. Points that the model did not
+    ``top_px``, ``right_px``, ``bottom_px`` and ``box_score``, then ``radius_px``, ``presence`` and
+    ``seen`` as :class:`Instance` has them, empty where it has not. Points that the model did not
     give have no row. It is written in a ``with`` block.
 
     Args:
@@ -58,8 +60,13 @@ class PlainTable:
             names = self._names or range(1, len(given) + 1)
             points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
             box = [*np.asarray(instance.box, float).tolist(), float(instance.box_score)]
+            extras = [
+                [None] * len(given) if values is None else np.asarray(values, float).tolist()
+                for values in (instance.radius, instance.presence, instance.seen)
+            ]
             for index in np.flatnonzero(given).tolist():
-                values = (image, time_s, number, names[index], *points[index].tolist(), *box)
+                point = (*points[index].tolist(), *box, *(values[index] for values in extras))
+                values = (image, time_s, number, names[index], *point)
                 rows.append(dict(zip(PLAIN_COLUMNS, values, strict=True)))
         self._table.add(*rows)
 
@@ -74,9 +81,9 @@ class DeepLabCutTable:
     """The csv or h5 that DeepLabCut writes of a video: a row an image, x, y and likelihood.
 
     The columns are scorer, individuals (where there are several animals), bodyparts and coords;
-    what was not found is NaN. The number of animals is known at the end of the ``with`` block:
-    until then the points lie in a temporary file. A block that fails leaves the table of what was
-    done.
+    what was not found is NaN. The likelihood is the score, times the presence where there is one.
+    The number of animals is known at the end of the ``with`` block: until then the points lie in a
+    temporary file. A block that fails leaves the table of what was done.
 
     Args:
         path: File.
@@ -99,7 +106,9 @@ class DeepLabCutTable:
     ) -> None:
         """Append an image; as :meth:`PlainTable.add`."""
         for number, instance in _numbered(instances):
-            points = np.column_stack([instance.keypoints, instance.scores]).astype(float)
+            presence = 1 if instance.presence is None else instance.presence
+            likelihood = instance.scores * presence
+            points = np.column_stack([instance.keypoints, likelihood]).astype(float)
             self._spool.write(np.array([len(self._images), number, *points.ravel()]).tobytes())
         self._images.append(image)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class EvaluateOptions(declare.Launched):
         "draw some predictions on one sheet; of radiographs the worst", metavar="FILE.jpg"
     )
     draw_count: int = option("instances on the sheet of --draw", default=12, type=whole(1))
+    fit: bool = option(
+        "write radii and calibrated scores into the checkpoint, fitted to the labels of this test; "
+        "for one that was trained without UncertaintyHook (take --split val)",
+        default=False,
+    )
     overwrite: bool = declare.overwrite()
     cfg_options: Sequence[str] | None = declare.cfg_options()
 
@@ -58,13 +64,15 @@ def main(argv: list[str] | None = None) -> int:
             _require(coco, cfg, "CocoMetric", "--out")
             coco[0].outfile_prefix = prefix
         runner = Runner.from_cfg(cfg)
+        extras: dict[tuple, dict[str, list]] = {}
+        if options.out:
+            runner.register_hook(_extras_hook(extras))
         metrics = runner.test()
         if runner.rank != 0:
             return 0
         if options.out:
-            _write_results(
-                Path(f"{prefix}.keypoints.json"), runner.test_dataloader.dataset, Path(options.out)
-            )
+            results = Path(f"{prefix}.keypoints.json")
+            _write_results(results, runner.test_dataloader.dataset, extras, Path(options.out))
     made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
     tables = [each for each in made if each.table is not None]
     lines = [line for each in tables if (text := each.summary()) for line in (text, "")]
@@ -73,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     lines += [*notes, ""] if notes else []
     width = max(map(len, metrics))
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
+    if options.fit:
+        lines += ["", _write_fit(Path(cfg.load_from), runner)]
     lines += ["", *note_on_sigmas(cfg), "docs/numbers.md has the meaning of each"]
     if Path(options.config).is_dir():
         lines.append(f"next, a page of it: equikpt report {options.config}")
@@ -80,22 +90,72 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _write_results(results: Path, dataset: Any, out: Path) -> None:
-    """Copy COCO results; keypoints that are not trained are all 0, COCO's "not labelled"."""
+def _extras_hook(extras: dict[tuple, dict[str, list]]) -> Any:
+    """Hook that notes, by image and coordinates, what else a test says of an instance's points."""
+    import numpy as np
+    from mmengine.hooks import Hook
+
+    from equikpt.apis.predictor import EXTRAS
+
+    class ExtrasHook(Hook):
+        def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+            for sample in outputs or ():
+                found = sample.get("pred_instances", {})
+                names = {name: field for name, field in EXTRAS.items() if field in found}
+                for index in range(len(found) if names else 0):
+                    key = (sample.img_id, *np.ravel(found.keypoints[index]).tolist())
+                    extras[key] = {
+                        f"keypoint_{name}": _plain(found[field][index])
+                        for name, field in names.items()
+                    }
+
+    return ExtrasHook()
+
+
+def _plain(values: Any) -> list:
+    """Rounded numbers for JSON; None for a radius that no number of labels could tell."""
+    return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _write_results(
+    results: Path, dataset: Any, extras: dict[tuple, dict[str, list]], out: Path
+) -> None:
+    """Copy COCO results with ``extras``; keypoints that are not trained are all 0, "not labelled".
+
+    ``keypoint_radius`` (px), ``keypoint_presence`` and ``keypoint_seen`` (K,) stand beside COCO's
+    own keys, for models that have them.
+    """
     import numpy as np
 
-    from equikpt.core.files import write_bytes, write_text
+    from equikpt.core.files import write_text
     from equikpt.metainfo.trained import trained_keypoints
 
     trained = trained_keypoints(dataset.metainfo)
-    if trained.all():
-        write_bytes(out, results.read_bytes())
-        return
     rows = json.loads(results.read_bytes())
     for row in rows:
         points = np.reshape(row["keypoints"], (-1, 3))
+        row.update(extras.get((row["image_id"], *np.ravel(points[:, :2]).tolist()), {}))
         row["keypoints"] = np.where(trained[:, None], points, 0).ravel().tolist()
     write_text(out, json.dumps(rows, indent=4, sort_keys=True))
+
+
+def _write_fit(checkpoint: Path, runner: Any) -> str:
+    """Write the fit of the test into its checkpoint, and say so."""
+    from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
+
+    from equikpt.engine.uncertainty_hook import fitted_in
+    from equikpt.structures.uncertainty import record_uncertainty
+
+    fit = fitted_in(runner.test_loop)
+    if fit is None:
+        raise ValueError(
+            "expected a top-down model of heatmaps or SimCC with UncertaintyMetric in "
+            "test_evaluator for --fit, found nothing to fit to; add it to the config"
+        )
+    content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
+    record_uncertainty(content, fit)
+    save_checkpoint(content, str(checkpoint))
+    return f"written into {checkpoint}: radii and scores, fitted to {fit.source.partition(',')[0]}"
 
 
 def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:

@@ -84,6 +84,10 @@ class VisualizeOptions(declare.ReadsImages):
         default=0.1,
         metavar="SCORE",
     )
+    radius: bool = _drawn(
+        "draw rings that hold the points with the probability --level", default=False
+    )
+    level: float | None = _drawn("probability of the radii (default: 0.9)", metavar="FRACTION")
     gt: Literal["beside", "over"] | None = _drawn(
         "show the labels of --ann-file, with lines of the errors in px"
     )
@@ -118,19 +122,19 @@ def visualize(options: VisualizeOptions) -> Lines:
         ValueError: Options that do not fit each other, the model or the files.
     """
     options = _checked(options)
+    from equikpt.apis.box_predictor import WITHOUT_RADII
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
     from equikpt.apis.predictor import Predictor
     from equikpt.apis.video.clips import Clip
     from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
     from equikpt.structures.ground_truth import Labels
+    from equikpt.structures.uncertainty import DEFAULT_LEVEL
     from equikpt.visualization.pose import has_names
     from equikpt.visualization.predictions import Look
 
-    look = Look(
-        **{name: getattr(options, name) for name in ("names", "threshold", "min_score", "gt")},
-        overlay=options.overlay,
-    )
+    drawn = ("names", "threshold", "min_score", "gt", "overlay", "radius")
+    look = Look(**{name: getattr(options, name) for name in drawn})
     images = [] if options.video else find_images(options.img, options.img_dir)
     _refuse_targets(options, images)
     clip = Clip.open(options.video) if options.video else None
@@ -143,8 +147,11 @@ def visualize(options: VisualizeOptions) -> Lines:
         options.device,
         options.batch_size,
         maps=look.overlay is not None,
+        level=options.level or DEFAULT_LEVEL,
         refuse=options.refuse,
     )
+    if look.radius and not predictor.has_radii:
+        raise ValueError(f"expected a checkpoint with radii for --radius, {WITHOUT_RADII}")
     labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
     boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
     named = has_names(predictor.metainfo)
@@ -229,7 +236,7 @@ def _images(
     from tqdm import tqdm
 
     from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
-    from equikpt.apis.refusals import format_refusal
+    from equikpt.apis.refusals import refusal_lines
     from equikpt.core.image import failures
     from equikpt.core.image_decoding import ImageError
     from equikpt.visualization.pose import write_image
@@ -248,8 +255,7 @@ def _images(
             continue
         for table in tables:
             table.add(str(each.path), each.instances)
-        if refusal := format_refusal(each.instances):
-            written.append(f"{each.path}: {refusal}")
+        written += refusal_lines(each.path, each.instances)
         try:
             for path in filter(None, (target, alone)):
                 write_image(path, each.drawn)
@@ -277,7 +283,7 @@ def _video(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.refusals import format_refusal, format_refused_frames
+    from equikpt.apis.refusals import RefusedFrames
     from equikpt.apis.video.clips import ClipWriter
     from equikpt.apis.video.one_euro import OneEuroOptions
     from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
@@ -288,8 +294,7 @@ def _video(
     smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
     found = predict_frames(frames, predictor, boxes, clip.path)
     followed = track_and_smooth(found, predictor.metainfo, track, smooth)
-    problems, lines, count, writer = [], [], 0, None
-    refused: list[tuple[float, str]] = []
+    problems, lines, count, writer, refused = [], [], 0, None, RefusedFrames()
     last_s = longest_s = 0.0
     if options.out:
         fps = clip.constant_fps()
@@ -299,13 +304,11 @@ def _video(
             longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
             for table in tables:
                 table.add(count - 1, instances, frame.time_s)
-            if refusal := format_refusal(instances):
-                refused.append((frame.time_s, refusal))
+            refused.add(instances, frame.time_s)
             if writer:
                 drawn = draw(frame.pixels, instances, predictor.metainfo, look)
                 writer.write(drawn, frame.time_s)
-    if refused:
-        lines.append(f"{clip.path}: {format_refused_frames(refused, count)}")
+    lines += refused.lines(clip.path)
     if clip.untimed:
         lines.append(
             f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"

@@ -7,7 +7,6 @@ from equikpt.datasets.transforms.corrected import (
     MaskUnlabelled,
     RandomFlipKeypoints,
     RandomHalfBodyCrop,
-    VisibilityLabels,
     WholeImageResize,
 )
 from equikpt.datasets.transforms.fast import (
@@ -37,6 +36,5 @@ __all__ = [
     "RandomOcclusion",
     "RandomRadiographArtifacts",
     "TopdownAffineCrop",
-    "VisibilityLabels",
     "WholeImageResize",
 ]

@@ -154,43 +154,6 @@ class DropOutsideKeypoints(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class VisibilityLabels(BaseTransform):
-    """Say of each keypoint if the input shows it; in front of ``PackPoseInputs``.
-
-    ``visibility_labels`` (N, K) int64 is 2 for a keypoint that is seen, 1 for one that is hidden
-    and labelled all the same, 0 for one that is not in the input, and -1 where nothing is known. A
-    labelled point that a crop cut off is not in the input. COCO's visibility 0, not labelled, says
-    less: an annotator leaves out what the image does not show, and may leave out what is there.
-
-    Args:
-        unlabelled: ``"absent"`` takes points without a label for not in the image: sets whose
-            annotators label all that they can see or guess, as COCO's and AP-10K's.
-            ``"unknown"`` is for sets that label some of what is there; absence is then learnt from
-            points that crops cut off alone.
-
-    Raises:
-        ValueError: Another ``unlabelled``.
-    """
-
-    def __init__(self, unlabelled: str = "absent") -> None:
-        choices = ("absent", "unknown")
-        require(self, unlabelled in choices, f"unlabelled in {choices}", unlabelled=unlabelled)
-        self.unlabelled = unlabelled
-
-    def transform(self, results: dict) -> dict:
-        """Add ``visibility_labels`` to a sample that has visibilities."""
-        if "keypoints_visibility" in results and has_points(results):
-            labels = np.asarray(results["keypoints_visibility"]).astype(np.int64)
-            if self.unlabelled == "unknown":
-                labels[
-                    (labels == 0)
-                    & ~np.broadcast_to(results.get("keypoints_gone", False), labels.shape)
-                ] = -1
-            results["visibility_labels"] = labels
-        return results
-
-
-@TRANSFORMS.register_module()
 class WholeImageResize(BottomupResize):
     """MMPose's ``BottomupResize`` that leaves what targets in validation need.
 

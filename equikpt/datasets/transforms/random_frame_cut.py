@@ -53,7 +53,7 @@ class RandomFrameCut(BaseTransform):
         left, top, right, bottom = self._frame(rng, results["bbox"][0], results["img"].shape[:2])
         if right - left < 2 or bottom - top < 2:
             return results
-        points = results["keypoints"] - np.float32((left, top))
+        points = results["keypoints"] - np.array((left, top), np.float32)
         stay = inside(points, right - left, bottom - top)
         if (stay & labelled(results)).sum() < self.min_points:
             return results
@@ -61,8 +61,8 @@ class RandomFrameCut(BaseTransform):
         results["img"] = results["img"][top:bottom, left:right]
         results["img_shape"] = results["img"].shape[:2]
         results["keypoints"] = points
-        limits = np.float32((right - left, bottom - top) * 2)
-        box = results["bbox"] - np.float32((left, top) * 2)
+        limits = np.array((right - left, bottom - top) * 2, np.float32)
+        box = results["bbox"] - np.array((left, top) * 2, np.float32)
         results["bbox"] = np.clip(box, 0, limits - 1).astype(np.float32)
         return results
 

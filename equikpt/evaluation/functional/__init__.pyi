@@ -20,7 +20,7 @@ from .point_matching import everything_found as everything_found
 from .point_matching import match as match
 from .ranking import average_precision as average_precision
 from .ranking import roc_auc as roc_auc
-from .reliability import expected_calibration_error as expected_calibration_error
+from .reliability import Reliability as Reliability
 from .reliability import fit_score_map as fit_score_map
 from .reliability import reliability as reliability
 from .ruler_errors import failures as failures

@@ -1,20 +1,21 @@
 """Scores as probabilities: calibration by isotonic regression, and how far off they are.
 
 Source: Zadrozny and Elkan, 2002, Transforming classifier scores into accurate multiclass
-probability estimates (isotonic regression); Guo et al., 2017, On calibration of modern neural
-networks (the expected calibration error).
+probability estimates (isotonic regression).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
+from scipy.stats import binomtest
 
-BINS = 15
-"""Of equal width, as in Guo et al."""
+SCORE_BINS = 10
+"""Bins of equal width over scores from 0 to 1."""
 
 
 class ScoreMap(NamedTuple):
@@ -61,43 +62,59 @@ def fit_score_map(scores: np.ndarray, hits: np.ndarray, blocks: int = 20) -> Sco
     return ScoreMap(middles, np.asarray(levels)[first])
 
 
-def reliability(probabilities: np.ndarray, hits: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Compare probabilities with how often they came true, a row a bin that is not empty.
+@dataclass(frozen=True)
+class Reliability:
+    """Reliability diagram: a calibrated model that scores points 0.8 has 80 % of them right.
 
     Args:
-        probabilities: (N,) from 0 to 1.
-        hits: (N,) bool.
-        bins: Of equal width.
-
-    Returns:
-        Columns ``low``, ``high``, ``count``, ``probability`` (mean) and ``hits`` (fraction).
+        bins: One row a bin with points: ``left`` and ``right_end`` of its scores, ``points``,
+            ``score`` (mean), ``right`` (fraction), ``low`` and ``high`` (Wilson's 95 % interval of
+            ``right``, which takes points for independent; those of one image are not quite).
+        outside: Points with a score below 0 or above 1, which count as 0 and 1.
     """
-    probabilities, hits = np.asarray(probabilities, float), np.asarray(hits, float)
-    number = np.clip((probabilities * bins).astype(int), 0, bins - 1)
-    rows = [
-        dict(
-            low=index / bins,
-            high=(index + 1) / bins,
-            count=int(inside.sum()),
-            probability=probabilities[inside].mean(),
-            hits=hits[inside].mean(),
-        )
-        for index in range(bins)
-        if (inside := number == index).any()
+
+    bins: pd.DataFrame
+    outside: int
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean over points of the difference, 0 to 1, of their bin's accuracy and confidence.
+
+        Source: Naeini, Cooper and Hauskrecht, 2015, Obtaining Well Calibrated Probabilities Using
+        Bayesian Binning; with equal bins as in Guo et al., 2017, On Calibration of Modern Neural
+        Networks, eq. 3. It is biased upwards where bins hold few points.
+        """
+        return self._mean((self.bins["right"] - self.bins["score"]).abs())
+
+    @property
+    def overconfidence(self) -> float:
+        """Mean score minus the fraction that is right: above 0 the model promises too much."""
+        return self._mean(self.bins["score"] - self.bins["right"])
+
+    def _mean(self, gaps: pd.Series) -> float:
+        return float(np.average(gaps, weights=self.bins["points"])) if len(gaps) else float("nan")
+
+
+def reliability(scores: np.ndarray, right: np.ndarray) -> Reliability:
+    """Sort points into bins by score; a score on an edge belongs to the upper bin, 1 to the last.
+
+    Args:
+        scores: Any shape.
+        right: The same shape: 1 or 0, NaN for points that are not labelled, which are left out.
+    """
+    known = np.isfinite(right)
+    raw = np.asarray(scores, float)[known]
+    points = pd.DataFrame(dict(score=raw.clip(0, 1), right=np.asarray(right, float)[known]))
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    index = np.searchsorted(edges, points["score"], side="right").clip(1, SCORE_BINS) - 1
+    bins = points.groupby(index).agg(
+        points=("right", "size"), score=("score", "mean"), right=("right", "mean")
+    )
+    hits = (bins["right"] * bins["points"]).round().astype(int)
+    ends = [
+        binomtest(*counts).proportion_ci(method="wilson")
+        for counts in zip(hits, bins["points"], strict=True)
     ]
-    return pd.DataFrame(rows, columns=["low", "high", "count", "probability", "hits"])
-
-
-def expected_calibration_error(
-    probabilities: np.ndarray, hits: np.ndarray, bins: int = BINS
-) -> float:
-    """Mean distance of probability and fraction of hits over the bins, by their counts.
-
-    >>> expected_calibration_error(np.array([0.5, 0.5]), np.array([True, False]))
-    0.0
-    >>> round(expected_calibration_error(np.array([0.9, 0.9]), np.array([True, False])), 3)
-    0.4
-    """
-    table = reliability(probabilities, hits, bins)
-    gaps = (table["probability"] - table["hits"]).abs()
-    return float((gaps * table["count"]).sum() / max(1, table["count"].sum()))
+    bins[["low", "high"]] = np.array(ends, float).reshape(-1, 2)
+    bins[["left", "right_end"]] = np.stack([edges[bins.index], edges[bins.index + 1]], axis=1)
+    return Reliability(bins, int((raw != points["score"]).sum()))

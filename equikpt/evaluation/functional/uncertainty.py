@@ -10,8 +10,10 @@ import numpy as np
 from equikpt.evaluation.functional.conformal import conformal_quantile
 from equikpt.evaluation.functional.keypoint_errors import OKS_THRESHOLDS
 from equikpt.evaluation.functional.reliability import fit_score_map
-from equikpt.structures.uncertainty import Uncertainty
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
 
+EXPONENTS = (1.0, 0.0, 0.5, 1.5, 2.0, 2.5, 3.0, 3.5)
+"""Powers of the spread to choose from; without enough labels to choose, the first."""
 LEVELS = np.round(np.arange(0.5, 0.991, 0.01), 2)
 TOLERANCE = float(OKS_THRESHOLDS[0])
 """OKS of a keypoint alone from which it counts as right."""
@@ -29,12 +31,14 @@ def fit_uncertainty(
 ) -> Uncertainty:
     """Fit the conformal factors of each keypoint, and the probability of a score.
 
-    A keypoint that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all
-    keypoints together.
+    Of :data:`EXPONENTS` the spread gets the one that makes radii smallest, by their geometric mean:
+    the plain mean favours radii that cover too much of what is easy and too little of the rest. A
+    keypoint that is labelled in fewer than :data:`MIN_CLUSTERS` clusters takes the factors of all keypoints
+    together.
 
     Args:
-        errors_px: Distances from the labels.
-        spread_px: Spread of the output around each point, in the same unit.
+        errors_px: Distances from the labels, px of the input.
+        spread_px: Spread of the output around each point, likewise.
         scores: Of the model.
         similarity: OKS of each keypoint on its own.
         clusters: (N,) number or name of each instance's image, animal or video.
@@ -46,8 +50,15 @@ def fit_uncertainty(
     known = np.isfinite(errors_px)
     if not known.any():
         raise ValueError("expected labelled keypoints to fit to, got none; give held-out labels")
-    ratios = errors_px / spread_px
     groups = np.broadcast_to(np.asarray(clusters)[:, None], known.shape)
+
+    def mean_log_radius(exponent: float) -> float:
+        expected = spread_px[known] ** exponent
+        limit = conformal_quantile(errors_px[known] / expected, groups[known], DEFAULT_LEVEL)
+        return float(np.log(limit) + np.log(expected).mean())
+
+    exponent = min(EXPONENTS, key=mean_log_radius)
+    ratios = errors_px / spread_px**exponent
     pooled = conformal_quantile(ratios[known], groups[known], LEVELS)
     factors = np.array(
         [
@@ -58,4 +69,4 @@ def fit_uncertainty(
         ]
     )
     mapped = fit_score_map(scores[known], similarity[known] >= TOLERANCE)
-    return Uncertainty(LEVELS, factors, mapped.scores, mapped.probabilities, source)
+    return Uncertainty(LEVELS, factors, exponent, mapped.scores, mapped.probabilities, source)

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from equikpt.report.breakdown import Reliability
+from equikpt.evaluation.functional.reliability import Reliability
 
 GROUND, TEXT, QUIET, GRID = "#ffffff", "#1c1c1a", "#5f5f5a", "#d9d9d4"
 COLOURS = ("#2a78c2", "#d9622b", "#2f9e5f", "#b0479c", "#8a7a1f", "#6a6ad8", "#c23b4e", "#3a9aa0")

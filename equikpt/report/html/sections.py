@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from equikpt.evaluation.functional.keypoint_errors import SWAP_THRESHOLD
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions, with_untrained_marked
+from equikpt.evaluation.functional.reliability import SCORE_BINS, Reliability, reliability
+from equikpt.evaluation.functional.uncertainty import TOLERANCE
 from equikpt.evaluation.presentation import (
     MISSING,
     Column,
@@ -21,9 +24,15 @@ from equikpt.evaluation.presentation import (
     presented,
 )
 from equikpt.report import breakdown
-from equikpt.report.breakdown import RIGHT_WITHIN, Reliability
+from equikpt.report.breakdown import RIGHT_WITHIN
 from equikpt.report.evaluation import Evaluation, overall
-from equikpt.report.html.charts import reliability_chart, spread_chart
+from equikpt.report.html.charts import (
+    Line,
+    Panel,
+    panel_chart,
+    reliability_chart,
+    spread_chart,
+)
 from equikpt.report.html.examples import GROUPS, draw_images
 from equikpt.report.html.render import shortened
 
@@ -100,10 +109,12 @@ def tested_sections(
         images = _images(evaluation, max_image_bytes, next(legends, Presented.legend))
         return tiles, [scores, *images, *_tables(evaluation)]
     pose, swap = evaluation.poses(), evaluation.meta["flip_indices"]
-    calibration = breakdown.reliability(pose.scores, breakdown.right_points(pose))
+    calibration = reliability(
+        pose.scores, breakdown.within_tolerance(pose, evaluation.meta["sigmas"])
+    )
     tiles += _keypoint_tiles(overall(evaluation.parts))
-    error = number(calibration.expected_calibration_error, 3)
-    tiles.append(("Calibration error", error, _direction(calibration)))
+    error = evaluation.metrics.get("uncertainty/ECE", calibration.expected_calibration_error)
+    tiles.append(("Calibration error", number(error, 3), _direction(calibration)))
     pairs = breakdown.by_pair(pose, evaluation.names, swap)
     sides = dict(table=_table("Left and right", PAIR_COLUMNS, pairs), within=SWAP_THRESHOLD)
     found = breakdown.by_instance(pose, swap)[::-1]
@@ -114,9 +125,11 @@ def tested_sections(
         scores,
         ("keypoints", _keypoints(evaluation.parts)),
         ("errors", _errors(pose)),
-        ("confidence", _confidence(calibration)),
+        ("confidence", _confidence(calibration, error)),
+        *_radii(evaluation, pose),
         *([("sides", sides)] if len(pairs) else []),
         *_images(evaluation, max_image_bytes, POSES),
+        *_tables(evaluation),
         ("single", dict(title="One by one", table=single)),
     ]
 
@@ -235,17 +248,47 @@ def _errors(pose: PosePredictions) -> dict[str, Any]:
     return dict(charts=[spread_chart(title, parts[name], high) for name, title in titles.items()])
 
 
-def _confidence(found: Reliability) -> dict[str, Any]:
+def _confidence(found: Reliability, error: float) -> dict[str, Any]:
     return dict(
-        within=RIGHT_WITHIN,
+        oks=TOLERANCE,
         outside=found.outside,
         chart=reliability_chart(found),
-        error=found.expected_calibration_error,
+        error=error,
         points=found.bins["points"].sum(),
-        bins=breakdown.SCORE_BINS,
+        bins=SCORE_BINS,
         direction=_direction(found),
         gap=f"{found.overconfidence:+.3f}".replace("-", "−"),
     )
+
+
+def _radii(evaluation: Evaluation, pose: PosePredictions) -> list[Section]:
+    """Coverage by level, and errors by radius; nothing for a model without radii."""
+    coverage = evaluation.tables.get("UncertaintyMetric")
+    if coverage is None:
+        return []
+    level = coverage["level"].to_numpy()
+    lines: tuple[Line, ...] = (
+        Line("found", level, coverage["coverage"].to_numpy(), is_marked=True),
+        Line("as promised", level, level, colour=1),
+    )
+    charts = [panel_chart(Panel("Points within their radius", "level", lines, from_zero=True))]
+    radii = [each.radii[0] for each in evaluation.samples if each.radii]
+    if len(radii) == len(evaluation.samples):
+        rows = breakdown.by_radius(pose, np.array(radii))
+        x = rows["radius_px"].to_numpy()
+        lines = (
+            Line("90 % of the errors", x, rows["high_px"].to_numpy(), is_marked=True),
+            Line("median error", x, rows["median_px"].to_numpy(), 2, is_marked=True),
+            Line("the radius", x, x, colour=1),
+        )
+        charts.append(
+            panel_chart(Panel("Error by radius, px", "radius, px", lines, from_zero=True))
+        )
+    values = {
+        name: evaluation.metrics.get(f"uncertainty/{name}")
+        for name in ("coverage", "radius_px", "radius_ratio")
+    }
+    return [("radii", dict(charts=charts, **values))]
 
 
 def _direction(found: Reliability) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import Compose
 
-from equikpt.datasets.transforms import RandomFlipKeypoints, RandomFrameCut, VisibilityLabels
+from equikpt.datasets.transforms import FastPackPoseInputs, RandomFlipKeypoints, RandomFrameCut
 from tests.datasets.transforms.blobs import FLIP_INDICES, BlobSample
 
 TRIES = 200
@@ -47,10 +47,11 @@ def test_points_that_stay_lie_on_the_image_and_the_others_are_dropped():
 
 
 def test_a_cut_point_is_absent_and_follows_a_flip():
-    steps = Compose([RandomFlipKeypoints(prob=1.0), VisibilityLabels(unlabelled="unknown")])
+    steps = Compose([RandomFlipKeypoints(prob=1.0), FastPackPoseInputs(meta_keys=())])
     for results in cuts():
         gone = results["keypoints_gone"][0]
-        labels = steps(results)["visibility_labels"][0]
+        packed = steps(results)["data_samples"]
+        labels = packed.gt_instance_labels.visibility_labels[0].numpy()
         assert np.array_equal(labels == 0, gone[FLIP_INDICES])
         assert (labels != -1).all()
 

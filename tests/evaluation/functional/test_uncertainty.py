@@ -46,6 +46,15 @@ def test_few_labels_share_one_factor():
     assert many.factors[0, 40] > 2 * many.factors[1, 40]
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5, 2.0])
+def test_the_power_of_the_spread_is_found(power):
+    arrays, rng = draw(0, 500), np.random.default_rng(1)
+    arrays["spread_px"] = rng.uniform(1, 4, (500, K))
+    arrays["errors_px"] = arrays["spread_px"] ** power * np.abs(rng.normal(size=(500, K)))
+    found = fit_uncertainty(**arrays, clusters=np.arange(500))
+    assert found.exponent == pytest.approx(power, abs=0.5)  # what is smallest on average
+
+
 def test_too_few_images_give_no_radius():
     radius = fitted(5).radius(np.ones((1, K)))
     assert np.isinf(radius).all()

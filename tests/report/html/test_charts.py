@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equikpt.report.breakdown import reliability
+from equikpt.evaluation.functional.reliability import reliability
 from equikpt.report.html.charts import (
     COLOURS,
     MAX_POINTS,
