@@ -4,12 +4,12 @@
         --foreign mice mouse/labeled-data --foreign cells images_384_VarV2 \
         --foreign people coco/images person_keypoints_val2017.json
 
-The features of the project's training images are fitted, with the limit of one half of its
-validation images. The other half is compared with each foreign set and with crops of all
-validation images beside their boxes. Each is seen in two ways: by its box (of the labels that are
-given; where there are none, of the middle, whose margin ends at the image's border) and as a whole
-image, which a user gives without boxes. The time is that of predictions with and without the
-comparison.
+The features of the project's training images are stored, with the limit of one half of its
+validation images. The other half is compared with one half of each foreign set, and with its own
+crops beside the boxes; by the first halves features and method were chosen. Each image is seen in
+two ways: by its boxes (of the labels that are given; where there are none, of the middle, whose
+margin ends at the image's border) and as a whole, which a user gives without boxes. The time is
+that of predictions with and without the comparison.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 VIEWS = ("box", "whole")
+Pair = tuple[np.ndarray, list[np.ndarray]]
+"""An image and its boxes."""
 MIN_SIDE_PX = 64
 """Smaller boxes of foreign labels are left out."""
 MIN_CROP_PX = 160
@@ -55,7 +58,7 @@ def middle(size_px: tuple[int, int]) -> np.ndarray:
     return np.concatenate([half - half / PADDING, half + half / PADDING])
 
 
-def foreign_boxes(folder: Path, labels: list[str], limit: int) -> dict[Path, list[np.ndarray]]:
+def boxes_of(folder: Path, labels: list[str], least_px: float = 0) -> dict[Path, list[np.ndarray]]:
     """Boxes of each image, left, top, right and bottom; none where there are no labels."""
     boxes: dict[Path, list[np.ndarray]] = {}
     for name in labels:
@@ -63,14 +66,21 @@ def foreign_boxes(folder: Path, labels: list[str], limit: int) -> dict[Path, lis
         files = {each["id"]: folder / each["file_name"] for each in content["images"]}
         for each in content["annotations"]:
             x, y, width, height = each["bbox"]
-            if min(width, height) >= MIN_SIDE_PX and not each.get("iscrowd"):
+            labelled = each.get("num_keypoints", 1) and not each.get("iscrowd")
+            if labelled and min(width, height) >= least_px:
                 box = np.array([x, y, x + width - 1, y + height - 1])
                 boxes.setdefault(files[each["image_id"]], []).append(box)
     if not labels:
-        found = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
+        found = (path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
         boxes = {path: [] for path in found}
-    step = max(1, len(boxes) // limit)
-    return dict(list(boxes.items())[::step])
+    return dict(sorted(boxes.items()))
+
+
+def halves(count: int) -> np.ndarray:
+    """(N,) bool: images by which features, methods and limits were chosen; the others are shown."""
+    chosen = np.zeros(count, bool)
+    chosen[np.random.default_rng(7).permutation(count)[: count // 2]] = True
+    return chosen
 
 
 def beside_boxes(image: np.ndarray, boxes: list[np.ndarray]) -> np.ndarray | None:
@@ -97,22 +107,7 @@ def load(args: argparse.Namespace):
     return cfg, BoxPredictor(cfg, args.checkpoint)
 
 
-def own_features(cfg, model, split: str) -> dict[str, np.ndarray]:
-    """Features of a split's boxes and whole images, with the image of each."""
-    from equikpt.apis.training_features import features_of, view_samples
-
-    features, images, is_whole = [], [], []
-    for sample in tqdm(view_samples(cfg, split), split, delay=5, disable=None):
-        (each,), (image,) = features_of(model, [sample])
-        meta = sample["data_samples"]
-        size = np.array(meta.ori_shape[::-1]) - 1
-        is_whole.append(np.allclose(meta.gt_instances.bboxes[0], [0, 0, *size]))
-        features.append(each)
-        images.append(image)
-    return dict(features=np.array(features), images=np.array(images), whole=np.array(is_whole))
-
-
-def foreign_features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Features (N, D) of boxes in images."""
     from equikpt.apis.training_features import features_of
 
@@ -125,34 +120,40 @@ def foreign_features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> n
     return features_of(predictor.model, samples)[0]
 
 
-def sets(args: argparse.Namespace, cfg, predictor) -> dict[str, dict[str, np.ndarray]]:
-    """Features of each foreign set by box and as whole images, crops beside boxes included."""
+def scores_of(predictor, record, pairs: list[Pair]) -> tuple[np.ndarray, np.ndarray]:
+    """Novelties of images by their boxes and as a whole."""
     from equikpt.apis.box_predictor import whole_image
+
+    by_box = [(image, box) for image, b in pairs for box in b or [middle(image.shape[1::-1])]]
+    whole = [(image, whole_image(image)) for image, _ in pairs]
+    found = (features(predictor, views) for views in (by_box, whole))
+    by_box_scores, whole_scores = (record.novelty(each) for each in found)
+    return by_box_scores, whole_scores
+
+
+def foreign_sets(args: argparse.Namespace, own: list[Pair]) -> Iterator[tuple[str, list[Pair]]]:
+    """Images that are not like the training, with their boxes."""
     from equikpt.core.image import read_image
 
-    found = {}
-    val = cfg.val_dataloader.dataset
-    folder = Path(val.data_root) / val.data_prefix.img
-    own = foreign_boxes(folder, [str(Path(val.data_root) / val.ann_file)], 10**6)
-    images = {path: beside_boxes(read_image(path), boxes) for path, boxes in own.items()}
-    crops = [crop for crop in images.values() if crop is not None]
-    rows = [("beside the boxes", [(crop, []) for crop in crops])]
+    crops = [beside_boxes(*pair) for pair in own]
+    yield "crops beside the animal", [(crop, []) for crop in crops if crop is not None]
     for name, directory, *labels in args.foreign:
-        chosen = foreign_boxes(Path(directory), labels, args.images)
-        rows.append((name, [(read_image(path), boxes) for path, boxes in chosen.items()]))
-    for name, pairs in rows:
-        if not pairs:
-            continue
-        by_box = [(image, box) for image, b in pairs for box in b or [middle(image.shape[1::-1])]]
-        whole = [(image, whole_image(image)) for image, _ in pairs]
-        found[name] = {
-            view: foreign_features(predictor, views)
-            for view, views in zip(VIEWS, (by_box, whole), strict=True)
-        }
-    return found
+        found = list(boxes_of(Path(directory), labels, MIN_SIDE_PX).items())
+        found = found[:: max(1, len(found) // args.images)]
+        shown = np.flatnonzero(~halves(len(found)))
+        yield name, [(read_image(found[index][0]), found[index][1]) for index in shown]
 
 
-def times_s(predictor, record, image: np.ndarray, rounds: int = 15) -> tuple[float, float]:
+def is_large(pair: Pair) -> bool:
+    """Tell if a whole image shows enough of an animal to be like the training."""
+    from equikpt.apis.training_features import MIN_AREA_FRACTION
+    from equikpt.structures.bbox import box_area
+
+    image, boxes = pair
+    return max(map(box_area, boxes)) >= MIN_AREA_FRACTION * image.shape[0] * image.shape[1]
+
+
+def times_s(predictor, record, image: np.ndarray, rounds: int = 60) -> tuple[float, float]:
     """Median time of a prediction without and with the comparison, in turns."""
     from equikpt.apis.box_predictor import whole_image
 
@@ -167,40 +168,70 @@ def times_s(predictor, record, image: np.ndarray, rounds: int = 15) -> tuple[flo
     return float(np.median(taken[False])), float(np.median(taken[True]))
 
 
+def fitted(cfg, predictor, names: set[str]):
+    """Record of the training images with the limit of the validation images of these names."""
+    from equikpt.apis.training_features import training_features_of, view_samples
+
+    held_out = (
+        sample
+        for sample in view_samples(cfg, "val")
+        if Path(sample["data_samples"].img_path).name in names
+    )
+    return training_features_of(predictor.model, view_samples(cfg, "train"), held_out)
+
+
+def area(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Area under ROC of foreign scores against own ones."""
+    from equikpt.evaluation.functional.ranking import roc_auc
+
+    return roc_auc(np.r_[ours, theirs], np.repeat([False, True], [len(ours), len(theirs)]))
+
+
+def shares(scores: tuple[np.ndarray, np.ndarray], limit: float) -> str:
+    """Refused fractions of both views."""
+    return ", ".join(f"{np.mean(each > limit):.3f}" for each in scores)
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from equikpt.core.image import read_image
-    from equikpt.evaluation.functional.novelty import fit_training_features
-    from equikpt.evaluation.functional.ranking import roc_auc
 
     cfg, predictor = load(args)
-    train, val = (own_features(cfg, predictor.model, split) for split in ("train", "val"))
-    names = np.unique(val["images"])
-    for_limit = np.isin(val["images"], np.random.default_rng(0).permutation(names)[::2])
-    record = fit_training_features(
-        train["features"], val["features"][for_limit], val["images"][for_limit]
-    )
-    foreign = sets(args, cfg, predictor)
-    scores = {
-        f"own {view}": record.novelty(val["features"][~for_limit & (val["whole"] == whole)])
-        for view, whole in zip(VIEWS, (False, True), strict=True)
-    }
-    print("| set | AUROC, by box, whole | refused, by box, whole |\n| --- | --- | --- |")
-    refused = [np.mean(scores[f"own {view}"] > record.limit) for view in VIEWS]
-    print(f"| own, held out ({len(names) // 2} images) | | {refused[0]:.3f}, {refused[1]:.3f} |")
-    for name, features in foreign.items():
-        areas, refused = [], []
-        for view in VIEWS:
-            scores[f"{name} {view}"] = theirs = record.novelty(features[view])
-            both = np.concatenate([scores[f"own {view}"], theirs])
-            areas.append(roc_auc(both, np.arange(len(both)) >= len(both) - len(theirs)))
-            refused.append(np.mean(theirs > record.limit))
-        cells = [", ".join(f"{value:.3f}" for value in each) for each in (areas, refused)]
-        print(f"| {name} ({len(features['whole'])} images) | {cells[0]} | {cells[1]} |")
-    plain, compared = times_s(predictor, record, read_image(val["images"][0]))
+    val = cfg.val_dataloader.dataset
+    folder = Path(val.data_root) / val.data_prefix.img
+    boxes = list(boxes_of(folder, [str(Path(val.data_root) / val.ann_file)]).items())
+    chosen = halves(len(boxes))
+    names = {path.name for (path, _), used in zip(boxes, chosen, strict=True) if used}
+    record = fitted(cfg, predictor, names)
+    own = [(read_image(path), each) for path, each in boxes if path.name not in names]
+    by_box, whole = scores_of(predictor, record, own)
+    large = np.array([is_large(pair) for pair in own])
+    scores = {"own": (by_box, whole[large]), "own, small": (whole[~large], whole[~large])}
+    print(f"limit {record.limit:.2f} for {record.level:.3f} of {len(names)} images")
+    print("| set | images | AUROC, by box, whole | refused, by box, whole |")
+    print("| --- | --- | --- | --- |")
+    print(f"| own | {len(own)}, {large.sum()} | | {shares(scores['own'], record.limit)} |")
+    if not large.all():
+        small = np.mean(whole[~large] > record.limit)
+        print(f"| own, animal under a tenth of the image | {(~large).sum()} | | {small:.3f} |")
+    for name, pairs in tqdm(foreign_sets(args, own), disable=None):
+        if not pairs:
+            continue
+        scores[name] = scores_of(predictor, record, pairs)
+        areas = ", ".join(
+            f"{area(ours, theirs):.3f}"
+            for ours, theirs in zip(scores["own"], scores[name], strict=True)
+        )
+        print(f"| {name} | {len(pairs)} | {areas} | {shares(scores[name], record.limit)} |")
+    plain, compared = times_s(predictor, record, own[0][0])
     print(f"prediction {1e3 * plain:.1f} ms, with the comparison {1e3 * compared:.1f} ms")
     if args.save:
-        np.savez(args.save, **scores, limit=record.limit)
+        arrays = {
+            f"{name} {view}": values
+            for name, both in scores.items()
+            for view, values in zip(VIEWS, both, strict=True)
+        }
+        np.savez(args.save, **arrays, limit=record.limit)
     return 0
 
 

@@ -23,7 +23,8 @@ from equikpt.structures.training_features import TrainingFeatures
 MAX_INSTANCES = 1000
 """Instances of a data set that are looked at, drawn at random where it has more."""
 MIN_AREA_FRACTION = 0.1
-"""Area of a box, as a fraction of its image's, from which the image is looked at as a whole too."""
+"""Area of a box, as a fraction of its image's, from which the image is looked at as a whole too. In
+a whole image with a smaller horse 8 of 100 points were right, of 83 by the box (PCK@0.1)."""
 BATCH_SIZE = 16
 
 

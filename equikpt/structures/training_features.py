@@ -90,12 +90,11 @@ class TrainingFeatures:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> TrainingFeatures:
         """Read what :meth:`to_dict` wrote."""
-        return cls(
-            **{
-                name: value.float().cpu().numpy() if isinstance(value, torch.Tensor) else value
-                for name, value in plain.items()
-            }
-        )
+        values: dict[str, Any] = {
+            name: value.float().cpu().numpy() if isinstance(value, torch.Tensor) else value
+            for name, value in plain.items()
+        }
+        return cls(**values)
 
 
 def record_training_features(checkpoint: dict, features: TrainingFeatures | None) -> None:
