@@ -21,7 +21,7 @@ from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_da
 from ruler_robustness import labelled_radiographs
 from tqdm import tqdm
 
-from equikpt.apis.predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, whole_image
 from equikpt.cli.launch import load_config
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.core.radiograph import read_radiograph

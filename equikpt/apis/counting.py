@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
+from equikpt.apis.box_predictor import BoxPredictor, whole_image
 from equikpt.apis.images import drawn_paths
-from equikpt.apis.predictor import BoxPredictor, whole_image
 from equikpt.core.image import each_image, read_image
 from equikpt.visualization.pose import draw_sequence, write_image
 
@@ -28,6 +28,7 @@ class Count:
         scores: One for each point, 0 to 1.
         complete: True where the head said done; False where it was stopped at its most points.
         problem: Reason why there is no count; empty where there is one.
+        novelty: As of :class:`~equikpt.structures.Instance`.
     """
 
     image: str
@@ -37,6 +38,7 @@ class Count:
     scores: list[float]
     complete: bool
     problem: str = ""
+    novelty: float | None = None
 
 
 def load(
@@ -57,14 +59,20 @@ def load(
 
 
 def count(
-    images: Sequence[str], predictor: BoxPredictor, folder: Path | None = None
+    images: Sequence[str],
+    predictor: BoxPredictor,
+    folder: Path | None = None,
+    refuse: bool = True,
 ) -> Iterator[Count]:
-    """Count the things in each image; one that cannot be read has a problem, and no count.
+    """Count the things in each image.
+
+    One that cannot be read, or is unlike those of the training, has a problem, and no count.
 
     Args:
         images: Paths.
         predictor: From :func:`load`.
         folder: Where each image is written again with its points; None writes none.
+        refuse: Give no count for what is unlike the training; False gives it all the same.
     """
     drawn = drawn_paths(images, folder, "points") if folder else []
     targets = dict(zip(images, drawn, strict=False))
@@ -72,6 +80,10 @@ def count(
     def point(path: str) -> Count:
         image = read_image(path)
         (found,) = predictor(image, [whole_image(image)])
+        novelty = float(found.novelty[0]) if "novelty" in found else None
+        reason = predictor.refusal(found) if refuse and novelty is not None else ""
+        if reason:
+            return Count(path, None, None, [], [], False, reason, novelty)
         points, scores = found.keypoints[0], found.keypoint_scores[0]
         if path in targets:
             write_image(targets[path], draw_sequence(image, points, scores))
@@ -82,6 +94,7 @@ def count(
             np.round(points, 1).tolist(),
             np.round(scores, 3).tolist(),
             complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
+            novelty=novelty,
         )
 
     for path, found, problem in each_image(images, point):

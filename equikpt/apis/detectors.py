@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmpose.utils import adapt_mmdet_pipeline
 
-from equikpt.apis.predictor import usable_device
+from equikpt.apis.box_predictor import usable_device
 from equikpt.compat.strict_load import load_weights
 from equikpt.core.project import find_checkpoint
 from equikpt.structures.ground_truth import Labels

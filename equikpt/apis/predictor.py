@@ -1,175 +1,30 @@
-"""Keypoints by a trained model: of images in one call, or of boxes in images that are in memory."""
+"""Keypoints by a trained model, of images in one call."""
 
 from __future__ import annotations
 
-import copy
-import logging
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import print_log
-from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
-from mmpose.registry import DATASETS, MODELS, TRANSFORMS
+from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.compat.strict_load import load_weights
+from equikpt.apis.box_predictor import BoxPredictor, View, whole_image
 from equikpt.config_checks.options import load_config
-from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.image import as_image, read_image
-from equikpt.core.pipelines import fill_codec
-from equikpt.core.project import find_checkpoint
-from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
-from equikpt.models.keypoint_channels import (
-    check_keypoint_channels,
-    describe_other_keypoints,
-)
-from equikpt.models.trained_keypoints import silence_untrained
+from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import Instance, maps_of, output_scores
-from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
+from equikpt.structures.training_features import TrainingFeatures
+from equikpt.structures.uncertainty import DEFAULT_LEVEL
+from equikpt.visualization.pose import has_names
 
-TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
-"""Transforms of a pipeline that only losses need."""
-WITHOUT_RADII = (
-    "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
-)
-View = tuple[np.ndarray, np.ndarray]
-"""An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
 EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
 """Fields of :class:`Instance`, and those of predictions that some models and checkpoints give."""
 Image = str | Path | np.ndarray
 """A path, or pixels (H, W, 3), (H, W) or (H, W, 4) with alpha, uint8 or uint16, BGR as OpenCV."""
-
-
-def usable_device(name: str | None) -> str:
-    """Return the device that is named, or else a GPU, Apple's included, or the CPU."""
-    if name:
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-class BoxPredictor:
-    """A trained model, ready for boxes of images that are in memory.
-
-    A bottom-up model sees the whole image, whatever the box.
-
-    Args:
-        cfg: Of the model; its test pipeline is used, without targets. It is not changed.
-        checkpoint: Its weights: a file, or the folder of their run, as
-            :func:`equikpt.core.project.find_checkpoint` takes it; by default the config's work dir.
-        device: Torch's name of where to compute; by default a GPU if there is one.
-        maps: Give samples the heatmaps that their points were read from, as
-            ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
-            of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or the model of other keypoints than the data set.
-    """
-
-    def __init__(
-        self,
-        cfg: Config,
-        checkpoint: str | Path | None = None,
-        device: str | None = None,
-        maps: bool = False,
-    ) -> None:
-        checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
-        if maps:  # MMPose says at each call that SimCC's are normalized
-            warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
-        init_default_scope("mmpose")
-        self.metainfo = metainfo_of(cfg)
-        self.model = _loaded(cfg, checkpoint, maps, self.metainfo).to(usable_device(device)).eval()
-        dataset = cfg.test_dataloader.dataset
-        self.whole = dataset.get("data_mode") == "bottomup"
-        steps = fill_codec(dataset.pipeline, dataset.get("codec"))
-        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
-
-    def set_level(self, level: float) -> None:
-        """Choose the probability that a keypoint lies within its ``keypoint_radius``.
-
-        Raises:
-            ValueError: It is out of range, or the checkpoint has no fit and it is not the default.
-        """
-        fit = self.model.uncertainty
-        if fit is not None:
-            fit.check_level(level)
-        elif level != DEFAULT_LEVEL:
-            raise ValueError(
-                f"expected a checkpoint with radii for the level {level:g}, {WITHOUT_RADII}"
-            )
-        self.model.level = level
-
-    def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
-        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
-
-        Keypoints that had no label in training score 0, and their coordinates stand for nothing.
-        """
-        return [sample.pred_instances for sample in self.samples(image, boxes)]
-
-    def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
-        """Predict a data sample for each box (4,) of an image (H, W, 3) uint8, BGR."""
-        return self.batch([(image, box) for box in boxes])
-
-    def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
-        """Predict data samples for boxes of any images, computed at once."""
-        if not views:
-            return []
-        samples = [
-            self.pipeline(
-                dict(
-                    img=image,
-                    img_path="",
-                    bbox=np.asarray(box, np.float32)[None],
-                    bbox_score=np.ones(1, np.float32),
-                    flip_indices=self.metainfo["flip_indices"],  # for the flip test
-                )
-            )
-            for image, box in views
-        ]
-        with torch.no_grad():
-            return self.model.test_step(pseudo_collate(samples))
-
-
-def metainfo_of(cfg: Config) -> dict:
-    """MMPose's parsed metainfo of the data set that a config tests on."""
-    dataset = cfg.test_dataloader.dataset
-    return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
-
-
-def _loaded(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
-    """The model with its weights; ``metainfo`` gets the record of its trained keypoints."""
-    model_cfg = copy.deepcopy(cfg.model)
-    strip_pretrained_init(model_cfg)
-    if maps:
-        model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
-    model = MODELS.build(model_cfg)
-    check_keypoint_channels(model, metainfo)
-    loaded = load_weights(model, str(checkpoint))
-    if others := describe_other_keypoints(loaded, metainfo):
-        print_log(others, "current", logging.WARNING)
-    record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
-    silence_untrained(model, trained_keypoints(metainfo))
-    model.uncertainty = recorded_uncertainty(loaded)
-    return model
-
-
-def whole_image(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of a whole image (H, W, 3).
-
-    MMPose's data sets clip boxes to the last px, so training saw images this way.
-    """
-    height, width = image.shape[:2]
-    return np.array([0, 0, width - 1, height - 1])
 
 
 class Predictor:
@@ -181,7 +36,9 @@ class Predictor:
     that points at things gives as many keypoints as it found, in its order. One of whole images
     gives each peak as an instance of one point, of which all others are NaN: peaks are not grouped.
     Files are read as the model's training read them. A keypoint that had no label in training, as
-    the checkpoint records, is never given: it is NaN, with the score 0 (see ``trained``).
+    the checkpoint records, is never given: it is NaN, with the score 0 (see ``trained``). Neither
+    are those of an image, or a box, that is unlike the images of the training, where the
+    checkpoint holds their features: ``refused`` of the instance has the reason.
 
     Args:
         config: Path or name of a config, a project folder, or the config itself.
@@ -191,6 +48,7 @@ class Predictor:
         batch_size: Boxes that are computed at once, and images that are in memory at once.
         maps: Give instances the heatmaps that their points were read from.
         level: Probability that a keypoint lies within its ``radius``.
+        refuse: Give no keypoints for what is unlike the training; False gives them all the same.
 
     Raises:
         FileNotFoundError: No such config or checkpoint.
@@ -205,12 +63,14 @@ class Predictor:
         batch_size: int = 8,
         maps: bool = False,
         level: float = DEFAULT_LEVEL,
+        refuse: bool = True,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         cfg = config if isinstance(config, Config) else load_config(config)
         self.batch_size = batch_size
         self.maps = maps
+        self.refuse = refuse
         self._model = BoxPredictor(cfg, checkpoint, device, maps)
         self._model.set_level(level)
         loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
@@ -226,6 +86,8 @@ class Predictor:
         """True where instances have a ``radius``."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
+        self.training_features: TrainingFeatures | None = self._model.training_features
+        """What the checkpoint says of its training's images, with the limit of ``novelty``."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
@@ -335,11 +197,16 @@ class Predictor:
             coords[rows, found.labels], scores[rows, found.labels] = alone
         elif coords.shape[1] == len(self.trained):
             coords = np.where(self.trained[:, None], coords, np.nan)
+        refused = self._model.refusal(found) if self.refuse else ""
+        if refused:  # one instance without keypoints, and no point where they have no names
+            count = len(self.names) if has_names(self.metainfo) else 0
+            coords, scores = np.full((1, count, 2), np.nan), np.zeros((1, count))
         coords, scores, box = (each.astype(np.float32) for each in (coords, scores, row[:4]))
+        novelty = float(found.novelty[0]) if len(found.get("novelty", ())) else None
         extras = {
             name: np.asarray(found[field], np.float32)
             for name, field in EXTRAS.items()
-            if field in found
+            if field in found and not refused
         }
         return [
             Instance(
@@ -348,6 +215,8 @@ class Predictor:
                 box,
                 float(row[4]),
                 maps=maps,
+                novelty=novelty,
+                refused=refused,
                 **{name: values[index] for name, values in extras.items()},
             )
             for index in range(len(coords))

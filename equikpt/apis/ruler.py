@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, whole_image
 from equikpt.core.image import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError
@@ -67,8 +67,20 @@ class RulerFinder:
 
     def __call__(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Marks by all stages there are: (2, 2) p1 and p2 in px, and (2,) scores in 0–1."""
-        marks, scores = self.detect(radiograph)
-        return self.refine(radiograph, marks, scores) if self.fine else (marks, scores)
+        return self.find(radiograph)[:2]
+
+    def find(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+        """As :meth:`__call__`, with the reason not to believe it, or "".
+
+        The reason is that the whole radiograph is unlike those of the coarse stage's training,
+        where its checkpoint knows them.
+        """
+        (found,) = self.coarse(radiograph, [whole_image(radiograph)])
+        marks, scores = found.keypoints[0], found.keypoint_scores[0]
+        reason = self.coarse.refusal(found) if "novelty" in found else ""
+        if self.fine:
+            marks, scores = self.refine(radiograph, marks, scores)
+        return marks, scores, reason
 
     def detect(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Marks and scores by the coarse stage; as :meth:`__call__`."""
@@ -212,9 +224,16 @@ def judge(
 
 
 def calibrate(
-    radiographs: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
+    radiographs: Sequence[str],
+    finder: RulerFinder,
+    ruler_mm: float,
+    plausible: Plausible,
+    refuse: bool = True,
 ) -> Iterator[Scale]:
-    """Find the scale of each radiograph, by path; one that cannot be read is refused, no error."""
+    """Find the scale of each radiograph, by path; one that cannot be read is refused, no error.
+
+    One that is unlike those of the training is refused as well, unless ``refuse`` is False.
+    """
 
     def measure(radiograph: str) -> Scale:
         image = read_radiograph(radiograph)
@@ -222,8 +241,9 @@ def calibrate(
             spacing = dicom_spacing_mm(radiograph) if is_dicom(radiograph) else None
         except ValueError as error:  # a px that is no square
             raise ImageError(str(error)) from error
-        marks, scores = finder(image)
-        return judge(radiograph, marks, scores, image.shape[0], ruler_mm, plausible, spacing)
+        marks, scores, reason = finder.find(image)
+        scale = judge(radiograph, marks, scores, image.shape[0], ruler_mm, plausible, spacing)
+        return replace(scale, mm_per_px=None, refused=reason) if refuse and reason else scale
 
     for radiograph, scale, problem in each_image(radiographs, measure):
         yield scale or Scale(radiograph, None, 0.0, problem, is_read=False)

@@ -246,6 +246,11 @@ def device() -> Any:
     )
 
 
+def refuse(what: str) -> Any:
+    """Declare that images unlike those of the training get no result."""
+    return option(f"{what} of images unlike those of the training all the same", default=True)
+
+
 def img_dir(text: str = "folder of the images", **settings: Any) -> Any:
     """Declare the folder that images are in."""
     return option(text, "--img-dir", "--images", metavar="DIR", **settings)

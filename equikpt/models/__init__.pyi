@@ -7,6 +7,7 @@ from .logit_heatmap_head import LogitHeatmapHead as LogitHeatmapHead
 from .logit_heatmap_head import MultiPeakHead as MultiPeakHead
 from .mmpose_backbones import FreezingCSPNeXt as FreezingCSPNeXt
 from .mmpose_backbones import RecomputingLiteHRNet as RecomputingLiteHRNet
+from .pooled_features import pooled_features as pooled_features
 from .sequential_attention import SequentialAttention as SequentialAttention
 from .sequential_attention_head import SequentialAttentionHead as SequentialAttentionHead
 from .spatial_softmax_loss import SpatialSoftmaxLoss as SpatialSoftmaxLoss

@@ -1,10 +1,11 @@
-"""Estimators whose validation has a loss."""
+"""Estimators whose validation has a loss, and that know images unlike those of their training."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
+import numpy as np
 from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.models.heads import BaseHead
@@ -14,8 +15,10 @@ from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor
 
 from equikpt.models.keypoint_channels import keypoint_count
+from equikpt.models.pooled_features import pooled_features
 from equikpt.models.visibility_branch import VisibilityBranch
 from equikpt.structures.pose_instance import px_per_input_px
+from equikpt.structures.training_features import TrainingFeatures
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
 
 
@@ -26,10 +29,19 @@ class ValLoss:
     them with their sum, ``val_loss``: a value for plateau schedules and early stopping. For it
     the validation pipeline holds ``GenerateTarget`` or ``GenerateValTarget``. Samples without
     targets give predictions alone. With a flip test the loss is that of the plain pass alone.
+
+    With :attr:`training_features` each instance of a prediction also has its ``novelty`` (N,), the
+    same for all of a sample: of the plain pass as well, at no cost worth a mention.
     """
+
+    training_features: TrainingFeatures | None = None
+    """Record of the checkpoint that was loaded; None where it has none, as in training."""
 
     # of the pose estimator that it is mixed into
     extract_feat: Any
+    backbone: Any
+    neck: Any
+    with_neck: bool
     head: Any
     train_cfg: Any
     test_cfg: Any
@@ -44,7 +56,8 @@ class ValLoss:
             inputs: (B, C, H, W).
             data_samples: B samples.
         """
-        plain = feats = self.extract_feat(inputs)
+        maps = self.backbone(inputs)  # in two parts, as extract_feat does it in one
+        plain = feats = self.neck(maps) if self.with_neck else maps
         if self.test_cfg.get("flip_test", False):
             feats = [plain, self.extract_feat(inputs.flip(-1))]
         predictions = self.head.predict(feats, data_samples, test_cfg=self.test_cfg)
@@ -53,6 +66,7 @@ class ValLoss:
             predictions, fields = predictions
         samples = self.add_pred_to_datasample(predictions, fields, data_samples)
         self.add_visibility(samples, feats)
+        self.add_novelty(samples, maps)
         if not all("keypoint_weights" in sample.gt_instance_labels for sample in samples):
             return samples
         losses = self.head.loss(plain, samples, train_cfg=self.train_cfg)
@@ -60,6 +74,19 @@ class ValLoss:
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:
         """Add what else the model says of keypoints to the samples; here nothing."""
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Compute what images are compared by, (B, D), of preprocessed inputs (B, C, H, W)."""
+        return pooled_features(self.backbone(inputs))
+
+    def add_novelty(self, samples: list[PoseDataSample], maps: Any) -> None:
+        """Add ``novelty`` (N,) to the predictions of each sample."""
+        if self.training_features is None:
+            return
+        novelty = self.training_features.novelty(pooled_features(maps).cpu().numpy())
+        for sample, value in zip(samples, novelty, strict=True):
+            found = sample.pred_instances
+            found.novelty = np.full(len(found), value)
 
 
 def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:

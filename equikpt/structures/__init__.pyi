@@ -7,6 +7,9 @@ from .pose_instance import Instance as Instance
 from .pose_instance import Maps as Maps
 from .pose_instance import maps_of as maps_of
 from .pose_instance import predicted_visibility as predicted_visibility
+from .training_features import TrainingFeatures as TrainingFeatures
+from .training_features import record_training_features as record_training_features
+from .training_features import recorded_training_features as recorded_training_features
 from .uncertainty import Uncertainty as Uncertainty
 from .uncertainty import record_uncertainty as record_uncertainty
 from .uncertainty import recorded_uncertainty as recorded_uncertainty

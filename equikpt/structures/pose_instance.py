@@ -46,6 +46,9 @@ class Instance:
         presence: (K,) probability that the keypoint is in the image; None where the model has no
             ``VisibilityBranch``.
         seen: (K,) probability that one in the image is seen, not hidden; None likewise.
+        novelty: Distance from the model's training images; that of a typical image which is like
+            them is 1. None where the checkpoint says nothing of them.
+        refused: Reason why no keypoint is given; empty where they are.
     """
 
     keypoints: np.ndarray
@@ -57,6 +60,8 @@ class Instance:
     radius: np.ndarray | None = None
     presence: np.ndarray | None = None
     seen: np.ndarray | None = None
+    novelty: float | None = None
+    refused: str = ""
 
     @property
     def visibility(self) -> np.ndarray:

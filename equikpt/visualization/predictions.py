@@ -137,9 +137,10 @@ def _with_instance(image: np.ndarray, instance: Instance, metainfo: dict, look: 
     if look.names and named:
         names = [metainfo["keypoint_id2name"][index] for index in range(len(shown))]
         drawn = draw_names(drawn, np.where(shown[:, None], instance.keypoints, np.nan), names)
-    if instance.track is not None or instance.box_score < 1:
+    if instance.track is not None or instance.box_score < 1 or instance.refused:
         parts = [] if instance.track is None else [f"#{instance.track}"]
         parts += [f"{instance.box_score:.2f}"] if instance.box_score < 1 else []
+        parts += [instance.refused] if instance.refused else []
         drawn = draw_label(drawn, instance.box, " ".join(parts), instance.track or 0)
     return drawn
 
@@ -200,13 +201,17 @@ def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> n
 
 
 def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -> np.ndarray:
-    """Draw a box (4,), px, with a tab inside its upper left corner, in the colour of a number."""
+    """Draw a box (4,), px, with a tab inside its upper left corner, in the colour of a number.
+
+    Where the box ends too far to the right for its text, the tab begins further left.
+    """
     canvas, size, colour = image.copy(), text_size(image), LABELS_BGR[number % len(LABELS_BGR)]
+    size *= min(1.0, image.shape[1] / (_text_px(text, size)[0] + 6))  # a long one in a small image
     stroke = max(1, round(size))
     left, top, right, bottom = (round(float(value)) for value in box)
     cv2.rectangle(canvas, (left, top), (right, bottom), colour, stroke, cv2.LINE_AA)
     width_px, height_px = _text_px(text, size)
-    left, top = max(left, 0), max(top, 0)
+    left, top = max(min(left, image.shape[1] - width_px - 6), 0), max(top, 0)
     cv2.rectangle(canvas, (left, top), (left + width_px + 6, top + height_px + 4), colour, -1)
     font, scale = CAPTION_FONT
     origin = (left + 3, top + height_px - 1)

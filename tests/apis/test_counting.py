@@ -77,6 +77,29 @@ def test_images_are_written_with_their_points(images, tmp_path):
     assert cv2.imread(images[0]).max() == 255  # the image itself is as it was
 
 
+class Wary(Predictor):
+    """Finds images with two points unlike those of its training."""
+
+    def __call__(self, image: np.ndarray, boxes: list) -> list[InstanceData]:
+        (found,) = super().__call__(image, boxes)
+        found.novelty = np.array([2.5 if found.keypoints.shape[1] == 2 else 0.5])
+        return [found]
+
+    def refusal(self, found: InstanceData) -> str:
+        return "unlike the training images" if found.novelty[0] > 1 else ""
+
+
+def test_what_is_unlike_the_training_is_not_counted(images, tmp_path):
+    two, none, three = count(images[:3], Wary(), tmp_path / "out")
+    assert (two.count, two.points, two.novelty) == (None, [], 2.5)
+    assert format_count(two).endswith("two.png: not counted, unlike the training images")
+    assert (none.count, three.count) == (0, 3)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"none_points.jpg", "three_points.jpg"}
+    (anyway,) = count(images[:1], Wary(), refuse=False)
+    assert (anyway.count, anyway.novelty, anyway.problem) == (2, 2.5, "")
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -1,5 +1,6 @@
 import copy
 import functools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,10 +9,10 @@ import torch
 from PIL import Image
 
 from equikpt.apis import Predictor
-from equikpt.apis.predictor import BoxPredictor, metainfo_of, usable_device, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, metainfo_of, usable_device, whole_image
 from equikpt.cli.launch import load_config
 from equikpt.structures import Uncertainty, record_uncertainty
-from tests.random_models import random_checkpoint
+from tests.random_models import random_checkpoint, with_training_features
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (
     "smoke/td-hm_efficientnet-lite0_horse26-192x192",
@@ -279,3 +280,35 @@ def test_presence_comes_with_the_branch(checkpoint, image, name, has_branch):
         if has_branch:
             assert ((each.presence > 0) & (each.presence < 1)).all()
             assert np.array_equal(each.visibility == 0, each.presence < 0.5)
+
+
+@pytest.mark.parametrize("name", [TOP_DOWN, SIMCC, WHOLE, UNNAMED])
+def test_what_is_unlike_the_training_gets_no_keypoints(checkpoint, image, tmp_path, name):
+    plain = Predictor(name, checkpoint(name), device="cpu")(image)
+    assert {(each.novelty, each.refused) for each in plain} <= {(None, "")}
+    strict = with_training_features(name, checkpoint(name), 0.0, tmp_path)
+    predictor = Predictor(name, strict, device="cpu")
+    (refused,) = predictor(image)
+    assert refused.refused.startswith("unlike the training images (score ")
+    assert refused.novelty > predictor.training_features.limit
+    assert np.isnan(refused.keypoints).all()
+    assert len(refused.keypoints) == (0 if name == UNNAMED else len(predictor.names))
+    assert not refused.scores.any()
+    predictor.refuse = False
+    anyway = predictor(image)
+    predictor.refuse = True
+    lax = replace(predictor.training_features, limit=1e9)
+    predictor._model.model.training_features = lax
+    for found in (anyway, predictor(image)):
+        for one, other in zip(found, plain, strict=True):
+            np.testing.assert_array_equal(one.keypoints, other.keypoints)
+            assert (one.novelty, one.refused) == (refused.novelty, "")
+
+
+def test_each_box_is_compared_by_itself(checkpoint, image, tmp_path):
+    boxes = [[0, 0, 60, 60], [30, 20, 110, 80]]
+    path = with_training_features(TOP_DOWN, checkpoint(TOP_DOWN), 1e9, tmp_path)
+    first, second = (each.novelty for each in Predictor(TOP_DOWN, path, device="cpu")(image, boxes))
+    path = with_training_features(TOP_DOWN, checkpoint(TOP_DOWN), (first + second) / 2, tmp_path)
+    found = Predictor(TOP_DOWN, path, device="cpu")(image, boxes)
+    assert [bool(each.refused) for each in found] == [first > second, second > first]

@@ -8,8 +8,15 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
-from equikpt.apis.predictor import BoxPredictor
-from equikpt.apis.ruler import Plausible, RulerFinder, calibrate, judge, plausible_from
+from equikpt.apis.box_predictor import BoxPredictor
+from equikpt.apis.ruler import (
+    Plausible,
+    RulerFinder,
+    calibrate,
+    format_scale,
+    judge,
+    plausible_from,
+)
 from equikpt.cli.launch import load_config
 from equikpt.core.radiograph import read_radiograph
 
@@ -131,9 +138,36 @@ def test_a_radiograph_that_cannot_be_read_ends_no_batch(tmp_path):
     cv2.imwrite(str(good), np.zeros((400, 300), np.uint8))
     broken.write_text("no image")
     radiographs = [str(path) for path in (broken, tmp_path / "absent.dcm", good)]
-    found = calibrate(radiographs, lambda radiograph: (UPRIGHT, np.ones(2)), 10.0, LIMITS)
+    finder = RulerFinder(lambda radiograph, boxes: [instance(UPRIGHT, np.ones(2))])
+    found = calibrate(radiographs, finder, 10.0, LIMITS)
     lost, absent, scale = found
     assert (lost.is_read, absent.is_read, scale.is_read) == (False, False, True)
     assert "none of JPEG" in lost.refused
     assert math.isnan(lost.p1_x)
     assert scale.mm_per_px == pytest.approx(0.25)
+
+
+class Wary:
+    """Finds an upright ruler on radiographs that are unlike those of its training."""
+
+    def __call__(self, radiograph, boxes):
+        found = instance(UPRIGHT, np.ones(2))
+        found.novelty = np.array([2.5])
+        return [found]
+
+    def refusal(self, found):
+        return f"unlike the training images (score {found.novelty[0]})"
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_a_radiograph_unlike_those_of_the_training_has_no_scale(tmp_path, refuse):
+    path = tmp_path / "horse.png"
+    cv2.imwrite(str(path), np.zeros((400, 300), np.uint8))
+    (scale,) = calibrate([str(path)], RulerFinder(Wary()), 10.0, LIMITS, refuse=refuse)
+    assert scale.is_read
+    if refuse:
+        assert scale.mm_per_px is None
+        assert scale.refused == "unlike the training images (score 2.5)"
+        assert "refused, unlike the training" in format_scale(scale)
+    else:
+        assert (scale.mm_per_px, scale.refused) == (pytest.approx(0.25), "")

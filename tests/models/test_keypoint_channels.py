@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 import equikpt.register  # noqa: F401
-from equikpt.apis.predictor import metainfo_of
+from equikpt.apis.box_predictor import metainfo_of
 from equikpt.core.configs import find_config, list_configs
 from equikpt.models.keypoint_channels import (
     check_keypoint_channels,

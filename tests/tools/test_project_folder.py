@@ -58,7 +58,7 @@ def loaded(monkeypatch) -> list[str]:
         raise PermissionError(errno.EACCES, "enough", str(path))
 
     patch = monkeypatch.setattr
-    patch("equikpt.apis.predictor.load_weights", lambda model, path: load(path))
+    patch("equikpt.apis.box_predictor.load_weights", lambda model, path: load(path))
     patch("equikpt.apis.detectors.load_weights", lambda model, path: load(path))
     patch("equikpt.checkpoints.remap.load_from_local", lambda path, **_: load(path))
     patch("equikpt.report.testing.run_test", lambda cfg, path: load(path))

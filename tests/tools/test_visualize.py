@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from equikpt.apis.video.clips import Clip, ClipWriter
-from tests.random_models import random_checkpoint
+from tests.random_models import random_checkpoint, with_training_features
 
 CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
 
@@ -121,3 +121,20 @@ def test_smoothing_changes_what_is_written(tool, clip, tmp_path):
     raw, smooth = (table.xs("x", axis=1, level="coords").to_numpy() for table in tables)
     np.testing.assert_allclose(raw[0], smooth[0], rtol=1e-5)
     assert np.abs(np.diff(smooth, axis=0)).mean() < 0.7 * np.abs(np.diff(raw, axis=0)).mean()
+
+
+def test_what_is_unlike_the_training_is_named(tool, checkpoint, images, clip, tmp_path):
+    strict = with_training_features(CONFIG, checkpoint, 0.0, tmp_path)
+    out, table = tmp_path / "out", tmp_path / "points.csv"
+    arguments = ("--checkpoint", strict, "--img", *images, "--out", out)
+    printed = tool(*arguments, "--csv", table)
+    for image in images:
+        assert f"{image}: unlike the training images (score " in printed
+        drawn = cv2.imread(str(out / f"{image.stem}_pose.jpg"))
+        assert (drawn != cv2.imread(str(image))).any()  # the note
+    assert len(pd.read_csv(table)) == 0
+    printed = tool(*arguments, "--csv", table, "--no-refuse", "--overwrite")
+    assert "unlike the training images" not in printed
+    assert len(pd.read_csv(table)) == 26 * len(images)
+    printed = tool("--checkpoint", strict, "--video", clip, "--csv", table, "--overwrite")
+    assert f"{clip}: 12 of 12 frames, the first at 0.00 s: unlike the training" in printed

@@ -266,3 +266,20 @@ def test_rings_have_the_radius(metainfo):
     assert np.array_equal(
         draw(IMAGE, [endless], metainfo, Look(radius=True)), draw(IMAGE, [found], metainfo, Look())
     )
+
+
+@pytest.mark.parametrize("box", [[20, 30, 120, 150], [185, 30, 199, 150]], ids=["left", "right"])
+def test_a_long_label_stays_in_the_image(box):
+    """It begins further left, or is smaller: its end is background, its beginning drawn."""
+    text = "unlike the training images (score 3.20, limit 1.40)"
+    drawn = changed(draw_label(GRAY, np.array(box), text))
+    columns = np.flatnonzero(drawn[31:36].all(axis=0))
+    assert len(columns) > 150
+    assert columns.max() < GRAY.shape[1]
+
+
+def test_a_refused_instance_has_a_note_and_no_points(metainfo):
+    found = replace(instance(160, 120, {}), keypoints=np.full((26, 2), np.nan))
+    assert (draw(IMAGE, [found], metainfo, Look()) == IMAGE).all()
+    drawn = draw(IMAGE, [replace(found, refused="unlike")], metainfo, Look())
+    assert (drawn[82, 122] != 60).any()

@@ -52,6 +52,7 @@ class CalibrateOptions(declare.ReadsImages):
     out: Path = option(
         "where scales.json and scales.csv go", default=Path("work_dirs/calibration"), metavar="DIR"
     )
+    refuse: bool = declare.refuse("give the scales")
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("an earlier result")
 
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
             options.refine,
             options.device,
         )
-        found = calibrate(options.radiographs, finder, options.ruler_mm, plausible)
+        found = calibrate(options.radiographs, finder, options.ruler_mm, plausible, options.refuse)
         for scale in tqdm(found, total=len(options.radiographs), unit="radiograph", disable=None):
             as_json.add(asdict(scale))
             as_csv.add(asdict(scale))

@@ -13,7 +13,7 @@ class CountOptions(declare.ReadsImages):
     """Count the things in images by pointing at one after another.
 
     Each result is written as it comes. Exit code 0: every image has a count; 1: some could not be
-    read, which are named at the end; 2: wrong input.
+    read or are unlike those of the training, which are named at the end; 2: wrong input.
     """
 
     images: Sequence[str] = argument("files to count in", metavar="IMAGE")
@@ -29,6 +29,7 @@ class CountOptions(declare.ReadsImages):
         metavar="DIR",
     )
     draw: bool = option("write counts.json alone", default=True)
+    refuse: bool = declare.refuse("give the counts")
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("an earlier result")
 
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     problems = []
     with JsonTable(result) as table:
         predictor = load(load_config(options.config), options.checkpoint, options.device)
-        found = count(images, predictor, folder)
+        found = count(images, predictor, folder, options.refuse)
         for each in tqdm(found, total=len(images), unit="image", disable=None):
             table.add(asdict(each))
             if each.problem:

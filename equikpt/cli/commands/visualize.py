@@ -40,6 +40,7 @@ class VisualizeOptions(declare.ReadsImages):
     checkpoint: Path | None = declare.checkpoint_option()
     device: str | None = declare.device()
     batch_size: int = option("boxes that are predicted at once", default=8, type=whole(1))
+    refuse: bool = declare.refuse("give the keypoints")
     overwrite: bool = declare.overwrite("what is there")
 
     img: Sequence[str] = _files(
@@ -121,9 +122,10 @@ def visualize(options: VisualizeOptions) -> Lines:
         ValueError: Options that do not fit each other, the model or the files.
     """
     options = _checked(options)
+    from equikpt.apis.box_predictor import WITHOUT_RADII
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
-    from equikpt.apis.predictor import WITHOUT_RADII, Predictor
+    from equikpt.apis.predictor import Predictor
     from equikpt.apis.video.clips import Clip
     from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
     from equikpt.structures.ground_truth import Labels
@@ -131,12 +133,8 @@ def visualize(options: VisualizeOptions) -> Lines:
     from equikpt.visualization.pose import has_names
     from equikpt.visualization.predictions import Look
 
-    look = Look(
-        **{
-            name: getattr(options, name)
-            for name in ("names", "threshold", "min_score", "gt", "overlay", "radius")
-        }
-    )
+    drawn = ("names", "threshold", "min_score", "gt", "overlay", "radius")
+    look = Look(**{name: getattr(options, name) for name in drawn})
     images = [] if options.video else find_images(options.img, options.img_dir)
     _refuse_targets(options, images)
     clip = Clip.open(options.video) if options.video else None
@@ -150,6 +148,7 @@ def visualize(options: VisualizeOptions) -> Lines:
         options.batch_size,
         maps=look.overlay is not None,
         level=options.level or DEFAULT_LEVEL,
+        refuse=options.refuse,
     )
     if look.radius and not predictor.has_radii:
         raise ValueError(f"expected a checkpoint with radii for --radius, {WITHOUT_RADII}")
@@ -237,11 +236,13 @@ def _images(
     from tqdm import tqdm
 
     from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
+    from equikpt.apis.refusals import refusal_lines
     from equikpt.core.image import failures
     from equikpt.core.image_decoding import ImageError
     from equikpt.visualization.pose import write_image
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
+    written: list[str] = []
     targets: Sequence[Path | None] = [None] * len(images)
     if options.out_dir:
         targets = drawn_paths(images, options.out_dir)
@@ -254,6 +255,7 @@ def _images(
             continue
         for table in tables:
             table.add(str(each.path), each.instances)
+        written += refusal_lines(each.path, each.instances)
         try:
             for path in filter(None, (target, alone)):
                 write_image(path, each.drawn)
@@ -265,7 +267,7 @@ def _images(
         raise OSError(f"none of {len(images)} images can be shown: {problems[0]}")
     if options.out_file and cells:
         write_image(options.out_file, sheet(cells, panels))
-    written = [f"written: {options.out_file}"] if options.out_file else []
+    written += [f"written: {options.out_file}"] if options.out_file else []
     if options.out_dir:
         written.append(f"written: {options.out_dir}: {len(images) - len(problems)} images")
     return failures(problems, len(images), "shown"), written
@@ -281,6 +283,7 @@ def _video(
 ) -> Lines:
     from tqdm import tqdm
 
+    from equikpt.apis.refusals import RefusedFrames
     from equikpt.apis.video.clips import ClipWriter
     from equikpt.apis.video.one_euro import OneEuroOptions
     from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
@@ -291,7 +294,7 @@ def _video(
     smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
     found = predict_frames(frames, predictor, boxes, clip.path)
     followed = track_and_smooth(found, predictor.metainfo, track, smooth)
-    problems, lines, count, writer = [], [], 0, None
+    problems, lines, count, writer, refused = [], [], 0, None, RefusedFrames()
     last_s = longest_s = 0.0
     if options.out:
         fps = clip.constant_fps()
@@ -301,9 +304,11 @@ def _video(
             longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
             for table in tables:
                 table.add(count - 1, instances, frame.time_s)
+            refused.add(instances, frame.time_s)
             if writer:
                 drawn = draw(frame.pixels, instances, predictor.metainfo, look)
                 writer.write(drawn, frame.time_s)
+    lines += refused.lines(clip.path)
     if clip.untimed:
         lines.append(
             f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"

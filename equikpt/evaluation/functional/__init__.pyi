@@ -13,6 +13,8 @@ from .keypoint_errors import oks as oks
 from .keypoint_errors import pck as pck
 from .keypoint_errors import pck_hits as pck_hits
 from .keypoint_errors import weighted_keypoint_ap as weighted_keypoint_ap
+from .novelty import fit_training_features as fit_training_features
+from .novelty import novelty_limit as novelty_limit
 from .point_matching import duplicates as duplicates
 from .point_matching import everything_found as everything_found
 from .point_matching import match as match

@@ -1,0 +1,191 @@
+"""Keypoints by a trained model in boxes of images that are in memory."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from mmpose.registry import DATASETS, MODELS
+from mmpose.structures import PoseDataSample
+
+from equikpt.compat.strict_load import load_weights
+from equikpt.core.configs import strip_pretrained_init, work_dir_of
+from equikpt.core.pipelines import fill_codec
+from equikpt.core.project import find_checkpoint
+from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
+from equikpt.models.keypoint_channels import (
+    check_keypoint_channels,
+    describe_other_keypoints,
+)
+from equikpt.models.trained_keypoints import silence_untrained
+from equikpt.models.val_loss_estimator import ValLoss
+from equikpt.structures.training_features import TrainingFeatures, recorded_training_features
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
+
+TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
+"""Transforms of a pipeline that only losses need."""
+WITHOUT_RADII = (
+    "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
+)
+View = tuple[np.ndarray, np.ndarray]
+"""An image (H, W, 3) uint8, BGR, and a box (4,) in it: left, top, right and bottom in px."""
+
+
+def usable_device(name: str | None) -> str:
+    """Return the device that is named, or else a GPU, Apple's included, or the CPU."""
+    if name:
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class BoxPredictor:
+    """A trained model, ready for boxes of images that are in memory.
+
+    A bottom-up model sees the whole image, whatever the box.
+
+    Args:
+        cfg: Of the model; its test pipeline is used, without targets. It is not changed.
+        checkpoint: Its weights: a file, or the folder of their run, as
+            :func:`equikpt.core.project.find_checkpoint` takes it; by default the config's work dir.
+        device: Torch's name of where to compute; by default a GPU if there is one.
+        maps: Give samples the heatmaps that their points were read from, as
+            ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
+            of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model, or the model of other keypoints than the data set.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoint: str | Path | None = None,
+        device: str | None = None,
+        maps: bool = False,
+    ) -> None:
+        checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
+        if maps:  # MMPose says at each call that SimCC's are normalized
+            warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
+        init_default_scope("mmpose")
+        self.metainfo = metainfo_of(cfg)
+        model = load_model(cfg, checkpoint, maps, self.metainfo)
+        self.model = model.to(usable_device(device)).eval()
+        dataset = cfg.test_dataloader.dataset
+        self.whole = dataset.get("data_mode") == "bottomup"
+        steps = fill_codec(dataset.pipeline, dataset.get("codec"))
+        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
+
+    def set_level(self, level: float) -> None:
+        """Choose the probability that a keypoint lies within its ``keypoint_radius``.
+
+        Raises:
+            ValueError: It is out of range, or the checkpoint has no fit and it is not the default.
+        """
+        fit = self.model.uncertainty
+        if fit is not None:
+            fit.check_level(level)
+        elif level != DEFAULT_LEVEL:
+            raise ValueError(
+                f"expected a checkpoint with radii for the level {level:g}, {WITHOUT_RADII}"
+            )
+        self.model.level = level
+
+    def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
+        """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.
+
+        Keypoints that had no label in training score 0, and their coordinates stand for nothing.
+        Where the checkpoint holds the features of its training, also ``novelty`` (1,): the
+        distance from these, see :meth:`refusal`.
+        """
+        return [sample.pred_instances for sample in self.samples(image, boxes)]
+
+    @property
+    def training_features(self) -> TrainingFeatures | None:
+        """What the checkpoint says of the images of its training; None where it says nothing."""
+        return getattr(self.model, "training_features", None)
+
+    def refusal(self, found: InstanceData) -> str:
+        """Reason not to believe one of :meth:`__call__`'s results; empty where there is none."""
+        features, novelty = self.training_features, found.get("novelty", ())
+        return features.refusal(novelty[0]) if features is not None and len(novelty) else ""
+
+    def samples(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
+        """Predict a data sample for each box (4,) of an image (H, W, 3) uint8, BGR."""
+        return self.batch([(image, box) for box in boxes])
+
+    def batch(self, views: Sequence[View]) -> list[PoseDataSample]:
+        """Predict data samples for boxes of any images, computed at once."""
+        if not views:
+            return []
+        samples = [
+            self.pipeline(
+                dict(
+                    img=image,
+                    img_path="",
+                    bbox=np.asarray(box, np.float32)[None],
+                    bbox_score=np.ones(1, np.float32),
+                    flip_indices=self.metainfo["flip_indices"],  # for the flip test
+                )
+            )
+            for image, box in views
+        ]
+        with torch.no_grad():
+            return self.model.test_step(pseudo_collate(samples))
+
+
+def metainfo_of(cfg: Config) -> dict:
+    """MMPose's parsed metainfo of the data set that a config tests on."""
+    dataset = cfg.test_dataloader.dataset
+    return DATASETS.get(dataset.type)._load_metainfo(copy.deepcopy(dataset.get("metainfo")))
+
+
+def load_model(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) -> Any:
+    """Build the model of a config, with the weights of a checkpoint and what else it records.
+
+    Args:
+        cfg: Of the model.
+        checkpoint: File.
+        maps: Have the model give the heatmaps that its points are read from.
+        metainfo: MMPose's parsed one of the data set; gets the record of the trained keypoints.
+
+    Raises:
+        ValueError: The checkpoint is of another model, or the model of other keypoints.
+    """
+    model_cfg = copy.deepcopy(cfg.model)
+    strip_pretrained_init(model_cfg)
+    if maps:
+        model_cfg.setdefault("test_cfg", {})["output_heatmaps"] = True
+    model = MODELS.build(model_cfg)
+    check_keypoint_channels(model, metainfo)
+    loaded = load_weights(model, str(checkpoint))
+    if others := describe_other_keypoints(loaded, metainfo):
+        print_log(others, "current", logging.WARNING)
+    record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
+    silence_untrained(model, trained_keypoints(metainfo))
+    if isinstance(model, ValLoss):
+        model.training_features = recorded_training_features(loaded)
+    model.uncertainty = recorded_uncertainty(loaded)
+    return model
+
+
+def whole_image(image: np.ndarray) -> np.ndarray:
+    """The box (4,) of a whole image (H, W, 3).
+
+    MMPose's data sets clip boxes to the last px, so training saw images this way.
+    """
+    height, width = image.shape[:2]
+    return np.array([0, 0, width - 1, height - 1])
