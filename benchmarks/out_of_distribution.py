@@ -109,7 +109,7 @@ def load(args: argparse.Namespace):
 
 def features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Features (N, D) of boxes in images."""
-    from equikpt.apis.training_features import features_of
+    from equikpt.engine.training_features import features_of
 
     samples = (
         predictor.pipeline(
@@ -122,7 +122,7 @@ def features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarra
 
 def scores_of(predictor, record, pairs: list[Pair]) -> tuple[np.ndarray, np.ndarray]:
     """Novelties of images by their boxes and as a whole."""
-    from equikpt.apis.box_predictor import whole_image
+    from equikpt.structures.bbox import whole_image
 
     by_box = [(image, box) for image, b in pairs for box in b or [middle(image.shape[1::-1])]]
     whole = [(image, whole_image(image)) for image, _ in pairs]
@@ -146,7 +146,7 @@ def foreign_sets(args: argparse.Namespace, own: list[Pair]) -> Iterator[tuple[st
 
 def is_large(pair: Pair) -> bool:
     """Tell if a whole image shows enough of an animal to be like the training."""
-    from equikpt.apis.training_features import MIN_AREA_FRACTION
+    from equikpt.engine.training_features import MIN_AREA_FRACTION
     from equikpt.structures.bbox import box_area
 
     image, boxes = pair
@@ -155,7 +155,7 @@ def is_large(pair: Pair) -> bool:
 
 def times_s(predictor, record, image: np.ndarray, rounds: int = 60) -> tuple[float, float]:
     """Median time of a prediction without and with the comparison, in turns."""
-    from equikpt.apis.box_predictor import whole_image
+    from equikpt.structures.bbox import whole_image
 
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(rounds):
@@ -170,7 +170,7 @@ def times_s(predictor, record, image: np.ndarray, rounds: int = 60) -> tuple[flo
 
 def fitted(cfg, predictor, names: set[str]):
     """Record of the training images with the limit of the validation images of these names."""
-    from equikpt.apis.training_features import training_features_of, view_samples
+    from equikpt.engine.training_features import training_features_of, view_samples
 
     held_out = (
         sample

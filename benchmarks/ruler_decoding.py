@@ -21,11 +21,12 @@ from mmpose.codecs.utils.refinement import refine_keypoints, refine_keypoints_da
 from ruler_robustness import labelled_radiographs
 from tqdm import tqdm
 
-from equikpt.apis.box_predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.cli.launch import load_config
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.core.radiograph import read_radiograph
 from equikpt.evaluation.functional.ruler_errors import radial_errors, scale_errors
+from equikpt.structures.bbox import whole_image
 
 BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
 Decoder = Callable[[np.ndarray], np.ndarray]

@@ -21,6 +21,7 @@ import equikpt.engine.logging
 import equikpt.engine.param_schedulers
 import equikpt.engine.progress_bar_hook
 import equikpt.engine.run_record
+import equikpt.engine.training_features
 import equikpt.engine.uncertainty_hook
 import equikpt.engine.visualization_hooks
 import equikpt.engine.weight_hooks

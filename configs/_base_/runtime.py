@@ -26,6 +26,7 @@ default_hooks = dict(
     keypoint_channels=dict(type="KeypointChannelsHook"),
     trained_keypoints=dict(type="TrainedKeypointsHook"),  # those without a label are never output
     uncertainty=dict(type="UncertaintyHook"),  # radii and scores, fitted to each validation
+    training_features=dict(type="TrainingFeaturesHook"),  # images unlike them are refused
     gradients=dict(type="GradientMonitorHook", interval=50),
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(

@@ -10,10 +10,6 @@ from .ruler import RulerFinder as RulerFinder
 from .ruler import Scale as Scale
 from .ruler import calibrate as calibrate
 from .ruler import plausible_from as plausible_from
-from .training_features import features_of as features_of
-from .training_features import training_features_of as training_features_of
-from .training_features import training_features_of_config as training_features_of_config
-from .training_features import view_samples as view_samples
 from .video.clips import Clip as Clip
 from .video.clips import ClipWriter as ClipWriter
 from .video.one_euro import OneEuroFilter as OneEuroFilter

@@ -21,7 +21,7 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.compat.strict_load import load_weights
 from equikpt.core.configs import strip_pretrained_init, work_dir_of
-from equikpt.core.pipelines import fill_codec
+from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
 from equikpt.models.keypoint_channels import (
@@ -33,8 +33,6 @@ from equikpt.models.val_loss_estimator import ValLoss
 from equikpt.structures.training_features import TrainingFeatures, recorded_training_features
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
 
-TARGETS = ("GenerateTarget", "GenerateValTarget", "MaskUnlabelled")
-"""Transforms of a pipeline that only losses need."""
 WITHOUT_RADII = (
     "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
 )
@@ -87,7 +85,7 @@ class BoxPredictor:
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
-        self.pipeline = Compose([step for step in steps if step["type"] not in TARGETS])
+        self.pipeline = Compose([step for step in steps if step["type"] not in LOSS_ONLY])
 
     def set_level(self, level: float) -> None:
         """Choose the probability that a keypoint lies within its ``keypoint_radius``.
@@ -115,7 +113,7 @@ class BoxPredictor:
 
     @property
     def training_features(self) -> TrainingFeatures | None:
-        """What the checkpoint says of the images of its training; None where it says nothing."""
+        """Record of the checkpoint on the images of its training; None where it has none."""
         return getattr(self.model, "training_features", None)
 
     def refusal(self, found: InstanceData) -> str:
@@ -180,12 +178,3 @@ def load_model(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) 
         model.training_features = recorded_training_features(loaded)
     model.uncertainty = recorded_uncertainty(loaded)
     return model
-
-
-def whole_image(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of a whole image (H, W, 3).
-
-    MMPose's data sets clip boxes to the last px, so training saw images this way.
-    """
-    height, width = image.shape[:2]
-    return np.array([0, 0, width - 1, height - 1])

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.box_predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.images import drawn_paths
 from equikpt.core.image import each_image, read_image
+from equikpt.structures.bbox import whole_image
 from equikpt.visualization.pose import draw_sequence, write_image
 
 

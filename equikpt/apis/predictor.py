@@ -12,10 +12,11 @@ from mmengine.config import Config
 from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from equikpt.apis.box_predictor import BoxPredictor, View, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.config_checks.options import load_config
 from equikpt.core.image import as_image, read_image
 from equikpt.metainfo.trained import trained_keypoints
+from equikpt.structures.bbox import whole_image
 from equikpt.structures.pose_instance import Instance, maps_of, output_scores
 from equikpt.structures.training_features import TrainingFeatures
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
@@ -87,7 +88,7 @@ class Predictor:
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
         self.training_features: TrainingFeatures | None = self._model.training_features
-        """What the checkpoint says of its training's images, with the limit of ``novelty``."""
+        """Record of the training images in the checkpoint, with the limit of ``novelty``."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.box_predictor import BoxPredictor, whole_image
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.core.image import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError
 from equikpt.core.radiograph import dicom_spacing_mm, is_dicom, read_radiograph
 from equikpt.datasets.p1p2 import P1P2Dataset, square_around
+from equikpt.structures.bbox import whole_image
 
 SPACING_TOLERANCE = 0.2
 """Relative difference to a DICOM file's spacing from which a scale is refused. A skull is enlarged

@@ -10,6 +10,8 @@ CROPS = ("TopdownAffineCrop", "TopdownAffine", "WholeImageResize", "BottomupRand
 TOPDOWN_CROPS = CROPS[:2]
 TARGETS = ("GenerateTarget", "GenerateValTarget")
 """Transforms that encode targets by the codec."""
+LOSS_ONLY = (*TARGETS, "MaskUnlabelled")
+"""Transforms that only losses need."""
 UDP_CODECS = ("UDPHeatmap", "FastUDPHeatmap")
 """Codecs whose crop is the one of UDP (https://arxiv.org/abs/1911.07524)."""
 

@@ -23,6 +23,10 @@ from .param_schedulers import ChainedCosineRestartLR as ChainedCosineRestartLR
 from .param_schedulers import WarmupLR as WarmupLR
 from .progress_bar_hook import ProgressBarHook as ProgressBarHook
 from .run_record import RunRecordHook as RunRecordHook
+from .training_features import TrainingFeaturesHook as TrainingFeaturesHook
+from .training_features import training_features_of as training_features_of
+from .training_features import training_features_of_config as training_features_of_config
+from .uncertainty_hook import UncertaintyHook as UncertaintyHook
 from .visualization_hooks import PredictionSheetHook as PredictionSheetHook
 from .visualization_hooks import SequenceVisualizationHook as SequenceVisualizationHook
 from .weight_hooks import BackboneCheckpointHook as BackboneCheckpointHook

@@ -139,19 +139,11 @@ class UncertaintyMetric(Presented):
         else:
             radii, probabilities = _by_halves(evidence)
             held_out = "fitted by halves"
-        hits = similarity[known] >= TOLERANCE
         radii = radii * scale[:, None]
-        rows = [
-            dict(
-                level=level,
-                coverage=coverage(errors_px[known], radius[known]),
-                radius_px=radius[known].mean(),
-            )
-            for level, radius in zip(SHOWN_LEVELS, radii, strict=True)
-        ]
-        table = pd.DataFrame(rows)
+        table = _coverage_table(radii, errors_px)
         text = table.to_string(index=False, float_format="%.3f", na_rep="-")
         self.publish(table, f"coverage of radii, {held_out}\n{text}")
+        hits = similarity[known] >= TOLERANCE
         chosen = table[table["level"] == DEFAULT_LEVEL].iloc[0]
         values = dict(
             coverage=chosen["coverage"],
@@ -162,6 +154,20 @@ class UncertaintyMetric(Presented):
         )
         # with few groups there is no radius of a high level
         return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+
+
+def _coverage_table(radii_px: np.ndarray, errors_px: np.ndarray) -> pd.DataFrame:
+    """A row a shown level, of radii (L, N, K) and errors (N, K)."""
+    known = np.isfinite(errors_px)
+    rows = [
+        dict(
+            level=level,
+            coverage=coverage(errors_px[known], radius[known]),
+            radius_px=radius[known].mean(),
+        )
+        for level, radius in zip(SHOWN_LEVELS, radii_px, strict=True)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _applied(

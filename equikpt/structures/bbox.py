@@ -38,3 +38,12 @@ def hungarian_match(similarity: np.ndarray, min_similarity: float) -> list[tuple
 def box_area(box: np.ndarray) -> float:
     """Area of a box (4,), left, top, right and bottom."""
     return float(np.prod(box[2:4] - box[:2]))
+
+
+def whole_image(image: np.ndarray) -> np.ndarray:
+    """The box (4,) of a whole image (H, W, 3).
+
+    MMPose's data sets clip boxes to the last px, so training saw images this way.
+    """
+    height, width = image.shape[:2]
+    return np.array([0, 0, width - 1, height - 1])

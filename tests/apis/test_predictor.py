@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from equikpt.apis import Predictor
-from equikpt.apis.box_predictor import BoxPredictor, metainfo_of, usable_device, whole_image
+from equikpt.apis.box_predictor import BoxPredictor, metainfo_of, usable_device
 from equikpt.cli.launch import load_config
 from equikpt.structures import Uncertainty, record_uncertainty
+from equikpt.structures.bbox import whole_image
 from tests.random_models import random_checkpoint, with_training_features
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (

@@ -7,7 +7,9 @@ from mmengine.runner import Runner
 
 from equikpt.cli import launch
 from equikpt.core.project import find_checkpoint
+from equikpt.engine.training_features import training_features_of_config
 from equikpt.structures import recorded_uncertainty
+from equikpt.structures.training_features import recorded_training_features
 
 SMOKE = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
 
@@ -36,6 +38,17 @@ def test_both_stable_checkpoints_have_the_fit_to_their_validation(trained):
     assert all(fit is not None for fit in fits)
     assert fits[0].source == fits[1].source
     assert fits[0].radius(np.ones((1, 26)), 0.5).shape == (1, 26)
+
+
+def test_they_have_the_features_of_the_training_images_of_their_own_weights(trained):
+    best, last = (read(f"{trained.work_dir}/{name}.pth") for name in ("best", "last"))
+    model = Runner.from_cfg(trained).model
+    for checkpoint in (best, last):
+        model.load_state_dict(checkpoint["state_dict"])
+        expected = training_features_of_config(trained, model)
+        found = recorded_training_features(checkpoint)
+        assert np.array_equal(found.positions, expected.positions)
+        assert found.limit == pytest.approx(expected.limit)
 
 
 def test_a_test_applies_it(trained):

@@ -39,8 +39,8 @@ class EvaluateOptions(declare.Launched):
     )
     draw_count: int = option("instances on the sheet of --draw", default=12, type=whole(1))
     fit: bool = option(
-        "write radii and calibrated scores into the checkpoint, fitted to the labels of this test; "
-        "for one that was trained without UncertaintyHook (take --split val)",
+        "write radii, calibrated scores and the features of training images into the checkpoint, "
+        "for one that was trained without; with --split val, so that tests have other labels",
         default=False,
     )
     overwrite: bool = declare.overwrite()
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     width = max(map(len, metrics))
     lines += [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
     if options.fit:
-        lines += ["", _write_fit(Path(cfg.load_from), runner)]
+        lines += ["", _write_fit(cfg, runner)]
     lines += ["", *note_on_sigmas(cfg), "docs/numbers.md has the meaning of each"]
     if Path(options.config).is_dir():
         lines.append(f"next, a page of it: equikpt report {options.config}")
@@ -143,23 +143,35 @@ def _write_results(
     write_text(out, json.dumps(rows, indent=4, sort_keys=True))
 
 
-def _write_fit(checkpoint: Path, runner: Any) -> str:
-    """Write the fit of the test into its checkpoint, and say so."""
+def _write_fit(cfg: Config, runner: Any) -> str:
+    """Write the fits of the test, and the features of training images, into its checkpoint."""
     from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
+    from equikpt.compat.strict_load import unwrap
+    from equikpt.engine.training_features import training_features_of_config
     from equikpt.engine.uncertainty_hook import fitted_in
+    from equikpt.structures.training_features import record_training_features
     from equikpt.structures.uncertainty import record_uncertainty
 
-    fit = fitted_in(runner.test_loop)
-    if fit is None:
-        raise ValueError(
-            "expected a top-down model of heatmaps or SimCC with UncertaintyMetric in "
-            "test_evaluator for --fit, found nothing to fit to; add it to the config"
-        )
+    checkpoint = Path(cfg.load_from).resolve()  # a link to it stays one
     content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
-    record_uncertainty(content, fit)
-    save_checkpoint(content, str(checkpoint.resolve()))  # not in the place of a link to it
-    return f"written into {checkpoint}: radii and scores, fitted to {fit.source.partition(',')[0]}"
+    written, missing = [], []
+    if (fit := fitted_in(runner.test_loop)) is not None:
+        record_uncertainty(content, fit)
+        written.append(f"radii and scores, fitted to {fit.source.partition(',')[0]}")
+    try:
+        features = training_features_of_config(cfg, unwrap(runner.model))
+    except (OSError, ValueError) as error:
+        missing.append(f"without the features of training images: {error}")
+    else:
+        record_training_features(content, features)
+        written.append("features of the training images")
+    if not written:
+        raise ValueError(
+            f"expected a top-down model, or its training images, for --fit, got {missing[0]}"
+        )
+    save_checkpoint(content, str(checkpoint))
+    return "\n".join([f"written into {checkpoint}: {' and '.join(written)}", *missing])
 
 
 def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import save_checkpoint
+from mmpose.registry import DATASETS, HOOKS
 from tqdm import tqdm
 
-from equikpt.apis.box_predictor import TARGETS, whole_image
-from equikpt.core.pipelines import fill_codec
+from equikpt.compat.strict_load import load_weights, unwrap
+from equikpt.core.pipelines import LOSS_ONLY, fill_codec
+from equikpt.core.project import BEST, LAST
 from equikpt.evaluation.functional.novelty import fit_training_features
-from equikpt.structures.bbox import box_area
-from equikpt.structures.training_features import TrainingFeatures
+from equikpt.structures.bbox import box_area, whole_image
+from equikpt.structures.training_features import TrainingFeatures, record_training_features
 
 MAX_INSTANCES = 1000
 """Instances of a data set that are looked at, drawn at random where it has more."""
@@ -28,11 +34,39 @@ a whole image with a smaller horse 8 of 100 points were right, of 83 by the box 
 BATCH_SIZE = 16
 
 
+@HOOKS.register_module()
+class TrainingFeaturesHook(Hook):
+    """Write features of the training images into ``best.pth`` and ``last.pth`` after a training.
+
+    They take one pass over training and validation images for each of the two. With too few images
+    there are none, which the log says; predictions are then never refused.
+    """
+
+    priority = "LOWEST"  # after the checkpoints were written
+
+    def after_train(self, runner: Runner) -> None:
+        """Compute and write them on the main process."""
+        model = unwrap(runner.model)
+        if not is_main_process() or not hasattr(model, "features"):
+            return
+        links = (Path(runner.work_dir) / name for name in (BEST, LAST))
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        for path in {link.resolve(): None for link in links if link.is_file()}:
+            checkpoint = load_weights(model, str(path))
+            try:
+                features = training_features_of_config(runner.cfg, model)
+            except ValueError as error:
+                runner.logger.warning(f"no image will be refused: {error}")
+                continue
+            record_training_features(checkpoint, features)
+            save_checkpoint(checkpoint, str(path))
+        model.load_state_dict(weights)
+
+
 def training_features_of_config(cfg: Config, model: Any) -> TrainingFeatures:
     """Compute them of the training and validation images of a config; as the next function.
 
-    ``training_features_of_config(cfg, BoxPredictor(cfg, "best.pth").model)`` is the record that
-    belongs into ``meta["training_features"]`` of that checkpoint, by its ``to_dict``.
+    ``model`` has the weights of the checkpoint that the result belongs to.
     """
     training, held_out = (view_samples(cfg, split) for split in ("train", "val"))
     source = str(cfg.val_dataloader.dataset.get("ann_file", ""))
@@ -86,7 +120,7 @@ def view_samples(cfg: Config, split: str, limit: int = MAX_INSTANCES) -> Iterato
     init_default_scope(cfg.get("default_scope", "mmpose"))
     test = cfg.test_dataloader.dataset
     steps = fill_codec(test.pipeline, test.get("codec"))
-    load, *rest = Compose([step for step in steps if step["type"] not in TARGETS]).transforms
+    load, *rest = Compose([step for step in steps if step["type"] not in LOSS_ONLY]).transforms
     finish, seen = Compose(rest), set()
     parts = [DATASETS.build({**each, "pipeline": []}) for each in _parts(cfg, split)]
     places = [(part, index) for part in parts for index in range(len(part))]
