@@ -115,7 +115,7 @@ class BoxPredictor:
 
     @property
     def training_features(self) -> TrainingFeatures | None:
-        """What the checkpoint says of the images of its training; None where it says nothing."""
+        """Features of the training that the checkpoint records; None where it records none."""
         return getattr(self.model, "training_features", None)
 
     def refusal(self, found: InstanceData) -> str:

@@ -87,7 +87,7 @@ class Predictor:
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
         self.training_features: TrainingFeatures | None = self._model.training_features
-        """What the checkpoint says of its training's images, with the limit of ``novelty``."""
+        """Features of the training, with the limit of ``novelty``; None where none are recorded."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
