@@ -113,7 +113,7 @@ class BoxPredictor:
 
     @property
     def training_features(self) -> TrainingFeatures | None:
-        """Record of the checkpoint on the images of its training; None where it has none."""
+        """Features of the training that the checkpoint records; None where it records none."""
         return getattr(self.model, "training_features", None)
 
     def refusal(self, found: InstanceData) -> str:

@@ -88,7 +88,7 @@ class Predictor:
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
         self.training_features: TrainingFeatures | None = self._model.training_features
-        """Record of the training images in the checkpoint, with the limit of ``novelty``."""
+        """Features of the training, with the limit of ``novelty``; None where none are recorded."""
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a path is a sequence of letters
