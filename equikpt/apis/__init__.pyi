@@ -10,6 +10,8 @@ from .ruler import RulerFinder as RulerFinder
 from .ruler import Scale as Scale
 from .ruler import calibrate as calibrate
 from .ruler import plausible_from as plausible_from
+from .ruler_look import RulerLook as RulerLook
+from .ruler_look import learn_look as learn_look
 from .video.clips import Clip as Clip
 from .video.clips import ClipWriter as ClipWriter
 from .video.one_euro import OneEuroFilter as OneEuroFilter

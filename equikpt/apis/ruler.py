@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from tqdm import tqdm
 
 from equikpt.apis.predictor import BoxPredictor, whole_image
+from equikpt.apis.ruler_look import MAX_RADIOGRAPHS, RulerLook, learn_look
 from equikpt.core.image import each_image
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import ImageError
@@ -100,11 +103,13 @@ class Plausible:
         distance: Least and greatest distance of the marks, as fractions of the radiograph's height.
         angle_deg: Least and greatest direction from p1 to p2, in degrees; 90 is straight up.
         score: Least score of each mark, 0 to 1.
+        look: Of the rulers that the model knows; None believes any look.
     """
 
     distance: tuple[float, float] = (0.01, 0.5)
     angle_deg: tuple[float, float] = (30.0, 150.0)
     score: float = 0.3
+    look: RulerLook | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,7 @@ class Scale:
         angle_deg: From p1 to p2; 90 is straight up.
         p1_x: Lower mark, px of the radiograph, as ``p1_y`` and, of the upper one, ``p2_…``.
         is_read: False for a file that is no radiograph, with the reason in ``refused``.
+        doubt: Reason to refuse a scale that was asked for all the same; else empty.
     """
 
     radiograph: str
@@ -133,12 +139,13 @@ class Scale:
     p2_x: float = math.nan
     p2_y: float = math.nan
     is_read: bool = True
+    doubt: str = ""
 
 
 def plausible_from(
     labels: Path, images: Path, score: float, margin: float = 0.25, margin_deg: float = 12.0
 ) -> Plausible:
-    """Take the limits from the rulers of a labelled set: their range, with a margin on both sides.
+    """Take the limits from rulers of a labelled set: their range, with a margin, and their look.
 
     Args:
         labels: Annotation file of :class:`P1P2Dataset`, of radiographs as the model was trained on.
@@ -149,17 +156,22 @@ def plausible_from(
 
     Raises:
         OSError: Labels or radiographs are missing.
+        ImageError: One of the radiographs is damaged.
         ValueError: The labels are broken, or no radiograph has both marks.
     """
     radiographs = P1P2Dataset(
         ann_file=str(labels), data_prefix=dict(img=str(images)), pipeline=[], check_images="none"
     )
+    rulers = [
+        (radiograph["img_path"], radiograph["keypoints"][0])
+        for radiograph in radiographs
+        if radiograph["keypoints_visible"].all()
+    ]
     distances, angles = [], []
-    for radiograph in radiographs:
-        if radiograph["keypoints_visible"].all():
-            distance_px, angle_deg = _distance_and_angle(radiograph["keypoints"][0])
-            distances.append(distance_px / loaded_size_px(radiograph["img_path"])[1])
-            angles.append(angle_deg)
+    for path, marks in rulers:
+        distance_px, angle_deg = _distance_and_angle(marks)
+        distances.append(distance_px / loaded_size_px(path)[1])
+        angles.append(angle_deg)
     if not distances:
         raise ValueError(
             f"expected radiographs with both marks in {labels}, found none; label some, or give "
@@ -169,7 +181,21 @@ def plausible_from(
         distance=(min(distances) * (1 - margin), max(distances) * (1 + margin)),
         angle_deg=(min(angles) - margin_deg, max(angles) + margin_deg),
         score=score,
+        look=_look_of(rulers, labels),
     )
+
+
+def _look_of(rulers: Sequence[tuple[str, np.ndarray]], labels: Path) -> RulerLook | None:
+    """The look of labelled rulers, given as paths and marks; of many, of some from all over."""
+    every = math.ceil(len(rulers) / MAX_RADIOGRAPHS)
+    shown = tqdm(rulers[::every], desc="labelled rulers", leave=False, disable=None)
+    look = learn_look((read_radiograph(path)[..., 0], marks) for path, marks in shown)
+    if look is None:
+        MMLogger.get_current_instance().warning(
+            f"the {len(rulers)} rulers of {labels} are too few or too unlike to tell rulers of "
+            "other kinds from them: distance and direction alone are checked; label more"
+        )
+    return look
 
 
 def judge(
@@ -180,6 +206,8 @@ def judge(
     ruler_mm: float,
     plausible: Plausible,
     spacing_mm: float | None = None,
+    gray: np.ndarray | None = None,
+    refuse: bool = True,
 ) -> Scale:
     """The scale that two marks give, or the reason why they give none.
 
@@ -191,6 +219,8 @@ def judge(
         ruler_mm: Distance of the marks in mm.
         plausible: Limits.
         spacing_mm: mm a px from the radiograph's header, if it states one.
+        gray: (H, W) uint8, the radiograph; None leaves the look of the ruler unchecked.
+        refuse: False gives the scale in spite of a reason, which is its ``doubt`` then.
     """
     distance, angle = _distance_and_angle(marks)
     confidence = float(np.min(scores))
@@ -206,15 +236,26 @@ def judge(
         reason = f"ruler at {angle:.0f}°, expected {low:.0f}° to {high:.0f}°"
     elif spacing_mm and abs(mm_per_px / spacing_mm - 1) > SPACING_TOLERANCE:
         reason = f"{mm_per_px:.4f} mm a px, but the file's header says {spacing_mm:.4f}"
+    elif plausible.look is not None and gray is not None:
+        reason = plausible.look.objection(gray, marks)
     coords = np.asarray(marks, float).ravel()
-    scale = None if reason else mm_per_px
-    return Scale(radiograph, scale, confidence, reason, distance, angle, *coords)
+    scale = Scale(radiograph, mm_per_px, confidence, "", distance, angle, *coords)
+    if reason and (refuse or not math.isfinite(mm_per_px)):
+        return replace(scale, mm_per_px=None, refused=reason)
+    return replace(scale, doubt=reason)
 
 
 def calibrate(
-    radiographs: Sequence[str], finder: RulerFinder, ruler_mm: float, plausible: Plausible
+    radiographs: Sequence[str],
+    finder: RulerFinder,
+    ruler_mm: float,
+    plausible: Plausible,
+    refuse: bool = True,
 ) -> Iterator[Scale]:
-    """Find the scale of each radiograph, by path; one that cannot be read is refused, no error."""
+    """Find the scale of each radiograph, by path; one that cannot be read is refused, no error.
+
+    Without ``refuse``, a scale that is not plausible is given too, with the reason in ``doubt``.
+    """
 
     def measure(radiograph: str) -> Scale:
         image = read_radiograph(radiograph)
@@ -223,7 +264,10 @@ def calibrate(
         except ValueError as error:  # a px that is no square
             raise ImageError(str(error)) from error
         marks, scores = finder(image)
-        return judge(radiograph, marks, scores, image.shape[0], ruler_mm, plausible, spacing)
+        limits = (ruler_mm, plausible, spacing)
+        return judge(
+            radiograph, marks, scores, image.shape[0], *limits, gray=image[..., 0], refuse=refuse
+        )
 
     for radiograph, scale, problem in each_image(radiographs, measure):
         yield scale or Scale(radiograph, None, 0.0, problem, is_read=False)
@@ -233,7 +277,9 @@ def format_scale(scale: Scale) -> str:
     """One line for a terminal."""
     if scale.mm_per_px is None:
         return f"{scale.radiograph}: refused, {scale.refused}"
-    return f"{scale.radiograph}: {scale.mm_per_px:.5f} mm/px, confidence {scale.confidence:.2f}"
+    doubt = f", in doubt: {scale.doubt}" if scale.doubt else ""
+    found = f"{scale.mm_per_px:.5f} mm/px, confidence {scale.confidence:.2f}{doubt}"
+    return f"{scale.radiograph}: {found}"
 
 
 def _distance_and_angle(marks: np.ndarray) -> tuple[float, float]:

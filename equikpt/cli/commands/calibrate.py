@@ -34,7 +34,8 @@ class CalibrateOptions(declare.ReadsImages):
     )
     ruler_mm: float = option("distance of the marks in mm", default=10.0, type=number(ABOVE_0))
     labels: Path | None = option(
-        "labels of radiographs as the model was trained on: rulers like theirs are plausible",
+        "labels of radiographs as the model was trained on: rulers that look like theirs, ticks "
+        "included, are plausible",
         metavar="FILE.json",
     )
     img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
@@ -49,6 +50,10 @@ class CalibrateOptions(declare.ReadsImages):
         metavar=("MIN", "MAX"),
     )
     score: float = option("min score of a mark", default=0.3, type=number(0))
+    refuse: bool = option(
+        "give every scale, also one that is not plausible, with the reason as its doubt",
+        default=True,
+    )
     out: Path = option(
         "where scales.json and scales.csv go", default=Path("work_dirs/calibration"), metavar="DIR"
     )
@@ -74,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("expected --labels and --img-dir together, got one of them")
     plausible = _plausible(options)
     columns = [field.name for field in fields(Scale)]
-    problems, refused = [], 0
+    problems, refused, doubtful = [], 0, 0
     with JsonTable(targets[0]) as as_json, CsvTable(targets[1], columns) as as_csv:
         finder = RulerFinder.load(
             load_config(options.config),
@@ -83,17 +88,20 @@ def main(argv: list[str] | None = None) -> int:
             options.refine,
             options.device,
         )
-        found = calibrate(options.radiographs, finder, options.ruler_mm, plausible)
+        found = calibrate(options.radiographs, finder, options.ruler_mm, plausible, options.refuse)
         for scale in tqdm(found, total=len(options.radiographs), unit="radiograph", disable=None):
             as_json.add(asdict(scale))
             as_csv.add(asdict(scale))
             refused += bool(scale.refused)
+            doubtful += bool(scale.doubt)
             if scale.is_read:
                 tqdm.write(format_scale(scale))
             else:
                 problems.append(f"{scale.radiograph}: {scale.refused}")
-    written = f"written: {targets[0]}, {targets[1]}"
-    print("\n".join([*failures(problems, len(options.radiographs)), written]))
+    lines = failures(problems, len(options.radiographs))
+    if doubtful:
+        lines.append(f"in doubt, given by --no-refuse: {doubtful} of {len(options.radiographs)}")
+    print("\n".join([*lines, f"written: {targets[0]}, {targets[1]}"]))
     return int(refused > 0)
 
 
