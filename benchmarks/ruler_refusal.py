@@ -22,7 +22,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import pandas as pd
-from ruler_robustness import CHANGES, labelled_radiographs
+from ruler_robustness import CHANGES, as_it_is, labelled_radiographs, noised
 from tqdm import tqdm
 
 from equikpt.apis.ruler import RulerFinder, judge, plausible_from
@@ -245,6 +245,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--refine", type=Path, help="checkpoint of the refine stage")
     parser.add_argument("--refine-config", default="td-hm_efficientnet-lite0_p1p2-refine-192x192")
     parser.add_argument("--ruler-mm", type=float, default=20.6)
+    parser.add_argument("--split", choices=("train", "val"), help="this one alone")
     parser.add_argument("--films", type=int, help="the first so many of each split (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
@@ -254,15 +255,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def cases_of(split: str, number: int, path: Path, marks: np.ndarray, args) -> Iterator[Case]:
-    """A radiograph as it is, changed, and with rulers of other kinds."""
+    """A radiograph as it is, changed in one way, and with rulers of other kinds, in turns."""
     original = read_radiograph(path)
-    for kind, change in enumerate(CHANGES):
-        if split == "val" or change.__name__ in ("as_it_is", "noised"):
-            rng = np.random.default_rng([args.seed, number, kind])
-            radiograph, moved = change(rng, original, marks)
-            scale = args.ruler_mm / float(np.hypot(*(moved[1] - moved[0])))
-            yield Case(split, path.name, change.__name__, radiograph, scale, True)
-    turns = [CHOSEN_ON[(3 * number + turn) % len(CHOSEN_ON)] for turn in range(3)]
+    changed = CHANGES[1 + number % (len(CHANGES) - 1)] if split == "val" else noised
+    for change in (as_it_is, changed):
+        rng = np.random.default_rng([args.seed, number, CHANGES.index(change)])
+        radiograph, moved = change(rng, original, marks)
+        scale = args.ruler_mm / float(np.hypot(*(moved[1] - moved[0])))
+        yield Case(split, path.name, change.__name__, radiograph, scale, True)
+    turns = [CHOSEN_ON[(2 * number + turn) % len(CHOSEN_ON)] for turn in range(2)]
     for draw in [*turns, *(KEPT if split == "val" else ())]:
         kind = 100 + [*CHOSEN_ON, *KEPT].index(draw)
         rng = np.random.default_rng([args.seed, number, kind])
@@ -281,7 +282,8 @@ def all_cases(args: argparse.Namespace) -> Iterator[Case]:
         for pair in near_pairs(read_fingerprints(paths))
         if pair.first < trained_on <= pair.second
     }
-    for split, labelled in films.items():
+    for split in [args.split] if args.split else films:
+        labelled = films[split]
         shown = tqdm(labelled[: args.films], desc=split, unit="radiograph", disable=None)
         for number, (path, marks) in enumerate(shown):
             if path not in copies:
@@ -364,7 +366,7 @@ def rows_of(args: argparse.Namespace) -> Iterator[dict]:
                     split=case.split, film=case.film, group=case.group, is_known=case.is_known,
                     stage=stage, mm_per_px=case.mm_per_px, found=args.ruler_mm / after.distance_px,
                     before=not before.refused, after=not after.refused, refused=after.refused,
-                    likeness=fit.likeness, stretch=fit.stretch, ticks=ticks.count,
+                    likeness=fit.likeness, least=fit.least, stretch=fit.stretch, ticks=ticks.count,
                     strength=ticks.strength,
                 )  # fmt: skip
     finally:

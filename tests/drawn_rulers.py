@@ -26,7 +26,7 @@ def draw_comb(
         seed: Of the noise.
     """
     along = marks[1] - marks[0]
-    y, x = (np.mgrid[: 4 * 320, : 4 * 220] - 1.5) / 4
+    y, x = (np.mgrid[: 2 * 320, : 2 * 220] - 0.5) / 2
     from_p1 = np.stack([x, y], axis=-1) - marks[0]
     size = float(along @ along)
     on_way = from_p1 @ along / size

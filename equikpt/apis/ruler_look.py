@@ -11,6 +11,7 @@ import numpy as np
 from equikpt.core.ruler_strip import (
     Ticks,
     fit_templates,
+    least_likeness,
     read_ticks,
     strip_along,
     ticks_and_ends,
@@ -24,7 +25,7 @@ SAME_KIND = 0.5
 """Correlation of two strips from which their rulers are of one kind. Two of one scanner had 0.76
 and more in 99 of 100 pairs."""
 MAX_KINDS = 6
-SLACK = 0.35
+SLACK = 0.5
 """Share of the correlation that a found ruler may lose beyond what the least alike labelled ones
 do: networks find rulers under clamps, in noise and turned, which the labels have few of."""
 OUTLIERS = 0.02
@@ -44,6 +45,7 @@ class RulerLook:
         templates: (K, R, C) float32, the mean strip of each kind of ruler, by
             :func:`~equikpt.core.ruler_strip.ticks_and_ends`.
         min_likeness: Least correlation with one of them, -1 to 1.
+        min_third: The same of each third of the ruler: near p1, between the marks, near p2.
         ticks: Least and greatest number of tick spacings from mark to mark, where the ticks can be
             read; None where those of the labelled rulers cannot, or differ.
         max_stretch: Greatest relative difference between the ruler and the marks' distance.
@@ -51,6 +53,7 @@ class RulerLook:
 
     templates: np.ndarray
     min_likeness: float
+    min_third: float
     ticks: tuple[float, float] | None = None
     max_stretch: float = STRETCH_TOLERANCE
 
@@ -75,6 +78,11 @@ class RulerLook:
             return (
                 f"the ruler looks unlike those of the labels ({fit.likeness:.2f}, expected at "
                 f"least {self.min_likeness:.2f})"
+            )
+        if fit.least < self.min_third:
+            return (
+                f"a part of the ruler looks unlike those of the labels ({fit.least:.2f}, expected "
+                f"at least {self.min_third:.2f})"
             )
         if abs(fit.stretch - 1) > self.max_stretch:
             return (
@@ -103,15 +111,18 @@ def learn_look(rulers: Iterable[tuple[np.ndarray, np.ndarray]]) -> RulerLook | N
     kinds = _kinds(flat @ flat.T)
     if not kinds:
         return None
-    likeness = np.max([_likeness_without_itself(flat, kind) for kind in kinds], axis=0)
-    least = float(np.quantile(likeness, OUTLIERS))
     templates = np.stack([np.mean([strips[each] for each in kind], axis=0) for kind in kinds])
-    return RulerLook(templates.astype(np.float32), (1 - SLACK) * least, _tick_range(readings))
+    likeness, least = _likeness_to_others(flat, kinds, strips[0].shape)
+    min_likeness, min_third = (
+        (1 - SLACK) * float(np.quantile(each, OUTLIERS)) for each in (likeness, least)
+    )
+    return RulerLook(templates.astype(np.float32), min_likeness, min_third, _tick_range(readings))
 
 
 def _kinds(likeness: np.ndarray) -> list[np.ndarray]:
     """Groups of indices of rulers that look alike, the largest first; single ones are left out."""
-    alike, left, kinds = likeness >= SAME_KIND, np.ones(len(likeness), bool), []
+    kinds: list[np.ndarray] = []
+    alike, left = likeness >= SAME_KIND, np.ones(len(likeness), bool)
     fewest = max(3, math.ceil(OUTLIERS * len(likeness)))
     while len(kinds) < MAX_KINDS:
         counts = (alike & left).sum(axis=1) * left
@@ -123,11 +134,28 @@ def _kinds(likeness: np.ndarray) -> list[np.ndarray]:
     return kinds
 
 
-def _likeness_without_itself(flat: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Correlation (N,) of each strip with the mean of a kind, of which it is no part itself."""
-    means = np.repeat(flat[kind].sum(axis=0)[None], len(flat), axis=0)
-    means[kind] -= flat[kind]
-    return (flat * _normalised(means)).sum(axis=1)
+def _likeness_to_others(
+    flat: np.ndarray, kinds: list[np.ndarray], shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations (N,) of each strip with the mean of the others of the kind it is most like.
+
+    Args:
+        flat: (N, R · C), strips of mean 0 and norm 1.
+        kinds: Indices of the strips of each kind.
+        shape: Rows and columns of a strip.
+
+    Returns:
+        Those of whole strips, and those of their least like thirds.
+    """
+    likeness, least = np.full(len(flat), -1.0), np.full(len(flat), -1.0)
+    for kind in kinds:
+        total = flat[kind].sum(axis=0)
+        for each, strip in enumerate(flat):
+            (mean,) = _normalised((total - strip if each in kind else total)[None])
+            if strip @ mean > likeness[each]:
+                likeness[each] = strip @ mean
+                least[each] = least_likeness(strip.reshape(shape), mean.reshape(shape))
+    return likeness, least
 
 
 def _normalised(rows: np.ndarray) -> np.ndarray:

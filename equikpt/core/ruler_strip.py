@@ -31,6 +31,8 @@ _ALONG = np.array([[-1], [0], [0], [0], [1]], np.float32)
 MIN_TICKS, MAX_TICKS = 3.0, 45.0
 """Ticks between two marks, of which fewer are a matter of the shape and more of noise."""
 OVERSAMPLING = 16
+MIN_THIRD = 0.1
+"""Share of a template's variation that a third of it must have to be compared by itself."""
 MIN_VARIATION = 0.1
 """Mean square of a strip of :func:`ticks_and_ends` from which a period in it can be of ticks."""
 
@@ -40,10 +42,12 @@ class Fit(NamedTuple):
 
     Args:
         likeness: Correlation there, -1 to 1.
+        least: The same of the third of the ruler that is least alike.
         stretch: Length of the ruler there over the distance of the marks.
     """
 
     likeness: float
+    least: float
     stretch: float
 
 
@@ -135,16 +139,37 @@ def fit_templates(gray: np.ndarray, marks: np.ndarray, templates: np.ndarray) ->
     looked_for = [
         np.ascontiguousarray(side) for each in templates for side in (each, each[:, ::-1])
     ]
-    likeness = np.full(len(STRETCHES), -1.0)
+    best, likeness = (-2.0, looked_for[0], looked_for[0]), np.full(len(STRETCHES), -1.0)
     for row, stretch in enumerate(STRETCHES):
         for turn in TURNS_DEG:
             found = ticks_and_ends(strip_along(gray, marks, ahead, aside, stretch, turn))
             for template in looked_for:
-                best = cv2.matchTemplate(found, template, cv2.TM_CCOEFF_NORMED).max()
-                likeness[row] = max(likeness[row], float(best))
-    best_row = int(np.argmax(likeness))
-    step = STRETCHES[1] - STRETCHES[0]
-    return Fit(float(likeness[best_row]), STRETCHES[best_row] + step * _vertex(likeness, best_row))
+                matches = cv2.matchTemplate(found, template, cv2.TM_CCOEFF_NORMED)
+                _, match, _, (left, top) = cv2.minMaxLoc(matches)
+                likeness[row] = max(likeness[row], match)
+                if match > best[0]:
+                    rows, columns = template.shape
+                    best = match, found[top : top + rows, left : left + columns], template
+    at = int(np.argmax(likeness))
+    stretch = STRETCHES[at] + (STRETCHES[1] - STRETCHES[0]) * _vertex(likeness, at)
+    return Fit(float(likeness[at]), least_likeness(*best[1:]), stretch)
+
+
+def least_likeness(strip: np.ndarray, template: np.ndarray) -> float:
+    """Correlation of the third of a strip (R, C) that is least like the same third of another.
+
+    A ruler that ends early, or has one mark right, is alike on the whole and unlike at an end.
+    Thirds of the template with little to see are left out.
+    """
+    pairs = [
+        [(each - each.mean()).ravel() for each in thirds]
+        for thirds in zip(np.array_split(strip, 3), np.array_split(template, 3), strict=True)
+    ]
+    seen = np.array([float(third @ third) for _, third in pairs])
+    found = np.array([float(third @ third) for third, _ in pairs])
+    product = np.array([float(first @ second) for first, second in pairs])
+    correlations = product / np.sqrt(np.maximum(seen * found, 1e-9))
+    return float(correlations[seen >= MIN_THIRD * seen.sum()].min())
 
 
 def read_ticks(gray: np.ndarray, marks: np.ndarray) -> Ticks:
