@@ -273,7 +273,7 @@ def cases_of(split: str, number: int, path: Path, marks: np.ndarray, args) -> It
 
 
 def all_cases(args: argparse.Namespace) -> Iterator[Case]:
-    """Of the training radiographs, and of the validation ones that are no copies of those."""
+    """Cases of the training radiographs, and of validation ones that are no copies of those."""
     films = {split: labelled_radiographs(args.data_root, split) for split in ("train", "val")}
     paths = [path for split in films.values() for path, _ in split]
     trained_on = len(films["train"])
@@ -366,8 +366,8 @@ def rows_of(args: argparse.Namespace) -> Iterator[dict]:
                     split=case.split, film=case.film, group=case.group, is_known=case.is_known,
                     stage=stage, mm_per_px=case.mm_per_px, found=args.ruler_mm / after.distance_px,
                     before=not before.refused, after=not after.refused, refused=after.refused,
-                    likeness=fit.likeness, least=fit.least, stretch=fit.stretch, ticks=ticks.count,
-                    strength=ticks.strength,
+                    likeness=fit.likeness, least=fit.least, stretch=fit.stretch,
+                    ticks=ticks.spacings, strength=ticks.strength,
                 )  # fmt: skip
     finally:
         found_in.save()

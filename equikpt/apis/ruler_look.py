@@ -68,9 +68,9 @@ class RulerLook:
         ticks, distance = read_ticks(gray, marks), float(np.hypot(*(marks[1] - marks[0])))
         if self.ticks and ticks.strength >= READABLE:
             least, most = self.ticks
-            if not least <= ticks.count <= most:
+            if not least <= ticks.spacings <= most:
                 return (
-                    f"ticks every {distance / ticks.count:.1f} px, expected "
+                    f"ticks every {distance / ticks.spacings:.1f} px, expected "
                     f"{distance / most:.1f} to {distance / least:.1f}"
                 )
         fit = fit_templates(gray, marks, self.templates)
@@ -167,7 +167,7 @@ def _normalised(rows: np.ndarray) -> np.ndarray:
 
 def _tick_range(readings: list[Ticks]) -> tuple[float, float] | None:
     """Tick spacings from mark to mark, where most rulers agree on them."""
-    counts = np.array([each.count for each in readings if each.strength >= READABLE])
+    counts = np.array([each.spacings for each in readings if each.strength >= READABLE])
     if len(counts) < max(MIN_RADIOGRAPHS, len(readings) / 2):
         return None
     middle = float(np.median(counts))

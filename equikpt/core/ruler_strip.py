@@ -55,11 +55,11 @@ class Ticks(NamedTuple):
     """The strongest period of a strip between the marks.
 
     Args:
-        count: Periods from mark to mark.
+        spacings: Periods from mark to mark.
         strength: Share of the strip's variation along the ruler that has this period, 0 to 1.
     """
 
-    count: float
+    spacings: float
     strength: float
 
 

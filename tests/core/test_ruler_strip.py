@@ -50,7 +50,7 @@ def test_a_planted_period_is_found(count, noise):
     rng = np.random.default_rng(0)
     strip = np.sin(2 * np.pi * count * way + 1)[:, None] + rng.normal(0, noise, (101, 37))
     ticks = strongest_period(strip)
-    assert ticks.count == pytest.approx(count, rel=0.02)
+    assert ticks.spacings == pytest.approx(count, rel=0.02)
     assert ticks.strength > 0.5
 
 
@@ -65,7 +65,7 @@ def test_noise_and_flat_strips_have_no_period():
 def test_ticks_are_counted_from_mark_to_mark(number, teeth):
     marks = marks_at(number)
     ticks = read_ticks(draw_comb(marks, teeth), marks)
-    assert ticks.count == pytest.approx(teeth, rel=0.03)
+    assert ticks.spacings == pytest.approx(teeth, rel=0.03)
     assert ticks.strength > 0.5
     assert read_ticks(draw_comb(marks, teeth=0), marks).strength < 0.5
 
