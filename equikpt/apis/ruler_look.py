@@ -30,7 +30,7 @@ SLACK = 0.5
 do: networks find rulers under clamps, in noise and turned, which the labels have few of."""
 OUTLIERS = 0.02
 """Share of the labelled rulers that may be unlike the others: labels have mistakes too."""
-READABLE = 0.4
+READABLE = 0.5
 """Strength of a period from which it is the ruler's ticks."""
 TICK_TOLERANCE = 0.08
 STRETCH_TOLERANCE = 0.03
