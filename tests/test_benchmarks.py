@@ -355,3 +355,30 @@ def test_controls_are_those_of_the_labels_alone(benchmarks, tmp_path):
     (tmp_path / "Train_Test_Val_FSC_147.json").write_text(json.dumps(splits))
     assert every_config.mean_count_mae(tmp_path, max_points=64) == (5 + 1) / 2
     assert every_config.mean_count_mae(tmp_path, max_points=6) == 1
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_drawn_ruler_has_the_scale_that_is_said(benchmarks, number):
+    import cv2
+    from ruler_refusal import two_marks, with_ruler
+
+    gray, marks = np.full((1000, 800), 40, np.uint8), np.array([[600.0, 500.0], [600.0, 414.0]])
+    rng = np.random.default_rng(number)
+    drawn, mm_per_px = with_ruler(rng, gray, marks, two_marks, ruler_mm=20.6)
+    ground = cv2.absdiff(drawn[..., 0], gray) > 15
+    count, _, _, centres = cv2.connectedComponentsWithStats(ground.astype(np.uint8))
+    assert count == 3  # and the ground
+    apart_mm = np.hypot(*(centres[2] - centres[1])) * mm_per_px
+    assert min(abs(apart_mm / length - 1) for length in (10, 30, 40, 50)) < 0.01
+
+
+def test_an_erased_ruler_is_gone_and_the_rest_is_not_touched(benchmarks):
+    from ruler_refusal import erased
+
+    gray, marks = np.full((1000, 800), 40, np.uint8), np.array([[600.0, 500.0], [600.0, 414.0]])
+    gray[410:505, 595:606] = 200
+    gray[50:900, 100:300] = 120
+    for seed in range(6):
+        left = erased(np.random.default_rng(seed), gray, marks)
+        assert left[:, 320:].max() < 60
+        assert (left[:, :320] == gray[:, :320]).all()

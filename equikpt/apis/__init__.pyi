@@ -5,11 +5,13 @@ from .detectors import MmdetDetector as MmdetDetector
 from .detectors import TorchvisionDetector as TorchvisionDetector
 from .detectors import load_detector as load_detector
 from .predictor import Predictor as Predictor
-from .ruler import Plausible as Plausible
 from .ruler import RulerFinder as RulerFinder
 from .ruler import Scale as Scale
 from .ruler import calibrate as calibrate
-from .ruler import plausible_from as plausible_from
+from .ruler_look import Plausible as Plausible
+from .ruler_look import RulerLook as RulerLook
+from .ruler_look import learn_look as learn_look
+from .ruler_look import plausible_from as plausible_from
 from .video.clips import Clip as Clip
 from .video.clips import ClipWriter as ClipWriter
 from .video.one_euro import OneEuroFilter as OneEuroFilter

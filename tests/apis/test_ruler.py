@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,16 +10,11 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
 from equikpt.apis.box_predictor import BoxPredictor
-from equikpt.apis.ruler import (
-    Plausible,
-    RulerFinder,
-    calibrate,
-    format_scale,
-    judge,
-    plausible_from,
-)
+from equikpt.apis.ruler import RulerFinder, calibrate, format_scale, judge, with_interval
+from equikpt.apis.ruler_look import Plausible, learn_look, plausible_from
 from equikpt.cli.launch import load_config
 from equikpt.core.radiograph import read_radiograph
+from tests import drawn_rulers
 
 RADIOGRAPH = np.zeros((500, 300, 3), np.uint8)
 
@@ -131,6 +127,54 @@ def test_a_labelled_set_says_what_is_plausible(sample_radiographs):
     assert limits.distance == (pytest.approx(0.16 * 0.75), pytest.approx(0.16 * 1.25))
     assert limits.angle_deg == (pytest.approx(78), pytest.approx(102))
     assert limits.score == 0.4
+    assert limits.look is not None
+
+
+def test_a_ruler_of_another_look_is_refused_on_the_radiograph(sample_radiographs):
+    labels = sample_radiographs / "annotations_p1_p2_train.json"
+    limits = plausible_from(labels, sample_radiographs / "images", score=0.3)
+    marks = np.array([[150.0, 100.0], [150.0, 60.0]])
+
+    def judged_on(gray):
+        return judge("a.png", marks, np.ones(2), len(gray), 10.0, limits, gray=gray)
+
+    known = np.full((250, 200), 60, np.uint8)
+    cv2.line(known, (150, 60), (150, 100), 230, 1)
+    for tick in range(9):
+        cv2.line(known, (150, 60 + 5 * tick), (158, 60 + 5 * tick), 230, 1)
+    assert judged_on(known).refused == ""
+    finer = np.full((250, 200), 60, np.uint8)
+    cv2.line(finer, (150, 20), (150, 150), 230, 1)
+    for tick in range(40):
+        cv2.line(finer, (150, 20 + 3 * tick), (158, 20 + 3 * tick), 230, 1)
+    assert judged_on(finer).mm_per_px is None
+    assert "ticks every 3.0 px, expected 4.6 to 5.4" in judged_on(finer).refused
+
+
+def test_a_scale_that_is_not_to_be_refused_carries_its_doubt():
+    given = ("a.png", UPRIGHT, np.array([0.9, 0.4]), 400, 10.0, LIMITS)
+    scale = judge(*given, refuse=False)
+    assert scale.mm_per_px == pytest.approx(0.25)
+    assert (scale.refused, scale.doubt) == ("", "score 0.40, below 0.5")
+    assert format_scale(scale).endswith("confidence 0.40, in doubt: score 0.40, below 0.5")
+    assert judge(*given).doubt == ""
+    one_place = judge("a.png", UPRIGHT[[0, 0]], np.ones(2), 400, 10.0, LIMITS, refuse=False)
+    assert one_place.mm_per_px is None
+    sure = judge(*given[:2], np.ones(2), *given[3:], refuse=False)
+    assert (sure.doubt, format_scale(sure).count("doubt")) == ("", 0)
+
+
+def test_calibrate_looks_at_the_ruler_unless_told_not_to_refuse(tmp_path):
+    cv2.imwrite(str(tmp_path / "bar.png"), drawn_rulers.draw_comb(teeth=0))
+    learnt = [(drawn_rulers.draw_comb(seed=number), drawn_rulers.UPRIGHT) for number in range(8)]
+    limits = replace(LIMITS, distance=(0.01, 0.5), look=learn_look(learnt))
+    finder = RulerFinder(lambda radiograph, boxes: [instance(drawn_rulers.UPRIGHT, np.ones(2))])
+    given = ([str(tmp_path / "bar.png")], finder, 10.0)
+    (refused,), (doubtful,) = calibrate(*given, limits), calibrate(*given, limits, refuse=False)
+    assert refused.mm_per_px is None
+    assert "unlike those of the labels" in refused.refused
+    assert doubtful.mm_per_px == pytest.approx(0.1)
+    assert doubtful.doubt == refused.refused
 
 
 def test_a_radiograph_that_cannot_be_read_ends_no_batch(tmp_path):
@@ -171,3 +215,17 @@ def test_a_radiograph_unlike_those_of_the_training_has_no_scale(tmp_path, refuse
         assert "refused, unlike the training" in format_scale(scale)
     else:
         assert (scale.mm_per_px, scale.refused) == (pytest.approx(0.25), "")
+
+
+def test_the_interval_has_the_radii_of_both_marks():
+    marks = np.array([[100.0, 300], [100, 200]])
+    scale = judge("a.png", marks, np.ones(2), 500, 10.0, Plausible())
+    assert "(" not in format_scale(scale)
+    found = with_interval(scale, 10.0, np.array([3.0, 4.0]))
+    assert (found.low_mm_per_px, found.high_mm_per_px) == (10 / 105, 10 / 95)
+    assert "0.10000 mm/px (0.09524 to 0.10526)" in format_scale(found)
+    endless = with_interval(scale, 10.0, np.array([80.0, 80.0]))
+    assert endless.high_mm_per_px == np.inf
+    assert "(" not in format_scale(endless)
+    refused = judge("a.png", marks, np.zeros(2), 500, 10.0, Plausible())
+    assert np.isnan(with_interval(refused, 10.0, np.ones(2)).low_mm_per_px)

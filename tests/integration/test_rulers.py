@@ -73,6 +73,19 @@ def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
     again = run_tool("calibrate.py", *arguments)
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
+    elsewhere = (*arguments, "--overwrite", "--distance", 190, 200)
+    refused, _ = scales_of(run_tool("calibrate.py", *elsewhere), tmp_path / "out")
+    assert refused["mm_per_px"] is None
+    done = run_tool("calibrate.py", *elsewhere, "--no-refuse")
+    doubtful, _ = scales_of(done, tmp_path / "out")
+    assert "in doubt, given by --no-refuse: 1 of 2" in done.stdout
+    assert doubtful["mm_per_px"] == found["mm_per_px"]
+    assert doubtful["doubt"] == refused["refused"] != ""
+
+
+def scales_of(done, out):
+    assert "Traceback" not in done.stderr
+    return json.loads((out / "scales.json").read_text())
 
 
 @pytest.mark.slow

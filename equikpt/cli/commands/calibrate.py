@@ -34,7 +34,8 @@ class CalibrateOptions(declare.ReadsImages):
     )
     ruler_mm: float = option("distance of the marks in mm", default=10.0, type=number(ABOVE_0))
     labels: Path | None = option(
-        "labels of radiographs as the model was trained on: rulers like theirs are plausible",
+        "labels of radiographs as the model was trained on: rulers that look like theirs, ticks "
+        "included, are plausible",
         metavar="FILE.json",
     )
     img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
@@ -52,7 +53,7 @@ class CalibrateOptions(declare.ReadsImages):
     out: Path = option(
         "where scales.json and scales.csv go", default=Path("work_dirs/calibration"), metavar="DIR"
     )
-    refuse: bool = declare.refuse("give the scales")
+    refuse: bool = declare.refuse("give every scale, with the reason as its doubt")
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("an earlier result")
 
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError("expected --labels and --img-dir together, got one of them")
     plausible = _plausible(options)
     columns = [field.name for field in fields(Scale)]
-    problems, refused = [], 0
+    problems, refused, doubtful = [], 0, 0
     with JsonTable(targets[0]) as as_json, CsvTable(targets[1], columns) as as_csv:
         finder = RulerFinder.load(
             load_config(options.config),
@@ -89,18 +90,21 @@ def main(argv: list[str] | None = None) -> int:
             as_json.add(asdict(scale))
             as_csv.add(asdict(scale))
             refused += bool(scale.refused)
+            doubtful += bool(scale.doubt)
             if scale.is_read:
                 tqdm.write(format_scale(scale))
             else:
                 problems.append(f"{scale.radiograph}: {scale.refused}")
-    written = f"written: {targets[0]}, {targets[1]}"
-    print("\n".join([*failures(problems, len(options.radiographs)), written]))
+    lines = failures(problems, len(options.radiographs))
+    if doubtful:
+        lines.append(f"in doubt, given by --no-refuse: {doubtful} of {len(options.radiographs)}")
+    print("\n".join([*lines, f"written: {targets[0]}, {targets[1]}"]))
     return int(refused > 0)
 
 
 def _plausible(options: CalibrateOptions):
     """Rulers that are believed: like the labelled ones, or as the options say."""
-    from equikpt.apis.ruler import Plausible, plausible_from
+    from equikpt.apis.ruler_look import Plausible, plausible_from
 
     plausible = Plausible(score=options.score)
     if options.labels and options.img_dir:
