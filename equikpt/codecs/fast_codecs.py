@@ -10,6 +10,7 @@ import numpy as np
 from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from mmpose.registry import KEYPOINT_CODECS
 
+from equikpt.codecs.pairs import SeparablePairs
 from equikpt.codecs.spread import HeatmapSpread, SimCCSpread
 
 Window = tuple[np.ndarray, np.ndarray]
@@ -69,7 +70,7 @@ def _encode(
 
 
 @KEYPOINT_CODECS.register_module()
-class FastMSRAHeatmap(HeatmapSpread, MSRAHeatmap):
+class FastMSRAHeatmap(SeparablePairs, HeatmapSpread, MSRAHeatmap):
     """MMPose's ``MSRAHeatmap``: targets equal to float32 rounding.
 
     Without ``unbiased`` a sigma of which three times is no whole number is left to the stock codec,
@@ -91,7 +92,7 @@ class FastMSRAHeatmap(HeatmapSpread, MSRAHeatmap):
 
 
 @KEYPOINT_CODECS.register_module()
-class FastUDPHeatmap(HeatmapSpread, UDPHeatmap):
+class FastUDPHeatmap(SeparablePairs, HeatmapSpread, UDPHeatmap):
     """MMPose's ``UDPHeatmap``: targets equal to float32 rounding.
 
     ``heatmap_type="combined"``, and a sigma of which three times is no whole number, are left to

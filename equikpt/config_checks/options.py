@@ -106,6 +106,7 @@ def merge_options(
             _refuse_building_key(content, option)
         _check_path(content, option)
         if first == "model" and rest[:1] and rest[0] in ("train_cfg", "test_cfg"):
+            import_modules(cfg)  # classes of its own are registered, and known
             _check_model_option(content["model"], option, rest)
         if first == "default_hooks" and len(rest) == 1 and value is None:
             hooks = [*content["default_hooks"], *STOCK_HOOKS]

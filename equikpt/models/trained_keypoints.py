@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from mmpose.structures import PoseDataSample
 from torch import nn
 
 HOOK = "_silences_untrained"
+TRAINED = "_trained_keypoints"
 PER_KEYPOINT = (
     *("keypoint_scores", "keypoints_visible", "keypoints_presence", "keypoints_seen"),
     *("keypoint_x_labels", "keypoint_y_labels"),
@@ -29,6 +31,7 @@ def silence_untrained(model: nn.Module, trained: np.ndarray) -> None:
     for earlier in getattr(model, HOOK, ()):
         earlier.remove()
     setattr(model, HOOK, ())
+    setattr(model, TRAINED, trained)
     if trained.all():
         return
 
@@ -44,6 +47,14 @@ def silence_untrained(model: nn.Module, trained: np.ndarray) -> None:
 
     before = model.register_forward_pre_hook(weigh, with_kwargs=True)
     setattr(model, HOOK, (before, model.register_forward_hook(silence)))
+
+
+def trained_pairs(model: nn.Module, swap: Sequence[int]) -> list[int]:
+    """(K,) index of the other side's keypoint; its own where one of both is not trained."""
+    trained = getattr(model, TRAINED, np.ones(len(swap), bool))
+    return [
+        other if trained[index] and trained[other] else index for index, other in enumerate(swap)
+    ]
 
 
 def _take_weight(labels: Any, trained: np.ndarray) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.structures import BaseDataElement, InstanceData
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.models.heads import BaseHead
@@ -15,6 +17,7 @@ from mmpose.utils.tensor_utils import to_numpy
 from torch import Tensor, nn
 
 from equikpt.models.keypoint_channels import keypoint_count
+from equikpt.models.trained_keypoints import trained_pairs
 
 
 class ValLoss:
@@ -64,12 +67,24 @@ class ValLoss:
         """Add what else the model says of keypoints to the samples; here nothing."""
 
 
-def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
+def decode_with_spread(
+    head: BaseHead, outputs: Any, swap: Sequence[int] | None = None
+) -> list[InstanceData]:
     """Decode as the head's class does, and add ``keypoint_spread`` (1, K), px of the input.
 
     It is :mod:`equikpt.codecs.spread`'s, where the head's codec has it.
+
+    Args:
+        head: Of the estimator.
+        outputs: Of the head, of a batch.
+        swap: (K,) index of the other side's keypoint, to separate the pairs of heatmaps (B, K, H,
+            W) first (:mod:`equikpt.codecs.pairs`); None for none.
     """
-    instances = type(head).decode(head, outputs)
+    read = outputs
+    if swap is not None:
+        separated = [head.decoder.separate(each, swap) for each in to_numpy(outputs)]
+        read = torch.from_numpy(np.stack(separated))
+    instances = type(head).decode(head, read)
     if not hasattr(head.decoder, "spread"):
         return instances
     for one, encoded in zip(instances, to_numpy(outputs, unzip=True), strict=True):
@@ -82,17 +97,28 @@ def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
 class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
     """:class:`TopdownPoseEstimator` with the loss of :class:`ValLoss`, and a second branch.
 
+    ``separate_pairs=True`` in ``test_cfg`` keeps left and right keypoints off one place, for codecs
+    of heatmaps.
+
     Args:
         visibility: Config of a branch that says if keypoints are in the image, and seen, such as
             ``dict(type="VisibilityBranch")``; it becomes ``head.visibility`` and gets the head's
             channels and keypoints. Its probabilities are ``keypoints_presence`` and
             ``keypoints_seen`` (1, K) of ``pred_instances``. None for no such branch.
         **kwargs: As :class:`TopdownPoseEstimator`.
+
+    Raises:
+        ValueError: Pairs to separate by a codec without heatmaps.
     """
 
     def __init__(self, *args: Any, visibility: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.head.decode = functools.partial(decode_with_spread, self.head)
+        if self.test_cfg.get("separate_pairs") and not hasattr(self.head.decoder, "separate"):
+            raise ValueError(
+                "expected FastUDPHeatmap or FastMSRAHeatmap as the head's codec for "
+                f"separate_pairs of test_cfg, got {type(self.head.decoder).__name__}; leave it out"
+            )
         if visibility is not None:
             _, count = keypoint_count(self.head) or ("", 0)
             own = dict(in_channels=self.head.in_channels, num_keypoints=count)
@@ -102,6 +128,15 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
     def visibility(self) -> nn.Module | None:
         """The branch, or None."""
         return getattr(self.head, "visibility", None)
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[PoseDataSample]
+    ) -> list[PoseDataSample | BaseDataElement]:
+        """As :meth:`ValLoss.predict`; with ``separate_pairs``, pairs by the samples' metainfo."""
+        if self.test_cfg.get("separate_pairs"):
+            swap = trained_pairs(self, data_samples[0].metainfo["flip_indices"])
+            self.head.decode = functools.partial(decode_with_spread, self.head, swap=swap)
+        return super().predict(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
         """Losses of the head and of the branch; arguments as :meth:`predict`."""

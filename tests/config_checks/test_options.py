@@ -109,6 +109,8 @@ def test_none_takes_hooks_out_and_models_read_options():
     assert cfg.default_hooks.timer is None  # without the key the runner would add its own
     options = {"model.test_cfg.output_heatmaps": True, "model.test_cfg.flip_test": False}
     assert load_config("rtmpose_m_ap10k", options).model.test_cfg.output_heatmaps
+    options = {"model.test_cfg.separate_pairs": True}  # of a class of equikpt's own
+    assert load_config("hrnet_w32_ap10k", options).model.test_cfg.separate_pairs
 
 
 @pytest.mark.parametrize("name", list_configs())
