@@ -57,9 +57,9 @@ BATCH = 16
 MIN_PEAK = 0.3
 """Height of a peak that `products` and `limbs` choose, as a fraction of its map's highest."""
 WEIGHTS = (0.3, 1.0)
-"""Of the statistics of limbs against the logarithms of heights."""
+"""Weights of the statistics of limbs against the logarithms of heights."""
 MAX_PENALTY = 3.0
-"""Of one bone: a pose that no label has is not impossible."""
+"""Greatest penalty of one bone: a pose that no label has is not impossible."""
 
 
 class Maps(NamedTuple):
@@ -176,7 +176,7 @@ def bone_score(bone: dict, before: np.ndarray, now: np.ndarray) -> np.ndarray:
 def bone_statistics(
     gt: np.ndarray, visibility: np.ndarray, side_px: np.ndarray, swap: Sequence[int], chains
 ) -> dict:
-    """Of each bone, over labelled poses and their mirror images.
+    """Collect of each bone what labelled poses and their mirror images show.
 
     ``mean`` and ``std`` (2,) from joint to joint, ``slope`` (2,) of left minus right at the second
     joint on that at the first, and ``rest`` (2,) what it leaves.

@@ -13,6 +13,5 @@ model = dict(
         conv_kernel_sizes=(1, 3),
         loss=dict(type="KeypointMSELoss", use_target_weight=True, loss_weight=100.0),
     ),
-    # left and right off one place: fewer left-right inversions (benchmarks/README.md)
-    test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=False, separate_pairs=True),
+    test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=False),
 )
