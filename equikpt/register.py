@@ -26,6 +26,7 @@ import equikpt.engine.uncertainty_hook
 import equikpt.engine.visualization_hooks
 import equikpt.engine.weight_hooks
 import equikpt.evaluation.counting_metric
+import equikpt.evaluation.inversion_metric
 import equikpt.evaluation.keypoint_metric
 import equikpt.evaluation.pixel_ap_metric
 import equikpt.evaluation.ruler_metric

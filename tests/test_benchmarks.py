@@ -382,3 +382,80 @@ def test_an_erased_ruler_is_gone_and_the_rest_is_not_touched(benchmarks):
         left = erased(np.random.default_rng(seed), gray, marks)
         assert left[:, 320:].max() < 60
         assert (left[:, :320] == gray[:, :320]).all()
+
+
+LEG = dict(swap=[1, 0, 3, 2], links=[(0, 2), (1, 3)])
+"""Left and right knee, left and right hoof."""
+
+
+def legs(*heights: dict[tuple[int, int], float]) -> np.ndarray:
+    """(1, K, 12, 12) maps of single cells, (row, column) to height."""
+    maps = np.zeros((1, len(heights), 12, 12))
+    for index, each in enumerate(heights):
+        for cell, height in each.items():
+            maps[0, index][cell] = height
+    return maps
+
+
+def test_limbs_are_the_chains_that_both_sides_have(benchmarks):
+    from inversions import chains_of
+
+    assert chains_of(LEG["links"], LEG["swap"]) == [[0, 2]]
+    assert chains_of([(0, 2), (3, 1), (0, 4)], [*LEG["swap"], 4]) == [[0, 2]]
+    assert chains_of([(0, 2)], LEG["swap"]) == [[0], [2]]
+    swap = [1, 0, 3, 2, 5, 4]
+    assert chains_of([(2, 0), (3, 1), (4, 0), (5, 1)], swap) == [[2, 0, 4]]
+
+
+def test_a_limb_is_read_as_one_where_its_bones_are_known(benchmarks):
+    """The hooves are undecided; the knees, which are not, and the bones decide."""
+    from inversions import Maps, bone_statistics, limbs
+
+    near, far = (9, 2), (9, 9)
+    maps = legs({(3, 2): 0.9}, {(3, 9): 0.9}, {near: 0.5, far: 0.52}, {near: 0.52, far: 0.5})
+    poses = np.array([[[x, 3], [x + 7, 3], [x, 9], [x + 7, 9]] for x in (0.0, 1.0, 2.0)])
+    poses += np.random.default_rng(0).normal(0, 0.3, poses.shape)
+    bones = bone_statistics(poses, np.full((3, 4), 2), np.full(3, 12.0), LEG["swap"], [[0, 2]])
+    given = Maps(maps, maps, LEG["swap"], 1.0, np.array([1 / 12]), [[0, 2]], bones)
+    hooves = {
+        weight: [divmod(int(each.argmax()), 12) for each in limbs(given, weight)[0, 2:]]
+        for weight in (0.0, 1.0)
+    }
+    assert hooves == {0.0: [far, near], 1.0: [near, far]}
+
+
+def test_the_surer_pass_is_taken_where_both_contradict(benchmarks):
+    from inversions import Maps, surer_pass
+
+    plain = legs({(3, 2): 0.9}, {(3, 9): 0.8}, {(9, 2): 0.4}, {(9, 9): 0.9})
+    mirrored = legs({(3, 2): 0.6}, {(3, 9): 0.6}, {(9, 9): 0.8}, {(9, 2): 0.6})
+    maps = Maps(plain, mirrored, LEG["swap"], 1.0, np.array([1 / 12]))
+    chosen = surer_pass(maps)
+    np.testing.assert_array_equal(chosen[0, :2], maps.average[0, :2])  # of one mind
+    np.testing.assert_array_equal(chosen[0, 2:], mirrored[0, 2:])
+
+
+def test_halves_hold_whole_groups(benchmarks):
+    from inversions import half_of
+
+    groups = [f"horse{i // 3}" for i in range(30)]
+    half = half_of(groups)
+    assert half.sum() == 15
+    assert all(len({*half[i : i + 3]}) == 1 for i in range(0, 30, 3))
+
+
+def test_a_swap_in_a_single_frame_is_undone_and_a_crossing_is_not(benchmarks):
+    from inversions_video import follow_pairs, plant
+
+    time = np.arange(40.0)
+    left = np.stack([50 + 30 * np.sin(time / 4), np.full(40, 90.0)], axis=1)
+    right = np.stack([50 - 30 * np.sin(time / 4), np.full(40, 92.0)], axis=1)  # legs that cross
+    gt = np.stack([left, right], axis=1)[:, None]
+    side_px = np.full(40, 200.0)
+    np.testing.assert_array_equal(follow_pairs(gt, side_px, 1.0), gt)
+    swapped = gt.copy()
+    swapped[[7, 20, 33]] = gt[[7, 20, 33], :, ::-1]  # far apart
+    np.testing.assert_array_equal(follow_pairs(swapped, side_px, 1.0), gt)
+    planted = plant(gt, 0.2, 5, np.random.default_rng(0))
+    changed = (planted != gt).any(axis=(1, 2, 3))
+    assert 0 < changed.mean() < 0.6

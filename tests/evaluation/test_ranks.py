@@ -15,25 +15,29 @@ import equikpt.register  # noqa: F401 - the metrics
 NAMES = sorted(
     name for name, each in METRICS.module_dict.items() if each.__module__.startswith("equikpt")
 )
-META = dict(keypoint_id2name={0: "p1", 1: "p2"}, sigmas=[0.1, 0.1], flip_indices=[0, 1])
+META = dict(keypoint_id2name={0: "p1", 1: "p2"}, sigmas=[0.1, 0.1], flip_indices=[1, 0])
 COUNT = 5  # odd: the sampler gives the second rank the first sample once more
 
 
 def sample(number: int) -> dict:
-    """Two points near two others, with everything that a metric reads."""
+    """Two points near two others, with everything that a metric reads.
+
+    Of sample 1 one is unlabelled, and those of sample 3 are at each other's place.
+    """
     rng = np.random.default_rng(number)
     gt = rng.uniform(20, 80, (2, 2))
+    predicted = gt[::-1] if number == 3 else gt
     return dict(
         img_path=f"{number}.png",
         input_size=(100, 100),
         input_scale=np.array([100.0, 100.0]),
         raw_ann_info=dict(
-            keypoints=np.column_stack([gt, [2, 2 * (number % 3 > 0)]]).ravel().tolist(),
+            keypoints=np.column_stack([gt, [2, 0 if number == 1 else 2]]).ravel().tolist(),
             bbox=[0.0, 0.0, 100.0, 100.0],
             area=5000.0,
         ),
         pred_instances=dict(
-            keypoints=(gt + rng.normal(0, 4, (2, 2)))[None],
+            keypoints=(predicted + rng.normal(0, 4, (2, 2)))[None],
             keypoint_scores=rng.random((1, 2)),
             keypoint_spread=rng.uniform(1, 5, (1, 2)),
             labels=np.arange(2),

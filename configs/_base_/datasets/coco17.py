@@ -110,4 +110,5 @@ test_evaluator = [
     dict(type="CocoMetric"),
     dict(type="KeypointMetric", log_table=True),
     dict(type="VisibilityMetric"),
+    dict(type="InversionMetric"),
 ]

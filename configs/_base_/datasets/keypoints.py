@@ -125,4 +125,4 @@ test_dataloader = dict(
     ),
 )
 
-test_evaluator = _base_.val_evaluator
+test_evaluator = [*_base_.val_evaluator, dict(type="InversionMetric")]

@@ -16,6 +16,12 @@ optim_wrapper = dict(
 )
 model = dict(backbone=dict(frozen_stages=frozen_stages))
 
-# sigma in heatmap cells, 8 px of the input each
-codec = dict(type="FastUDPHeatmap", input_size=(192, 192), heatmap_size=(24, 24), sigma=1.2)
+# sigma in heatmap cells, 8 px of the input each; the blur of the decoder suits it (11: sigma 2)
+codec = dict(
+    type="FastUDPHeatmap",
+    input_size=(192, 192),
+    heatmap_size=(24, 24),
+    sigma=1.2,
+    blur_kernel_size=3,
+)
 train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict(type="KeypointDataset"))

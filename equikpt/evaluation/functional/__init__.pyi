@@ -6,9 +6,13 @@ from .bootstrap import weighted_mean as weighted_mean
 from .bootstrap import weighted_median as weighted_median
 from .conformal import conformal_quantile as conformal_quantile
 from .conformal import coverage as coverage
+from .inversions import inversion_table as inversion_table
+from .inversions import left_right_pairs as left_right_pairs
+from .inversions import views_of as views_of
 from .keypoint_errors import box_side_px as box_side_px
 from .keypoint_errors import distances_px as distances_px
 from .keypoint_errors import keypoint_ap as keypoint_ap
+from .keypoint_errors import left_right_inversions as left_right_inversions
 from .keypoint_errors import oks as oks
 from .keypoint_errors import pck as pck
 from .keypoint_errors import pck_hits as pck_hits
