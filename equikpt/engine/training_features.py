@@ -49,6 +49,9 @@ class TrainingFeaturesHook(Hook):
         model = unwrap(runner.model)
         if not is_main_process() or not hasattr(model, "features"):
             return
+        if runner.cfg.get("val_dataloader") is None:
+            runner.logger.warning("no image will be refused: there are no validation images")
+            return
         links = (Path(runner.work_dir) / name for name in (BEST, LAST))
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         for path in {link.resolve(): None for link in links if link.is_file()}:

@@ -136,14 +136,13 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         return getattr(self.head, "visibility", None)
 
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
-        """Losses of the head and, where the samples have its labels, of the branch.
+        """Losses of the head and of the branch; that of a validation is the head's alone.
 
-        That of a validation is the head's alone. Arguments as :meth:`predict`.
+        Arguments as :meth:`predict`.
         """
         feats = self.extract_feat(inputs)
         losses = self.head.loss(feats, data_samples, train_cfg=self.train_cfg)
-        labelled = all("visibility_labels" in each.gt_instance_labels for each in data_samples)
-        if self.visibility is not None and labelled:
+        if self.visibility is not None:
             losses.update(self.visibility.loss(feats, data_samples))
         return losses
 

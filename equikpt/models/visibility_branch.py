@@ -78,7 +78,7 @@ class VisibilityBranch(BaseModule):
         self.unlabelled = unlabelled
         self.num_keypoints = num_keypoints
         self.conv = nn.Conv2d(in_channels, hidden_channels, 1)
-        self.norm = nn.BatchNorm2d(hidden_channels)
+        self.norm = nn.GroupNorm(8, hidden_channels)
         self.linear = nn.Linear(2 * hidden_channels, 2 * num_keypoints)
         self.trained: np.ndarray | None = None
         """(K,) bool; nothing is learnt of the others. None for all."""
@@ -97,14 +97,21 @@ class VisibilityBranch(BaseModule):
         return self.linear(pooled).unflatten(1, (self.num_keypoints, 2))
 
     def loss(self, feats: Sequence[Tensor], samples: Sequence[PoseDataSample]) -> dict:
-        """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample."""
-        self.has_weights |= self.training
-        labels = torch.cat([sample.gt_instance_labels.visibility_labels for sample in samples])
-        if self.unlabelled == "absent":
-            labels = labels.clamp(min=ABSENT)
+        """Losses against ``gt_instance_labels.visibility_labels`` (1, K) of each sample.
+
+        Without them, as of MMPose's own ``PackPoseInputs``, nothing is learnt: the losses are 0, so
+        that DDP finds a gradient for each parameter.
+        """
+        logits, given = self(feats), [sample.gt_instance_labels for sample in samples]
+        if all("visibility_labels" in each for each in given):
+            labels = torch.cat([each.visibility_labels for each in given])
+            labels = labels.clamp(min=ABSENT if self.unlabelled == "absent" else UNKNOWN)
+            self.has_weights |= self.training
+        else:
+            labels = logits.new_full(logits.shape[:2], UNKNOWN, dtype=torch.long)
         if self.trained is not None:
             labels[:, ~torch.as_tensor(self.trained)] = UNKNOWN
-        presence, seen = visibility_loss(self(feats), labels)
+        presence, seen = visibility_loss(logits, labels)
         return dict(loss_presence=presence, loss_visibility=seen)
 
     def predict(

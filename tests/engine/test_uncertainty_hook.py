@@ -47,8 +47,8 @@ def test_they_have_the_features_of_the_training_images_of_their_own_weights(trai
         model.load_state_dict(checkpoint["state_dict"])
         expected = training_features_of_config(trained, model)
         found = recorded_training_features(checkpoint)
-        assert np.array_equal(found.positions, expected.positions)
-        assert found.limit == pytest.approx(expected.limit)
+        np.testing.assert_allclose(found.positions, expected.positions, atol=2e-3)
+        assert found.limit == pytest.approx(expected.limit, rel=1e-3)
 
 
 def test_a_test_applies_it(trained):

@@ -117,8 +117,9 @@ class FastPackPoseInputs(PackPoseInputs):
       permuted tensor.
     - ``raw_ann_info`` is handed over instead of copied: a data set makes it anew for each sample.
     - ``pixel_spacing_mm`` and ``mark`` are handed on where a sample has them.
-    - ``visibility_labels`` (N, K) int64 are COCO's visibilities for ``VisibilityBranch``: 2 seen, 1
-      hidden, 0 labelled and not in the input, since a crop cut it off, -1 without a label.
+    - ``visibility_labels`` (1, K) int64 of a sample of one instance are COCO's visibilities for
+      ``VisibilityBranch``: 2 seen, 1 hidden, 0 labelled and not in the input, since a crop cut it
+      off, -1 without a label.
     """
 
     def transform(self, results: dict) -> dict:
@@ -135,7 +136,7 @@ class FastPackPoseInputs(PackPoseInputs):
         for key in ("raw_ann_info", *HANDED_ON):
             if key in results and (key in HANDED_ON or key in self.meta_keys):
                 packed["data_samples"].set_field(results[key], key, field_type="metainfo")
-        if "keypoints_visibility" in results:
+        if len(results.get("keypoints_visibility", ())) == 1:
             labels = np.array(results["keypoints_visibility"], np.int64)
             labels[(labels == 0) & ~np.asarray(results.get("keypoints_gone", False))] = -1
             packed["data_samples"].gt_instance_labels.visibility_labels = torch.from_numpy(labels)
