@@ -87,12 +87,7 @@ class InversionMetric(Presented):
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each instance's prediction and ground truth."""
         for sample in data_samples:
-            annotation = sample.get("raw_ann_info")
-            if not isinstance(annotation, dict):
-                raise ValueError(
-                    "expected one annotation a sample in raw_ann_info (top-down data from an "
-                    f"annotation file), got {type(annotation).__name__}; leave InversionMetric out"
-                )
+            annotation = self.annotation_of(sample)
             gt = np.asarray(annotation["keypoints"], float).reshape(-1, 3)
             image = Path(sample.get("img_path", "")).as_posix()
             self.results.append(

@@ -111,13 +111,7 @@ class KeypointMetric(Presented):
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each instance's prediction and ground truth."""
         for sample in data_samples:
-            annotation = sample.get("raw_ann_info")
-            if not isinstance(annotation, dict):
-                raise ValueError(
-                    "expected one annotation a sample in raw_ann_info (top-down data from an "
-                    f"annotation file), got {type(annotation).__name__}; use CocoMetric alone for "
-                    "bottom-up data or detected boxes"
-                )
+            annotation = self.annotation_of(sample)
             prediction = sample["pred_instances"]
             gt = np.asarray(annotation["keypoints"], float).reshape(-1, 3)
             image = Path(sample.get("img_path", "")).as_posix()

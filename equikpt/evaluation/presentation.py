@@ -134,6 +134,21 @@ class Presented(BaseMetric):
         self.out_file = out_file
         self.table: pd.DataFrame | None = None
 
+    def annotation_of(self, sample: dict) -> dict:
+        """Read the annotation of a sample of one instance.
+
+        Raises:
+            ValueError: It has none of its own (bottom-up data, or boxes of a detector).
+        """
+        annotation = sample.get("raw_ann_info")
+        if not isinstance(annotation, dict):
+            raise ValueError(
+                "expected one annotation a sample in raw_ann_info (top-down data from an "
+                f"annotation file), got {type(annotation).__name__}; leave {type(self).__name__} "
+                "out for bottom-up data or detected boxes"
+            )
+        return annotation
+
     def publish(self, table: pd.DataFrame, text: str) -> None:
         """Keep the table, write it and log ``text`` as configured."""
         self.table = table

@@ -81,13 +81,8 @@ class UncertaintyMetric(Presented):
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep errors, spreads and scores of each instance; nothing where there are no spreads."""
         for sample in data_samples:
-            annotation, found = sample.get("raw_ann_info"), sample["pred_instances"]
-            if not isinstance(annotation, dict):
-                raise ValueError(
-                    "expected one annotation a sample in raw_ann_info (top-down data from an "
-                    f"annotation file), got {type(annotation).__name__}; leave UncertaintyMetric "
-                    "out"
-                )
+            annotation = self.annotation_of(sample)
+            found = sample["pred_instances"]
             if "keypoint_spread" not in found:
                 continue
             gt = np.reshape(annotation["keypoints"], (-1, 3)).astype(float)

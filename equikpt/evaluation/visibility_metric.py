@@ -56,12 +56,7 @@ class VisibilityMetric(Presented):
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep each instance's probabilities and visibilities."""
         for sample in data_samples:
-            annotation = sample.get("raw_ann_info")
-            if not isinstance(annotation, dict):
-                raise ValueError(
-                    "expected one annotation a sample in raw_ann_info (top-down data from an "
-                    f"annotation file), got {type(annotation).__name__}; leave VisibilityMetric out"
-                )
+            annotation = self.annotation_of(sample)
             found = sample["pred_instances"]
             presence = found.get("keypoints_presence", found["keypoint_scores"])
             seen = found.get("keypoints_seen")
