@@ -24,7 +24,11 @@ from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import BEST, LAST
 from equikpt.evaluation.functional.novelty import fit_training_features
 from equikpt.structures.bbox import box_area, whole_image
-from equikpt.structures.training_features import TrainingFeatures, record_training_features
+from equikpt.structures.training_features import (
+    TrainingFeatures,
+    record_training_features,
+    recorded_training_features,
+)
 
 MAX_INSTANCES = 1000
 """Instances of a data set that are looked at, drawn at random where it has more."""
@@ -56,6 +60,8 @@ class TrainingFeaturesHook(Hook):
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         for path in {link.resolve(): None for link in links if link.is_file()}:
             checkpoint = load_weights(model, str(path))
+            if recorded_training_features(checkpoint) is not None:
+                continue  # of a run that was complete before
             try:
                 features = training_features_of_config(runner.cfg, model)
             except ValueError as error:
