@@ -196,9 +196,9 @@ def judge(
     mm_per_px = ruler_mm / distance if distance else math.inf
     nearest, farthest = (limit * height_px for limit in plausible.distance)
     low, high = plausible.angle_deg
-    reason = objection
-    if reason:
-        pass
+    reason = ""
+    if objection:
+        reason = objection
     elif confidence < plausible.score:
         reason = f"score {confidence:.2f}, below {plausible.score:g}"
     elif not nearest <= distance <= farthest:

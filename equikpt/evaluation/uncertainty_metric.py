@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +121,8 @@ class UncertaintyMetric(Presented):
             clusters=clusters,
         )
         digest = hashlib.sha256(repr(sorted(each["labels"] for each in results)).encode())
-        self.fitted = replace(
-            fit_uncertainty(**evidence),
-            source=f"{known.sum()} labels, {digest.hexdigest()[:12]}",
-        )
+        source = f"{known.sum()} labels, {digest.hexdigest()[:12]}"
+        self.fitted = fit_uncertainty(**evidence, source=source)
         if self.record is not None and self.record.source != self.fitted.source:
             radii, probabilities = _applied(self.record, spread_px, scores)
             held_out = f"fitted to {self.record.source.partition(',')[0]} of other images"

@@ -35,12 +35,6 @@ def error_fractions(pose: PosePredictions) -> np.ndarray:
     return distance_px / box_side_px(pose.boxes)[:, None]
 
 
-def right_points(pose: PosePredictions) -> np.ndarray:
-    """(N, K) 1 or 0: within :data:`RIGHT_WITHIN`; NaN where unlabelled."""
-    error = error_fractions(pose)
-    return np.where(np.isfinite(error), error <= RIGHT_WITHIN, np.nan)
-
-
 def within_tolerance(pose: PosePredictions, sigmas: Sequence[float]) -> np.ndarray:
     """(N, K) 1 or 0: an OKS of the keypoint alone of 0.5 or more; NaN where unlabelled."""
     distance_px = distances_px(pose.predicted, pose.gt, pose.visibility)

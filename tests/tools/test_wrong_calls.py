@@ -139,6 +139,7 @@ MISTAKES = [
     (f"{DRAW} --img a.jpg --out-file b.txt", "b.txt"),
     (f"{DRAW} --img a.jpg --out-file b.png --gt over", "--ann-file for --gt"),
     (f"{DRAW} --img a.jpg --out-file b.png --smooth", "--video for --smooth"),
+    (f"{DRAW} --img a.jpg --out-file b.png --level 0.5", "--radius or --csv for --level"),
     (f"{DRAW} --img *.nothing --out-file b.png", "nothing"),
     (f"{DRAW} --video a.mp4", "--out, --csv or --dlc"),
     (f"{DRAW} --video a.mp4 --out-file b.png", "--out-file"),

@@ -50,6 +50,7 @@ class EvaluateOptions(declare.Launched):
 def main(argv: list[str] | None = None) -> int:
     """Test, and print summaries, files and values on the first rank; 0 when done."""
     options = declare.parse(EvaluateOptions, argv)
+    from mmengine.dist import all_gather_object
     from mmengine.runner import Runner
 
     from equikpt.cli.launch import init_distributed, note_on_sigmas
@@ -68,11 +69,13 @@ def main(argv: list[str] | None = None) -> int:
         if options.out:
             runner.register_hook(_extras_hook(extras))
         metrics = runner.test()
+        gathered = all_gather_object(extras)
         if runner.rank != 0:
             return 0
         if options.out:
             results = Path(f"{prefix}.keypoints.json")
-            _write_results(results, runner.test_dataloader.dataset, extras, Path(options.out))
+            every = {key: value for part in gathered for key, value in part.items()}
+            _write_results(results, runner.test_dataloader.dataset, every, Path(options.out))
     made = [each for each in runner.test_evaluator.metrics if isinstance(each, Presented)]
     tables = [each for each in made if each.table is not None]
     lines = [line for each in tables if (text := each.summary()) for line in (text, "")]
@@ -125,7 +128,7 @@ def _write_results(
     """Copy COCO results with ``extras``; keypoints that are not trained are all 0, "not labelled".
 
     ``keypoint_radius`` (px), ``keypoint_presence`` and ``keypoint_seen`` (K,) stand beside COCO's
-    own keys, for models that have them.
+    own keys, for models that have them; None for what is not trained.
     """
     import numpy as np
 
@@ -138,7 +141,10 @@ def _write_results(
         points = np.reshape(row["keypoints"], (-1, 3))
         more = extras.get((row["image_id"], *np.ravel(points[:, :2]).tolist()), {})
         points[:, 2] = more.pop("scores", points[:, 2])
-        row.update(more)
+        for name, values in more.items():
+            row[name] = [
+                value if known else None for value, known in zip(values, trained, strict=True)
+            ]
         row["keypoints"] = np.where(trained[:, None], points, 0).ravel().tolist()
     write_text(out, json.dumps(rows, indent=4, sort_keys=True))
 

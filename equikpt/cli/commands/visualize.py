@@ -147,7 +147,7 @@ def visualize(options: VisualizeOptions) -> Lines:
         options.device,
         options.batch_size,
         maps=look.overlay is not None,
-        level=options.level or DEFAULT_LEVEL,
+        level=DEFAULT_LEVEL if options.level is None else options.level,
         refuse=options.refuse,
     )
     if look.radius and not predictor.has_radii:
@@ -193,6 +193,8 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
         "--out for a video, got --out-file": video and given.out_file,
         "--out for a video, got --out-dir": video and given.out_dir,
         "--ann-file with images, got it with a video": video and given.ann_file,
+        "--radius or --csv for --level, got neither": given.level is not None
+        and not (given.radius or given.csv),
         "--video for --smooth, got images": given.smooth and not video,
         "--out, --csv or --dlc: where to write": not (
             options.out or options.out_file or options.out_dir or options.csv or options.dlc

@@ -29,7 +29,7 @@ def conformal_quantile(
         level: Probabilities (…), above 0 and below 1.
 
     Returns:
-        (…) limits; infinity where there are too few clusters (see :func:`clusters_needed`).
+        (…) limits; infinity with fewer clusters than ⌈level / (1 − level)⌉, 9 for 0.9.
 
     Raises:
         ValueError: ``level`` is out of range, or the arrays differ in length.
@@ -52,15 +52,6 @@ def conformal_quantile(
     reached = np.cumsum(weights[order])
     limits = np.append(ratios[order], np.inf)
     return limits[np.searchsorted(reached, level - 1e-9)]
-
-
-def clusters_needed(level: float) -> int:
-    """Count the clusters that a finite limit takes: ⌈level / (1 − level)⌉.
-
-    >>> clusters_needed(0.9), clusters_needed(0.99)
-    (9, 99)
-    """
-    return int(np.ceil(level / (1 - level) - 1e-9))
 
 
 def coverage(errors: np.ndarray, radii: np.ndarray) -> float:
