@@ -30,10 +30,11 @@ from equikpt.models.keypoint_channels import (
 )
 from equikpt.models.trained_keypoints import silence_untrained
 from equikpt.models.val_loss_estimator import ValLoss
+from equikpt.structures.checkpoint_records import RecordError
 from equikpt.structures.training_features import TrainingFeatures, recorded_training_features
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
 
-WITHOUT_RADII = (
+WITHOUT_FIT = (
     "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
 )
 View = tuple[np.ndarray, np.ndarray]
@@ -88,7 +89,7 @@ class BoxPredictor:
         self.pipeline = Compose([step for step in steps if step["type"] not in LOSS_ONLY])
 
     def set_level(self, level: float) -> None:
-        """Choose the probability that a keypoint lies within its ``keypoint_radius``.
+        """Choose the probability of ``keypoint_radius`` or ``count_interval``.
 
         Raises:
             ValueError: It is out of range, or the checkpoint has no fit and it is not the default.
@@ -98,7 +99,7 @@ class BoxPredictor:
             fit.check_level(level)
         elif level != DEFAULT_LEVEL:
             raise ValueError(
-                f"expected a checkpoint with radii for the level {level:g}, {WITHOUT_RADII}"
+                f"expected a checkpoint with a fit for the level {level:g}, {WITHOUT_FIT}"
             )
         self.model.level = level
 
@@ -161,7 +162,8 @@ def load_model(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) 
         metainfo: MMPose's parsed one of the data set; gets the record of the trained keypoints.
 
     Raises:
-        ValueError: The checkpoint is of another model, or the model of other keypoints.
+        ValueError: The checkpoint is of another model, or the model of other keypoints, or a record
+            of another version.
     """
     model_cfg = copy.deepcopy(cfg.model)
     strip_pretrained_init(model_cfg)
@@ -174,7 +176,10 @@ def load_model(cfg: Config, checkpoint: str | Path, maps: bool, metainfo: dict) 
         print_log(others, "current", logging.WARNING)
     record_trained(metainfo, recorded_in(loaded, metainfo["num_keypoints"]))
     silence_untrained(model, trained_keypoints(metainfo))
-    if isinstance(model, ValLoss):
-        model.training_features = recorded_training_features(loaded)
-    model.uncertainty = recorded_uncertainty(loaded)
+    try:
+        if isinstance(model, ValLoss):
+            model.training_features = recorded_training_features(loaded)
+        model.uncertainty = recorded_uncertainty(loaded)
+    except RecordError as error:
+        raise RecordError(f"{checkpoint}: {error}") from error
     return model

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.box_predictor import BoxPredictor
+from equikpt.apis.box_predictor import WITHOUT_FIT, BoxPredictor
 from equikpt.apis.images import drawn_paths
 from equikpt.core.image import each_image, read_image
 from equikpt.structures.bbox import whole_image
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty
 from equikpt.visualization.pose import draw_sequence, write_image
 
 
@@ -23,8 +24,8 @@ class Count:
     Args:
         image: Path as given.
         count: Number of points; None where the image cannot be read.
-        interval: Fewest and most things that there may well be, inclusive; see
-            :data:`~equikpt.models.step_targets.INTERVAL`.
+        interval: Fewest and most things, inclusive, with the ``level`` of the predictor; None where
+            its checkpoint cannot tell, see :func:`without_intervals`.
         points: [x, y] each, in px of the image, in the order of pointing.
         scores: One for each point, 0 to 1.
         complete: True where the head said done; False where it was stopped at its most points.
@@ -43,20 +44,45 @@ class Count:
 
 
 def load(
-    cfg: Config, checkpoint: str | Path | None = None, device: str | None = None
+    cfg: Config,
+    checkpoint: str | Path | None = None,
+    device: str | None = None,
+    level: float = DEFAULT_LEVEL,
 ) -> BoxPredictor:
     """A model that points at any number of things.
 
+    Args:
+        cfg: Of the model.
+        checkpoint: As of :class:`BoxPredictor`.
+        device: Likewise.
+        level: Probability that the true number lies in the interval of a count.
+
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or the config's model does not count.
+        ValueError: It is of another model, or has no fit of ``level``, or the config's model does
+            not count.
     """
     if cfg.model.head.get("mode", "points") != "points" or "max_points" not in cfg.model.head:
         raise ValueError(
             "expected a config whose head points at any number of things, such as "
             f"sequential_efficientnet-lite0_fsc147-384x384, got {cfg.filename}"
         )
-    return BoxPredictor(cfg, checkpoint, device)
+    predictor = BoxPredictor(cfg, checkpoint, device)
+    predictor.set_level(level)
+    return predictor
+
+
+def without_intervals(predictor: BoxPredictor) -> str:
+    """Reason why the counts of a predictor have no intervals; empty where they have."""
+    fit, level = predictor.model.uncertainty, predictor.model.level
+    if not isinstance(fit, CountUncertainty):
+        return f"counts without intervals: expected a checkpoint with a fit of them, {WITHOUT_FIT}"
+    if fit.has_interval(level):
+        return ""
+    return (
+        f"counts without intervals: the fit to {fit.source.partition(',')[0]} says nothing of the "
+        f"level {level:g}; choose a lower one"
+    )
 
 
 def count(
@@ -91,7 +117,7 @@ def count(
         return Count(
             path,
             len(points),
-            found.count_interval[0].tolist(),
+            found.count_interval[0].tolist() if "count_interval" in found else None,
             np.round(points, 1).tolist(),
             np.round(scores, 3).tolist(),
             complete=bool(found.done_probability[0, -1] >= predictor.model.head.done_threshold),
@@ -108,5 +134,5 @@ def format_count(found: Count) -> str:
         return f"{found.image}: not counted, {found.problem}"
     if not found.complete:
         return f"{found.image}: {found.count} or more: stopped at the most points of the config"
-    low, high = found.interval or (found.count, found.count)
-    return f"{found.image}: {found.count} ({low} to {high})"
+    interval = " ({} to {})".format(*found.interval) if found.interval else ""
+    return f"{found.image}: {found.count}{interval}"

@@ -19,7 +19,7 @@ from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.bbox import whole_image
 from equikpt.structures.pose_instance import Instance, maps_of, output_scores
 from equikpt.structures.training_features import TrainingFeatures
-from equikpt.structures.uncertainty import DEFAULT_LEVEL
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
 from equikpt.visualization.pose import has_names
 
 EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
@@ -83,7 +83,7 @@ class Predictor:
         """Names of the K keypoints in their order."""
         self.trained: np.ndarray = trained_keypoints(self.metainfo)
         """(K,) bool: keypoints that had labels in training."""
-        self.has_radii: bool = self._model.model.uncertainty is not None
+        self.has_radii: bool = isinstance(self._model.model.uncertainty, Uncertainty)
         """True where instances have a ``radius``."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""

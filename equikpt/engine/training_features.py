@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import BEST, LAST
 from equikpt.evaluation.functional.novelty import fit_training_features
 from equikpt.structures.bbox import box_area, whole_image
+from equikpt.structures.checkpoint_records import RecordError
 from equikpt.structures.training_features import (
     TrainingFeatures,
     record_training_features,
@@ -60,8 +62,9 @@ class TrainingFeaturesHook(Hook):
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         for path in {link.resolve(): None for link in links if link.is_file()}:
             checkpoint = load_weights(model, str(path))
-            if recorded_training_features(checkpoint) is not None:
-                continue  # of a run that was complete before
+            with contextlib.suppress(RecordError):  # one of another version is made anew
+                if recorded_training_features(checkpoint) is not None:
+                    continue  # of a run that was complete before
             try:
                 features = training_features_of_config(runner.cfg, model)
             except ValueError as error:

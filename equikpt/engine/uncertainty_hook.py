@@ -1,4 +1,4 @@
-"""Radii and calibrated scores, fitted to each validation, kept in checkpoints and applied."""
+"""Radii, scores and intervals, fitted to each validation, kept in checkpoints and applied."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
 from equikpt.compat.strict_load import unwrap
+from equikpt.evaluation.fitting import FittingMetric
 from equikpt.evaluation.uncertainty_metric import UncertaintyMetric
-from equikpt.structures.uncertainty import Uncertainty, record_uncertainty, recorded_uncertainty
+from equikpt.structures.checkpoint_records import RecordError
+from equikpt.structures.uncertainty import (
+    CountUncertainty,
+    Uncertainty,
+    record_uncertainty,
+    recorded_uncertainty,
+)
 
 
 @HOOKS.register_module()
 class UncertaintyHook(Hook):
-    """Keep the fit of ``UncertaintyMetric`` in checkpoints of the weights that it was fitted to.
+    """Keep the fit of a validation in checkpoints of the weights that it was fitted to.
 
-    In training that is the validation of the step: the best checkpoint has it, and the newest one
-    once it was validated. A test, or a validation alone, applies the fit of its checkpoint:
-    predictions get radii and probabilities. Metrics rank by the model's own scores all the same.
+    It is that of ``UncertaintyMetric``, or of ``CountingMetric`` for models that count. In training
+    that is the validation of the step: the best checkpoint has it, and the newest one once it was
+    validated. A test, or a validation alone, applies the fit of its checkpoint: predictions get
+    radii and probabilities, or intervals. Metrics rank by the model's own scores all the same.
 
     Validations and tests of models whose codec has a spread get an ``UncertaintyMetric``, with the
     groups of their ``KeypointMetric``, unless they have one.
@@ -26,7 +34,7 @@ class UncertaintyHook(Hook):
     priority = "HIGH"  # before the hooks that write checkpoints after a validation
 
     def __init__(self) -> None:
-        self._fitted: Uncertainty | None = None
+        self._fitted: Uncertainty | CountUncertainty | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Add the metric to the loops that the run has built."""
@@ -54,23 +62,27 @@ class UncertaintyHook(Hook):
         record_uncertainty(checkpoint, self._fitted)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Apply the fit of a checkpoint that is tested."""
+        """Apply the fit of a checkpoint that is tested; one of another version is none."""
         if isinstance(runner._train_loop, BaseLoop):
             return
-        record = recorded_uncertainty(checkpoint)
+        try:
+            record = recorded_uncertainty(checkpoint)
+        except RecordError as error:  # no error: a test can write it anew
+            runner.logger.warning(f"tested without the fit of the checkpoint: {error}")
+            record = None
         unwrap(runner.model).uncertainty = record
         for loop in (runner._val_loop, runner._test_loop):
             for metric in _metrics(loop):
                 metric.record = record
 
 
-def fitted_in(loop: object) -> Uncertainty | None:
+def fitted_in(loop: object) -> Uncertainty | CountUncertainty | None:
     """Read the fit to the last validation or test of a loop."""
-    return next((each.fitted for each in _metrics(loop)), None)
+    return next((each.fitted for each in _metrics(loop) if each.fitted is not None), None)
 
 
-def _metrics(loop: object) -> list[UncertaintyMetric]:
+def _metrics(loop: object) -> list[FittingMetric]:
     """Metrics of a loop that fit uncertainties."""
     evaluator = getattr(loop, "evaluator", None)  # a loop that is not built is a dict, or None
     found = getattr(evaluator, "metrics", ())
-    return [each for each in found if isinstance(each, UncertaintyMetric)]
+    return [each for each in found if isinstance(each, FittingMetric)]

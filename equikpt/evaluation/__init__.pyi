@@ -1,4 +1,5 @@
 from .counting_metric import CountingMetric as CountingMetric
+from .fitting import FittingMetric as FittingMetric
 from .inversion_metric import InversionMetric as InversionMetric
 from .keypoint_metric import KeypointMetric as KeypointMetric
 from .pixel_ap_metric import PixelAPMetric as PixelAPMetric

@@ -10,32 +10,45 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.core.groups import GroupRule
+from equikpt.evaluation.fitting import FittingMetric, source_of
+from equikpt.evaluation.functional.bootstrap import cluster_numbers
+from equikpt.evaluation.functional.conformal import halves
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
-from equikpt.evaluation.presentation import Column, Example, Figure, Presented
+from equikpt.evaluation.functional.uncertainty import fit_count_uncertainty
+from equikpt.evaluation.presentation import Column, Example, Figure
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty
 
 
 @METRICS.register_module()
-class CountingMetric(Presented):
+class CountingMetric(FittingMetric[CountUncertainty]):
     """Points found, count, duplicates, and when the sequence said done, of free-running sequences.
 
     Metrics, each under ``pointing/``: ``precision``, ``recall`` and ``F1`` of all points of the
     test set, matched within ``radius_px`` (:mod:`equikpt.evaluation.functional.point_matching`);
-    ``count_MAE`` and ``count_RMSE``; ``count_in_interval``, the fraction of images whose number
-    lies in the interval that the head gives, which is to hold 0.8; ``error_px`` and
+    ``count_MAE`` and ``count_RMSE``; ``count_coverage``, the fraction of images whose number lies
+    in its interval, and ``count_width``, the mean of most minus fewest; ``error_px`` and
     ``error_px_median``, of the distances of matched points, in px of the input; ``duplicates``, the
     fraction of predicted points on a thing that another has marked; ``done_recall`` and
     ``done_precision`` over the steps of all sequences: a step should say done where the points
     before it match all true ones; ``not_done_recall``, the fraction of the other steps that went
     on. With ``mean_count``, ``count_MAE_of_mean`` is the control that always answers it.
 
+    Intervals are :class:`equikpt.structures.CountUncertainty`'s. Where the checkpoint has none, or
+    was fitted to these very images, they are fitted here by halves: to every other group of
+    images, and held against the rest, both ways.
+
     Args:
         radius_px: In px of the model's input.
         done_threshold: Probability of being over from which a step says done, as the head's.
         mean_count: Mean number of points an image in training.
+        level: Probability of the intervals that are judged.
+        group_regex: Regular expression, searched in the image's path, whose first parentheses hold
+            the group, such as a video, that is held out as a whole; empty for single images.
         **kwargs: As :class:`Presented`.
 
     Raises:
-        ValueError: A radius that is not above 0.
+        ValueError: A radius that is not above 0, or an expression that is none.
     """
 
     default_prefix = "pointing"
@@ -49,6 +62,8 @@ class CountingMetric(Presented):
         ),
         "recall": Figure("fraction of things that were matched", "Recall", "of points", 3),
         "count_RMSE": Figure("root mean square error of the count"),
+        "count_coverage": Figure("fraction of images whose count lies in its interval", digits=3),
+        "count_width": Figure("most minus fewest things of an interval, mean", digits=2),
         "error_px": Figure("mean distance of matched points, px of the input"),
         "error_px_median": Figure("median of it"),
         "duplicates": Figure("fraction of points on a thing that another has marked"),
@@ -71,14 +86,17 @@ class CountingMetric(Presented):
         radius_px: float = 20.0,
         done_threshold: float = 0.5,
         mean_count: float | None = None,
+        level: float = DEFAULT_LEVEL,
+        group_regex: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(GroupRule(regex=group_regex), **kwargs)
         if not radius_px > 0:
             raise ValueError(f"expected radius_px above 0, got {radius_px}")
         self.radius_px = radius_px
         self.done_threshold = done_threshold
         self.mean_count = mean_count
+        self.level = level
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Compare each image's points with the true ones."""
@@ -92,20 +110,26 @@ class CountingMetric(Presented):
                 np.asarray(found["done_probability"], float)[0] >= self.done_threshold,
                 self.radius_px,
             )
-            if "count_interval" in found:
-                low, high = np.asarray(found["count_interval"])[0]
-                row["in_interval"] = bool(low <= row["true"] <= high)
             path = sample["img_path"]
-            self.results.append(dict(image=Path(path).name, **row, path=path))
+            name = Path(path).as_posix()
+            over, group = found.get("over_probability"), ""
+            if over is not None:
+                over, group = np.asarray(over, float)[0], self.rule.group(name, {})
+            kept = dict(over=over, group=group, labels=(name, gt.tobytes()))
+            self.results.append(dict(image=Path(path).name, **row, path=path, **kept))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Sum up over all images."""
-        table = pd.DataFrame(results).drop(columns="distances_px")
+        table = pd.DataFrame(results).drop(columns=["distances_px", "over", "group", "labels"])
         metrics = summarise(table)
         distances = np.concatenate([result["distances_px"] for result in results])
         metrics["error_px_median"] = float(np.median(distances)) if len(distances) else 0.0
-        if "in_interval" in table:
-            metrics["count_in_interval"] = float(table["in_interval"].mean())
+        if (intervals := self._intervals(results)) is not None:
+            low, high = intervals.T
+            held = (low <= table["true"]) & (table["true"] <= high)
+            metrics["count_coverage"] = float(held.mean())
+            metrics["count_width"] = float((high - low).mean())
+            table = table.assign(low=low, high=high)
         if self.mean_count is not None:
             away = (table["true"] - self.mean_count).abs()
             metrics["count_MAE_of_mean"] = float(away.mean())
@@ -113,6 +137,33 @@ class CountingMetric(Presented):
         lines = [f"{name:<{width}}  {value:8.3f}" for name, value in metrics.items()]
         self.publish(table, "\n".join(["pointing", *lines]))
         return metrics
+
+    def _intervals(self, results: list[dict]) -> np.ndarray | None:
+        """Fit to all images, and find an interval of each, (N, 2); None if one has none."""
+        self.fitted = None
+        if any(each["over"] is None for each in results):
+            return None
+        over, counts = [each["over"] for each in results], [each["true"] for each in results]
+        clusters = cluster_numbers([each["group"] for each in results])
+        source = source_of(f"{len(results)} images", [each["labels"] for each in results])
+        self.fitted = fit_count_uncertainty(over, counts, clusters, source)
+        fits = [self.record] * len(results)
+        if self.record is None or self.record.source == source:
+            if clusters.max() == 0:  # one group has no halves
+                return None
+            for half in halves(clusters):
+                others = np.flatnonzero(~half)
+                fit = fit_count_uncertainty(
+                    [over[each] for each in others],
+                    [counts[each] for each in others],
+                    clusters[others],
+                )
+                for each in np.flatnonzero(half):
+                    fits[each] = fit
+        found = [
+            fit and fit.interval(each, self.level) for fit, each in zip(fits, over, strict=True)
+        ]
+        return None if None in found else np.array(found)
 
     @classmethod
     def ranked(cls, table: pd.DataFrame) -> list[Example]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
-from equikpt.core.groups import GroupRule
+from equikpt.evaluation.fitting import FittingMetric, source_of
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
-from equikpt.evaluation.functional.conformal import coverage
+from equikpt.evaluation.functional.conformal import coverage, halves
 from equikpt.evaluation.functional.keypoint_errors import distances_px, oks
 from equikpt.evaluation.functional.reliability import reliability
 from equikpt.evaluation.functional.uncertainty import TOLERANCE, fit_uncertainty
-from equikpt.evaluation.presentation import Column, Figure, Presented
+from equikpt.evaluation.presentation import Column, Figure
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
@@ -26,7 +24,7 @@ SHOWN_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @METRICS.register_module()
-class UncertaintyMetric(Presented):
+class UncertaintyMetric(FittingMetric[Uncertainty]):
     """Fraction of labelled keypoints within their radii, and scores against how often they hit.
 
     Radii are :class:`equikpt.structures.Uncertainty`'s. Where the model has none, or was fitted to
@@ -45,9 +43,7 @@ class UncertaintyMetric(Presented):
     ``table`` has a row a level.
 
     Args:
-        rule: Names the group of an image, such as its video, which is held out as a whole; None
-            takes each image for a group.
-        **kwargs: As :class:`Presented`.
+        **kwargs: As :class:`FittingMetric`.
 
     Raises:
         ValueError: A data sample without an annotation of its own.
@@ -68,14 +64,6 @@ class UncertaintyMetric(Presented):
         "coverage": Column("within the radius", digits=3),
         "radius_px": Column("mean radius, px", digits=2),
     }
-
-    def __init__(self, rule: GroupRule | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rule = rule or GroupRule()
-        self.record: Uncertainty | None = None
-        """Fit of the checkpoint that is tested."""
-        self.fitted: Uncertainty | None = None
-        """Fit to the labels of the last evaluation."""
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep errors, spreads and scores of each instance; nothing where there are no spreads."""
@@ -120,8 +108,7 @@ class UncertaintyMetric(Presented):
             similarity=similarity,
             clusters=clusters,
         )
-        digest = hashlib.sha256(repr(sorted(each["labels"] for each in results)).encode())
-        source = f"{known.sum()} labels, {digest.hexdigest()[:12]}"
+        source = source_of(f"{known.sum()} labels", [each["labels"] for each in results])
         self.fitted = fit_uncertainty(**evidence, source=source)
         if self.record is not None and self.record.source != self.fitted.source:
             radii, probabilities = _applied(self.record, spread_px, scores)
@@ -173,11 +160,9 @@ def _applied(
 def _by_halves(evidence: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """As :func:`_applied`, of each half of the clusters by a fit to the other; NaN without one."""
     spread_px, scores, clusters = (evidence[name] for name in ("spread_px", "scores", "clusters"))
-    shuffled = np.random.default_rng(0).permutation(clusters.max() + 1)
-    half = shuffled[clusters] % 2 == 0
     radii = np.full((len(SHOWN_LEVELS), *scores.shape), np.nan)
     probabilities = np.full(scores.shape, np.nan)
-    for other in (half, ~half):
+    for other in halves(clusters):
         if np.isfinite(evidence["errors_px"][~other]).any():
             fit = fit_uncertainty(**{name: values[~other] for name, values in evidence.items()})
             radii[:, other], probabilities[other] = _applied(fit, spread_px[other], scores[other])

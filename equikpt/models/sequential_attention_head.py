@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from mmpose.models.heads.base_head import BaseHead
@@ -18,7 +17,6 @@ from equikpt.models.funnel_loss import FunnelLoss
 from equikpt.models.sequential_attention import SequentialAttention, Steps
 from equikpt.models.step_targets import (
     DONE_BALANCES,
-    INTERVAL,
     SequenceTargets,
     done_target,
     done_weights,
@@ -26,10 +24,10 @@ from equikpt.models.step_targets import (
     has_target,
     match_mask,
     nearest_target,
-    points_before,
     remaining_mask,
     weighted_mean,
 )
+from equikpt.structures.uncertainty import MOST_OVER, points_before
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")
@@ -144,14 +142,15 @@ class SequentialAttentionHead(BaseHead):
 
         An image's own points are those before its first step whose probability is at least
         ``done_threshold``; in mode "keypoints" they are all of them. It goes on after that until
-        the interval of the number has ended in all images (``INTERVAL``), after M points.
+        the probability is at least :data:`~equikpt.structures.uncertainty.MOST_OVER` in all
+        images, after M points.
         Scores say how many things the map has near a point, up to 1.
         """
         scene = self.attention.scene(feats[-1])
         everything: list[Steps] = []
         steps, memory = self.attention.first(scene)
         total, going = steps.count_left, torch.ones_like(steps.done_logits)
-        enough = max(self.done_threshold, *INTERVAL)
+        enough = max(self.done_threshold, MOST_OVER)
         over: list[Tensor] = []
         while True:
             everything.append(steps)
@@ -183,9 +182,8 @@ class SequentialAttentionHead(BaseHead):
         Returns:
             For each image ``keypoints`` (1, M, 2) in px of the input, ``keypoint_scores`` (1, M)
             as :meth:`forward`, and ``done_probability`` (1, M + 1), that the sequence is over, of
-            every step and of the one that ended it. In mode "points" also ``count_interval`` (1,
-            2), the minimum and maximum number of things, inclusive: the number of points at the
-            ends of ``INTERVAL``, at most ``max_points``.
+            every step and of the one that ended it. In mode "points" also ``over_probability`` (1,
+            L), the same of all steps of :meth:`forward`.
 
         Raises:
             ValueError: A flip test.
@@ -205,8 +203,7 @@ class SequentialAttentionHead(BaseHead):
                 done_probability=its_done[None, : count + 1],
             )
             if not self.named:
-                ends = [points_before(its_done, probability) for probability in INTERVAL]
-                instance.count_interval = np.array([ends])
+                instance.over_probability = its_done[None]
             instances.append(instance)
         return instances
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -140,10 +139,6 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
 
 
-INTERVAL = (0.1, 0.9)
-"""Probabilities of being over at the ends of the interval that the number lies in."""
-
-
 def ending(done_logits: Tensor, total: Tensor, balance: str) -> Tensor:
     """Probability that a sequence ends at a step, if it has come so far, (B, S).
 
@@ -160,8 +155,3 @@ def ending(done_logits: Tensor, total: Tensor, balance: str) -> Tensor:
     if balance != "steps":
         done_logits = done_logits - total.clamp_min(1).log()
     return done_logits.sigmoid()
-
-
-def points_before(over: np.ndarray, probability: float) -> int:
-    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
-    return min((over >= probability).nonzero()[0].tolist(), default=len(over) - 1)

@@ -19,7 +19,7 @@ from equikpt.models.pooled_features import pooled_features
 from equikpt.models.visibility_branch import VisibilityBranch
 from equikpt.structures.pose_instance import px_per_input_px
 from equikpt.structures.training_features import TrainingFeatures
-from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty, Uncertainty
 
 
 class ValLoss:
@@ -116,10 +116,11 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
 
     With ``uncertainty``, which comes with a checkpoint, predictions have ``keypoint_probability``
     (1, K), of lying within the OKS tolerance, and ``keypoint_radius`` (1, K), px of the image, that
-    holds the keypoint in a fraction ``level`` of cases.
+    holds the keypoint in a fraction ``level`` of cases; those of a head that counts have
+    ``count_interval`` (1, 2), fewest and most things, inclusive, with the same probability.
     """
 
-    uncertainty: Uncertainty | None = None
+    uncertainty: Uncertainty | CountUncertainty | None = None
     level: float = DEFAULT_LEVEL
 
     def __init__(self, *args: Any, visibility: dict | None = None, **kwargs: Any) -> None:
@@ -147,15 +148,19 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         return losses
 
     def add_pred_to_datasample(self, predictions: Any, fields: Any, samples: Any) -> Any:
-        """As MMPose's, which moves keypoints from the input to the image, with their radii."""
+        """As MMPose's, which moves keypoints to the image, and radii or the interval of the count."""
         samples = super().add_pred_to_datasample(predictions, fields, samples)
         for sample in samples:
             found = sample.pred_instances
-            if self.uncertainty is None or "keypoint_spread" not in found:
-                continue
-            found.keypoint_probability = self.uncertainty.probability(found.keypoint_scores)
-            radius = self.uncertainty.radius(found.keypoint_spread, self.level)
-            found.keypoint_radius = radius * px_per_input_px(sample.metainfo)
+            fit = self.uncertainty
+            if isinstance(fit, Uncertainty) and "keypoint_spread" in found:
+                found.keypoint_probability = fit.probability(found.keypoint_scores)
+                radius = fit.radius(found.keypoint_spread, self.level)
+                found.keypoint_radius = radius * px_per_input_px(sample.metainfo)
+            if isinstance(fit, CountUncertainty) and "over_probability" in found:
+                interval = fit.interval(found.over_probability[0], self.level)
+                if interval is not None:
+                    found.count_interval = np.array([interval])
         return samples
 
     def add_visibility(self, samples: list[PoseDataSample], feats: Any) -> None:

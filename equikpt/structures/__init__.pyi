@@ -2,6 +2,7 @@ from .bbox import box_area as box_area
 from .bbox import box_iou as box_iou
 from .bbox import hungarian_match as hungarian_match
 from .bbox import whole_image as whole_image
+from .checkpoint_records import RecordError as RecordError
 from .ground_truth import Gt as Gt
 from .ground_truth import Labels as Labels
 from .pose_instance import Instance as Instance
@@ -11,6 +12,7 @@ from .pose_instance import predicted_visibility as predicted_visibility
 from .training_features import TrainingFeatures as TrainingFeatures
 from .training_features import record_training_features as record_training_features
 from .training_features import recorded_training_features as recorded_training_features
+from .uncertainty import CountUncertainty as CountUncertainty
 from .uncertainty import Uncertainty as Uncertainty
 from .uncertainty import record_uncertainty as record_uncertainty
 from .uncertainty import recorded_uncertainty as recorded_uncertainty

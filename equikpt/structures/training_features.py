@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from equikpt.structures.checkpoint_records import check_keys, read_record, write_record
+
 RECORD = "training_features"
 """Key in the ``meta`` of a checkpoint."""
 NEIGHBOURS = 5
@@ -89,7 +91,8 @@ class TrainingFeatures:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> TrainingFeatures:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote; ``ValueError`` for other keys."""
+        check_keys(cls, plain)
         values: dict[str, Any] = {
             name: value.float().cpu().numpy() if isinstance(value, torch.Tensor) else value
             for name, value in plain.items()
@@ -99,17 +102,16 @@ class TrainingFeatures:
 
 def record_training_features(checkpoint: dict, features: TrainingFeatures | None) -> None:
     """Write the record into a checkpoint, as MMEngine writes it; None takes an earlier one out."""
-    meta = checkpoint.setdefault("meta", {})
-    meta.pop(RECORD, None)
-    if features is not None:
-        meta[RECORD] = features.to_dict()
+    write_record(checkpoint, RECORD, features)
 
 
 def recorded_training_features(checkpoint: Mapping[str, Any]) -> TrainingFeatures | None:
-    """Read the record of a checkpoint; None where it has none."""
-    meta = checkpoint.get("meta")
-    plain = meta.get(RECORD) if isinstance(meta, Mapping) else None
-    return TrainingFeatures.from_dict(plain) if isinstance(plain, Mapping) else None
+    """Read the record of a checkpoint; None where it has none.
+
+    Raises:
+        RecordError: Of another version of the package.
+    """
+    return read_record(checkpoint, RECORD, TrainingFeatures.from_dict)
 
 
 def unit(features: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Radii and probabilities of a model's keypoints, as held-out labels have them."""
+"""Radii and probabilities of keypoints, and intervals of counts, as held-out labels have them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,34 @@ from typing import Any
 
 import numpy as np
 
+from equikpt.structures.checkpoint_records import check_keys, read_record, write_record
+
 DEFAULT_LEVEL = 0.9
 RECORD = "uncertainty"
 """Key of the fit in the ``meta`` of a checkpoint."""
 
 
+class Levelled:
+    """Limits by rising levels, the probabilities with which they are kept."""
+
+    levels: np.ndarray
+
+    def check_level(self, level: float) -> None:
+        """Raise ``ValueError`` for a level that is out of range."""
+        if not 0 < level <= self.levels[-1]:
+            raise ValueError(
+                f"expected a level above 0, up to {self.levels[-1]:g}, got {level}; held-out "
+                "labels say nothing beyond"
+            )
+
+    def index_of(self, level: float) -> int:
+        """Index of a level; between two the higher one's. Errors as :meth:`check_level`."""
+        self.check_level(level)
+        return int(np.searchsorted(self.levels, level - 1e-9))
+
+
 @dataclass(frozen=True, eq=False)
-class Uncertainty:
+class Uncertainty(Levelled):
     """Radii and probabilities of the K keypoints of a model.
 
     A radius is a factor times a power of the spread of the model's own output around the point
@@ -40,8 +61,6 @@ class Uncertainty:
     def radius(self, spread: np.ndarray, level: float = DEFAULT_LEVEL) -> np.ndarray:
         """Radius (…, K), px of the input, that holds the truth with probability ``level``.
 
-        Between two levels the higher one counts.
-
         Args:
             spread: (…, K) px of the input.
             level: Up to the highest of :attr:`levels`.
@@ -49,17 +68,7 @@ class Uncertainty:
         Raises:
             ValueError: As :meth:`check_level`.
         """
-        self.check_level(level)
-        index = int(np.searchsorted(self.levels, level - 1e-9))
-        return spread**self.exponent * self.factors[:, index]
-
-    def check_level(self, level: float) -> None:
-        """Raise ``ValueError`` for a level that is out of range."""
-        if not 0 < level <= self.levels[-1]:
-            raise ValueError(
-                f"expected a level above 0, up to {self.levels[-1]:g}, got {level}; held-out "
-                "labels say nothing beyond"
-            )
+        return spread**self.exponent * self.factors[:, self.index_of(level)]
 
     def probability(self, scores: np.ndarray) -> np.ndarray:
         """Probability of each score of any shape; beyond the ends the ends' values hold."""
@@ -67,10 +76,7 @@ class Uncertainty:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and texts, as checkpoints and JSON hold them; infinite factors are None."""
-        plain = {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in asdict(self).items()
-        }
+        plain = _plain(self)
         plain["factors"] = [
             [value if np.isfinite(value) else None for value in row] for row in plain["factors"]
         ]
@@ -78,7 +84,8 @@ class Uncertainty:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Uncertainty:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote; ``ValueError`` for other keys."""
+        check_keys(cls, plain)
         arrays = {
             name: np.array(plain[name], float) for name in ("levels", "scores", "probabilities")
         }
@@ -91,16 +98,93 @@ class Uncertainty:
         )
 
 
-def record_uncertainty(checkpoint: dict[str, Any], fit: Uncertainty | None) -> None:
+@dataclass(frozen=True, eq=False)
+class CountUncertainty(Levelled):
+    """Interval of the number of things in an image, by a model that counts.
+
+    Its ends are those numbers below and above which, by the model's own distribution, as much
+    probability lies as held-out images need. So it adapts to the image.
+
+    Args:
+        levels: (L,) rising probabilities.
+        tails: (L,) probability beyond each end of an interval that holds the true number with this
+            probability, up to 0.5; 0 where too few images were held out to say so, or the model
+            all but excluded too many of their numbers.
+        source: Images that it was fitted to, in words.
+    """
+
+    levels: np.ndarray
+    tails: np.ndarray
+    source: str = ""
+
+    def has_interval(self, level: float) -> bool:
+        """True where there are intervals of a level; errors as :meth:`check_level`."""
+        return self.tails[self.index_of(level)] > 0
+
+    def interval(self, over: np.ndarray, level: float = DEFAULT_LEVEL) -> tuple[int, int] | None:
+        """Fewest and most things with the probability ``level``, inclusive; None if there is none.
+
+        Args:
+            over: (M + 1,) probability that there are at most 0, 1, … M of them, rising; see
+                :data:`MOST_OVER`.
+            level: Up to the highest of :attr:`levels`.
+
+        Raises:
+            ValueError: As :meth:`check_level`.
+        """
+        if not self.has_interval(level):
+            return None
+        tail = float(self.tails[self.index_of(level)])
+        over = np.asarray(over, float)  # as the tails are, to which it is compared
+        return points_before(over, tail), points_before(over, 1 - tail)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and texts, as checkpoints and JSON hold them."""
+        return _plain(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> CountUncertainty:
+        """Read what :meth:`to_dict` wrote; ``ValueError`` for other keys."""
+        check_keys(cls, plain)
+        levels, tails = (np.array(plain[name], float) for name in ("levels", "tails"))
+        return cls(levels, tails, str(plain.get("source", "")))
+
+
+MOST_OVER = 0.999
+"""Probability of being over up to which a model that counts goes on; what lies beyond it has none
+that could be told from 0."""
+
+
+def points_before(over: np.ndarray, probability: float) -> int:
+    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
+    return min((over >= probability).nonzero()[0].tolist(), default=len(over) - 1)
+
+
+def record_uncertainty(
+    checkpoint: dict[str, Any], fit: Uncertainty | CountUncertainty | None
+) -> None:
     """Write a fit into a checkpoint's ``meta``; None takes an earlier one out."""
-    meta = checkpoint.setdefault("meta", {})
-    meta.pop(RECORD, None)
-    if fit is not None:
-        meta[RECORD] = fit.to_dict()
+    write_record(checkpoint, RECORD, fit)
 
 
-def recorded_uncertainty(checkpoint: Mapping[str, Any]) -> Uncertainty | None:
-    """Read the fit of a checkpoint; None where it has none."""
-    meta = checkpoint.get("meta")
-    plain = meta.get(RECORD) if isinstance(meta, Mapping) else None
-    return Uncertainty.from_dict(plain) if isinstance(plain, Mapping) else None
+def recorded_uncertainty(checkpoint: Mapping[str, Any]) -> Uncertainty | CountUncertainty | None:
+    """Read the fit of a checkpoint; None where it has none.
+
+    Raises:
+        RecordError: Of another version of the package.
+    """
+
+    def read(plain: Mapping[str, Any]) -> Uncertainty | CountUncertainty:
+        kind: type[Uncertainty | CountUncertainty]
+        kind = CountUncertainty if "tails" in plain else Uncertainty
+        return kind.from_dict(plain)
+
+    return read_record(checkpoint, RECORD, read)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """Fields of a record, arrays as lists."""
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in asdict(record).items()
+    }

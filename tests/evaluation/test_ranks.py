@@ -42,7 +42,7 @@ def sample(number: int) -> dict:
             keypoint_spread=rng.uniform(1, 5, (1, 2)),
             labels=np.arange(2),
             done_probability=rng.random((1, 3)),
-            count_interval=np.array([[1, number]]),
+            over_probability=np.sort(rng.random((1, 4))),
         ),
     )
 

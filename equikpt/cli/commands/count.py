@@ -29,6 +29,7 @@ class CountOptions(declare.ReadsImages):
         metavar="DIR",
     )
     draw: bool = option("write counts.json alone", default=True)
+    level: float = option("probability of the intervals", default=0.9, metavar="FRACTION")
     refuse: bool = declare.refuse("give the counts")
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("an earlier result")
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(CountOptions, argv)
     from tqdm import tqdm
 
-    from equikpt.apis.counting import count, format_count, load
+    from equikpt.apis.counting import count, format_count, load, without_intervals
     from equikpt.apis.images import drawn_paths
     from equikpt.cli.launch import load_config
     from equikpt.core.files import refuse_existing
@@ -52,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
         refuse_existing(target, options.overwrite)
     problems = []
     with JsonTable(result) as table:
-        predictor = load(load_config(options.config), options.checkpoint, options.device)
+        cfg = load_config(options.config)
+        predictor = load(cfg, options.checkpoint, options.device, options.level)
         found = count(images, predictor, folder, options.refuse)
         for each in tqdm(found, total=len(images), unit="image", disable=None):
             table.add(asdict(each))
@@ -60,5 +62,7 @@ def main(argv: list[str] | None = None) -> int:
                 problems.append(f"{each.image}: {each.problem}")
             else:
                 tqdm.write(format_count(each))
-    print("\n".join([*failures(problems, len(images), "counted"), f"written: {result}"]))
+    lines = failures(problems, len(images), "counted")
+    lines += [each for each in [without_intervals(predictor)] if each]
+    print("\n".join([*lines, f"written: {result}"]))
     return int(bool(problems))

@@ -39,8 +39,9 @@ class EvaluateOptions(declare.Launched):
     )
     draw_count: int = option("instances on the sheet of --draw", default=12, type=whole(1))
     fit: bool = option(
-        "write radii, calibrated scores and the features of training images into the checkpoint, "
-        "for one that was trained without; with --split val, so that tests have other labels",
+        "write radii, calibrated scores, or intervals of counts, and the features of training "
+        "images into the checkpoint, for one that was trained without; with --split val, so that "
+        "tests have other labels",
         default=False,
     )
     overwrite: bool = declare.overwrite()
@@ -157,14 +158,15 @@ def _write_fit(cfg: Config, runner: Any) -> str:
     from equikpt.engine.training_features import training_features_of_config
     from equikpt.engine.uncertainty_hook import fitted_in
     from equikpt.structures.training_features import record_training_features
-    from equikpt.structures.uncertainty import record_uncertainty
+    from equikpt.structures.uncertainty import Uncertainty, record_uncertainty
 
     checkpoint = Path(cfg.load_from).resolve()  # a link to it stays one
     content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
     written, missing = [], []
     if (fit := fitted_in(runner.test_loop)) is not None:
         record_uncertainty(content, fit)
-        written.append(f"radii and scores, fitted to {fit.source.partition(',')[0]}")
+        what = "radii and scores" if isinstance(fit, Uncertainty) else "intervals of counts"
+        written.append(f"{what}, fitted to {fit.source.partition(',')[0]}")
     try:
         features = training_features_of_config(cfg, unwrap(runner.model))
     except (OSError, ValueError) as error:

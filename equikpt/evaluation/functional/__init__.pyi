@@ -6,6 +6,7 @@ from .bootstrap import weighted_mean as weighted_mean
 from .bootstrap import weighted_median as weighted_median
 from .conformal import conformal_quantile as conformal_quantile
 from .conformal import coverage as coverage
+from .conformal import halves as halves
 from .inversions import inversion_table as inversion_table
 from .inversions import left_right_pairs as left_right_pairs
 from .inversions import views_of as views_of
@@ -32,4 +33,6 @@ from .ruler_errors import mark_distance as mark_distance
 from .ruler_errors import order_swaps as order_swaps
 from .ruler_errors import radial_errors as radial_errors
 from .ruler_errors import scale_errors as scale_errors
+from .uncertainty import count_tail as count_tail
+from .uncertainty import fit_count_uncertainty as fit_count_uncertainty
 from .uncertainty import fit_uncertainty as fit_uncertainty

@@ -58,3 +58,10 @@ def coverage(errors: np.ndarray, radii: np.ndarray) -> float:
     """Compute the fraction of errors within their radii, both (N,); NaN is left out."""
     known = np.isfinite(errors)
     return float(np.mean(errors[known] <= np.asarray(radii)[known])) if known.any() else np.nan
+
+
+def halves(clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (N,) of two halves of the clusters, numbers (N,) from 0 on, dealt at random."""
+    shuffled = np.random.default_rng(0).permutation(clusters.max() + 1)
+    half = shuffled[clusters] % 2 == 0
+    return half, ~half

@@ -1,16 +1,23 @@
-"""Fit radii and probabilities of keypoints to held-out labels.
+"""Fit radii and probabilities of keypoints, and intervals of counts, to held-out labels.
 
 Letters: N instances, K keypoints. Arrays are (N, K); NaN marks a keypoint without a label.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from equikpt.evaluation.functional.conformal import conformal_quantile
 from equikpt.evaluation.functional.keypoint_errors import OKS_THRESHOLDS
 from equikpt.evaluation.functional.reliability import fit_score_map
-from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
+from equikpt.structures.uncertainty import (
+    DEFAULT_LEVEL,
+    MOST_OVER,
+    CountUncertainty,
+    Uncertainty,
+)
 
 EXPONENTS = (1.0, 0.0, 0.5, 1.5, 2.0, 2.5, 3.0, 3.5)
 """Powers of the spread to choose from; without enough labels to choose, the first."""
@@ -69,3 +76,39 @@ def fit_uncertainty(
     )
     mapped = fit_score_map(scores[known], similarity[known] >= TOLERANCE)
     return Uncertainty(LEVELS, factors, exponent, mapped.scores, mapped.probabilities, source)
+
+
+def fit_count_uncertainty(
+    over: Sequence[np.ndarray], counts: Sequence[int], clusters: np.ndarray, source: str = ""
+) -> CountUncertainty:
+    """Fit the conformal tails of intervals of the count: conformalized quantiles.
+
+    A number that the distribution of its image has in the middle conforms, one in a tail does not.
+
+    Args:
+        over: For each of N images (M + 1,), the probability that there are at most 0, 1, … M
+            things.
+        counts: N true numbers.
+        clusters: (N,) number or name of each image's video.
+        source: The images, in words.
+
+    Source: Romano, Patterson and Candès, 2019, https://arxiv.org/abs/1905.03222.
+    """
+    strange = 1 - np.array([count_tail(*each) for each in zip(over, counts, strict=True)])
+    limits = conformal_quantile(strange, clusters, LEVELS)
+    tails = np.clip(1 - limits - 1e-9, 0, 0.5)  # a hair less, so that one just as strange is held
+    return CountUncertainty(LEVELS, tails, source)
+
+
+def count_tail(over: np.ndarray, count: int) -> float:
+    """Largest tail of the intervals that hold a count, 0 to 1, from ``over`` (M + 1,).
+
+    Below ``1 − MOST_OVER`` it is 0: how far the sequence went on then depends on other images.
+
+    >>> count_tail(np.array([0.1, 0.4, 0.8, 1.0]), 2)  # at most 2: 0.8; at least 2: 0.6
+    0.6
+    """
+    if count >= len(over):
+        return 0.0
+    tail = min(float(over[count]), 1 - float(over[count - 1]) if count else 1.0)
+    return tail if tail > 1 - MOST_OVER else 0.0
