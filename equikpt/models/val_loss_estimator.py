@@ -148,7 +148,7 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         return losses
 
     def add_pred_to_datasample(self, predictions: Any, fields: Any, samples: Any) -> Any:
-        """As MMPose's, which moves keypoints to the image, and radii or the interval of the count."""
+        """As MMPose's, which moves keypoints to the image, and adds radii or the interval."""
         samples = super().add_pred_to_datasample(predictions, fields, samples)
         for sample in samples:
             found = sample.pred_instances

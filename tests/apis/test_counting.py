@@ -6,8 +6,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from equikpt.apis.counting import count, format_count, load
+from equikpt.apis.counting import count, format_count, load, without_intervals
 from equikpt.apis.images import drawn_paths
+from equikpt.structures import CountUncertainty
 
 
 class Predictor:
@@ -66,6 +67,31 @@ def test_one_line_each(images):
     assert lines[0].endswith("two.png: 2 (2 to 5)")
     assert lines[2].endswith("three.png: 3 or more: stopped at the most points of the config")
     assert "broken.png: not counted, expected an image" in lines[3]
+
+
+class Unsure(Predictor):
+    """Has no intervals."""
+
+    def __call__(self, image: np.ndarray, boxes: list) -> list[InstanceData]:
+        (found,) = super().__call__(image, boxes)
+        del found.count_interval
+        return [found]
+
+
+def test_a_count_without_an_interval_is_shown_without_one(images):
+    (two,) = count(images[:1], Unsure())
+    assert two.interval is None
+    assert format_count(two).endswith("two.png: 2")
+
+
+def test_the_reason_why_there_are_no_intervals():
+    fit = CountUncertainty(np.array([0.5, 0.9]), np.array([0.2, 0.0]), "5 images, 12ab")
+    predictor = SimpleNamespace(model=SimpleNamespace(uncertainty=None, level=0.9))
+    assert "--split val --fit" in without_intervals(predictor)
+    predictor.model.uncertainty = fit
+    assert "the fit to 5 images says nothing of the level 0.9" in without_intervals(predictor)
+    predictor.model.level = 0.5
+    assert without_intervals(predictor) == ""
 
 
 def test_images_are_written_with_their_points(images, tmp_path):

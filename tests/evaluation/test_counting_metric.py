@@ -100,12 +100,67 @@ def test_two_images_by_hand():
     assert {name: found[f"pointing/{name}"] for name in expected} == pytest.approx(expected)
 
 
-def test_images_whose_number_is_in_the_interval():
-    images = [sample(ROW, ROW, [0, 0, 0, 1]) for _ in range(4)]
-    assert "pointing/count_in_interval" not in metrics(*images)
-    for image, interval in zip(images, ([3, 3], [0, 3], [4, 9], [0, 2]), strict=True):
-        image["pred_instances"]["count_interval"] = np.array([interval])
-    assert metrics(*images)["pointing/count_in_interval"] == 1 / 2
+def spread_samples(seed: int, count: int = 60) -> list[dict]:
+    """Images of 0 to 3 things, each with a distribution of their number that fits half of them."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for number in range(count):
+        things = int(rng.integers(0, 4))
+        image = sample(ROW[:things], ROW[:things], [0] * things + [1])
+        image["img_path"] = f"video{number // 4}_{seed}_{number}.jpg"
+        middle = things + rng.normal(0, 1)
+        over = 1 / (1 + np.exp(-3 * (np.arange(7) + 0.5 - middle)))
+        image["pred_instances"]["over_probability"] = over[None]
+        images.append(image)
+    return images
+
+
+def evaluated(images: list[dict], **options) -> tuple[CountingMetric, dict[str, float]]:
+    metric = CountingMetric(**options)
+    metric.process([], images)
+    return metric, metric.evaluate(len(images))
+
+
+def test_by_halves_intervals_hold_their_level():
+    images = [image for seed in range(5) for image in spread_samples(seed)]
+    metric, values = evaluated(images)
+    assert 0.87 <= values["pointing/count_coverage"] <= 0.97
+    assert values["pointing/count_width"] < 4.5
+    inside = metric.table.eval("low <= true and true <= high")
+    assert inside.mean() == values["pointing/count_coverage"]
+    _, half = evaluated(images, level=0.5)
+    assert half["pointing/count_coverage"] < values["pointing/count_coverage"] - 0.2
+    assert half["pointing/count_width"] < values["pointing/count_width"]
+
+
+def test_a_fit_to_other_images_is_applied_and_one_to_these_is_not():
+    images, others = spread_samples(0), spread_samples(1)
+    metric, by_halves = evaluated(images)
+    judged, applied = CountingMetric(), CountingMetric()
+    judged.record = metric.fitted
+    judged.process([], images)
+    assert judged.evaluate(len(images)) == by_halves
+    applied.record = evaluated(others)[0].fitted
+    applied.process([], images)
+    applied.evaluate(len(images))
+    over = [image["pred_instances"]["over_probability"][0] for image in images]
+    expected = [applied.record.interval(each, 0.9) for each in over]
+    assert applied.table[["low", "high"]].to_numpy().tolist() == [list(each) for each in expected]
+
+
+def test_groups_stay_whole():
+    images = spread_samples(0, 32)
+    assert evaluated(images)[0].fitted.has_interval(0.9)
+    grouped, values = evaluated(images, group_regex=r"(video\d+)_")
+    assert not grouped.fitted.has_interval(0.9)  # 8 videos
+    assert "pointing/count_coverage" not in values
+
+
+def test_without_a_distribution_there_are_no_intervals():
+    metric, values = evaluated([sample(ROW, ROW, [0, 0, 0, 1])] * 12)
+    assert metric.fitted is None
+    assert "pointing/count_coverage" not in values
+    assert "low" not in metric.table
 
 
 def test_mean_and_median_of_the_distances():

@@ -155,21 +155,21 @@ def test_learns_two_images_by_heart_and_runs_freely(feats, balance):
     )
 
 
-def test_the_interval_goes_on_where_the_sequence_ends(feats):
-    """From the first step that may be its last to the first that most likely is, in 8 of 10."""
+def test_the_distribution_goes_on_where_the_sequence_ends(feats):
     head = make_head(done_balance="steps")
     torch.nn.init.zeros_(head.attention.done[-1].weight)
     torch.nn.init.constant_(head.attention.done[-1].bias, math.log(0.5))  # 1/3 at each step
-    for instance in head.predict(feats, samples()):  # over: 0.33, 0.56, 0.70, 0.80
-        assert instance.count_interval.tolist() == [[0, 3]]  # 3 is max_points
-        assert instance.keypoints.shape == (1, 1, 2)
-        assert instance.done_probability[0] == pytest.approx([1 / 3, 5 / 9])
-    torch.nn.init.constant_(head.attention.done[-1].bias, math.log(2.0))  # 2/3, 8/9, 26/27
     for instance in head.predict(feats, samples()):
-        assert instance.count_interval.tolist() == [[0, 2]]
+        over = 1 - (2 / 3) ** np.arange(1, 5)  # 3 is max_points
+        assert instance.over_probability[0] == pytest.approx(over)
+        assert instance.keypoints.shape == (1, 1, 2)
+        assert instance.done_probability[0] == pytest.approx(over[:2])
+    torch.nn.init.constant_(head.attention.done[-1].bias, math.log(50.0))
+    for instance in head.predict(feats, samples()):  # over with 0.98, and then 0.9996
+        assert instance.over_probability.shape == (1, 2)
         assert instance.keypoints.shape == (1, 0, 2)
     named = make_head(order="given", mode="keypoints")
-    assert "count_interval" not in named.predict(feats, samples())[0]
+    assert "over_probability" not in named.predict(feats, samples())[0]
 
 
 @pytest.mark.parametrize(

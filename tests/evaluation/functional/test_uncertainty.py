@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from equikpt.evaluation.functional.conformal import coverage
-from equikpt.evaluation.functional.uncertainty import MIN_CLUSTERS, fit_uncertainty
+from equikpt.evaluation.functional.uncertainty import (
+    MIN_CLUSTERS,
+    count_tail,
+    fit_count_uncertainty,
+    fit_uncertainty,
+)
 from equikpt.structures.uncertainty import Uncertainty
 
 K = 4
@@ -94,3 +99,54 @@ def test_no_label_is_refused():
     arrays["errors_px"][:] = np.nan
     with pytest.raises(ValueError, match="held-out"):
         fit_uncertainty(**arrays, clusters=np.arange(10))
+
+
+def counted(seed: int, count: int, narrow: float) -> tuple[list[np.ndarray], list[int]]:
+    """Distributions of counts whose logits are ``narrow`` times as steep as they should be."""
+    rng = np.random.default_rng(seed)
+    middles = rng.uniform(5, 15, count)
+    true = np.clip(np.round(middles + rng.logistic(0, 1.0, count)), 0, 30).astype(int)
+    over = 1 / (1 + np.exp(-narrow * (np.arange(31) + 0.5 - middles[:, None])))
+    return list(over), true.tolist()
+
+
+def held(fit, over, true, level) -> float:
+    ends = [fit.interval(each, level) for each in over]
+    return float(np.mean([low <= n <= high for (low, high), n in zip(ends, true, strict=True)]))
+
+
+@pytest.mark.parametrize("narrow", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_intervals_hold_their_level_however_sure_the_model_is(level, narrow):
+    found = []
+    for seed in range(10):
+        fit = fit_count_uncertainty(*counted(seed, 300, narrow), np.arange(300))
+        found.append(held(fit, *counted(seed + 100, 1000, narrow), level))
+    assert level - 0.02 <= np.mean(found) <= level + 0.06  # numbers are whole: a little more
+    raw = [np.searchsorted(each, [0.05, 0.95]) for each in counted(0, 1000, 2.0)[0]]
+    assert np.mean([high - low for low, high in raw]) < 4  # the control: what the model says
+
+
+def test_of_the_images_of_the_fit_at_least_the_level_are_held():
+    """The image that sets the limit is inside, though it is on the edge."""
+    over, true = counted(3, 40, 1.0)
+    fit = fit_count_uncertainty(over, true, np.arange(40))
+    assert all(held(fit, over, true, level) >= level for level in (0.5, 0.7, 0.9))
+
+
+def test_whole_videos_count():
+    over, true = counted(0, 80, 1.0)
+    alone = fit_count_uncertainty(over, true, np.arange(80))
+    grouped = fit_count_uncertainty(over, true, np.arange(80) // 10)
+    assert alone.has_interval(0.9)
+    assert not grouped.has_interval(0.9)  # of 8 videos
+    assert grouped.has_interval(0.8)
+
+
+@pytest.mark.parametrize(("count", "tail"), [(0, 0.1), (1, 0.4), (2, 0.6), (3, 0.2), (4, 0.0)])
+def test_tails_by_hand(count, tail):
+    assert count_tail(np.array([0.1, 0.4, 0.8, 1.0]), count) == pytest.approx(tail)
+
+
+def test_tails_too_thin_to_tell_are_none():
+    assert count_tail(np.array([0.0, 0.9995, 1.0]), 2) == 0
