@@ -32,7 +32,12 @@ from equikpt.models.trained_keypoints import silence_untrained
 from equikpt.models.val_loss_estimator import ValLoss
 from equikpt.structures.checkpoint_records import RecordError
 from equikpt.structures.training_features import TrainingFeatures, recorded_training_features
-from equikpt.structures.uncertainty import DEFAULT_LEVEL, recorded_uncertainty
+from equikpt.structures.uncertainty import (
+    DEFAULT_LEVEL,
+    CountUncertainty,
+    Uncertainty,
+    recorded_uncertainty,
+)
 
 WITHOUT_FIT = (
     "this one has none; equikpt test CONFIG CHECKPOINT --split val --fit writes them into it"
@@ -102,6 +107,18 @@ class BoxPredictor:
                 f"expected a checkpoint with a fit for the level {level:g}, {WITHOUT_FIT}"
             )
         self.model.level = level
+
+    def lacks_fit(self, kind: type[Uncertainty | CountUncertainty]) -> str:
+        """Reason why predictions have no radii or intervals of the level; empty where they have."""
+        fit, level = self.model.uncertainty, self.model.level
+        if not isinstance(fit, kind):
+            return WITHOUT_FIT
+        if fit.has_level(level):
+            return ""
+        return (
+            f"the one of this checkpoint, of {fit.source.partition(',')[0]}, says nothing of the "
+            f"level {level:g}; choose a lower one"
+        )
 
     def __call__(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> list[InstanceData]:
         """``keypoints`` (1, K, 2) in px of the image and ``keypoint_scores`` (1, K) in each box.

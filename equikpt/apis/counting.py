@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equikpt.apis.box_predictor import WITHOUT_FIT, BoxPredictor
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.images import drawn_paths
 from equikpt.core.image import each_image, read_image
 from equikpt.structures.bbox import whole_image
@@ -74,15 +74,8 @@ def load(
 
 def without_intervals(predictor: BoxPredictor) -> str:
     """Reason why the counts of a predictor have no intervals; empty where they have."""
-    fit, level = predictor.model.uncertainty, predictor.model.level
-    if not isinstance(fit, CountUncertainty):
-        return f"counts without intervals: expected a checkpoint with a fit of them, {WITHOUT_FIT}"
-    if fit.has_interval(level):
-        return ""
-    return (
-        f"counts without intervals: the fit to {fit.source.partition(',')[0]} says nothing of the "
-        f"level {level:g}; choose a lower one"
-    )
+    reason = predictor.lacks_fit(CountUncertainty)
+    return f"counts without intervals: expected a fit of them, {reason}" if reason else ""
 
 
 def count(

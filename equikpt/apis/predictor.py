@@ -83,8 +83,8 @@ class Predictor:
         """Names of the K keypoints in their order."""
         self.trained: np.ndarray = trained_keypoints(self.metainfo)
         """(K,) bool: keypoints that had labels in training."""
-        self.has_radii: bool = isinstance(self._model.model.uncertainty, Uncertainty)
-        """True where instances have a ``radius``."""
+        self.lacks_radii: str = self._model.lacks_fit(Uncertainty)
+        """Reason why no ``radius`` of an instance is finite; empty where there are radii."""
         self.takes_boxes = not self._model.whole
         """True where the model sees boxes, and not whole images only."""
         self.training_features: TrainingFeatures | None = self._model.training_features

@@ -70,6 +70,10 @@ class Uncertainty(Levelled):
         """
         return spread**self.exponent * self.factors[:, self.index_of(level)]
 
+    def has_level(self, level: float) -> bool:
+        """True where a keypoint has finite radii of a level; errors as :meth:`check_level`."""
+        return bool(np.isfinite(self.factors[:, self.index_of(level)]).any())
+
     def probability(self, scores: np.ndarray) -> np.ndarray:
         """Probability of each score of any shape; beyond the ends the ends' values hold."""
         return np.interp(scores, self.scores, self.probabilities)
@@ -117,9 +121,9 @@ class CountUncertainty(Levelled):
     tails: np.ndarray
     source: str = ""
 
-    def has_interval(self, level: float) -> bool:
+    def has_level(self, level: float) -> bool:
         """True where there are intervals of a level; errors as :meth:`check_level`."""
-        return self.tails[self.index_of(level)] > 0
+        return bool(self.tails[self.index_of(level)] > 0)
 
     def interval(self, over: np.ndarray, level: float = DEFAULT_LEVEL) -> tuple[int, int] | None:
         """Fewest and most things with the probability ``level``, inclusive; None if there is none.
@@ -132,7 +136,7 @@ class CountUncertainty(Levelled):
         Raises:
             ValueError: As :meth:`check_level`.
         """
-        if not self.has_interval(level):
+        if not self.has_level(level):
             return None
         tail = float(self.tails[self.index_of(level)])
         over = np.asarray(over, float)  # as the tails are, to which it is compared

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.counting import count, format_count, load, without_intervals
 from equikpt.apis.images import drawn_paths
 from equikpt.structures import CountUncertainty
@@ -85,11 +86,12 @@ def test_a_count_without_an_interval_is_shown_without_one(images):
 
 
 def test_the_reason_why_there_are_no_intervals():
-    fit = CountUncertainty(np.array([0.5, 0.9]), np.array([0.2, 0.0]), "5 images, 12ab")
-    predictor = SimpleNamespace(model=SimpleNamespace(uncertainty=None, level=0.9))
+    predictor = object.__new__(BoxPredictor)
+    predictor.model = SimpleNamespace(uncertainty=None, level=0.9)
     assert "--split val --fit" in without_intervals(predictor)
+    fit = CountUncertainty(np.array([0.5, 0.9]), np.array([0.2, 0.0]), "5 images, 12ab")
     predictor.model.uncertainty = fit
-    assert "the fit to 5 images says nothing of the level 0.9" in without_intervals(predictor)
+    assert "of 5 images, says nothing of the level 0.9" in without_intervals(predictor)
     predictor.model.level = 0.5
     assert without_intervals(predictor) == ""
 

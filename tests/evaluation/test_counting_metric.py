@@ -150,9 +150,9 @@ def test_a_fit_to_other_images_is_applied_and_one_to_these_is_not():
 
 def test_groups_stay_whole():
     images = spread_samples(0, 32)
-    assert evaluated(images)[0].fitted.has_interval(0.9)
+    assert evaluated(images)[0].fitted.has_level(0.9)
     grouped, values = evaluated(images, group_regex=r"(video\d+)_")
-    assert not grouped.fitted.has_interval(0.9)  # 8 videos
+    assert not grouped.fitted.has_level(0.9)  # 8 videos
     assert "pointing/count_coverage" not in values
 
 

@@ -1,14 +1,19 @@
 """Two processes on a machine without GPUs, started as users start them."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from equikpt.cli.commands import test as test_command
 from equikpt.compat.safe_load import load_from_local
+from equikpt.structures import Uncertainty, record_uncertainty
 from tests.conftest import REPO
-from tests.integration.two_processes import run, write_config
+from tests.integration.two_processes import ENVIRONMENT, run, write_config
+from tests.random_models import random_checkpoint
 
 
 def test_two_processes_equal_one_with_twice_the_batch(sample_data, tmp_path):
@@ -25,6 +30,38 @@ def test_two_processes_equal_one_with_twice_the_batch(sample_data, tmp_path):
     halfway = load_from_local(tmp_path / "one/epoch_1.pth")["state_dict"]
     floats = [name for name, value in alone.items() if value.is_floating_point()]
     assert [name for name in floats if not torch.equal(alone[name], halfway[name])]
+
+
+def test_results_of_every_process_have_their_radii_and_probabilities(sample_data, tmp_path):
+    """Two processes write of each instance what one writes."""
+    config = "smoke/rtmpose_m_ap10k"
+    content = torch.load(random_checkpoint(config, tmp_path), weights_only=True)
+    fit = Uncertainty(
+        *(np.array([0.5, 0.99]), np.full((26, 2), 2.0), 1.0),
+        *(np.array([0.0, 1.0]), np.array([0.25, 0.75])),  # no score of the network is so high
+    )
+    record_uncertainty(content, fit)
+    torch.save(content, tmp_path / "fitted.pth")
+    common = ["--data-root", str(sample_data), "--work-dir", str(tmp_path)]
+    options = ["--cfg-options", "test_dataloader.num_workers=0"]
+    outs = [tmp_path / f"{processes}.json" for processes in (1, 2)]
+    one = [config, str(tmp_path / "fitted.pth"), *common, "--out", str(outs[0]), *options]
+    assert test_command.main(one) == 0
+    two = [config, tmp_path / "fitted.pth", 2, *common, "--out", outs[1], *options]
+    command = list(map(str, [REPO / "tools/dist_test.sh", *two]))
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone, dealt = (
+        {(row["image_id"], *row["bbox"]): row for row in json.loads(path.read_bytes())}
+        for path in outs
+    )
+    assert alone.keys() == dealt.keys()
+    assert len({image for image, *_ in dealt}) == 4  # two a process
+    for key, row in dealt.items():
+        assert min(row["keypoint_radius"]) > 0
+        assert min(row["keypoints"][2::3]) >= 0.25
+        for name in ("keypoint_radius", "keypoints"):
+            np.testing.assert_allclose(row[name], alone[key][name], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,15 @@ default_hooks = dict(checkpoint=dict(save_best=None, interval=1))
 """
 
 
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{REPO / 'tests/integration'}:{REPO}:{os.environ.get('PYTHONPATH', '')}",
+    "OMP_NUM_THREADS": "1",
+    "PYTHON": sys.executable,
+}
+"""Variables that the scripts for several processes are started with."""
+
+
 def write_config(folder: Path, data_root: Path) -> Path:
     """Write a config of which two processes make the same model as one."""
     base = REPO / "configs/smoke/hrnet_w32_ap10k.py"
@@ -48,12 +57,7 @@ def run(command, work_dir, batch_size: int) -> None:
             *("--work-dir", str(work_dir), "--no-validate"),
             *("--cfg-options", f"train_dataloader.batch_size={batch_size}"),
         ],
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{REPO / 'tests/integration'}:{REPO}:{os.environ.get('PYTHONPATH', '')}",
-            "OMP_NUM_THREADS": "1",
-            "PYTHON": sys.executable,
-        },
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,

@@ -38,7 +38,7 @@ def test_an_interval_leaves_a_tail_on_both_sides():
     assert COUNTS.interval(OVER, 0.5) == (3, 4)
     assert COUNTS.interval(OVER, 0.6) == COUNTS.interval(OVER, 0.8) == (1, 5)  # the next higher
     assert COUNTS.interval(OVER, 0.9) is None  # too few images
-    assert not COUNTS.has_interval(0.9)
+    assert not COUNTS.has_level(0.9)
     assert COUNTS.interval(np.full(4, 0.01), 0.8) == (3, 3)  # stopped at its most points
     with pytest.raises(ValueError, match="expected a level above 0, up to 0.9"):
         COUNTS.interval(OVER, 0.95)

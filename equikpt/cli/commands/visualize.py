@@ -122,7 +122,6 @@ def visualize(options: VisualizeOptions) -> Lines:
         ValueError: Options that do not fit each other, the model or the files.
     """
     options = _checked(options)
-    from equikpt.apis.box_predictor import WITHOUT_FIT
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
     from equikpt.apis.predictor import Predictor
@@ -150,8 +149,8 @@ def visualize(options: VisualizeOptions) -> Lines:
         level=DEFAULT_LEVEL if options.level is None else options.level,
         refuse=options.refuse,
     )
-    if look.radius and not predictor.has_radii:
-        raise ValueError(f"expected a checkpoint with radii for --radius, {WITHOUT_FIT}")
+    if look.radius and predictor.lacks_radii:
+        raise ValueError(f"expected a fit of radii for --radius, {predictor.lacks_radii}")
     labels = Labels(options.ann_file, predictor.names) if options.ann_file else None
     boxes = box_source(options.box, detector, labels if predictor.takes_boxes else None)
     named = has_names(predictor.metainfo)

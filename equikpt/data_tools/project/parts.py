@@ -23,7 +23,8 @@ from equikpt.data_tools.split import Division, SplitOptions, split
 from equikpt.data_tools.split_assignment import make_units
 
 GROUP_KEY = "group"
-"""Key of the image records: the video or animal that an image is of."""
+"""Key of the image records: the video or animal that an image is of. Annotations have it where
+groups are of several images."""
 MIN_GROUPS = 8
 """With fewer, parts of the wanted sizes cannot be made of whole ones."""
 MAX_GROUP = 0.3
@@ -68,6 +69,10 @@ def divide(
     groups, by = find_groups([image["file_name"] for image in images], regex)
     for image, group in zip(images, groups, strict=True):
         image[GROUP_KEY] = group
+    if len(set(groups)) < len(images):
+        group_of = {image["id"]: image[GROUP_KEY] for image in images}
+        for row in content["annotations"]:
+            row[GROUP_KEY] = group_of[row["image_id"]]
     write_text(path, json.dumps(content, ensure_ascii=False))
     pairs = near_pairs(read_fingerprints(folder / image["file_name"] for image in images))
     division, size = _division(len(images), ratios)
@@ -123,6 +128,12 @@ def _keep_parts(
     if "val" not in parts:
         lines.append("test is the val part here: a training needs one, and the source has none")
     return lines
+
+
+def count_groups(content: Mapping) -> int:
+    """Count the groups of a part by its annotations; 0 where its images are not grouped."""
+    groups = [row.get(GROUP_KEY) for row in content["annotations"]]
+    return 0 if None in groups else len(set(groups))
 
 
 def few_scored(counts: Mapping[str, int]) -> list[str]:

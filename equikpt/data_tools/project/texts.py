@@ -21,8 +21,27 @@ CODECS = {
 """Arguments of a codec beside its input size, in cells of 8 or 4 px."""
 
 
-def config_text(name: str, num_keypoints: int, recipe: Recipe) -> str:
-    """Write the config of a project, which finds its parts beside itself wherever it lies."""
+METRICS = """
+# Images of one group resemble each other: radii are fitted to whole ones, intervals drawn from them.
+grouped = dict(group_key="{}")
+val_evaluator = [
+    dict(type="CocoMetric"),
+    dict(type="KeypointMetric", **grouped),
+    dict(type="VisibilityMetric"),
+]
+test_evaluator = [*val_evaluator, dict(type="InversionMetric", **grouped)]
+"""
+
+
+def config_text(name: str, num_keypoints: int, recipe: Recipe, group_key: str = "") -> str:
+    """Write the config of a project, which finds its parts beside itself wherever it lies.
+
+    Args:
+        name: Of the keypoint set.
+        num_keypoints: K.
+        recipe: Its numbers.
+        group_key: Key of the annotations that names the group of their image; empty for none.
+    """
     width, height = recipe.input_size
     sizes = dict(w8=width // 8, h8=height // 8, w4=width // 4, h4=height // 4)
     cells = CODECS[recipe.network].format(**sizes)
@@ -66,7 +85,7 @@ dataset = dict(
 )
 train_dataloader = dict({load})
 val_dataloader = test_dataloader = dict(dataset=dataset)
-'''
+{METRICS.format(group_key) if group_key else ""}'''
 
 
 SIGMAS = """The sigmas in `keypoints.py` say how exactly people click each point. They are {} and AP

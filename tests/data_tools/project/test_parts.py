@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from equikpt.data_tools.project.parts import GROUP_KEY, divide, few_scored, find_groups
+from equikpt.data_tools.project.parts import (
+    GROUP_KEY,
+    count_groups,
+    divide,
+    few_scored,
+    find_groups,
+)
 
 CLIPS = [f"clip{clip}_{frame:03d}.png" for clip in range(10) for frame in range(3)]
 
@@ -87,6 +93,19 @@ def test_a_video_is_in_one_part(tmp_path):
     assert not groups["train"] & groups["val"]
     files = {path.name for path in (tmp_path / "b/images/val").iterdir()}
     assert files == {image["file_name"] for image in parts["val"]}
+
+
+@pytest.mark.parametrize("grouped", [True, False], ids=["videos", "single images"])
+def test_annotations_name_their_group_where_there_are_any(tmp_path, grouped):
+    letters = [f"{letter}.png" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    divide(converted(tmp_path / "a", {"train": CLIPS if grouped else letters}), tmp_path / "b")
+    for path in (tmp_path / "b/annotations").glob("*.json"):
+        content = json.loads(path.read_text())
+        groups = {image["id"]: image[GROUP_KEY] for image in content["images"]}
+        rows = content["annotations"]
+        expected = [groups[row["image_id"]] if grouped else None for row in rows]
+        assert [row.get(GROUP_KEY) for row in rows] == expected
+        assert count_groups(content) == (len(set(groups.values())) if grouped else 0)
 
 
 def test_ratios_are_the_users(tmp_path):

@@ -123,6 +123,18 @@ def test_edited_labels_stay(make, root, export):
     make(overwrite=True)  # the export is not needed
 
 
+def test_groups_of_the_split_are_those_of_the_radii(make, root):
+    make(group_regex=r"cat_(\d)")
+    assert 'grouped = dict(group_key="group")' in (root / "config.py").read_text()
+    said = (root / "README.md").read_text()
+    assert re.search(r"\| groups \| \d groups? in val \| .* a radius of 90 % needs 9 of them", said)
+
+
+def test_without_groups_the_config_has_none(make, root):
+    make()
+    assert "group" not in (root / "config.py").read_text()
+
+
 def test_measured_sigmas_are_no_guess_in_the_readme(make, root, tmp_path):
     make()
     assert "They are a guess" in (root / "README.md").read_text()

@@ -58,3 +58,19 @@ def test_a_config_of_no_name_is_refused():
     assert config_file("rtmpose_m_ap10k").endswith("rtmpose_m_ap10k.py")
     with pytest.raises(FileNotFoundError, match="rtmpose_m_ap10k"):
         config_file("rtmpose_m_ap10")
+
+
+def test_a_config_names_the_group_for_radii_and_intervals(tmp_path):
+    recipe = recommend(DATA, MACHINE, 20)
+    for name, key in (("plain", ""), ("grouped", "group")):
+        (tmp_path / f"{name}.py").write_text(config_text("cat", 5, recipe, key))
+    plain, grouped = (read_config(tmp_path / f"{name}.py") for name in ("plain", "grouped"))
+    for split in ("val", "test"):
+        types, keys = (
+            [each.get(name) for each in grouped[f"{split}_evaluator"]]
+            for name in ("type", "group_key")
+        )
+        assert types == [each.type for each in plain[f"{split}_evaluator"]]
+        assert keys == [
+            {"CocoMetric": None, "VisibilityMetric": None}.get(t, "group") for t in types
+        ]

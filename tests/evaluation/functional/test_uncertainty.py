@@ -138,9 +138,9 @@ def test_whole_videos_count():
     over, true = counted(0, 80, 1.0)
     alone = fit_count_uncertainty(over, true, np.arange(80))
     grouped = fit_count_uncertainty(over, true, np.arange(80) // 10)
-    assert alone.has_interval(0.9)
-    assert not grouped.has_interval(0.9)  # of 8 videos
-    assert grouped.has_interval(0.8)
+    assert alone.has_level(0.9)
+    assert not grouped.has_level(0.9)  # of 8 videos
+    assert grouped.has_level(0.8)
 
 
 @pytest.mark.parametrize(("count", "tail"), [(0, 0.1), (1, 0.4), (2, 0.6), (3, 0.2), (4, 0.0)])
