@@ -20,6 +20,7 @@ import equikpt.engine.layerwise_lr
 import equikpt.engine.logging
 import equikpt.engine.param_schedulers
 import equikpt.engine.progress_bar_hook
+import equikpt.engine.ruler_limits
 import equikpt.engine.run_record
 import equikpt.engine.training_features
 import equikpt.engine.uncertainty_hook

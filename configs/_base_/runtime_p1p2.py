@@ -5,6 +5,7 @@ _base_ = "runtime.py"
 default_hooks = dict(
     checkpoint=dict(interval=1, save_best="landmark/error_px", rule="less"),
     early_stopping=dict(monitor="landmark/error_px", rule="less", min_delta=1e-3, patience=30),
+    ruler_limits=dict(type="RulerLimitsHook"),  # rulers unlike the labelled ones are refused
 )
 
 # As in runtime.py, but with an average of about 200 steps: runs on radiographs take a thousand or

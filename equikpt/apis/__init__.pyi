@@ -12,6 +12,8 @@ from .ruler_look import Plausible as Plausible
 from .ruler_look import RulerLook as RulerLook
 from .ruler_look import learn_look as learn_look
 from .ruler_look import plausible_from as plausible_from
+from .ruler_look import record_limits as record_limits
+from .ruler_look import recorded_limits as recorded_limits
 from .video.clips import Clip as Clip
 from .video.clips import ClipWriter as ClipWriter
 from .video.one_euro import OneEuroFilter as OneEuroFilter

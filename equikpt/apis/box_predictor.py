@@ -82,6 +82,8 @@ class BoxPredictor:
         maps: bool = False,
     ) -> None:
         checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
+        self.checkpoint = checkpoint
+        """File of its weights."""
         if maps:  # MMPose says at each call that SimCC's are normalized
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")

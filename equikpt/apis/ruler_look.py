@@ -1,13 +1,18 @@
-"""Limits of a ruler that is believed: distance, direction and look of labelled ones."""
+"""Limits of a ruler that is believed: distance, direction and look of labelled ones.
+
+Checkpoints of ruler models hold those of their training labels.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from mmengine.logging import MMLogger
 from tqdm import tqdm
 
@@ -22,6 +27,10 @@ from equikpt.core.ruler_strip import (
     ticks_and_ends,
 )
 from equikpt.datasets.p1p2 import P1P2Dataset
+from equikpt.structures.checkpoint_records import check_keys, read_record, write_record
+
+RECORD = "ruler_limits"
+"""Key of the limits in the ``meta`` of a checkpoint."""
 
 MIN_RADIOGRAPHS = 8
 """Labelled rulers from which a look is learnt."""
@@ -192,12 +201,45 @@ class Plausible:
         angle_deg: Least and greatest direction from p1 to p2, in degrees; 90 is straight up.
         score: Least score of each mark, 0 to 1.
         look: Of the rulers that the model knows; None believes any look.
+        source: Labels that they are of, in words; empty for limits that are of none.
     """
 
     distance: tuple[float, float] = (0.01, 0.5)
     angle_deg: tuple[float, float] = (30.0, 150.0)
     score: float = 0.3
     look: RulerLook | None = None
+    source: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers, texts and a tensor in half precision, as checkpoints hold them."""
+        plain = asdict(self)
+        if self.look is not None:
+            plain["look"]["templates"] = torch.from_numpy(self.look.templates).half()
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Plausible:
+        """Read what :meth:`to_dict` wrote; ``ValueError`` for other keys."""
+        check_keys(cls, plain)
+        look = plain["look"]
+        if look is not None:
+            check_keys(RulerLook, look)
+            look = RulerLook(**{**look, "templates": look["templates"].float().cpu().numpy()})
+        return cls(**{**plain, "look": look})
+
+
+def record_limits(checkpoint: dict[str, Any], limits: Plausible | None) -> None:
+    """Write limits into a checkpoint's ``meta``; None takes earlier ones out."""
+    write_record(checkpoint, RECORD, limits)
+
+
+def recorded_limits(checkpoint: Mapping[str, Any]) -> Plausible | None:
+    """Read the limits of a checkpoint; None where it has none.
+
+    Raises:
+        RecordError: Of another version of the package.
+    """
+    return read_record(checkpoint, RECORD, Plausible.from_dict)
 
 
 def plausible_from(
@@ -220,6 +262,14 @@ def plausible_from(
     radiographs = P1P2Dataset(
         ann_file=str(labels), data_prefix=dict(img=str(images)), pipeline=[], check_images="none"
     )
+    return plausible_of(radiographs, score, margin, margin_deg)
+
+
+def plausible_of(
+    radiographs: P1P2Dataset, score: float = 0.3, margin: float = 0.25, margin_deg: float = 12.0
+) -> Plausible:
+    """Take the limits from a data set without a pipeline; as :func:`plausible_from`."""
+    labels = Path(radiographs.ann_file)
     rulers = [
         (radiograph["img_path"], radiograph["keypoints"][0])
         for radiograph in radiographs
@@ -240,6 +290,7 @@ def plausible_from(
         angle_deg=(min(angles) - margin_deg, max(angles) + margin_deg),
         score=score,
         look=_look_of(rulers, labels),
+        source=f"{len(rulers)} labelled rulers of {labels.name}",
     )
 
 

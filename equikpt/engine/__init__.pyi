@@ -22,6 +22,8 @@ from .logging import ValLogProcessor as ValLogProcessor
 from .param_schedulers import ChainedCosineRestartLR as ChainedCosineRestartLR
 from .param_schedulers import WarmupLR as WarmupLR
 from .progress_bar_hook import ProgressBarHook as ProgressBarHook
+from .ruler_limits import RulerLimitsHook as RulerLimitsHook
+from .ruler_limits import limits_of_config as limits_of_config
 from .run_record import RunRecordHook as RunRecordHook
 from .training_features import TrainingFeaturesHook as TrainingFeaturesHook
 from .training_features import training_features_of as training_features_of

@@ -134,7 +134,7 @@ def view_samples(cfg: Config, split: str, limit: int = MAX_INSTANCES) -> Iterato
     steps = fill_codec(test.pipeline, test.get("codec"))
     load, *rest = Compose([step for step in steps if step["type"] not in LOSS_ONLY]).transforms
     finish, seen = Compose(rest), set()
-    parts = [DATASETS.build({**each, "pipeline": []}) for each in _parts(cfg, split)]
+    parts = [DATASETS.build({**each, "pipeline": []}) for each in dataset_parts(cfg, split)]
     places = [(part, index) for part in parts for index in range(len(part))]
     order = np.random.default_rng(0).permutation(len(places))[:limit]
     for part, index in (places[place] for place in sorted(order)):
@@ -148,8 +148,8 @@ def view_samples(cfg: Config, split: str, limit: int = MAX_INSTANCES) -> Iterato
             yield finish({**info, "bbox": whole[None]})
 
 
-def _parts(cfg: Config, split: str) -> Iterator[dict]:
-    """Configs of the data sets within wrappers."""
+def dataset_parts(cfg: Config, split: str) -> Iterator[dict]:
+    """Yield the configs of a split's data sets, those within wrappers."""
     remaining = [cfg[f"{split}_dataloader"].dataset]
     while remaining:
         dataset = remaining.pop(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
@@ -44,12 +44,9 @@ def read_record(
 
 
 def check_keys(record: type, plain: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` where a record's keys are not the fields of its dataclass.
-
-    Fields with a default may be missing.
-    """
-    known = {each.name: each.default is MISSING for each in fields(record)}
-    missing = [name for name, is_required in known.items() if is_required and name not in plain]
+    """Raise ``ValueError`` where a record's keys are not the fields of its dataclass."""
+    known = [each.name for each in fields(record)]
+    missing = [name for name in known if name not in plain]
     further = [str(name) for name in plain if name not in known]
     told = [
         f"{what} {', '.join(names)}"

@@ -97,7 +97,7 @@ class Uncertainty(Levelled):
         return cls(
             factors=np.where(np.isnan(factors), np.inf, factors),
             exponent=float(plain["exponent"]),
-            source=str(plain.get("source", "")),
+            source=str(plain["source"]),
             **arrays,
         )
 
@@ -151,7 +151,7 @@ class CountUncertainty(Levelled):
         """Read what :meth:`to_dict` wrote; ``ValueError`` for other keys."""
         check_keys(cls, plain)
         levels, tails = (np.array(plain[name], float) for name in ("levels", "tails"))
-        return cls(levels, tails, str(plain.get("source", "")))
+        return cls(levels, tails, str(plain["source"]))
 
 
 MOST_OVER = 0.999

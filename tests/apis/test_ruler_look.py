@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
-from equikpt.apis.ruler_look import learn_look
+from equikpt.apis.ruler_look import Plausible, learn_look, record_limits, recorded_limits
+from equikpt.compat.safe_load import load_from_local
+from equikpt.structures import RecordError
 from tests.drawn_rulers import UPRIGHT, draw_comb, marks_at
 
 
@@ -71,3 +74,31 @@ def test_a_mistaken_label_among_many_lowers_no_limit():
     clean, with_one = learn_look(known), learn_look([*known, lost])
     assert with_one.min_likeness == pytest.approx(clean.min_likeness, abs=0.1)
     assert with_one.min_third == pytest.approx(clean.min_third, abs=0.1)
+
+
+def test_limits_travel_in_a_checkpoint(tmp_path):
+    limits = Plausible((0.1, 0.2), (60.0, 120.0), 0.4, learn_look(rulers()), "9 rulers of a.json")
+    checkpoint = dict(state_dict={}, meta={})
+    record_limits(checkpoint, limits)
+    torch.save(checkpoint, tmp_path / "best.pth")
+    assert (tmp_path / "best.pth").stat().st_size < 100_000
+    again = recorded_limits(load_from_local(str(tmp_path / "best.pth")))
+    np.testing.assert_allclose(again.look.templates, limits.look.templates, atol=2e-3)
+    assert again.look.templates.dtype == np.float32
+    for gray, marks in rulers(2):
+        assert again.look.objection(gray, marks) == limits.look.objection(gray, marks) == ""
+        assert again.look.objection(gray, marks + [[0, 0], [9, 9]])
+    plain = [{**each.to_dict(), "look": None} for each in (again, limits)]
+    assert plain[0] == plain[1]
+    record_limits(checkpoint, Plausible())
+    assert recorded_limits(checkpoint) == Plausible()
+    assert recorded_limits(dict(meta={})) is None
+
+
+@pytest.mark.parametrize("changes", [dict(kind="rod"), dict(look=dict(templates=torch.zeros(1)))])
+def test_limits_of_another_version_are_one_sentence(changes):
+    plain = {**Plausible().to_dict(), **changes}
+    with pytest.raises(
+        RecordError, match=r"'ruler_limits'.*it (has also kind|lacks min_like).*--fit"
+    ):
+        recorded_limits(dict(meta=dict(ruler_limits=plain)))

@@ -3,9 +3,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import ABOVE_0, argument, number, option
+
+if TYPE_CHECKING:
+    from equikpt.apis.ruler_look import Plausible
+
+WITHOUT_LIMITS = (
+    "give --labels and --img-dir, or write limits into the checkpoint: equikpt test CONFIG "
+    "CHECKPOINT --fit"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +43,19 @@ class CalibrateOptions(declare.ReadsImages):
     )
     ruler_mm: float = option("distance of the marks in mm", default=10.0, type=number(ABOVE_0))
     labels: Path | None = option(
-        "labels of radiographs as the model was trained on: rulers that look like theirs, ticks "
-        "included, are plausible",
+        "labels of radiographs: rulers that look like theirs, ticks included, are plausible "
+        "(default: those of the training, if the checkpoint holds them)",
         metavar="FILE.json",
     )
     img_dir: Path | None = declare.img_dir("folder of the labelled radiographs")
     distance: tuple[float, float] | None = option(
-        "plausible distance of the marks in percent of the radiograph's height (default: 1 50, or "
-        "as --labels has it)",
+        "plausible distance of the marks in percent of the radiograph's height (default: as "
+        "the labels have it, or 1 50)",
         metavar=("MIN", "MAX"),
     )
     angle: tuple[float, float] | None = option(
-        "plausible direction from p1 to p2 in degrees, 90 is straight up (default: 30 150, or as "
-        "--labels has it)",
+        "plausible direction from p1 to p2 in degrees, 90 is straight up (default: as the labels "
+        "have it, or 30 150)",
         metavar=("MIN", "MAX"),
     )
     score: float = option("min score of a mark", default=0.3, type=number(0))
@@ -74,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         refuse_existing(target, options.overwrite)
     if (options.labels is None) != (options.img_dir is None):
         raise ValueError("expected --labels and --img-dir together, got one of them")
-    plausible = _plausible(options)
+    learnt = _learnt(options)
     columns = [field.name for field in fields(Scale)]
     problems, refused, doubtful = [], 0, 0
     with JsonTable(targets[0]) as as_json, CsvTable(targets[1], columns) as as_csv:
@@ -85,6 +94,7 @@ def main(argv: list[str] | None = None) -> int:
             options.refine,
             options.device,
         )
+        plausible = _plausible(options, learnt, finder.coarse.checkpoint)
         found = calibrate(options.radiographs, finder, options.ruler_mm, plausible, options.refuse)
         for scale in tqdm(found, total=len(options.radiographs), unit="radiograph", disable=None):
             as_json.add(asdict(scale))
@@ -98,17 +108,28 @@ def main(argv: list[str] | None = None) -> int:
     lines = failures(problems, len(options.radiographs))
     if doubtful:
         lines.append(f"in doubt, given by --no-refuse: {doubtful} of {len(options.radiographs)}")
+    if plausible.look is None and learnt is None:
+        lines.append(f"not checked if rulers look like labelled ones: {WITHOUT_LIMITS}")
     print("\n".join([*lines, f"written: {targets[0]}, {targets[1]}"]))
     return int(refused > 0)
 
 
-def _plausible(options: CalibrateOptions):
-    """Rulers that are believed: like the labelled ones, or as the options say."""
-    from equikpt.apis.ruler_look import Plausible, plausible_from
+def _learnt(options: CalibrateOptions) -> Plausible | None:
+    """Limits of the rulers of ``--labels``; None without."""
+    from equikpt.apis.ruler_look import plausible_from
 
-    plausible = Plausible(score=options.score)
-    if options.labels and options.img_dir:
-        plausible = plausible_from(options.labels, options.img_dir, options.score)
+    if not (options.labels and options.img_dir):
+        return None
+    return plausible_from(options.labels, options.img_dir, options.score)
+
+
+def _plausible(options: CalibrateOptions, learnt: Plausible | None, checkpoint: Path) -> Plausible:
+    """Rulers that are believed: like the labelled ones, those of the training, or as stated."""
+    from equikpt.apis.ruler_look import Plausible, recorded_limits
+    from equikpt.compat.safe_load import load_from_local
+
+    plausible = learnt or recorded_limits(load_from_local(str(checkpoint))) or Plausible()
+    plausible = replace(plausible, score=options.score)
     if options.distance:
         low, high = options.distance
         plausible = replace(plausible, distance=(low / 100, high / 100))

@@ -154,7 +154,9 @@ def _write_fit(cfg: Config, runner: Any) -> str:
     """Write the fits of the test, and the features of training images, into its checkpoint."""
     from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
+    from equikpt.apis.ruler_look import record_limits
     from equikpt.compat.strict_load import unwrap
+    from equikpt.engine.ruler_limits import limits_of_config
     from equikpt.engine.training_features import training_features_of_config
     from equikpt.engine.uncertainty_hook import fitted_in
     from equikpt.structures.training_features import record_training_features
@@ -168,18 +170,22 @@ def _write_fit(cfg: Config, runner: Any) -> str:
         what = "radii and scores" if isinstance(fit, Uncertainty) else "intervals of counts"
         written.append(f"{what}, fitted to {fit.source.partition(',')[0]}")
     try:
-        features = training_features_of_config(cfg, unwrap(runner.model))
+        record_training_features(content, training_features_of_config(cfg, unwrap(runner.model)))
+        written.append("features of the training images")
     except (OSError, ValueError) as error:
         missing.append(f"without the features of training images: {error}")
-    else:
-        record_training_features(content, features)
-        written.append("features of the training images")
+    try:
+        if (limits := limits_of_config(cfg)) is not None:
+            record_limits(content, limits)
+            written.append(f"limits of {limits.source}")
+    except (OSError, ValueError) as error:
+        missing.append(f"without the limits of rulers: {error}")
     if not written:
         raise ValueError(
             f"expected a top-down model, or its training images, for --fit, got {missing[0]}"
         )
     save_checkpoint(content, str(checkpoint))
-    return "\n".join([f"written into {checkpoint}: {' and '.join(written)}", *missing])
+    return "\n".join([f"written into {checkpoint}: {', '.join(written)}", *missing])
 
 
 def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:

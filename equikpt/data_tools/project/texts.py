@@ -22,7 +22,7 @@ CODECS = {
 
 
 METRICS = """
-# Images of one group resemble each other: radii are fitted to whole ones, intervals drawn from them.
+# Images of one group resemble each other: radii are fitted to whole groups, as are intervals.
 grouped = dict(group_key="{}")
 val_evaluator = [
     dict(type="CocoMetric"),
