@@ -6,7 +6,10 @@ import shutil
 import cv2
 import pandas as pd
 import pytest
+import torch
 
+from equikpt.apis.ruler_look import record_limits, recorded_limits
+from equikpt.compat.safe_load import load_from_local
 from tests.integration.conftest import logged_rows
 
 CONFIG = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
@@ -58,13 +61,17 @@ def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
     radiograph = tmp_path / "radiograph.png"
     shutil.copy(sample_radiographs / "images" / "val_0.png", radiograph)
     (tmp_path / "notes.png").write_text("no radiograph")
+    content = load_from_local(str(trained / "epoch_2.pth"))
+    record_limits(content, None)  # it believes any look
+    torch.save(content, tmp_path / "bare.pth")
     arguments = (
         *(radiograph, tmp_path / "notes.png", "--config", CONFIG, "--out", tmp_path / "out"),
-        *("--checkpoint", trained / "epoch_2.pth", "--score", 0),
+        *("--checkpoint", tmp_path / "bare.pth", "--score", 0),
         *("--distance", 0, 200, "--angle", -180, 180),
     )
     done = run_tool("calibrate.py", *arguments)
     assert "Traceback" not in done.stderr
+    assert "not checked if rulers look like labelled ones" in done.stdout
     assert done.returncode == 1
     found, unreadable = json.loads((tmp_path / "out" / "scales.json").read_text())
     assert found["mm_per_px"] == pytest.approx(10 / found["distance_px"])
@@ -81,6 +88,12 @@ def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
     assert "in doubt, given by --no-refuse: 1 of 2" in done.stdout
     assert doubtful["mm_per_px"] == found["mm_per_px"]
     assert doubtful["doubt"] == refused["refused"] != ""
+
+
+def test_the_training_leaves_the_limits_of_its_rulers_in_every_checkpoint(trained):
+    limits = [recorded_limits(load_from_local(str(path))) for path in trained.glob("*.pth")]
+    assert len(limits) >= 2
+    assert all(each.look is not None for each in limits)
 
 
 def scales_of(done, out):

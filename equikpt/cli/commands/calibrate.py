@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WITHOUT_LIMITS = (
     "give --labels and --img-dir, or write limits into the checkpoint: equikpt test CONFIG "
-    "CHECKPOINT --fit"
+    "CHECKPOINT --split val --fit"
 )
 
 
