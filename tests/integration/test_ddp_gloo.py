@@ -38,7 +38,7 @@ def test_results_of_every_process_have_their_radii_and_probabilities(sample_data
     content = torch.load(random_checkpoint(config, tmp_path), weights_only=True)
     fit = Uncertainty(
         *(np.array([0.5, 0.99]), np.full((26, 2), 2.0), 1.0),
-        *(np.array([0.0, 1.0]), np.array([0.25, 0.75])),  # no score of the network is so high
+        *(np.array([0.0, 1.0]), np.array([0.25, 0.5])),  # scores as drawn are above 1
     )
     record_uncertainty(content, fit)
     torch.save(content, tmp_path / "fitted.pth")
@@ -59,7 +59,7 @@ def test_results_of_every_process_have_their_radii_and_probabilities(sample_data
     assert len({image for image, *_ in dealt}) == 4  # two a process
     for key, row in dealt.items():
         assert min(row["keypoint_radius"]) > 0
-        assert min(row["keypoints"][2::3]) >= 0.25
+        assert all(0.25 <= score <= 0.5 for score in row["keypoints"][2::3])
         for name in ("keypoint_radius", "keypoints"):
             np.testing.assert_allclose(row[name], alone[key][name], rtol=1e-3, atol=1e-3)
 
