@@ -1,5 +1,8 @@
 from .graphs import Graph as Graph
 from .graphs import KeypointGraph as KeypointGraph
+from .graphs import PeaksGraph as PeaksGraph
+from .graphs import PointsGraph as PointsGraph
+from .graphs import RulerGraph as RulerGraph
 from .graphs import graph_for as graph_for
 from .metadata import Metadata as Metadata
 from .model import Exported as Exported

@@ -40,6 +40,7 @@ from equikpt.structures.bbox import whole_image
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 PARITY_IMAGES = 50
+REFINE_CONFIG = "td-hm_efficientnet-lite0_p1p2-refine-192x192"
 NO_IMAGES = "give some by --images DIR, or leave the comparison out by --no-parity"
 
 
@@ -99,6 +100,8 @@ def export_model(
     image_count: int = PARITY_IMAGES,
     parity: bool = True,
     overwrite: bool = False,
+    refine: str | Path | None = None,
+    refine_config: str | Path | Config = REFINE_CONFIG,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
 
@@ -113,6 +116,8 @@ def export_model(
         image_count: Number of them, spread over what is there.
         parity: Compare; without, the file says so.
         overwrite: Replace a file that is there.
+        refine: Checkpoint of a ruler's second stage, which goes into the same file.
+        refine_config: Its config.
 
     Raises:
         FileExistsError: ``out`` exists.
@@ -125,7 +130,16 @@ def export_model(
     check_out(path, overwrite)
     require("onnx", "onnxscript", "onnxruntime")
     trained = Trained.load(config, checkpoint)
-    graph = graph_for(trained.predictor, trained.cfg, flip_test=flip_test, level=level)
+    second = None if refine is None else Trained.load(refine_config, refine)
+    graph = graph_for(
+        trained.predictor,
+        trained.cfg,
+        flip_test=flip_test,
+        level=level,
+        refine=None if second is None else (second.predictor, second.cfg),
+    )
+    if second is not None:
+        trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
         views = views_of(trained, images, image_count)
@@ -136,9 +150,9 @@ def export_model(
         graph.input(),
         level,
         flip_test=graph.flip_test,
-        **graph.facts(),
         **trained.facts,
     )
+    metadata = replace(metadata, **graph.facts())
     proto = to_onnx(graph, opset)
     set_metadata(proto, metadata)
     if parity:

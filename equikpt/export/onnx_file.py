@@ -62,12 +62,26 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
                 f"{reason}; leave that layer out of the model, or report it"
             ) from error
     proto = program.model_proto
+    _strip(proto.graph)
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, name in graph.dynamic().items():
             dims = value.type.tensor_type.shape.dim
             if axis < len(dims) and not dims[axis].HasField("dim_value"):
                 dims[axis].dim_param = name
     return proto
+
+
+def _strip(graph: Any) -> None:
+    """Take out what the tracer notes of each node: paths of this machine, and megabytes of them."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            if attribute.HasField("g"):  # a loop's body
+                _strip(attribute.g)
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del value.metadata_props[:]
+    del graph.metadata_props[:]
 
 
 def set_metadata(proto: Any, metadata: Metadata) -> None:

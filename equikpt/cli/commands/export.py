@@ -33,6 +33,15 @@ class ExportOptions(declare.ReadsImages):
         "config of the model: path, name or project folder", metavar="CONFIG"
     )
     checkpoint: Path | None = declare.checkpoint_option()
+    refine: Path | None = option(
+        "checkpoint of a ruler's second stage, which goes into the same file",
+        metavar="FILE.pth|DIR",
+    )
+    refine_config: str = option(
+        "config of that checkpoint",
+        metavar="CONFIG",
+        default="td-hm_efficientnet-lite0_p1p2-refine-192x192",
+    )
     out: Path = required("file to write", metavar="FILE.onnx")
     flip_test: bool | None = option(
         "average with the mirrored crop, in the file (default: as the config says)",
@@ -80,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
         image_count=options.image_count,
         parity=options.parity,
         overwrite=options.overwrite,
+        refine=options.refine,
+        refine_config=options.refine_config,
     )
     print("\n".join(summary_lines(exported)))
     return 0

@@ -1,154 +1,128 @@
-"""The sequence of a sequential attention head as a loop inside the graph (ONNX ``Loop``).
-
-Letters: N images, P maximum of points, T cells of the feature map, D width, L layers of the memory.
-"""
+"""Graph of models that point at any number of things, and so count them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from mmengine.config import Config
 from torch import Tensor
-from torch._higher_order_ops.while_loop import while_loop
-from torch.nn.functional import scaled_dot_product_attention
 
-from equikpt.models.sequential_attention import Scene, SequentialAttention
-from equikpt.models.sequential_attention_head import SequentialAttentionHead
-from equikpt.models.step_targets import INTERVAL, ending
-from equikpt.models.working_memory import CausalLayer, split_heads
+from equikpt.apis.box_predictor import BoxPredictor, View
+from equikpt.export.graphs.base import Arrays, Graph, Novelty, geometry_of
+from equikpt.export.graphs.sequence import sequence
+from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.models.pooled_features import pooled_features
+from equikpt.models.step_targets import INTERVAL
+from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 
-class Sequence(NamedTuple):
-    """Outputs of S steps, P + 1 of any number of things or P of named ones.
+def sequential_graph(
+    predictor: BoxPredictor,
+    cfg: Config,
+    flip_test: bool | None = None,
+    level: float = DEFAULT_LEVEL,
+) -> Graph:
+    """Make the graph of a sequential attention head in its mode; arguments as of any graph.
 
-    Those of steps that no image needed are 0, and of ``over`` 1.
+    Raises:
+        ValueError: A flip test, or as :class:`KeypointGraph`.
     """
-
-    coords: Tensor
-    """(N, S, 2) normalised."""
-    scores: Tensor
-    """(N, S)."""
-    over: Tensor
-    """(N, S) probability that the sequence is over."""
-
-
-class State(NamedTuple):
-    """What the loop carries from step to step; shapes stay the same."""
-
-    number: Tensor
-    """() int64: steps done."""
-    coords: Tensor
-    scores: Tensor
-    over: Tensor
-    point: Tensor
-    """(N, 1, 2): coords of the step before."""
-    going: Tensor
-    """(N, 1): probability that the sequence is not over."""
-    total: Tensor
-    """(N, 1): count of the things that the first step saw."""
-    inhibition: Tensor
-    """(N, 1, T)."""
-    keys: Tensor
-    """(L, N, heads, S, D / heads) of the steps so far, and zeros."""
-    values: Tensor
+    if flip_test:
+        raise ValueError(
+            "expected no flip test for SequentialAttentionHead: sequences of two images have no "
+            "common order; leave it out"
+        )
+    make = KeypointGraph if predictor.model.head.named else PointsGraph
+    return make(predictor, cfg, flip_test=False, level=level)
 
 
-def sequence(head: SequentialAttentionHead, feats: Any) -> Sequence:
-    """As the head's ``forward``, with steps of one shape in a loop that a file can hold."""
-    attention = head.attention
-    scene = attention.scene(feats[-1])
-    enough = max(head.done_threshold, *INTERVAL)
-    steps = head.max_points + (not head.named)
-
-    def goes_on(*parts: Tensor) -> Tensor:
-        state = State(*parts)
-        unfinished = state.number < steps
-        return unfinished if head.named else unfinished & (1 - state.going < enough).any()
-
-    def step(*parts: Tensor) -> State:
-        return _step(head, scene, State(*parts))
-
-    state = _start(attention, scene, steps)
-    if torch.compiler.is_exporting():
-        state = State(*while_loop(goes_on, step, state))
-    while not torch.compiler.is_exporting() and goes_on(*state):
-        state = step(*state)
-    return Sequence(state.coords, state.scores, state.over)
-
-
-def _start(attention: SequentialAttention, scene: Scene, steps: int) -> State:
-    images, heads, cells, width = scene.keys.shape
-    make = scene.keys.new_zeros
-    layers = len(attention.memory.layers)
-    return State(
-        number=torch.zeros((), dtype=torch.int64),
-        coords=make(images, steps, 2),
-        scores=make(images, steps),
-        over=make(images, steps) + 1,
-        point=make(images, 1, 2),
-        going=make(images, 1) + 1,
-        total=make(images, 1),
-        inhibition=make(images, 1, cells),
-        keys=make(layers, images, heads, steps, width),
-        values=make(layers, images, heads, steps, width),
-    )
-
-
-def _step(head: SequentialAttentionHead, scene: Scene, state: State) -> State:
-    attention, memory = head.attention, head.attention.memory
-    later = (state.number > 0).float()
-    valid = later.expand(len(state.point), 1)
-    token = memory.tokens(scene.features, state.point, valid) + (1 - later) * memory.start
-    if memory.names is not None:
-        token = token + memory.names[state.number]
-    now = torch.arange(state.keys.shape[3]) == state.number
-    past = torch.arange(state.keys.shape[3]) <= state.number
-    keys, values = [], []
-    for layer, old_keys, old_values in zip(memory.layers, state.keys, state.values, strict=True):
-        token, key, value = _attend(layer, token, old_keys, old_values, now, past)
-        keys.append(key)
-        values.append(value)
-    seen = attention.inhibition.suppression(state.point, valid, scene.coords)
-    inhibition = state.inhibition + seen
-    glimpsed = attention.glimpse(scene, token, inhibition)
-    left = glimpsed.attention.logsumexp(dim=-1).exp()
-    total = torch.where(state.number > 0, state.total, left)
-    read = attention.read(glimpsed, state.number, total)
-    going = state.going * (1 - ending(read.done_logits, total, head.done_balance))
-    scores = attention.count_near(scene, read).clamp_max(1)
-    return State(
-        number=state.number + 1,
-        coords=torch.where(now[:, None], read.coords, state.coords),
-        scores=torch.where(now, scores, state.scores),
-        over=torch.where(now, 1 - going, state.over),
-        point=read.coords,
-        going=going,
-        total=total,
-        inhibition=inhibition,
-        keys=torch.stack(keys),
-        values=torch.stack(values),
-    )
-
-
-def _attend(
-    layer: CausalLayer, token: Tensor, keys: Tensor, values: Tensor, now: Tensor, past: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As the layer's ``forward`` with a cache, which has room for all steps here.
+class PointsGraph(Graph):
+    """Points of crops (N, H, W, 3), one after another until all images are over.
 
     Args:
-        layer: Of the memory.
-        token: (N, 1, D) of this step.
-        keys: (N, heads, S, D / heads).
-        values: Likewise.
-        now: (S,) True at this step.
-        past: (S,) True up to this step.
+        predictor: A model whose head points at any number of things.
+        cfg: Its config.
+        flip_test: Not used.
+        level: Of the predictor, which has no radii.
     """
-    query, key, value = (
-        split_heads(part, layer.heads) for part in layer.project(layer.norm(token)).chunk(3, dim=-1)
-    )
-    keys, values = (
-        torch.where(now[:, None], new, old) for new, old in ((key, keys), (value, values))
-    )
-    attended = scaled_dot_product_attention(query, keys, values, attn_mask=past[None])
-    token = token + layer.merge(attended.transpose(1, 2).flatten(-2))
-    return token + layer.feed_forward(token), keys, values
+
+    task = "points"
+
+    def __init__(
+        self,
+        predictor: BoxPredictor,
+        cfg: Config,
+        flip_test: bool | None = None,
+        level: float = DEFAULT_LEVEL,
+    ) -> None:
+        super().__init__(predictor)
+        predictor.set_level(level)
+        self.crop = geometry_of(cfg, predictor.metainfo)
+        features = predictor.training_features
+        self.novelty = None if features is None else Novelty(features)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """``keypoints`` (N, P, 2) px of the crop, ``scores`` (N, P), ``over`` (N, P + 1).
+
+        Points that no image needed are NaN and score 0; they are over with a probability of 1.
+        """
+        backbone = self.model.backbone(self.normalise(image))
+        run = sequence(self.model.head, self.model.neck(backbone))
+        most = self.model.head.max_points
+        size = run.coords.new_tensor(self.model.head.decoder.input_size)
+        outputs = dict(
+            keypoints=(run.coords[:, :most] + 1) * size / 2,
+            scores=run.scores[:, :most],
+            over=run.over,
+        )
+        if self.novelty is not None:
+            outputs["novelty"] = self.novelty(pooled_features(backbone))
+        return outputs
+
+    def input(self) -> dict[str, Any]:
+        """Crops of one size."""
+        size = [int(each) for each in self.model.head.decoder.input_size]
+        return dict(kind="crop", size=size, crop=self.crop)
+
+    def facts(self) -> dict[str, Any]:
+        """State where sequences end."""
+        head = self.model.head
+        return dict(
+            points=dict(
+                done_threshold=float(head.done_threshold),
+                interval=list(INTERVAL),
+                max_points=int(head.max_points),
+            )
+        )
+
+    def references(
+        self, predictor: BoxPredictor, views: Sequence[View]
+    ) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """Yield each crop with what the head's own steps give, padded as in the file."""
+        head = self.model.head
+        for view in views:
+            packed = predictor.packed([view])
+            crop = packed["inputs"][0].flip(0).permute(1, 2, 0).numpy()  # BGR to RGB
+            with torch.no_grad():
+                inputs = self.model.data_preprocessor(packed)["inputs"]
+                backbone = self.model.backbone(inputs)
+                coords, scores, over = head(self.model.neck(backbone))
+            outputs = dict(
+                keypoints=_padded(head.decoder.decode(coords.numpy())[0], head.max_points, np.nan),
+                scores=_padded(scores.numpy(), head.max_points, 0),
+                over=_padded(over.numpy(), head.max_points + 1, 1),
+            )
+            if predictor.training_features is not None:
+                pooled = pooled_features(backbone).numpy()
+                outputs["novelty"] = predictor.training_features.novelty(pooled)
+            yield crop[None], outputs
+
+
+def _padded(values: np.ndarray, length: int, filling: float) -> np.ndarray:
+    """Lengthen the second axis of values (1, M, …)."""
+    missing = [(0, 0)] * values.ndim
+    missing[1] = (0, length - values.shape[1])
+    return np.pad(values, missing, constant_values=filling)

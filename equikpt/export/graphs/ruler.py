@@ -7,8 +7,21 @@ columns are read by index, of the whole radiograph no more than a crop needs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 import torch
-from torch import Tensor, nn
+from mmengine.config import Config
+from torch import Tensor
+
+from equikpt.apis.box_predictor import BoxPredictor, View
+from equikpt.apis.ruler import RulerFinder
+from equikpt.export.graphs.base import Arrays, Graph
+from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.structures.uncertainty import DEFAULT_LEVEL
+
+OUTPUTS = ("keypoints", "scores", "radius", "novelty")
 
 FINE, COARSE = 1024, 32
 """Steps a px that OpenCV rounds positions to, and those that it interpolates at."""
@@ -36,8 +49,8 @@ def taps(start: Tensor, step: Tensor, count: int, length: Tensor) -> list[tuple[
     return found
 
 
-def crop(image: Tensor, center: Tensor, scale: Tensor, size: tuple[int, int]) -> Tensor:
-    """Crop an image (H, W, 3) uint8 as MMPose's ``TopdownAffine`` without UDP does, (h, w, 3) uint8.
+def crop(image: Tensor, center: Tensor, scale: Tensor, size: Sequence[int]) -> Tensor:
+    """Crop an image (H, W, 3) uint8 as MMPose's ``TopdownAffine`` without UDP, (h, w, 3) uint8.
 
     Args:
         image: Any.
@@ -62,72 +75,131 @@ def sides(image: Tensor) -> tuple[Tensor, Tensor]:
     return torch.scalar_tensor(image.shape[0]), torch.scalar_tensor(image.shape[1])
 
 
-class RulerGraph(nn.Module):
-    """As :class:`~equikpt.apis.ruler.RulerFinder`, of one radiograph (1, H, W, 3) uint8.
+class RulerGraph(Graph):
+    """As :class:`~equikpt.apis.ruler.RulerFinder`, of one radiograph (1, H, W, 3).
 
     Args:
-        coarse: Graph of the first stage: crops (N, h, w, 3) uint8 to the outputs of keypoints.
-        size: Width and height of its crops.
-        fine: Graph of the second stage, likewise; None gives the coarse marks.
-        fine_size: Width and height of its crops.
-        crop_fraction: Side of the square around a mark, as a fraction of the radiograph's height.
-        padding: Of ``GetBBoxCenterScale`` in both stages.
+        predictor: Of the first stage, for whole radiographs.
+        cfg: Its config.
+        flip_test: As of the stages' :class:`KeypointGraph`.
+        level: Probability of the radii, those of the last stage.
+        refine: Predictor and config of the second stage, for crops around a mark; None gives the
+            marks of the first.
+
+    Raises:
+        ValueError: A second stage of other crops, or as :class:`KeypointGraph`.
     """
+
+    task = "ruler"
 
     def __init__(
         self,
-        coarse: nn.Module,
-        size: tuple[int, int],
-        fine: nn.Module | None = None,
-        fine_size: tuple[int, int] = (0, 0),
-        crop_fraction: float = 0.128,
-        padding: tuple[float, float] = (1.0, 1.0),
+        predictor: BoxPredictor,
+        cfg: Config,
+        flip_test: bool | None = None,
+        level: float = DEFAULT_LEVEL,
+        refine: tuple[BoxPredictor, Config] | None = None,
     ) -> None:
-        super().__init__()
-        self.coarse, self.size = coarse, size
-        self.fine, self.fine_size = fine, fine_size
-        self.crop_fraction, self.padding = crop_fraction, padding
+        super().__init__(predictor)
+        options = dict(flip_test=flip_test, level=level)
+        self.coarse = KeypointGraph(predictor, cfg, **options)
+        self.fine, self.finder, self.level = None, RulerFinder(predictor), level
+        self.mm = _ruler_mm(cfg)
+        if refine is not None:
+            crop_fraction = refine[1].test_dataloader.dataset.get("crop_fraction")
+            if crop_fraction is None:
+                raise ValueError(
+                    "expected a config with RulerMarkDataset for the second stage, such as "
+                    f"td-hm_efficientnet-lite0_p1p2-refine-192x192, got {refine[1].filename}"
+                )
+            self.finder = RulerFinder(predictor, refine[0], crop_fraction)
+            self.fine = KeypointGraph(*refine, **options)
+        self.flip_test = self.coarse.flip_test
+        for stage in filter(None, (self.coarse, self.fine)):
+            if stage.crop["udp"] or not bool(stage.trained.all()):
+                raise ValueError(
+                    "expected stages of a ruler with use_udp=False and both marks trained, got "
+                    f"{stage.crop} and {stage.trained.tolist()}"
+                )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """``keypoints`` (1, 2, 2) and ``radius`` (1, 2) px of the radiograph, ``scores`` (1, 2).
 
-        The score of a mark is the lower one of both stages, the radius that of the fine one, and
+        The score of a mark is the lower one of both stages, the radius that of the second one, and
         ``novelty`` (1,) that of the whole radiograph.
         """
         whole = image[0]
         height, width = sides(whole)
         last = torch.stack([width, height]) - 1  # the box ends at the last px, as in training
-        found = self._stage(self.coarse, whole, [last / 2], last * self.padding[0], self.size)
+        found = _run(self.coarse, whole, [last / 2], last)
         if self.fine is not None:
-            marks = list(found["keypoints"][0])
-            side = (self.crop_fraction * height * self.padding[1]).expand(2)
-            refined = self._stage(self.fine, whole, marks, side, self.fine_size)
-            own = {name: _of_their_own(values) for name, values in refined.items()}
+            side = (self.finder.crop_fraction * height).expand(2)
+            refined = _run(self.fine, whole, list(found["keypoints"][0]), side)
+            own = {name: _of_their_own(refined[name]) for name in OUTPUTS[:3] if name in refined}
             scores = torch.minimum(found["scores"], own["scores"])
             novelty = {"novelty": found["novelty"]} if "novelty" in found else {}
             found = {**own, "scores": scores, **novelty}
-        names = ("keypoints", "scores", "radius", "novelty")
-        return {name: found[name] for name in names if name in found}
+        return {name: found[name] for name in OUTPUTS if name in found}
 
-    @staticmethod
-    def _stage(
-        graph: nn.Module, image: Tensor, centers: list[Tensor], box: Tensor, size: tuple[int, int]
-    ) -> dict[str, Tensor]:
-        """Outputs of a stage, in px of the image, for boxes of one size (2,) around centres (2,)."""
-        aspect = size[0] / size[1]
-        wide = torch.maximum(box[0], box[1] * aspect)
-        scale = torch.stack([wide, wide / aspect])
-        found = graph(torch.stack([crop(image, center, scale, size) for center in centers]))
-        px = scale / scale.new_tensor(size)  # px of the image a px of the crop
-        corner = torch.stack(centers)[:, None] - scale / 2
-        found = {**found, "keypoints": found["keypoints"] * px + corner}
-        if "radius" in found:
-            found["radius"] = found["radius"] * px.prod().sqrt()
-        return found
+    def input(self) -> dict[str, Any]:
+        """A whole radiograph of any size; ``size`` is that of the first crop inside the graph."""
+        return dict(kind="image", size=self.coarse.size, crop=self.coarse.crop)
+
+    def facts(self) -> dict[str, Any]:
+        """State the ruler, and the fit of the radii, which are those of the last stage."""
+        fit = (self.finder.fine or self.finder.coarse).model.uncertainty
+        return dict(
+            ruler=dict(mm=self.mm, stages=2 if self.fine is not None else 1),
+            uncertainty=None if fit is None else dict(fit.to_dict(), level=self.level),
+        )
+
+    def example(self) -> Tensor:
+        """A radiograph of sides that no other length in the graph has."""
+        return torch.zeros(1, 701, 611, 3, dtype=torch.uint8)
+
+    def dynamic(self) -> dict[int, str]:
+        """Height and width."""
+        return {1: "height", 2: "width"}
+
+    def references(
+        self, predictor: BoxPredictor, views: Sequence[View]
+    ) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """Yield each radiograph, whatever the box, with what :class:`RulerFinder` says."""
+        for image, _ in views:
+            found = self.finder.find(image)
+            outputs = dict(keypoints=found.points[None], scores=found.scores[None])
+            if found.radii is not None:
+                outputs["radius"] = found.radii[None]
+            if found.novelty is not None:
+                outputs["novelty"] = np.array([found.novelty])
+            yield np.ascontiguousarray(image[None, ..., ::-1]), outputs
+
+
+def _run(
+    graph: KeypointGraph, image: Tensor, centers: list[Tensor], box: Tensor
+) -> dict[str, Tensor]:
+    """Outputs of a stage, in px of the image, for boxes of one size (2,) around centres (2,)."""
+    aspect = graph.size[0] / graph.size[1]
+    padded = box * graph.crop["padding"]
+    wide = torch.maximum(padded[0], padded[1] * aspect)
+    scale = torch.stack([wide, wide / aspect])
+    found = graph(torch.stack([crop(image, center, scale, graph.size) for center in centers]))
+    px = scale / scale.new_tensor(graph.size)  # px of the image a px of the crop
+    found["keypoints"] = found["keypoints"] * px + (torch.stack(centers)[:, None] - scale / 2)
+    if "radius" in found:
+        found["radius"] = found["radius"] * px.prod().sqrt()
+    return found
+
+
+def _ruler_mm(cfg: Config) -> float | None:
+    """Distance of the marks as the config's metric has it."""
+    evaluators = cfg.get("test_evaluator") or ()
+    for each in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        if each.get("ruler_mm"):
+            return float(each["ruler_mm"])
+    return None
 
 
 def _of_their_own(values: Tensor) -> Tensor:
     """(2, 2, …) of a crop a mark, to what each says of its own mark, (1, 2, …)."""
-    if values.dim() < 2:
-        return values
     return torch.stack([values[0, 0], values[1, 1]])[None]
