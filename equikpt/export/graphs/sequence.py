@@ -100,7 +100,7 @@ def _step(head: SequentialAttentionHead, scene: Scene, state: State) -> State:
     valid = later.expand(len(state.point), 1)
     token = memory.tokens(scene.features, state.point, valid) + (1 - later) * memory.start
     if memory.names is not None:
-        token = token + memory.names[state.number]
+        token = token + memory.names.index_select(0, state.number[None])
     now = torch.arange(state.keys.shape[3]) == state.number
     past = torch.arange(state.keys.shape[3]) <= state.number
     keys, values = [], []
