@@ -9,3 +9,4 @@ from .model import Exported as Exported
 from .model import export_model as export_model
 from .onnx_file import OnnxModel as OnnxModel
 from .onnx_file import export_graph as export_graph
+from .rtmlib import export_for_rtmlib as export_for_rtmlib

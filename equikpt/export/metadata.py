@@ -124,7 +124,7 @@ def describe(
             skeleton=_colors(info["skeleton_link_colors"], len(links)),
         ),
         trained=trained_keypoints(info).tolist(),
-        input={**input, **fixed},
+        input={**fixed, **input},
         uncertainty=None if fit is None else dict(fit.to_dict(), level=level),
         novelty=None
         if features is None

@@ -52,6 +52,11 @@ class ExportOptions(declare.ReadsImages):
     no_flip_test: bool = option(
         "take the plain crop alone: half the time", default=False, at_most_one_of="flip"
     )
+    reader: str | None = option(
+        "library that reads the file and decodes by itself: rtmlib",
+        "--for",
+        choices=("rtmlib",),
+    )
     level: float = option(
         "probability that a keypoint lies within its radius",
         default=0.9,
@@ -76,9 +81,13 @@ def main(argv: list[str] | None = None) -> int:
             "expected a project folder or --config, got "
             f"{'neither' if options.project is None else 'both'}"
         )
-    from equikpt.export import export_model
+    from equikpt.export import export_for_rtmlib, export_model
 
-    exported = export_model(
+    if options.reader and options.refine:
+        raise ValueError("expected --for rtmlib without --refine: rtmlib reads no rulers")
+    export = export_for_rtmlib if options.reader else export_model
+    ruler = dict(refine=options.refine, refine_config=options.refine_config)
+    exported = export(
         options.project or options.config,
         options.out,
         options.checkpoint,
@@ -89,8 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         image_count=options.image_count,
         parity=options.parity,
         overwrite=options.overwrite,
-        refine=options.refine,
-        refine_config=options.refine_config,
+        **({} if options.reader else ruler),
     )
     print("\n".join(summary_lines(exported)))
     return 0

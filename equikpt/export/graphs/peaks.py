@@ -64,12 +64,12 @@ class PeaksGraph(Graph):
         """
         inputs = self.normalise(image)
         if self.flip_test:
-            inputs = torch.cat([inputs, inputs.flip(-1)])
+            inputs = torch.stack([inputs, inputs.flip(-1)], dim=1).flatten(0, 1)
         backbone = self.model.backbone(inputs)
         head = self.model.head
         maps = head(self.model.neck(backbone) if self.model.with_neck else backbone).sigmoid()
         if self.flip_test:
-            plain, flipped = maps.chunk(2)
+            plain, flipped = maps.unflatten(0, (-1, 2)).unbind(1)
             maps = (plain + flip_heatmaps(flipped, self.flip_indices, **self.flip)) / 2
         peaks = head.decoder.batch_decode(maps)  # (N, M, K, …)
         coords, scores = peaks.coords.transpose(1, 2), peaks.scores.transpose(1, 2)
@@ -79,7 +79,8 @@ class PeaksGraph(Graph):
             keypoints=torch.where(there, coords, torch.full_like(coords, torch.nan)), scores=scores
         )
         if self.novelty is not None:
-            outputs["novelty"] = self.novelty(pooled_features([backbone[-1][: image.shape[0]]]))
+            features = pooled_features(backbone)
+            outputs["novelty"] = self.novelty(features[:: 2 if self.flip_test else 1])
         return outputs
 
     def input(self) -> dict[str, Any]:
