@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
+from equikpt.apis import Predictor
 from equikpt.export import OnnxModel, export_model
 from equikpt.export.metadata import KEY, Metadata
 from equikpt.export.model import Trained, _spread, views_of
 from equikpt.export.onnx_file import write_onnx
 from equikpt.export.parity import Parity
+from tests.conftest import REPO
 from tests.export.conftest import HEATMAPS, KEYPOINTS, SIMCC, UNTRAINED
 
 
@@ -70,6 +73,19 @@ def test_it_takes_any_number_of_crops(exported, count):
 def model_size(model):
     width, height = model.metadata.input["size"]
     return height, width
+
+
+def test_the_page_for_other_programs_is_right(exported, tiny, folder):
+    blocks = re.findall(r"```python\n(.*?)```", (REPO / "docs/export.md").read_text(), re.DOTALL)
+    names: dict = {}
+    exec(blocks[0].replace("model.onnx", str(exported.path)), names)  # noqa: S102 - our own page
+    simcc = exported.metadata.checkpoint["config"].startswith("rtmpose")
+    predictor = Predictor(*tiny(SIMCC if simcc else HEATMAPS), device="cpu", refuse=False)
+    image, box = cv2.imread(str(folder / "0.png")), (20, 10, 130, 100)
+    (expected,) = predictor(image, [box])
+    found = names["predict"](image, box)
+    np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=0.05)
+    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-3)
 
 
 def test_the_metadata_say_all_that_a_reader_needs(exported):
