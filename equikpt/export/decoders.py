@@ -220,7 +220,7 @@ class SequenceDecoder(Decoder):
         return Decoded((run.coords + 1) * self.cell_px, run.scores, None)
 
 
-DECODERS: dict[type, Any] = {
+DECODERS: dict[Any, Any] = {
     UDPHeatmap: UdpDecoder,
     MSRAHeatmap: msra_decoder,
     SoftmaxHeatmap: SoftmaxDecoder,

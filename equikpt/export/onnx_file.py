@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from equikpt.core.files import write_bytes
 from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.metadata import KEY, Metadata
 
@@ -20,6 +21,8 @@ OPSETS = (17, 20)
 """Lowest and highest opset: onnxruntime-web reads none above."""
 MAX_BYTES = 2**31 - 1
 """A file with its weights inside is one message of protobuf, which holds no more."""
+MIN_HALVED = 1024
+"""Values that a tensor has at least for :func:`halve_weights`."""
 INSTALL = "run `pip install -r requirements/export.txt`"
 
 
@@ -84,6 +87,29 @@ def _strip(graph: Any) -> None:
     del graph.metadata_props[:]
 
 
+def halve_weights(proto: Any) -> None:
+    """Store the weights in float16, which halves the file; everything is computed in float32.
+
+    A reader turns them back once, when it loads the file. Small constants, as those of the
+    decoding, stay.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < MIN_HALVED:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
 def set_metadata(proto: Any, metadata: Metadata) -> None:
     """Put metadata into a model, in place of any that it has."""
     kept = [entry for entry in proto.metadata_props if entry.key != KEY]
@@ -96,8 +122,6 @@ def set_metadata(proto: Any, metadata: Metadata) -> None:
 def write_onnx(proto: Any, path: Path) -> None:
     """Check a model and write it; errors as :func:`export_graph`."""
     import onnx
-
-    from equikpt.core.files import write_bytes
 
     if proto.ByteSize() > MAX_BYTES:
         raise ValueError(

@@ -12,6 +12,8 @@ Arrays = dict[str, np.ndarray]
 
 MAX_PX = 0.05
 """Distance of a keypoint, px of the input, above which an export fails."""
+HALF_MAX_PX = 0.5
+"""The same of weights in float16."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def measure(
         ValueError: No reference, an output that one side lacks, or a keypoint that is given by one
             side alone.
     """
-    distances, others = [], {}
+    distances: list[np.ndarray] = []
+    others: dict[str, float] = {}
     for image, expected in references:
         got = run(image)
         if set(got) != set(expected):

@@ -19,7 +19,14 @@ from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.export.graphs.rtmlib import RtmlibGraph
 from equikpt.export.metadata import describe
 from equikpt.export.model import PARITY_IMAGES, Exported, Trained, check_out, views_of
-from equikpt.export.onnx_file import DEFAULT_OPSET, require, set_metadata, to_onnx, write_onnx
+from equikpt.export.onnx_file import (
+    DEFAULT_OPSET,
+    halve_weights,
+    require,
+    set_metadata,
+    to_onnx,
+    write_onnx,
+)
 from equikpt.export.parity import Parity
 from equikpt.structures.pose_instance import output_scores, px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
@@ -39,6 +46,7 @@ def export_for_rtmlib(
     images: str | Path | None = None,
     image_count: int = PARITY_IMAGES,
     parity: bool = True,
+    half: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write a top-down model as an ONNX file for rtmlib's ``RTMPose`` or ``ViTPose``.
@@ -64,9 +72,12 @@ def export_for_rtmlib(
         graph.input(),
         level,
         flip_test=graph.flip_test,
+        precision="float16" if half else "float32",
         **trained.facts,
     )
     proto = to_onnx(graph, opset)
+    if half:
+        halve_weights(proto)
     if views:
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"

@@ -24,7 +24,7 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 PADDING = 1.25
 SPLIT_RATIO = 2
 """Cells a px of rtmlib's vectors."""
-STRIDE, SIGMA = 4, 2.0
+STRIDE, SIGMA = 4, 1.0
 """Px a cell, and sigma in cells, of the heatmaps drawn: blurred Gaussians stay Gaussians."""
 
 
