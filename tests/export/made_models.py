@@ -91,7 +91,9 @@ def model(task: str) -> onnx.ModelProto:
     typed = ", ".join(f"float{shape} {name}" for name, shape in outputs.items())
     body = "\n".join(f"  {line}" for line in lines)
     header = '<ir_version: 8, opset_import: ["" : 17]>'
-    made = onnx.parser.parse_model(f"{header}\nmade (uint8[N, H, W, 3] image) => ({typed}) {{\n{body}\n}}")
+    made = onnx.parser.parse_model(
+        f"{header}\nmade (uint8[N, H, W, 3] image) => ({typed}) {{\n{body}\n}}"
+    )
     onnx.checker.check_model(made)
     return made
 
