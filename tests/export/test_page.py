@@ -7,9 +7,9 @@ import re
 import tarfile
 
 import pytest
-from tests.scripted_server import hang_up, serving
 
 from equikpt.export import page
+from tests.scripted_server import hang_up, serving
 
 METADATA = {"schema": 1, "name": "mice", "task": "keypoints"}
 

@@ -53,10 +53,10 @@ export function cropOf(input, width, height, box) {
 
 /** MMPose's get_udp_warp_matrix: the first and last px lie on the box's edges. @type {Placing} */
 function unbiased(center, scale, size) {
-  const [x, y] = size.map((side, axis) => (side - 1) / scale[axis]);
+  const [x, y] = size.map((side, axis) => f32((side - 1) / scale[axis]));
   const shift = (/** @type {number} */ step, /** @type {0 | 1} */ axis) =>
-    f32(step * (0.5 * scale[axis] - center[axis]));
-  return { center, scale, size, matrix: [f32(x), shift(x, 0), f32(y), shift(y, 1)] };
+    f32(step * f32(0.5 * scale[axis] - center[axis]));
+  return { center, scale, size, matrix: [x, shift(x, 0), y, shift(y, 1)] };
 }
 
 /** MMPose's get_warp_matrix: three points in single precision, solved. @type {Placing} */
