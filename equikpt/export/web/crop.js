@@ -75,18 +75,21 @@ function rint(value) {
 
 /**
  * Both px of the image that each px of a crop lies between, along one axis, with their weights in
- * 32 parts; px outside of the image have weight 0. OpenCV rounds to 1/1024 px, then down to 1/32.
- * @param {number} step
- * @param {number} shift
+ * 32 parts; px outside of the image have weight 0. OpenCV rounds to 1/1024 px, along x the shift for
+ * itself, then down to 1/32.
+ * @param {number} step px of the image a px of the crop
+ * @param {number} shift px of the crop
  * @param {number} count px of the crop
  * @param {number} length px of the image
+ * @param {boolean} isX
  */
-function taps(step, shift, count, length) {
+function taps(step, shift, count, length, isX) {
   const low = new Int32Array(count), high = new Int32Array(count);
   const lowPart = new Int32Array(count), highPart = new Int32Array(count);
-  const start = rint((-shift / step) * 1024) + 16;
+  const start = -step * shift;
   for (let index = 0; index < count; index++) {
-    const position = (rint((index / step) * 1024) + start) >> 5;
+    const fine = isX ? rint(step * index * 1024) + rint(start * 1024) : rint((step * index + start) * 1024);
+    const position = (fine + 16) >> 5;
     const first = position >> 5, part = position & 31;
     const inside = (/** @type {number} */ at) => at >= 0 && at < length;
     if (inside(first)) { low[index] = first; lowPart[index] = 32 - part; }
@@ -103,7 +106,9 @@ function taps(step, shift, count, length) {
  */
 export function warp(image, crop, out) {
   const { data, width, height } = image, [w, h] = crop.size, [x, x0, y, y0] = crop.matrix;
-  const columns = taps(x, x0, w, width), rows = taps(y, y0, h, height);
+  const inverse = 1 / (x * y); // as OpenCV inverts, to the last bit
+  const columns = taps(y * inverse, x0, w, width, true);
+  const rows = taps(x * inverse, y0, h, height, false);
   let at = 0;
   for (let row = 0; row < h; row++) {
     const upper = rows.low[row] * width, lower = rows.high[row] * width;
