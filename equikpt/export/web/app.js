@@ -66,13 +66,13 @@ async function attempt(work) {
 
 /** Open a file, an image or a video, in place of what is shown. @param {File} file */
 async function open(file) {
-  const mine = begin("", file.name);
-  if (file.type.startsWith("video/")) {
+  const mine = begin("", file.name), isVideo = file.type.startsWith("video/");
+  get("player").hidden = !isVideo;
+  if (isVideo) {
     await media.openVideo(video, file);
     if (mine !== opened) return;
     shown.kind = "video";
     input("time").max = String(video.duration);
-    get("player").classList.remove("off");
     await showFrame();
     return;
   }
@@ -91,7 +91,7 @@ function begin(kind, name) {
   media.close(video);
   sweeping = false;
   Object.assign(shown, { kind, name, image: null, boxes: [], instances: [], moving: null, all: null });
-  get("player").classList.add("off");
+  get("player").hidden = true;
   get("camera").setAttribute("aria-pressed", String(kind === "camera"));
   input("time").value = "0";
   input("fps").value = "";
