@@ -108,32 +108,27 @@ def page_files() -> dict[str, bytes]:
     }
 
 
-def write_page(
-    model: Path,
-    metadata: Mapping[str, Any],
+def prepare(
     folder: Path,
     ort_web: Path | None = None,
-    *,
     overwrite: bool = False,
     log: Callable[[str], None] | None = None,
-) -> int:
-    """Write the page of an exported model.
+) -> dict[str, bytes]:
+    """Stop before an export whose page could not be written, and get ONNX Runtime Web.
 
     Args:
-        model: ONNX file.
-        metadata: JSON that the file holds under its key ``equikpt``.
-        folder: For the page; it is made.
+        folder: For the page.
         ort_web: The npm package onnxruntime-web, for machines without a network: a .tgz or a
             folder. None takes it from the user's cache, or fetches it.
-        overwrite: Replace the page in a folder that has files; others in it stay.
+        overwrite: Take a folder that has files; those that the page does not have stay.
         log: As :func:`~equikpt.checkpoints.download.download`.
 
     Returns:
-        Size of all files in bytes.
+        :func:`ort_files`.
 
     Raises:
         FileExistsError: The folder has files and ``overwrite`` is not set.
-        OSError: A file cannot be read, fetched or written.
+        OSError: A file cannot be read or fetched, or the folder not be written.
         ValueError: ``ort_web`` is another version.
     """
     require_writable(folder)
@@ -142,9 +137,21 @@ def write_page(
             f"expected {folder} to be empty or not to exist yet; choose another folder or replace "
             "the page with --overwrite"
         )
-    content = page_files()
-    found = ort_files(ort_package(log=log) if ort_web is None else ort_web)
-    content |= {f"ort/{name}": data for name, data in found.items()}
+    return ort_files(ort_package(log=log) if ort_web is None else ort_web)
+
+
+def write_page(
+    model: Path, metadata: Mapping[str, Any], folder: Path, ort: Mapping[str, bytes]
+) -> int:
+    """Write the page of an exported model, and return the size of all its files in bytes.
+
+    Args:
+        model: ONNX file.
+        metadata: JSON that the file holds under its key ``equikpt``.
+        folder: For the page; files of the same names are replaced.
+        ort: From :func:`prepare`.
+    """
+    content = page_files() | {f"ort/{name}": data for name, data in ort.items()}
     content["ort/LICENSE"] = (files("equikpt.export") / "web" / "ort_license.txt").read_bytes()
     content["model.json"] = json.dumps(metadata, indent=1, allow_nan=False).encode()
     content["model.onnx"] = model.read_bytes()

@@ -50,7 +50,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_the_folder_has_what_the_page_loads_and_nothing_else(model, tgz, tmp_path):
-    size = page.write_page(model, METADATA, tmp_path / "site", tgz)
+    size = page.write_page(model, METADATA, tmp_path / "site", page.ort_files(tgz))
     written = {
         str(path.relative_to(tmp_path / "site")): path.read_bytes()
         for path in (tmp_path / "site").rglob("*")
@@ -82,10 +82,11 @@ def test_what_stands_in_the_folder_is_kept(model, tgz, tmp_path):
     site.mkdir()
     (site / "index.html").write_text("mine")
     with pytest.raises(FileExistsError, match="--overwrite"):
-        page.write_page(model, METADATA, site, tgz)
+        page.prepare(site, tgz)
     assert (site / "index.html").read_text() == "mine"
     (site / "other.txt").write_text("stays")
-    page.write_page(model, METADATA, site, tgz, overwrite=True)
+    ort = page.prepare(site, tgz, overwrite=True)
+    page.write_page(model, METADATA, site, ort)
     assert (site / "index.html").read_text() != "mine"
     assert (site / "other.txt").read_text() == "stays"
 
@@ -107,18 +108,16 @@ def test_an_unpacked_package_is_as_good(root, tgz, tmp_path):
     ],
     ids=["version", "lacking", "cut", "page"],
 )
-def test_another_package_is_refused_before_anything_is_written(
-    content, expected, words, model, tmp_path
-):
+def test_another_package_is_refused_before_anything_is_written(content, expected, words, tmp_path):
     (tmp_path / "ort.tgz").write_bytes(content)
     with pytest.raises(expected, match=re.escape(words)):
-        page.write_page(model, METADATA, tmp_path / "site", tmp_path / "ort.tgz")
+        page.prepare(tmp_path / "site", tmp_path / "ort.tgz")
     assert not (tmp_path / "site").exists()
 
 
-def test_no_package_is_named_with_its_address(model, tmp_path):
+def test_no_package_is_named_with_its_address(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(page.ORT_URL)):
-        page.write_page(model, METADATA, tmp_path / "site", tmp_path / "none.tgz")
+        page.prepare(tmp_path / "site", tmp_path / "none.tgz")
 
 
 def test_the_package_is_fetched_once_and_tried_again(cache):

@@ -10,7 +10,7 @@ from mmpose.datasets.transforms import BottomupResize, GetBBoxCenterScale, Topdo
 from PIL import Image
 
 from equikpt.core.image import read_image
-from equikpt.export.page import write_page
+from equikpt.export.page import ort_files, write_page
 from equikpt.structures.bbox import whole_image
 from tests.export import made_models
 from tests.export.pages import OpenPage, browser, npm_package, served
@@ -28,10 +28,10 @@ def opened():
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory):
     """The folder of pages, one a task."""
-    folder, package = tmp_path_factory.mktemp("sites"), npm_package()
+    folder, ort = tmp_path_factory.mktemp("sites"), ort_files(npm_package())
     for task in TASKS:
         model = folder / f"{task}.onnx"
-        write_page(model, made_models.write(model, task), folder / task, package)
+        write_page(model, made_models.write(model, task), folder / task, ort)
     return folder
 
 
@@ -274,7 +274,7 @@ window.shifts = 0; window.moved = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
     window.shifts += entry.value;
-    window.moved.push(...entry.sources.map((source) => source.node?.id || source.node?.outerHTML?.slice(0, 80)));
+    window.moved.push(...entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80)));
   }
 }).observe({ type: "layout-shift", buffered: true });
 """

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,16 @@ class ExportOptions(declare.ReadsImages):
     )
     image_count: int = option("images to compare on", default=50, type=whole(1))
     parity: bool = option("do not compare; the file says so", default=True)
-    overwrite: bool = declare.overwrite("a file that is there")
+    web: Path | None = option(
+        "folder to write a page to, which runs the file in a browser from any static server",
+        metavar="DIR",
+    )
+    ort_web: Path | None = option(
+        "npm package onnxruntime-web, a .tgz or a folder, for machines without network (default: "
+        "the user's cache, or fetched into it)",
+        metavar="PATH",
+    )
+    overwrite: bool = declare.overwrite("a file, or a page, that is there")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,8 +76,11 @@ def main(argv: list[str] | None = None) -> int:
             "expected a project folder or --config, got "
             f"{'neither' if options.project is None else 'both'}"
         )
-    from equikpt.export import export_model
+    if options.ort_web and not options.web:
+        raise ValueError("expected --web DIR beside --ort-web; name the folder of the page")
+    from equikpt.export import export_model, page
 
+    ort = page.prepare(options.web, options.ort_web, options.overwrite) if options.web else {}
     exported = export_model(
         options.project or options.config,
         options.out,
@@ -82,6 +94,9 @@ def main(argv: list[str] | None = None) -> int:
         overwrite=options.overwrite,
     )
     print("\n".join(summary_lines(exported)))
+    if options.web:
+        size = page.write_page(exported.path, asdict(exported.metadata), options.web, ort)
+        print("\n".join(page.serving(options.web, size)))
     return 0
 
 
