@@ -348,7 +348,7 @@ async function load(/** @type {boolean} */ gpu) {
     if (!gpu) throw error;
     input("gpu").checked = false;
     await load(false);
-    say(`WebGPU cannot run this model here (${error instanceof Error ? error.message : error}); the processor does.`);
+    say(`WebGPU does not run this model (${error instanceof Error ? error.message : error}); the processor does.`);
   }
 }
 

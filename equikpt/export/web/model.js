@@ -96,7 +96,7 @@ export class Model {
    */
   static async load(meta, gpu) {
     if (gpu && !(await (/** @type {any} */ (navigator).gpu?.requestAdapter()))) {
-      throw new Error("This browser offers no WebGPU here.");
+      throw new Error("the browser offers none here");
     }
     const ort = await import(gpu ? "./ort/ort.webgpu.min.mjs" : "./ort/ort.wasm.min.mjs");
     ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
@@ -108,7 +108,9 @@ export class Model {
       executionProviders: gpu ? ["webgpu", "wasm"] : ["wasm"],
       logSeverityLevel: 3,
     });
-    return new Model(ort, session, meta);
+    const model = new Model(ort, session, meta);
+    if (gpu) await model.predict(new ImageData(64, 64), []); // some operators fail when they run only
+    return model;
   }
 
   /**
