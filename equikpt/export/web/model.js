@@ -23,7 +23,7 @@ import { cropOf, pxPerCropPx, toImage, warp, wholeImage } from "./crop.js";
  * @property {{level: number} | null} uncertainty
  * @property {{limit: number} | null} novelty
  * @property {{done_threshold: number, interval: [number, number]} | null} points
- * @property {{mm: number, [limit: string]: any} | null} ruler
+ * @property {{mm: number} | null} ruler
  * @property {{images: number | null, instances: number | null, source: string | null} | null} training
  * @property {string | null} licence
  * @property {string} precision
@@ -55,7 +55,9 @@ import { cropOf, pxPerCropPx, toImage, warp, wholeImage } from "./crop.js";
 /** @typedef {Record<string, Output>} Outputs */
 
 const SCHEMA = 1;
-export const MAX_THREADS = 4;
+const MAX_THREADS = 4;
+/** Limits of a ruler that is believed, as `equikpt calibrate` has them: distance in heights. */
+const PLAUSIBLE = { distance: [0.01, 0.5], angle_deg: [30, 150], score: 0.3 };
 
 /**
  * Read the model's metadata.
@@ -176,10 +178,11 @@ export class Model {
   points(outputs, n, crop) {
     const { keypoints, scores, radius, visibility } = outputs;
     const named = this.meta.task !== "points", peaks = this.meta.task === "peaks";
-    const count = scores.data.length / scores.dims[0], perName = peaks ? scores.dims[2] : 1;
+    const count = scores.data.length / scores.dims[0], ranks = peaks ? scores.dims[2] : 1;
     const px = crop ? pxPerCropPx(crop) : 1;
     return Array.from({ length: count }, (_, k) => {
-      const at = n * count + k, index = Math.floor(k / perName);
+      // of peaks the highest of each keypoint come first, as in the package
+      const index = k % (count / ranks), at = n * count + index * ranks + Math.floor(k / (count / ranks));
       const [x, y] = [keypoints.data[2 * at], keypoints.data[2 * at + 1]];
       const [inX, inY] = crop ? toImage(crop, x, y) : [x, y];
       return {
@@ -219,7 +222,7 @@ export class Model {
    * @param {import("./crop.js").Box} box
    */
   measured([p1, p2], box) {
-    const ruler = /** @type {NonNullable<Meta["ruler"]>} */ (this.meta.ruler);
+    const ruler = { ...PLAUSIBLE, .../** @type {NonNullable<Meta["ruler"]>} */ (this.meta.ruler) };
     const distance = Math.hypot(p2.x - p1.x, p2.y - p1.y), height = box[3] + 1;
     const angle = (Math.atan2(p1.y - p2.y, p2.x - p1.x) * 180) / Math.PI;
     const confidence = Math.min(p1.score, p2.score);
@@ -229,10 +232,9 @@ export class Model {
       ? ` (${digits(ruler.mm / (distance + reach))} to ${digits(ruler.mm / (distance - reach))})` : "";
     const summary = `${digits(ruler.mm / distance)} mm per px${interval}, `
       + `marks ${distance.toFixed(1)} px apart, confidence ${confidence.toFixed(2)}`;
-    const [nearest, farthest] = (ruler.distance ?? [0, Infinity]).map((/** @type {number} */ part) => part * height);
-    const [low, high] = ruler.angle_deg ?? [-180, 180];
+    const [nearest, farthest] = ruler.distance.map((part) => part * height), [low, high] = ruler.angle_deg;
     let refused = "";
-    if (confidence < (ruler.score ?? 0)) refused = `score ${confidence.toFixed(2)}, below ${ruler.score}`;
+    if (confidence < ruler.score) refused = `score ${confidence.toFixed(2)}, below ${ruler.score}`;
     else if (!(distance >= nearest && distance <= farthest)) {
       refused = `marks ${distance.toFixed(1)} px apart, expected ${nearest.toFixed(0)} to ${farthest.toFixed(0)}`;
     } else if (!(angle >= low && angle <= high)) {
