@@ -22,7 +22,7 @@ from equikpt.core.files import require_writable, write_bytes
 ORT_VERSION = "1.30.0"
 ORT_URL = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{ORT_VERSION}.tgz"
 ORT_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
-"""Of the package whose SHA-512 in the registry begins with ``q0y+JrrtukXSzsBWEMccVfqX25LRmosX``."""
+"""Hash of the package whose SHA-512 in the registry begins with ``q0y+JrrtukXSzsBWEMccVfqX``."""
 ORT_FILES = (
     *("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
     *("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs"),

@@ -1,5 +1,6 @@
 """The page in a headless browser: it predicts what onnxruntime does on MMPose's crops."""
 
+import csv
 import functools
 import json
 import os
@@ -263,6 +264,31 @@ def test_what_cannot_be_read_gets_a_sentence(page, images, tmp_path):
     assert "export it as PNG or JPEG" in page.status
     assert page.open(images["gray"]).startswith("3 keypoints")
     assert "error" not in (page.page.get_attribute("#status", "class") or "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "task"), [(task, task) for task in TASKS], indirect=["page"])
+def test_the_csv_is_that_of_the_runtime(page, task, images, sites, tmp_path):
+    runtime = pytest.importorskip("equikpt_runtime")
+    tables = pytest.importorskip("equikpt_runtime.tables")
+    if task == "ruler":
+        page.page.check("#anyway")
+    page.open(images["turned"])
+    rows = page.csv()
+    model = runtime.Model(sites / f"{task}.onnx")
+    names = None if task == "points" else model.names
+    with tables.PlainTable(tmp_path / "table.csv", names) as table:
+        table.add(images["turned"].name, model(images["turned"]))
+    with open(tmp_path / "table.csv", newline="") as file:
+        expected_rows = list(csv.DictReader(file))
+    assert [*rows[0]] == [*expected_rows[0]]
+    assert len(rows) == len(expected_rows)
+    for row, other in zip(rows, expected_rows, strict=True):
+        for name, value in other.items():
+            if name in ("image", "animal", "keypoint", "time_s") or not value:
+                assert row[name] == value, name
+            else:
+                assert float(row[name]) == pytest.approx(float(value), abs=0.05), name
 
 
 @pytest.mark.slow
