@@ -123,7 +123,17 @@ def metadata(task: str, crop: dict | None = None) -> dict:
             reading="image",
         ),
         flip_test=False,
-        uncertainty=dict(level=0.9) if named else None,
+        uncertainty=dict(
+            levels=[0.9],
+            factors=[[1.0]] * len(names),
+            exponent=1.0,
+            scores=[0.0, 1.0],
+            probabilities=[0.0, 1.0],
+            source="drawn",
+            level=0.9,
+        )
+        if named
+        else None,
         novelty=dict(limit=0.9, level=0.99, source="nothing"),
         points=dict(done_threshold=0.5, interval=[0.1, 0.9], max_points=3)
         if task == "points"

@@ -89,6 +89,7 @@ class OpenPage:
     def __init__(self, opened: Any, address: str, **context: Any) -> None:
         self.context = opened.new_context(**context)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)  # of machines with much else to do
         self.faults: list[str] = []
         self.page.on("console", lambda said: self._hear(f"{said.type}: {said.text}"))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
