@@ -43,10 +43,7 @@ let opened = 0;
 /** The model is at work; something is to be predicted after it; all frames are being predicted. */
 let busy = false, again = false, sweeping = false;
 
-/**
- * @param {string} text
- * @param {boolean} [isError]
- */
+/** @param {string} text @param {boolean} [isError] */
 function say(text, isError = false) {
   get("status").textContent = text;
   get("status").classList.toggle("error", isError);
@@ -137,10 +134,7 @@ async function predict() {
   }
 }
 
-/**
- * @param {Instance[]} instances
- * @param {number} ms
- */
+/** @param {Instance[]} instances @param {number} ms */
 function summary(instances, ms) {
   const refused = instances.filter((each) => each.refused), took = `${ms.toFixed(0)} ms`;
   const found = instances.map((each) => each.summary).filter(Boolean).join("; ");

@@ -7,6 +7,7 @@
  * @property {boolean} anyway draw what is refused
  */
 /** @typedef {import("./model.js").Point} Point */
+/** @typedef {CanvasRenderingContext2D} Context */
 
 const CERTAIN = 0.3; // below it a point is hollow and has no links, as in the package
 const MIN_SCORE = 0.1; // below it a point is left out
@@ -23,7 +24,7 @@ const css = (rgb) => `rgb(${(rgb ?? [60, 240, 60]).join(" ")})`;
 
 /**
  * Draw all instances and boxes over what is on the canvas.
- * @param {CanvasRenderingContext2D} context
+ * @param {Context} context
  * @param {import("./model.js").Meta} meta
  * @param {import("./model.js").Instance[]} instances
  * @param {Look} look
@@ -58,11 +59,7 @@ export function draw(context, meta, instances, look, pxPerCss) {
   }
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {import("./crop.js").Box} box
- * @param {number} dot
- */
+/** @param {Context} context @param {import("./crop.js").Box} box @param {number} dot */
 export function frame(context, [left, top, right, bottom], dot) {
   const outline = (/** @type {Path2D} */ path) => path.rect(left, top, right - left, bottom - top);
   stroke(context, "#000", dot * 0.75, outline);
@@ -70,7 +67,7 @@ export function frame(context, [left, top, right, bottom], dot) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Context} context
  * @param {string} colour
  * @param {number} width
  * @param {(path: Path2D) => void} outline
@@ -83,12 +80,7 @@ function stroke(context, colour, width, outline) {
   context.stroke(path);
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Point} point
- * @param {number} dot
- * @param {string} colour
- */
+/** @param {Context} context @param {Point} point @param {number} dot @param {string} colour */
 function circle(context, point, dot, colour) {
   const around = (/** @type {Path2D} */ path) => path.arc(point.x, point.y, dot, 0, 2 * Math.PI);
   if (isHollow(point)) {
@@ -104,7 +96,7 @@ function circle(context, point, dot, colour) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Context} context
  * @param {string} text
  * @param {number} x
  * @param {number} y

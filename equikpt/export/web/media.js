@@ -43,11 +43,7 @@ const canvas = document.createElement("canvas");
 const context = /** @type {CanvasRenderingContext2D} */ (
   canvas.getContext("2d", { willReadFrequently: true }));
 
-/**
- * @param {CanvasImageSource} source
- * @param {number} width
- * @param {number} height
- */
+/** @param {CanvasImageSource} source @param {number} width @param {number} height */
 function pixels(source, width, height) {
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   else context.clearRect(0, 0, width, height);
@@ -72,10 +68,7 @@ function withoutAlpha(bitmap) {
   return new ImageData(new Uint8ClampedArray(values.buffer), width, height);
 }
 
-/**
- * @param {HTMLVideoElement} video
- * @param {File} file
- */
+/** @param {HTMLVideoElement} video @param {File} file */
 export async function openVideo(video, file) {
   video.srcObject = null;
   video.src = URL.createObjectURL(file);
@@ -103,11 +96,7 @@ export function close(video) {
   video.removeAttribute("src");
 }
 
-/**
- * @param {HTMLVideoElement} video
- * @param {string} event
- * @param {string} problem
- */
+/** @param {HTMLVideoElement} video @param {string} event @param {string} problem */
 const once = (video, event, problem) => new Promise((resolve, reject) => {
   video.addEventListener(event, resolve, { once: true });
   video.addEventListener("error", () => reject(new Error(problem)), { once: true });

@@ -59,11 +59,7 @@ const MAX_THREADS = 4;
 /** Limits of a ruler that is believed, as `equikpt calibrate` has them: distance in heights. */
 const PLAUSIBLE = { distance: [0.01, 0.5], angle_deg: [30, 150], score: 0.3 };
 
-/**
- * Read the model's metadata.
- * @param {string} url
- * @returns {Promise<Meta>}
- */
+/** Read the model's metadata. @param {string} url @returns {Promise<Meta>} */
 export async function loadMeta(url) {
   const meta = await (await fetched(url)).json();
   if (meta.schema !== SCHEMA) {
@@ -81,21 +77,14 @@ async function fetched(url) {
 
 /** The model, ready for images. */
 export class Model {
-  /**
-   * @param {any} ort
-   * @param {any} session
-   * @param {Meta} meta
-   */
+  /** @param {any} ort @param {any} session @param {Meta} meta */
   constructor(ort, session, meta) {
     this.ort = ort;
     this.session = session;
     this.meta = meta;
   }
 
-  /**
-   * @param {Meta} meta
-   * @param {boolean} gpu compute by WebGPU
-   */
+  /** @param {Meta} meta @param {boolean} gpu compute by WebGPU */
   static async load(meta, gpu) {
     if (gpu && !(await (/** @type {any} */ (navigator).gpu?.requestAdapter()))) {
       throw new Error("the browser offers none here");
@@ -137,11 +126,7 @@ export class Model {
     return task === "peaks" ? found.flatMap(alone) : found;
   }
 
-  /**
-   * @param {Uint8Array} values
-   * @param {number[]} shape
-   * @returns {Promise<Outputs>}
-   */
+  /** @param {Uint8Array} values @param {number[]} shape @returns {Promise<Outputs>} */
   run(values, shape) {
     return this.session.run({ image: new this.ort.Tensor("uint8", values, shape) });
   }
@@ -254,10 +239,7 @@ function alone(found) {
   return found.points.map((point) => ({ ...found, points: [point] }));
 }
 
-/**
- * The RGB values (h, w, 3) of an image.
- * @param {ImageData} image
- */
+/** The RGB values (h, w, 3) of an image. @param {ImageData} image */
 function rgb({ data, width, height }) {
   const values = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; from < data.length; from += 4) {

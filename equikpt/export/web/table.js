@@ -33,18 +33,11 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/**
- * @param {(string | number | null | undefined)[][]} content
- * @returns {string}
- */
+/** @param {(string | number | null | undefined)[][]} content @returns {string} */
 export const csv = (content) =>
   [COLUMNS, ...content].map((row) => row.map(cell).join(",") + "\n").join("");
 
-/**
- * Hand a text to the browser as a file.
- * @param {string} name
- * @param {string} text
- */
+/** Hand a text to the browser as a file. @param {string} name @param {string} text */
 export function download(name, text) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
