@@ -208,7 +208,7 @@ class SimccDecoder(Decoder):
         return Decoded(coords * self.cell_px, scores, spread)
 
 
-DECODERS: dict[type, Any] = {
+DECODERS: dict[Any, Any] = {
     UDPHeatmap: UdpDecoder,
     MSRAHeatmap: msra_decoder,
     SoftmaxHeatmap: SoftmaxDecoder,

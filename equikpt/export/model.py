@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.registry import DATASETS, TRANSFORMS
 from tqdm import tqdm
@@ -133,7 +134,9 @@ def export_model(
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
         views = views_of(trained, images, image_count)
-        references = list(graph.references(trained.predictor, views))
+        each = graph.references(trained.predictor, views)
+        bar = tqdm(each, "the model's own", len(views), unit="image", delay=5, disable=None)
+        references = list(bar)
     metadata = describe(
         trained.predictor,
         graph.task,
@@ -144,6 +147,7 @@ def export_model(
         **graph.facts(),
         **trained.facts,
     )
+    print_log("translating the model, which takes half a minute or more", "current")
     proto = to_onnx(graph, opset)
     if half:
         halve_weights(proto)
@@ -166,7 +170,7 @@ def check_out(path: Path, overwrite: bool) -> None:
 
 def compare(model: OnnxModel, references: Sequence[tuple[np.ndarray, Arrays]]) -> Parity:
     """Measure the differences between a file and its references."""
-    each = tqdm(references, "comparing", unit="image", delay=5, disable=None)
+    each = tqdm(references, "the file's", unit="image", delay=5, disable=None)
     version = torch.__version__.partition("+")[0]
     return measure(model, each, f"torch {version} float32")
 

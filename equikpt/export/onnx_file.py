@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from equikpt.core.files import write_bytes
 from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.metadata import KEY, Metadata
 
@@ -107,8 +108,6 @@ def set_metadata(proto: Any, metadata: Metadata) -> None:
 def write_onnx(proto: Any, path: Path) -> None:
     """Check a model and write it; errors as :func:`export_graph`."""
     import onnx
-
-    from equikpt.core.files import write_bytes
 
     if proto.ByteSize() > MAX_BYTES:
         raise ValueError(

@@ -60,7 +60,8 @@ def measure(
         ValueError: No reference, an output that one side lacks, or a keypoint that is given by one
             side alone.
     """
-    distances, others = [], {}
+    distances: list[np.ndarray] = []
+    others: dict[str, float] = {}
     for image, expected in references:
         got = run(image)
         if set(got) != set(expected):

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from equikpt.apis.box_predictor import BoxPredictor, View
+from equikpt.core.pipelines import TOPDOWN_CROPS, fill_codec
 from equikpt.structures.training_features import NEIGHBOURS, TrainingFeatures
 from equikpt.structures.uncertainty import Uncertainty
 
@@ -155,8 +156,6 @@ def geometry_of(cfg: Config, metainfo: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: Its steps are others than the known ones.
     """
-    from equikpt.core.pipelines import TOPDOWN_CROPS, fill_codec
-
     dataset = cfg.test_dataloader.dataset
     steps = {step["type"]: step for step in fill_codec(dataset.pipeline, dataset.get("codec"))}
     crops = [steps[name] for name in TOPDOWN_CROPS if name in steps]

@@ -13,11 +13,12 @@ from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from torch import Tensor
 
 from equikpt.apis.box_predictor import BoxPredictor, View
-from equikpt.export.decoders import Decoded, decoder_of
+from equikpt.export.decoders import decoder_of
 from equikpt.export.graphs.base import Arrays, Graph, Novelty, Probability, geometry_of
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.models.logit_heatmap_head import LogitHeatmapHead
 from equikpt.models.pooled_features import pooled_features
+from equikpt.structures.pose_instance import output_scores, px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 Maps = Any
@@ -32,7 +33,7 @@ def _probabilities(head: Any, feats: Any) -> Tensor:
     return head(feats).sigmoid()
 
 
-HEADS: dict[type, Callable[[Any, Any], Maps]] = {
+HEADS: dict[Any, Callable[[Any, Any], Maps]] = {
     HeatmapHead: _heatmaps,
     LogitHeatmapHead: _probabilities,
     RTMCCHead: _heatmaps,
@@ -70,6 +71,8 @@ class KeypointGraph(Graph):
     """
 
     task = "keypoints"
+    trained: Tensor
+    factors: Tensor
 
     def __init__(
         self,
@@ -119,9 +122,10 @@ class KeypointGraph(Graph):
             scores=scores * self.trained,
         )
         if self.visibility is not None:
-            outputs["visibility"] = self._visibility(feats) * self.trained[:, None]
-        if self.probability is not None:
-            outputs["radius"] = self._radius(points)
+            known = self._averaged(self.visibility(feats).sigmoid())
+            outputs["visibility"] = known * self.trained[:, None]
+        if self.probability is not None and points.spread is not None:
+            outputs["radius"] = points.spread**self.exponent * self.factors
         if self.novelty is not None:
             features = pooled_features(backbone)
             plain = _pair(features)[0] if self.flip_test else features
@@ -139,15 +143,12 @@ class KeypointGraph(Graph):
         plain, flipped = _pair(maps)
         return (plain + flip_heatmaps(flipped, self.flip_indices, **self.flip)) * 0.5
 
-    def _visibility(self, feats: Any) -> Tensor:
-        probabilities = self.visibility(feats).sigmoid()
+    def _averaged(self, probabilities: Tensor) -> Tensor:
+        """Average probabilities (N, K, 2) with those of the mirrored crops."""
         if not self.flip_test:
             return probabilities
         plain, flipped = _pair(probabilities)
         return (plain + flipped[:, self.flip_indices]) / 2
-
-    def _radius(self, points: Decoded) -> Tensor:
-        return points.spread**self.exponent * self.factors
 
     def input(self) -> dict[str, Any]:
         """Crops of one size."""
@@ -189,8 +190,6 @@ def in_crop(sample: Any, trained: np.ndarray) -> Arrays:
         sample: Prediction of one instance.
         trained: (K,) bool.
     """
-    from equikpt.structures.pose_instance import output_scores, px_per_input_px
-
     found, meta = sample.pred_instances, sample.metainfo
     scale, center = np.asarray(meta["input_scale"]), np.asarray(meta["input_center"])
     coords = (np.asarray(found.keypoints) - center + scale / 2) / scale * meta["input_size"]
