@@ -15,8 +15,7 @@ const DOT_CSS_PX = 3;
 const FRAME = "#f0f0f0";
 
 /** @param {Point} point */
-const isShown = (point) =>
-  Number.isFinite(point.x) && point.score >= MIN_SCORE && (point.presence ?? 1) >= 0.5;
+const isShown = (point) => Number.isFinite(point.x) && (point.presence ?? 1) >= 0.5;
 /** @param {Point} point */
 const isHollow = (point) => point.score < CERTAIN || (point.seen ?? 1) < 0.5;
 /** @param {number[] | undefined} rgb */
@@ -46,7 +45,8 @@ export function draw(context, meta, instances, look, pxPerCss) {
         path.lineTo(end.x, end.y);
       });
     }
-    for (const point of points.filter(isShown)) {
+    // what is counted is drawn, whatever its score
+    for (const point of points.filter((each) => isShown(each) && (unnamed || each.score >= MIN_SCORE))) {
       circle(context, point, dot, css(unnamed ? undefined : meta.colors.keypoints[point.index]));
       if (look.rings && Number.isFinite(point.radius)) {
         const radius = /** @type {number} */ (point.radius);
