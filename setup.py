@@ -90,6 +90,7 @@ setup(
     include_package_data=True,
     package_data={
         "equikpt": ["py.typed"],
+        "equikpt.export": ["web/*"],
         "equikpt.report.html.templates": ["*.j2", "*.css", "*.js"],
         "": ["*.pyi"],
     },

@@ -1,7 +1,9 @@
+import json
 import sys
 
 import pytest
 
+from equikpt.export import page
 from equikpt.export.metadata import Metadata
 from equikpt.export.model import Exported
 from tests.random_models import random_checkpoint
@@ -73,3 +75,27 @@ def test_wrong_calls(call_tool, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert "requirements/export.txt" in call_tool("export", *own, *out, code=2)
     assert not out[1].exists()
+
+
+def test_a_page_beside_the_file(call_tool, calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "ort_files", lambda source: {"ort.mjs": source.read_bytes()})
+    (tmp_path / "ort.tgz").write_bytes(b"ort")
+    out, site = tmp_path / "model.onnx", tmp_path / "site"
+    where = ("--web", site, "--ort-web", tmp_path / "ort.tgz")
+    printed = call_tool("export", "mice", "--out", out, *where)
+    assert f"written: {site} (1.6 MB)" in printed
+    assert f"serve it with: python -m http.server -d {site}" in printed
+    assert (site / "ort" / "ort.mjs").read_bytes() == b"ort"
+    assert (site / "model.onnx").read_bytes() == out.read_bytes()
+    assert json.loads((site / "model.json").read_text())["keypoints"] == ["nose", "tail"]
+
+
+def test_a_page_that_cannot_be_written_stops_the_export_before_it(call_tool, calls, tmp_path):
+    out, site = tmp_path / "model.onnx", tmp_path / "site"
+    site.mkdir()
+    (site / "mine.txt").touch()
+    assert "--overwrite" in call_tool("export", "mice", "--out", out, "--web", site, code=2)
+    where = ("--web", tmp_path / "new", "--ort-web", tmp_path / "none.tgz")
+    assert "registry.npmjs.org" in call_tool("export", "mice", "--out", out, *where, code=2)
+    assert "--web" in call_tool("export", "mice", "--out", out, *where[2:], code=2)
+    assert not calls

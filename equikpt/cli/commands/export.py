@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,16 @@ class ExportOptions(declare.ReadsImages):
     )
     image_count: int = option("images to compare on", default=50, type=whole(1))
     parity: bool = option("do not compare; the file says so", default=True)
-    overwrite: bool = declare.overwrite("a file that is there")
+    web: Path | None = option(
+        "folder to write a page to, which runs the file in a browser from any static server",
+        metavar="DIR",
+    )
+    ort_web: Path | None = option(
+        "npm package onnxruntime-web, a .tgz or a folder, for machines without network (default: "
+        "the user's cache, or fetched into it)",
+        metavar="PATH",
+    )
+    overwrite: bool = declare.overwrite("a file, or a page, that is there")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,10 +91,15 @@ def main(argv: list[str] | None = None) -> int:
             "expected a project folder or --config, got "
             f"{'neither' if options.project is None else 'both'}"
         )
-    from equikpt.export import export_for_rtmlib, export_model
+    if options.ort_web and not options.web:
+        raise ValueError("expected --web DIR beside --ort-web; name the folder of the page")
+    if options.reader and (options.refine or options.web):
+        raise ValueError(
+            "expected --for rtmlib without --refine and --web: it reads keypoints of crops alone"
+        )
+    from equikpt.export import export_for_rtmlib, export_model, page
 
-    if options.reader and options.refine:
-        raise ValueError("expected --for rtmlib without --refine: rtmlib reads no rulers")
+    ort = page.prepare(options.web, options.ort_web, options.overwrite) if options.web else {}
     export = export_for_rtmlib if options.reader else export_model
     ruler = dict(refine=options.refine, refine_config=options.refine_config)
     exported = export(
@@ -103,6 +117,9 @@ def main(argv: list[str] | None = None) -> int:
         **({} if options.reader else ruler),
     )
     print("\n".join(summary_lines(exported)))
+    if options.web:
+        size = page.write_page(exported.path, asdict(exported.metadata), options.web, ort)
+        print("\n".join(page.serving(options.web, size)))
     return 0
 
 
