@@ -14,13 +14,15 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.config_checks.options import load_config
-from equikpt.core.image import as_image, read_image
+from equikpt.core.image import read_image
 from equikpt.metainfo.trained import trained_keypoints
-from equikpt.structures.bbox import whole_image
-from equikpt.structures.pose_instance import Instance, maps_of, output_scores
+from equikpt.structures.pose_instance import maps_of, output_scores
 from equikpt.structures.training_features import TrainingFeatures
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
-from equikpt.visualization.pose import has_names
+from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.drawing import has_names
+from equikpt_runtime.images import as_image
+from equikpt_runtime.instance import Instance
 
 EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
 """Fields of :class:`Instance`, and those of predictions that some models and checkpoints give."""

@@ -14,11 +14,11 @@ from mmengine.config import Config
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.ruler_look import Plausible, distance_and_angle
 from equikpt.core.image import each_image
-from equikpt.core.image_decoding import ImageError
 from equikpt.core.radiograph import dicom_spacing_mm, is_dicom, read_radiograph
 from equikpt.datasets.p1p2 import square_around
-from equikpt.structures.bbox import whole_image
 from equikpt.structures.pose_instance import output_scores
+from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.images import ImageError
 
 SPACING_TOLERANCE = 0.2
 """Relative difference to a DICOM file's spacing from which a scale is refused. A skull is enlarged

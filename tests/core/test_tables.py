@@ -5,15 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from equikpt.core.tables import (
-    CsvTable,
-    JsonTable,
-    cell,
-    csv_text,
-    frame_text,
-    text_cell,
-    text_of_cell,
-)
+from equikpt.core.tables import frame_text
+from equikpt_runtime.cells import CsvTable, JsonTable, cell, csv_text, text_cell, text_of_cell
 
 RISKY = ["=1+1", "+1", "-a.png", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
 

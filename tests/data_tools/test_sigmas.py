@@ -14,8 +14,8 @@ from equikpt.data_tools.sigmas import (
     pool_sides,
     sigma_table,
 )
-from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.metainfo import horse26, p1p2, read_keypoint_set
+from equikpt_runtime.boxes import oks
 from tests.data_tools.test_sigma_pairs import NAMES, SIGMAS, clicked, horses, results, write
 
 
