@@ -19,6 +19,7 @@ from equikpt_runtime.drawing import (
     outlined_text,
     pixel,
 )
+from equikpt_runtime.drawing import draw_instance as draw_instance
 
 TARGET_BGR = (80, 220, 80)
 PREDICTION_BGR = (60, 60, 240)

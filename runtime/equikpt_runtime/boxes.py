@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BOX_AREA_FRACTION = 0.53
@@ -68,3 +70,39 @@ def oks(distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray) -> np
     variance = (2 * np.asarray(sigmas, float)) ** 2
     scale = np.asarray(area_px2, float)[:, None] + np.spacing(1)
     return np.exp(-(distance_px**2) / (2 * variance * scale))
+
+
+def checked_boxes(
+    image: np.ndarray, boxes: Sequence | np.ndarray | None, takes_boxes: bool = True
+) -> np.ndarray:
+    """Return boxes (N, 5) with their scores, as given for an image; the whole image for None.
+
+    Raises:
+        ValueError: They are none, or the model does not take any.
+    """
+    if boxes is None:
+        return np.append(whole_image(image), 1.0)[None]
+    if not takes_boxes:
+        raise ValueError("expected no boxes for a model of whole images; leave them out")
+    rows = np.asarray(boxes, float)
+    if not rows.size:
+        return np.zeros((0, 5))
+    if rows.ndim != 2 or rows.shape[1] not in (4, 5) or not np.isfinite(rows).all():
+        raise ValueError(
+            "expected boxes of shape (N, 4), left, top, right and bottom in px, got "
+            f"{rows.tolist() if rows.size < 20 else rows.shape}"
+        )
+    inverted = (rows[:, 2:4] <= rows[:, :2]).any(axis=1)
+    if inverted.any():
+        raise ValueError(
+            "expected boxes as left, top, right and bottom, got "
+            f"{rows[inverted][0].tolist()}, whose right or bottom does not lie beyond its left "
+            "or top"
+        )
+    size_px = image.shape[1::-1]
+    if ((rows[:, 2:4] <= 0) | (rows[:, :2] >= size_px)).any():
+        raise ValueError(
+            f"expected boxes within the image's {size_px[0]} x {size_px[1]} px, got "
+            f"{rows[:, :4].tolist()}; give them in px of the image"
+        )
+    return rows if rows.shape[1] == 5 else np.column_stack([rows, np.ones(len(rows))])

@@ -52,8 +52,8 @@ def read(path: str | os.PathLike, radiograph: bool = False) -> np.ndarray:
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
-        kind = "it is no file" if os.path.exists(name) else "found no such file"
-        raise MissingImageError.of(name, kind, "correct the name")
+        reason = "it is no file" if os.path.exists(name) else "found no such file"
+        raise MissingImageError.of(name, reason, "correct the name")
     with open(name, "rb") as file:
         content = file.read()
     for start, end in _ENDS:

@@ -115,7 +115,7 @@ class DeepLabCutTable:
             self._spool.write(np.array([len(self._images), number, *points.ravel()]).tobytes())
         self._images.append(image)
 
-    def cells(self) -> tuple[list[tuple[str, ...]], np.ndarray]:
+    def cells(self) -> tuple[list[tuple[str, str, str, str]], np.ndarray]:
         """Return the columns so far, as their header names them, and a row of cells an image."""
         self._spool.seek(0)
         content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
