@@ -129,6 +129,11 @@ class BoxPredictor:
         """Predict data samples for boxes of any images, computed at once."""
         if not views:
             return []
+        with torch.no_grad():
+            return self.model.test_step(self.packed(views))
+
+    def packed(self, views: Sequence[View]) -> dict[str, list]:
+        """``inputs`` of the model, (3, H, W) uint8, BGR, and ``data_samples`` of boxes."""
         samples = [
             self.pipeline(
                 dict(
@@ -141,8 +146,7 @@ class BoxPredictor:
             )
             for image, box in views
         ]
-        with torch.no_grad():
-            return self.model.test_step(pseudo_collate(samples))
+        return pseudo_collate(samples)
 
 
 def metainfo_of(cfg: Config) -> dict:
