@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,24 @@ BACKENDS = (*PROVIDERS, "openvino")
 PRECISIONS = {"float32": "f32", "bf16": "bf16"}
 """Number types that OpenVINO computes in, and its names for them."""
 
-Network = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-"""Function of a network's inputs to its outputs, both by name."""
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is ready to compute.
+
+    Args:
+        compute: Function of the input to the outputs by name.
+        input_shape: Sides of the input; None where any will do.
+        outputs: Names of each output; OpenVINO knows some by several.
+    """
+
+    compute: Callable[[np.ndarray], dict[str, np.ndarray]]
+    input_shape: tuple[int | None, ...]
+    outputs: tuple[tuple[str, ...], ...]
+
+    def __call__(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the outputs of an input."""
+        return self.compute(inputs)
 
 
 def load_network(
@@ -91,12 +108,14 @@ def _onnxruntime(path: str | os.PathLike, backend: str, threads: int) -> Network
         session = ort.InferenceSession(os.fspath(path), options, providers=providers)
     except Exception as error:  # its own types, which are those of no module
         raise _no_network(path, "ONNX Runtime", error) from error
-    names = [each.name for each in session.get_outputs()]
+    names = tuple(each.name for each in session.get_outputs())
+    given = session.get_inputs()[0]
+    shape = tuple(side if isinstance(side, int) else None for side in given.shape)
 
-    def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(names, session.run(None, dict(feeds)), strict=True))
+    def run(inputs: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, {given.name: inputs}), strict=True))
 
-    return run
+    return Network(run, shape, tuple((name,) for name in names))
 
 
 def _openvino(path: str | os.PathLike, threads: int, batch_size: int, precision: str) -> Network:
@@ -120,14 +139,20 @@ def _openvino(path: str | os.PathLike, threads: int, batch_size: int, precision:
         raise _no_network(path, "OpenVINO", error) from error
     request = compiled.create_infer_request()
 
-    def run(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        found = request.infer(dict(feeds), share_inputs=True)
+    shape = tuple(
+        each.get_length() if each.is_static else None for each in compiled.input(0).partial_shape
+    )
+
+    def run(inputs: np.ndarray) -> dict[str, np.ndarray]:
+        found = request.infer([inputs], share_inputs=True)
         arrays = [np.array(found[each]) for each in compiled.outputs]
         # one output may have several names, of which ONNX has one
         pairs = zip(compiled.outputs, arrays, strict=True)
         return {name: array for each, array in pairs for name in each.get_names()}
 
-    return run
+    return Network(
+        run, shape, tuple(name for each in compiled.outputs for name in each.get_names())
+    )
 
 
 def _no_network(path: str | os.PathLike, library: str, error: Exception) -> ValueError:

@@ -168,7 +168,7 @@ class Model:
         for batch in batches:
             counts.extend(batch.counts)
             if batch.views:
-                found.extend(self._found(batch.views, self._network({"image": batch.pixels})))
+                found.extend(self._found(batch.views, self._network(batch.pixels)))
             while counts and len(found) >= counts[0]:
                 parts = [found.popleft() for _ in range(counts.popleft())]
                 yield [each for part in parts for each in part]
