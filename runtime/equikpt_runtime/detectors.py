@@ -22,90 +22,16 @@ import numpy as np
 from equikpt_runtime.backends import load_network
 from equikpt_runtime.images import as_image
 
-COCO_CLASSES = tuple(
-    [
-        "person",
-        "bicycle",
-        "car",
-        "motorcycle",
-        "airplane",
-        "bus",
-        "train",
-        "truck",
-        "boat",
-        "traffic light",
-        "fire hydrant",
-        "stop sign",
-        "parking meter",
-        "bench",
-        "bird",
-        "cat",
-        "dog",
-        "horse",
-        "sheep",
-        "cow",
-        "elephant",
-        "bear",
-        "zebra",
-        "giraffe",
-        "backpack",
-        "umbrella",
-        "handbag",
-        "tie",
-        "suitcase",
-        "frisbee",
-        "skis",
-        "snowboard",
-        "sports ball",
-        "kite",
-        "baseball bat",
-        "baseball glove",
-        "skateboard",
-        "surfboard",
-        "tennis racket",
-        "bottle",
-        "wine glass",
-        "cup",
-        "fork",
-        "knife",
-        "spoon",
-        "bowl",
-        "banana",
-        "apple",
-        "sandwich",
-        "orange",
-        "broccoli",
-        "carrot",
-        "hot dog",
-        "pizza",
-        "donut",
-        "cake",
-        "chair",
-        "couch",
-        "potted plant",
-        "bed",
-        "dining table",
-        "toilet",
-        "tv",
-        "laptop",
-        "mouse",
-        "remote",
-        "keyboard",
-        "cell phone",
-        "microwave",
-        "oven",
-        "toaster",
-        "sink",
-        "refrigerator",
-        "book",
-        "clock",
-        "vase",
-        "scissors",
-        "teddy bear",
-        "hair drier",
-        "toothbrush",
-    ]  # noqa: SIM905 - a list of them would be a line each
+_COCO_NAMES = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,"
+    "stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,"
+    "backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,"
+    "baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,"
+    "banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
+    "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,"
+    "oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush"
 )
+COCO_CLASSES = tuple(_COCO_NAMES.split(","))
 _NO_CATEGORY = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """Numbers that COCO's categories leave out; torchvision counts by them."""
 COCO_CATEGORIES = [number for number in range(1, 91) if number not in _NO_CATEGORY]
@@ -195,7 +121,7 @@ class Detector:
     def _input(self, fitted: np.ndarray) -> np.ndarray:
         values = fitted.astype(np.float32)
         if self.kind == "rtmdet":
-            values = (values - np.float32(MEAN_BGR)) / np.float32(STD_BGR)
+            values = (values - np.array(MEAN_BGR, np.float32)) / np.array(STD_BGR, np.float32)
         elif self.kind == "torchvision":
             values = values[..., ::-1] / np.float32(255)
         planes = np.ascontiguousarray(values.transpose(2, 0, 1))
@@ -241,8 +167,8 @@ def decode_yolox(
     middle = ((rows[:, :2] + cells) * strides)[sure]
     sides = (np.exp(rows[:, 2:4][sure])) * strides[sure]
     corners = np.concatenate([middle - sides / 2, sides], axis=1)
-    kept = cv2.dnn.NMSBoxes(corners.tolist(), scores[sure].tolist(), min_score, MAX_OVERLAP)
-    kept = np.asarray(kept, int).ravel()
+    found = cv2.dnn.NMSBoxes(corners.tolist(), scores[sure].tolist(), min_score, MAX_OVERLAP)
+    kept = np.asarray(found, int).ravel()
     boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)[kept]
     return boxes, scores[sure][kept], np.full(len(kept), label)
 
