@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -77,10 +77,3 @@ def each_image(
             yield path, None, sentence(error)
         else:
             yield path, result, ""
-
-
-def failures(lines: Sequence[str], total: int, done: str = "read") -> list[str]:
-    """Return the end of a batch's output: how many of ``total`` images failed, then a line each."""
-    if not lines:
-        return []
-    return [f"{len(lines)} of {total} images could not be {done}:", *(f"  {x}" for x in lines)]

@@ -57,7 +57,7 @@ def csv_text(rows: Iterable[Sequence[Any]], cell: Callable[[Any], Any] = cell) -
     return text.getvalue()
 
 
-class _GrowingFile(contextlib.AbstractContextManager):
+class GrowingFile(contextlib.AbstractContextManager):
     """A file that appears under its name with its first row, whole at every moment after that.
 
     It is opened at once, so that a folder that may not be written to is known before anything is
@@ -86,7 +86,7 @@ class _GrowingFile(contextlib.AbstractContextManager):
             self._part.unlink(missing_ok=True)
 
 
-class CsvTable(_GrowingFile):
+class CsvTable(GrowingFile):
     """A CSV file that grows by rows."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ class CsvTable(_GrowingFile):
         self._done()
 
 
-class JsonTable(_GrowingFile):
+class JsonTable(GrowingFile):
     """A JSON file, a list that grows by rows and is closed after each."""
 
     def __init__(self, path: Path) -> None:

@@ -119,7 +119,7 @@ class Detector:
         return COCO_CATEGORIES[index] if self.kind == "torchvision" else index
 
     def _input(self, fitted: np.ndarray) -> np.ndarray:
-        values = fitted.astype(np.float32)
+        values: np.ndarray = fitted.astype(np.float32)
         if self.kind == "rtmdet":
             values = (values - np.array(MEAN_BGR, np.float32)) / np.array(STD_BGR, np.float32)
         elif self.kind == "torchvision":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -83,3 +85,24 @@ def _is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return path.is_symlink()  # one that leads nowhere
     return True
+
+
+def drawn_paths(images: Sequence[str | Path], folder: Path, content: str = "pose") -> list[Path]:
+    """Name the files that drawings go to, ``horse_pose.jpg`` for ``horse.png``.
+
+    Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
+
+    Raises:
+        ValueError: Two would be written to the same file.
+    """
+    given = [Path(image) for image in images]
+    stems = Counter(image.stem for image in given)
+    names = (each.stem if stems[each.stem] == 1 else each.name.replace(".", "_") for each in given)
+    paths = [folder / f"{name}_{content}.jpg" for name in names]
+    double = [path.name for path, count in Counter(paths).items() if count > 1]
+    if double:
+        raise ValueError(
+            f"expected images of different names, got several that would be {double[0]}; give "
+            "them to several calls, each with a folder of its own"
+        )
+    return paths

@@ -7,6 +7,7 @@ its rank in its image, from 1.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equikpt_runtime.cells import CsvTable, csv_text, text_cell
+from equikpt_runtime.boxes import BOX_AREA_FRACTION
+from equikpt_runtime.cells import CsvTable, GrowingFile, csv_text, text_cell
 from equikpt_runtime.files import write_bytes, write_text
 from equikpt_runtime.instance import Instance
 
@@ -149,6 +151,69 @@ class DeepLabCutTable:
             for image, row in zip(self._images, cells, strict=True)
         )
         write_text(self.path, csv_text(chain(head, rows), text_cell))
+
+
+class CocoFile(GrowingFile):
+    """A COCO file of keypoints, for labelling tools; annotations go to disk as they come.
+
+    It appears under its name at the end of its ``with`` block, also where that fails. An annotation
+    has ``score``, the mean of its keypoints', their ``keypoint_scores`` and, in a video,
+    ``track_id``.
+
+    Args:
+        path: File.
+        names: Of the K keypoints.
+        skeleton: Pairs of indices of linked keypoints, from 0.
+    """
+
+    def __init__(
+        self, path: Path, names: Sequence[str], skeleton: Sequence[Sequence[int]] = ()
+    ) -> None:
+        super().__init__(path)
+        links = [[int(one) + 1, int(other) + 1] for one, other in skeleton]
+        category = dict(id=1, name="animal", keypoints=[*names], skeleton=links)
+        head = json.dumps(dict(categories=[category]))
+        self._file.write(f'{head[:-1]}, "annotations": ['.encode())
+        self._images: list[dict] = []
+        self._count = 0
+
+    def add(
+        self,
+        image: str | int,
+        instances: Sequence[Instance],
+        time_s: float | None = None,
+        size_px: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Append an image by name, or a frame by number, with its width and height."""
+        number, (width, height) = len(self._images) + 1, (int(side) for side in size_px)
+        self._images.append(dict(id=number, file_name=str(image), width=width, height=height))
+        for instance in instances:
+            left, top, right, bottom = np.asarray(instance.box, float).round(2).tolist()
+            given = np.isfinite(instance.keypoints).all(axis=1)
+            visible = np.where(given, instance.visibility, 0)
+            points = np.where(visible[:, None] > 0, instance.keypoints, 0).astype(float).round(2)
+            scores = np.asarray(instance.scores, float)
+            row = dict(
+                id=self._count + 1,
+                image_id=number,
+                category_id=1,
+                bbox=[left, top, right - left, bottom - top],
+                area=BOX_AREA_FRACTION * (right - left) * (bottom - top),
+                iscrowd=0,
+                keypoints=np.column_stack([points, visible]).ravel().tolist(),
+                num_keypoints=int((visible > 0).sum()),
+                score=round(float(scores.mean()), 4) if len(scores) else 0.0,
+                keypoint_scores=scores.round(4).tolist(),
+            )
+            if instance.track is not None:
+                row["track_id"] = instance.track
+            self._file.write((",\n" * bool(self._count) + json.dumps(row)).encode())
+            self._count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._file.write(f'],\n"images": {json.dumps(self._images)}}}\n'.encode())
+        self._done()
+        super().__exit__(kind, *rest)
 
 
 def _hdf(

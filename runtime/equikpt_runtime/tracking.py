@@ -5,9 +5,9 @@ Letters: N and M instances, K keypoints.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -179,7 +179,7 @@ def _sure(instance: Instance, min_score: float) -> np.ndarray:
 def predict_frames(
     frames: Iterable[Frame], predictor: Streams, boxes: BoxSource, path: Path
 ) -> Iterator[Found]:
-    """Predict frame by frame; at most ``predictor.batch_size`` are in memory.
+    """Predict frame by frame; only those are in memory that the model works on.
 
     Args:
         frames: Of :meth:`.Clip.frames`.
@@ -187,10 +187,15 @@ def predict_frames(
         boxes: Of each frame of the video ``path``.
         path: Of the video.
     """
-    remaining = iter(frames)
-    while chunk := list(islice(remaining, predictor.batch_size)):
-        pairs = [(frame.pixels, boxes(path, frame.pixels)) for frame in chunk]
-        yield from zip(chunk, predictor.stream(pairs), strict=True)
+    waiting: deque[Frame] = deque()
+
+    def views() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame.pixels, boxes(path, frame.pixels)
+
+    for instances in predictor.stream(views()):
+        yield waiting.popleft(), instances
 
 
 def track_and_smooth(

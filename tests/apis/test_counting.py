@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from equikpt.apis.counting import count, format_count, load
-from equikpt.apis.images import drawn_paths
+from equikpt_runtime.files import drawn_paths
 
 
 class Predictor:

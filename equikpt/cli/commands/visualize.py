@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -214,8 +214,7 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
 
 def _refuse_targets(options: VisualizeOptions, images: Sequence[Path]) -> None:
     """Stop where a file to write exists, or is one that is read."""
-    from equikpt.apis.images import drawn_paths
-    from equikpt_runtime.files import refuse_existing
+    from equikpt_runtime.files import drawn_paths, refuse_existing
 
     drawn = drawn_paths(images, options.out_dir) if options.out_dir else []
     sources = {path.resolve() for path in (*images, options.video) if path}
@@ -237,11 +236,11 @@ def _images(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
-    from equikpt.core.image import failures
+    from equikpt.apis.images import sheet, sheet_cell, show
     from equikpt_runtime.drawing import write_image
+    from equikpt_runtime.files import drawn_paths
     from equikpt_runtime.images import ImageError
-    from equikpt_runtime.refusals import refusal_lines
+    from equikpt_runtime.refusals import failures, refusal_lines
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
     written: list[str] = []
@@ -286,45 +285,15 @@ def _video(
     from tqdm import tqdm
 
     from equikpt.visualization.predictions import draw
-    from equikpt_runtime.clips import ClipWriter
     from equikpt_runtime.one_euro import OneEuroOptions
-    from equikpt_runtime.refusals import RefusedFrames
     from equikpt_runtime.tracking import TrackOptions, predict_frames, track_and_smooth
+    from equikpt_runtime.videos import write_video
 
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     track = TrackOptions(min_score=options.threshold) if options.track else None
     smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
     found = predict_frames(frames, predictor, boxes, clip.path)
     followed = track_and_smooth(found, predictor.metainfo, track, smooth)
-    problems, lines, count, writer, refused = [], [], 0, None, RefusedFrames()
-    last_s = longest_s = 0.0
-    if options.out:
-        fps = clip.constant_fps()
-        writer = ClipWriter(options.out, fps, clip.size_px, options.overwrite)
-    with writer or nullcontext():
-        for count, (frame, instances) in enumerate(followed, start=1):
-            longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
-            for table in tables:
-                table.add(count - 1, instances, frame.time_s)
-            refused.add(instances, frame.time_s)
-            if writer:
-                drawn = draw(frame.pixels, instances, predictor.metainfo, look)
-                writer.write(drawn, frame.time_s)
-    lines += refused.lines(clip.path)
-    if clip.untimed:
-        lines.append(
-            f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"
-        )
-    if writer:
-        width, height = writer.written_px
-        repeated = "" if fps == clip.fps else ", repeated for their time: the rate is variable"
-        lines.append(
-            f"written: {writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
-            f"{fps:g} a second{repeated})"
-        )
-    # of a variable rate the header's number is a guess: what counts is that the end is there
-    if clip.count > count and clip.count / clip.fps - last_s > longest_s + 0.5 / clip.fps:
-        problems.append(
-            f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
-        )
-    return problems, lines
+    adding = [table.add for table in tables]
+    drawing = partial(draw, metainfo=predictor.metainfo, look=look)
+    return write_video(clip, followed, adding, options.out, drawing, options.overwrite)
