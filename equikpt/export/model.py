@@ -21,6 +21,7 @@ from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.apis.images import find_images
 from equikpt.config_checks.options import load_config
 from equikpt.core.configs import work_dir_of
+from equikpt.core.files import refuse_existing
 from equikpt.core.image import read_image
 from equikpt.core.project import find_checkpoint
 from equikpt.export.graphs.base import Arrays
@@ -29,15 +30,15 @@ from equikpt.export.metadata import Metadata, describe, describe_checkpoint
 from equikpt.export.onnx_file import (
     DEFAULT_OPSET,
     OnnxModel,
+    halve_weights,
     require,
     set_metadata,
     to_onnx,
     write_onnx,
 )
-from equikpt.export.parity import MAX_PX, Parity, measure
+from equikpt.export.parity import HALF_MAX_PX, MAX_PX, Parity, measure
+from equikpt.structures.bbox import whole_image
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
-from equikpt_runtime.boxes import whole_image
-from equikpt_runtime.files import refuse_existing
 
 PARITY_IMAGES = 50
 NO_IMAGES = "give some by --images DIR, or leave the comparison out by --no-parity"
@@ -98,6 +99,7 @@ def export_model(
     images: str | Path | None = None,
     image_count: int = PARITY_IMAGES,
     parity: bool = True,
+    half: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
@@ -112,6 +114,7 @@ def export_model(
         images: Folder of images to compare on; by default validation images with their boxes.
         image_count: Number of them, spread over what is there.
         parity: Compare; without, the file says so.
+        half: Store the weights in float16.
         overwrite: Replace a file that is there.
 
     Raises:
@@ -119,7 +122,8 @@ def export_model(
         FileNotFoundError: No such config, checkpoint or images.
         ImportError: onnx, onnxscript or onnxruntime is not installed.
         ValueError: A model that cannot be exported, no image to compare on, or a file whose
-            keypoints are farther than ``MAX_PX`` from the model's; none is written then.
+            keypoints are farther than :data:`MAX_PX` (of ``half``: :data:`HALF_MAX_PX`) from the
+            model's; none is written then.
     """
     path = Path(out)
     check_out(path, overwrite)
@@ -136,14 +140,17 @@ def export_model(
         graph.input(),
         level,
         flip_test=graph.flip_test,
+        precision="float16" if half else "float32",
         **graph.facts(),
         **trained.facts,
     )
     proto = to_onnx(graph, opset)
+    if half:
+        halve_weights(proto)
     set_metadata(proto, metadata)
     if parity:
         found = compare(OnnxModel(proto.SerializeToString()), references)
-        check_parity(found)
+        check_parity(found, HALF_MAX_PX if half else MAX_PX)
         metadata = replace(metadata, parity=found.to_dict())
         set_metadata(proto, metadata)
     write_onnx(proto, path)

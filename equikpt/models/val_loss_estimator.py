@@ -94,12 +94,14 @@ def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
 
     It is :mod:`equikpt.codecs.spread`'s, where the head's codec has it.
     """
+    spreads = []
+    if hasattr(head.decoder, "spread"):  # first, for SimCC's use_dark writes into the outputs
+        for encoded in to_numpy(outputs, unzip=True):
+            maps = encoded if isinstance(encoded, tuple) else (encoded,)
+            spreads.append(head.decoder.spread(*maps))
     instances = type(head).decode(head, outputs)
-    if not hasattr(head.decoder, "spread"):
-        return instances
-    for one, encoded in zip(instances, to_numpy(outputs, unzip=True), strict=True):
-        maps = encoded if isinstance(encoded, tuple) else (encoded,)
-        one.keypoint_spread = head.decoder.spread(*maps)
+    for one, spread in zip(instances, spreads, strict=bool(spreads)):
+        one.keypoint_spread = spread
     return instances
 
 
@@ -162,7 +164,8 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         """Add ``keypoints_presence`` and ``keypoints_seen`` (1, K) to each prediction."""
         if self.visibility is None or not self.visibility.has_weights:
             return
-        plain, flipped = feats if isinstance(feats, list) else (feats, None)
+        # some necks give a list as well
+        plain, flipped = feats if self.test_cfg.get("flip_test", False) else (feats, None)
         swap = samples[0].metainfo["flip_indices"] if flipped is not None else ()
         probabilities = self.visibility.predict(plain, flipped, swap)
         for sample, (presence, seen) in zip(samples, probabilities.swapaxes(1, 2), strict=True):
