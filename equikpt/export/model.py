@@ -30,17 +30,17 @@ from equikpt.export.metadata import Metadata, describe, describe_checkpoint
 from equikpt.export.onnx_file import (
     DEFAULT_OPSET,
     OnnxModel,
-    halve_weights,
     require,
     set_metadata,
     to_onnx,
     write_onnx,
 )
-from equikpt.export.parity import HALF_MAX_PX, MAX_PX, Parity, measure
+from equikpt.export.parity import MAX_PX, Parity, measure
 from equikpt.structures.bbox import whole_image
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 PARITY_IMAGES = 50
+REFINE_CONFIG = "td-hm_efficientnet-lite0_p1p2-refine-192x192"
 NO_IMAGES = "give some by --images DIR, or leave the comparison out by --no-parity"
 
 
@@ -99,8 +99,9 @@ def export_model(
     images: str | Path | None = None,
     image_count: int = PARITY_IMAGES,
     parity: bool = True,
-    half: bool = False,
     overwrite: bool = False,
+    refine: str | Path | None = None,
+    refine_config: str | Path | Config = REFINE_CONFIG,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
 
@@ -114,22 +115,31 @@ def export_model(
         images: Folder of images to compare on; by default validation images with their boxes.
         image_count: Number of them, spread over what is there.
         parity: Compare; without, the file says so.
-        half: Store the weights in float16.
         overwrite: Replace a file that is there.
+        refine: Checkpoint of a ruler's second stage, which goes into the same file.
+        refine_config: Its config.
 
     Raises:
         FileExistsError: ``out`` exists.
         FileNotFoundError: No such config, checkpoint or images.
         ImportError: onnx, onnxscript or onnxruntime is not installed.
         ValueError: A model that cannot be exported, no image to compare on, or a file whose
-            keypoints are farther than :data:`MAX_PX` (of ``half``: :data:`HALF_MAX_PX`) from the
-            model's; none is written then.
+            keypoints are farther than ``MAX_PX`` from the model's; none is written then.
     """
     path = Path(out)
     check_out(path, overwrite)
     require("onnx", "onnxscript", "onnxruntime")
     trained = Trained.load(config, checkpoint)
-    graph = graph_for(trained.predictor, trained.cfg, flip_test=flip_test, level=level)
+    second = None if refine is None else Trained.load(refine_config, refine)
+    graph = graph_for(
+        trained.predictor,
+        trained.cfg,
+        flip_test=flip_test,
+        level=level,
+        refine=None if second is None else (second.predictor, second.cfg),
+    )
+    if second is not None:
+        trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
         views = views_of(trained, images, image_count)
@@ -140,17 +150,14 @@ def export_model(
         graph.input(),
         level,
         flip_test=graph.flip_test,
-        precision="float16" if half else "float32",
-        **graph.facts(),
         **trained.facts,
     )
+    metadata = replace(metadata, **graph.facts())
     proto = to_onnx(graph, opset)
-    if half:
-        halve_weights(proto)
     set_metadata(proto, metadata)
     if parity:
         found = compare(OnnxModel(proto.SerializeToString()), references)
-        check_parity(found, HALF_MAX_PX if half else MAX_PX)
+        check_parity(found)
         metadata = replace(metadata, parity=found.to_dict())
         set_metadata(proto, metadata)
     write_onnx(proto, path)

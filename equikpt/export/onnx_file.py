@@ -20,8 +20,6 @@ OPSETS = (17, 20)
 """Lowest and highest opset: onnxruntime-web reads none above."""
 MAX_BYTES = 2**31 - 1
 """A file with its weights inside is one message of protobuf, which holds no more."""
-MIN_HALVED = 1024
-"""Values that a tensor has at least for :func:`halve_weights`."""
 INSTALL = "run `pip install -r requirements/export.txt`"
 
 
@@ -64,6 +62,7 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
                 f"{reason}; leave that layer out of the model, or report it"
             ) from error
     proto = program.model_proto
+    _strip(proto.graph)
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, name in graph.dynamic().items():
             dims = value.type.tensor_type.shape.dim
@@ -72,27 +71,17 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
     return proto
 
 
-def halve_weights(proto: Any) -> None:
-    """Store the weights in float16, which halves the file; everything is computed in float32.
-
-    A reader turns them back once, when it loads the file. Small constants, as those of the
-    decoding, stay.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in proto.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < MIN_HALVED:
-            continue
-        if np.abs(values).max() > np.finfo(np.float16).max:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *proto.graph.node]
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+def _strip(graph: Any) -> None:
+    """Take out what the tracer notes of each node: paths of this machine, and megabytes of them."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            if attribute.HasField("g"):  # a loop's body
+                _strip(attribute.g)
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del value.metadata_props[:]
+    del graph.metadata_props[:]
 
 
 def set_metadata(proto: Any, metadata: Metadata) -> None:
@@ -108,7 +97,7 @@ def write_onnx(proto: Any, path: Path) -> None:
     """Check a model and write it; errors as :func:`export_graph`."""
     import onnx
 
-    from equikpt_runtime.files import write_bytes
+    from equikpt.core.files import write_bytes
 
     if proto.ByteSize() > MAX_BYTES:
         raise ValueError(
