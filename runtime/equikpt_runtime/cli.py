@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dis
 import itertools
 import os
 import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -296,6 +296,18 @@ def progress(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:
             sys.stderr.flush()
 
 
+def _is_told(error: BaseException) -> bool:
+    """Tell if the system reports an error of a file, or this package's own ``raise`` does."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or isinstance(error, OSError):
+        return True
+    code, last = trace.tb_frame.f_code.co_code, trace.tb_lasti
+    is_raised = code[last] == dis.opmap["RAISE_VARARGS"]
+    return is_raised and trace.tb_frame.f_globals["__name__"].startswith("equikpt_runtime")
+
+
 def _is(path: Path, suffixes: Sequence[str]) -> bool:
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
@@ -306,8 +318,8 @@ def main(argv: list[str] | None = None) -> int:
         options = parser().parse_args(argv)
         problems, lines = run(options)
     except (OSError, ValueError, ImportError) as error:
-        if os.environ.get("EQUIKPT_TRACEBACK"):
-            traceback.print_exc()
+        if os.environ.get("EQUIKPT_TRACEBACK") or not _is_told(error):
+            raise
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
