@@ -250,9 +250,9 @@ def reading(found: Instance) -> str:
         count, (low, high) = len(found.keypoints), found.interval
         return f"{count} ({low} to {high})" if found.complete else f"{count} or more"
     if found.scale is not None:
-        low, high = found.scale.low, found.scale.high
-        interval = f" ({low:.5f} to {high:.5f})" if np.isfinite(high) else ""
-        return f"{found.scale.mm_per_px:.5f} mm/px{interval}"
+        mm_per_px, least, most = found.scale
+        interval = f" ({least:.5f} to {most:.5f})" if np.isfinite(most) else ""
+        return f"{mm_per_px:.5f} mm/px{interval}"
     return ""
 
 
