@@ -48,12 +48,13 @@ class BuildWithConfigs(build_py):
 
 
 def read_version() -> str:
-    """``__version__`` as written in the package, without importing it."""
-    tree = ast.parse((HERE / "equikpt" / "__init__.py").read_text(encoding="utf-8"))
+    """``__version__`` as written in the runtime, whose version is this package's as well."""
+    source = HERE / "runtime" / "equikpt_runtime" / "__init__.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__version__":
             return ast.literal_eval(node.value)
-    raise RuntimeError("expected a line `__version__ = ...` in equikpt/__init__.py, found none")
+    raise RuntimeError(f"expected a line `__version__ = ...` in {source}, found none")
 
 
 def read_requirements(name: str) -> list[str]:
@@ -98,7 +99,11 @@ setup(
     # Without the packages of mmstack.txt: mmpose's metadata asks for chumpy, which no longer
     # builds, and mmcv's for a second OpenCV. They go in with `pip install --no-deps`, xtcocotools
     # from source; setup.sh does both, and `python -m equikpt doctor` names what is missing.
-    install_requires=read_requirements("torch") + read_requirements("runtime"),
+    install_requires=[
+        *read_requirements("torch"),
+        *read_requirements("runtime"),
+        f"equikpt-runtime=={read_version()}",
+    ],
     extras_require={
         name: read_requirements(name)
         for name in ("dev", "dicom", "docs", "export", "formats", "mmdet", "timm", "wandb")

@@ -80,7 +80,7 @@ inspect_venv() { # sets $have
 import sys
 from importlib.util import find_spec
 
-needed = "pip setuptools torch torchvision cv2 albumentations mmengine mmcv mmpose xtcocotools equikpt"
+needed = "pip setuptools torch torchvision cv2 albumentations mmengine mmcv mmpose xtcocotools equikpt equikpt_runtime"
 missing = [name for name in needed.split() if find_spec(name) is None]
 print("%d.%d" % sys.version_info[:2], *(["without", *missing] if missing else []))
 CODE
@@ -109,7 +109,7 @@ check_compiler() { # PYTHON; CC may hold options, so it is not quoted
 }
 
 # --- parts, each with a stamp of the requirements that it was installed for ---
-stamp() { { say "$root" && cat requirements/*.txt setup.py pyproject.toml setup.sh; } | cksum; }
+stamp() { { say "$root" && cat requirements/*.txt setup.py pyproject.toml runtime/pyproject.toml setup.sh; } | cksum; }
 has_torch_index() { [ -z "${TORCH_INDEX_URL:-}" ] || [ "$(cat "$state/index" 2>/dev/null)" = "$TORCH_INDEX_URL" ]; }
 is_done() { [ "$(cat "$state/$1.done" 2>/dev/null)" = "$(stamp)" ] && { [ "$1" != base ] || has_torch_index; }; }
 all_done() {
@@ -129,6 +129,7 @@ install_base() {
   pip_install "the libraries" -r requirements/torch.txt -r requirements/runtime.txt
   pip_install OpenMMLab --no-deps -r requirements/mmstack.txt
   xtcocotools_works 2>/dev/null || compile_xtcocotools
+  pip_install equikpt-runtime --no-deps --no-build-isolation -e runtime
   pip_install equikpt --no-deps --no-build-isolation -e .
   [ ! -f tools/doctor.py ] || "$py" tools/doctor.py </dev/null || die "training would not work in $venv yet: the doctor says above what to do"
 }

@@ -16,6 +16,7 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 PACKAGE = sorted((REPO / "equikpt").rglob("*.py"))
+RUNTIME = sorted((REPO / "runtime" / "equikpt_runtime").rglob("*.py"))
 PROJECTS = [p for p in sorted((REPO / "projects").rglob("*.py")) if "tests" not in p.parts]
 CONFIGS = sorted((REPO / "configs").rglob("*.py"))
 TOOLS = sorted((REPO / "tools").glob("*.py"))
@@ -48,7 +49,7 @@ FUNCTION_LINES = 55  # "about 50", without the docstring
 
 def text_files() -> list[Path]:
     folders = ("equikpt", "projects", "configs", "tools", "tests", "benchmarks", "docs")
-    folders += ("requirements",)
+    folders += ("requirements", "runtime")
     suffixes = (".py", ".sh", ".md", ".txt", ".yml", ".yaml", ".toml", ".cfg", ".html")
     inside = (path for folder in (*folders, ".github") for path in (REPO / folder).rglob("*"))
     beside = REPO.iterdir()
@@ -70,6 +71,9 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             # `from equikpt.core import files` names a module, `…core.files import x` does not
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
+
+RUNTIME_NEEDS = {"equikpt_runtime", "numpy", "cv2", "lap", "onnxruntime", "openvino", "pandas"}
+"""What the runtime may import beside Python's own: pandas for .h5 alone, and none of it torch's."""
 
 OUTSIDE = ("tools", "tests", "configs", "benchmarks", "projects")
 """Folders of the checkout that a wheel does not hold as packages."""
@@ -95,6 +99,13 @@ def backward_imports(source: str, room: str) -> list[str]:
         elif package == "equikpt" and LEVEL_OF.get(target, -1) >= LEVEL_OF[room] and target != room:
             faults.append(f"{room} imports {name}")
     return faults
+
+
+def foreign_imports(source: str) -> list[str]:
+    """What the runtime has no use for: equikpt above all, which imports it."""
+    typing_only = {"typing_extensions"}
+    known = {*sys.stdlib_module_names, *RUNTIME_NEEDS, *typing_only}
+    return [name for name in imports_of(ast.parse(source)) if name.split(".")[0] not in known]
 
 
 def prints_and_asserts(source: str) -> list[str]:
@@ -167,7 +178,7 @@ def any_imports(source: str) -> list[str]:
 def heavy_imports(source: str) -> list[str]:
     """What a tool imports before ``main`` runs, beside Python's own modules and the package's."""
     body = ast.Module([node for node in ast.parse(source).body if is_import(node)], [])
-    light = {*sys.stdlib_module_names, "equikpt"}
+    light = {*sys.stdlib_module_names, "equikpt", "equikpt_runtime"}
     return [name for name in imports_of(body) if name.split(".")[0] not in light]
 
 
@@ -217,32 +228,43 @@ def test_nothing_flows_back(room):
 
 def test_importing_the_package_imports_only_python():
     source = (REPO / "equikpt" / "__init__.py").read_text()
+    light = {*sys.stdlib_module_names, "equikpt_runtime"}
+    assert {name.split(".")[0] for name in any_imports(source)} <= light
+    source = (REPO / "runtime" / "equikpt_runtime" / "__init__.py").read_text()
     assert {name.split(".")[0] for name in any_imports(source)} <= sys.stdlib_module_names
+
+
+def test_the_runtime_knows_nothing_of_the_package():
+    assert RUNTIME
+    assert faults_in(RUNTIME, foreign_imports) == []
 
 
 def test_the_package_logs_and_raises():
     commands = [path for path in PACKAGE if path.parent.name == "commands"]
     files = [path for path in PACKAGE if path.name != "entry.py" and path not in commands]
-    assert faults_in([*files, *PROJECTS], prints_and_asserts) == []
+    assert faults_in([*files, *PROJECTS, *RUNTIME], prints_and_asserts) == []
 
 
 def test_registrations_replace_nobodys_and_tables_hold_no_formulas():
     assert faults_in(PACKAGE, forced_registrations) == []
     files = [path for path in PACKAGE if path.name != "tables.py"]
+    files += [path for path in RUNTIME if path.name != "cells.py"]
     assert faults_in(files, tables_with_formulas) == []
 
 
 def test_modules_and_functions_are_short():
-    assert faults_in([*PACKAGE, *PROJECTS], oversized) == []
+    assert faults_in([*PACKAGE, *PROJECTS, *RUNTIME], oversized) == []
 
 
 def test_docstrings_open_with_a_verb_or_a_noun():
-    files = [*PACKAGE, *PROJECTS, *TOOLS, *BENCHMARKS]
+    files = [*PACKAGE, *PROJECTS, *TOOLS, *BENCHMARKS, *RUNTIME]
     assert faults_in(files, docstrings_that_ask) == []
 
 
 def test_no_module_is_named_for_anything():
-    assert [path for path in PACKAGE if path.stem in ("utils", "util", "helpers", "misc")] == []
+    assert [
+        path for path in (*PACKAGE, *RUNTIME) if path.stem in ("utils", "util", "helpers", "misc")
+    ] == []
 
 
 def test_projects_know_the_package_and_nothing_around_it():
@@ -306,6 +328,9 @@ def test_no_forbidden_words():
         (lambda s: backward_imports(s, "datasets"), "from projects.sample_horses import x", 1),
         (lambda s: backward_imports(s, "datasets"), "from equikpt.metainfo import schema", 0),
         (lambda s: backward_imports(s, "datasets"), "from equikpt.datasets import horse26", 0),
+        (foreign_imports, "from equikpt.core import files", 1),
+        (foreign_imports, "def f():\n    import torch", 1),
+        (foreign_imports, "import json\nfrom equikpt_runtime.files import write_text", 0),
         (prints_and_asserts, "def f(x):\n    assert x\n    print(x)", 2),
         (prints_and_asserts, "logger.print('assert')", 0),
         (forced_registrations, "@HOOKS.register_module(force=True)\nclass A: ...", 1),

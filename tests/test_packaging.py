@@ -26,6 +26,7 @@ SOURCES = [
     "tools",
     "equikpt",
     "projects",
+    "runtime",
 ]
 
 
@@ -68,7 +69,15 @@ def source(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(source, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+    return build_wheel(source, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def runtime_wheel(source, tmp_path_factory) -> Path:
+    return build_wheel(source / "runtime", tmp_path_factory.mktemp("runtime_wheel"))
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
     pip = (sys.executable, "-m", "pip", "wheel", "--no-index", "--no-build-isolation", "--no-deps")
     run(*pip, "-w", folder, ".", cwd=source)
     [file] = folder.glob("*.whl")
@@ -89,11 +98,11 @@ def metadata(wheel):
 
 
 @pytest.fixture(scope="session")
-def installed(wheel, tmp_path_factory) -> Path:
-    """A folder with the wheel unpacked by pip."""
+def installed(wheel, runtime_wheel, tmp_path_factory) -> Path:
+    """A folder with both wheels unpacked by pip."""
     folder = tmp_path_factory.mktemp("installed")
     pip = (sys.executable, "-m", "pip", "install", "--no-index", "--no-deps")
-    run(*pip, "--target", folder, wheel, cwd=folder.parent)
+    run(*pip, "--target", folder, wheel, runtime_wheel, cwd=folder.parent)
     return folder
 
 
@@ -148,6 +157,24 @@ def test_rebuilding_forgets_a_config_that_is_gone(source, tmp_path):
     assert not list((copy / "build").rglob("stale.py"))
 
 
+def test_the_runtime_s_wheel_holds_it_and_its_command(runtime_wheel, metadata):
+    with zipfile.ZipFile(runtime_wheel) as archive:
+        names = set(archive.namelist())
+        texts = {
+            name.split("/")[-1]: archive.read(name).decode() for name in names if "info" in name
+        }
+    modules = {f"equikpt_runtime/{file}" for file in tree(REPO / "runtime" / "equikpt_runtime")}
+    assert {name for name in names if ".dist-info/" not in name} == modules
+    assert "equikpt-run = equikpt_runtime.cli:console" in texts["entry_points.txt"]
+    own = email.message_from_string(texts["METADATA"])
+    wish = f"{own['Name']}=={own['Version']}"
+    assert wish in metadata.get_all("Requires-Dist")
+    required = {
+        Requirement(each).name for each in own.get_all("Requires-Dist") if "extra" not in each
+    }
+    assert required == {"lapx", "numpy", "onnxruntime", "opencv-python-headless"}
+
+
 def test_metadata(metadata):
     assert metadata["Version"] == equikpt.__version__
     assert metadata["Requires-Python"] == ">=3.10"
@@ -178,7 +205,7 @@ def test_sdist_can_be_built_from(source, tmp_path):
     [file] = tmp_path.glob("*.tar.gz")
     with tarfile.open(file) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("configs", "tools", "requirements", "equikpt", "projects"):
+    for folder in ("configs", "tools", "requirements", "equikpt", "projects", "runtime"):
         assert {f"{folder}/{name}" for name in tree(REPO / folder)} <= packed
 
 

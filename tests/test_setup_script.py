@@ -58,6 +58,7 @@ STAGES = [  # a word of each stage's pip call, in the order of the stages
     "-r requirements/build.txt",
     "pip wheel",
     "x.whl",
+    "-e runtime",
     "-e .",
     "-r requirements/dev.txt",
 ]
@@ -72,6 +73,8 @@ class Checkout:
         for name in ("setup.sh", "setup.py", "pyproject.toml"):
             shutil.copy(REPO / name, self.root)
         shutil.copytree(REPO / "requirements", self.root / "requirements")
+        (self.root / "runtime").mkdir()
+        shutil.copy(REPO / "runtime" / "pyproject.toml", self.root / "runtime")
         self.bin = folder / "bin"
         self.bin.mkdir()
         for command in COMMANDS.split():

@@ -10,11 +10,11 @@ import numpy as np
 from mmengine.config import Config
 
 from equikpt.apis.box_predictor import BoxPredictor
-from equikpt.apis.images import drawn_paths
 from equikpt.core.image import each_image, read_image
-from equikpt.structures.bbox import whole_image
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty
-from equikpt.visualization.pose import draw_sequence, write_image
+from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.drawing import draw_sequence, write_image
+from equikpt_runtime.files import drawn_paths
 
 
 @dataclass(frozen=True)

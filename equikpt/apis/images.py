@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,15 +13,16 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from equikpt.apis.detectors import BoxSource
 from equikpt.apis.predictor import Predictor
 from equikpt.core.image import each_image
-from equikpt.core.image_decoding import ImageError, is_dicom
+from equikpt.core.image_decoding import is_dicom
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
 from equikpt.structures.ground_truth import Gt, Labels
-from equikpt.structures.pose_instance import Instance
 from equikpt.visualization.pose import contact_sheet
 from equikpt.visualization.predictions import Look, draw
+from equikpt_runtime.images import ImageError
+from equikpt_runtime.instance import Instance
+from equikpt_runtime.tracking import BoxSource
 
 SHEET_CELL_PX = 420
 """Longest side of an image on a sheet."""
@@ -112,27 +112,6 @@ def find_images(patterns: Sequence[str], folder: Path | None = None) -> list[Pat
         if not matches:
             raise FileNotFoundError(f"expected images under {pattern}, found none")
         paths += matches
-    return paths
-
-
-def drawn_paths(images: Sequence[str | Path], folder: Path, content: str = "pose") -> list[Path]:
-    """Name the files that drawings go to, ``horse_pose.jpg`` for ``horse.png``.
-
-    Beside a ``horse.tif`` it is ``horse_png_pose.jpg``.
-
-    Raises:
-        ValueError: Two would be written to the same file.
-    """
-    given = [Path(image) for image in images]
-    stems = Counter(image.stem for image in given)
-    names = (each.stem if stems[each.stem] == 1 else each.name.replace(".", "_") for each in given)
-    paths = [folder / f"{name}_{content}.jpg" for name in names]
-    double = [path.name for path, count in Counter(paths).items() if count > 1]
-    if double:
-        raise ValueError(
-            f"expected images of different names, got several that would be {double[0]}; give "
-            "them to several calls, each with a folder of its own"
-        )
     return paths
 
 

@@ -46,6 +46,7 @@ class Metadata:
         licence: Of the data; None where nothing says so.
         precision: float32, float16 or int8.
         parity: ``images``, ``mean_px``, ``max_px`` and ``against``; None where not measured.
+        sigmas: Fall-off constants of the K keypoints, by which tracks compare poses.
         producer: Package and version.
         schema: :data:`SCHEMA`.
     """
@@ -68,6 +69,7 @@ class Metadata:
     licence: str | None = None
     precision: str = "float32"
     parity: dict[str, Any] | None = None
+    sigmas: list[float] = field(default_factory=list)
     producer: str = f"equikpt {__version__}"
     schema: int = SCHEMA
 
@@ -124,6 +126,7 @@ def describe(
             skeleton=_colors(info["skeleton_link_colors"], len(links)),
         ),
         trained=trained_keypoints(info).tolist(),
+        sigmas=np.asarray(info["sigmas"], float).tolist(),
         input={**fixed, **input},
         uncertainty=None if fit is None else dict(fit.to_dict(), level=level),
         novelty=None

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from equikpt.core.files import write_bytes
 from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.metadata import KEY, Metadata
+from equikpt_runtime.files import write_bytes
 
 DEFAULT_OPSET = 18
 OPSETS = (17, 20)

@@ -17,7 +17,7 @@ from typing import Any
 import pooch
 
 from equikpt.checkpoints.download import download
-from equikpt.core.files import require_writable, write_bytes
+from equikpt_runtime.files import require_writable, write_bytes
 
 ORT_VERSION = "1.30.0"
 ORT_URL = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{ORT_VERSION}.tgz"

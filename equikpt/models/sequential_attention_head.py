@@ -27,7 +27,8 @@ from equikpt.models.step_targets import (
     remaining_mask,
     weighted_mean,
 )
-from equikpt.structures.uncertainty import MOST_OVER, points_before
+from equikpt.structures.uncertainty import MOST_OVER
+from equikpt_runtime.instance import points_before
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from equikpt.structures.checkpoint_records import check_keys, read_record, write_record
+from equikpt_runtime.instance import level_index, points_before
 
 DEFAULT_LEVEL = 0.9
 RECORD = "uncertainty"
@@ -22,16 +23,11 @@ class Levelled:
 
     def check_level(self, level: float) -> None:
         """Raise ``ValueError`` for a level that is out of range."""
-        if not 0 < level <= self.levels[-1]:
-            raise ValueError(
-                f"expected a level above 0, up to {self.levels[-1]:g}, got {level}; held-out "
-                "labels say nothing beyond"
-            )
+        level_index(self.levels, level)
 
     def index_of(self, level: float) -> int:
         """Index of a level; between two the higher one's. Errors as :meth:`check_level`."""
-        self.check_level(level)
-        return int(np.searchsorted(self.levels, level - 1e-9))
+        return level_index(self.levels, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +153,6 @@ class CountUncertainty(Levelled):
 MOST_OVER = 0.999
 """Probability of being over up to which a model that counts goes on; what lies beyond it has none
 that could be told from 0."""
-
-
-def points_before(over: np.ndarray, probability: float) -> int:
-    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
-    return min((over >= probability).nonzero()[0].tolist(), default=len(over) - 1)
 
 
 def record_uncertainty(

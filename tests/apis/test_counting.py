@@ -8,8 +8,8 @@ from mmengine.structures import InstanceData
 
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.counting import count, format_count, load, without_intervals
-from equikpt.apis.images import drawn_paths
 from equikpt.structures import CountUncertainty
+from equikpt_runtime.files import drawn_paths
 
 
 class Predictor:

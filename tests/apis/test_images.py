@@ -7,11 +7,12 @@ from mmengine.logging import MMLogger
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.apis.detectors import box_source
-from equikpt.apis.images import drawn_paths, find_images, sheet, sheet_cell, show
+from equikpt.apis.images import find_images, sheet, sheet_cell, show
 from equikpt.core.image import read_image
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.structures import Instance
 from equikpt.visualization.predictions import Look
+from equikpt_runtime.files import drawn_paths
 
 
 class Finder:

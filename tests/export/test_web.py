@@ -16,7 +16,7 @@ from PIL import Image
 
 from equikpt.core.image import read_image
 from equikpt.export.page import ort_files, write_page
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 from tests.export import made_models
 from tests.export.pages import OpenPage, browser, npm_package, served
 

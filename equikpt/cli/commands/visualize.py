@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,8 @@ from equikpt.cli import options as declare
 from equikpt.cli.options import option, required, whole
 
 if TYPE_CHECKING:
-    from equikpt.apis.video.clips import Clip
     from equikpt.visualization.predictions import Look
+    from equikpt_runtime.clips import Clip
 
 _files = partial(option, group="images or a video, and where to write")
 _boxes = partial(option, group="boxes (default: the whole image)")
@@ -125,12 +125,12 @@ def visualize(options: VisualizeOptions) -> Lines:
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
     from equikpt.apis.predictor import Predictor
-    from equikpt.apis.video.clips import Clip
-    from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
     from equikpt.structures.ground_truth import Labels
     from equikpt.structures.uncertainty import DEFAULT_LEVEL
-    from equikpt.visualization.pose import has_names
     from equikpt.visualization.predictions import Look
+    from equikpt_runtime.clips import Clip
+    from equikpt_runtime.drawing import has_names
+    from equikpt_runtime.tables import DeepLabCutTable, PlainTable
 
     drawn = ("names", "threshold", "min_score", "gt", "overlay", "radius")
     look = Look(**{name: getattr(options, name) for name in drawn})
@@ -177,9 +177,9 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
         ValueError: Options that do not fit each other.
         ImportError: A table whose library is missing.
     """
-    from equikpt.apis.video.clips import check_clip_name
-    from equikpt.apis.video.tables import check_deeplabcut_name
-    from equikpt.visualization.pose import check_image_name
+    from equikpt_runtime.clips import check_clip_name
+    from equikpt_runtime.drawing import check_image_name
+    from equikpt_runtime.tables import check_deeplabcut_name
 
     video, given = options.video is not None, options
     if options.out and not video and not (options.out_file or options.out_dir):
@@ -213,8 +213,7 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
 
 def _refuse_targets(options: VisualizeOptions, images: Sequence[Path]) -> None:
     """Stop where a file to write exists, or is one that is read."""
-    from equikpt.apis.images import drawn_paths
-    from equikpt.core.files import refuse_existing
+    from equikpt_runtime.files import drawn_paths, refuse_existing
 
     drawn = drawn_paths(images, options.out_dir) if options.out_dir else []
     sources = {path.resolve() for path in (*images, options.video) if path}
@@ -236,11 +235,11 @@ def _images(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
-    from equikpt.apis.refusals import refusal_lines
-    from equikpt.core.image import failures
-    from equikpt.core.image_decoding import ImageError
-    from equikpt.visualization.pose import write_image
+    from equikpt.apis.images import sheet, sheet_cell, show
+    from equikpt_runtime.drawing import write_image
+    from equikpt_runtime.files import drawn_paths
+    from equikpt_runtime.images import ImageError
+    from equikpt_runtime.refusals import failures, refusal_lines
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
     written: list[str] = []
@@ -284,46 +283,16 @@ def _video(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.refusals import RefusedFrames
-    from equikpt.apis.video.clips import ClipWriter
-    from equikpt.apis.video.one_euro import OneEuroOptions
-    from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
     from equikpt.visualization.predictions import draw
+    from equikpt_runtime.one_euro import OneEuroOptions
+    from equikpt_runtime.tracking import TrackOptions, predict_frames, track_and_smooth
+    from equikpt_runtime.videos import write_video
 
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     track = TrackOptions(min_score=options.threshold) if options.track else None
     smooth = OneEuroOptions(options.min_cutoff, options.beta) if options.smooth else None
     found = predict_frames(frames, predictor, boxes, clip.path)
     followed = track_and_smooth(found, predictor.metainfo, track, smooth)
-    problems, lines, count, writer, refused = [], [], 0, None, RefusedFrames()
-    last_s = longest_s = 0.0
-    if options.out:
-        fps = clip.constant_fps()
-        writer = ClipWriter(options.out, fps, clip.size_px, options.overwrite)
-    with writer or nullcontext():
-        for count, (frame, instances) in enumerate(followed, start=1):
-            longest_s, last_s = max(longest_s, frame.time_s - last_s), frame.time_s
-            for table in tables:
-                table.add(count - 1, instances, frame.time_s)
-            refused.add(instances, frame.time_s)
-            if writer:
-                drawn = draw(frame.pixels, instances, predictor.metainfo, look)
-                writer.write(drawn, frame.time_s)
-    lines += refused.lines(clip.path)
-    if clip.untimed:
-        lines.append(
-            f"{clip.path}: the file has no times of its frames; taken as {clip.fps:g} a second"
-        )
-    if writer:
-        width, height = writer.written_px
-        repeated = "" if fps == clip.fps else ", repeated for their time: the rate is variable"
-        lines.append(
-            f"written: {writer.path} ({writer.codec}, {count} frames of {width} x {height} px, "
-            f"{fps:g} a second{repeated})"
-        )
-    # of a variable rate the header's number is a guess: what counts is that the end is there
-    if clip.count > count and clip.count / clip.fps - last_s > longest_s + 0.5 / clip.fps:
-        problems.append(
-            f"{clip.path}: its header promises {clip.count} frames, {count} could be read"
-        )
-    return problems, lines
+    adding = [table.add for table in tables]
+    drawing = partial(draw, metainfo=predictor.metainfo, look=look)
+    return write_video(clip, followed, adding, options.out, drawing, options.overwrite)

@@ -7,7 +7,7 @@ from equikpt.export.graphs.points import PointsGraph
 from equikpt.export.graphs.sequence import sequence
 from equikpt.export.parity import measure
 from equikpt.models.sequential_attention_head import SequentialAttentionHead
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 from tests.export.graphs.conftest import small_predictor
 from tests.export.graphs.test_ruler import run_by
 

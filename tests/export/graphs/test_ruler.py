@@ -8,7 +8,7 @@ from equikpt.export.graphs import graph_for
 from equikpt.export.graphs.ruler import crop
 from equikpt.export.onnx_file import to_onnx
 from equikpt.export.parity import measure
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 from tests.export.graphs.conftest import small_predictor
 
 COARSE = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"

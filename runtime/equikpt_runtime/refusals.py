@@ -1,11 +1,11 @@
-"""Lines on images and frames that got no keypoints, as :class:`.Predictor` refused them."""
+"""Lines on images and frames that got no keypoints: refused, or not read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from equikpt.structures.pose_instance import Instance
+from equikpt_runtime.instance import Instance
 
 
 def format_refusal(instances: Sequence[Instance]) -> str:
@@ -47,3 +47,10 @@ class RefusedFrames:
         if not self._refused:
             return []
         return [f"{path}: {self._refused} of {self._count} frames, {self._first}"]
+
+
+def failures(lines: Sequence[str], total: int, done: str = "read") -> list[str]:
+    """Return the end of a batch's output: how many of ``total`` images failed, then a line each."""
+    if not lines:
+        return []
+    return [f"{len(lines)} of {total} images could not be {done}:", *(f"  {x}" for x in lines)]
