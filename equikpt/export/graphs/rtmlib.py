@@ -104,8 +104,9 @@ class RtmlibGraph(KeypointGraph):
 
 
 def _stretch(side: int) -> Tensor:
-    """Matrix (side, side) that interpolates the px of UDP's crop, whose last one is at the box's
-    edge, from those of rtmlib's, which begins at the same edge and ends one px before the other.
+    """Matrix (side, side) that interpolates the px of UDP's crop from those of rtmlib's.
+
+    Both begin at an edge of the box; the last px of UDP's is at the other edge.
     """
     place = (torch.arange(side) * side / (side - 1)).clamp_max(side - 1)
     return (1 - (place[:, None] - torch.arange(side)).abs()).clamp_min(0)
