@@ -60,15 +60,19 @@ class RtmlibGraph(KeypointGraph):
         self.reader = "RTMPose" if is_simcc else "ViTPose"
         for name, values in (("rtmlib_mean", MEAN), ("rtmlib_std", STD)):
             self.register_buffer(name, torch.tensor(values)[:, None, None])
+        width, height = self.size
+        self.register_buffer("columns", _stretch(width).T)
+        self.register_buffer("rows", _stretch(height))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """``simcc_x`` (N, K, 2 w) and ``simcc_y`` (N, K, 2 h), or ``heatmaps`` (N, K, h/4, w/4)."""
         bgr = image * self.rtmlib_std + self.rtmlib_mean
+        if self.crop["udp"]:
+            bgr = self.rows @ bgr @ self.columns
         found = super().forward(bgr.flip(1).permute(0, 2, 3, 1))
         keypoints, scores = torch.nan_to_num(found["keypoints"]), found["scores"][..., None]
         size = keypoints.new_tensor(self.size)
-        # of UDP's crop, whose last px is at the box's edge, where rtmlib's is one px before it
-        places = keypoints / size * ((size - 1) / size if self.crop["udp"] else 1.0)
+        places = keypoints / size
         if self.reader == "RTMPose":
             vectors = []
             for axis, side in enumerate(self.size):
@@ -97,6 +101,15 @@ class RtmlibGraph(KeypointGraph):
     def example(self) -> Tensor:
         """Two of rtmlib's inputs."""
         return super().example().permute(0, 3, 1, 2).float()
+
+
+def _stretch(side: int) -> Tensor:
+    """Matrix (side, side) that interpolates the px of UDP's crop from those of rtmlib's.
+
+    Both begin at an edge of the box; the last px of UDP's is at the other edge.
+    """
+    place = (torch.arange(side) * side / (side - 1)).clamp_max(side - 1)
+    return (1 - (place[:, None] - torch.arange(side)).abs()).clamp_min(0)
 
 
 def _gaussian(places: Tensor, cells: int) -> Tensor:

@@ -69,8 +69,8 @@ def test_drawn_heatmaps_are_read_to_a_hundredth(tiny, by_rtmlib, monkeypatch):
     reader = rtmlib.ViTPose("", tuple(graph.size), "", "")
     image = np.zeros((300, 300, 3), np.uint8)
     got, got_scores = reader(image, [np.array([50.0, 50, 150, 150])])
-    # the box of 125 px around (100, 100); UDP's last px is the box's edge
-    expected = points[0].numpy() / width * ((width - 1) / width) * 125 + 100 - 62.5
+    # the box of 125 px around (100, 100)
+    expected = points[0].numpy() / width * 125 + 100 - 62.5
     known = np.arange(count) != UNTRAINED
     assert np.abs(got[0] - expected)[known].max() < 0.01
     assert got_scores[0] == pytest.approx(scores[0].numpy(), abs=1e-5)
