@@ -14,7 +14,7 @@ import numpy as np
 from equikpt import __version__
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.metainfo.trained import trained_keypoints
-from equikpt.structures.uncertainty import DEFAULT_LEVEL
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
 
 KEY = "equikpt"
 """Key of the JSON among the ``metadata_props`` of a file."""
@@ -128,7 +128,7 @@ def describe(
         trained=trained_keypoints(info).tolist(),
         sigmas=np.asarray(info["sigmas"], float).tolist(),
         input={**fixed, **input},
-        uncertainty=None if fit is None else dict(fit.to_dict(), level=level),
+        uncertainty=dict(fit.to_dict(), level=level) if isinstance(fit, Uncertainty) else None,
         novelty=None
         if features is None
         else dict(limit=float(features.limit), level=features.level, source=features.source),

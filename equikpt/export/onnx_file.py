@@ -64,6 +64,8 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
                 f"expected a model whose operations ONNX knows, got {type(error).__name__}: "
                 f"{reason}; leave that layer out of the model, or report it"
             ) from error
+    if program is None:
+        raise RuntimeError("expected torch.onnx to return a program, got none")
     proto = program.model_proto
     _strip(proto.graph)
     for value in (*proto.graph.input, *proto.graph.output):

@@ -132,11 +132,19 @@ class CountUncertainty(Levelled):
         Raises:
             ValueError: As :meth:`check_level`.
         """
+        ends = self.ends(level)
+        if ends is None:
+            return None
+        over = np.asarray(over, float)  # as the ends are, to which it is compared
+        low, high = (points_before(over, end) for end in ends)
+        return low, high
+
+    def ends(self, level: float = DEFAULT_LEVEL) -> tuple[float, float] | None:
+        """Probabilities of being over at both ends of an interval; as :meth:`interval`."""
         if not self.has_level(level):
             return None
         tail = float(self.tails[self.index_of(level)])
-        over = np.asarray(over, float)  # as the tails are, to which it is compared
-        return points_before(over, tail), points_before(over, 1 - tail)
+        return tail, 1 - tail
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and texts, as checkpoints and JSON hold them."""

@@ -246,9 +246,10 @@ def reading(found: Instance) -> str:
     """State what a count or a ruler says; empty for animals."""
     if found.refused:
         return ""
+    if not found.complete:
+        return f"{len(found.keypoints)} or more"
     if found.interval is not None:
-        count, (low, high) = len(found.keypoints), found.interval
-        return f"{count} ({low} to {high})" if found.complete else f"{count} or more"
+        return "{} ({} to {})".format(len(found.keypoints), *found.interval)
     if found.scale is not None:
         mm_per_px, least, most = found.scale
         interval = f" ({least:.5f} to {most:.5f})" if np.isfinite(most) else ""

@@ -221,13 +221,16 @@ class Model:
         if task == "points":
             over = outputs["over"][index]
             count = points_before(over, plain["points"]["done_threshold"])
-            low, high = (points_before(over, each) for each in plain["points"]["interval"])
+            ends = plain["points"]["interval"]
+            interval = None
+            if ends is not None:
+                interval = (points_before(over, ends[0]), points_before(over, ends[1]))
             return [
                 replace(
                     found,
                     keypoints=found.keypoints[:count],
                     scores=found.scores[:count],
-                    interval=(low, high),
+                    interval=interval,
                     complete=bool(over[count] >= plain["points"]["done_threshold"]),
                 )
             ]

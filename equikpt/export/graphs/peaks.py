@@ -37,6 +37,8 @@ class PeaksGraph(Graph):
 
     task = "peaks"
 
+    trained: Tensor
+
     def __init__(
         self,
         predictor: BoxPredictor,

@@ -15,8 +15,7 @@ from equikpt.export.graphs.base import Arrays, Graph, Novelty, geometry_of
 from equikpt.export.graphs.sequence import sequence
 from equikpt.export.graphs.topdown import KeypointGraph
 from equikpt.models.pooled_features import pooled_features
-from equikpt.models.step_targets import INTERVAL
-from equikpt.structures.uncertainty import DEFAULT_LEVEL
+from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty
 
 
 def sequential_graph(
@@ -46,7 +45,7 @@ class PointsGraph(Graph):
         predictor: A model whose head points at any number of things.
         cfg: Its config.
         flip_test: Not used.
-        level: Of the predictor, which has no radii.
+        level: Probability of the interval of the number.
     """
 
     task = "points"
@@ -60,6 +59,7 @@ class PointsGraph(Graph):
     ) -> None:
         super().__init__(predictor)
         predictor.set_level(level)
+        self.level = level
         self.crop = geometry_of(cfg, predictor.metainfo)
         features = predictor.training_features
         self.novelty = None if features is None else Novelty(features)
@@ -88,12 +88,13 @@ class PointsGraph(Graph):
         return dict(kind="crop", size=size, crop=self.crop)
 
     def facts(self) -> dict[str, Any]:
-        """State where sequences end."""
-        head = self.model.head
+        """State where sequences and the intervals of their numbers end."""
+        head, fit = self.model.head, self.model.uncertainty
+        ends = fit.ends(self.level) if isinstance(fit, CountUncertainty) else None
         return dict(
             points=dict(
                 done_threshold=float(head.done_threshold),
-                interval=list(INTERVAL),
+                interval=None if ends is None else list(ends),
                 max_points=int(head.max_points),
             )
         )

@@ -42,6 +42,10 @@ class RtmlibGraph(KeypointGraph):
     """
 
     task = "rtmlib"
+    rtmlib_mean: Tensor
+    rtmlib_std: Tensor
+    rows: Tensor
+    columns: Tensor
 
     def __init__(
         self,

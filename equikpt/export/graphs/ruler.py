@@ -27,7 +27,9 @@ FINE, COARSE = 1024, 32
 """Steps a px that OpenCV rounds positions to, and those that it interpolates at."""
 
 
-def taps(start: Tensor, step: Tensor, count: int, length: Tensor) -> list[tuple[Tensor, Tensor]]:
+def taps(
+    start: Tensor, step: Tensor, count: int, length: Tensor, is_row: bool
+) -> list[tuple[Tensor, Tensor]]:
     """Index and weight (count,) of both px that each position of a crop lies between.
 
     Args:
@@ -35,9 +37,14 @@ def taps(start: Tensor, step: Tensor, count: int, length: Tensor) -> list[tuple[
         step: Distance of its px.
         count: Number of them.
         length: Of the image; px outside have weight 0.
+        is_row: The axis is y, along which OpenCV rounds positions; along x their parts.
     """
     along = torch.arange(count, device=step.device)
-    steps = torch.round(step * along * FINE) + torch.round(start * FINE) + FINE / COARSE / 2
+    if is_row:
+        rounded = torch.round((step * along + start) * FINE)
+    else:
+        rounded = torch.round(step * along * FINE) + torch.round(start * FINE)
+    steps = rounded + FINE / COARSE / 2
     position = torch.floor(steps * COARSE / FINE) / COARSE
     low = torch.floor(position)
     upper = position - low
@@ -60,9 +67,9 @@ def crop(image: Tensor, center: Tensor, scale: Tensor, size: Sequence[int]) -> T
     """
     start, step = center - scale / 2, scale / scale.new_tensor(size)
     height, width = sides(image)
-    columns = taps(start[0], step[0], size[0], width)
+    columns = taps(start[0], step[0], size[0], width, is_row=False)
     total = torch.zeros(())
-    for row, row_weight in taps(start[1], step[1], size[1], height):
+    for row, row_weight in taps(start[1], step[1], size[1], height, is_row=True):
         line = image.index_select(0, row)
         for column, weight in columns:
             values = line.index_select(1, column).float()
@@ -101,8 +108,7 @@ class RulerGraph(Graph):
         refine: tuple[BoxPredictor, Config] | None = None,
     ) -> None:
         super().__init__(predictor)
-        options = dict(flip_test=flip_test, level=level)
-        self.coarse = KeypointGraph(predictor, cfg, **options)
+        self.coarse = KeypointGraph(predictor, cfg, flip_test, level)
         self.fine, self.finder, self.level = None, RulerFinder(predictor), level
         self.mm = _ruler_mm(cfg)
         if refine is not None:
@@ -113,7 +119,7 @@ class RulerGraph(Graph):
                     f"td-hm_efficientnet-lite0_p1p2-refine-192x192, got {refine[1].filename}"
                 )
             self.finder = RulerFinder(predictor, refine[0], crop_fraction)
-            self.fine = KeypointGraph(*refine, **options)
+            self.fine = KeypointGraph(*refine, flip_test, level)
         self.flip_test = self.coarse.flip_test
         for stage in filter(None, (self.coarse, self.fine)):
             if stage.crop["udp"] or not bool(stage.trained.all()):

@@ -14,8 +14,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from equikpt.models.sequential_attention import Scene, SequentialAttention
 from equikpt.models.sequential_attention_head import SequentialAttentionHead
-from equikpt.models.step_targets import INTERVAL, ending
+from equikpt.models.step_targets import ending
 from equikpt.models.working_memory import CausalLayer, split_heads
+from equikpt.structures.uncertainty import MOST_OVER
 
 
 class Sequence(NamedTuple):
@@ -57,7 +58,7 @@ def sequence(head: SequentialAttentionHead, feats: Any) -> Sequence:
     """As the head's ``forward``, with steps of one shape in a loop that a file can hold."""
     attention = head.attention
     scene = attention.scene(feats[-1])
-    enough = max(head.done_threshold, *INTERVAL)
+    enough = max(head.done_threshold, MOST_OVER)
     steps = head.max_points + (not head.named)
 
     def goes_on(*parts: Tensor) -> Tensor:
@@ -104,7 +105,8 @@ def _step(head: SequentialAttentionHead, scene: Scene, state: State) -> State:
     now = torch.arange(state.keys.shape[3]) == state.number
     past = torch.arange(state.keys.shape[3]) <= state.number
     keys, values = [], []
-    for layer, old_keys, old_values in zip(memory.layers, state.keys, state.values, strict=True):
+    layers: Any = memory.layers
+    for layer, old_keys, old_values in zip(layers, state.keys, state.values, strict=True):
         token, key, value = _attend(layer, token, old_keys, old_values, now, past)
         keys.append(key)
         values.append(value)

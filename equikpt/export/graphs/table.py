@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from mmengine.config import Config
 from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
@@ -47,7 +46,7 @@ def graph_for(
     Raises:
         ValueError: No graph is known for such a model, or an option that it does not have.
     """
-    model: Any = predictor.model
+    model, own_head = predictor.model, predictor.model.head
     if is_whole_radiograph(cfg, predictor.metainfo):
         return RulerGraph(predictor, cfg, flip_test=flip_test, level=level, refine=refine)
     if refine is not None:
@@ -56,9 +55,9 @@ def graph_for(
             f"{cfg.filename}; leave the second one out"
         )
     for estimator, head, make in GRAPHS:
-        if isinstance(model, estimator) and isinstance(model.head, head):
+        if isinstance(model, estimator) and isinstance(own_head, head):
             return make(predictor, cfg, flip_test=flip_test, level=level)
     raise ValueError(
         f"expected a model that can be exported, got a {type(model).__name__} with a "
-        f"{type(model.head).__name__}"
+        f"{type(own_head).__name__}"
     )

@@ -22,7 +22,7 @@ import { cropOf, pxPerCropPx, toImage, warp, wholeImage } from "./crop.js";
  * @property {Input} input
  * @property {{level: number} | null} uncertainty
  * @property {{limit: number} | null} novelty
- * @property {{done_threshold: number, interval: [number, number]} | null} points
+ * @property {{done_threshold: number, interval: [number, number] | null} | null} points
  * @property {{mm: number} | null} ruler
  * @property {{images: number | null, instances: number | null, source: string | null} | null} training
  * @property {string | null} licence
@@ -196,7 +196,8 @@ export class Model {
       return first < 0 ? size - 1 : first;
     };
     const count = before(limit), complete = over[count] >= limit;
-    const summary = complete ? `Count ${count} (${interval.map(before).join(" to ")})`
+    const range = interval ? ` (${interval.map(before).join(" to ")})` : "";
+    const summary = complete ? `Count ${count}${range}`
       : `${count} or more: stopped at the most points of the model`;
     return [points.slice(0, count), summary];
   }

@@ -14,14 +14,17 @@ CHANNELS = (24, 32, 48, 64)
 """Of the backbone, at strides 4 to 32."""
 
 
-def small_predictor(name: str, folder: Path, **head: object):
+def small_predictor(name: str, folder: Path, neck: dict | None = None, **head: object):
     """Predictor and config of a shipped model that is small enough for a test."""
     cfg = load_config(name)
     levels = cfg.model.backbone.get("out_indices", (1, 2, 3, 4))
     cfg.model.backbone = dict(
         type="TimmBackbone", model_name="test_efficientnet", out_indices=levels
     )
-    cfg.model.neck.in_channels = CHANNELS[-len(levels) :]
+    if neck is None:
+        cfg.model.neck.in_channels = CHANNELS[-len(levels) :]
+    else:
+        cfg.model.neck = neck
     cfg.model.head.update(head)
     if "decoder" in head:
         cfg.test_dataloader.dataset.codec = head["decoder"]
