@@ -24,6 +24,7 @@ from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
+from equikpt.models.fast_forward import choose_precision, speed_up
 from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
@@ -62,10 +63,13 @@ class BoxPredictor:
         maps: Give samples the heatmaps that their points were read from, as
             ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
             of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
+        precision: Of backbone and neck, as :func:`equikpt.models.fast_forward.choose_precision`;
+            the decoding is always in float32.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or the model of other keypoints than the data set.
+        ValueError: It is of another model, the model of other keypoints than the data set, or the
+            device does not compute in ``precision``.
     """
 
     def __init__(
@@ -74,14 +78,19 @@ class BoxPredictor:
         checkpoint: str | Path | None = None,
         device: str | None = None,
         maps: bool = False,
+        precision: str = "float32",
     ) -> None:
+        device = usable_device(device)
+        self.precision = choose_precision(precision, device)
+        """Of backbone and neck: ``float32``, ``bfloat16`` or ``float16``."""
         checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
         if maps:  # MMPose says at each call that SimCC's are normalized
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
         model = load_model(cfg, checkpoint, maps, self.metainfo)
-        self.model = model.to(usable_device(device)).eval()
+        self.model = model.to(device).eval()
+        speed_up(self.model, self.precision)
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
@@ -141,7 +150,7 @@ class BoxPredictor:
             )
             for image, box in views
         ]
-        with torch.no_grad():
+        with torch.inference_mode():
             return self.model.test_step(pseudo_collate(samples))
 
 
