@@ -44,7 +44,7 @@ def choose_precision(name: str, device: str | torch.device) -> str:
     return name
 
 
-def speed_up(model: nn.Module, precision: str) -> None:
+def speed_up(model: Any, precision: str) -> None:
     """Make a pose estimator predict faster, in place; it cannot be trained or saved any more.
 
     Batch norms are folded into the convolutions before them (:func:`fold_batch_norms`) and
@@ -126,7 +126,7 @@ def fold_batch_norms(backbone: nn.Module) -> int:
     return 0
 
 
-def _pairs(backbone: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str, Any]]:
+def _pairs(backbone: nn.Module) -> Iterator[tuple[Any, nn.Module, str, Any]]:
     """Convolutions with the parent, name and module of the batch norm registered after them."""
     for parent in backbone.modules():
         last: nn.Module | None = None
