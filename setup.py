@@ -100,7 +100,7 @@ setup(
     install_requires=read_requirements("torch") + read_requirements("runtime"),
     extras_require={
         name: read_requirements(name)
-        for name in ("dev", "dicom", "docs", "formats", "mmdet", "timm", "wandb")
+        for name in ("dev", "dicom", "docs", "export", "formats", "mmdet", "timm", "wandb")
     },
     cmdclass={"build_py": BuildWithConfigs},
     zip_safe=False,

@@ -34,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("checkpoints", "data_tools"),
     ("apis",),
     ("engine",),  # acts on training: only what starts a run knows it
-    ("report", "register"),
+    ("report", "register", "export"),
     ("doctor",),
     ("cli",),
     ("__main__",),

@@ -82,7 +82,7 @@ class BoxPredictor:
     ) -> None:
         device = usable_device(device)
         self.precision = choose_precision(precision, device)
-        """Of backbone and neck: ``float32``, ``bfloat16`` or ``float16``."""
+        """Precision of backbone and neck: ``float32``, ``bfloat16`` or ``float16``."""
         checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
         if maps:  # MMPose says at each call that SimCC's are normalized
             warnings.filterwarnings("ignore", "The predicted simcc values are normalized")
@@ -138,6 +138,11 @@ class BoxPredictor:
         """Predict data samples for boxes of any images, computed at once."""
         if not views:
             return []
+        with torch.inference_mode():
+            return self.model.test_step(self.packed(views))
+
+    def packed(self, views: Sequence[View]) -> dict[str, list]:
+        """``inputs`` of the model, (3, H, W) uint8, BGR, and ``data_samples`` of boxes."""
         samples = [
             self.pipeline(
                 dict(
@@ -150,8 +155,7 @@ class BoxPredictor:
             )
             for image, box in views
         ]
-        with torch.inference_mode():
-            return self.model.test_step(pseudo_collate(samples))
+        return pseudo_collate(samples)
 
 
 def metainfo_of(cfg: Config) -> dict:

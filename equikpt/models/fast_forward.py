@@ -14,7 +14,7 @@ from equikpt.core.machine import cpu_computes_bfloat16
 PRECISIONS = dict(float32=None, bfloat16=torch.bfloat16, float16=torch.float16)
 PROBE_PX = 128
 TOLERANCE = 1e-3
-"""Of a map's largest value, by which folding may change it; rounding changes a few millionths."""
+"""Fraction of a map's largest value by which folding may change it; rounding: a few millionths."""
 
 
 def choose_precision(name: str, device: str | torch.device) -> str:

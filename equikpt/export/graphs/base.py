@@ -1,0 +1,172 @@
+"""Parts that the graphs of all tasks share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from equikpt.apis.box_predictor import BoxPredictor, View
+from equikpt.structures.training_features import NEIGHBOURS, TrainingFeatures
+from equikpt.structures.uncertainty import Uncertainty
+
+Arrays = dict[str, np.ndarray]
+
+
+class Graph(nn.Module):
+    """A model from the pixels to the keypoints, as one module to be written into a file.
+
+    :meth:`forward` takes uint8 images, RGB, (N, H, W, 3), and returns its outputs by name, in the
+    order that they have in the file. Whatever a reader has to know beside them is in
+    :meth:`input`, :meth:`facts` and the metadata of the model.
+
+    Args:
+        predictor: The trained model; it is used, not copied, and stays on the CPU.
+    """
+
+    task: ClassVar[str]
+    """Kind of its outputs, as the metadata names it."""
+    flip_test: bool = False
+
+    def __init__(self, predictor: BoxPredictor) -> None:
+        super().__init__()
+        self.model = predictor.model.cpu().eval()
+        self.normalise = Normalisation(self.model.data_preprocessor)
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Compute the outputs of images (N, H, W, 3)."""
+
+    @abstractmethod
+    def input(self) -> dict[str, Any]:
+        """State what a reader feeds: ``kind``, ``size`` (width, height) and ``crop``."""
+
+    def facts(self) -> dict[str, Any]:
+        """Sections of the metadata that this task alone has, by name."""
+        return {}
+
+    def example(self) -> Tensor:
+        """Make an input of two crops, for the tracer."""
+        width, height = self.input()["size"]
+        return torch.zeros(2, height, width, 3, dtype=torch.uint8)
+
+    def dynamic(self) -> dict[int, str]:
+        """Name the axes of the input that may have any length."""
+        return {0: "N"}
+
+    @abstractmethod
+    def references(
+        self, predictor: BoxPredictor, views: Sequence[View]
+    ) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """Yield the input of each view, (1, H, W, 3), and what torch and numpy make of it.
+
+        The outputs are those of :meth:`forward`, computed by the path that tests use.
+        """
+
+
+class Normalisation(nn.Module):
+    """Turn uint8 images (N, H, W, 3), RGB, into what a network takes, (N, 3, H, W) float32.
+
+    Args:
+        preprocessor: The model's, of which mean, deviation and the order of colours count.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessor: Any) -> None:
+        super().__init__()
+        self.is_rgb = bool(preprocessor._channel_conversion)  # from OpenCV's BGR
+        normalises = preprocessor._enable_normalize
+        zero, one = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
+        self.register_buffer("mean", preprocessor.mean.clone() if normalises else zero)
+        self.register_buffer("std", preprocessor.std.clone() if normalises else one)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise."""
+        planes = image.permute(0, 3, 1, 2).float()
+        return ((planes if self.is_rgb else planes.flip(1)) - self.mean) / self.std
+
+
+class Probability(nn.Module):
+    """Interpolate calibrated probabilities, as ``Uncertainty.probability``."""
+
+    scores: Tensor
+    probabilities: Tensor
+
+    def __init__(self, fit: Uncertainty) -> None:
+        super().__init__()
+        self.register_buffer("scores", torch.from_numpy(fit.scores.astype(np.float32)))
+        values = torch.from_numpy(fit.probabilities.astype(np.float32))
+        self.register_buffer("probabilities", values)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Map scores of any shape."""
+        last = len(self.scores) - 1
+        index = (scores[..., None] >= self.scores).sum(dim=-1) - 1
+        low, high = index.clamp(0, last), (index + 1).clamp(0, last)
+        start, end = self.scores[low], self.scores[high]
+        width = torch.where(end > start, end - start, torch.ones_like(end))
+        share = ((scores - start) / width).clamp(0, 1)
+        return self.probabilities[low] * (1 - share) + self.probabilities[high] * share
+
+
+class Novelty(nn.Module):
+    """Compute the novelty (N,) of features (N, D), as ``TrainingFeatures.novelty``."""
+
+    mean: Tensor
+    directions: Tensor
+    positions: Tensor
+    lengths: Tensor
+
+    def __init__(self, features: TrainingFeatures) -> None:
+        super().__init__()
+        self.typical = float(features.typical)
+        self.count = min(NEIGHBOURS, len(features.positions))
+        lengths = np.square(features.positions).sum(axis=1) + features.rests
+        for name, values in (
+            ("mean", features.mean),
+            ("directions", features.directions),
+            ("positions", features.positions),
+            ("lengths", lengths),
+        ):
+            self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compare features (N, D) with the stored ones."""
+        length = features.square().sum(dim=1, keepdim=True).sqrt()
+        centred = features / length.clamp_min(torch.finfo(torch.float32).tiny) - self.mean
+        positions = centred @ self.directions.T
+        own = positions.square().sum(dim=1, keepdim=True)
+        rests = (centred.square().sum(dim=1, keepdim=True) - own).clamp_min(0)
+        squared = own + rests + self.lengths - 2 * positions @ self.positions.T
+        nearest = squared.topk(self.count, dim=1, largest=False).values
+        return nearest.clamp_min(0).sqrt().mean(dim=1) / self.typical
+
+
+def geometry_of(cfg: Config, metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """State how the test pipeline of a top-down config cuts a crop out of an image.
+
+    Raises:
+        ValueError: Its steps are others than the known ones.
+    """
+    from equikpt.core.pipelines import TOPDOWN_CROPS, fill_codec
+
+    dataset = cfg.test_dataloader.dataset
+    steps = {step["type"]: step for step in fill_codec(dataset.pipeline, dataset.get("codec"))}
+    crops = [steps[name] for name in TOPDOWN_CROPS if name in steps]
+    if "GetBBoxCenterScale" not in steps or not crops:
+        raise ValueError(
+            "expected a test pipeline with GetBBoxCenterScale and TopdownAffine, got "
+            f"{', '.join(steps)}"
+        )
+    return dict(
+        rule="whole" if metainfo.get("radiographs") or metainfo.get("unnamed") else "box",
+        padding=float(steps["GetBBoxCenterScale"].get("padding", 1.25)),
+        udp=bool(crops[0].get("use_udp", False)),
+    )

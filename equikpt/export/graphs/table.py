@@ -1,0 +1,48 @@
+"""Choose the graph of a model by its class and its head's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.config import Config
+from mmpose.models import TopdownPoseEstimator
+from mmpose.models.heads import BaseHead
+
+from equikpt.apis.box_predictor import BoxPredictor
+from equikpt.export.graphs.base import Graph
+from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.structures.uncertainty import DEFAULT_LEVEL
+
+GRAPHS: list[tuple[type, type, Callable[..., Graph]]] = [
+    (TopdownPoseEstimator, BaseHead, KeypointGraph),
+]
+"""Class of the estimator, class of its head, and what makes the graph of such a model; the first
+row that fits counts, so that the special ones stand above."""
+
+
+def graph_for(
+    predictor: BoxPredictor,
+    cfg: Config,
+    flip_test: bool | None = None,
+    level: float = DEFAULT_LEVEL,
+) -> Graph:
+    """Make the graph of a trained model.
+
+    Args:
+        predictor: The model.
+        cfg: Its config.
+        flip_test: Average with the mirrored crop; None as the config says.
+        level: Probability of the radii.
+
+    Raises:
+        ValueError: No graph is known for such a model, or an option that it does not have.
+    """
+    model: Any = predictor.model
+    for estimator, head, make in GRAPHS:
+        if isinstance(model, estimator) and isinstance(model.head, head):
+            return make(predictor, cfg, flip_test=flip_test, level=level)
+    raise ValueError(
+        f"expected a model that can be exported, got a {type(model).__name__} with a "
+        f"{type(model.head).__name__}"
+    )

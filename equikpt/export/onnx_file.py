@@ -1,0 +1,147 @@
+"""Graph modules written as ONNX files, and files read back."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from equikpt.export.graphs.base import Arrays, Graph
+from equikpt.export.metadata import KEY, Metadata
+
+DEFAULT_OPSET = 18
+OPSETS = (17, 20)
+"""Lowest and highest opset: onnxruntime-web reads none above."""
+MAX_BYTES = 2**31 - 1
+"""A file with its weights inside is one message of protobuf, which holds no more."""
+INSTALL = "run `pip install -r requirements/export.txt`"
+
+
+def export_graph(graph: Graph, path: Path, metadata: Metadata, opset: int = DEFAULT_OPSET) -> None:
+    """Write a graph with its weights and its metadata into one file; one that is there is replaced.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+        ValueError: Something in the model has no counterpart in ONNX, or the file would be too
+            large.
+    """
+    proto = to_onnx(graph, opset)
+    set_metadata(proto, metadata)
+    write_onnx(proto, path)
+
+
+def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
+    """Translate a graph into an ``onnx.ModelProto``; errors as :func:`export_graph`."""
+    require("onnx", "onnxscript")
+    example = graph.eval().example()
+    axes = {axis: torch.export.Dim.DYNAMIC for axis in graph.dynamic()}
+    with _quiet(), torch.no_grad():
+        names = list(graph(example))
+        try:
+            traced = torch.export.export(
+                graph, (example,), dynamic_shapes={"image": axes}, strict=False
+            )
+            program = torch.onnx.export(
+                traced,
+                dynamo=True,
+                input_names=["image"],
+                output_names=names,
+                opset_version=opset,
+                verbose=False,
+            )
+        except Exception as error:  # of any class, by what is in the model
+            reason = " ".join(str(error).split())[:300]
+            raise ValueError(
+                f"expected a model whose operations ONNX knows, got {type(error).__name__}: "
+                f"{reason}; leave that layer out of the model, or report it"
+            ) from error
+    proto = program.model_proto
+    for value in (*proto.graph.input, *proto.graph.output):
+        for axis, name in graph.dynamic().items():
+            dims = value.type.tensor_type.shape.dim
+            if axis < len(dims) and not dims[axis].HasField("dim_value"):
+                dims[axis].dim_param = name
+    return proto
+
+
+def set_metadata(proto: Any, metadata: Metadata) -> None:
+    """Put metadata into a model, in place of any that it has."""
+    kept = [entry for entry in proto.metadata_props if entry.key != KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    proto.metadata_props.add(key=KEY, value=metadata.to_json())
+    proto.producer_name, proto.producer_version = "equikpt", metadata.producer.split()[-1]
+
+
+def write_onnx(proto: Any, path: Path) -> None:
+    """Check a model and write it; errors as :func:`export_graph`."""
+    import onnx
+
+    from equikpt.core.files import write_bytes
+
+    if proto.ByteSize() > MAX_BYTES:
+        raise ValueError(
+            f"expected a model of less than 2 GB, got {proto.ByteSize() / 1e9:.1f} GB; an ONNX "
+            "file holds no more: export a smaller network"
+        )
+    onnx.checker.check_model(proto)
+    write_bytes(path, proto.SerializeToString())
+
+
+class OnnxModel:
+    """An exported file, ready to be run by onnxruntime.
+
+    Args:
+        source: Path, or the content.
+
+    Raises:
+        ImportError: onnxruntime is not installed.
+    """
+
+    def __init__(self, source: Path | bytes) -> None:
+        require("onnxruntime")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        content = source if isinstance(source, bytes) else str(source)
+        self._session = onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+        self.names = [output.name for output in self._session.get_outputs()]
+        self.metadata = Metadata.from_json(self._session.get_modelmeta().custom_metadata_map[KEY])
+
+    def __call__(self, image: np.ndarray) -> Arrays:
+        """Compute the outputs, by name, of images (N, H, W, 3) uint8, RGB."""
+        return dict(zip(self.names, self._session.run(None, {"image": image}), strict=True))
+
+
+def require(*packages: str) -> None:
+    """Raise ``ImportError`` with the way out where a package is not installed."""
+    for name in packages:
+        try:
+            __import__(name)
+        except ImportError as error:
+            raise ImportError(f"expected {name} for an export, found none: {INSTALL}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's own remarks off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

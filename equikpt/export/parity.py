@@ -1,0 +1,104 @@
+"""Differences between an exported file and the model that it came from, on real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+MAX_PX = 0.05
+"""Distance of a keypoint, px of the input, above which an export fails."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Differences of a file from its model.
+
+    Args:
+        images: Images, or crops, that were compared.
+        mean_px: Mean distance of the keypoints, px of the input.
+        max_px: Greatest distance.
+        against: What the file was compared with.
+        others: Greatest difference of each other output, in its own unit; of ``radius`` relative.
+        worst: Index of the image with the greatest distance.
+    """
+
+    images: int
+    mean_px: float
+    max_px: float
+    against: str
+    others: dict[str, float] = field(default_factory=dict)
+    worst: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the metadata, rounded."""
+        plain = asdict(self)
+        plain.pop("worst")
+        plain["others"] = {name: float(f"{value:.3g}") for name, value in self.others.items()}
+        return {**plain, "mean_px": round(self.mean_px, 6), "max_px": round(self.max_px, 6)}
+
+
+def measure(
+    run: Callable[[np.ndarray], Arrays],
+    references: Iterable[tuple[np.ndarray, Arrays]],
+    against: str,
+) -> Parity:
+    """Compare a file with what its graph's ``references`` say.
+
+    Args:
+        run: Outputs of an input (1, H, W, 3).
+        references: Inputs with their outputs by the model.
+        against: Name of the latter.
+
+    Raises:
+        ValueError: No reference, an output that one side lacks, or a keypoint that is given by one
+            side alone.
+    """
+    distances, others = [], {}
+    for image, expected in references:
+        got = run(image)
+        if set(got) != set(expected):
+            raise ValueError(
+                f"expected the outputs {', '.join(sorted(expected))} in the file, got "
+                f"{', '.join(sorted(got))}: the export is wrong; please report it"
+            )
+        distances.append(_distances(got["keypoints"], expected["keypoints"]))
+        for name in sorted(set(got) - {"keypoints"}):
+            others[name] = max(others.get(name, 0.0), _difference(name, got[name], expected[name]))
+    if not distances:
+        raise ValueError("expected images to compare the file with the model on, got none")
+    highest = [float(each.max(initial=0.0)) for each in distances]
+    return Parity(
+        images=len(distances),
+        mean_px=float(np.concatenate(distances).mean()),
+        max_px=max(highest),
+        against=against,
+        others=others,
+        worst=int(np.argmax(highest)),
+    )
+
+
+def _distances(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Distances (…) of the points (…, 2) that both sides have."""
+    missing = np.isnan(expected).any(axis=-1)
+    if not np.array_equal(np.isnan(got).any(axis=-1), missing):
+        raise ValueError(
+            "expected the same keypoints from the file as from the model, got others: the export "
+            "is wrong; please report it"
+        )
+    return np.linalg.norm(got[~missing] - expected[~missing], axis=-1)
+
+
+def _difference(name: str, got: np.ndarray, expected: np.ndarray) -> float:
+    """Greatest difference; of radii, which grow with the spread, a fraction."""
+    known = np.isfinite(expected)
+    if not np.array_equal(np.isfinite(got), known):
+        return float("inf")
+    differences = np.abs(got[known] - expected[known])
+    if name == "radius":
+        differences = differences / np.maximum(np.abs(expected[known]), 1e-9)
+    return float(differences.max(initial=0.0))
