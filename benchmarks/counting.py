@@ -32,9 +32,10 @@ from tqdm import tqdm
 from equikpt.cli.launch import parse_options
 from equikpt.config_checks.schedule import scale_schedule
 from equikpt.core.configs import find_config, strip_pretrained_init
-from equikpt.core.files import write_text
 from equikpt.evaluation.counting_metric import compare, summarise
-from equikpt.models.step_targets import ending, points_before
+from equikpt.models.step_targets import ending
+from equikpt_runtime.files import write_text
+from equikpt_runtime.instance import points_before
 
 RADIUS_PX = 20.0
 BATCH_SIZE = 8

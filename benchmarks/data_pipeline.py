@@ -195,6 +195,7 @@ def main(argv: list[str] | None = None) -> int:
 
     import equikpt.register  # noqa: F401
     from equikpt.core import machine
+    from equikpt_runtime.machine import usable_cores
 
     init_default_scope("mmpose")
     cv2.setNumThreads(0)
@@ -206,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         one_round(datasets, count, args.seed + i)
         for i in tqdm(range(args.rounds + 1), desc="rounds", disable=None)
     ][1:]  # the first one warms up
-    print(f"{machine.cpu_model()}, {machine.usable_cores()} cores; one thread")
+    print(f"{machine.cpu_model()}, {usable_cores()} cores; one thread")
     print(f"{count} samples, {args.rounds} rounds")
     print(f"largest difference from stock: {level} grey levels, {px:.1e} px\n")
     print_ways(rounds)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from equikpt.cli.launch import load_config
 from equikpt.core.configs import list_configs
-from equikpt.core.files import write_text
+from equikpt_runtime.files import write_text
 
 EPOCHS: dict[str, int] = {
     "rtmpose_m_ap10k": 24,

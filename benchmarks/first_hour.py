@@ -23,7 +23,7 @@ from mean_pose import labelled_annotations
 from runs import run_tool, threads_each
 from tqdm import tqdm
 
-from equikpt.core.files import write_text
+from equikpt_runtime.files import write_text
 
 SETS = ("horses", "mouse", "cells")
 MAX_SHIFT = 0.3

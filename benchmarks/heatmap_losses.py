@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from equikpt.cli.launch import parse_options
 from equikpt.core.configs import find_config
-from equikpt.core.files import write_text
 from equikpt.engine.stages import start_from_scratch
+from equikpt_runtime.files import write_text
 
 VALIDATIONS = 4
 

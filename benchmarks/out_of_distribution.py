@@ -122,7 +122,7 @@ def features(predictor, views: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarra
 
 def scores_of(predictor, record, pairs: list[Pair]) -> tuple[np.ndarray, np.ndarray]:
     """Novelties of images by their boxes and as a whole."""
-    from equikpt.structures.bbox import whole_image
+    from equikpt_runtime.boxes import whole_image
 
     by_box = [(image, box) for image, b in pairs for box in b or [middle(image.shape[1::-1])]]
     whole = [(image, whole_image(image)) for image, _ in pairs]
@@ -147,7 +147,7 @@ def foreign_sets(args: argparse.Namespace, own: list[Pair]) -> Iterator[tuple[st
 def is_large(pair: Pair) -> bool:
     """Tell if a whole image shows enough of an animal to be like the training."""
     from equikpt.engine.training_features import MIN_AREA_FRACTION
-    from equikpt.structures.bbox import box_area
+    from equikpt_runtime.boxes import box_area
 
     image, boxes = pair
     return max(map(box_area, boxes)) >= MIN_AREA_FRACTION * image.shape[0] * image.shape[1]
@@ -155,7 +155,7 @@ def is_large(pair: Pair) -> bool:
 
 def times_s(predictor, record, image: np.ndarray, rounds: int = 60) -> tuple[float, float]:
     """Median time of a prediction without and with the comparison, in turns."""
-    from equikpt.structures.bbox import whole_image
+    from equikpt_runtime.boxes import whole_image
 
     taken: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(rounds):

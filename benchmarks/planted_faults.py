@@ -348,7 +348,7 @@ def main(argv: list[str] | None = None) -> int:
         root = args.data_root
         if root is None:
             sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
-            from equikpt.core.machine import usable_cores
+            from equikpt_runtime.machine import usable_cores
             from projects.sample_horses.coco import Parameters
             from projects.sample_horses.writer import write_samples
 

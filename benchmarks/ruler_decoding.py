@@ -26,7 +26,7 @@ from equikpt.cli.launch import load_config
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.core.radiograph import read_radiograph
 from equikpt.evaluation.functional.ruler_errors import radial_errors, scale_errors
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 
 BLURS = (3, 11)  # MMPose's least, and its usual one for sigma 2
 Decoder = Callable[[np.ndarray], np.ndarray]

@@ -28,10 +28,10 @@ from tqdm import tqdm
 from equikpt.apis.ruler import RulerFinder, judge
 from equikpt.apis.ruler_look import plausible_from
 from equikpt.cli.launch import load_config
-from equikpt.core.files import write_text
 from equikpt.core.radiograph import read_radiograph
 from equikpt.core.ruler_strip import fit_templates, read_ticks
 from equikpt.data_tools.near_duplicates import near_pairs, read_fingerprints
+from equikpt_runtime.files import write_text
 
 OVERSAMPLING = 4
 WRONG = 0.04

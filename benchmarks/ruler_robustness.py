@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from equikpt.apis.ruler import RulerFinder
 from equikpt.cli.launch import load_config
-from equikpt.core.files import write_text
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.p1p2 import P1P2Dataset
 from equikpt.evaluation.functional.ruler_errors import (
@@ -33,6 +32,7 @@ from equikpt.evaluation.functional.ruler_errors import (
     radial_errors,
     scale_errors,
 )
+from equikpt_runtime.files import write_text
 
 HEIGHT_PX = 768  # errors are given at this height of the unchanged radiograph
 Changed = tuple[np.ndarray, np.ndarray]

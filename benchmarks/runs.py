@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from equikpt.core.machine import usable_cores
+from equikpt_runtime.machine import usable_cores
 
 REPO = Path(__file__).resolve().parent.parent
 

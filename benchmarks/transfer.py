@@ -38,8 +38,8 @@ from tqdm import tqdm
 
 from equikpt.checkpoints import remap_file
 from equikpt.core.configs import find_config
-from equikpt.core.files import write_text
 from equikpt.engine.stages import start_from_scratch
+from equikpt_runtime.files import write_text
 
 BATCH = 16
 HEAD_RATE = 1e-3

@@ -48,7 +48,7 @@ def split_machine() -> tuple[int, int]:
     """
     import torch
 
-    from equikpt.core.machine import usable_cores
+    from equikpt_runtime.machine import usable_cores
 
     processes = 1 if torch.cuda.is_available() else min(2, usable_cores())
     return processes, int(usable_cores() > processes)

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 # the doctor must run where nothing is installed yet, equikpt included
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "runtime")]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.setdefault(variable, "1")
     from tqdm import tqdm
 
-    from equikpt.core.files import require_writable
-    from equikpt.core.machine import usable_cores
+    from equikpt_runtime.files import require_writable
+    from equikpt_runtime.machine import usable_cores
     from projects.sample_horses.coco import Parameters
     from projects.sample_horses.writer import write_samples
 

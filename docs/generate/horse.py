@@ -9,8 +9,8 @@ from html import escape
 import cv2
 import numpy as np
 
-from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.metainfo.horse26 import KEYPOINTS, LINKS
+from equikpt_runtime.boxes import oks
 from projects.sample_horses.anatomy import Build, Pose
 from projects.sample_horses.camera import Camera
 from projects.sample_horses.coat import Coat

@@ -12,8 +12,8 @@ from mmengine.config import Config
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.apis.images import drawn_paths
 from equikpt.core.image import each_image, read_image
-from equikpt.structures.bbox import whole_image
-from equikpt.visualization.pose import draw_sequence, write_image
+from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.drawing import draw_sequence, write_image
 
 
 @dataclass(frozen=True)

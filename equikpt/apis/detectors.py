@@ -14,14 +14,11 @@ from equikpt.apis.box_predictor import usable_device
 from equikpt.compat.strict_load import load_weights
 from equikpt.core.project import find_checkpoint
 from equikpt.structures.ground_truth import Labels
+from equikpt_runtime.tracking import BoxSource
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """Function of an image (H, W, 3) uint8, BGR, to its boxes (N, 5): left, top, right and bottom in px
 and the score in 0 to 1, the most certain first."""
-
-BoxSource = Callable[[Path, np.ndarray], np.ndarray | None]
-"""Function of an image's path and its pixels: (N, 4) or (N, 5) boxes as ``Predictor`` takes
-them; None is the whole image."""
 
 TORCHVISION_MODEL = "fasterrcnn_resnet50_fpn_v2"
 

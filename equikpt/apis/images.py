@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from equikpt.apis.detectors import BoxSource
 from equikpt.apis.predictor import Predictor
 from equikpt.core.image import each_image
-from equikpt.core.image_decoding import ImageError, is_dicom
+from equikpt.core.image_decoding import is_dicom
 from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
 from equikpt.structures.ground_truth import Gt, Labels
-from equikpt.structures.pose_instance import Instance
 from equikpt.visualization.pose import contact_sheet
 from equikpt.visualization.predictions import Look, draw
+from equikpt_runtime.images import ImageError
+from equikpt_runtime.instance import Instance
+from equikpt_runtime.tracking import BoxSource
 
 SHEET_CELL_PX = 420
 """Longest side of an image on a sheet."""

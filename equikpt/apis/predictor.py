@@ -14,13 +14,15 @@ from mmpose.structures import PoseDataSample
 
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.config_checks.options import load_config
-from equikpt.core.image import as_image, read_image
+from equikpt.core.image import read_image
 from equikpt.metainfo.trained import trained_keypoints
-from equikpt.structures.bbox import whole_image
-from equikpt.structures.pose_instance import Instance, maps_of, output_scores
+from equikpt.structures.pose_instance import maps_of, output_scores
 from equikpt.structures.training_features import TrainingFeatures
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
-from equikpt.visualization.pose import has_names
+from equikpt_runtime.boxes import checked_boxes
+from equikpt_runtime.drawing import has_names
+from equikpt_runtime.images import as_image
+from equikpt_runtime.instance import Instance
 
 EXTRAS = dict(radius="keypoint_radius", presence="keypoints_presence", seen="keypoints_seen")
 """Fields of :class:`Instance`, and those of predictions that some models and checkpoints give."""
@@ -149,40 +151,11 @@ class Predictor:
             views, counts = [], []
             for image, boxes in chunk:
                 pixels = self.read(image)
-                rows = self._rows(pixels, boxes)
+                rows = checked_boxes(pixels, boxes, self.takes_boxes)
                 views += [(pixels, row) for row in rows]
                 counts.append(len(rows))
             found = iter(self._predict(views))
             yield from ([each for part in islice(found, n) for each in part] for n in counts)
-
-    def _rows(self, image: np.ndarray, boxes: Sequence | np.ndarray | None) -> np.ndarray:
-        """(N, 5) checked boxes with their scores."""
-        if boxes is None:
-            return np.append(whole_image(image), 1.0)[None]
-        if not self.takes_boxes:
-            raise ValueError("expected no boxes for a model of whole images; leave them out")
-        rows = np.asarray(boxes, float)
-        if not rows.size:
-            return np.zeros((0, 5))
-        if rows.ndim != 2 or rows.shape[1] not in (4, 5) or not np.isfinite(rows).all():
-            raise ValueError(
-                "expected boxes of shape (N, 4), left, top, right and bottom in px, got "
-                f"{rows.tolist() if rows.size < 20 else rows.shape}"
-            )
-        inverted = (rows[:, 2:4] <= rows[:, :2]).any(axis=1)
-        if inverted.any():
-            raise ValueError(
-                "expected boxes as left, top, right and bottom, got "
-                f"{rows[inverted][0].tolist()}, whose right or bottom does not lie beyond its left "
-                "or top"
-            )
-        size_px = image.shape[1::-1]
-        if ((rows[:, 2:4] <= 0) | (rows[:, :2] >= size_px)).any():
-            raise ValueError(
-                f"expected boxes within the image's {size_px[0]} x {size_px[1]} px, got "
-                f"{rows[:, :4].tolist()}; give them in px of the image"
-            )
-        return rows if rows.shape[1] == 5 else np.column_stack([rows, np.ones(len(rows))])
 
     def _predict(self, views: list[View]) -> Iterator[list[Instance]]:
         """The instances in each view, (image, (5,) box and score)."""

@@ -44,9 +44,9 @@ from equikpt.compat.safe_load import load_from_local
 from equikpt.config_checks.options import load_config
 from equikpt.core.checkpoint_weights import fit_names, versions_of, weights_of
 from equikpt.core.configs import strip_pretrained_init
-from equikpt.core.files import refuse_existing, write_bytes
 from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.correspondence import AP10K_FILE_NAMES, KEYPOINT_NAMES
+from equikpt_runtime.files import refuse_existing, write_bytes
 
 BACKBONE = "backbone."
 """Prefix of the backbone's tensors in MMPose's estimators."""

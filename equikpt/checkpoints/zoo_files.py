@@ -14,7 +14,7 @@ import pooch
 
 from equikpt.checkpoints.download import download, reason_of, unaccepted
 from equikpt.checkpoints.zoo import CHECKPOINTS, SCHEME, Checkpoint, find, needed
-from equikpt.core.files import write_text
+from equikpt_runtime.files import write_text
 
 FOLDER = Path("data/checkpoints")
 """Default folder of the files; git ignores ``data/``."""

@@ -17,8 +17,8 @@ from mmengine.registry import init_default_scope
 from equikpt.compat.work_dir import check_resumable, newest_whole
 from equikpt.config_checks.options import load_config, merge_options, parse_options
 from equikpt.core.configs import backbone_inits, strip_pretrained_init, work_dir_of
-from equikpt.core.files import require_writable
 from equikpt.core.project import find_work_dir
+from equikpt_runtime.files import require_writable
 
 __all__ = ["load_config", "merge_options", "parse_options"]  # which every command takes from here
 

@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 
 from equikpt.compat.safe_load import TRAINING_STATE, is_complete, load_from_local
-from equikpt.core.files import sweep_parts, write_bytes, write_text
+from equikpt.core.files import sweep_parts
 from equikpt.core.project import LAST, POINTER, STABLE
+from equikpt_runtime.files import write_bytes, write_text
 
 try:
     import fcntl

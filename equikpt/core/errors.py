@@ -14,7 +14,7 @@ from equikpt.core.files import is_within
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-OURS = ("__main__", "equikpt", "projects")
+OURS = ("__main__", "equikpt", "equikpt_runtime", "projects")
 """Top of the names of modules whose ``raise`` is meant for the user; tools run as ``__main__``."""
 
 USER_ERRORS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
@@ -53,7 +53,7 @@ def is_user_error(error: BaseException) -> bool:
     the system reports of a path that is no part of the installation. Errors that Python itself
     raises in a line of equikpt, such as ``unhashable type: 'list'``, are bugs.
     """
-    is_ours = type(error).__module__.split(".")[0] == "equikpt" or _is_raised_here(error)
+    is_ours = type(error).__module__.split(".")[0] in OURS[1:3] or _is_raised_here(error)
     return (isinstance(error, USER_ERRORS) and is_ours) or _is_of_the_system(error)
 
 

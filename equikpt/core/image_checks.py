@@ -9,15 +9,10 @@ from typing import NamedTuple
 
 from tqdm.contrib.concurrent import thread_map
 
-from equikpt.core.image_decoding import (
-    ImageError,
-    decode,
-    decode_strictly,
-    is_whole_at_end,
-    read_header,
-)
+from equikpt.core.image_decoding import decode, decode_strictly, is_whole_at_end, read_header
 from equikpt.core.issues import Issue, Subject
 from equikpt.core.radiograph import dicom_size_px, is_dicom, read_gray
+from equikpt_runtime.images import ImageError
 
 MODES = ("none", "header", "full")
 

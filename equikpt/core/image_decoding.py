@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from equikpt.core.machine import MAX_MEGAPIXELS_VARIABLE
+from equikpt_runtime.images import ImageError, MissingImageError
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 RASTER_SUFFIXES = (
@@ -39,31 +40,6 @@ _EXIF_ORIENTATION = 0x0112
 _DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(0)  # what it prints of a damaged file becomes one sentence here
-
-
-class ImageError(OSError):
-    """A file that is no image, is damaged, larger than the limit, or of a kind not read.
-
-    Its message is a sentence with the file's name; ``reason`` is the part that says what is wrong.
-    """
-
-    reason: str = ""
-
-    def __init__(self, message: str = "") -> None:
-        if message.startswith("Caught "):  # torch's, of a loader's worker
-            message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
-        super().__init__(message)
-
-    @classmethod
-    def of(cls, name: str | os.PathLike, reason: str, fix: str) -> ImageError:
-        """Make the error about the file ``name``: what is wrong with it, and what to do."""
-        error = cls(f"expected an image in {os.fspath(name)}, {reason}; {fix}")
-        error.reason = reason
-        return error
-
-
-class MissingImageError(ImageError, FileNotFoundError):
-    """A name under which there is no file."""
 
 
 class ImageHeader(NamedTuple):

@@ -8,10 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from equikpt.core.image_decoding import ImageError, decode, is_dicom, read_dicom, reading
+from equikpt.core.image_decoding import decode, is_dicom, read_dicom, reading
+from equikpt_runtime.images import ImageError, window
 
-WINDOW_PERCENTILES = (0.1, 99.9)
-"""Percentiles of the gray values of deeper images that become black and white."""
 SQUARE_TOLERANCE = 1e-3
 """Relative difference between the sides of a px from which they count as unequal."""
 
@@ -20,9 +19,9 @@ def read_radiograph(path: str | os.PathLike) -> np.ndarray:
     """Read a radiograph as (H, W, 3) uint8, three equal channels, bone bright.
 
     8-bit images keep their values. Deeper ones use a part of their range that differs from
-    scanner to scanner (one of 12 bits in 16 would be nearly black), so the percentiles
-    ``WINDOW_PERCENTILES`` of the image become 0 and 255. The padding of a DICOM file, which is
-    no part of the radiograph, is black and stays out of them.
+    scanner to scanner (one of 12 bits in 16 would be nearly black), so they are scaled
+    (:func:`~equikpt_runtime.images.window`). The padding of a DICOM file, which is no part of the
+    radiograph, is black and stays out of that.
 
     Raises:
         ImageError: No file, or one that cannot be decoded; a DICOM file of several frames, of
@@ -40,22 +39,6 @@ def read_radiograph(path: str | os.PathLike) -> np.ndarray:
 def read_gray(path: str | os.PathLike) -> np.ndarray:
     """Read the gray values as stored, (H, W) uint8, uint16 or float32."""
     return _gray_and_exposed(path)[0]
-
-
-def window(gray: np.ndarray, exposed: np.ndarray | None = None) -> np.ndarray:
-    """Scale gray values of any range to uint8 by ``WINDOW_PERCENTILES``; a flat image is black.
-
-    Args:
-        gray: (H, W).
-        exposed: (H, W) bool, the px that belong to the radiograph; all of them by default.
-    """
-    values = gray if exposed is None else gray[exposed]
-    low, high = np.percentile(values, WINDOW_PERCENTILES) if values.size else (0, 0)
-    if not high > low:
-        return np.zeros(gray.shape, np.uint8)
-    scaled = (gray.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    scaled = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return scaled if exposed is None else np.where(exposed, scaled, np.uint8(0))
 
 
 def dicom_size_px(path: str | os.PathLike) -> tuple[int, int]:

@@ -10,19 +10,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from equikpt.core.coco.checks import (
-    BOX_AREA_FRACTION,
-    has_area,
-    is_box,
-    is_number,
-    is_used,
-    load_valid_rows,
-)
+from equikpt.core.coco.checks import has_area, is_box, is_number, is_used, load_valid_rows
 from equikpt.core.coco.file import Id
 from equikpt.core.issues import format_examples
 from equikpt.core.typed_json import read_json, refuse_wrong_types
 from equikpt.data_tools.verify.scheme import is_named
-from equikpt.structures.bbox import box_area, box_iou, hungarian_match
+from equikpt_runtime.boxes import BOX_AREA_FRACTION, box_area, box_iou, hungarian_match
 
 MIN_IOU = 0.5
 """IoU from which the boxes of two annotations are of one instance."""

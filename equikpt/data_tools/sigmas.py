@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 
 from equikpt.core.coco.file import load_coco
-from equikpt.core.files import refuse_existing, write_bytes, write_text
 from equikpt.core.groups import GroupRule
 from equikpt.data_tools.sigma_pairs import PointPairs, refuse_another_order
 from equikpt.data_tools.verify.scheme import find_scheme
@@ -39,6 +38,7 @@ from equikpt.metainfo.keypoint_set_file import (
     read_keypoint_set,
     with_sigmas,
 )
+from equikpt_runtime.files import refuse_existing, write_bytes, write_text
 
 KEPT = "as before"
 MIN_COUNT = 20

@@ -23,6 +23,7 @@ from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import Issue, format_examples, format_issues, refuse_errors
 from equikpt.core.pipelines import fill_codec
 from equikpt.datasets.description import Described
+from equikpt_runtime.boxes import BOX_AREA_FRACTION
 
 MAX_LISTED_MISSING = 10
 
@@ -230,7 +231,7 @@ class CheckedCocoDataset(Described, BaseCocoStyleDataset):
             skipped += not used and not annotation["iscrowd"]
             if not coco_checks.has_area(annotation) and coco_checks.is_box(annotation.get("bbox")):
                 # Without area_from_bbox only unused annotations get here: no score reads theirs.
-                fraction = self.area_from_bbox or coco_checks.BOX_AREA_FRACTION
+                fraction = self.area_from_bbox or BOX_AREA_FRACTION
                 annotation["area"] = fraction * annotation["bbox"][2] * annotation["bbox"][3]
                 filled += used
         logger = MMLogger.get_current_instance()

@@ -13,7 +13,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from equikpt.core.image import read_image, reader_of
 from equikpt.datasets.transforms.labels import has_points, labelled, points_key
 from equikpt.metainfo import read_keypoint_set
-from equikpt.visualization.pose import draw_instance
+from equikpt_runtime.drawing import draw_instance
 
 OWN_METAINFO = ("radiographs", "unnamed", "sigmas_source")
 """Keys beside MMPose's: images are radiographs; points are any number of unnamed things; where

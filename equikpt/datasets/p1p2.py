@@ -14,9 +14,9 @@ from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.issues import format_examples
 from equikpt.core.label_studio import Task, is_list, read_tasks
 from equikpt.core.radiograph import dicom_spacing_mm, is_dicom
-from equikpt.core.tables import text_of_cell
 from equikpt.datasets.checked_coco import CheckedCocoDataset
 from equikpt.metainfo.p1p2 import MARKS, METAINFO
+from equikpt_runtime.cells import text_of_cell
 
 
 @DATASETS.register_module()

@@ -17,6 +17,7 @@ from types import ModuleType
 
 from equikpt.core import machine
 from equikpt.core.issues import Issue
+from equikpt_runtime.machine import usable_cores
 
 SETUP = "./setup.sh"
 INSTALL_MMDET = "pip install -r requirements/mmdet.txt"
@@ -225,7 +226,7 @@ def _mixed_precision() -> str | Issue:
 @_row("cores")
 def _cores() -> str | Issue:
     """Cores that this process may use, fewer than the machine's in a container."""
-    allowed = machine.usable_cores()
+    allowed = usable_cores()
     found = f"{allowed} of {os.cpu_count()} usable"
     return found if allowed > 1 else _warn(found)
 

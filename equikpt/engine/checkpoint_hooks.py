@@ -15,8 +15,9 @@ from mmpose.registry import HOOKS
 
 from equikpt.compat import work_dir
 from equikpt.compat.work_dir import TOP_LIST, TopCheckpoint, read_top, write_top
-from equikpt.core.files import link_file, write_text
+from equikpt.core.files import link_file
 from equikpt.core.project import BEST, LAST, POINTER, STABLE
+from equikpt_runtime.files import write_text
 
 VALIDATION = "validation"
 """Key of the state of :class:`ValidationStateHook` in a checkpoint."""

@@ -19,8 +19,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from equikpt.compat.strict_load import unwrap
-from equikpt.core.machine import GIB, memory_bytes, resident_bytes, usable_cores
+from equikpt.core.machine import GIB, memory_bytes, resident_bytes
 from equikpt.engine.stages import rewrap_ddp
+from equikpt_runtime.machine import usable_cores
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # <malloc.h>
 TOP_PAD_BYTES = 64 * 2**20

@@ -15,7 +15,7 @@ from equikpt.datasets.labelled_keypoints import labelled_keypoints
 from equikpt.metainfo.trained import TRAINED, record_trained, recorded_in, untrained_names
 from equikpt.models.keypoint_channels import check_keypoint_channels, describe_other_keypoints
 from equikpt.models.trained_keypoints import silence_untrained
-from equikpt.visualization.pose import has_names
+from equikpt_runtime.drawing import has_names
 
 
 @HOOKS.register_module()

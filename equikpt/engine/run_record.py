@@ -20,9 +20,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpose.registry import HOOKS
 
-from equikpt.core.files import write_bytes
-from equikpt.core.machine import usable_cores
 from equikpt.core.project import STABLE
+from equikpt_runtime.files import write_bytes
+from equikpt_runtime.machine import usable_cores
 
 FILE = "run.json"
 FORMAT = 1

@@ -23,12 +23,12 @@ from equikpt.compat.strict_load import load_weights, unwrap
 from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import BEST, LAST
 from equikpt.evaluation.functional.novelty import fit_training_features
-from equikpt.structures.bbox import box_area, whole_image
 from equikpt.structures.training_features import (
     TrainingFeatures,
     record_training_features,
     recorded_training_features,
 )
+from equikpt_runtime.boxes import box_area, whole_image
 
 MAX_INSTANCES = 1000
 """Instances of a data set that are looked at, drawn at random where it has more."""

@@ -23,13 +23,8 @@ from equikpt.datasets.description import reader_for
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.visualization.ground_truth_pair import CELL_PX, draw_gt_pred_pair, true_poses
-from equikpt.visualization.pose import (
-    check_image_name,
-    contact_sheet,
-    draw_step,
-    has_names,
-    write_image,
-)
+from equikpt.visualization.pose import contact_sheet, draw_step
+from equikpt_runtime.drawing import check_image_name, has_names, write_image
 
 GIVEN = (0.0, 0.3, 0.6, 0.9, 1.0)
 """Fractions of its sequence that an image's step is given, in turn; the last is the done step."""

@@ -12,7 +12,6 @@ import pandas as pd
 from mmpose.registry import METRICS
 from tqdm import tqdm
 
-from equikpt.core.files import write_text
 from equikpt.core.groups import GroupRule
 from equikpt.core.tables import frame_text
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
@@ -25,6 +24,7 @@ from equikpt.evaluation.functional.keypoint_measures import (
 )
 from equikpt.evaluation.presentation import Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints
+from equikpt_runtime.files import write_text
 
 VISIBILITIES = {"hidden": 1, "seen": 2}
 SUFFIXES = (".csv", ".json")

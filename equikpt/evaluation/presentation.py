@@ -15,9 +15,9 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 from tqdm import tqdm
 
-from equikpt.core.files import write_text
 from equikpt.core.tables import frame_text
 from equikpt.visualization.pose import contact_sheet
+from equikpt_runtime.files import write_text
 
 MISSING = "–"
 

@@ -14,13 +14,14 @@ from mmpose.registry import METRICS
 from equikpt.core.groups import GroupRule
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
 from equikpt.evaluation.functional.conformal import coverage
-from equikpt.evaluation.functional.keypoint_errors import distances_px, oks
+from equikpt.evaluation.functional.keypoint_errors import distances_px
 from equikpt.evaluation.functional.reliability import reliability
 from equikpt.evaluation.functional.uncertainty import TOLERANCE, fit_uncertainty
 from equikpt.evaluation.presentation import Column, Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
+from equikpt_runtime.boxes import oks
 
 SHOWN_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

@@ -15,11 +15,8 @@ from equikpt import __version__
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
-
-KEY = "equikpt"
-"""Key of the JSON among the ``metadata_props`` of a file."""
-SCHEMA = 1
-"""Version of the JSON; a reader refuses a later one."""
+from equikpt_runtime.metadata import KEY as KEY
+from equikpt_runtime.metadata import SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,7 @@ class Metadata:
         licence: Of the data; None where nothing says so.
         precision: float32, float16 or int8.
         parity: ``images``, ``mean_px``, ``max_px`` and ``against``; None where not measured.
+        sigmas: Fall-off constants of the K keypoints, by which tracks compare poses.
         producer: Package and version.
         schema: :data:`SCHEMA`.
     """
@@ -68,6 +66,7 @@ class Metadata:
     licence: str | None = None
     precision: str = "float32"
     parity: dict[str, Any] | None = None
+    sigmas: list[float] = field(default_factory=list)
     producer: str = f"equikpt {__version__}"
     schema: int = SCHEMA
 
@@ -124,6 +123,7 @@ def describe(
             skeleton=_colors(info["skeleton_link_colors"], len(links)),
         ),
         trained=trained_keypoints(info).tolist(),
+        sigmas=np.asarray(info["sigmas"], float).tolist(),
         input={**input, **fixed},
         uncertainty=None if fit is None else dict(fit.to_dict(), level=level),
         novelty=None

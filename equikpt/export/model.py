@@ -21,7 +21,6 @@ from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.apis.images import find_images
 from equikpt.config_checks.options import load_config
 from equikpt.core.configs import work_dir_of
-from equikpt.core.files import refuse_existing
 from equikpt.core.image import read_image
 from equikpt.core.project import find_checkpoint
 from equikpt.export.graphs.base import Arrays
@@ -36,8 +35,9 @@ from equikpt.export.onnx_file import (
     write_onnx,
 )
 from equikpt.export.parity import MAX_PX, Parity, measure
-from equikpt.structures.bbox import whole_image
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
+from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.files import refuse_existing
 
 PARITY_IMAGES = 50
 NO_IMAGES = "give some by --images DIR, or leave the comparison out by --no-parity"

@@ -83,7 +83,7 @@ def write_onnx(proto: Any, path: Path) -> None:
     """Check a model and write it; errors as :func:`export_graph`."""
     import onnx
 
-    from equikpt.core.files import write_bytes
+    from equikpt_runtime.files import write_bytes
 
     if proto.ByteSize() > MAX_BYTES:
         raise ValueError(

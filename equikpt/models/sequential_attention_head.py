@@ -26,10 +26,10 @@ from equikpt.models.step_targets import (
     has_target,
     match_mask,
     nearest_target,
-    points_before,
     remaining_mask,
     weighted_mean,
 )
+from equikpt_runtime.instance import points_before
 
 MODES = ("points", "keypoints")
 TARGETS = ("next", "nearest")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -160,8 +159,3 @@ def ending(done_logits: Tensor, total: Tensor, balance: str) -> Tensor:
     if balance != "steps":
         done_logits = done_logits - total.clamp_min(1).log()
     return done_logits.sigmoid()
-
-
-def points_before(over: np.ndarray, probability: float) -> int:
-    """Points of a sequence until it is over with a probability, at most M, from (M + 1,)."""
-    return min((over >= probability).nonzero()[0].tolist(), default=len(over) - 1)

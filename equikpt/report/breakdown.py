@@ -17,10 +17,10 @@ from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
     distances_px,
     left_right_inversions,
-    oks,
 )
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions
 from equikpt.evaluation.functional.uncertainty import TOLERANCE
+from equikpt_runtime.boxes import oks
 
 RIGHT_WITHIN = 0.1
 """Distance up to which a point is right, as a fraction of the box's longer side."""

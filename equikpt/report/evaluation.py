@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from equikpt.core.files import write_text
 from equikpt.evaluation.functional.bootstrap import RESAMPLES
 from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT, PosePredictions
 from equikpt.evaluation.keypoint_metric import KeypointMetric
 from equikpt.metainfo.trained import trained_keypoints
+from equikpt_runtime.files import write_text
 
 FORMAT = 3
 DRAWN = (

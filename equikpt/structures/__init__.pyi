@@ -1,7 +1,7 @@
-from .bbox import box_area as box_area
-from .bbox import box_iou as box_iou
-from .bbox import hungarian_match as hungarian_match
-from .bbox import whole_image as whole_image
+from .boxes import box_area as box_area
+from .boxes import box_iou as box_iou
+from .boxes import hungarian_match as hungarian_match
+from .boxes import whole_image as whole_image
 from .ground_truth import Gt as Gt
 from .ground_truth import Labels as Labels
 from .pose_instance import Instance as Instance

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from equikpt_runtime.instance import refusal
+
 RECORD = "training_features"
 """Key in the ``meta`` of a checkpoint."""
 NEIGHBOURS = 5
@@ -75,9 +77,7 @@ class TrainingFeatures:
 
     def refusal(self, novelty: float) -> str:
         """State that an image is unlike those of the training; empty up to the limit."""
-        if novelty <= self.limit:
-            return ""
-        return f"unlike the training images (score {novelty:.2f}, limit {self.limit:.2f})"
+        return refusal(novelty, self.limit)
 
     def to_dict(self) -> dict[str, Any]:
         """Tensors, numbers and texts, as checkpoints hold them; tables in half precision."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from equikpt_runtime.instance import level_index
+
 DEFAULT_LEVEL = 0.9
 RECORD = "uncertainty"
 """Key of the fit in the ``meta`` of a checkpoint."""
@@ -49,17 +51,11 @@ class Uncertainty:
         Raises:
             ValueError: As :meth:`check_level`.
         """
-        self.check_level(level)
-        index = int(np.searchsorted(self.levels, level - 1e-9))
-        return spread**self.exponent * self.factors[:, index]
+        return spread**self.exponent * self.factors[:, level_index(self.levels, level)]
 
     def check_level(self, level: float) -> None:
         """Raise ``ValueError`` for a level that is out of range."""
-        if not 0 < level <= self.levels[-1]:
-            raise ValueError(
-                f"expected a level above 0, up to {self.levels[-1]:g}, got {level}; held-out "
-                "labels say nothing beyond"
-            )
+        level_index(self.levels, level)
 
     def probability(self, scores: np.ndarray) -> np.ndarray:
         """Probability of each score of any shape; beyond the ends the ends' values hold."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from equikpt.structures.pose_instance import output_scores, predicted_visibility
-from equikpt.visualization.pose import ERROR_BGR, draw_instance, draw_pose, has_names, pixel
+from equikpt.structures.pose_instance import output_scores
+from equikpt_runtime.drawing import ERROR_BGR, draw_instance, draw_pose, has_names, pixel
+from equikpt_runtime.instance import predicted_visibility
 
 if TYPE_CHECKING:  # the report draws without MMPose
     from mmpose.structures import PoseDataSample

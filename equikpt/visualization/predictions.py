@@ -5,35 +5,33 @@ Images are (H, W, 3) uint8, BGR; what is drawn into is a copy.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from equikpt.structures.bbox import box_iou, hungarian_match
 from equikpt.structures.ground_truth import Gt
-from equikpt.structures.pose_instance import Instance
-from equikpt.visualization.pose import (
-    CAPTION_FONT,
+from equikpt.visualization.pose import TARGET_BGR
+from equikpt_runtime.boxes import box_iou, hungarian_match
+from equikpt_runtime.drawing import (
     ERROR_BGR,
-    TARGET_BGR,
+    TEXT_BGR,
     dot_radius_px,
     draw_instance,
+    draw_prediction,
+    draw_tab,
     has_names,
     outlined_text,
     pixel,
+    shown_points,
+    text_px,
+    text_size,
 )
+from equikpt_runtime.instance import Instance
 
 GTS = ("beside", "over")
 OVERLAYS = ("heatmap", "simcc")
-TEXT_BGR = (245, 245, 245)
-LABELS_BGR = (
-    *((235, 235, 235), (86, 180, 233), (233, 180, 86), (160, 220, 90)),
-    *((200, 130, 230), (80, 230, 230), (150, 150, 255)),
-)
-"""Colours of boxes and their tabs: the first for animals without a number, then in turns."""
 HEAT_OPACITY = 0.65
 BAND_FRACTION = 0.2
 """Greatest width of a SimCC band, as a fraction of the image's shorter side."""
@@ -126,23 +124,12 @@ def _with_errors(image: np.ndarray, instances: Sequence[Instance], gt: Gt) -> np
 
 
 def _with_instance(image: np.ndarray, instance: Instance, metainfo: dict, look: Look) -> np.ndarray:
-    named, shown = has_names(metainfo), instance.scores >= look.min_score
-    shown &= instance.visibility > 0
-    visibility = np.where(shown, instance.visibility, 0) if named else None
-    drawn = draw_instance(
-        image, instance.keypoints, metainfo, visibility, instance.scores, look.threshold
-    )
-    if look.radius and instance.radius is not None:
-        drawn = draw_radii(drawn, instance.keypoints[shown], instance.radius[shown])
-    if look.names and named:
+    drawn = draw_prediction(image, instance, metainfo, look.threshold, look.min_score, look.radius)
+    if look.names and has_names(metainfo):
+        shown = shown_points(instance, look.min_score)
         names = [metainfo["keypoint_id2name"][index] for index in range(len(shown))]
         drawn = draw_names(drawn, np.where(shown[:, None], instance.keypoints, np.nan), names)
-    if instance.track is not None or instance.box_score < 1 or instance.refused:
-        parts = [] if instance.track is None else [f"#{instance.track}"]
-        parts += [f"{instance.box_score:.2f}"] if instance.box_score < 1 else []
-        parts += [instance.refused] if instance.refused else []
-        drawn = draw_label(drawn, instance.box, " ".join(parts), instance.track or 0)
-    return drawn
+    return draw_tab(drawn, instance)
 
 
 def _with_maps(
@@ -164,20 +151,6 @@ def _with_maps(
     return drawn
 
 
-def draw_radii(image: np.ndarray, points: np.ndarray, radii_px: np.ndarray) -> np.ndarray:
-    """Draw thin rings of radii (N,) around points (N, 2), px; none that is not finite."""
-    canvas = image.copy()
-    for point, radius_px in zip(points, radii_px, strict=True):
-        if np.isfinite(point).all() and np.isfinite(radius_px):
-            cv2.circle(canvas, pixel(point), round(float(radius_px)), TEXT_BGR, 1, cv2.LINE_AA)
-    return canvas
-
-
-def text_size(image: np.ndarray) -> float:
-    """Size of text in an image, 1 up to a diagonal of 1000 px."""
-    return max(1.0, math.hypot(*image.shape[:2]) / 1000)
-
-
 def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Write K names beside points (K, 2), px, on the outer side, none over another; not at NaN."""
     canvas, size = image.copy(), 0.8 * text_size(image)
@@ -187,7 +160,7 @@ def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> n
     middle_x, gap_px = points[shown, 0].mean(), dot_radius_px(image) + 3
     taken: list[np.ndarray] = []
     for (x, y), name in zip(points[shown], np.asarray(names)[shown], strict=True):
-        width_px, height_px = _text_px(name, size)
+        width_px, height_px = text_px(name, size)
         left = x + gap_px if x >= middle_x else x - gap_px - width_px
         left = min(max(left, 0), image.shape[1] - width_px)
         boxes = [
@@ -197,25 +170,6 @@ def draw_names(image: np.ndarray, points: np.ndarray, names: Sequence[str]) -> n
         free = (box for box in boxes if not any(box_iou(box, other) for other in taken))
         taken.append(next(free, boxes[0]))
         outlined_text(canvas, name, (round(left), round(taken[-1][3] - 4)), TEXT_BGR, size)
-    return canvas
-
-
-def draw_label(image: np.ndarray, box: np.ndarray, text: str, number: int = 0) -> np.ndarray:
-    """Draw a box (4,), px, with a tab inside its upper left corner, in the colour of a number.
-
-    Where the box ends too far to the right for its text, the tab begins further left.
-    """
-    canvas, size, colour = image.copy(), text_size(image), LABELS_BGR[number % len(LABELS_BGR)]
-    size *= min(1.0, image.shape[1] / (_text_px(text, size)[0] + 6))  # a long one in a small image
-    stroke = max(1, round(size))
-    left, top, right, bottom = (round(float(value)) for value in box)
-    cv2.rectangle(canvas, (left, top), (right, bottom), colour, stroke, cv2.LINE_AA)
-    width_px, height_px = _text_px(text, size)
-    left, top = max(min(left, image.shape[1] - width_px - 6), 0), max(top, 0)
-    cv2.rectangle(canvas, (left, top), (left + width_px + 6, top + height_px + 4), colour, -1)
-    font, scale = CAPTION_FONT
-    origin = (left + 3, top + height_px - 1)
-    cv2.putText(canvas, text, origin, font, scale * size, (0, 0, 0), stroke, cv2.LINE_AA)
     return canvas
 
 
@@ -279,10 +233,3 @@ def draw_bands(
         part = part[: len(band)]
         part[:] = np.round(0.3 * part + 0.7 * band).astype(np.uint8)
     return canvas
-
-
-def _text_px(text: str, size: float) -> tuple[int, int]:
-    """Width and height of a line of text."""
-    font, scale = CAPTION_FONT
-    (width, height), below = cv2.getTextSize(text, font, scale * size, max(1, round(size)))
-    return width, height + below

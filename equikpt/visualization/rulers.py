@@ -10,14 +10,8 @@ import pandas as pd
 
 from equikpt.core.radiograph import read_radiograph
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.pose import (
-    CAPTION_FONT,
-    ERROR_BGR,
-    PREDICTION_BGR,
-    TARGET_BGR,
-    pixel,
-    zoom_in,
-)
+from equikpt.visualization.pose import PREDICTION_BGR, TARGET_BGR, zoom_in
+from equikpt_runtime.drawing import CAPTION_FONT, ERROR_BGR, pixel
 
 RADIOGRAPH_PX = 420
 """Side of a drawing of predicted marks."""

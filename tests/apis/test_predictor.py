@@ -12,7 +12,7 @@ from equikpt.apis import Predictor
 from equikpt.apis.box_predictor import BoxPredictor, metainfo_of, usable_device
 from equikpt.cli.launch import load_config
 from equikpt.structures import Uncertainty, record_uncertainty
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 from tests.random_models import random_checkpoint, with_training_features
 
 TOP_DOWN, SIMCC, WHOLE, NAMED, UNNAMED, RADIOGRAPHS = (

@@ -13,7 +13,7 @@ from mmengine.runner import save_checkpoint
 from yapf.yapflib import yapf_api
 
 from equikpt.compat import work_dir
-from equikpt.core import files
+from equikpt_runtime import files
 from tests.conftest import REPO
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equikpt.core.image import ImageError, as_image, each_image, failures, read_image
+from equikpt.core.image import ImageError, each_image, failures, read_image
+from equikpt_runtime.images import as_image
 
 
 @pytest.fixture

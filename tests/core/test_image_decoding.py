@@ -16,15 +16,10 @@ from equikpt.core import image_decoding
 from equikpt.core.errors import is_user_error
 from equikpt.core.image import read_image
 from equikpt.core.image_checks import ListedImage, check_images, loaded_size_px
-from equikpt.core.image_decoding import (
-    MAX_MEGAPIXELS_VARIABLE,
-    ImageError,
-    MissingImageError,
-    decode,
-    is_dicom,
-)
+from equikpt.core.image_decoding import MAX_MEGAPIXELS_VARIABLE, decode, is_dicom
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.transforms import LoadCachedImage, LoadRadiograph
+from equikpt_runtime.images import ImageError, MissingImageError
 from tests.core.test_radiograph import RAMP, write_dicom
 
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from equikpt.core.machine import GIB, cpu_model, memory_bytes, resident_bytes, usable_cores
+from equikpt.core.machine import GIB, cpu_model, memory_bytes, resident_bytes
+from equikpt_runtime.machine import usable_cores
 
 
 @pytest.mark.parametrize(

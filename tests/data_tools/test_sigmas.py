@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.core import files
 from equikpt.core.groups import GroupRule
 from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions
 from equikpt.data_tools.sigmas import (
@@ -14,8 +13,9 @@ from equikpt.data_tools.sigmas import (
     pool_sides,
     sigma_table,
 )
-from equikpt.evaluation.functional.keypoint_errors import oks
 from equikpt.metainfo import horse26, p1p2, read_keypoint_set
+from equikpt_runtime import files
+from equikpt_runtime.boxes import oks
 from tests.data_tools.test_sigma_pairs import NAMES, SIGMAS, clicked, horses, results, write
 
 

@@ -38,8 +38,8 @@ def raises():
         ("memory", machine, "memory_bytes", lambda: (1 * GIB, 8 * GIB), WARN),
         ("memory", machine, "memory_bytes", lambda: (3 * GIB, 8 * GIB), OK),
         ("memory", machine, "memory_bytes", raises, WARN),
-        ("cores", machine, "usable_cores", lambda: 1, WARN),
-        ("cores", machine, "usable_cores", lambda: 2, OK),
+        ("cores", checks, "usable_cores", lambda: 1, WARN),
+        ("cores", checks, "usable_cores", lambda: 2, OK),
     ],
 )
 def test_a_check_judges(monkeypatch, name, where, attribute, value, severity):

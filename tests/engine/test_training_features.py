@@ -9,7 +9,7 @@ import torch
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.cli.launch import load_config, set_data_root
 from equikpt.engine.training_features import features_of, training_features_of, view_samples
-from equikpt.structures.bbox import whole_image
+from equikpt_runtime.boxes import whole_image
 from tests.random_models import random_checkpoint
 
 CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"

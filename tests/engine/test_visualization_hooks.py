@@ -22,7 +22,8 @@ from equikpt.metainfo.horse26 import METAINFO
 from equikpt.models.sequential_attention import Steps
 from equikpt.models.step_targets import SequenceTargets
 from equikpt.visualization.ground_truth_pair import CELL_PX
-from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
+from equikpt.visualization.pose import PREDICTION_BGR, TARGET_BGR
+from equikpt_runtime.drawing import ERROR_BGR
 from tests.engine.conftest import epoch_loop, iteration_loop, make_runner
 
 # --- samples and epochs ---

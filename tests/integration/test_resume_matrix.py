@@ -10,8 +10,8 @@ import pytest
 from mmengine.runner import Runner
 
 from equikpt.compat.safe_load import is_complete
-from equikpt.core import files
 from equikpt.core.project import STABLE
+from equikpt_runtime import files
 from tests.integration.resumable import Course, Killed, at, config, never, outcome, resume, train
 
 PLATEAU = [

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.apis.video.clips import Clip, ClipWriter
+from equikpt_runtime.clips import Clip, ClipWriter
 from tests.random_models import random_checkpoint, with_training_features
 
 CONFIG = "smoke/td-hm_efficientnet-lite0_horse26-192x192"

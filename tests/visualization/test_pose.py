@@ -4,16 +4,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
-from equikpt.visualization.pose import (
-    ERROR_BGR,
-    PREDICTION_BGR,
-    TARGET_BGR,
-    contact_sheet,
-    draw_instance,
-    draw_pose,
-    draw_sequence,
-    draw_step,
-)
+from equikpt.visualization.pose import PREDICTION_BGR, TARGET_BGR, contact_sheet, draw_step
+from equikpt_runtime.drawing import ERROR_BGR, draw_instance, draw_pose, draw_sequence
 
 
 @pytest.fixture(scope="module")

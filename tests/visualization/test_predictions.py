@@ -8,17 +8,17 @@ from equikpt.datasets import PointSequenceDataset
 from equikpt.metainfo.horse26 import METAINFO
 from equikpt.structures import Instance
 from equikpt.structures.ground_truth import Gt
-from equikpt.structures.pose_instance import Maps
-from equikpt.visualization.pose import ERROR_BGR, TARGET_BGR
+from equikpt.visualization.pose import TARGET_BGR
 from equikpt.visualization.predictions import (
     Look,
     draw,
     draw_bands,
     draw_errors,
     draw_heat,
-    draw_label,
     draw_names,
 )
+from equikpt_runtime.drawing import ERROR_BGR, draw_label
+from equikpt_runtime.instance import Maps
 
 IMAGE = np.full((240, 320, 3), 60, np.uint8)
 LF_HOOF, RF_HOOF = 16, 17

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from equikpt.evaluation import RulerMetric
-from equikpt.visualization.pose import ERROR_BGR, PREDICTION_BGR, TARGET_BGR
+from equikpt.visualization.pose import PREDICTION_BGR, TARGET_BGR
 from equikpt.visualization.rulers import (
     COLORS_BGR,
     LABELS_PX,
@@ -14,6 +14,7 @@ from equikpt.visualization.rulers import (
     draw_radiograph,
     draw_ruler_labels,
 )
+from equikpt_runtime.drawing import ERROR_BGR
 
 
 @pytest.fixture

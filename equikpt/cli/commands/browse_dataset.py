@@ -43,8 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     """Draw the samples into one image; 0 when done."""
     options = declare.parse(BrowseOptions, argv)
     from equikpt.cli.launch import check_annotation_files, load_config, parse_options, set_data_root
-    from equikpt.core.files import refuse_existing
-    from equikpt.visualization.pose import check_image_name, contact_sheet, write_image
+    from equikpt.visualization.pose import contact_sheet
+    from equikpt_runtime.drawing import check_image_name, write_image
+    from equikpt_runtime.files import refuse_existing
 
     out = options.out or Path("work_dirs") / f"browse_{Path(options.config).resolve().stem}.jpg"
     check_image_name(str(out))

@@ -65,9 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from equikpt.apis.ruler import RulerFinder, Scale, calibrate, format_scale
     from equikpt.cli.launch import load_config
-    from equikpt.core.files import refuse_existing
     from equikpt.core.image import failures
-    from equikpt.core.tables import CsvTable, JsonTable
+    from equikpt_runtime.cells import CsvTable, JsonTable
+    from equikpt_runtime.files import refuse_existing
 
     targets = [options.out / "scales.json", options.out / "scales.csv"]
     for target in targets:

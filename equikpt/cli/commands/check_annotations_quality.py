@@ -34,8 +34,8 @@ class QualityOptions(declare.ReadsImages):
 def main(argv: list[str] | None = None) -> int:
     """Print a summary and write the report; 1 when somebody should look."""
     options = declare.parse(QualityOptions, argv)
-    from equikpt.core.files import refuse_existing
     from equikpt.data_tools.verify.ruler import examine, read_labels, summary, write_report
+    from equikpt_runtime.files import refuse_existing
 
     folder = options.out or Path("work_dirs") / f"quality_{options.files[0].stem}"
     refuse_existing(folder / "suspects.csv", options.overwrite)

@@ -27,9 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print the figures of each split; 1 when the config should change."""
     options = declare.parse(DoneBalanceOptions, argv)
     from equikpt.cli import launch
-    from equikpt.core.files import refuse_existing, write_text
     from equikpt.core.issues import format_issues
     from equikpt.data_tools.verify import done_balance
+    from equikpt_runtime.files import refuse_existing, write_text
 
     if options.json:
         refuse_existing(options.json, options.overwrite)

@@ -75,11 +75,11 @@ def main(argv: list[str] | None = None) -> int:
     schemes = "\n".join(f"  {name}: {text}" for name, text in SCHEMES.items())
     epilog = EPILOG.format(schemes=schemes, table=format_table())
     options = declare.parse(ConvertOptions, argv, epilog)
-    from equikpt.core.files import require_writable
     from equikpt.data_tools.convert.conversion import convert, export
     from equikpt.data_tools.convert.guess import Guess, guess_format
     from equikpt.data_tools.convert.reading import Reading
     from equikpt.data_tools.convert.writer import Options
+    from equikpt_runtime.files import require_writable
 
     if not options.dry_run:
         require_writable(options.output)

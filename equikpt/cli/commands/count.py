@@ -42,9 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt.apis.counting import count, format_count, load
     from equikpt.apis.images import drawn_paths
     from equikpt.cli.launch import load_config
-    from equikpt.core.files import refuse_existing
     from equikpt.core.image import failures
-    from equikpt.core.tables import JsonTable
+    from equikpt_runtime.cells import JsonTable
+    from equikpt_runtime.files import refuse_existing
 
     images, folder = options.images, options.out if options.draw else None
     result = options.out / "counts.json"

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(DownloadOptions, argv, EPILOG)
     from equikpt.checkpoints.zoo import needed, select
     from equikpt.checkpoints.zoo_files import accepting, default_folder, format_list
-    from equikpt.core.files import require_writable
+    from equikpt_runtime.files import require_writable
 
     folder = options.dest or default_folder()
     width = shutil.get_terminal_size((140, 24)).columns

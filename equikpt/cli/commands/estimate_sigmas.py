@@ -65,10 +65,10 @@ class EstimateOptions:
 def main(argv: list[str] | None = None) -> int:
     """Print the sigmas with their intervals; 0 when done."""
     options = declare.parse(EstimateOptions, argv)
-    from equikpt.core.files import refuse_existing
     from equikpt.core.groups import GroupRule
     from equikpt.data_tools.sigma_pairs import pairs_of_annotations, pairs_with_predictions
     from equikpt.data_tools.sigmas import estimate_from
+    from equikpt_runtime.files import refuse_existing
 
     if options.out:
         refuse_existing(options.out, options.overwrite)

@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     options = declare.parse(MonitorOptions, argv)
     if options.compare and (len(options.compare) < 2 or options.watch):
         raise ValueError("expected two or more work dirs after --compare, without --watch")
-    from equikpt.core.files import refuse_existing, write_bytes, write_text
     from equikpt.report.html.charts import png_bytes
+    from equikpt_runtime.files import refuse_existing, write_bytes, write_text
 
     for path in filter(None, (options.png, options.html)):
         refuse_existing(path, options.overwrite)

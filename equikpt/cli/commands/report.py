@@ -70,10 +70,10 @@ def main(argv: list[str] | None = None) -> int:
     if options.device == "cpu" or named[1]:  # before MMEngine looks for GPUs: when imported
         os.environ["CUDA_VISIBLE_DEVICES"] = named[1] or ""
     import equikpt.register  # noqa: F401
-    from equikpt.core.files import refuse_existing, write_text
     from equikpt.core.project import find_work_dir
     from equikpt.report.html.page import Report, to_html
     from equikpt.report.run.run_folder import read_run
+    from equikpt_runtime.files import refuse_existing, write_text
 
     work_dir = find_work_dir(options.run or options.work_dir or "")
     page = Path(options.out or work_dir / "report.html")

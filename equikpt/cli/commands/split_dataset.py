@@ -91,9 +91,9 @@ class SplitDatasetOptions(declare.ReadsImages):
 def main(argv: list[str] | None = None) -> int:
     """Split, and print what became of it; 0 when done."""
     options = declare.parse(SplitDatasetOptions, argv, EPILOG)
-    from equikpt.core.files import require_writable
     from equikpt.core.groups import GroupRule
     from equikpt.data_tools.split import Division, SplitOptions, split
+    from equikpt_runtime.files import require_writable
 
     require_writable(options.output)
     grouped = bool(options.group_key or options.group_regex or options.near_duplicates)

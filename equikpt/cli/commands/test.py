@@ -132,8 +132,8 @@ def _write_results(
     """
     import numpy as np
 
-    from equikpt.core.files import write_text
     from equikpt.metainfo.trained import trained_keypoints
+    from equikpt_runtime.files import write_text
 
     trained = trained_keypoints(dataset.metainfo)
     rows = json.loads(results.read_bytes())
@@ -182,9 +182,9 @@ def _write_fit(cfg: Config, runner: Any) -> str:
 
 def _write(metrics: Sequence, options: EvaluateOptions, folder: Path) -> list[Path]:
     """Tables and sheets that a metric always makes, and those that the options name."""
-    from equikpt.core.files import write_text
     from equikpt.core.tables import frame_text
-    from equikpt.visualization.pose import write_image
+    from equikpt_runtime.drawing import write_image
+    from equikpt_runtime.files import write_text
 
     written = []
     for number, metric in enumerate(metrics):
@@ -202,10 +202,10 @@ def _build_config(options: EvaluateOptions) -> tuple[Config, list[str]]:
     """The config that ``options`` lead to, checked against what is on disk, and what was chosen."""
     from equikpt.cli import launch
     from equikpt.core.configs import strip_pretrained_init, work_dir_of
-    from equikpt.core.files import refuse_existing
     from equikpt.core.project import find_checkpoint, shown
     from equikpt.evaluation.presentation import presented
-    from equikpt.visualization.pose import check_image_name
+    from equikpt_runtime.drawing import check_image_name
+    from equikpt_runtime.files import refuse_existing
 
     for target in filter(None, (options.out, options.report, options.draw)):
         refuse_existing(Path(target), options.overwrite)

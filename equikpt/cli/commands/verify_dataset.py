@@ -47,9 +47,9 @@ class VerifyDatasetOptions(declare.ReadsImages):
 def main(argv: list[str] | None = None) -> int:
     """Print the issues and write what was asked for; 1 when there are errors."""
     options = declare.parse(VerifyDatasetOptions, argv)
-    from equikpt.core.files import refuse_existing, write_text
     from equikpt.data_tools.verify.run import summary, to_csv, to_json, verify
     from equikpt.report.html.label_page import to_html
+    from equikpt_runtime.files import refuse_existing, write_text
 
     outputs = ((options.json, to_json), (options.csv, to_csv), (options.report, to_html))
     for path, _ in outputs:

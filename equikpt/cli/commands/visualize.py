@@ -11,8 +11,8 @@ from equikpt.cli import options as declare
 from equikpt.cli.options import option, required, whole
 
 if TYPE_CHECKING:
-    from equikpt.apis.video.clips import Clip
     from equikpt.visualization.predictions import Look
+    from equikpt_runtime.clips import Clip
 
 _files = partial(option, group="images or a video, and where to write")
 _boxes = partial(option, group="boxes (default: the whole image)")
@@ -126,12 +126,12 @@ def visualize(options: VisualizeOptions) -> Lines:
     from equikpt.apis.detectors import box_source, load_detector
     from equikpt.apis.images import find_images
     from equikpt.apis.predictor import Predictor
-    from equikpt.apis.video.clips import Clip
-    from equikpt.apis.video.tables import DeepLabCutTable, PlainTable
     from equikpt.structures.ground_truth import Labels
     from equikpt.structures.uncertainty import DEFAULT_LEVEL
-    from equikpt.visualization.pose import has_names
     from equikpt.visualization.predictions import Look
+    from equikpt_runtime.clips import Clip
+    from equikpt_runtime.drawing import has_names
+    from equikpt_runtime.tables import DeepLabCutTable, PlainTable
 
     drawn = ("names", "threshold", "min_score", "gt", "overlay", "radius")
     look = Look(**{name: getattr(options, name) for name in drawn})
@@ -178,9 +178,9 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
         ValueError: Options that do not fit each other.
         ImportError: A table whose library is missing.
     """
-    from equikpt.apis.video.clips import check_clip_name
-    from equikpt.apis.video.tables import check_deeplabcut_name
-    from equikpt.visualization.pose import check_image_name
+    from equikpt_runtime.clips import check_clip_name
+    from equikpt_runtime.drawing import check_image_name
+    from equikpt_runtime.tables import check_deeplabcut_name
 
     video, given = options.video is not None, options
     if options.out and not video and not (options.out_file or options.out_dir):
@@ -215,7 +215,7 @@ def _checked(options: VisualizeOptions) -> VisualizeOptions:
 def _refuse_targets(options: VisualizeOptions, images: Sequence[Path]) -> None:
     """Stop where a file to write exists, or is one that is read."""
     from equikpt.apis.images import drawn_paths
-    from equikpt.core.files import refuse_existing
+    from equikpt_runtime.files import refuse_existing
 
     drawn = drawn_paths(images, options.out_dir) if options.out_dir else []
     sources = {path.resolve() for path in (*images, options.video) if path}
@@ -238,10 +238,10 @@ def _images(
     from tqdm import tqdm
 
     from equikpt.apis.images import drawn_paths, sheet, sheet_cell, show
-    from equikpt.apis.refusals import refusal_lines
     from equikpt.core.image import failures
-    from equikpt.core.image_decoding import ImageError
-    from equikpt.visualization.pose import write_image
+    from equikpt_runtime.drawing import write_image
+    from equikpt_runtime.images import ImageError
+    from equikpt_runtime.refusals import refusal_lines
 
     problems, cells, panels = [], [], 2 if look.gt == "beside" else 1
     written: list[str] = []
@@ -285,11 +285,11 @@ def _video(
 ) -> Lines:
     from tqdm import tqdm
 
-    from equikpt.apis.refusals import RefusedFrames
-    from equikpt.apis.video.clips import ClipWriter
-    from equikpt.apis.video.one_euro import OneEuroOptions
-    from equikpt.apis.video.tracking import TrackOptions, predict_frames, track_and_smooth
     from equikpt.visualization.predictions import draw
+    from equikpt_runtime.clips import ClipWriter
+    from equikpt_runtime.one_euro import OneEuroOptions
+    from equikpt_runtime.refusals import RefusedFrames
+    from equikpt_runtime.tracking import TrackOptions, predict_frames, track_and_smooth
 
     frames = tqdm(clip.frames(), total=clip.count or None, unit="frame", disable=None)
     track = TrackOptions(min_score=options.threshold) if options.track else None

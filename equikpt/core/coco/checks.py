@@ -19,13 +19,6 @@ from equikpt.core.coco.file import PARTS, AnnotationRow, Coco, load_coco
 from equikpt.core.issues import Issue, Subject, errors, refuse_errors
 from equikpt.core.typed_json import read_json, refuse_wrong_types, wrong_types
 
-BOX_AREA_FRACTION = 0.53
-"""Area of an object as a fraction of its box, where only the box is known.
-
-AP compares errors with the object's area, which in COCO is that of the outline. MMPose assumes
-this fraction for COCO's people. One value everywhere keeps scores comparable.
-"""
-
 USED_CATEGORY = 1
 """As in MMPose, only boxes of this category are used from a detection file."""
 

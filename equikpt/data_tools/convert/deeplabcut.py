@@ -17,7 +17,6 @@ import pandas as pd
 
 from equikpt.core.tables import frame_text
 from equikpt.data_tools.convert.deeplabcut_tables import (
-    HEADERS,
     KEY,
     read_csv_table,
     read_h5_table,
@@ -34,6 +33,7 @@ from equikpt.data_tools.convert.records import (
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme, chosen_keypoints
 from equikpt.data_tools.convert.writer import Options
+from equikpt_runtime.tables import COORDS, HEADERS, SCORER
 
 LABELS, PREDICTIONS, FOLDER = "CollectedData", "machinelabels", "labeled-data"
 
@@ -42,10 +42,6 @@ BACKUP = "singleanimal"
 
 UNIQUE = "single"
 """DeepLabCut's individual of the body parts that are there once in an image."""
-
-SCORER = "equikpt"
-
-COORDS = ("x", "y", "likelihood")
 
 
 def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> SourceDataset:

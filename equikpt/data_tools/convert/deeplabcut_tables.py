@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equikpt.core.tables import text_of_cell
 from equikpt.data_tools.convert.input_files import read_text
 from equikpt.data_tools.convert.names import cut
-
-HEADERS = ("scorer", "individuals", "bodyparts", "coords")
+from equikpt_runtime.cells import text_of_cell
+from equikpt_runtime.tables import HEADERS
 
 KEY = "df_with_missing"
 """DeepLabCut's name of its table in an h5 file."""

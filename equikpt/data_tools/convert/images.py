@@ -12,10 +12,11 @@ import numpy as np
 from tqdm.contrib.concurrent import thread_map
 
 from equikpt.core.image_checks import loaded_size_px, name_in_other_case
-from equikpt.core.image_decoding import DICOM_SUFFIXES, ImageError, is_dicom, read_header
+from equikpt.core.image_decoding import DICOM_SUFFIXES, is_dicom, read_header
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.names import path_parts, safe_name
 from equikpt.data_tools.convert.records import SourceDataset, noted
+from equikpt_runtime.images import ImageError
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES}
 

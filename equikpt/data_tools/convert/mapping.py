@@ -8,7 +8,6 @@ from itertools import count
 
 import numpy as np
 
-from equikpt.core.coco.checks import BOX_AREA_FRACTION
 from equikpt.data_tools.convert.boxes import MARGIN, BoxPx, box_around, misses_points
 from equikpt.data_tools.convert.records import (
     NO_CATEGORY,
@@ -19,6 +18,7 @@ from equikpt.data_tools.convert.records import (
 )
 from equikpt.data_tools.convert.schemes import KeypointScheme
 from equikpt.data_tools.convert.targets import Target
+from equikpt_runtime.boxes import BOX_AREA_FRACTION
 
 DECIMALS_PX = 3
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tqdm.contrib.concurrent import thread_map
 
-from equikpt.core.image_decoding import ImageError
 from equikpt.core.issues import format_examples
 from equikpt.data_tools.convert.records import SPLITS, LabelledImage, SourceDataset, noted
 from equikpt.data_tools.near_duplicates import Fingerprint, near_pairs, read_fingerprints
+from equikpt_runtime.images import ImageError
 
 ROBOFLOW = ".rf."
 """Part of the names of images of which Roboflow may have made several versions."""

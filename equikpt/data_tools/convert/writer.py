@@ -19,8 +19,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from equikpt.core import files
 from equikpt.data_tools.convert.records import LabelledImage
+from equikpt_runtime.files import write_text
 
 STAGING = ".converting"
 _NEW, _OLD, _JOURNAL = "new", "old", "parts.json"
@@ -189,7 +189,7 @@ def move_in(output: Path, parts: Sequence[Path]) -> None:
         OSError: If one cannot be moved; the output is then as it was.
     """
     staging = output / STAGING
-    files.write_text(staging / _JOURNAL, json.dumps([part.as_posix() for part in parts]))
+    write_text(staging / _JOURNAL, json.dumps([part.as_posix() for part in parts]))
     try:
         for part in parts:
             if (output / part).exists():

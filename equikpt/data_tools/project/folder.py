@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from equikpt.core import files
 from equikpt.core.typed_json import read_json
+from equikpt_runtime.files import write_bytes, write_text
 
 STATE = Path(".init")
 """Folder of the record and of what is not yet in its place."""
@@ -121,7 +121,7 @@ class Project:
         self._steps[step] = {"facts": facts, "files": hashes}
         self._save()
         for name, content in made.items():
-            files.write_bytes(self.root / name, content)
+            write_bytes(self.root / name, content)
 
     def done_elsewhere(self, step: str, facts: Values, names: list[str]) -> None:
         """Record a step whose files stand there already."""
@@ -135,7 +135,7 @@ class Project:
 
     def _save(self) -> None:
         content = {"options": self.options, "steps": self._steps}
-        files.write_text(self.root / RECORD, json.dumps(content, indent=1, ensure_ascii=False))
+        write_text(self.root / RECORD, json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def _shown(name: str, value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equikpt.core.coco.checks import BOX_AREA_FRACTION, is_used
+from equikpt.core.coco.checks import is_used
 from equikpt.core.coco.file import load_coco
 from equikpt.core.issues import CODES, format_examples, plural
 from equikpt.data_tools.convert import writer
@@ -15,6 +15,7 @@ from equikpt.data_tools.convert.records import SPLITS
 from equikpt.data_tools.project.recipe import DataFacts
 from equikpt.data_tools.verify.run import VerifyResult, counts, verify
 from equikpt.data_tools.verify.scheme import OWN_ORDER
+from equikpt_runtime.boxes import BOX_AREA_FRACTION
 
 LONE_PX = 2.5
 """Longer side up to which a box was made around a single point."""

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from equikpt.core.coco.file import load_coco
-from equikpt.core.files import write_text
 from equikpt.core.groups import GroupRule
 from equikpt.core.issues import plural
 from equikpt.data_tools.convert import writer
@@ -21,6 +20,7 @@ from equikpt.data_tools.near_duplicates import near_pairs, read_fingerprints
 from equikpt.data_tools.project.labels import label_files
 from equikpt.data_tools.split import Division, SplitOptions, split
 from equikpt.data_tools.split_assignment import make_units
+from equikpt_runtime.files import write_text
 
 GROUP_KEY = "group"
 """Key of the image records: the video or animal that an image is of."""

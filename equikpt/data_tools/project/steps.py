@@ -19,7 +19,6 @@ import psutil
 
 from equikpt.core import machine
 from equikpt.core.coco.file import load_coco
-from equikpt.core.files import require_writable, write_text
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.guess import Guess, guess_format
@@ -31,6 +30,8 @@ from equikpt.data_tools.project.recipe import EFFICIENTNET, MachineFacts, Recipe
 from equikpt.data_tools.project.texts import config_text, readme_text
 from equikpt.metainfo import infer_keypoint_set, keypoint_set_text, read_keypoint_set
 from equikpt.visualization import draw_keypoint_set
+from equikpt_runtime.files import require_writable, write_text
+from equikpt_runtime.machine import usable_cores
 
 Log = Callable[[str], None]
 TITLES = ("labels", "checks", "parts", "keypoints", "sigmas", "config", "readme")
@@ -302,7 +303,7 @@ def this_machine() -> MachineFacts:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     busy = psutil.cpu_percent(interval=0.5) / 100
-    return MachineFacts(machine.usable_cores(), machine.memory_bytes()[1], gpu, busy)
+    return MachineFacts(usable_cores(), machine.memory_bytes()[1], gpu, busy)
 
 
 def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from equikpt.core.image_checks import (
     missing_images,
     name_in_other_case,
 )
-from equikpt.core.image_decoding import ImageError, read_header
+from equikpt.core.image_decoding import read_header
 from equikpt.core.issues import Issue
 from equikpt.core.radiograph import is_dicom, read_radiograph
 from equikpt.data_tools.near_duplicates import (
@@ -32,6 +32,7 @@ from equikpt.data_tools.near_duplicates import (
     read_once,
 )
 from equikpt.data_tools.verify.label_set import LabelFile, LabelSet
+from equikpt_runtime.images import ImageError
 
 MIN_SPAN = 32
 """Span of 255 between the darkest and the brightest px but one in 1,000. Photographs and

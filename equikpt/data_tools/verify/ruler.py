@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from equikpt.core.coco.checks import is_number, load_valid_rows
-from equikpt.core.files import write_text
 from equikpt.core.image_checks import loaded_size_px
 from equikpt.core.image_decoding import DICOM_SUFFIXES
 from equikpt.core.issues import Issue, Subject, format_examples
 from equikpt.core.label_studio import Percent, Task, is_list, read_tasks
 from equikpt.core.radiograph import read_gray, read_radiograph
-from equikpt.core.tables import csv_text
 from equikpt.data_tools.near_duplicates import read_once
 from equikpt.data_tools.verify.limbs import MAD_TO_SIGMA
 from equikpt.metainfo.p1p2 import MARKS
-from equikpt.visualization.pose import contact_sheet, write_image
+from equikpt.visualization.pose import contact_sheet
 from equikpt.visualization.rulers import LABELS_PX, draw_ruler_labels
+from equikpt_runtime.cells import csv_text
+from equikpt_runtime.drawing import write_image
+from equikpt_runtime.files import write_text
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)
 

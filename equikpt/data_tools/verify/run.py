@@ -11,7 +11,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from equikpt.core.issues import CODES, SEVERITIES, Issue, errors, plural, worst_first
-from equikpt.core.tables import csv_text
 from equikpt.data_tools.verify.geometry import check_geometry
 from equikpt.data_tools.verify.images import check_image_files
 from equikpt.data_tools.verify.label_set import LabelSet, read_set
@@ -20,6 +19,7 @@ from equikpt.data_tools.verify.poses import check_poses
 from equikpt.data_tools.verify.repeats import check_repeats
 from equikpt.data_tools.verify.scheme import Scheme
 from equikpt.data_tools.verify.statistics import check_visibility, statistics
+from equikpt_runtime.cells import csv_text
 
 CHECKS: dict[str, Callable[[LabelSet], Iterable[Issue]]] = {
     "structure": lambda labels: labels.structure,

@@ -7,10 +7,11 @@ from mmengine import fileio
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
-from equikpt.core.image import as_image, image_of_bytes, read_image
+from equikpt.core.image import image_of_bytes, read_image
 from equikpt.core.radiograph import read_radiograph
 from equikpt.datasets.image_cache import FileStamp, ImageCache, default_cache
 from equikpt.datasets.transforms.labels import require
+from equikpt_runtime.images import as_image
 
 
 @TRANSFORMS.register_module()

@@ -13,10 +13,10 @@ from .keypoint_errors import box_side_px as box_side_px
 from .keypoint_errors import distances_px as distances_px
 from .keypoint_errors import keypoint_ap as keypoint_ap
 from .keypoint_errors import left_right_inversions as left_right_inversions
-from .keypoint_errors import oks as oks
 from .keypoint_errors import pck as pck
 from .keypoint_errors import pck_hits as pck_hits
 from .keypoint_errors import weighted_keypoint_ap as weighted_keypoint_ap
+from .keypoint_measures import oks as oks
 from .novelty import fit_training_features as fit_training_features
 from .novelty import novelty_limit as novelty_limit
 from .point_matching import duplicates as duplicates

@@ -48,19 +48,6 @@ def pck(distance_px: np.ndarray, side_px: np.ndarray, threshold: float) -> np.nd
     return np.where(counts > 0, np.nansum(hits, axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def oks(distance_px: np.ndarray, area_px2: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """COCO's similarity (N, K) of each keypoint on its own: exp(−d² / (2 · area · (2σ)²)).
-
-    Source: https://cocodataset.org/#keypoints-eval; ``area_px2`` (N,) is the squared scale.
-
-    >>> oks(np.array([[0.0, 10.0]]), np.array([10000]), np.array([0.05, 0.05]))
-    array([[1.        , 0.60653066]])
-    """
-    variance = (2 * np.asarray(sigmas, float)) ** 2
-    scale = np.asarray(area_px2, float)[:, None] + np.spacing(1)
-    return np.exp(-(distance_px**2) / (2 * variance * scale))
-
-
 def left_right_inversions(
     predicted: np.ndarray,
     gt: np.ndarray,

@@ -21,10 +21,10 @@ from equikpt.evaluation.functional.keypoint_errors import (
     box_side_px,
     distances_px,
     left_right_inversions,
-    oks,
     pck_hits,
     weighted_keypoint_ap,
 )
+from equikpt_runtime.boxes import oks
 
 EVERY_KEYPOINT = "all"
 """Name of the row over all keypoints: the mean of their AP, and over all their points the rest."""

@@ -17,7 +17,7 @@ from equikpt.report.breakdown import by_instance
 from equikpt.report.evaluation import Evaluation, Sample
 from equikpt.report.html.render import drawn_in_turns
 from equikpt.visualization.ground_truth_pair import Pose, draw_pose_errors, draw_whole_pair
-from equikpt.visualization.pose import has_names
+from equikpt_runtime.drawing import has_names
 
 MAX_IMAGE_BYTES = 3_500_000
 """Size of all images, as text in the page, which then stays below 5 MB."""

@@ -9,10 +9,10 @@ from equikpt.evaluation.functional.keypoint_errors import (
     distances_px,
     keypoint_ap,
     left_right_inversions,
-    oks,
     pck,
     weighted_keypoint_ap,
 )
+from equikpt_runtime.boxes import oks
 
 SIGMAS = np.array([0.025, 0.079, 0.107])
 

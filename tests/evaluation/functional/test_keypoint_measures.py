@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.evaluation.functional.keypoint_errors import keypoint_ap, oks
+from equikpt.evaluation.functional.keypoint_errors import keypoint_ap
 from equikpt.evaluation.functional.keypoint_measures import (
     KeypointMetrics,
     PosePredictions,
     format_table,
 )
+from equikpt_runtime.boxes import oks
 
 THRESHOLDS = (0.05, 0.1, 0.2)
 SCHEME = dict(

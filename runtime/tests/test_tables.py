@@ -5,14 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equikpt.apis.video.tables import (
-    DeepLabCutTable,
-    PlainTable,
-    check_deeplabcut_name,
-)
 from equikpt.data_tools.convert import deeplabcut
 from equikpt.data_tools.convert.schemes import NO_SCHEME
 from equikpt.structures import Instance
+from equikpt_runtime.tables import DeepLabCutTable, PlainTable, check_deeplabcut_name
 
 NAMES = ("nose", "withers", "lf_hoof")
 
@@ -162,5 +158,5 @@ def test_names_are_looked_at_first(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"tracks\.txt'"):
         check_deeplabcut_name(tmp_path / "tracks.txt")
     monkeypatch.setitem(sys.modules, "tables", None)
-    with pytest.raises(ImportError, match=r"pip install 'equikpt\[formats\]', or write a csv"):
+    with pytest.raises(ImportError, match=r"pip install tables pandas, or write a csv"):
         check_deeplabcut_name(tmp_path / "tracks.h5")

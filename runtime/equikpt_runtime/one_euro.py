@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equikpt.structures.pose_instance import Instance
+from equikpt_runtime.instance import Instance
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from equikpt.core.files import write_bytes, write_text
-from equikpt.core.tables import CsvTable, frame_text
-from equikpt.data_tools.convert.deeplabcut import columns as deeplabcut_columns
-from equikpt.structures.pose_instance import Instance
+from equikpt_runtime.cells import CsvTable, csv_text, text_cell
+from equikpt_runtime.files import write_bytes, write_text
+from equikpt_runtime.instance import Instance
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing's from Python 3.11 on
 
 DEEPLABCUT_SUFFIXES = (".csv", ".h5")
+SCORER = "equikpt"
+HEADERS = ("scorer", "individuals", "bodyparts", "coords")
+"""Rows of DeepLabCut's header; without individuals where there is one animal."""
+COORDS = ("x", "y", "likelihood")
 PLAIN_COLUMNS = (
     *("image", "time_s", "animal", "keypoint", "x_px", "y_px", "score"),
     *("left_px", "top_px", "right_px", "bottom_px", "box_score"),
@@ -91,7 +94,7 @@ class DeepLabCutTable:
 
     Raises:
         ValueError: As :func:`check_deeplabcut_name`.
-        ImportError: An h5 file without pytables.
+        ImportError: An h5 file without pytables or pandas.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -112,8 +115,8 @@ class DeepLabCutTable:
             self._spool.write(np.array([len(self._images), number, *points.ravel()]).tobytes())
         self._images.append(image)
 
-    def frame(self) -> pd.DataFrame:
-        """Return the table so far."""
+    def cells(self) -> tuple[list[tuple[str, str, str, str]], np.ndarray]:
+        """Return the columns so far, as their header names them, and a row of cells an image."""
         self._spool.seek(0)
         content = np.frombuffer(self._spool.read()).reshape(-1, 2 + 3 * len(self.names))
         numbers, animal = np.unique(content[:, 1], return_inverse=True)
@@ -122,8 +125,8 @@ class DeepLabCutTable:
         points = content[:, 2:].reshape(len(content), len(self.names), 3)
         found = np.isfinite(points[..., :2]).all(axis=-1, keepdims=True)
         cells[content[:, 0].astype(int), animal] = np.where(found, points, np.nan)
-        columns = deeplabcut_columns(animals, self.names, scored=True)
-        return pd.DataFrame(cells.reshape(len(cells), -1), self._images, columns)
+        columns = list(product([SCORER], animals, self.names, COORDS))
+        return columns, cells.reshape(len(cells), -1)
 
     def __enter__(self) -> Self:
         return self
@@ -132,15 +135,33 @@ class DeepLabCutTable:
         with self._spool:
             if kind is not None and not self._images:
                 return
-            content = self.frame()
-        if self.path.suffix == ".csv":
-            # pandas, which reads these files, takes a row of empty cells for a part of the header
-            write_text(self.path, frame_text(content, na_rep="NaN"))
+            columns, cells = self.cells()
+        header = list(zip(HEADERS, zip(*columns, strict=True), strict=True))
+        if len({animal for _, animal, *_ in columns}) == 1:
+            del header[1]
+        if self.path.suffix == ".h5":
+            write_bytes(self.path, _hdf(header, self._images, cells))
             return
-        with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
-            part = Path(scratch) / "tracks.h5"
-            content.to_hdf(part, key="df_with_missing", mode="w")
-            write_bytes(self.path, part.read_bytes())
+        head = [[name, *values] for name, values in header]
+        # pandas, which reads these files, takes a row of empty cells for a part of the header
+        rows = (
+            [image, *("NaN" if np.isnan(value) else value for value in row.tolist())]
+            for image, row in zip(self._images, cells, strict=True)
+        )
+        write_text(self.path, csv_text(chain(head, rows), text_cell))
+
+
+def _hdf(
+    header: list[tuple[str, tuple[str, ...]]], images: list[str | int], cells: np.ndarray
+) -> bytes:
+    import pandas as pd
+
+    names, levels = zip(*header, strict=True)
+    columns = pd.MultiIndex.from_arrays(levels, names=names)
+    with tempfile.TemporaryDirectory(prefix="equikpt_") as scratch:
+        part = Path(scratch) / "tracks.h5"
+        pd.DataFrame(cells, images, columns).to_hdf(part, key="df_with_missing", mode="w")
+        return part.read_bytes()
 
 
 def _numbered(instances: Sequence[Instance]) -> list[tuple[int, Instance]]:
@@ -155,12 +176,13 @@ def check_deeplabcut_name(path: Path) -> None:
 
     Raises:
         ValueError: Neither csv nor h5.
-        ImportError: An h5 file without pytables.
+        ImportError: An h5 file without pytables or pandas.
     """
     if path.suffix not in DEEPLABCUT_SUFFIXES:
         raise ValueError(f"expected DeepLabCut's table as .csv or .h5, got {str(path)!r}")
-    if path.suffix == ".h5" and find_spec("tables") is None:
+    if path.suffix == ".h5" and not (find_spec("tables") and find_spec("pandas")):
         raise ImportError(
-            f"{path} needs pytables, which is not installed; run pip install 'equikpt[formats]', "
+            f"{path} needs pytables and pandas, which are not installed; run pip "
+            "install tables pandas, "
             "or write a csv, of which deeplabcut.convertcsv2h5 makes the h5"
         )

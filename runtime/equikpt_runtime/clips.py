@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from equikpt.core.files import refuse_existing
+from equikpt_runtime.files import refuse_existing
 
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Codecs by container; OpenCV's own MJPG needs no encoder of the system."""

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equikpt.apis.refusals import RefusedFrames, format_refusal, refusal_lines
 from equikpt.structures import Instance
+from equikpt_runtime.refusals import RefusedFrames, format_refusal, refusal_lines
 
 
 def instance(novelty: float | None = None) -> Instance:

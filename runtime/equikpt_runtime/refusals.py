@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from equikpt.structures.pose_instance import Instance
+from equikpt_runtime.instance import Instance
 
 
 def format_refusal(instances: Sequence[Instance]) -> str:

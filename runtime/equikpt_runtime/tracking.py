@@ -5,25 +5,26 @@ Letters: N and M instances, K keypoints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from equikpt.apis.detectors import BoxSource
-from equikpt.apis.predictor import Predictor
-from equikpt.apis.video.clips import Frame
-from equikpt.apis.video.one_euro import OneEuroOptions, PoseSmoother
-from equikpt.core.coco.checks import BOX_AREA_FRACTION
-from equikpt.evaluation.functional.keypoint_errors import oks
-from equikpt.structures.bbox import box_area, box_iou, hungarian_match
-from equikpt.structures.pose_instance import Instance
-from equikpt.visualization.pose import has_names
+from equikpt_runtime.boxes import BOX_AREA_FRACTION, box_area, box_iou, hungarian_match, oks
+from equikpt_runtime.clips import Frame
+from equikpt_runtime.drawing import has_names
+from equikpt_runtime.instance import Instance
+from equikpt_runtime.one_euro import OneEuroOptions, PoseSmoother
 
 Found = tuple[Frame, list[Instance]]
 """A frame and the animals in it."""
+
+BoxSource = Callable[[Path, np.ndarray], np.ndarray | None]
+"""Function of an image's path and its pixels: (N, 4) or (N, 5) boxes as ``Predictor`` takes
+them; None is the whole image."""
 
 MIN_COMMON = 3
 """Keypoints that both poses must be sure of before they are compared by keypoints."""
@@ -52,6 +53,18 @@ class TrackOptions:
                 "expected min_similarity above 0 and up to 1 and max_age of at least 0, got "
                 f"{self.min_similarity:g} and {self.max_age}"
             )
+
+
+class Streams(Protocol):
+    """Model that predicts images as they come: of equikpt, or of this package."""
+
+    batch_size: int
+
+    def stream(
+        self, images: Iterable[tuple[np.ndarray, np.ndarray | None]]
+    ) -> Iterator[list[Instance]]:
+        """Predict the instances of images, which come with their boxes."""
+        ...
 
 
 @dataclass
@@ -164,7 +177,7 @@ def _sure(instance: Instance, min_score: float) -> np.ndarray:
 
 
 def predict_frames(
-    frames: Iterable[Frame], predictor: Predictor, boxes: BoxSource, path: Path
+    frames: Iterable[Frame], predictor: Streams, boxes: BoxSource, path: Path
 ) -> Iterator[Found]:
     """Predict frame by frame; at most ``predictor.batch_size`` are in memory.
 

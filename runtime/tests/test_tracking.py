@@ -5,9 +5,13 @@ import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from equikpt.apis.detectors import box_source
-from equikpt.apis.video.clips import Frame
-from equikpt.apis.video.one_euro import OneEuroOptions
-from equikpt.apis.video.tracking import (
+from equikpt.datasets import PointSequenceDataset
+from equikpt.metainfo.horse26 import METAINFO
+from equikpt.structures import Instance
+from equikpt_runtime.boxes import hungarian_match
+from equikpt_runtime.clips import Frame
+from equikpt_runtime.one_euro import OneEuroOptions
+from equikpt_runtime.tracking import (
     Tracker,
     TrackOptions,
     instance_oks,
@@ -15,10 +19,6 @@ from equikpt.apis.video.tracking import (
     similarities,
     track_and_smooth,
 )
-from equikpt.datasets import PointSequenceDataset
-from equikpt.metainfo.horse26 import METAINFO
-from equikpt.structures import Instance
-from equikpt.structures.bbox import hungarian_match
 
 SIGMAS = np.full(5, 0.05)
 SHAPE = np.array([[-40, -30], [40, -30], [0, 0], [-30, 30], [30, 30]], float)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equikpt.apis.video.one_euro import OneEuroFilter, OneEuroOptions, PoseSmoother
 from equikpt.structures import Instance
+from equikpt_runtime.one_euro import OneEuroFilter, OneEuroOptions, PoseSmoother
 
 
 def published(values, rate_hz, min_cutoff, beta, speed_cutoff) -> list[float]:

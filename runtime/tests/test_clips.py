@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from equikpt.apis.video import clips
-from equikpt.apis.video.clips import Clip, ClipWriter
+from equikpt_runtime import clips
+from equikpt_runtime.clips import Clip, ClipWriter
 
 
 def gray(value: int) -> np.ndarray:

@@ -1,1 +1,0 @@
-"""From poses of single frames to animals that move: tracks, smoothing, tables."""
