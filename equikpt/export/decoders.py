@@ -62,6 +62,9 @@ class UdpDecoder(Decoder):
                 "file does not decode"
             )
         super().__init__(codec, codec.scale_factor)
+        # the codec decodes to input_size at the last cell, and encodes from input_size − 1
+        last = np.array(codec.heatmap_size) - 1
+        self.cell_px = _constant(np.array(codec.input_size) / last)
         self.blur = Blur(codec.blur_kernel_size)
 
     def forward(self, heatmaps: Tensor) -> Decoded:

@@ -94,12 +94,14 @@ def decode_with_spread(head: BaseHead, outputs: Any) -> list[InstanceData]:
 
     It is :mod:`equikpt.codecs.spread`'s, where the head's codec has it.
     """
+    spreads = []
+    if hasattr(head.decoder, "spread"):  # first, for SimCC's use_dark writes into the outputs
+        for encoded in to_numpy(outputs, unzip=True):
+            maps = encoded if isinstance(encoded, tuple) else (encoded,)
+            spreads.append(head.decoder.spread(*maps))
     instances = type(head).decode(head, outputs)
-    if not hasattr(head.decoder, "spread"):
-        return instances
-    for one, encoded in zip(instances, to_numpy(outputs, unzip=True), strict=True):
-        maps = encoded if isinstance(encoded, tuple) else (encoded,)
-        one.keypoint_spread = head.decoder.spread(*maps)
+    for one, spread in zip(instances, spreads, strict=bool(spreads)):
+        one.keypoint_spread = spread
     return instances
 
 
