@@ -164,7 +164,8 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
         """Add ``keypoints_presence`` and ``keypoints_seen`` (1, K) to each prediction."""
         if self.visibility is None or not self.visibility.has_weights:
             return
-        plain, flipped = feats if isinstance(feats, list) else (feats, None)
+        # some necks give a list as well
+        plain, flipped = feats if self.test_cfg.get("flip_test", False) else (feats, None)
         swap = samples[0].metainfo["flip_indices"] if flipped is not None else ()
         probabilities = self.visibility.predict(plain, flipped, swap)
         for sample, (presence, seen) in zip(samples, probabilities.swapaxes(1, 2), strict=True):
