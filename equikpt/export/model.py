@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.registry import DATASETS, TRANSFORMS
 from tqdm import tqdm
@@ -29,12 +30,13 @@ from equikpt.export.metadata import Metadata, describe, describe_checkpoint
 from equikpt.export.onnx_file import (
     DEFAULT_OPSET,
     OnnxModel,
+    halve_weights,
     require,
     set_metadata,
     to_onnx,
     write_onnx,
 )
-from equikpt.export.parity import MAX_PX, Parity, measure
+from equikpt.export.parity import HALF_MAX_PX, MAX_PX, Parity, measure
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 from equikpt_runtime.boxes import whole_image
 from equikpt_runtime.files import refuse_existing
@@ -98,6 +100,7 @@ def export_model(
     images: str | Path | None = None,
     image_count: int = PARITY_IMAGES,
     parity: bool = True,
+    half: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
@@ -112,6 +115,7 @@ def export_model(
         images: Folder of images to compare on; by default validation images with their boxes.
         image_count: Number of them, spread over what is there.
         parity: Compare; without, the file says so.
+        half: Store the weights in float16.
         overwrite: Replace a file that is there.
 
     Raises:
@@ -119,7 +123,8 @@ def export_model(
         FileNotFoundError: No such config, checkpoint or images.
         ImportError: onnx, onnxscript or onnxruntime is not installed.
         ValueError: A model that cannot be exported, no image to compare on, or a file whose
-            keypoints are farther than ``MAX_PX`` from the model's; none is written then.
+            keypoints are farther than :data:`MAX_PX` (of ``half``: :data:`HALF_MAX_PX`) from the
+            model's; none is written then.
     """
     path = Path(out)
     check_out(path, overwrite)
@@ -129,21 +134,27 @@ def export_model(
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
         views = views_of(trained, images, image_count)
-        references = list(graph.references(trained.predictor, views))
+        each = graph.references(trained.predictor, views)
+        bar = tqdm(each, "the model's own", len(views), unit="image", delay=5, disable=None)
+        references = list(bar)
     metadata = describe(
         trained.predictor,
         graph.task,
         graph.input(),
         level,
         flip_test=graph.flip_test,
+        precision="float16" if half else "float32",
         **graph.facts(),
         **trained.facts,
     )
+    print_log("translating the model, which takes half a minute or more", "current")
     proto = to_onnx(graph, opset)
+    if half:
+        halve_weights(proto)
     set_metadata(proto, metadata)
     if parity:
         found = compare(OnnxModel(proto.SerializeToString()), references)
-        check_parity(found)
+        check_parity(found, HALF_MAX_PX if half else MAX_PX)
         metadata = replace(metadata, parity=found.to_dict())
         set_metadata(proto, metadata)
     write_onnx(proto, path)
@@ -159,7 +170,7 @@ def check_out(path: Path, overwrite: bool) -> None:
 
 def compare(model: OnnxModel, references: Sequence[tuple[np.ndarray, Arrays]]) -> Parity:
     """Measure the differences between a file and its references."""
-    each = tqdm(references, "comparing", unit="image", delay=5, disable=None)
+    each = tqdm(references, "the file's", unit="image", delay=5, disable=None)
     version = torch.__version__.partition("+")[0]
     return measure(model, each, f"torch {version} float32")
 

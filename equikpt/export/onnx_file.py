@@ -20,6 +20,8 @@ OPSETS = (17, 20)
 """Lowest and highest opset: onnxruntime-web reads none above."""
 MAX_BYTES = 2**31 - 1
 """A file with its weights inside is one message of protobuf, which holds no more."""
+MIN_HALVED = 1024
+"""Values that a tensor has at least for :func:`halve_weights`."""
 INSTALL = "run `pip install -r requirements/export.txt`"
 
 
@@ -68,6 +70,29 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
             if axis < len(dims) and not dims[axis].HasField("dim_value"):
                 dims[axis].dim_param = name
     return proto
+
+
+def halve_weights(proto: Any) -> None:
+    """Store the weights in float16, which halves the file; everything is computed in float32.
+
+    A reader turns them back once, when it loads the file. Small constants, as those of the
+    decoding, stay.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in proto.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < MIN_HALVED:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
 
 
 def set_metadata(proto: Any, metadata: Metadata) -> None:

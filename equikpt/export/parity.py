@@ -12,6 +12,8 @@ Arrays = dict[str, np.ndarray]
 
 MAX_PX = 0.05
 """Distance of a keypoint, px of the input, above which an export fails."""
+HALF_MAX_PX = 0.5
+"""The same of weights in float16."""
 
 
 @dataclass(frozen=True)

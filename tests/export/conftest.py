@@ -1,4 +1,4 @@
-"""A top-down model small enough to be exported in seconds, with all that a checkpoint may record."""
+"""A top-down model small enough for an export in seconds, with all that checkpoints may record."""
 
 from pathlib import Path
 

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
+from mmpose.models.heads import BaseHead
 
 from equikpt.cli import launch
+from equikpt.codecs import FastSimCCLabel
 from equikpt.core.configs import find_config
 from equikpt.models import silence_untrained
+from equikpt.models.val_loss_estimator import decode_with_spread
 
 SMOKE = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
@@ -71,3 +74,15 @@ def test_with_a_flip_test_the_loss_is_that_of_the_plain_pass(sample_data, tmp_pa
     with torch.no_grad():
         plain = model.loss(**model.data_preprocessor(batch, False))
     assert losses.loss["loss_kpt"].item() == pytest.approx(plain["loss_kpt"].item(), rel=1e-5)
+
+
+def test_the_spread_is_that_of_the_output_before_it_is_decoded():
+    class Head:
+        decoder = FastSimCCLabel(input_size=(64, 64), sigma=4.9, use_dark=True)
+        decode = BaseHead.decode
+
+    rng = np.random.default_rng(0)
+    outputs = tuple(torch.from_numpy(rng.random((1, 3, 128), np.float32)) for _ in range(2))
+    expected = Head.decoder.spread(*(each.numpy().copy() for each in outputs))
+    (found,) = decode_with_spread(Head(), outputs)
+    np.testing.assert_allclose(found.keypoint_spread, expected)

@@ -50,6 +50,7 @@ class ExportOptions(declare.ReadsImages):
         metavar="FRACTION",
     )
     opset: int = option("version of ONNX's operators", default=18, type=whole(17, 20))
+    fp16: bool = option("store the weights in float16: half the size", default=False)
     images: Path | None = option(
         "folder of images to compare the file with the model on (default: validation images)",
         metavar="DIR",
@@ -79,6 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         images=options.images,
         image_count=options.image_count,
         parity=options.parity,
+        half=options.fp16,
         overwrite=options.overwrite,
     )
     print("\n".join(summary_lines(exported)))
@@ -105,12 +107,14 @@ def inside_lines(metadata: Metadata) -> list[str]:
         f"{f', {absent} of them untrained' if absent else ''}, {width} x {height} px, "
         f"{metadata.precision}{', flip test' if metadata.flip_test else ''}",
         f"radii and calibrated scores: {_source(metadata.uncertainty)}",
-        f"images unlike the training: {_source(metadata.novelty)}",
+        f"refusal of images unlike the training: {_source(metadata.novelty)}",
     ]
 
 
 def _source(section: dict | None) -> str:
-    return "no, the checkpoint has none" if section is None else section["source"] or "yes"
+    if section is None:
+        return "none, the checkpoint has no record"
+    return f"fitted to {section['source']}" if section["source"] else "yes"
 
 
 def parity_line(metadata: Metadata) -> str:

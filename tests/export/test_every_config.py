@@ -1,0 +1,37 @@
+"""Every shipped top-down model, with random weights, as a file that equals it."""
+
+import pytest
+
+from equikpt.config_checks.options import load_config
+from equikpt.core.configs import strip_pretrained_init
+from equikpt.export import OnnxModel, export_model
+from tests.conftest import REPO
+from tests.export.conftest import write_checkpoint
+
+CONFIGS = sorted(
+    path.relative_to(REPO / "configs").with_suffix("").as_posix()
+    for folder in ("", "experimental", "smoke")
+    for path in (REPO / "configs" / folder).glob("*.py")
+    if not path.stem.startswith(("sequential", "hm_"))
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_shipped_model_can_be_exported(name, sample_data, sample_radiographs, tmp_path):
+    cfg = load_config(name)
+    strip_pretrained_init(cfg.model)
+    checkpoint = write_checkpoint(cfg, tmp_path / "random.pth", records=False)
+    data = sample_radiographs if "p1p2" in name else sample_data
+    images = next(path.parent for path in sorted((data / "images").rglob("*")) if path.is_file())
+    exported = export_model(cfg, tmp_path / "model.onnx", checkpoint, images=images, image_count=4)
+    assert exported.metadata.parity["max_px"] <= 0.02
+    assert OnnxModel(exported.path).metadata == exported.metadata
+
+
+def test_the_list_has_every_family():
+    assert {name.rpartition("/")[2].split("_")[0] for name in CONFIGS} == {
+        "hrnet",
+        "rtmpose",
+        "td-hm",
+    }
