@@ -36,12 +36,14 @@ class FoundMarks(NamedTuple):
             in their checkpoint.
         objection: Reason not to believe them: the radiograph as a whole is unlike those of the
             coarse stage's training, where its checkpoint knows them; else "".
+        novelty: As of :class:`~equikpt.structures.Instance`.
     """
 
     points: np.ndarray
     scores: np.ndarray
     radii: np.ndarray | None
     objection: str
+    novelty: float | None = None
 
 
 class RulerFinder:
@@ -95,11 +97,12 @@ class RulerFinder:
         """Marks by all stages, with their radii, and if the radiograph is unlike the training."""
         (found,) = self.coarse(radiograph, [whole_image(radiograph)])
         marks, scores = found.keypoints[0], output_scores(found)[0]
-        objection = self.coarse.refusal(found) if "novelty" in found else ""
+        novelty = float(found.novelty[0]) if "novelty" in found else None
+        objection = "" if novelty is None else self.coarse.refusal(found)
         radii = found.get("keypoint_radius", [None])[0]
         if self.fine:
             marks, scores, radii = self._refined(radiograph, marks, scores)
-        return FoundMarks(marks, scores, radii, objection)
+        return FoundMarks(marks, scores, radii, objection, novelty)
 
     def detect(self, radiograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Marks and scores by the coarse stage; as :meth:`__call__`."""

@@ -15,6 +15,7 @@ from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from torch import Tensor, nn
 from torch.nn import functional
 
+from equikpt.codecs.point_sequence import PointSequence
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.codecs.spread import POWER, SIMCC_BETA, HeatmapSpread, SimCCSpread, SoftmaxSpread
 
@@ -208,11 +209,23 @@ class SimccDecoder(Decoder):
         return Decoded(coords * self.cell_px, scores, spread)
 
 
+class SequenceDecoder(Decoder):
+    """Decode the named steps of a sequence, which are normalised coords."""
+
+    def __init__(self, codec: PointSequence) -> None:
+        super().__init__(codec, np.array(codec.input_size) / 2)
+
+    def forward(self, run: Any) -> Decoded:
+        """Decode a :class:`~equikpt.export.graphs.sequence.Sequence` of N crops."""
+        return Decoded((run.coords + 1) * self.cell_px, run.scores, None)
+
+
 DECODERS: dict[type, Any] = {
     UDPHeatmap: UdpDecoder,
     MSRAHeatmap: msra_decoder,
     SoftmaxHeatmap: SoftmaxDecoder,
     SimCCLabel: SimccDecoder,
+    PointSequence: SequenceDecoder,
 }
 """Classes of codecs, and what makes their decoder."""
 

@@ -124,7 +124,7 @@ def describe(
         ),
         trained=trained_keypoints(info).tolist(),
         sigmas=np.asarray(info["sigmas"], float).tolist(),
-        input={**input, **fixed},
+        input={**fixed, **input},
         uncertainty=None if fit is None else dict(fit.to_dict(), level=level),
         novelty=None
         if features is None

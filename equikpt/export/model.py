@@ -42,6 +42,7 @@ from equikpt_runtime.boxes import whole_image
 from equikpt_runtime.files import refuse_existing
 
 PARITY_IMAGES = 50
+REFINE_CONFIG = "td-hm_efficientnet-lite0_p1p2-refine-192x192"
 NO_IMAGES = "give some by --images DIR, or leave the comparison out by --no-parity"
 
 
@@ -102,6 +103,8 @@ def export_model(
     parity: bool = True,
     half: bool = False,
     overwrite: bool = False,
+    refine: str | Path | None = None,
+    refine_config: str | Path | Config = REFINE_CONFIG,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
 
@@ -117,6 +120,8 @@ def export_model(
         parity: Compare; without, the file says so.
         half: Store the weights in float16.
         overwrite: Replace a file that is there.
+        refine: Checkpoint of a ruler's second stage, which goes into the same file.
+        refine_config: Its config.
 
     Raises:
         FileExistsError: ``out`` exists.
@@ -130,7 +135,16 @@ def export_model(
     check_out(path, overwrite)
     require("onnx", "onnxscript", "onnxruntime")
     trained = Trained.load(config, checkpoint)
-    graph = graph_for(trained.predictor, trained.cfg, flip_test=flip_test, level=level)
+    second = None if refine is None else Trained.load(refine_config, refine)
+    graph = graph_for(
+        trained.predictor,
+        trained.cfg,
+        flip_test=flip_test,
+        level=level,
+        refine=None if second is None else (second.predictor, second.cfg),
+    )
+    if second is not None:
+        trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
         views = views_of(trained, images, image_count)
@@ -144,9 +158,9 @@ def export_model(
         level,
         flip_test=graph.flip_test,
         precision="float16" if half else "float32",
-        **graph.facts(),
         **trained.facts,
     )
+    metadata = replace(metadata, **graph.facts())
     print_log("translating the model, which takes half a minute or more", "current")
     proto = to_onnx(graph, opset)
     if half:

@@ -64,6 +64,7 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
                 f"{reason}; leave that layer out of the model, or report it"
             ) from error
     proto = program.model_proto
+    _strip(proto.graph)
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, name in graph.dynamic().items():
             dims = value.type.tensor_type.shape.dim
@@ -93,6 +94,19 @@ def halve_weights(proto: Any) -> None:
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
+
+
+def _strip(graph: Any) -> None:
+    """Take out what the tracer notes of each node: paths of this machine, and megabytes of them."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            if attribute.HasField("g"):  # a loop's body
+                _strip(attribute.g)
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del value.metadata_props[:]
+    del graph.metadata_props[:]
 
 
 def set_metadata(proto: Any, metadata: Metadata) -> None:

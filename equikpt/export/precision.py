@@ -1,4 +1,4 @@
-"""Exported files in 8 bits and in float16, kept where they are as accurate, and for OpenVINO."""
+"""Exported files in 8 bits, kept where they are as accurate, and for OpenVINO."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from equikpt_runtime.files import refuse_existing, write_bytes
 CALIBRATION_IMAGES = 100
 """Training instances from which the ranges of 8 bits are read."""
 MAX_DROP = 0.005
-"""Loss of PCK@0.05 up to which a file of lower precision is kept."""
+"""Loss of PCK@0.05 up to which a file in 8 bits is kept."""
 PCK_THRESHOLD = 0.05
 QUANTISED = ("Conv", "ConvTranspose", "Clip", "Relu", "Add", "MaxPool")
 """Operations in 8 bits, of backbone and neck alone; the head and the decoding stay in float32."""
@@ -53,11 +53,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Drop:
-    """PCK@0.05 of a float32 file, and of one of lower precision, on the same instances.
+    """PCK@0.05 of a float32 file, and of its copy in 8 bits, on the same instances.
 
     Args:
-        pck: Of the file of lower precision.
-        pck_float32: Of the other.
+        pck: Of the copy.
+        pck_float32: Of the file.
         instances: Number of labelled instances.
         median_px: Median distance of their keypoints, px of the image.
     """
@@ -97,21 +97,20 @@ def labelled(
             samples.append(Sample(pixels, crop, *points, float((box[2:] - box[:2]).max())))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise FileNotFoundError(
-            f"expected the project's {part} images, which lower precision is measured on, found "
+            f"expected the project's {part} images, on which 8 bits are measured, found "
             f"none ({error}); export in float32"
         ) from error
     return samples
 
 
-def lower_precision(
+def export_int8(
     source: Path,
     out: Path,
     cfg: Config,
-    precision: str,
     max_drop: float = MAX_DROP,
     overwrite: bool = False,
 ) -> Drop:
-    """Write an exported file again in 8 bits or float16, unless that costs too much accuracy.
+    """Write an exported file again in 8 bits, unless that costs too much accuracy.
 
     Accuracy is PCK@0.05 on the validation images. Ranges of 8 bits are those of
     ``CALIBRATION_IMAGES`` training instances.
@@ -120,7 +119,6 @@ def lower_precision(
         source: Float32 file of the task ``keypoints``.
         out: File to write.
         cfg: Config of its model, which has the data.
-        precision: ``int8`` or ``float16``.
         max_drop: Greatest loss of PCK.
         overwrite: Replace a file that is there.
 
@@ -138,29 +136,26 @@ def lower_precision(
     metadata = Metadata.from_json(_description(onnx.load(source, load_external_data=False)))
     if metadata.task != "keypoints" or metadata.precision != "float32":
         raise ValueError(
-            f"expected a float32 file of keypoints for {precision}, got {metadata.precision} of "
+            f"expected a float32 file of keypoints for 8 bits, got {metadata.precision} of "
             f"{metadata.task}, whose loss is not measured; leave it in float32"
         )
     val = labelled(cfg, metadata.input, "val")
     with tempfile.TemporaryDirectory() as folder:
-        part = Path(folder) / "lower.onnx"
-        if precision == "int8":
-            train = labelled(cfg, metadata.input, "train", CALIBRATION_IMAGES)
-            quantise(source, part, [one.pixels for one in train])
-        else:
-            onnx.save(to_float16(onnx.load(source)), part)
+        part = Path(folder) / "int8.onnx"
+        train = labelled(cfg, metadata.input, "train", CALIBRATION_IMAGES)
+        quantise(source, part, [one.pixels for one in train])
         drop = measure_drop(source, part, val, metadata.input)
         if not drop.pck_float32 - drop.pck <= max_drop:
             raise ValueError(
                 f"expected a PCK@{PCK_THRESHOLD:g} at most {max_drop:g} below float32's "
-                f"{drop.pck_float32:.4f}, {precision} has {drop.pck:.4f} on {drop.instances} "
+                f"{drop.pck_float32:.4f}, 8 bits have {drop.pck:.4f} on {drop.instances} "
                 "validation instances; nothing was written: leave the file in float32, or allow "
                 "more by --max-drop"
             )
         proto = onnx.load(part)
     measured = dict(pck=round(drop.pck, 4), pck_float32=round(drop.pck_float32, 4))
     parity = dict(metadata.parity or {}, **measured, instances=drop.instances)
-    set_metadata(proto, replace(metadata, precision=precision, parity=parity))
+    set_metadata(proto, replace(metadata, precision="int8", parity=parity))
     write_bytes(out, proto.SerializeToString())
     return drop
 
@@ -231,15 +226,6 @@ def network_nodes(proto: Any) -> list[Any]:
             "expected weights of a backbone in the file, found none; export it again in float32"
         )
     return list(proto.graph.node)[places[0] : places[-1] + 1]
-
-
-def to_float16(proto: Any) -> Any:
-    """Convert backbone and neck of a model to float16; head, decoding and what is given stay."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    inside = {node.name for node in network_nodes(proto)}
-    others = [node.name for node in proto.graph.node if node.name not in inside]
-    return convert_float_to_float16(proto, keep_io_types=True, node_block_list=others)
 
 
 def write_openvino(source: Path, out: Path, overwrite: bool = False) -> Path:

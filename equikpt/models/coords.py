@@ -30,8 +30,9 @@ def sample_point_features(features: Tensor, coords: Tensor) -> Tensor:
     """
     height, width = features.shape[-2:]
     # without align_corners, grid_sample has the middle of the first cell at −1 + 1/n
-    grid = coords + torch.tensor([1 / width, 1 / height], device=coords.device)
-    sampled = grid_sample(features.float(), grid[:, :, None].float(), align_corners=False)
+    x, y = coords.float().unbind(dim=-1)
+    grid = torch.stack([x + 1 / width, y + 1 / height], dim=-1)
+    sampled = grid_sample(features.float(), grid[:, :, None], align_corners=False)
     return sampled[..., 0].transpose(1, 2)
 
 

@@ -195,7 +195,7 @@ class SequentialAttention(nn.Module):
         scene = self.scene(features)
         state = self.memory(features, points, valid)
         glimpsed = self.glimpse(scene, state, self.inhibition(points, valid, scene.coords))
-        return self._read(glimpsed, torch.arange(state.shape[1], device=state.device))
+        return self.read(glimpsed, torch.arange(state.shape[1], device=state.device))
 
     def first(self, scene: Scene) -> tuple[Steps, Memory]:
         """The first step, which knows no points."""
@@ -234,7 +234,7 @@ class SequentialAttention(nn.Module):
     def _advance(self, scene: Scene, token: Tensor, memory: Memory) -> tuple[Steps, Memory]:
         state, caches = self.memory.step(token, memory.number, memory.caches)
         glimpsed = self.glimpse(scene, state, memory.inhibition)
-        steps = self._read(glimpsed, memory.number, memory.total)
+        steps = self.read(glimpsed, memory.number, memory.total)
         total = steps.count_left if memory.total is None else memory.total
         return steps, Memory(caches, memory.inhibition, memory.number + 1, total)
 
@@ -250,7 +250,7 @@ class SequentialAttention(nn.Module):
             state, _, guess = glimpse(state, scene, bias)
         return Glimpsed(state, first.attention, guess)
 
-    def _read(self, glimpsed: Glimpsed, marked: Tensor | int, total: Tensor | None = None) -> Steps:
+    def read(self, glimpsed: Glimpsed, marked: Tensor | int, total: Tensor | None = None) -> Steps:
         """Read steps that know ``marked`` points (S,); ``total`` as in :class:`Memory`."""
         state, attention, guess = glimpsed
         offset = torch.cat([self.offset_x(state), self.offset_y(state)], dim=-1).float()

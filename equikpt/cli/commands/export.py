@@ -33,6 +33,15 @@ class ExportOptions(declare.ReadsImages):
         "config of the model: path, name or project folder", metavar="CONFIG"
     )
     checkpoint: Path | None = declare.checkpoint_option()
+    refine: Path | None = option(
+        "checkpoint of a ruler's second stage, which goes into the same file",
+        metavar="FILE.pth|DIR",
+    )
+    refine_config: str = option(
+        "config of that checkpoint",
+        metavar="CONFIG",
+        default="td-hm_efficientnet-lite0_p1p2-refine-192x192",
+    )
     out: Path = required("file to write", metavar="FILE.onnx")
     flip_test: bool | None = option(
         "average with the mirrored crop, in the file (default: as the config says)",
@@ -42,6 +51,11 @@ class ExportOptions(declare.ReadsImages):
     )
     no_flip_test: bool = option(
         "take the plain crop alone: half the time", default=False, at_most_one_of="flip"
+    )
+    reader: str | None = option(
+        "library that reads the file and decodes by itself: rtmlib",
+        "--for",
+        choices=("rtmlib",),
     )
     level: float = option(
         "probability that a keypoint lies within its radius",
@@ -68,9 +82,13 @@ def main(argv: list[str] | None = None) -> int:
             "expected a project folder or --config, got "
             f"{'neither' if options.project is None else 'both'}"
         )
-    from equikpt.export import export_model
+    from equikpt.export import export_for_rtmlib, export_model
 
-    exported = export_model(
+    if options.reader and options.refine:
+        raise ValueError("expected --for rtmlib without --refine: rtmlib reads no rulers")
+    export = export_for_rtmlib if options.reader else export_model
+    ruler = dict(refine=options.refine, refine_config=options.refine_config)
+    exported = export(
         options.project or options.config,
         options.out,
         options.checkpoint,
@@ -82,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         parity=options.parity,
         half=options.fp16,
         overwrite=options.overwrite,
+        **({} if options.reader else ruler),
     )
     print("\n".join(summary_lines(exported)))
     return 0

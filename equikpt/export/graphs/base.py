@@ -165,8 +165,15 @@ def geometry_of(cfg: Config, metainfo: Mapping[str, Any]) -> dict[str, Any]:
             "expected a test pipeline with GetBBoxCenterScale and TopdownAffine, got "
             f"{', '.join(steps)}"
         )
+    whole = is_whole_radiograph(cfg, metainfo) or metainfo.get("unnamed")
     return dict(
-        rule="whole" if metainfo.get("radiographs") or metainfo.get("unnamed") else "box",
+        rule="whole" if whole else "box",
         padding=float(steps["GetBBoxCenterScale"].get("padding", 1.25)),
         udp=bool(crops[0].get("use_udp", False)),
     )
+
+
+def is_whole_radiograph(cfg: Config, metainfo: Mapping[str, Any]) -> bool:
+    """Tell the first stage of a ruler from the second, which is for crops, and from all else."""
+    crops = cfg.test_dataloader.dataset.get("crop_fraction") is not None
+    return bool(metainfo.get("radiographs")) and not crops

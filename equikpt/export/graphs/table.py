@@ -6,15 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from mmengine.config import Config
-from mmpose.models import TopdownPoseEstimator
+from mmpose.models import BottomupPoseEstimator, TopdownPoseEstimator
 from mmpose.models.heads import BaseHead
 
 from equikpt.apis.box_predictor import BoxPredictor
-from equikpt.export.graphs.base import Graph
+from equikpt.export.graphs.base import Graph, is_whole_radiograph
+from equikpt.export.graphs.peaks import PeaksGraph
+from equikpt.export.graphs.points import sequential_graph
+from equikpt.export.graphs.ruler import RulerGraph
 from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.models.logit_heatmap_head import MultiPeakHead
+from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 GRAPHS: list[tuple[type, type, Callable[..., Graph]]] = [
+    (TopdownPoseEstimator, SequentialAttentionHead, sequential_graph),
+    (BottomupPoseEstimator, MultiPeakHead, PeaksGraph),
     (TopdownPoseEstimator, BaseHead, KeypointGraph),
 ]
 """Class of the estimator, class of its head, and what makes the graph of such a model; the first
@@ -26,6 +33,7 @@ def graph_for(
     cfg: Config,
     flip_test: bool | None = None,
     level: float = DEFAULT_LEVEL,
+    refine: tuple[BoxPredictor, Config] | None = None,
 ) -> Graph:
     """Make the graph of a trained model.
 
@@ -34,11 +42,19 @@ def graph_for(
         cfg: Its config.
         flip_test: Average with the mirrored crop; None as the config says.
         level: Probability of the radii.
+        refine: Predictor and config of the second stage of a ruler.
 
     Raises:
         ValueError: No graph is known for such a model, or an option that it does not have.
     """
     model: Any = predictor.model
+    if is_whole_radiograph(cfg, predictor.metainfo):
+        return RulerGraph(predictor, cfg, flip_test=flip_test, level=level, refine=refine)
+    if refine is not None:
+        raise ValueError(
+            "expected a first stage for whole radiographs before a second one, got "
+            f"{cfg.filename}; leave the second one out"
+        )
     for estimator, head, make in GRAPHS:
         if isinstance(model, estimator) and isinstance(model.head, head):
             return make(predictor, cfg, flip_test=flip_test, level=level)

@@ -15,13 +15,15 @@ from torch import Tensor
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.export.decoders import Decoded, decoder_of
 from equikpt.export.graphs.base import Arrays, Graph, Novelty, Probability, geometry_of
+from equikpt.export.graphs.sequence import sequence
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.models.logit_heatmap_head import LogitHeatmapHead
 from equikpt.models.pooled_features import pooled_features
+from equikpt.models.sequential_attention_head import SequentialAttentionHead
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 Maps = Any
-"""Heatmaps (N, K, H, W), or vectors (N, K, W) and (N, K, H) of SimCC."""
+"""Heatmaps (N, K, H, W), vectors (N, K, W) and (N, K, H) of SimCC, or a :class:`Sequence`."""
 
 
 def _heatmaps(head: Any, feats: Any) -> Tensor:
@@ -37,6 +39,7 @@ HEADS: dict[type, Callable[[Any, Any], Maps]] = {
     LogitHeatmapHead: _probabilities,
     RTMCCHead: _heatmaps,
     SimCCHead: _heatmaps,
+    SequentialAttentionHead: sequence,
 }
 """Classes of heads, and how the maps that their codec decodes come from the features."""
 
