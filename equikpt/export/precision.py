@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from equikpt.evaluation.functional.keypoint_errors import distances_px, pck_hits
@@ -82,6 +83,7 @@ def labelled(
     Raises:
         FileNotFoundError: There are none.
     """
+    init_default_scope("mmpose")
     load = Compose([cfg.test_dataloader.dataset.pipeline[0]])
     cropper, (width, height) = Cropper(given["size"], given["crop"]), given["size"]
     samples = []
