@@ -1,6 +1,6 @@
-"""Images a second from a decoded image with boxes to its keypoints: MMPose, equikpt, exported files.
+"""Images a second from a decoded image with boxes to keypoints: MMPose, equikpt, exported files.
 
-    python benchmarks/inference.py [--rows rtmpose hrnet] [--columns mmpose onnxruntime] [--rounds 5]
+    python benchmarks/inference.py [--rows rtmpose hrnet] [--columns mmpose onnxruntime]
 
 All columns predict the same boxes of one image with the same weights and the same flip setting, in
 one process on as many threads as OMP_NUM_THREADS says, or all cores, one after the other, round
@@ -10,13 +10,13 @@ does not depend (but that of counting, which goes to its most points), unless --
 
 - mmpose: MMPose's own ``inference_topdown`` with its stock parts of the same config. Of
   EfficientNet-Lite0 the backbone is equikpt's, since MMPose has none.
-- predictor, predictor-bf16: equikpt's ``Predictor``; for rulers and counting what their commands use.
+- predictor, predictor-bf16: equikpt's ``Predictor``; rulers and counting as their commands do it.
 - onnxruntime, openvino, openvino-bf16, int8: ``equikpt_runtime.Model`` on the exported file; int8
   on ONNX Runtime.
 - rtmlib: its own class on the file for it, one box after the other.
 - ultralytics: yolo26n-pose, random weights, its own export and preprocessing at 640 px: time only.
 
-px: median and largest distance of the keypoints from the predictor's, px of the image. Cold start is
+px: median and largest distance of the keypoints from the predictor's, px of the image. Cold start:
 a process of its own from its start to the first keypoint. --frames is a generated video whose
 frames are predicted in a process of its own; shown is its memory after a tenth, half and all.
 Files are exported into --out once, and taken from there the next time; so is the table, as JSON.

@@ -16,8 +16,10 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
+from equikpt.config_checks.options import load_config
 from equikpt.evaluation.functional.keypoint_errors import distances_px, pck_hits
-from equikpt.export.metadata import KEY, Metadata
+from equikpt.export.metadata import KEY
+from equikpt.export.model import Exported
 from equikpt.export.onnx_file import require, set_metadata
 from equikpt_runtime.backends import load_network
 from equikpt_runtime.crops import Crop, Cropper
@@ -106,21 +108,21 @@ def labelled(
 
 
 def export_int8(
-    source: Path,
+    exported: Exported,
     out: Path,
-    cfg: Config,
+    config: str | Path | Config,
     max_drop: float = MAX_DROP,
     overwrite: bool = False,
-) -> Drop:
+) -> tuple[Exported, Drop]:
     """Write an exported file again in 8 bits, unless that costs too much accuracy.
 
     Accuracy is PCK@0.05 on the validation images. Ranges of 8 bits are those of
     ``CALIBRATION_IMAGES`` training instances.
 
     Args:
-        source: Float32 file of the task ``keypoints``.
+        exported: Float32 file of the task ``keypoints``.
         out: File to write.
-        cfg: Config of its model, which has the data.
+        config: Of its model: the data.
         max_drop: Greatest loss of PCK.
         overwrite: Replace a file that is there.
 
@@ -128,38 +130,39 @@ def export_int8(
         FileExistsError: ``out`` exists.
         FileNotFoundError: No training or validation images.
         ImportError: onnx or onnxruntime is not installed.
-        ValueError: Another task, a file of lower precision already, or too great a loss; nothing
-            is written then.
+        ValueError: Another task or precision, or too great a loss; nothing is written then.
     """
     require("onnx", "onnxruntime")
     import onnx
 
     refuse_existing(out, overwrite)
-    metadata = Metadata.from_json(_description(onnx.load(source, load_external_data=False)))
+    metadata = exported.metadata
     if metadata.task != "keypoints" or metadata.precision != "float32":
         raise ValueError(
             f"expected a float32 file of keypoints for 8 bits, got {metadata.precision} of "
-            f"{metadata.task}, whose loss is not measured; leave it in float32"
+            f"{metadata.task}, whose loss is not measured; leave out --int8"
         )
+    cfg = config if isinstance(config, Config) else load_config(config)
     val = labelled(cfg, metadata.input, "val")
+    train = labelled(cfg, metadata.input, "train", CALIBRATION_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "int8.onnx"
-        train = labelled(cfg, metadata.input, "train", CALIBRATION_IMAGES)
-        quantise(source, part, [one.pixels for one in train])
-        drop = measure_drop(source, part, val, metadata.input)
+        quantise(exported.path, part, [one.pixels for one in train])
+        drop = measure_drop(exported.path, part, val, metadata.input)
         if not drop.pck_float32 - drop.pck <= max_drop:
             raise ValueError(
                 f"expected a PCK@{PCK_THRESHOLD:g} at most {max_drop:g} below float32's "
                 f"{drop.pck_float32:.4f}, 8 bits have {drop.pck:.4f} on {drop.instances} "
-                "validation instances; nothing was written: leave the file in float32, or allow "
-                "more by --max-drop"
+                "validation instances; nothing was written: leave out --int8, or allow more by "
+                "--max-drop"
             )
         proto = onnx.load(part)
     measured = dict(pck=round(drop.pck, 4), pck_float32=round(drop.pck_float32, 4))
     parity = dict(metadata.parity or {}, **measured, instances=drop.instances)
-    set_metadata(proto, replace(metadata, precision="int8", parity=parity))
+    metadata = replace(metadata, precision="int8", parity=parity)
+    set_metadata(proto, metadata)
     write_bytes(out, proto.SerializeToString())
-    return drop
+    return replace(exported, path=out, metadata=metadata), drop
 
 
 def measure_drop(
@@ -253,10 +256,7 @@ def write_openvino(source: Path, out: Path, overwrite: bool = False) -> Path:
     import onnx
     import openvino
 
-    if out.suffix != ".xml":
-        raise ValueError(f"expected the name of a file that ends in .xml, got {out}")
-    for path in (out, out.with_suffix(".bin")):
-        refuse_existing(path, overwrite)
+    check_openvino(out, overwrite)
     model = openvino.convert_model(source)
     model.set_rt_info(_description(onnx.load(source, load_external_data=False)), [KEY])
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -265,6 +265,15 @@ def write_openvino(source: Path, out: Path, overwrite: bool = False) -> Path:
         for suffix in (".bin", ".xml"):
             os.replace(part.with_suffix(suffix), out.with_suffix(suffix))
     return out
+
+
+def check_openvino(out: Path, overwrite: bool) -> None:
+    """Stop before OpenVINO's files would replace others, or could not be written."""
+    require("openvino")
+    if out.suffix != ".xml":
+        raise ValueError(f"expected the name of a file that ends in .xml, got {out}")
+    for path in (out, out.with_suffix(".bin")):
+        refuse_existing(path, overwrite)
 
 
 def _description(proto: Any) -> str:
