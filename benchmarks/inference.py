@@ -307,7 +307,7 @@ def ultralytics_way(args: argparse.Namespace, row: str) -> Way | None:
 
 
 def threads() -> int:
-    from equikpt.core.machine import usable_cores
+    from equikpt_runtime.machine import usable_cores
 
     return int(os.environ.get("OMP_NUM_THREADS") or usable_cores())
 
