@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import sys
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -459,3 +460,54 @@ def test_a_swap_in_a_single_frame_is_undone_and_a_crossing_is_not(benchmarks):
     planted = plant(gt, 0.2, 5, np.random.default_rng(0))
     changed = (planted != gt).any(axis=(1, 2, 3))
     assert 0 < changed.mean() < 0.6
+
+
+def test_inference_is_compared_with_parts_that_are_mmposes_own(benchmarks, tmp_path):
+    import inference
+
+    from equikpt.core.pipelines import fill_codec
+
+    args = inference.parse_args(["--out", str(tmp_path)])
+    for row in inference.TOP_DOWN:
+        cfg = inference.config_of(args, inference.ROWS[row])
+        assert cfg.model.test_cfg.flip_test is False
+        dataset = cfg.test_dataloader.dataset
+        found = (
+            inference.stock(dict(cfg.model)),
+            inference.stock(
+                [dict(step) for step in fill_codec(dataset.pipeline, dataset.get("codec"))]
+            ),
+        )
+        assert "visibility" not in found[0]
+        types = set(re.findall(r"'type': '(\w+)'", str(found)))
+        assert {"TopdownPoseEstimator", "LoadImage", "TopdownAffine", "PackPoseInputs"} <= types
+        assert not {name for name in types if name in inference.STOCK}
+
+
+def test_columns_take_turns_and_are_compared_round_by_round(benchmarks):
+    import inference
+
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in ("slow", "fast")}
+    times = inference.interleave(calls, rounds=2, repeats=3)
+    assert order == ["slow"] * 3 + ["fast"] * 3 + ["slow"] * 3 + ["fast"] * 3
+    assert {name: len(each) for name, each in times.items()} == dict(slow=2, fast=2)
+    base = dict(row="hrnet", batch=8, network_s=None, px=None)
+    records = [
+        dict(base, column="mmpose", times_s=[8.0, 4.0, 16.0]),
+        dict(base, column="int8", times_s=[2.0, 2.0, 2.0], network_s=[1.0], px=[0.5, 2.0]),
+    ]
+    assert inference.table(records).splitlines()[2:] == [
+        "| hrnet | 8 | mmpose | 1.0 |  | 1.00 |  |",
+        "| hrnet | 8 | int8 | 4.0 | 8.0 | 4.00 | 0.500, 2.000 |",
+    ]
+
+
+def test_distances_leave_out_what_is_not_given(benchmarks):
+    import inference
+
+    gt = np.zeros((1, 3, 2))
+    found = np.array([[[3, 4], [0, 0], [np.nan, 0]]])
+    assert inference.distance(found, gt) == [2.5, 5.0]
+    assert inference.distance(found[:, :2], gt) is None
+    assert inference.distance(None, gt) is None

@@ -24,6 +24,7 @@ from equikpt.core.configs import strip_pretrained_init, work_dir_of
 from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
+from equikpt.models.fast_forward import choose_precision, speed_up
 from equikpt.models.keypoint_channels import (
     check_keypoint_channels,
     describe_other_keypoints,
@@ -68,10 +69,13 @@ class BoxPredictor:
         maps: Give samples the heatmaps that their points were read from, as
             ``pred_fields.heatmaps`` (K, H, W), where the head has them (of SimCC the outer product
             of ``pred_instances.keypoint_x_labels`` and ``…_y_labels``).
+        precision: Of backbone and neck, as :func:`equikpt.models.fast_forward.choose_precision`;
+            the decoding is always in float32.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or the model of other keypoints than the data set.
+        ValueError: It is of another model, the model of other keypoints than the data set, or the
+            device does not compute in ``precision``.
     """
 
     def __init__(
@@ -80,7 +84,11 @@ class BoxPredictor:
         checkpoint: str | Path | None = None,
         device: str | None = None,
         maps: bool = False,
+        precision: str = "float32",
     ) -> None:
+        device = usable_device(device)
+        self.precision = choose_precision(precision, device)
+        """Precision of backbone and neck: ``float32``, ``bfloat16`` or ``float16``."""
         checkpoint = find_checkpoint(work_dir_of(cfg) if checkpoint is None else checkpoint)
         self.checkpoint = checkpoint
         """File of its weights."""
@@ -89,7 +97,8 @@ class BoxPredictor:
         init_default_scope("mmpose")
         self.metainfo = metainfo_of(cfg)
         model = load_model(cfg, checkpoint, maps, self.metainfo)
-        self.model = model.to(usable_device(device)).eval()
+        self.model = model.to(device).eval()
+        speed_up(self.model, self.precision)
         dataset = cfg.test_dataloader.dataset
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
@@ -149,7 +158,7 @@ class BoxPredictor:
         """Predict data samples for boxes of any images, computed at once."""
         if not views:
             return []
-        with torch.no_grad():
+        with torch.inference_mode():
             return self.model.test_step(self.packed(views))
 
     def packed(self, views: Sequence[View]) -> dict[str, list]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -17,6 +16,7 @@ from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
 from equikpt.core import machine
+from equikpt.models.fast_forward import to_float32
 
 STOCK_WRAPPERS = ("OptimWrapper", "AmpOptimWrapper", "CpuAmpOptimWrapper")
 
@@ -84,21 +84,13 @@ def _float32_outputs(head: BaseHead) -> Iterator[None]:
     forward = head.forward
 
     def forward_float32(*args, **kwargs):
-        return _to_float32(forward(*args, **kwargs))
+        return to_float32(forward(*args, **kwargs))
 
     head.forward = forward_float32
     try:
         yield
     finally:
         del head.forward  # the method of the class shows again
-
-
-def _to_float32(outputs: Any) -> Any:
-    if isinstance(outputs, torch.Tensor):
-        return outputs.float() if outputs.is_floating_point() else outputs
-    if isinstance(outputs, (tuple, list)):
-        return type(outputs)(_to_float32(output) for output in outputs)
-    return outputs
 
 
 def enable_amp(cfg: Config) -> None:

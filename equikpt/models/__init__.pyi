@@ -1,3 +1,4 @@
+from .fast_forward import speed_up as speed_up
 from .finest_level_fpn import FinestLevelFPN as FinestLevelFPN
 from .focal_l1_heatmap_loss import FocalL1HeatmapLoss as FocalL1HeatmapLoss
 from .focal_l1_heatmap_loss import soft_focal_loss as soft_focal_loss

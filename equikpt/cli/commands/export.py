@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from equikpt.cli import options as declare
@@ -64,7 +65,21 @@ class ExportOptions(declare.ReadsImages):
         metavar="FRACTION",
     )
     opset: int = option("version of ONNX's operators", default=18, type=whole(17, 20))
-    fp16: bool = option("store the weights in float16: half the size", default=False)
+    fp16: bool = option(
+        "store the weights in float16: half the size", default=False, at_most_one_of="precision"
+    )
+    int8: bool = option(
+        "compute backbone and neck in 8 bits, by the ranges of training images; only where the "
+        "validation images lose no more than --max-drop",
+        default=False,
+        at_most_one_of="precision",
+    )
+    max_drop: float | None = option(
+        "loss of PCK@0.05 up to which 8 bits are written (default: 0.005)",
+        type=number(0, 1),
+        metavar="FRACTION",
+    )
+    openvino: bool = option("write OpenVINO's .xml and .bin beside the file as well", default=False)
     images: Path | None = option(
         "folder of images to compare the file with the model on (default: validation images)",
         metavar="DIR",
@@ -93,34 +108,65 @@ def main(argv: list[str] | None = None) -> int:
         )
     if options.ort_web and not options.web:
         raise ValueError("expected --web DIR beside --ort-web; name the folder of the page")
-    if options.reader and (options.refine or options.web):
+    if options.reader and (options.refine or options.int8 or options.openvino or options.web):
         raise ValueError(
-            "expected --for rtmlib without --refine and --web: it reads keypoints of crops alone"
+            "expected --for rtmlib without --refine, --int8, --openvino and --web: its files are "
+            "for rtmlib alone"
         )
-    from equikpt.export import export_for_rtmlib, export_model, page
+    if options.max_drop is not None and not options.int8:
+        raise ValueError("expected --max-drop with --int8, whose loss it limits; got it alone")
+    print("\n".join(_export(options)))
+    return 0
 
+
+def _export(options: ExportOptions) -> list[str]:
+    """Write all files that are asked for, and return what is to be said of them."""
+    from equikpt.export import export_for_rtmlib, export_model, page
+    from equikpt.export.model import check_out
+    from equikpt.export.precision import check_openvino, export_int8, write_openvino
+
+    config, xml = options.project or options.config or "", options.out.with_suffix(".xml")
+    check_out(options.out, options.overwrite)
+    if options.openvino:
+        check_openvino(xml, options.overwrite)
     ort = page.prepare(options.web, options.ort_web, options.overwrite) if options.web else {}
-    export = export_for_rtmlib if options.reader else export_model
     ruler = dict(refine=options.refine, refine_config=options.refine_config)
-    exported = export(
-        options.project or options.config,
-        options.out,
-        options.checkpoint,
-        flip_test=False if options.no_flip_test else options.flip_test,
-        level=options.level,
-        opset=options.opset,
-        images=options.images,
-        image_count=options.image_count,
-        parity=options.parity,
-        half=options.fp16,
-        overwrite=options.overwrite,
-        **({} if options.reader else ruler),
-    )
-    print("\n".join(summary_lines(exported)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "float32.onnx" if options.int8 else options.out
+        exported = (export_for_rtmlib if options.reader else export_model)(
+            config,
+            path,
+            options.checkpoint,
+            flip_test=False if options.no_flip_test else options.flip_test,
+            level=options.level,
+            opset=options.opset,
+            images=options.images,
+            image_count=options.image_count,
+            parity=options.parity,
+            half=options.fp16,
+            overwrite=options.overwrite,
+            **({} if options.reader else ruler),
+        )
+        lines = []
+        if options.int8:
+            limit = {} if options.max_drop is None else dict(max_drop=options.max_drop)
+            exported, drop = export_int8(
+                exported, options.out, config, overwrite=options.overwrite, **limit
+            )
+            lines.append(
+                f"PCK@0.05 in 8 bits {drop.pck:.4f}, in float32 {drop.pck_float32:.4f}, on "
+                f"{drop.instances} validation instances; the differences above are float32's"
+            )
+    if options.openvino:
+        write_openvino(options.out, xml, options.overwrite)
+        lines.append(
+            f"written: {xml} and .bin; where the CPU has bfloat16, OpenVINO computes in it unless "
+            "INFERENCE_PRECISION_HINT is f32"
+        )
     if options.web:
         size = page.write_page(exported.path, asdict(exported.metadata), options.web, ort)
-        print("\n".join(page.serving(options.web, size)))
-    return 0
+        lines += page.serving(options.web, size)
+    return [*summary_lines(exported), *lines]
 
 
 def summary_lines(exported: Exported) -> list[str]:
