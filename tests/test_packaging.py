@@ -191,6 +191,7 @@ def test_pip_is_asked_only_for_what_pip_can_install(metadata):
         "dev",
         "dicom",
         "docs",
+        "export",
         "formats",
         "mmdet",
         "timm",

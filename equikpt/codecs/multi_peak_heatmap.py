@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,8 +47,12 @@ def find_peaks(
     highest = max_pool2d(heatmaps, 2 * min_peak_distance + 1, stride=1, padding=min_peak_distance)
     is_peak = (heatmaps == highest) & (heatmaps >= score_threshold)
     heights = torch.where(is_peak, heatmaps, heatmaps.new_zeros(())).flatten(2)
-    # stable: equal heights stay in reading order
-    order = torch.sort(heights, dim=-1, descending=True, stable=True)
+    # stable: equal heights stay in reading order, as of ONNX's TopK, which has no such sort
+    order: Any
+    if torch.compiler.is_exporting():
+        order = heights.topk(min(max_peaks, heights.shape[-1]), dim=-1)
+    else:
+        order = torch.sort(heights, dim=-1, descending=True, stable=True)
     scores, cells = order.values[..., :max_peaks], order.indices[..., :max_peaks]
     width = heatmaps.shape[-1]
     cell = torch.stack([cells % width, cells.div(width, rounding_mode="floor")], dim=-1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
@@ -18,8 +17,17 @@ from torch.nn import functional
 from equikpt.codecs.point_sequence import PointSequence
 from equikpt.codecs.softmax_heatmap import SoftmaxHeatmap
 from equikpt.codecs.spread import POWER, SIMCC_BETA, HeatmapSpread, SimCCSpread, SoftmaxSpread
-
-TINY = torch.finfo(torch.float32).tiny
+from equikpt.export.maps import (
+    TINY,
+    Blur,
+    beside,
+    constant,
+    disk_radius,
+    entropy,
+    maximum,
+    newton_1d,
+    solve,
+)
 
 
 class Decoded(NamedTuple):
@@ -47,7 +55,7 @@ class Decoder(nn.Module):
 
     def __init__(self, codec: Any, cell_px: Any) -> None:
         super().__init__()
-        self.register_buffer("cell_px", _constant(np.broadcast_to(cell_px, 2)))
+        self.register_buffer("cell_px", constant(np.broadcast_to(cell_px, 2)))
         self.cell_area = float(np.prod(np.broadcast_to(cell_px, 2)))
         known = (HeatmapSpread, SoftmaxSpread, SimCCSpread)
         self.has_spread = any(getattr(type(codec), "spread", None) is each.spread for each in known)
@@ -65,12 +73,12 @@ class UdpDecoder(Decoder):
         super().__init__(codec, codec.scale_factor)
         # the codec decodes to input_size at the last cell, and encodes from input_size − 1
         last = np.array(codec.heatmap_size) - 1
-        self.cell_px = _constant(np.array(codec.input_size) / last)
+        self.cell_px = constant(np.array(codec.input_size) / last)
         self.blur = Blur(codec.blur_kernel_size)
 
     def forward(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps (N, K, H, W)."""
-        cells, scores = _maximum(heatmaps)
+        cells, scores = maximum(heatmaps)
         height, width = heatmaps.shape[-2:]
         logs = self.blur(heatmaps).clamp(1e-3, 50.0).log()
         flat = functional.pad(logs, (1, 1, 1, 1), mode="replicate").flatten(1)
@@ -88,7 +96,7 @@ class UdpDecoder(Decoder):
         xx, yy = right - 2 * here + left, below - 2 * here + above
         xy = (at(row + 1) - right - below + 2 * here - left - above + at(-row - 1)) / 2
         epsilon = float(np.finfo(np.float32).eps)
-        step = _solve(xx + epsilon, xy, yy + epsilon, gradient)
+        step = solve(xx + epsilon, xy, yy + epsilon, gradient)
         coords = (cells - step) * self.cell_px
         return Decoded(coords, scores, _heatmap_spread(self, heatmaps))
 
@@ -101,7 +109,7 @@ class MsraDecoder(Decoder):
 
     def forward(self, heatmaps: Tensor) -> Decoded:
         """Decode heatmaps (N, K, H, W)."""
-        cells, scores = _maximum(heatmaps)
+        cells, scores = maximum(heatmaps)
         coords = (cells + self.offsets(heatmaps, cells)) * self.cell_px
         return Decoded(coords, scores, _heatmap_spread(self, heatmaps))
 
@@ -109,8 +117,8 @@ class MsraDecoder(Decoder):
         """Offsets (N, K, 2) from the highest cells (N, K, 2)."""
         height, width = heatmaps.shape[-2:]
         x, y = cells.unbind(-1)
-        dx = _at(heatmaps, cells, 1, 0) - _at(heatmaps, cells, -1, 0)
-        dy = _at(heatmaps, cells, 0, 1) - _at(heatmaps, cells, 0, -1)
+        dx = beside(heatmaps, cells, 1, 0) - beside(heatmaps, cells, -1, 0)
+        dy = beside(heatmaps, cells, 0, 1) - beside(heatmaps, cells, 0, -1)
         in_x = (x > 1) & (x < width - 1) & (y > 0)
         in_y = (y > 1) & (y < height - 1) & (x > 0)
         return torch.stack([dx.sign() * in_x, dy.sign() * in_y], dim=-1) / 4
@@ -129,7 +137,7 @@ class UnbiasedDecoder(MsraDecoder):
         logs = self.blur(heatmaps).clamp_min(1e-10).log()
 
         def at(dx: int, dy: int) -> Tensor:
-            return _at(logs, cells, dx, dy)
+            return beside(logs, cells, dx, dy)
 
         here = at(0, 0)
         gradient = torch.stack([at(1, 0) - at(-1, 0), at(0, 1) - at(0, -1)], dim=-1) / 2
@@ -140,7 +148,7 @@ class UnbiasedDecoder(MsraDecoder):
         inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2)
         usable = inside & (xx * yy - xy * xy != 0)
         ones, zeros = torch.ones_like(xx), torch.zeros_like(xy)
-        step = _solve(
+        step = solve(
             torch.where(usable, xx, ones),
             torch.where(usable, xy, zeros),
             torch.where(usable, yy, ones),
@@ -174,7 +182,7 @@ class SoftmaxDecoder(Decoder):
         scores = window.sum(dim=-1)
         mean = (window[..., None] * offset).sum(dim=-2) / scores[..., None]
         coords = (cell[..., 0, :] + mean) * self.cell_px
-        spread = _disk_radius(_entropy(probability), self.cell_area) if self.has_spread else None
+        spread = disk_radius(entropy(probability), self.cell_area) if self.has_spread else None
         return Decoded(coords, scores.clamp_max(1.0), spread)
 
 
@@ -198,14 +206,14 @@ class SimccDecoder(Decoder):
         coords = cells.float()
         if len(self.blurs):
             steps = [
-                _newton_1d(blur(each), cells[..., axis])
+                newton_1d(blur(each), cells[..., axis])
                 for axis, (blur, each) in enumerate(zip(self.blurs, logits, strict=True))
             ]
             coords = coords - torch.stack(steps, dim=-1)
         spread = None
         if self.has_spread:
-            entropies = [_entropy((SIMCC_BETA * each).softmax(dim=-1)) for each in logits]
-            spread = _disk_radius(entropies[0] + entropies[1], self.cell_area)
+            entropies = [entropy((SIMCC_BETA * each).softmax(dim=-1)) for each in logits]
+            spread = disk_radius(entropies[0] + entropies[1], self.cell_area)
         return Decoded(coords * self.cell_px, scores, spread)
 
 
@@ -246,85 +254,6 @@ def decoder_of(codec: Any) -> Decoder:
     )
 
 
-class Blur(nn.Module):
-    """Blur maps as MMPose does before it refines: OpenCV's Gaussian, then the maximum of before.
-
-    Args:
-        size: Side of the kernel in cells, odd.
-        is_flat: Blur vectors (…, W) instead of maps (…, H, W).
-    """
-
-    kernel: Tensor
-
-    def __init__(self, size: int, is_flat: bool = False) -> None:
-        super().__init__()
-        self.is_flat, self.border = is_flat, size // 2
-        kernel = cv2.getGaussianKernel(size, 0, cv2.CV_32F)[:, 0]
-        self.register_buffer("kernel", torch.from_numpy(kernel))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Blur maps (N, K, H, W), or vectors (N, K, W)."""
-        planes = maps[:, :, None] if self.is_flat else maps
-        single = planes.flatten(0, 1)[:, None]
-        blurred = functional.conv2d(single, self.kernel.view(1, 1, 1, -1), padding=(0, self.border))
-        if not self.is_flat:
-            blurred = functional.conv2d(
-                blurred, self.kernel.view(1, 1, -1, 1), padding=(self.border, 0)
-            )
-        blurred = blurred.reshape(planes.shape)
-        before, after = (
-            planes.amax(dim=(-2, -1), keepdim=True),
-            blurred.amax((-2, -1), keepdim=True),
-        )
-        scaled = blurred * (before / after)
-        return scaled[:, :, 0] if self.is_flat else scaled
-
-
-def _constant(values: Any) -> Tensor:
-    return torch.from_numpy(np.array(values, np.float32))
-
-
-def _maximum(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells (N, K, 2), int64, and heights (N, K) of maxima; (-1, -1) where none is above 0."""
-    scores, index = heatmaps.flatten(2).max(dim=-1)
-    width = heatmaps.shape[-1]
-    cells = torch.stack([index % width, index // width], dim=-1)
-    return torch.where((scores > 0)[..., None], cells, torch.full_like(cells, -1)), scores
-
-
-def _at(maps: Tensor, cells: Tensor, dx: int, dy: int) -> Tensor:
-    """Values (N, K) beside the cells (N, K, 2); at the border those of the border."""
-    height, width = maps.shape[-2:]
-    x, y = (cells[..., 0] + dx).clamp(0, width - 1), (cells[..., 1] + dy).clamp(0, height - 1)
-    return maps.flatten(2).gather(2, (y * width + x)[..., None])[..., 0]
-
-
-def _solve(xx: Tensor, xy: Tensor, yy: Tensor, vector: Tensor) -> Tensor:
-    """Multiply vectors (…, 2) by the inverse of symmetric matrices."""
-    x, y = vector.unbind(-1)
-    return torch.stack([yy * x - xy * y, xx * y - xy * x], dim=-1) / (xx * yy - xy * xy)[..., None]
-
-
-def _newton_1d(vectors: Tensor, cells: Tensor) -> Tensor:
-    """Steps (N, K) off cells (N, K) to the top of the log of blurred vectors (N, K, W)."""
-    logs = functional.pad(vectors.clamp(1e-3, 50.0).log(), (2, 2), mode="replicate")
-    middle, length = cells + 2, logs.shape[-1]
-
-    def at(step: int) -> Tensor:
-        return logs.gather(2, torch.remainder(middle + step, length)[..., None])[..., 0]
-
-    return (at(1) - at(-1)) / 2 / (1e-9 + (at(2) - 2 * at(0) + at(-2)) / 4)
-
-
-def _entropy(probability: Tensor) -> Tensor:
-    """Entropy (…) in nats of (…, T); what is 0 adds nothing."""
-    return -(probability * probability.clamp_min(TINY).log()).sum(dim=-1)
-
-
-def _disk_radius(entropies: Tensor, cell_area: float) -> Tensor:
-    return (entropies.exp() * (cell_area / np.pi)).sqrt()
-
-
 def _heatmap_spread(decoder: Decoder, heatmaps: Tensor) -> Tensor | None:
     """Spread (N, K) of heatmaps (N, K, H, W); an empty one spreads over all of it."""
     if not decoder.has_spread:
@@ -334,4 +263,4 @@ def _heatmap_spread(decoder: Decoder, heatmaps: Tensor) -> Tensor | None:
     peak = highest.amax(dim=-1, keepdim=True)
     weights = (highest / peak.clamp_min(TINY)) ** POWER
     weights = torch.where(peak > 0, weights, torch.ones_like(weights))
-    return _disk_radius(_entropy(weights / weights.sum(dim=-1, keepdim=True)), decoder.cell_area)
+    return disk_radius(entropy(weights / weights.sum(dim=-1, keepdim=True)), decoder.cell_area)

@@ -24,7 +24,7 @@ from equikpt.config_checks.options import load_config
 from equikpt.core.configs import work_dir_of
 from equikpt.core.image import read_image
 from equikpt.core.project import find_checkpoint
-from equikpt.export.graphs.base import Arrays
+from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.graphs.table import graph_for
 from equikpt.export.metadata import Metadata, describe, describe_checkpoint
 from equikpt.export.onnx_file import (
@@ -147,10 +147,7 @@ def export_model(
         trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
     references: list[tuple[np.ndarray, Arrays]] = []
     if parity:  # first, for it may lack images
-        views = views_of(trained, images, image_count)
-        each = graph.references(trained.predictor, views)
-        bar = tqdm(each, "the model's own", len(views), unit="image", delay=5, disable=None)
-        references = list(bar)
+        references = references_of(trained, graph, images, image_count)
     metadata = describe(
         trained.predictor,
         graph.task,
@@ -173,6 +170,15 @@ def export_model(
         set_metadata(proto, metadata)
     write_onnx(proto, path)
     return Exported(path, metadata, [output.name for output in proto.graph.output])
+
+
+def references_of(
+    trained: Trained, graph: Graph, images: str | Path | None, image_count: int
+) -> list[tuple[np.ndarray, Arrays]]:
+    """Compute the model's own outputs for the images that :func:`views_of` chooses."""
+    views = views_of(trained, images, image_count)
+    each = graph.references(trained.predictor, views)
+    return list(tqdm(each, "the model's own", len(views), unit="image", delay=5, disable=None))
 
 
 def check_out(path: Path, overwrite: bool) -> None:

@@ -177,7 +177,7 @@ def measure_drop(
     coords, accuracy = [], []
     for path in (source, lower):
         network = load_network(path, threads=torch.get_num_threads())
-        found = [network({"image": one.pixels})["keypoints"].astype(float) for one in samples]
+        found = [network(one.pixels)["keypoints"].astype(float) for one in samples]
         coords.append(cropper.to_image(np.concatenate(found), [one.crop for one in samples]))
         errors = distances_px(coords[-1], gt, visibility)
         accuracy.append(float(np.nanmean(pck_hits(errors, sides, PCK_THRESHOLD))))

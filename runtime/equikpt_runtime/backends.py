@@ -1,4 +1,4 @@
-"""What computes an ONNX file: ONNX Runtime or OpenVINO, on as many cores as there are."""
+"""Libraries that compute an ONNX file: ONNX Runtime or OpenVINO, on as many cores as there are."""
 
 from __future__ import annotations
 

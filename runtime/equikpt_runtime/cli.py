@@ -24,7 +24,7 @@ from equikpt_runtime.drawing import draw_prediction, draw_tab, has_names, write_
 from equikpt_runtime.files import drawn_paths, refuse_existing
 from equikpt_runtime.given_boxes import GivenBoxes
 from equikpt_runtime.images import ImageError
-from equikpt_runtime.instance import Instance
+from equikpt_runtime.instance import Instance, format_reading
 from equikpt_runtime.model import Model
 from equikpt_runtime.one_euro import OneEuroOptions
 from equikpt_runtime.refusals import failures, refusal_lines
@@ -38,7 +38,7 @@ Item = TypeVar("Item")
 
 
 class Sources(NamedTuple):
-    """What is read: images, and videos."""
+    """Images and videos to read."""
 
     images: list[Path]
     videos: list[Path]
@@ -235,26 +235,11 @@ def _images(
             if target:
                 write_image(target, _draw(options, model, image, instances))
             lines += refusal_lines(path, instances)
-            lines += [f"{path}: {text}" for text in map(reading, instances) if text]
+            lines += [f"{path}: {text}" for text in map(format_reading, instances) if text]
     if len(problems) == len(paths):
         raise OSError(f"none of {len(paths)} images can be read: {problems[0]}")
     lines.append(f"written: {options.out}: {len(paths) - len(problems)} images")
     return failures(problems, len(paths)), lines
-
-
-def reading(found: Instance) -> str:
-    """State what a count or a ruler says; empty for animals."""
-    if found.refused:
-        return ""
-    if not found.complete:
-        return f"{len(found.keypoints)} or more"
-    if found.interval is not None:
-        return "{} ({} to {})".format(len(found.keypoints), *found.interval)
-    if found.scale is not None:
-        mm_per_px, least, most = found.scale
-        interval = f" ({least:.5f} to {most:.5f})" if np.isfinite(most) else ""
-        return f"{mm_per_px:.5f} mm/px{interval}"
-    return ""
 
 
 def _video(

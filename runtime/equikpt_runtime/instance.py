@@ -148,3 +148,18 @@ def scale_of(marks: np.ndarray, radii: np.ndarray | None, ruler_mm: float) -> Sc
     reach_px = float(np.hypot(*radii))
     high = ruler_mm / (distance_px - reach_px) if distance_px > reach_px else math.inf
     return scale._replace(low=ruler_mm / (distance_px + reach_px), high=high)
+
+
+def format_reading(found: Instance) -> str:
+    """State what a count or a ruler says; empty for animals."""
+    if found.refused:
+        return ""
+    if not found.complete:
+        return f"{len(found.keypoints)} or more"
+    if found.interval is not None:
+        return "{} ({} to {})".format(len(found.keypoints), *found.interval)
+    if found.scale is not None:
+        mm_per_px, least, most = found.scale
+        interval = f" ({least:.5f} to {most:.5f})" if np.isfinite(most) else ""
+        return f"{mm_per_px:.5f} mm/px{interval}"
+    return ""

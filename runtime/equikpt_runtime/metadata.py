@@ -33,7 +33,7 @@ class Novelty(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What an exported model takes and gives, with the field names of its JSON.
+    """Inputs and outputs of an exported model, with the field names of its JSON.
 
     Args:
         task: One of ``TASKS``.

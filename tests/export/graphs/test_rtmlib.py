@@ -47,9 +47,11 @@ def test_rtmlib_reads_what_the_model_says(name, reader, tiny, views, by_rtmlib):
     graph = RtmlibGraph(predictor, cfg, flip_test=False).eval()
     assert graph.input()["reader"] == reader
     by_rtmlib(graph)
-    found, median = measure_rtmlib("", graph, predictor, views)
-    # weights are random: a crop of half a px beside moves some maxima to other places
-    assert median < 0.5
+    found = measure_rtmlib("", graph, predictor, views)
+    # random weights point at borders, where ViTPose's decoding is off by up to a cell of 4 px
+    assert found.others["median_px_of_decoding"] < (0.5 if reader == "RTMPose" else 4)
+    if reader == "RTMPose":  # whose crops are those of training
+        assert found.others["median_px"] < 0.5
     assert found.images == 2
 
 

@@ -44,7 +44,7 @@ def test_without_records_the_scores_are_the_models_own(tiny, views):
     found = parity_of(graph, predictor, views)
     assert set(found.others) == {"scores", "visibility"}
     assert found.max_px < 0.01
-    with pytest.raises(ValueError, match="radii"):
+    with pytest.raises(ValueError, match="fit for the level"):
         graph_for(predictor, cfg, level=0.5)
 
 
