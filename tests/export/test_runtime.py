@@ -53,6 +53,17 @@ def same(ours: list[Instance], theirs: list[Instance]) -> None:
         assert one.refused == other.refused
 
 
+def assert_same_peaks(ours: list[Instance], theirs: list[Instance]) -> None:
+    """Peaks in any order; of many of nearly one height another may be the last that is kept."""
+    assert len(ours) == len(theirs) > 20
+    apart = [
+        min(np.nanmax(np.abs(np.nan_to_num(one.keypoints, nan=-1e4) - its)) for its in places)
+        for places in [[np.nan_to_num(each.keypoints, nan=-1e4) for each in theirs]]
+        for one in ours
+    ]
+    assert np.mean(np.array(apart) < 0.2) > 0.97
+
+
 @pytest.mark.parametrize("name", [HEATMAPS, SIMCC], ids=["heatmaps", "simcc"])
 def test_boxes_of_images(tiny, images, tmp_path, name):
     cfg, checkpoint = tiny(name)
@@ -85,7 +96,10 @@ def test_whole_images(images, tmp_path, name):
     found = [predictor(image) for image in images]
     for image, theirs in zip(images, found, strict=True):
         ours = model(image)
-        same(ours, theirs)
+        if name == PEAKS:
+            assert_same_peaks(ours, theirs)
+        else:
+            same(ours, theirs)
         if name == COUNTING:
             whole = np.array([0, 0, image.shape[1] - 1, image.shape[0] - 1])
             (told,) = BoxPredictor(cfg, checkpoint, "cpu")(image, [whole])
