@@ -18,7 +18,7 @@ from tests.export.conftest import HEATMAPS, SIMCC
 from tests.random_models import random_checkpoint
 
 COUNTING = "smoke/sequential_efficientnet-lite0_fsc147-384x384"
-PEAKS = "experimental/hm_litehrnet_coco-whole-256x256"
+PEAKS = "experimental/smoke/hm_litehrnet_coco-whole-256x256"
 RULER = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 TOLERANCE_PX = 0.1
 
