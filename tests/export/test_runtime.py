@@ -82,6 +82,7 @@ def test_boxes_of_images(tiny, images, tmp_path, name):
         same(model(images[0]), Predictor(cfg, checkpoint, device="cpu", refuse=False)(images[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [COUNTING, PEAKS], ids=["points", "peaks"])
 def test_whole_images(images, tmp_path, name):
     checkpoint, cfg = random_checkpoint(name, tmp_path), load_config(name)
