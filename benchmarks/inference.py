@@ -273,7 +273,7 @@ def runtime_way(args: argparse.Namespace, row: str, kind: str = "", **options: A
         return Way(run)
     width, height = json_of(path)["input"]["size"]
     inputs = {n: np.zeros((n, height, width, 3), np.uint8) for n in args.batches}
-    return Way(run, lambda count: model._network({"image": inputs[count]}))
+    return Way(run, lambda count: model._network(inputs[count]))
 
 
 def rtmlib_way(args: argparse.Namespace, row: str) -> Way | None:
