@@ -15,11 +15,7 @@ from equikpt import __version__
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty
-
-KEY = "equikpt"
-"""Key of the JSON among the ``metadata_props`` of a file."""
-SCHEMA = 1
-"""Version of the JSON; a reader refuses a later one."""
+from equikpt_runtime.metadata import SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)

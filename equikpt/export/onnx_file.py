@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from equikpt.export.graphs.base import Arrays, Graph
-from equikpt.export.metadata import KEY, Metadata
+from equikpt.export.metadata import Metadata
 from equikpt_runtime.files import write_bytes
+from equikpt_runtime.metadata import KEY
 
 DEFAULT_OPSET = 18
-OPSETS = (17, 20)
-"""Lowest and highest opset: onnxruntime-web reads none above."""
+OPSETS = (17, 19)
+"""Lowest and highest opset: ONNX Runtime refuses GridSample in a loop of 20."""
 MAX_BYTES = 2**31 - 1
 """A file with its weights inside is one message of protobuf, which holds no more."""
 MIN_HALVED = 1024

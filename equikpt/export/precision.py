@@ -18,12 +18,12 @@ from mmpose.registry import DATASETS
 
 from equikpt.config_checks.options import load_config
 from equikpt.evaluation.functional.keypoint_errors import distances_px, pck_hits
-from equikpt.export.metadata import KEY
 from equikpt.export.model import Exported
 from equikpt.export.onnx_file import require, set_metadata
 from equikpt_runtime.backends import load_network
 from equikpt_runtime.crops import Crop, Cropper
 from equikpt_runtime.files import refuse_existing, write_bytes
+from equikpt_runtime.metadata import KEY
 
 CALIBRATION_IMAGES = 100
 """Training instances from which the ranges of 8 bits are read."""
@@ -159,6 +159,8 @@ def export_int8(
         proto = onnx.load(part)
     measured = dict(pck=round(drop.pck, 4), pck_float32=round(drop.pck_float32, 4))
     parity = dict(metadata.parity or {}, **measured, instances=drop.instances)
+    if "against" in parity:  # its px are those of the file that was quantised
+        parity["against"] += ", before 8 bits"
     metadata = replace(metadata, precision="int8", parity=parity)
     set_metadata(proto, metadata)
     write_bytes(out, proto.SerializeToString())

@@ -10,10 +10,11 @@ import pytest
 
 from equikpt.apis import Predictor
 from equikpt.export import OnnxModel, export_model
-from equikpt.export.metadata import KEY, Metadata
+from equikpt.export.metadata import Metadata
 from equikpt.export.model import Trained, _spread, views_of
 from equikpt.export.onnx_file import write_onnx
 from equikpt.export.parity import Parity
+from equikpt_runtime.metadata import KEY
 from tests.conftest import REPO
 from tests.export.conftest import HEATMAPS, KEYPOINTS, SIMCC, UNTRAINED
 

@@ -64,7 +64,7 @@ class ExportOptions(declare.ReadsImages):
         type=number(ABOVE_0, 1),
         metavar="FRACTION",
     )
-    opset: int = option("version of ONNX's operators", default=18, type=whole(17, 20))
+    opset: int = option("version of ONNX's operators", default=18, type=whole(17, 19))
     fp16: bool = option(
         "store the weights in float16: half the size", default=False, at_most_one_of="precision"
     )

@@ -95,6 +95,7 @@ class PointsGraph(Graph):
             points=dict(
                 done_threshold=float(head.done_threshold),
                 interval=None if ends is None else list(ends),
+                level=self.level,
                 max_points=int(head.max_points),
             )
         )

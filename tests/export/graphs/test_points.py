@@ -62,7 +62,9 @@ def test_it_gives_what_the_head_gives(counting, views, outputs_of):
     assert found.max_px < 0.01
     assert max(found.others.values()) < 1e-4
     assert graph.input()["crop"] == dict(rule="whole", padding=1.0, udp=False)
-    assert graph.facts()["points"] == dict(done_threshold=0.5, interval=None, max_points=5)
+    assert graph.facts()["points"] == dict(
+        done_threshold=0.5, interval=None, level=0.9, max_points=5
+    )
 
 
 def test_its_points_are_those_of_the_predictor(counting, views, outputs_of):
