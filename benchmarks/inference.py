@@ -318,7 +318,7 @@ def build(args: argparse.Namespace, row: str, column: str) -> Way | None:
     runtime: dict[str, dict] = {
         "onnxruntime": {},
         "openvino": dict(backend="openvino"),
-        "openvino-bf16": dict(backend="openvino", precision="bf16"),
+        "openvino-bf16": dict(backend="openvino", precision="bfloat16"),
         "int8": dict(kind="_int8"),
     }
     if column.startswith("predictor"):

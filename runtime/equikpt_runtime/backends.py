@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from equikpt_runtime.machine import physical_cores
+from equikpt_runtime.metadata import is_openvino_file
 
 PROVIDERS = {
     "onnxruntime": "CPUExecutionProvider",
@@ -19,7 +20,7 @@ PROVIDERS = {
 }
 """Names of what computes through ONNX Runtime, and its own names for them."""
 BACKENDS = (*PROVIDERS, "openvino")
-PRECISIONS = {"float32": "f32", "bf16": "bf16"}
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 """Number types that OpenVINO computes in, and its names for them."""
 
 
@@ -44,7 +45,7 @@ class Network:
 
 def load_network(
     path: str | os.PathLike,
-    backend: str = "onnxruntime",
+    backend: str | None = None,
     threads: int | None = None,
     batch_size: int = 1,
     precision: str = "float32",
@@ -53,10 +54,11 @@ def load_network(
 
     Args:
         path: ONNX file; OpenVINO takes its own ``.xml`` as well.
-        backend: One of ``BACKENDS``.
+        backend: One of ``BACKENDS``; by default onnxruntime, and openvino for its ``.xml``.
         threads: Cores to compute on; by default all that this process may use.
         batch_size: Images that come at once: one is to be done soon, several are to be done fast.
-        precision: One of ``PRECISIONS``; bf16 is OpenVINO's alone, and faster where the CPU has it.
+        precision: One of ``PRECISIONS``; bfloat16 is OpenVINO's alone, and faster where the CPU has
+            it.
 
     Raises:
         FileNotFoundError: No such file.
@@ -64,6 +66,10 @@ def load_network(
         ValueError: An option out of its range, a backend that this machine has not, or a file that
             is no network.
     """
+    is_openvino = is_openvino_file(path)
+    backend = backend or ("openvino" if is_openvino else "onnxruntime")
+    if is_openvino and backend != "openvino":
+        raise ValueError(f"expected the backend openvino for {path}, got {backend!r}")
     if backend not in BACKENDS or precision not in PRECISIONS:
         raise ValueError(
             f"expected a backend of {', '.join(BACKENDS)} and a precision of "

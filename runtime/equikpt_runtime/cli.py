@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "input.",
     )
     add = made.add_argument
-    add("model", metavar="MODEL.onnx", type=Path, help="file of equikpt export")
+    add("model", metavar="MODEL", type=Path, help=".onnx or .xml of equikpt export")
     add("source", metavar="IMAGE|FOLDER|VIDEO", nargs="+", type=Path, help="what to read")
     add("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
     add("--csv", action="store_true", help="write a table, a row a keypoint")
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-refuse", dest="refuse", action="store_false", help="give keypoints all the same")
     add("--level", metavar="FRACTION", type=float, default=0.9, help="probability of radii (0.9)")
     add("--radius", action="store_true", help="draw the radii")
-    add("--backend", choices=BACKENDS, default=BACKENDS[0], help="what computes")
+    add("--backend", choices=BACKENDS, help="what computes (onnxruntime; openvino for .xml)")
     add("--precision", choices=[*PRECISIONS], default="float32", help="of openvino")
     add("--threads", metavar="N", type=int, help="cores to compute on (all)")
     add("--batch-size", metavar="N", type=int, default=8, help="boxes computed at once (8)")

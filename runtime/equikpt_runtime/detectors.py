@@ -66,7 +66,7 @@ class Detector:
         path: str | os.PathLike,
         label: str | int = "horse",
         min_score: float = 0.5,
-        backend: str = "onnxruntime",
+        backend: str | None = None,
         threads: int | None = None,
     ) -> None:
         if not 0 <= min_score <= 1:

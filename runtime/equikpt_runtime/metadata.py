@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -71,19 +72,22 @@ class Description:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> Description:
-        """Read the description of an ONNX file.
+        """Read the description of an ONNX file, or of OpenVINO's ``.xml``.
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: No ONNX file, one that is cut, without a description, or as :meth:`parse`.
+            ValueError: No such file of a network, one that is cut, without a description, or as
+                :meth:`parse`.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"expected an exported model at {path}, found no such file")
+        is_openvino = is_openvino_file(path)
         try:
-            properties = dict(_properties(path))
-        except (ValueError, IndexError) as error:
+            properties = dict((_rt_info if is_openvino else _properties)(path))
+        except (ValueError, IndexError, ElementTree.ParseError) as error:
             raise ValueError(
-                f"expected an ONNX file at {path}, it is damaged or none; copy or export it again"
+                f"expected {'an OpenVINO' if is_openvino else 'an ONNX'} file at {path}, it is "
+                "damaged or none; copy or export it again"
             ) from error
         if KEY not in properties:
             raise ValueError(
@@ -132,6 +136,17 @@ class Description:
             skeleton_link_colors=np.array(colors.get("skeleton") or [[230, 230, 230]] * len(links)),
             sigmas=np.array(self.plain.get("sigmas") or [DEFAULT_SIGMA] * count),
         )
+
+
+def is_openvino_file(path: str | os.PathLike) -> bool:
+    """Tell OpenVINO's own files, which ONNX Runtime does not read."""
+    return Path(path).suffix == ".xml"
+
+
+def _rt_info(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Keys and values of the metadata of an OpenVINO file."""
+    for each in ElementTree.parse(path).getroot().iterfind("rt_info/*"):
+        yield each.tag, each.get("value", "")
 
 
 def _properties(path: str | os.PathLike) -> Iterator[tuple[str, str]]:

@@ -46,7 +46,7 @@ class _Batch(NamedTuple):
 
 
 class Model:
-    """A model from one ``.onnx`` file of ``equikpt export``, which describes itself.
+    """A model from a file of ``equikpt export``, which describes itself.
 
     ``Model("horses.onnx")("horse.jpg")`` is the list of what it found, as equikpt's ``Predictor``
     gives it: one animal in each box and, without boxes, one in the whole image; as many points as
@@ -55,13 +55,14 @@ class Model:
     all of an image, or a box, that is unlike the training: ``refused`` has the reason.
 
     Args:
-        path: File.
-        backend: One of :data:`~equikpt_runtime.backends.BACKENDS`.
+        path: ``.onnx``, or OpenVINO's ``.xml`` beside its ``.bin``.
+        backend: One of :data:`~equikpt_runtime.backends.BACKENDS`; by default onnxruntime, and
+            openvino for its ``.xml``.
         threads: Cores to compute on; by default all that this process may use.
         level: Probability that a keypoint lies within its ``radius``.
         refuse: Give no keypoints for what is unlike the training; False gives them all the same.
         batch_size: Boxes that are computed at once.
-        precision: Number type of OpenVINO: float32, or bf16 where the CPU computes it.
+        precision: Number type of OpenVINO: float32, or bfloat16 where the CPU computes it.
 
     Raises:
         FileNotFoundError: No such file.
@@ -72,7 +73,7 @@ class Model:
     def __init__(
         self,
         path: str | os.PathLike,
-        backend: str = "onnxruntime",
+        backend: str | None = None,
         threads: int | None = None,
         level: float = 0.9,
         refuse: bool = True,

@@ -206,6 +206,10 @@ def test_files_that_are_no_models_of_equikpt_say_so(tmp_path):
         Model(write_model(tmp_path / "newer.onnx", description(schema=2)))
     with pytest.raises(ValueError, match="export the model again"):
         Model(write_model(tmp_path / "broken.onnx", json.dumps(description())[:-40]))
+    for text, message in (("<net><rt_info>", "an OpenVINO file"), ("<net/>", "no such metadata")):
+        (tmp_path / "text.xml").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            Model(tmp_path / "text.xml")
     whole = write_model(tmp_path / "m.onnx", description()).read_bytes()
     for cut in (len(whole) // 4, len(whole) - 100):
         (tmp_path / "cut.onnx").write_bytes(whole[:cut])
@@ -218,7 +222,7 @@ def test_options_out_of_range_are_refused(tmp_path):
     for options, message in (
         (dict(backend="tflite"), "expected a backend of"),
         (dict(backend="cuda"), "that this ONNX Runtime has"),
-        (dict(precision="bf16"), "expected the backend openvino"),
+        (dict(precision="bfloat16"), "expected the backend openvino"),
         (dict(batch_size=0), "batch_size of at least 1"),
         (dict(threads=0), "at least one thread"),
     ):
