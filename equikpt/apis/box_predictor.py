@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmpose.registry import DATASETS, MODELS
+from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from equikpt.compat.strict_load import load_weights
 from equikpt.core.configs import strip_pretrained_init, work_dir_of
+from equikpt.core.image import read_image
 from equikpt.core.pipelines import LOSS_ONLY, fill_codec
 from equikpt.core.project import find_checkpoint
 from equikpt.metainfo.trained import record_trained, recorded_in, trained_keypoints
@@ -103,6 +104,9 @@ class BoxPredictor:
         self.whole = dataset.get("data_mode") == "bottomup"
         steps = fill_codec(dataset.pipeline, dataset.get("codec"))
         self.pipeline = Compose([step for step in steps if step["type"] not in LOSS_ONLY])
+        loading = TRANSFORMS.get(dataset.pipeline[0]["type"])
+        self.read: Callable[[Any], np.ndarray] = getattr(loading, "read_image", read_image)
+        """Read an image file as in training, (H, W, 3) uint8, BGR."""
 
     def set_level(self, level: float) -> None:
         """Choose the probability of ``keypoint_radius`` or ``count_interval``.

@@ -9,12 +9,10 @@ from typing import overload
 
 import numpy as np
 from mmengine.config import Config
-from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.config_checks.options import load_config
-from equikpt.core.image import read_image
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import maps_of, output_scores
 from equikpt.structures.training_features import TrainingFeatures
@@ -83,8 +81,6 @@ class Predictor:
         self.precision: str = self._model.precision
         """Precision of backbone and neck; the decoding is in float32."""
         self._model.set_level(level)
-        loading = TRANSFORMS.get(cfg.test_dataloader.dataset.pipeline[0]["type"])
-        self._read = getattr(loading, "read_image", read_image)
         self.metainfo = self._model.metainfo
         """MMPose's parsed metainfo: names, links and colours of the K keypoints."""
         by_id = self.metainfo["keypoint_id2name"]
@@ -137,7 +133,7 @@ class Predictor:
 
     def read(self, image: Image) -> np.ndarray:
         """(H, W, 3) uint8, BGR; errors as :meth:`__call__`."""
-        return as_image(image) if isinstance(image, np.ndarray) else self._read(image)
+        return as_image(image) if isinstance(image, np.ndarray) else self._model.read(image)
 
     def stream(
         self, images: Iterable[tuple[Image, Sequence | np.ndarray | None]]

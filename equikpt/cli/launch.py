@@ -183,6 +183,24 @@ def set_resume(cfg: Config, resume: str | None, overwrite: bool) -> None:
         )
 
 
+def set_aside(work_dir: Path, checkpoint: Path) -> Path:
+    """Rename the folder of a run to the next free ``NAME_1``, ``NAME_2`` and so on.
+
+    Args:
+        work_dir: The folder.
+        checkpoint: A file in it.
+
+    Returns:
+        Where the checkpoint is then.
+    """
+    number = 1
+    while (kept := work_dir.with_name(f"{work_dir.name}_{number}")).exists():
+        number += 1
+    work_dir.rename(kept)
+    print_log(f"The run that was here is kept in {kept}", "current")
+    return kept / checkpoint.relative_to(work_dir)
+
+
 def _newest(folder: Path) -> Path | None:
     """The checkpoint that a run goes on from; the log names newer ones that are damaged."""
     newest, passed_over = newest_whole(folder)

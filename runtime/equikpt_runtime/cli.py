@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import numpy as np
 
 from equikpt_runtime.backends import BACKENDS, PRECISIONS
-from equikpt_runtime.clips import CODECS, Clip
+from equikpt_runtime.clips import CODECS, VIDEO_SUFFIXES, Clip
 from equikpt_runtime.detectors import Detector
 from equikpt_runtime.drawing import draw_prediction, draw_tab, has_names, write_image
 from equikpt_runtime.files import drawn_paths, refuse_existing
@@ -33,7 +33,6 @@ from equikpt_runtime.tracking import TrackOptions, predict_frames, track_and_smo
 from equikpt_runtime.videos import write_video
 
 IMAGE_SUFFIXES = (".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-VIDEO_SUFFIXES = (*CODECS, ".mpeg", ".mpg", ".mts", ".webm", ".wmv")
 Item = TypeVar("Item")
 
 

@@ -17,6 +17,9 @@ from equikpt_runtime.files import refuse_existing
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".m4v": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Codecs by container; OpenCV's own MJPG needs no encoder of the system."""
 
+VIDEO_SUFFIXES = (*CODECS, ".mpeg", ".mpg", ".mts", ".webm", ".wmv")
+"""Endings of the files that are taken as videos."""
+
 FALLBACK = ".avi"
 
 DEFAULT_FPS = 25.0

@@ -34,6 +34,9 @@ class InitOptions(declare.ReadsImages):
 
     root: Path = argument("folder of the project", metavar="DIR")
     input: Path | None = option("the export: a zip, a folder or a file", metavar="PATH")
+    add: Path | None = option(
+        "a further export for a project that is there; its parts keep their images", metavar="PATH"
+    )
     format_name: str | None = option(
         "format of the export (default: the one that the files show)",
         "--from",
@@ -55,12 +58,16 @@ class InitOptions(declare.ReadsImages):
         "minutes that a training may take on this machine (default: 20)", type=number(ABOVE_0)
     )
     name: str | None = option("name of the keypoint set (default: that of the folder)")
-    overwrite: bool = declare.overwrite("what init made and nobody edited")
+    overwrite: bool = declare.overwrite(
+        "what init made and nobody edited; with --add the labels of images that are there"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Make the project, with a line for each step; 0 when done."""
     options = declare.parse(InitOptions, argv, EPILOG)
+    if options.add:
+        return add(options)
     from equikpt.data_tools.project.steps import make_project, this_machine
 
     given: dict[str, Any] = {
@@ -82,6 +89,25 @@ def main(argv: list[str] | None = None) -> int:
         log=lambda line: print(wrapped(line), flush=True),
     )
     print(f"next: look at {options.root / 'keypoints.png'}, then: equikpt train {options.root}")
+    return 0
+
+
+def add(options: InitOptions) -> int:
+    """Add further labels to a project; 0 when done."""
+    from equikpt.data_tools.project.adding import add_labels
+
+    fixed = ("input", "keypoints", "img_dir", "classes", "split", "group_regex", "minutes", "name")
+    if given := [name for name in fixed if getattr(options, name) is not None]:
+        shown = given[0].replace("_", "-")
+        raise ValueError(f"expected --add without --{shown}, which the project has already")
+    add_labels(
+        options.root,
+        options.add.resolve(),
+        options.format_name,
+        overwrite=options.overwrite,
+        log=lambda line: print(wrapped(line), flush=True),
+    )
+    print(f"next: equikpt train {options.root} --from-last")
     return 0
 
 

@@ -55,6 +55,10 @@ class TrainOptions(declare.Launched):
     overwrite: bool = option(
         "start anew in a work dir that holds a run, whose checkpoints are deleted", default=False
     )
+    from_last: bool = option(
+        "start from the best weights of the run in the work dir, which is kept as WORK_DIR_1",
+        default=False,
+    )
     amp: bool = option("mixed precision: float16 on a GPU, bfloat16 on a CPU", default=False)
     auto_scale_lr: bool = option("scale the learning rate with the total batch size", default=False)
     validate: bool = option("train without validation", default=True)
@@ -85,11 +89,14 @@ def train(options: TrainOptions) -> Runner:
     from mmengine.dist import is_distributed, is_main_process
     from mmengine.runner import Runner
 
+    from equikpt.cli import launch
     from equikpt.cli.launch import init_distributed
     from equikpt.compat import work_dir
     from equikpt.core import stopping
 
     cfg = build_config(options)
+    if options.from_last:
+        cfg.load_from = str(launch.set_aside(Path(cfg.work_dir), Path(cfg.load_from)))
     init_distributed(cfg, options.launcher)
     stopping.advise(f"go on with: {resume_command(sys.argv, options.resume)}")
     if options.launcher == "none" or (is_distributed() and is_main_process()):
@@ -164,7 +171,10 @@ def build_config(options: TrainOptions) -> Config:
         cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type != "EarlyStoppingHook"]
     if cfg.get("load_from") and Path(cfg.load_from).is_dir():
         cfg.load_from = str(find_checkpoint(cfg.load_from))
-    launch.set_resume(cfg, options.resume, options.overwrite)
+    if options.from_last:
+        refuse_with_from_last(options)
+        cfg.load_from = str(find_checkpoint(cfg.work_dir))
+    launch.set_resume(cfg, options.resume, options.overwrite or options.from_last)
     if options.amp:
         enable_amp(cfg)
     if options.auto_scale_lr:
@@ -187,6 +197,21 @@ def build_config(options: TrainOptions) -> Config:
     if options.verify:
         warn_of_labels(cfg, splits)
     return cfg
+
+
+def refuse_with_from_last(options: TrainOptions) -> None:
+    """Raise ``ValueError`` for options that say something else about where to start."""
+    others = dict(
+        resume=options.resume is not None,
+        overwrite=options.overwrite,
+        from_scratch=options.from_scratch,
+        launcher=options.launcher != "none",
+    )
+    for name, is_given in others.items():
+        if is_given:
+            raise ValueError(
+                f"expected --from-last without --{name.replace('_', '-')}; leave one out"
+            )
 
 
 def changes_of(options: TrainOptions) -> dict[str, Any]:
