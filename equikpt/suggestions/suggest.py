@@ -30,6 +30,23 @@ from equikpt_runtime.instance import Instance
 IMAGES, LABELS, TABLE, SHEET = "images", "suggested.json", "suggested.csv", "sheet.jpg"
 CHUNKS = ".evidence"
 """Folder of what a run goes on from."""
+REASONS = dict(
+    uncertainty="unsure",
+    mirror="mirror differs",
+    checkpoints="checkpoints differ",
+    novelty="unlike training",
+    jump="point jumps",
+    limbs="long limb",
+    diverse="unlike the others",
+)
+"""Criteria and, where none is high, what else was the reason."""
+DETAILS = dict(
+    uncertainty=" {:.2f}",
+    mirror=" by {:.0%} of box",
+    checkpoints=" by {:.0%} of box",
+    novelty=" {:.1f}x",
+    jump=" by {:.0%} of box",
+)
 SURPRISING = 0.5
 """Rank of its strongest criterion from which a candidate is chosen for that, and else for being
 unlike the others."""
@@ -42,13 +59,15 @@ class Suggestion:
     Args:
         index: Of the candidate.
         candidate: Itself.
-        reason: A phrase.
+        reason: Key of :data:`REASONS`.
+        detail: The reason in figures.
         criteria: Values by name.
     """
 
     index: int
     candidate: Candidate
     reason: str
+    detail: str
     criteria: dict[str, float]
 
 
@@ -118,29 +137,20 @@ def choose_images(
     found = []
     for view in chosen:
         best = max(rank, key=lambda name: rank[name][view], default="")
-        phrase = "unlike the others"
-        if best and rank[best][view] >= SURPRISING:
-            phrase = _reason(best, float(criteria[best][view]), names, labelled.links, limb[view])
+        detail = ""
+        if not best or rank[best][view] < SURPRISING:
+            best = "diverse"
+        elif best == "limbs":
+            start, end = (names[point] for point in labelled.links[limb[view]])
+            detail = f" {start}-{end} {stretch[view]:.1f}x"
+        else:
+            detail = DETAILS[best].format(criteria[best][view])
         own = {name: float(values[view]) for name, values in criteria.items()}
-        found.append(Suggestion(int(owners[view]), candidates[owners[view]], phrase, own))
+        found.append(Suggestion(int(owners[view]), candidates[owners[view]], best, detail, own))
     return found, (
         f"{len(found)} of {len(candidates)} images; {len(known)} are nearly the same as labelled "
         "ones"
     )
-
-
-def _reason(name: str, value: float, names: Sequence[str], links: np.ndarray, limb: int) -> str:
-    """State a criterion in words."""
-    if name == "limbs":
-        start, end = (names[point] for point in links[limb])
-        return f"{start}-{end} is {value:.1f} times as long as the longest labelled"
-    return {
-        "uncertainty": f"unsure: mean score {1 - value:.2f}",
-        "mirror": f"mirrored it differs by {value:.0%} of the box",
-        "checkpoints": f"two checkpoints differ by {value:.0%} of the box",
-        "novelty": f"unlike the training: {value:.1f} times the usual distance",
-        "jump": f"a point jumps by {value:.0%} of the box",
-    }[name]
 
 
 def write(
@@ -177,14 +187,15 @@ def write(
             source=str(each.candidate.source),
             frame=each.candidate.frame,
             time_s=each.candidate.time_s,
-            reason=each.reason,
+            reason=REASONS[each.reason],
             **{name: round(value, 4) for name, value in each.criteria.items()},
         )
         for each in chosen
     )
     table["frame"] = table["frame"].astype("Int64")
     write_text(out / TABLE, table.to_csv(index=False))
-    drawn = sheet([(cells[each.index], f"{n} {each.reason}") for n, each in enumerate(chosen, 1)])
+    captions = (f"{n}: {REASONS[one.reason]}{one.detail}" for n, one in enumerate(chosen, 1))
+    drawn = sheet([(cells[one.index], text) for one, text in zip(chosen, captions, strict=True)])
     write_bytes(out / SHEET, cv2.imencode(".jpg", drawn)[1].tobytes())
 
 
@@ -257,9 +268,9 @@ def _instance(collection: Collection, view: int) -> Instance:
 
 
 def summary(chosen: Sequence[Suggestion]) -> str:
-    """Count the reasons by their first words."""
-    kinds = Counter(each.reason.partition(":")[0].partition(" is ")[0] for each in chosen)
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    """Count the reasons."""
+    kinds = Counter(REASONS[each.reason] for each in chosen)
+    return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
 
 
 def settings_of(cfg: Config, checkpoint: Path, sources: Sources, **options: Any) -> dict[str, Any]:

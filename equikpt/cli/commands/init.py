@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     """Make the project, with a line for each step; 0 when done."""
     options = declare.parse(InitOptions, argv, EPILOG)
     if options.add:
-        return add(options)
+        return add(options, options.add)
     from equikpt.data_tools.project.steps import make_project, this_machine
 
     given: dict[str, Any] = {
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def add(options: InitOptions) -> int:
+def add(options: InitOptions, source: Path) -> int:
     """Add further labels to a project; 0 when done."""
     from equikpt.data_tools.project.adding import add_labels
 
@@ -102,7 +102,7 @@ def add(options: InitOptions) -> int:
         raise ValueError(f"expected --add without --{shown}, which the project has already")
     add_labels(
         options.root,
-        options.add.resolve(),
+        source.resolve(),
         options.format_name,
         overwrite=options.overwrite,
         log=lambda line: print(wrapped(line), flush=True),

@@ -124,7 +124,7 @@ def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
         is_value = again[-1:] == ["--resume"] and word == resumed
         if word != "--overwrite" and not word.startswith("--resume=") and not is_value:
             again.append(word)
-    again = [word for word in again if word != "--resume"]
+    again = [word for word in again if word not in ("--resume", "--from-last")]
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return f"the command that started it and --resume ({shlex.join([*again, '--resume'])})"
     return shlex.join(["python", *again, "--resume"])
