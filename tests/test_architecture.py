@@ -35,7 +35,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("checkpoints", "data_tools"),
     ("apis",),
     ("engine",),  # acts on training: only what starts a run knows it
-    ("report", "register", "export"),
+    ("report", "register", "export", "suggestions"),
     ("doctor",),
     ("cli",),
     ("__main__",),

@@ -1,4 +1,4 @@
-"""Choice of images that are informative each, and unlike each other and those that are labelled.
+"""Choice of images that are informative, stand for many others, and are not labelled yet.
 
 Letters: N candidates, M labelled images, D features.
 """
@@ -9,6 +9,8 @@ from collections.abc import Mapping, Set
 
 import numpy as np
 
+MAX_COVERED = 4000
+"""Candidates, drawn at random where there are more, whose cover counts."""
 FLOOR = 0.25
 """Weight of the least informative candidate; that of the most informative one is 1."""
 
@@ -38,10 +40,12 @@ def choose(
     similar: Mapping[int, Set[int]] | None = None,
     excluded: Set[int] = frozenset(),
 ) -> list[int]:
-    """Choose candidates one after another by greedy weighted k-centre.
+    """Choose informative candidates that stand for many others, one after another.
 
-    The next one has the greatest product of its weight and its distance from the nearest image that
-    is labelled or chosen already.
+    Greedy facility location: each candidate is covered as far as its most similar image that is
+    labelled or chosen already is similar to it. The next choice has the greatest product of its
+    weight and of what it adds to the cover of the candidates, by their weights. An odd one out
+    covers nothing but itself, and comes late.
 
     Args:
         features: (N, D).
@@ -54,21 +58,27 @@ def choose(
     Returns:
         Indices, the first choice first.
 
-    Source: Sener & Savarese, 2018, https://arxiv.org/abs/1708.00489 (k-centre, without weights).
+    Source: Wei et al., 2015, http://proceedings.mlr.press/v37/wei15.html (without weights).
     """
-    open_ = np.ones(len(features), bool)
-    open_[list(excluded)] = False
-    distance = np.full(len(features), np.inf)
+    rng = np.random.default_rng(0)
+    asked = np.sort(rng.permutation(len(features))[:MAX_COVERED])  # of a long video not all
+    apart = _distances(features[asked], features)
+    usual = max(float(np.median(apart)), np.finfo(np.float32).tiny)
+    likeness = np.maximum(1 - apart / usual, 0)  # (asked, N)
+    cover = np.zeros(len(asked))
     if len(labelled):
-        distance = _distances(features, labelled).min(axis=1)
+        nearest = _distances(features[asked], labelled).min(axis=1)
+        cover = np.maximum(1 - nearest / usual, 0)
+    free = np.ones(len(features), bool)
+    free[list(excluded)] = False
     chosen: list[int] = []
-    while len(chosen) < count and open_.any():
-        # of the first one without labelled images there is no distance: the heaviest
-        gain = weights * np.where(np.isfinite(distance), distance, 1.0)
-        best = int(np.argmax(np.where(open_, gain, -np.inf)))
+    while len(chosen) < count and free.any():
+        gain = weights[asked] @ np.maximum(likeness - cover[:, None], 0)
+        # where all is covered the weight decides
+        best = int(np.argmax(np.where(free, weights * (gain + 1e-6), -np.inf)))
         chosen.append(best)
-        open_[[best, *(similar or {}).get(best, ())]] = False
-        distance = np.minimum(distance, _distances(features, features[best : best + 1])[:, 0])
+        free[[best, *(similar or {}).get(best, ())]] = False
+        cover = np.maximum(cover, likeness[:, best])
     return chosen
 
 

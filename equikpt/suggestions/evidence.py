@@ -32,8 +32,10 @@ class Evidence:
         keypoints: (N, K, 2) px of the image.
         scores: (N, K) probabilities, where the checkpoint has a fit, else heights of peaks.
         visibility: (N, K) predicted: 0 not in the image, 1 hidden, 2 seen.
-        uncertainty: (N,) mean of one minus the score.
-        mirror: (N,) mean distance from the prediction of the mirrored view, in sides of the box.
+        uncertainty: (N,) sum of one minus the score over the keypoints that are in the image: so
+            many may be wrong.
+        mirror: (N,) sum of their distances from the prediction of the mirrored view, in sides of
+            the box.
         checkpoints: (N,) the same from the predictions of other checkpoints; 0 without any.
         novelty: (N,) distance from the training images; 0 where the checkpoint has no record.
         jump: (N,) greatest movement of a keypoint to the following frame beyond that of the others,
@@ -64,7 +66,8 @@ class Evidence:
 class Judge:
     """Predict views with a top-down model of named keypoints, mirrored too.
 
-    Where the model says which keypoints are in the image, the others do not count.
+    Where the model says which keypoints are in the image, the others do not count: a head alone has
+    few of them, and its label teaches little.
 
     Args:
         cfg: Config of the model.
@@ -118,12 +121,11 @@ class Judge:
         keypoints = _keypoints(found)
         scores = np.concatenate([output_scores(each) for each in found])
         presence, seen = (_probabilities(found, name) for name in ("presence", "seen"))
-        weights = presence / np.maximum(presence.sum(axis=1, keepdims=True), 1e-9)
         sides = np.array([np.sqrt(np.prod(box[2:4] - box[:2])) for _, box in views])[:, None]
 
         def apart(other: np.ndarray) -> np.ndarray:
             shift = np.linalg.norm(other - keypoints, axis=-1) / sides
-            return (weights * np.minimum(shift, MAX_SHIFT)).sum(axis=1)
+            return (presence * np.minimum(shift, MAX_SHIFT)).sum(axis=1)
 
         moved = [apart(self._predicted(each, views)) for each in others]
         jump = np.zeros(len(views))
@@ -140,7 +142,7 @@ class Judge:
             keypoints=keypoints,
             scores=scores,
             visibility=predicted_visibility(scores.shape, presence, seen),
-            uncertainty=(weights * (1 - scores)).sum(axis=1),
+            uncertainty=(presence * (1 - scores)).sum(axis=1),
             mirror=apart(self._mirrored(views)),
             checkpoints=np.mean(moved, axis=0) if moved else np.zeros(len(views)),
             novelty=np.array([float(each.get("novelty", [0.0])[0]) for each in found]),

@@ -41,9 +41,9 @@ REASONS = dict(
 )
 """Criteria and, where none is high, what else was the reason."""
 DETAILS = dict(
-    uncertainty=" {:.2f}",
-    mirror=" by {:.0%} of box",
-    checkpoints=" by {:.0%} of box",
+    uncertainty=" of {:.1f} points",
+    mirror=" by {:.2f} boxes",
+    checkpoints=" by {:.2f} boxes",
     novelty=" {:.1f}x",
     jump=" by {:.0%} of box",
 )
