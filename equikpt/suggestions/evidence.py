@@ -1,4 +1,4 @@
-"""What a model's predictions of unlabelled images say of how much a label would teach it.
+"""Signs, in a model's predictions of unlabelled images, that a label would teach it something.
 
 Letters: N views, K keypoints, D features.
 """

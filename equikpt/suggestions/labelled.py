@@ -24,7 +24,7 @@ USUAL = 0.99
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What is known of the labelled images.
+    """Facts on the labelled images.
 
     Args:
         features: (M, D) of the training images, of length 1.

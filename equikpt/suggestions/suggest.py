@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from equikpt.apis.images import sheet, sheet_cell
 from equikpt.core.project import BEST, LAST, find_checkpoint
+from equikpt.core.tables import frame_text
 from equikpt.data_tools.near_duplicates import near_pairs
 from equikpt.suggestions.candidates import Candidate, Sources
 from equikpt.suggestions.choice import choose, informativeness, ranks
@@ -46,6 +47,8 @@ DETAILS = dict(
     checkpoints=" by {:.2f} boxes",
     novelty=" {:.1f}x",
     jump=" by {:.0%} of box",
+    limbs=" {1} {0:.1f}x",
+    diverse="",
 )
 SURPRISING = 0.5
 """Rank of its strongest criterion from which a candidate is chosen for that, and else for being
@@ -98,7 +101,7 @@ def choose_images(
     evidence = collection.told
     boxes = collection.boxes
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    stretch, limb = labelled.stretch(evidence.keypoints, evidence.visibility, sides)
+    stretch, limbs = labelled.stretch(evidence.keypoints, evidence.visibility, sides)
     criteria = dict(
         uncertainty=evidence.uncertainty,
         mirror=evidence.mirror,
@@ -107,50 +110,60 @@ def choose_images(
         jump=evidence.jump,
         limbs=stretch,
     )
+    near = _near(collection, labelled)
     weights = informativeness(criteria)
-    candidates, owners = collection.candidates, collection.owners
-    prints = [*labelled.fingerprints, *collection.fingerprints]
-    shift = len(labelled.fingerprints)
-    similar: dict[int, set[int]] = {index: set() for index in range(len(candidates))}
-    known: set[int] = set()
-    for pair in near_pairs(prints):
-        first, second = pair.first - shift, pair.second - shift
-        if first >= 0:
-            similar[first].add(second)
-            similar[second].add(first)
-        elif second >= 0:
-            known.add(second)
-    views_of = [np.flatnonzero(owners == index) for index in range(len(candidates))]
-    blocked = {int(view) for index in known for view in views_of[index]}
-    alike = {
-        int(view): {int(v) for other in (index, *similar[index]) for v in views_of[other]}
-        for index, views in enumerate(views_of)
-        for view in views
-    }
-    chosen = choose(evidence.features, weights, labelled.features, count, alike, blocked)
-    if not chosen:
+    views = choose(evidence.features, weights, labelled.features, count, near.views, near.known)
+    total = len(collection.candidates)
+    if not views:
         raise ValueError(
-            f"expected images that are not labelled yet, all {len(candidates)} are nearly the same "
-            "as labelled ones; give others"
+            f"expected images that are not labelled yet, all {total} are nearly the same as "
+            "labelled ones; give others"
         )
     rank = {name: ranks(values) for name, values in criteria.items() if np.ptp(values) > 0}
-    found = []
-    for view in chosen:
+    chosen = []
+    for view in views:
         best = max(rank, key=lambda name: rank[name][view], default="")
-        detail = ""
         if not best or rank[best][view] < SURPRISING:
             best = "diverse"
-        elif best == "limbs":
-            start, end = (names[point] for point in labelled.links[limb[view]])
-            detail = f" {start}-{end} {stretch[view]:.1f}x"
-        else:
-            detail = DETAILS[best].format(criteria[best][view])
+        ends = labelled.links[limbs[view]] if len(labelled.links) else ()
+        limb = "-".join(names[point] for point in ends)
+        detail = DETAILS[best].format(criteria.get(best, weights)[view], limb)
         own = {name: float(values[view]) for name, values in criteria.items()}
-        found.append(Suggestion(int(owners[view]), candidates[owners[view]], best, detail, own))
-    return found, (
-        f"{len(found)} of {len(candidates)} images; {len(known)} are nearly the same as labelled "
-        "ones"
-    )
+        index = int(collection.owners[view])
+        chosen.append(Suggestion(index, collection.candidates[index], best, detail, own))
+    known = len({int(collection.owners[view]) for view in near.known})
+    line = f"{len(chosen)} of {total} images; {known} are nearly the same as labelled ones"
+    return chosen, line
+
+
+class _Near(NamedTuple):
+    """Views of candidates that are nearly the same as labelled ones, and as other candidates."""
+
+    known: set[int]
+    views: dict[int, set[int]]
+
+
+def _near(collection: Collection, labelled: Labelled) -> _Near:
+    """Find near duplicates; another view of an image counts as one of it."""
+    shift = len(labelled.fingerprints)
+    images: dict[int, set[int]] = {i: {i} for i in range(len(collection.candidates))}
+    known: set[int] = set()
+    for pair in near_pairs([*labelled.fingerprints, *collection.fingerprints]):
+        first, second = pair.first - shift, pair.second - shift
+        if first >= 0:
+            images[first].add(second)
+            images[second].add(first)
+        elif second >= 0:
+            known.add(second)
+    views_of: dict[int, set[int]] = {index: set() for index in images}
+    for view, owner in enumerate(collection.owners.tolist()):
+        views_of[owner].add(view)
+    alike = {
+        view: set().union(*(views_of[other] for other in images[index]))
+        for index, views in views_of.items()
+        for view in views
+    }
+    return _Near({view for index in known for view in views_of[index]}, alike)
 
 
 def write(
@@ -193,7 +206,7 @@ def write(
         for each in chosen
     )
     table["frame"] = table["frame"].astype("Int64")
-    write_text(out / TABLE, table.to_csv(index=False))
+    write_text(out / TABLE, frame_text(table))
     captions = (f"{n}: {REASONS[one.reason]}{one.detail}" for n, one in enumerate(chosen, 1))
     drawn = sheet([(cells[one.index], text) for one, text in zip(chosen, captions, strict=True)])
     write_bytes(out / SHEET, cv2.imencode(".jpg", drawn)[1].tobytes())
