@@ -7,6 +7,7 @@ import logging
 import shutil
 
 import pytest
+import torch
 
 from equikpt.cli import options as declare
 from equikpt.cli.commands.train import TrainOptions, build_config, main, warn_of_labels
@@ -101,6 +102,35 @@ def test_options_with_names_of_their_own(sample_data, tmp_path):
 @pytest.mark.parametrize("flag", ["--learning-rate", "--learning_rate", "--lr"])
 def test_the_rate_as_one_types_it(flag):
     assert declare.parse(TrainOptions, ["config", flag, "0.002"]).learning_rate == 0.002
+
+
+def test_a_run_goes_on_from_the_last_one_which_is_kept(sample_data, tmp_path):
+    from equikpt.cli.launch import set_aside
+
+    work = tmp_path / "work"
+    (work / "20200101").mkdir(parents=True)
+    torch.save(dict(state_dict={}), work / "best_x.pth")
+    (work / "best.pth").symlink_to("best_x.pth")
+    options = dict(config="smoke/rtmpose_m_ap10k", data_root=str(sample_data), verify=False)
+    cfg = build_config(TrainOptions(**options, work_dir=str(work), from_last=True))
+    assert cfg.load_from == str(work / "best.pth")
+    assert not cfg.resume
+    (tmp_path / "work_1").mkdir()
+    assert set_aside(work, work / "best.pth") == tmp_path / "work_2" / "best.pth"
+    assert (tmp_path / "work_2" / "best.pth").is_file()
+    assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    "given", [dict(resume="auto"), dict(overwrite=True), dict(from_scratch=True)]
+)
+def test_from_last_says_where_to_start_alone(sample_data, tmp_path, given):
+    options = dict(config="smoke/rtmpose_m_ap10k", data_root=str(sample_data), from_last=True)
+    with pytest.raises(ValueError, match="--from-last without"):
+        build_config(TrainOptions(**options, work_dir=str(tmp_path), **given))
+    del given
+    with pytest.raises(FileNotFoundError, match="expected a checkpoint"):
+        build_config(TrainOptions(**options, work_dir=str(tmp_path)))
 
 
 def test_a_bug_keeps_its_traceback(sample_data, tmp_path):

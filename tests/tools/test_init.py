@@ -45,6 +45,12 @@ def test_a_folder_that_holds_other_things_is_refused(call_tool, zipped, tmp_path
     assert (tmp_path / "config.py").read_text() == "mine = 1"
 
 
+def test_further_labels_are_added_and_other_options_refused(call_tool, tmp_path):
+    said = call_tool(TOOL, tmp_path, "--add", tmp_path, "--minutes", 3, code=2)
+    assert "--add without --minutes" in said
+    assert "is no project yet" in call_tool(TOOL, tmp_path, "--add", tmp_path, code=2)
+
+
 def test_no_export_is_a_sentence(call_tool, tmp_path):
     assert "--input" in call_tool(TOOL, tmp_path / "new", code=2)
     assert not (tmp_path / "new/config.py").exists()

@@ -157,6 +157,8 @@ def build_config(options: TrainOptions) -> Config:
     from equikpt.engine.amp import enable_amp
     from equikpt.engine.stages import refuse_frozen_random_weights, start_from_scratch
 
+    if options.from_last:
+        refuse_with_from_last(options)
     cfg = launch.load_config(options.config, changes_of(options), options.epochs)
     if options.from_scratch:
         keys = ", ".join(start_from_scratch(cfg))
@@ -172,7 +174,6 @@ def build_config(options: TrainOptions) -> Config:
     if cfg.get("load_from") and Path(cfg.load_from).is_dir():
         cfg.load_from = str(find_checkpoint(cfg.load_from))
     if options.from_last:
-        refuse_with_from_last(options)
         cfg.load_from = str(find_checkpoint(cfg.work_dir))
     launch.set_resume(cfg, options.resume, options.overwrite or options.from_last)
     if options.amp:
