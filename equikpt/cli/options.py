@@ -199,6 +199,27 @@ class Launched(ReadsImages):
             os.environ.setdefault("LOCAL_RANK", str(self.local_rank))
 
 
+def boxes(help: str, **settings: Any) -> Any:
+    """Declare an :func:`option` on where boxes come from."""
+    return option(help, group="boxes (default: the whole image)", **settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindsBoxes(ReadsImages):
+    """Options of a command that predicts in boxes, of a file or of a detector."""
+
+    ann_file: Path | None = boxes("COCO annotations that have the boxes", metavar="FILE.json")
+    detector: str | None = boxes(
+        "detector of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
+        metavar="NAME",
+    )
+    detector_checkpoint: Path | None = boxes(
+        "weights of the detector; none is downloaded", metavar="FILE.pth|DIR"
+    )
+    detector_class: str = boxes("class that is looked for", default="horse", metavar="NAME")
+    detector_score: float = boxes("min score of a box", default=0.5, metavar="SCORE")
+
+
 def config_argument() -> Any:
     """Declare the config that a command takes first."""
     return argument(

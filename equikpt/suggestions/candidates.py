@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from equikpt.apis.images import find_images
+from equikpt.data_tools.convert.images import IMAGE_SUFFIXES
 from equikpt_runtime.clips import VIDEO_SUFFIXES, Clip, FrameTimes
 
 TOLERANCE_S = 1e-6
@@ -71,9 +72,10 @@ class Sources:
         self.clips: list[Clip] = []
         for path in given:
             if path.is_dir():
-                videos = sorted(each for each in path.iterdir() if is_video(each))
+                inside = sorted(path.iterdir())
+                videos = [each for each in inside if is_video(each)]
                 self.clips += map(Clip.open, videos)
-                if not videos or len(videos) < sum(each.is_file() for each in path.iterdir()):
+                if not videos or any(each.suffix.lower() in IMAGE_SUFFIXES for each in inside):
                     self.images += find_images((), path)
             elif is_video(path):
                 self.clips.append(Clip.open(path))

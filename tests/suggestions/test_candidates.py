@@ -63,6 +63,11 @@ def test_folders_hold_images_and_videos(film, tmp_path):
     assert [clip.path.name for clip in sources.clips] == ["trot.avi"]
 
 
+def test_notes_beside_videos_are_no_images(film, tmp_path):
+    (tmp_path / "notes.txt").write_text("trot")
+    assert Sources([tmp_path], every_s=1).images == []
+
+
 def test_two_of_one_name_are_refused(film, tmp_path):
     with pytest.raises(ValueError, match="2 of the name trot"):
         Sources([film, write_image(tmp_path / "trot.png")], every_s=1)

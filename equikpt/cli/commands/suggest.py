@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,6 @@ from equikpt.cli import options as declare
 from equikpt.cli.options import ABOVE_0, argument, number, option, required, whole
 from equikpt.data_tools.convert import writable
 
-_boxes = partial(option, group="boxes (default: the whole image)")
 EPILOG = """
 DIR is then all that a labelling tool needs:
   DIR/images/         the images; frames of videos as VIDEO_FRAME.png
@@ -25,7 +23,7 @@ A run that was stopped is gone on with by the same command.
 
 
 @dataclass(frozen=True, kw_only=True)
-class SuggestOptions(declare.ReadsImages):
+class SuggestOptions(declare.FindsBoxes):
     """Choose images, or frames of videos, whose labels would teach a trained model most.
 
     equikpt suggest mice videos/ --count 50 --out to_label --to label-studio
@@ -49,17 +47,6 @@ class SuggestOptions(declare.ReadsImages):
     checkpoint: Path | None = declare.checkpoint_option()
     device: str | None = declare.device()
     overwrite: bool = declare.overwrite("what is in DIR")
-
-    ann_file: Path | None = _boxes("COCO annotations that have the boxes", metavar="FILE.json")
-    detector: str | None = _boxes(
-        "detector of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
-        metavar="NAME",
-    )
-    detector_checkpoint: Path | None = _boxes(
-        "weights of the detector; none is downloaded", metavar="FILE.pth|DIR"
-    )
-    detector_class: str = _boxes("class that is looked for", default="horse", metavar="NAME")
-    detector_score: float = _boxes("min score of a box", default=0.5, metavar="SCORE")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,6 +79,8 @@ def suggest(options: SuggestOptions) -> list[str]:
     from equikpt.suggestions.labelled import Labelled
     from equikpt_runtime.files import require_writable
 
+    if options.detector and options.ann_file:
+        raise ValueError("expected boxes of --ann-file or of --detector, got both; leave one out")
     require_writable(options.out)
     if options.overwrite:
         for name in (steps.CHUNKS, steps.IMAGES, *([options.to] if options.to else [])):

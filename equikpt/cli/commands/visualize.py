@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from equikpt_runtime.clips import Clip
 
 _files = partial(option, group="images or a video, and where to write")
-_boxes = partial(option, group="boxes (default: the whole image)")
 _drawn = partial(option, group="what is drawn")
 _videos = partial(option, group="videos")
 Box = tuple[float, float, float, float]
@@ -24,7 +23,7 @@ Lines = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VisualizeOptions(declare.ReadsImages):
+class VisualizeOptions(declare.FindsBoxes):
     """Draw what a trained model sees: in an image, many images, or a video.
 
       equikpt visualize --config NAME --checkpoint FILE.pth --img horse.jpg --out pose.jpg
@@ -57,21 +56,11 @@ class VisualizeOptions(declare.ReadsImages):
     csv: Path | None = _files("table to write, a row a keypoint")
     dlc: Path | None = _files("table to write, as DeepLabCut's tracks: .csv or .h5")
 
-    box: Sequence[Box] = _boxes(
+    box: Sequence[Box] = declare.boxes(
         "box in px; repeat it for several animals",
         default=(),
         metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
     )
-    ann_file: Path | None = _boxes("COCO annotations that have the boxes", metavar="FILE.json")
-    detector: str | None = _boxes(
-        "detector of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
-        metavar="NAME",
-    )
-    detector_checkpoint: Path | None = _boxes(
-        "weights of the detector; none is downloaded", metavar="FILE.pth|DIR"
-    )
-    detector_class: str = _boxes("class that is looked for", default="horse", metavar="NAME")
-    detector_score: float = _boxes("min score of a box", default=0.5, metavar="SCORE")
 
     names: bool = _drawn("write the names of the keypoints", default=False)
     threshold: float = _drawn(
