@@ -115,10 +115,15 @@ def check_config(cfg: Config) -> None:
 
 
 def _check_codecs(cfg: Config) -> None:
-    """Refuse a data set whose codec has other sizes than the one that decodes."""
+    """Refuse a data set whose codec has other sizes than the one that decodes.
+
+    Heatmaps of a training may be of smaller or larger crops, if their cells stay as large.
+    """
     decoder = cfg.model.get("head", {}).get("decoder") or {}
     for split in ("train", "val", "test"):
         codec = ((cfg.get(f"{split}_dataloader") or {}).get("dataset") or {}).get("codec") or {}
+        if split == "train" and _cell_px(codec) and _cell_px(codec) == _cell_px(decoder):
+            continue
         for key in CODEC_SIZES:
             given, wanted = codec.get(key), decoder.get(key)
             if not (given is None or wanted is None or np.array_equal(given, wanted)):
@@ -126,6 +131,12 @@ def _check_codecs(cfg: Config) -> None:
                     f"expected {split}_dataloader.dataset.codec.{key} as model.head.decoder.{key}, "
                     f"{shown(wanted)}, got {shown(given)}; set both, for train, val and test"
                 )
+
+
+def _cell_px(codec: Mapping) -> list[float]:
+    """Sides of a heatmap's cells, px of the input; none of a codec without heatmaps."""
+    sizes = (codec.get("input_size"), codec.get("heatmap_size"))
+    return np.divide(*sizes).tolist() if all(sizes) else []
 
 
 def check_keys(path: str, value: Mapping | None, taker: str, known: Iterable[str]) -> None:

@@ -145,3 +145,29 @@ def test_configs_of_mmpose_are_taken():
     assert len(files) > 6
     for path in files:
         check_config(read_config(path))
+
+
+@pytest.mark.parametrize(
+    ("split", "size", "is_refused"),
+    [
+        ("train", ((128, 128), (16, 16)), False),
+        ("train", ((128, 128), (32, 32)), True),  # cells of another size
+        ("val", ((128, 128), (16, 16)), True),
+    ],
+)
+def test_a_training_may_see_crops_of_another_size(split, size, is_refused):
+    cfg = load_config("td-hm_efficientnet-lite0_horse26-192x192")
+    codec = cfg[f"{split}_dataloader"].dataset.codec
+    codec.update(input_size=size[0], heatmap_size=size[1])
+    if not is_refused:
+        check_config(cfg)
+        return
+    with pytest.raises(ValueError, match=f"{split}_dataloader.dataset.codec"):
+        check_config(cfg)
+
+
+def test_a_head_of_vectors_is_bound_to_its_input():
+    cfg = load_config("rtmpose_m_ap10k")
+    cfg.train_dataloader.dataset.codec.update(input_size=(192, 192))
+    with pytest.raises(ValueError, match="train_dataloader.dataset.codec.input_size"):
+        check_config(cfg)

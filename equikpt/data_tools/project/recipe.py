@@ -9,6 +9,7 @@ network        no GPU: EfficientNet-Lite0, heatmaps of stride 8, ImageNet weight
 input          192 × 192 px, 256 × 256 with a GPU, 128 × 128 where the median box is smaller than
                ``SMALL_BOX_PX``; of about the same area, lying or upright (``SIDES_PX``), where the
                median box is more than ``OBLONG`` times as wide as high, or as high as wide
+test input     of EfficientNet-Lite0, where square, a sixth larger than in training (``TEST_SCALE``)
 batch          16, 8 below ``FEW`` training instances or ``SMALL_MEMORY`` of memory
 frozen stages  of EfficientNet-Lite0 the stem and the first two, from ImageNet no loss and 0.7 of
                the time (benchmarks/README.md); of the others none
@@ -51,6 +52,13 @@ OBLONG = 1.5
 SMALL_MEMORY = 4 * 2**30
 BUSY = 0.3
 """Fraction of the CPU in other hands from which a speed says little about the idle machine."""
+TEST_SCALE = 7 / 6
+"""Sides of the crops that are tested and predicted over those that are trained on, of heatmaps by
+EfficientNet-Lite0; benchmarks/README.md has figures.
+
+Source: Touvron et al., 2019, https://arxiv.org/abs/1906.06423."""
+STRIDE = 32
+"""Sides of inputs are multiples of it, px."""
 SIDES_PX = {128: (160, 96), 192: (256, 160), 256: (320, 192)}
 """Sides of a square input, and the longer and the shorter one of an oblong one in its place."""
 
@@ -109,7 +117,8 @@ class Recipe:
     Args:
         network: ``EFFICIENTNET``, ``HRNET`` or ``RTMPOSE``.
         weights: Released weights of the backbone; empty for the packaged ones of ImageNet.
-        input_size: Width and height, px.
+        input_size: Width and height of the crops that are trained on, px.
+        test_size: Of those that are tested.
         batch: Samples a step.
         workers: Processes that load images.
         epochs: In all.
@@ -123,6 +132,7 @@ class Recipe:
     network: str
     weights: str
     input_size: tuple[int, int]
+    test_size: tuple[int, int]
     batch: int
     workers: int
     epochs: int = 1
@@ -163,7 +173,7 @@ def recommend(
 
     @functools.cache
     def length(network: str) -> tuple[dict, tuple[Choice, ...]]:
-        trial = Recipe(network, "", size, batch, workers)
+        trial = Recipe(network, "", size, _test_size(network, size), batch, workers)
         return _length(data, minutes, speed(trial), machine.busy > BUSY)
 
     network, network_choice = _network(machine, minutes, weights, lambda n: length(n)[0]["epochs"])
@@ -183,12 +193,30 @@ def recommend(
         if network in WEIGHTS
         else "no download; from random weights 333 images gave less than a third of the AP",
     )
+    test_size = _test_size(network, size)
+    test_choice = Choice(
+        "test input",
+        "{} × {} px".format(*test_size),
+        "finer cells: 4 of 100 points more within 0.05 of the box than by the input of the training"
+        if efficient
+        else "as trained on",
+    )
     choices = (
-        *(network_choice, start, frozen, input_choice),
+        *(network_choice, start, frozen, input_choice, test_choice),
         *(Choice("batch", str(batch), reason), *length_choices),
     )
     weights_name = WEIGHTS.get(network, "")
-    return Recipe(network, weights_name, size, batch, workers, **lengths, choices=choices)
+    sizes = dict(input_size=size, test_size=test_size)
+    return Recipe(
+        network, weights_name, **sizes, batch=batch, workers=workers, **lengths, choices=choices
+    )
+
+
+def _test_size(network: str, size: tuple[int, int]) -> tuple[int, int]:
+    if network != EFFICIENTNET or size[0] != size[1]:  # others are not measured
+        return size
+    side = STRIDE * round(TEST_SCALE * size[0] / STRIDE)
+    return side, side
 
 
 def _input(data: DataFacts, gpu: bool) -> tuple[tuple[int, int], Choice]:

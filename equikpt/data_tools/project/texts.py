@@ -34,6 +34,13 @@ test_evaluator = [*val_evaluator, dict(type="InversionMetric", **grouped)]
 """
 
 
+def _sizes(recipe: Recipe, size: tuple[int, int]) -> str:
+    """Arguments of a codec for crops of a size."""
+    width, height = size
+    sizes = dict(w8=width // 8, h8=height // 8, w4=width // 4, h4=height // 4)
+    return ", ".join(filter(None, [f"input_size={size}", CODECS[recipe.network].format(**sizes)]))
+
+
 def config_text(name: str, num_keypoints: int, recipe: Recipe, group_key: str = "") -> str:
     """Write the config of a project, which finds its parts beside itself wherever it lies.
 
@@ -43,9 +50,12 @@ def config_text(name: str, num_keypoints: int, recipe: Recipe, group_key: str = 
         recipe: Its numbers.
         group_key: Key of the annotations that names the group of their image; empty for none.
     """
-    width, height = recipe.input_size
-    sizes = dict(w8=width // 8, h8=height // 8, w4=width // 4, h4=height // 4)
-    cells = CODECS[recipe.network].format(**sizes)
+    width, height = recipe.test_size
+    trained = "dataset"
+    smaller = ""
+    if recipe.input_size != recipe.test_size:
+        trained = "dict(dataset, codec=train_codec)"
+        smaller = f"train_codec = dict(codec, {_sizes(recipe, recipe.input_size)})\n"
     head = f"out_channels={num_keypoints}, decoder=codec"
     if recipe.network == RTMPOSE:
         head += f", input_size=({width}, {height})"
@@ -58,7 +68,7 @@ model = dict(
     backbone=dict(init_cfg=weights),
     head=dict({head}),
 )""".lstrip()
-    load = f"batch_size={recipe.batch}, num_workers={recipe.workers}, dataset=dataset"
+    load = f"batch_size={recipe.batch}, num_workers={recipe.workers}, dataset={trained}"
     if recipe.samples:
         load = f"""
     {load},
@@ -79,8 +89,8 @@ param_scheduler = [
 ]
 default_hooks = dict(checkpoint=dict(interval=interval), images=dict(interval=interval))
 
-codec = dict(_base_.codec, input_size=({width}, {height}){", " + cells if cells else ""})
-{model}
+codec = dict(_base_.codec, {_sizes(recipe, recipe.test_size)})
+{smaller}{model}
 dataset = dict(
     data_root=f"{{folder}}/data/", metainfo=dict(from_file=f"{{folder}}/keypoints.py"), codec=codec
 )

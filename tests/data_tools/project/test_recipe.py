@@ -51,6 +51,28 @@ def test_the_machine_and_the_weights_choose_the_network(machine, minutes, weight
 
 
 @pytest.mark.parametrize(
+    ("box_px", "aspect", "machine", "weights", "size", "test_size"),
+    [
+        (300, 1.0, CPU, (), 192, 224),
+        (60, 1.0, CPU, (), 128, 160),
+        (300, 1.0, GPU, ALL, 256, 256),
+        (300, 1.0, GPU, (), 256, 288),
+    ],
+)
+def test_tests_see_larger_crops_where_that_was_measured(
+    box_px, aspect, machine, weights, size, test_size
+):
+    data = replace(HORSES, box_px=box_px, box_aspect=aspect)
+    recipe = recommend(data, machine, 20, weights, speed)
+    assert (recipe.input_size, recipe.test_size) == ((size, size), (test_size, test_size))
+
+
+def test_oblong_crops_stay():
+    recipe = recommend(replace(HORSES, box_aspect=2.0), CPU, 20)
+    assert recipe.input_size == recipe.test_size == (256, 160)
+
+
+@pytest.mark.parametrize(
     ("box_px", "aspect", "machine", "size"),
     [
         (500, 1.3, CPU, (192, 192)),

@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from equikpt import config_file
+from equikpt.config_checks.keys import check_config
 from equikpt.core.configs import read_config
 from equikpt.data_tools.project.recipe import WEIGHTS, DataFacts, MachineFacts, recommend
 from equikpt.data_tools.project.texts import config_text
@@ -18,9 +19,9 @@ MACHINE = MachineFacts(2, 2**34)
 
 @pytest.mark.parametrize("gpu", ["", "a GPU"])
 @pytest.mark.parametrize("minutes", [1, 60])
-@pytest.mark.parametrize("instances", [60, 50_000])
-def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
-    data = DataFacts(5, {"train": instances, "val": 9}, 300.0, 1.7)
+@pytest.mark.parametrize(("instances", "aspect"), [(60, 1.0), (50_000, 1.7)])
+def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances, aspect):
+    data = DataFacts(5, {"train": instances, "val": 9}, 300.0, aspect)
     machine = MachineFacts(2, 2**34, gpu)
     recipe = recommend(data, machine, minutes, WEIGHTS.values())
     (tmp_path / "a").mkdir()
@@ -38,8 +39,10 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances):
         assert dataset.type == "KeypointDataset"
         assert dataset.metainfo.from_file == str(tmp_path / "b/keypoints.py")
         assert dataset.data_root == f"{tmp_path}/b/data/"
-        assert dataset.codec == cfg.model.head.decoder
-        assert dataset.codec.input_size == recipe.input_size
+        trains = split == "train"
+        assert trains or dataset.codec == cfg.model.head.decoder
+        assert dataset.codec.input_size == (recipe.input_size if trains else recipe.test_size)
+    check_config(cfg)
     if recipe.weights:
         assert cfg.model.backbone.init_cfg.checkpoint == f"zoo://{recipe.weights}"
     assert max(map(len, text.splitlines())) <= 100
