@@ -135,8 +135,8 @@ def _check_codecs(cfg: Config) -> None:
 
 def _cell_px(codec: Mapping) -> list[float]:
     """Sides of a heatmap's cells, px of the input; none of a codec without heatmaps."""
-    sizes = (codec.get("input_size"), codec.get("heatmap_size"))
-    return np.divide(*sizes).tolist() if all(sizes) else []
+    input_size, cells = codec.get("input_size"), codec.get("heatmap_size")
+    return np.divide(input_size, cells).tolist() if input_size and cells else []
 
 
 def check_keys(path: str, value: Mapping | None, taker: str, known: Iterable[str]) -> None:

@@ -206,9 +206,8 @@ def recommend(
         *(Choice("batch", str(batch), reason), *length_choices),
     )
     weights_name = WEIGHTS.get(network, "")
-    sizes = dict(input_size=size, test_size=test_size)
     return Recipe(
-        network, weights_name, **sizes, batch=batch, workers=workers, **lengths, choices=choices
+        *(network, weights_name, size, test_size, batch, workers), **lengths, choices=choices
     )
 
 
