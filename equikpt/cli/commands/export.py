@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _export(options: ExportOptions) -> list[str]:
     """Write all files that are asked for, and return what is to be said of them."""
-    from equikpt.export import export_for_rtmlib, export_model, page
+    from equikpt.export import export_model, page
     from equikpt.export.model import check_out
     from equikpt.export.precision import check_openvino, export_int8, write_openvino
 
@@ -130,10 +130,9 @@ def _export(options: ExportOptions) -> list[str]:
     if options.openvino:
         check_openvino(xml, options.overwrite)
     ort = page.prepare(options.web, options.ort_web, options.overwrite) if options.web else {}
-    ruler = dict(refine=options.refine, refine_config=options.refine_config)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "float32.onnx" if options.int8 else options.out
-        exported = (export_for_rtmlib if options.reader else export_model)(
+        exported = export_model(
             config,
             path,
             options.checkpoint,
@@ -145,7 +144,9 @@ def _export(options: ExportOptions) -> list[str]:
             parity=options.parity,
             half=options.fp16,
             overwrite=options.overwrite,
-            **({} if options.reader else ruler),
+            refine=options.refine,
+            refine_config=options.refine_config,
+            reader=options.reader,
         )
         lines = []
         if options.int8:
