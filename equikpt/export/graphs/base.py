@@ -45,7 +45,7 @@ class Graph(nn.Module):
     task: ClassVar[str]
     """Kind of its outputs, as the metadata names it."""
     can_be_verified: bool = True
-    """What reads its file is installed."""
+    """True where the library that reads its file is installed."""
     trained: Tensor
 
     def __init__(
