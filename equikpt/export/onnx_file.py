@@ -37,7 +37,7 @@ def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
     require("onnx", "onnxscript")
     example = graph.eval().example()
     axes = {axis: torch.export.Dim.DYNAMIC for axis in graph.dynamic()}
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         names = list(graph(example))
         try:
             traced = torch.export.export(
@@ -141,9 +141,9 @@ def require(*packages: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's own remarks off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+def quiet() -> Iterator[None]:
+    """Keep the remarks of exporters off the terminal; ONNX Runtime's quantiser takes the root."""
+    loggers = [logging.getLogger(each) for each in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from equikpt.config_checks.options import load_config
 from equikpt.evaluation.functional.keypoint_errors import distances_px, pck_hits
 from equikpt.export.model import Exported, loaded
-from equikpt.export.onnx_file import require, set_metadata
+from equikpt.export.onnx_file import quiet, require, set_metadata
 from equikpt_runtime.backends import load_network
 from equikpt_runtime.crops import Crop, Cropper
 from equikpt_runtime.files import refuse_existing, write_bytes
@@ -203,17 +203,18 @@ def quantise(source: Path, target: Path, crops: Sequence[np.ndarray]) -> None:
             return None if crop is None else {"image": crop}
 
     nodes = [node.name for node in network_nodes(onnx.load(source)) if node.op_type in QUANTISED]
-    quantization.quantize_static(
-        source,
-        target,
-        Reader(),
-        op_types_to_quantize=list(QUANTISED),
-        nodes_to_quantize=nodes,
-        per_channel=True,
-        reduce_range=True,
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-    )
+    with quiet():
+        quantization.quantize_static(
+            source,
+            target,
+            Reader(),
+            op_types_to_quantize=list(QUANTISED),
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
 
 
 def network_nodes(proto: Any) -> list[Any]:
