@@ -185,11 +185,20 @@ def inside_lines(metadata: Metadata) -> list[str]:
     """State what a file holds."""
     width, height = metadata.input["size"]
     absent = len(metadata.trained) - sum(metadata.trained)
+    content = (
+        f"{len(metadata.keypoints)} keypoints{f', {absent} of them untrained' if absent else ''}"
+    )
+    fitted = f"radii and calibrated scores: {_source(metadata.uncertainty)}"
+    if metadata.points is not None:
+        content = f"up to {metadata.points['max_points']}"
+        has_interval = metadata.points["interval"] is not None
+        fitted = "intervals of counts: " + (
+            f"yes, of {100 * metadata.points['level']:g} %" if has_interval else _source(None)
+        )
     return [
-        f"{metadata.task} of {metadata.name}: {len(metadata.keypoints)} keypoints"
-        f"{f', {absent} of them untrained' if absent else ''}, {width} x {height} px, "
+        f"{metadata.task} of {metadata.name}: {content}, {width} x {height} px, "
         f"{metadata.precision}{', flip test' if metadata.flip_test else ''}",
-        f"radii and calibrated scores: {_source(metadata.uncertainty)}",
+        fitted,
         f"refusal of images unlike the training: {_source(metadata.novelty)}",
     ]
 
