@@ -150,10 +150,11 @@ def _difference(name: str, got: np.ndarray, expected: np.ndarray) -> float:
 def check_parity(found: Parity, limit_px: float = MAX_PX) -> None:
     """Raise ``ValueError`` where a file differs too much from its model."""
     if not found.max_px <= limit_px:
+        fix = "please report it" if limit_px <= MAX_PX else "leave out --fp16"
         raise ValueError(
             f"expected keypoints of the file within {limit_px:g} px of the model's, got up to "
             f"{found.max_px:.3g} px on {found.images} images (mean {found.mean_px:.2g}); nothing "
-            "was written"
+            f"was written: {fix}"
         )
     if unequal := [name for name, value in found.others.items() if not np.isfinite(value)]:
         raise ValueError(

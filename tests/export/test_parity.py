@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from equikpt.export.parity import check_parity, measure
+from equikpt.export.parity import HALF_MAX_PX, check_parity, measure
 
 IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
 
@@ -29,8 +29,12 @@ def test_distances_and_other_differences():
 
 def test_a_file_that_differs_is_refused():
     found = measure(lambda image: outputs(), [(IMAGE, outputs(shift=0.2))], "torch")
-    with pytest.raises(ValueError, match=r"0\.05 px.*0\.2"):
+    with pytest.raises(ValueError, match=r"0\.05 px.*0\.2.*report it"):
         check_parity(found)
+    check_parity(found, HALF_MAX_PX)
+    far = measure(lambda image: outputs(), [(IMAGE, outputs(shift=0.6))], "torch")
+    with pytest.raises(ValueError, match="leave out --fp16"):
+        check_parity(far, HALF_MAX_PX)
 
 
 def test_a_keypoint_of_one_side_alone_is_refused():
