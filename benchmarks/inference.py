@@ -224,7 +224,7 @@ def predictor_way(args: argparse.Namespace, row: str, precision: str = "float32"
 
 def exported(args: argparse.Namespace, row: str, kind: str = "") -> Path:
     """The exported file of a row, written where it is not there yet."""
-    from equikpt.export import export_for_rtmlib, export_model
+    from equikpt.export import export_model
     from equikpt.export.precision import quantise
 
     flip = "_flip" if args.flip_test else ""
@@ -236,7 +236,7 @@ def exported(args: argparse.Namespace, row: str, kind: str = "") -> Path:
     cfg = config_of(args, ROWS[row])
     options = dict(flip_test=args.flip_test, parity=False, overwrite=True)
     if kind == "_rtmlib":
-        export_for_rtmlib(cfg, path, weights, **options)
+        export_model(cfg, path, weights, reader="rtmlib", **options)
     elif kind == "_int8":
         source = exported(args, row)
         width, height = json_of(source)["input"]["size"]

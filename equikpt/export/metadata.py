@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +72,6 @@ class Metadata:
     def to_json(self) -> str:
         """Write as JSON."""
         return json.dumps(asdict(self), allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Metadata:
-        """Read what :meth:`to_json` wrote; keys that are not known are left out.
-
-        Raises:
-            ValueError: A later schema.
-        """
-        content = json.loads(text)
-        if content.get("schema") != SCHEMA:
-            raise ValueError(
-                f"expected schema {SCHEMA} in the file, got {content.get('schema')}; update equikpt"
-            )
-        known = {each.name for each in fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in known})
 
 
 def describe(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmpose.registry import DATASETS, TRANSFORMS
-from tqdm import tqdm
 
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.apis.images import find_images
@@ -24,19 +24,17 @@ from equikpt.config_checks.options import load_config
 from equikpt.core.configs import work_dir_of
 from equikpt.core.image import read_image
 from equikpt.core.project import find_checkpoint
-from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.graphs.table import graph_for
 from equikpt.export.metadata import Metadata, describe, describe_checkpoint
 from equikpt.export.onnx_file import (
     DEFAULT_OPSET,
-    OnnxModel,
     halve_weights,
     require,
     set_metadata,
     to_onnx,
     write_onnx,
 )
-from equikpt.export.parity import HALF_MAX_PX, MAX_PX, Parity, measure
+from equikpt.export.parity import HALF_MAX_PX, MAX_PX
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 from equikpt_runtime.boxes import whole_image
 from equikpt_runtime.files import refuse_existing
@@ -105,6 +103,7 @@ def export_model(
     overwrite: bool = False,
     refine: str | Path | None = None,
     refine_config: str | Path | Config = REFINE_CONFIG,
+    reader: str | None = None,
 ) -> Exported:
     """Write a trained model as an ONNX file that decodes by itself, and compare it with the model.
 
@@ -122,6 +121,9 @@ def export_model(
         overwrite: Replace a file that is there.
         refine: Checkpoint of a ruler's second stage, which goes into the same file.
         refine_config: Its config.
+        reader: Library that decodes by itself and is to read the file: ``rtmlib``. The metadata's
+            ``input`` names its class, ``reader``, and the ``size`` to give it. The file is compared
+            through it where it is installed.
 
     Raises:
         FileExistsError: ``out`` exists.
@@ -135,19 +137,16 @@ def export_model(
     check_out(path, overwrite)
     require("onnx", "onnxscript", "onnxruntime")
     trained = Trained.load(config, checkpoint)
-    second = None if refine is None else Trained.load(refine_config, refine)
     graph = graph_for(
         trained.predictor,
         trained.cfg,
         flip_test=flip_test,
         level=level,
-        refine=None if second is None else (second.predictor, second.cfg),
+        refine=None if refine is None else _second_stage(trained, refine, refine_config),
+        reader=reader,
     )
-    if second is not None:
-        trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
-    references: list[tuple[np.ndarray, Arrays]] = []
-    if parity:  # first, for it may lack images
-        references = references_of(trained, graph, images, image_count)
+    # first, for there may be none
+    views = views_of(trained, images, image_count) if parity and graph.can_be_verified else []
     metadata = describe(
         trained.predictor,
         graph.task,
@@ -162,23 +161,24 @@ def export_model(
     proto = to_onnx(graph, opset)
     if half:
         halve_weights(proto)
-    set_metadata(proto, metadata)
-    if parity:
-        found = compare(OnnxModel(proto.SerializeToString()), references)
-        check_parity(found, HALF_MAX_PX if half else MAX_PX)
+    if views:
+        with TemporaryDirectory() as folder:
+            write_onnx(proto, part := Path(folder) / "model.onnx")
+            limit_px = HALF_MAX_PX if half else MAX_PX
+            found = graph.verify(part, trained.predictor, views, limit_px)
         metadata = replace(metadata, parity=found.to_dict())
-        set_metadata(proto, metadata)
+    set_metadata(proto, metadata)
     write_onnx(proto, path)
     return Exported(path, metadata, [output.name for output in proto.graph.output])
 
 
-def references_of(
-    trained: Trained, graph: Graph, images: str | Path | None, image_count: int
-) -> list[tuple[np.ndarray, Arrays]]:
-    """Compute the model's own outputs for the images that :func:`views_of` chooses."""
-    views = views_of(trained, images, image_count)
-    each = graph.references(trained.predictor, views)
-    return list(tqdm(each, "the model's own", len(views), unit="image", delay=5, disable=None))
+def _second_stage(
+    trained: Trained, checkpoint: str | Path, config: str | Path | Config
+) -> tuple[BoxPredictor, Config]:
+    """Load a ruler's second stage, whose checkpoint the first one's facts name as well."""
+    second = Trained.load(config, checkpoint)
+    trained.facts["checkpoint"]["refine"] = second.facts["checkpoint"]
+    return second.predictor, second.cfg
 
 
 def check_out(path: Path, overwrite: bool) -> None:
@@ -186,23 +186,6 @@ def check_out(path: Path, overwrite: bool) -> None:
     if path.suffix != ".onnx":
         raise ValueError(f"expected the name of a file that ends in .onnx, got {path}")
     refuse_existing(path, overwrite)
-
-
-def compare(model: OnnxModel, references: Sequence[tuple[np.ndarray, Arrays]]) -> Parity:
-    """Measure the differences between a file and its references."""
-    each = tqdm(references, "the file's", unit="image", delay=5, disable=None)
-    version = torch.__version__.partition("+")[0]
-    return measure(model, each, f"torch {version} float32")
-
-
-def check_parity(found: Parity, limit_px: float = MAX_PX) -> None:
-    """Raise ``ValueError`` where a file differs too much from its model."""
-    if not found.max_px <= limit_px:
-        raise ValueError(
-            f"expected keypoints of the file within {limit_px:g} px of the model's, got up to "
-            f"{found.max_px:.3g} px on {found.images} images (mean {found.mean_px:.2g}); nothing "
-            "was written"
-        )
 
 
 def views_of(trained: Trained, folder: str | Path | None, count: int) -> list[View]:
@@ -223,7 +206,10 @@ def views_of(trained: Trained, folder: str | Path | None, count: int) -> list[Vi
         chosen = [read(paths[index]) for index in _spread(len(paths), count)]
         return [(image, whole_image(image)) for image in chosen]
     try:
-        return list(_validation_views(trained.cfg, count))
+        return [
+            (info["img"], whole_image(info["img"]) if info.get("bbox") is None else info["bbox"][0])
+            for info in loaded(trained.cfg, "val", count)
+        ]
     except (OSError, ValueError, KeyError) as error:
         raise FileNotFoundError(
             f"expected validation images to compare the file with the model on, found none "
@@ -231,14 +217,19 @@ def views_of(trained: Trained, folder: str | Path | None, count: int) -> list[Vi
         ) from error
 
 
-def _validation_views(cfg: Config, count: int) -> Iterator[View]:
-    test = cfg.test_dataloader.dataset
-    load = Compose([test.pipeline[0]])
-    dataset = DATASETS.build({**cfg.val_dataloader.dataset, "pipeline": []})
-    for index in _spread(len(dataset), count):
-        info = load(dataset.get_data_info(index))
-        box = info.get("bbox")
-        yield info["img"], whole_image(info["img"]) if box is None else box[0]
+def loaded(cfg: Config, part: str, count: int | None) -> Iterator[dict[str, Any]]:
+    """Yield labelled images of a part of the data, as the test pipeline loads them.
+
+    Args:
+        cfg: Config.
+        part: ``train`` or ``val``.
+        count: Maximum number, evenly spread over what is there; None for all.
+    """
+    init_default_scope("mmpose")
+    load = Compose([cfg.test_dataloader.dataset.pipeline[0]])
+    dataset = DATASETS.build({**cfg[f"{part}_dataloader"].dataset, "pipeline": []})
+    for index in _spread(len(dataset), count or len(dataset)):
+        yield load(dataset.get_data_info(index))
 
 
 def _spread(total: int, count: int) -> list[int]:

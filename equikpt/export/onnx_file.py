@@ -1,4 +1,4 @@
-"""Graph modules written as ONNX files, and files read back."""
+"""Graph modules written as ONNX files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from equikpt.export.graphs.base import Arrays, Graph
+from equikpt.export.graphs.base import Graph
 from equikpt.export.metadata import Metadata
 from equikpt_runtime.files import write_bytes
 from equikpt_runtime.metadata import KEY
@@ -27,25 +27,17 @@ MIN_HALVED = 1024
 INSTALL = "run `pip install -r requirements/export.txt`"
 
 
-def export_graph(graph: Graph, path: Path, metadata: Metadata, opset: int = DEFAULT_OPSET) -> None:
-    """Write a graph with its weights and its metadata into one file; one that is there is replaced.
+def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
+    """Translate a graph into an ``onnx.ModelProto``.
 
     Raises:
         ImportError: onnx or onnxscript is not installed.
-        ValueError: Something in the model has no counterpart in ONNX, or the file would be too
-            large.
+        ValueError: Something in the model has no counterpart in ONNX.
     """
-    proto = to_onnx(graph, opset)
-    set_metadata(proto, metadata)
-    write_onnx(proto, path)
-
-
-def to_onnx(graph: Graph, opset: int = DEFAULT_OPSET) -> Any:
-    """Translate a graph into an ``onnx.ModelProto``; errors as :func:`export_graph`."""
     require("onnx", "onnxscript")
     example = graph.eval().example()
     axes = {axis: torch.export.Dim.DYNAMIC for axis in graph.dynamic()}
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         names = list(graph(example))
         try:
             traced = torch.export.export(
@@ -123,7 +115,11 @@ def set_metadata(proto: Any, metadata: Metadata) -> None:
 
 
 def write_onnx(proto: Any, path: Path) -> None:
-    """Check a model and write it; errors as :func:`export_graph`."""
+    """Check a model and write it; one that is there is replaced.
+
+    Raises:
+        ValueError: It is too large for one file.
+    """
     import onnx
 
     if proto.ByteSize() > MAX_BYTES:
@@ -133,34 +129,6 @@ def write_onnx(proto: Any, path: Path) -> None:
         )
     onnx.checker.check_model(proto)
     write_bytes(path, proto.SerializeToString())
-
-
-class OnnxModel:
-    """An exported file, ready to be run by onnxruntime.
-
-    Args:
-        source: Path, or the content.
-
-    Raises:
-        ImportError: onnxruntime is not installed.
-    """
-
-    def __init__(self, source: Path | bytes) -> None:
-        require("onnxruntime")
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        content = source if isinstance(source, bytes) else str(source)
-        self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
-        self.names = [output.name for output in self._session.get_outputs()]
-        self.metadata = Metadata.from_json(self._session.get_modelmeta().custom_metadata_map[KEY])
-
-    def __call__(self, image: np.ndarray) -> Arrays:
-        """Compute the outputs, by name, of images (N, H, W, 3) uint8, RGB."""
-        return dict(zip(self.names, self._session.run(None, {"image": image}), strict=True))
 
 
 def require(*packages: str) -> None:
@@ -173,9 +141,9 @@ def require(*packages: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's own remarks off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+def quiet() -> Iterator[None]:
+    """Keep the remarks of exporters off the terminal; ONNX Runtime's quantiser takes the root."""
+    loggers = [logging.getLogger(each) for each in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

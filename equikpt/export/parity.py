@@ -22,10 +22,12 @@ class Parity:
 
     Args:
         images: Images, or crops, that were compared.
-        mean_px: Mean distance of the keypoints, px of the input.
-        max_px: Greatest distance.
+        mean_px: Mean distance of the keypoints within the input, px of it.
+        max_px: Greatest distance of these.
         against: What the file was compared with.
-        others: Greatest difference of each other output, in its own unit; of ``radius`` relative.
+        others: Greatest difference of each other output, in its own unit; of ``radius`` relative;
+            ``keypoints_outside`` is that of keypoints beyond the input, px: a flat map, where the
+            last digits decide, throws them anywhere.
         worst: Index of the image with the greatest distance.
     """
 
@@ -57,8 +59,8 @@ def measure(
         against: Name of the latter.
 
     Raises:
-        ValueError: No reference, an output that one side lacks, or a keypoint that is given by one
-            side alone.
+        ValueError: No reference, none with a keypoint, an output that one side lacks, or a keypoint
+            that is given by one side alone.
     """
     distances: list[np.ndarray] = []
     others: dict[str, float] = {}
@@ -69,12 +71,20 @@ def measure(
                 f"expected the outputs {', '.join(sorted(expected))} in the file, got "
                 f"{', '.join(sorted(got))}: the export is wrong; please report it"
             )
-        compare = _peak_distances if expected["keypoints"].ndim == 4 else _distances
-        distances.append(compare(got["keypoints"], expected["keypoints"]))
+        if expected["keypoints"].ndim == 4:
+            distances.append(_peak_distances(got["keypoints"], expected["keypoints"]))
+        else:
+            apart, beyond = _distances(got["keypoints"], expected["keypoints"], image.shape)
+            distances.append(apart)
+            if len(beyond):
+                others["keypoints_outside"] = max(others.get("keypoints_outside", 0), beyond.max())
         for name in sorted(set(got) - {"keypoints"}):
             others[name] = max(others.get(name, 0.0), _difference(name, got[name], expected[name]))
-    if not distances:
-        raise ValueError("expected images to compare the file with the model on, got none")
+    if not sum(map(len, distances)):
+        raise ValueError(
+            "expected images with keypoints that the model finds, got none to compare the file "
+            "on; give others by --images"
+        )
     highest = [float(each.max(initial=0.0)) for each in distances]
     return Parity(
         images=len(distances),
@@ -86,15 +96,20 @@ def measure(
     )
 
 
-def _distances(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Distances (…) of the points (…, 2) that both sides have."""
+def _distances(
+    got: np.ndarray, expected: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of the points (…, 2) within an input (1, H, W, 3), and of those beyond it."""
     missing = np.isnan(expected).any(axis=-1)
     if not np.array_equal(np.isnan(got).any(axis=-1), missing):
         raise ValueError(
             "expected the same keypoints from the file as from the model, got others: the export "
             "is wrong; please report it"
         )
-    return np.linalg.norm(got[~missing] - expected[~missing], axis=-1)
+    apart = np.linalg.norm(got[~missing] - expected[~missing], axis=-1)
+    points = expected[~missing]
+    is_inside = ((points >= 0) & (points <= (shape[2], shape[1]))).all(axis=-1)
+    return apart[is_inside], apart[~is_inside]
 
 
 def _peak_distances(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -130,3 +145,23 @@ def _difference(name: str, got: np.ndarray, expected: np.ndarray) -> float:
     if name == "radius":
         differences = differences / np.maximum(np.abs(expected[known]), 1e-9)
     return float(differences.max(initial=0.0))
+
+
+def check_parity(found: Parity, limit_px: float = MAX_PX) -> None:
+    """Raise ``ValueError`` where a file differs too much from its model."""
+    if not found.max_px <= limit_px:
+        fix = "leave out --fp16"
+        if (
+            limit_px <= MAX_PX
+        ):  # of two places that a weak model holds equal, the last digit chooses
+            fix = "take images that the model knows by --images, or report it"
+        raise ValueError(
+            f"expected keypoints of the file within {limit_px:g} px of the model's, got up to "
+            f"{found.max_px:.3g} px on {found.images} images (mean {found.mean_px:.2g}); nothing "
+            f"was written: {fix}"
+        )
+    if unequal := [name for name, value in found.others.items() if not np.isfinite(value)]:
+        raise ValueError(
+            f"expected numbers of {', '.join(unequal)} from the file where the model gives some, "
+            "and no others: the export is wrong; please report it"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,18 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
-from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS
 
 from equikpt.config_checks.options import load_config
 from equikpt.evaluation.functional.keypoint_errors import distances_px, pck_hits
-from equikpt.export.model import Exported
-from equikpt.export.onnx_file import require, set_metadata
+from equikpt.export.model import Exported, loaded
+from equikpt.export.onnx_file import quiet, require, set_metadata
 from equikpt_runtime.backends import load_network
 from equikpt_runtime.crops import Crop, Cropper
 from equikpt_runtime.files import refuse_existing, write_bytes
-from equikpt_runtime.metadata import KEY
+from equikpt_runtime.metadata import KEY, Description
 
 CALIBRATION_IMAGES = 100
 """Training instances from which the ranges of 8 bits are read."""
@@ -85,16 +83,10 @@ def labelled(
     Raises:
         FileNotFoundError: There are none.
     """
-    init_default_scope("mmpose")
-    load = Compose([cfg.test_dataloader.dataset.pipeline[0]])
     cropper, (width, height) = Cropper(given["size"], given["crop"]), given["size"]
     samples = []
     try:
-        dataset = DATASETS.build({**cfg[f"{part}_dataloader"].dataset, "pipeline": []})
-        total = len(dataset)
-        chosen = np.linspace(0, total - 1, min(count or total, total)).round().astype(int)
-        for index in np.unique(chosen):
-            info = load(dataset.get_data_info(index))
+        for info in loaded(cfg, part, count):
             pixels, box = np.empty((1, height, width, 3), np.uint8), info["bbox"][0]
             crop = cropper.cut(info["img"], box, pixels[0])
             points = info["keypoints"][0], info["keypoints_visible"][0]
@@ -211,17 +203,18 @@ def quantise(source: Path, target: Path, crops: Sequence[np.ndarray]) -> None:
             return None if crop is None else {"image": crop}
 
     nodes = [node.name for node in network_nodes(onnx.load(source)) if node.op_type in QUANTISED]
-    quantization.quantize_static(
-        source,
-        target,
-        Reader(),
-        op_types_to_quantize=list(QUANTISED),
-        nodes_to_quantize=nodes,
-        per_channel=True,
-        reduce_range=True,
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-    )
+    with quiet():
+        quantization.quantize_static(
+            source,
+            target,
+            Reader(),
+            op_types_to_quantize=list(QUANTISED),
+            nodes_to_quantize=nodes,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
 
 
 def network_nodes(proto: Any) -> list[Any]:
@@ -251,16 +244,15 @@ def write_openvino(source: Path, out: Path, overwrite: bool = False) -> Path:
 
     Raises:
         FileExistsError: One of both exists.
-        ImportError: onnx or openvino is not installed.
-        ValueError: Another ending.
+        ImportError: openvino is not installed.
+        ValueError: Another ending, or a file of others.
     """
-    require("onnx", "openvino")
-    import onnx
+    require("openvino")
     import openvino
 
     check_openvino(out, overwrite)
     model = openvino.convert_model(source)
-    model.set_rt_info(_description(onnx.load(source, load_external_data=False)), [KEY])
+    model.set_rt_info(json.dumps(Description.read(source).plain), [KEY])
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         part = Path(folder) / out.name
         openvino.save_model(model, part, compress_to_fp16=False)
@@ -276,11 +268,3 @@ def check_openvino(out: Path, overwrite: bool) -> None:
         raise ValueError(f"expected the name of a file that ends in .xml, got {out}")
     for path in (out, out.with_suffix(".bin")):
         refuse_existing(path, overwrite)
-
-
-def _description(proto: Any) -> str:
-    """JSON that a file describes itself by."""
-    for entry in proto.metadata_props:
-        if entry.key == KEY:
-            return entry.value
-    raise ValueError("expected a file of equikpt export, found no metadata; export it again")

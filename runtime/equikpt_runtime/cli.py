@@ -7,13 +7,12 @@ import dis
 import itertools
 import os
 import sys
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -27,13 +26,13 @@ from equikpt_runtime.images import ImageError
 from equikpt_runtime.instance import Instance, format_reading
 from equikpt_runtime.model import Model
 from equikpt_runtime.one_euro import OneEuroOptions
+from equikpt_runtime.progress import progress
 from equikpt_runtime.refusals import failures, refusal_lines
 from equikpt_runtime.tables import CocoFile, DeepLabCutTable, PlainTable
 from equikpt_runtime.tracking import TrackOptions, predict_frames, track_and_smooth
 from equikpt_runtime.videos import write_video
 
 IMAGE_SUFFIXES = (".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-Item = TypeVar("Item")
 
 
 class Sources(NamedTuple):
@@ -62,8 +61,8 @@ def parser() -> argparse.ArgumentParser:
     boxes = made.add_mutually_exclusive_group()
     boxes.add_argument("--boxes", metavar="FILE", type=Path, help="COCO's .json, or .csv")
     boxes.add_argument("--detector", metavar="FILE.onnx", type=Path, help="finds the boxes")
-    add("--detector-class", metavar="NAME|N", default="horse", help="what it finds (horse)")
-    add("--detector-score", metavar="SCORE", type=float, default=0.5, help="min score of a box")
+    add("--detector-class", metavar="NAME|N", help="what it finds (horse)")
+    add("--detector-score", metavar="SCORE", type=float, help="min score of a box (0.5)")
     add("--smooth", action="store_true", help="steady the keypoints of videos")
     add("--no-track", dest="track", action="store_false", help="do not number animals of videos")
     add("--no-refuse", dest="refuse", action="store_false", help="give keypoints all the same")
@@ -132,10 +131,15 @@ def run(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     _check(options, model, sources)
     find = given = None
     if options.detector:
-        chosen = (options.detector_class, options.detector_score, options.backend)
-        find = Detector(options.detector, *chosen, options.threads)
+        named = dict(label=options.detector_class, min_score=options.detector_score)
+        named = {name: value for name, value in named.items() if value is not None}
+        find = Detector(options.detector, backend=options.backend, threads=options.threads, **named)
     elif options.boxes:
         given = GivenBoxes(options.boxes)
+        if clips and not given.has_frames:
+            raise ValueError(
+                f"expected boxes of frames for a video, by their numbers from 0, in {options.boxes}"
+            )
     problems, lines = [], []
     if sources.images:
         found = _images(options, model, sources.images, drawn, find, given)
@@ -158,6 +162,11 @@ def _check(options: argparse.Namespace, model: Model, sources: Sources) -> None:
         "a video for --smooth, got images": options.smooth and not sources.videos,
         "tracked animals for --smooth": options.smooth
         and not (options.track and has_names(model.metainfo)),
+        "one video for --boxes, whose frames it has by number": options.boxes
+        and len(sources.videos) > 1,
+        "--detector for --detector-class and --detector-score": not options.detector
+        and (options.detector_class, options.detector_score) != (None, None),
+        "drawings for --radius, got --no-draw": options.radius and not options.draw,
         "a model with radii for --radius": options.radius and not model.has_radii,
     }
     for expected, is_made in mistakes.items():
@@ -216,7 +225,7 @@ def _images(
         for path, target in itertools.zip_longest(paths, drawn):
             try:
                 image = model.read(path)
-                boxes = find(image) if find else given.of_image(path) if given else None
+                boxes = find(image) if find else given.of_image(path, image) if given else None
             except ImageError as error:
                 problems.append(f"{path}: {error}")
                 continue
@@ -232,8 +241,11 @@ def _images(
             if coco:
                 coco.add(str(path), instances, size_px=image.shape[1::-1])
             if target:
-                write_image(target, _draw(options, model, image, instances))
-            lines += refusal_lines(path, instances)
+                try:
+                    write_image(target, _draw(options, model, image, instances))
+                except ImageError as error:
+                    problems.append(f"{path}: {error}")
+            lines += refusal_lines(path, instances) if instances else [f"{path}: nothing found"]
             lines += [f"{path}: {text}" for text in map(format_reading, instances) if text]
     if len(problems) == len(paths):
         raise OSError(f"none of {len(paths)} images can be read: {problems[0]}")
@@ -265,20 +277,6 @@ def _video(
         counted = progress(followed, clip.count, "frames")
         draw = partial(_draw, options, model)
         return write_video(clip, counted, adding, target, draw, options.overwrite)
-
-
-def progress(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:
-    """Yield items, with a line on a terminal that says how many were."""
-    start = shown_s = time.monotonic()
-    for count, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if sys.stderr.isatty() and (now - shown_s > 0.5 or count == total):
-            shown_s, rate = now, count / max(now - start, 1e-6)
-            end = "\n" if count == total else ""
-            of = f" of {total}" if total else ""
-            sys.stderr.write(f"\r{count}{of} {unit}, {rate:.1f} a second{end}")
-            sys.stderr.flush()
 
 
 def _is_told(error: BaseException) -> bool:

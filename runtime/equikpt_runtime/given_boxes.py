@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from equikpt_runtime.boxes import checked_boxes
 from equikpt_runtime.cells import text_of_cell
 from equikpt_runtime.images import ImageError
 
@@ -53,17 +54,25 @@ class GivenBoxes:
             raise ValueError(f"expected boxes in {path}, it holds none")
         self._boxes = {name: np.reshape(boxes, (-1, 4)) for name, boxes in found.items()}
 
-    def of_image(self, path: Path) -> np.ndarray:
-        """Return the boxes of an image: by its path or, else, its name.
+    def of_image(self, path: Path, image: np.ndarray) -> np.ndarray:
+        """Return the boxes of an image (H, W, 3): by its path or, else, its name.
 
         Raises:
-            ImageError: The file does not know it.
+            ImageError: The file does not know it, or has boxes beside it.
         """
         for name in (str(path), path.name):
             if name in self._boxes:
-                return self._boxes[name]
+                try:
+                    return checked_boxes(image, self._boxes[name])
+                except ValueError as error:
+                    raise ImageError(f"{self.path}: {error}") from error
         reason = f"of which {self.path} has no boxes"
         raise ImageError.of(path, reason, "add them, or leave the image out")
+
+    @property
+    def has_frames(self) -> bool:
+        """True where the file names at least one frame by its number."""
+        return any(map(str.isdecimal, self._boxes))
 
     def of_frame(self, number: int) -> np.ndarray:
         """Return the boxes of a frame, from 0; none where the file does not name it."""

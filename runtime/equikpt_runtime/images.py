@@ -62,7 +62,11 @@ def read(path: str | os.PathLike, radiograph: bool = False) -> np.ndarray:
             raise ImageError.of(name, "it is cut: its end is missing", "copy it again")
     kind = cv2.IMREAD_GRAYSCALE if radiograph else cv2.IMREAD_COLOR
     data = np.frombuffer(content, np.uint8)
-    pixels = cv2.imdecode(data, kind | cv2.IMREAD_ANYDEPTH) if content else None
+    try:
+        pixels = cv2.imdecode(data, kind | cv2.IMREAD_ANYDEPTH) if content else None
+    except cv2.error as error:  # of the size that the header states
+        reason = f"it is larger than OpenCV reads ({error.err})"
+        raise ImageError.of(name, reason, "scale it down") from error
     if pixels is None:
         fix = "export it as PNG; of a DICOM file give the pixels"
         raise ImageError.of(name, "it is damaged or of a kind that OpenCV cannot decode", fix)

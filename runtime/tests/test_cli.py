@@ -1,16 +1,21 @@
 import csv
 import json
+import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from equikpt_runtime import cli
 from equikpt_runtime.cli import main
 from runtime.tests.tiny_models import description, write_model
 
 BOX = (5, 6, 45, 56)
+COLUMNS = "".join(f",{side}" for side in BOX)
 
 
 @pytest.fixture
@@ -93,13 +98,45 @@ def test_an_image_that_is_damaged_is_named_and_the_others_are_done(folder, capsy
     assert "none of 2 images can be read" in capsys.readouterr().err
 
 
+def test_an_image_that_is_too_large_is_named_and_the_others_are_done(folder, capsys):
+    image = Image.new("L", (8, 8))
+    image.save(folder / "in" / "a.png")
+    content = (folder / "in" / "a.png").read_bytes()
+    header = b"IHDR" + struct.pack(">II", 40000, 40000) + content[24:29]
+    chunk = header + struct.pack(">I", zlib.crc32(header))
+    (folder / "in" / "a.png").write_bytes(content[:12] + chunk + content[33:])
+    assert run(folder, str(folder / "in"), "--csv") == 1
+    assert "it is larger than OpenCV reads" in capsys.readouterr().out
+    assert len(rows(folder / "out" / "predictions.csv")) == 3
+
+
+def test_boxes_beside_an_image_are_named_and_the_others_are_done(folder, capsys):
+    path = folder / "boxes.csv"
+    lines = [f"a.png{COLUMNS}", "b.png,500,6,545,56"]
+    path.write_text("\n".join(["image,left_px,top_px,right_px,bottom_px", *lines]))
+    assert run(folder, str(folder / "in"), "--boxes", str(path), "--csv", "--no-draw") == 1
+    out = capsys.readouterr().out
+    assert "b.png" in out
+    assert "within the image's 80 x 60 px" in out
+    assert len(rows(folder / "out" / "predictions.csv")) == 3
+
+
+def test_an_image_without_a_box_is_told(folder, capsys):
+    path = folder / "boxes.json"
+    images = [dict(id=7, file_name="a.png"), dict(id=8, file_name="b.png")]
+    row = dict(id=1, image_id=7, bbox=[5, 6, 40, 50])
+    path.write_text(json.dumps(dict(images=images, annotations=[row])))
+    assert run(folder, str(folder / "in"), "--boxes", str(path), "--csv") == 0
+    out = capsys.readouterr().out
+    assert "b.png: nothing found" in out
+    assert "a.png: nothing" not in out
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_boxes_of_a_file(folder, kind, capsys):
     path = folder / f"boxes.{kind}"
     if kind == "csv":
-        path.write_text(
-            f"image,left_px,top_px,right_px,bottom_px\na.png,{','.join(map(str, BOX))}\n"
-        )
+        path.write_text(f"image,left_px,top_px,right_px,bottom_px\na.png{COLUMNS}\n")
     else:
         left, top, right, bottom = BOX
         row = dict(id=1, image_id=7, bbox=[left, top, right - left, bottom - top])
@@ -127,6 +164,11 @@ def test_boxes_of_frames(folder):
         (["in", "--radius"], "a model with radii"),
         (["in", "--level", "0.5"], "this one has none"),
         (["in", "--no-draw"], "nothing to do"),
+        (["in", "--no-draw", "--csv", "--radius"], "drawings for --radius"),
+        (["in", "--detector-class", "cow"], "--detector for --detector-class"),
+        (["in", "--detector-score", "0.9"], "--detector for --detector-class"),
+        (["trot.avi", "--boxes", "photos.csv"], "boxes of frames"),
+        (["trot.avi", "other.avi", "--boxes", "photos.csv"], "one video for --boxes"),
         (["gone.jpg"], "found nothing there"),
         (["in", "--boxes", "m.onnx"], "in a .json or .csv file"),
         (["in", "--detector", "m.onnx"], "expected"),
@@ -134,6 +176,8 @@ def test_boxes_of_frames(folder):
 )
 def test_wrong_input_is_a_sentence(folder, monkeypatch, capsys, arguments, sentence):
     monkeypatch.chdir(folder)
+    shutil.copy("trot.avi", "other.avi")
+    Path("photos.csv").write_text(f"image,left_px,top_px,right_px,bottom_px\na.png{COLUMNS}\n")
     assert main(["m.onnx", *arguments, "--out", "out"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")

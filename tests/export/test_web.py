@@ -17,6 +17,7 @@ from PIL import Image
 from equikpt.core.image import read_image
 from equikpt.export.page import ort_files, write_page
 from equikpt_runtime.boxes import whole_image
+from equikpt_runtime.cells import csv_text
 from tests.export import made_models
 from tests.export.pages import OpenPage, browser, npm_package, served
 
@@ -262,8 +263,20 @@ def test_what_cannot_be_read_gets_a_sentence(page, images, tmp_path):
     page.page.set_input_files("#file", str(tmp_path / "broken.jpg"))
     page.page.wait_for_selector("#status.error:text-matches('broken')")
     assert "export it as PNG or JPEG" in page.status
+    (tmp_path / "broken.webm").write_bytes(b"no film")
+    page.page.set_input_files("#file", str(tmp_path / "broken.webm"))
+    page.page.wait_for_selector("#status.error:text-matches('broken.webm')")
+    assert not page.page.is_visible("#player")  # whose buttons would wait for ever
+    page.faults.clear()  # the browser's own, of the film
     assert page.open(images["gray"]).startswith("3 keypoints")
     assert "error" not in (page.page.get_attribute("#status", "class") or "")
+
+
+def test_texts_of_the_csv_are_those_of_the_runtime(page):
+    texts = ["plain", "=1+1", "'=1", "'x", "''x", "a,b", 'a"b', "-", "x'"]
+    script = """async (texts) => (await import("./table.js")).csv(texts.map((text) => [text]))"""
+    found = page.page.evaluate(script, texts).split("\n")[1:-1]
+    assert found == csv_text([[text] for text in texts]).split("\n")[:-1]
 
 
 @pytest.mark.slow
@@ -291,8 +304,9 @@ def test_the_csv_is_that_of_the_runtime(page, task, images, sites, tmp_path):
                 assert float(row[name]) == pytest.approx(float(value), abs=0.05), name
 
 
-@pytest.mark.slow
-def test_all_frames_of_a_video(page, tmp_path, sites):
+@pytest.fixture
+def film(tmp_path):
+    """A WebM of twelve frames, 25 a second, in which a bright block moves to the right."""
     path = tmp_path / "film.webm"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 25, (160, 120))
     if not writer.isOpened():
@@ -302,7 +316,12 @@ def test_all_frames_of_a_video(page, tmp_path, sites):
         frame[40:90, 10 * index : 10 * index + 40] = 220
         writer.write(frame)
     writer.release()
-    page.open(path)
+    return path
+
+
+@pytest.mark.slow
+def test_all_frames_of_a_video(page, film, tmp_path, sites):
+    page.open(film)
     page.page.fill("#fps", "25")
     page.page.click("#all")
     page.page.wait_for_selector("#status:text-matches('Download CSV')")
@@ -312,12 +331,46 @@ def test_all_frames_of_a_video(page, tmp_path, sites):
     np.testing.assert_allclose(
         [float(row["time_s"]) for row in rows], np.array(frames) / 25, atol=0.002
     )
-    capture, model = cv2.VideoCapture(str(path)), sites / "keypoints.onnx"
+    capture, model = cv2.VideoCapture(str(film)), sites / "keypoints.onnx"
     for index in range(12):
         cv2.imwrite(str(tmp_path / "frame.png"), capture.read()[1])
         points, _ = expected(tmp_path / "frame.png", "keypoints", model)
         found = points_of(rows[3 * index : 3 * index + 3])
         np.testing.assert_allclose(found, points, atol=2)  # a frame is 10 px; colours differ
+
+
+@pytest.mark.slow
+def test_frames_of_other_boxes_are_not_handed_out(page, film):
+    page.open(film)
+    page.page.fill("#fps", "25")
+    begun = """() => { document.getElementById("all").click();
+      return new Promise((done) => setTimeout(() => done(document.getElementById("box").inert)));
+    }"""
+    assert page.page.evaluate(begun)  # or frames of other boxes would be mixed
+    page.page.wait_for_selector("#status:text-matches('Download CSV')")
+    assert len({row["image"] for row in page.csv()}) == 12
+    for name, value in zip(("left", "top", "right", "bottom"), BOX, strict=True):
+        page.page.fill(f"#{name}", str(value))
+    page.page.press("#bottom", "Enter")
+    page.page.wait_for_selector("#status:text-matches('in 1 box')")
+    rows = page.csv()
+    assert {row["image"] for row in rows} == {"film.webm"}
+    assert {float(row["left_px"]) for row in rows} == {BOX[0]}
+
+
+@pytest.mark.slow
+def test_another_film_while_one_is_predicted(page, film):
+    page.open(film)
+    page.page.fill("#fps", "25")
+    deaf = """() => {
+      const own = document.getElementById("video"), add = own.addEventListener;
+      own.addEventListener = (name, ...rest) => name === "seeked" || add.call(own, name, ...rest);
+    }"""
+    page.page.evaluate(deaf)  # a seek that does not end before the next film is there
+    page.page.click("#all")
+    page.page.wait_for_timeout(500)
+    assert page.open(film).startswith("3 keypoints")
+    page.page.evaluate("() => { delete document.getElementById('video').addEventListener; }")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from equikpt.cli.commands.export import inside_lines
 from equikpt.export import page
 from equikpt.export.metadata import Metadata
 from equikpt.export.model import Exported
@@ -51,6 +52,25 @@ def test_it_prints_file_size_parity_and_what_is_inside(call_tool, calls, tmp_pat
     assert options["flip_test"] is False
     assert options["half"]
     assert options["parity"]
+
+
+@pytest.mark.parametrize("interval", [None, [0.05, 0.95]])
+def test_of_a_model_that_counts_the_intervals_are_stated(interval):
+    counting = Metadata(
+        task="points",
+        name="cells",
+        keypoints=["cell"],
+        skeleton=[],
+        flip_indices=[0],
+        colors={},
+        trained=[True],
+        input=dict(kind="crop", size=[64, 48]),
+        points=dict(interval=interval, level=0.9, max_points=40),
+    )
+    lines = inside_lines(counting)
+    assert lines[0] == "points of cells: up to 40, 64 x 48 px, float32"
+    stated = "none, the checkpoint has no record" if interval is None else "yes, of 90 %"
+    assert lines[1] == f"intervals of counts: {stated}"
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _export(options: ExportOptions) -> list[str]:
     """Write all files that are asked for, and return what is to be said of them."""
-    from equikpt.export import export_for_rtmlib, export_model, page
+    from equikpt.export import export_model, page
     from equikpt.export.model import check_out
     from equikpt.export.precision import check_openvino, export_int8, write_openvino
 
@@ -130,10 +130,9 @@ def _export(options: ExportOptions) -> list[str]:
     if options.openvino:
         check_openvino(xml, options.overwrite)
     ort = page.prepare(options.web, options.ort_web, options.overwrite) if options.web else {}
-    ruler = dict(refine=options.refine, refine_config=options.refine_config)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "float32.onnx" if options.int8 else options.out
-        exported = (export_for_rtmlib if options.reader else export_model)(
+        exported = export_model(
             config,
             path,
             options.checkpoint,
@@ -145,7 +144,9 @@ def _export(options: ExportOptions) -> list[str]:
             parity=options.parity,
             half=options.fp16,
             overwrite=options.overwrite,
-            **({} if options.reader else ruler),
+            refine=options.refine,
+            refine_config=options.refine_config,
+            reader=options.reader,
         )
         lines = []
         if options.int8:
@@ -184,11 +185,20 @@ def inside_lines(metadata: Metadata) -> list[str]:
     """State what a file holds."""
     width, height = metadata.input["size"]
     absent = len(metadata.trained) - sum(metadata.trained)
+    content = (
+        f"{len(metadata.keypoints)} keypoints{f', {absent} of them untrained' if absent else ''}"
+    )
+    fitted = f"radii and calibrated scores: {_source(metadata.uncertainty)}"
+    if metadata.points is not None:
+        content = f"up to {metadata.points['max_points']}"
+        has_interval = metadata.points["interval"] is not None
+        fitted = "intervals of counts: " + (
+            f"yes, of {100 * metadata.points['level']:g} %" if has_interval else _source(None)
+        )
     return [
-        f"{metadata.task} of {metadata.name}: {len(metadata.keypoints)} keypoints"
-        f"{f', {absent} of them untrained' if absent else ''}, {width} x {height} px, "
+        f"{metadata.task} of {metadata.name}: {content}, {width} x {height} px, "
         f"{metadata.precision}{', flip test' if metadata.flip_test else ''}",
-        f"radii and calibrated scores: {_source(metadata.uncertainty)}",
+        fitted,
         f"refusal of images unlike the training: {_source(metadata.novelty)}",
     ]
 

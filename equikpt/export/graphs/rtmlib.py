@@ -8,15 +8,23 @@ and heads and codecs that rtmlib does not know are drawn like the others.
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from equikpt.apis.box_predictor import BoxPredictor
+from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.codecs.spread import SimCCSpread
 from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.export.parity import Parity
+from equikpt.structures.pose_instance import output_scores, px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -26,22 +34,20 @@ SPLIT_RATIO = 2
 """Cells a px of rtmlib's vectors."""
 STRIDE, SIGMA = 4, 1.0
 """Px a cell, and sigma in cells, of the heatmaps drawn: blurred Gaussians stay Gaussians."""
+MAX_MEDIAN_PX = 0.5
+"""Median distance, px of the input, of keypoints that rtmlib reads from those that the graph drew
+above which an export fails. At the border rtmlib's decoding moves single ones by more."""
 
 
 class RtmlibGraph(KeypointGraph):
     """Keypoints drawn for a class of rtmlib, from its inputs (N, 3, H, W) float32.
-
-    Args:
-        predictor: As :class:`KeypointGraph`.
-        cfg: As :class:`KeypointGraph`.
-        flip_test: As :class:`KeypointGraph`.
-        level: As :class:`KeypointGraph`.
 
     Raises:
         ValueError: Boxes that rtmlib does not cut out, or as :class:`KeypointGraph`.
     """
 
     task = "rtmlib"
+    can_be_verified = find_spec("rtmlib") is not None
     rtmlib_mean: Tensor
     rtmlib_std: Tensor
     rows: Tensor
@@ -109,6 +115,79 @@ class RtmlibGraph(KeypointGraph):
     def example(self) -> Tensor:
         """Two of rtmlib's inputs."""
         return super().example().permute(0, 3, 1, 2).float()
+
+    def verify(
+        self, file: Path, predictor: BoxPredictor, views: Sequence[View], limit_px: float
+    ) -> Parity:
+        """Compare what rtmlib reads with what was drawn for it, whatever the limit of others.
+
+        Raises:
+            ValueError: Half of the keypoints are farther than :data:`MAX_MEDIAN_PX`.
+        """
+        found = self.measure(file, predictor, views)
+        if not (median := found.others["median_px_of_decoding"]) <= MAX_MEDIAN_PX:
+            raise ValueError(
+                f"expected keypoints of rtmlib within {MAX_MEDIAN_PX:g} px of those drawn for it, "
+                f"half of those on {found.images} images are farther than {median:.3g} px; nothing "
+                "was written"
+            )
+        return found
+
+    def measure(self, file: Path, predictor: BoxPredictor, views: Sequence[View]) -> Parity:
+        """Compare what rtmlib reads from a file with the predictor, and with what was drawn.
+
+        Of keypoints with a score above 0.05 alone: Gaussians of less are cut off by rtmlib. Its
+        crops of UDP models lie up to one px beside those of training, which moves keypoints; the
+        ``median_px_of_decoding`` is of its own crops, ``median_px`` of both together.
+        """
+        import rtmlib
+
+        with contextlib.redirect_stdout(io.StringIO()):  # it says what it loads
+            run = getattr(rtmlib, self.reader)(
+                str(file), model_input_size=tuple(self.size), backend="onnxruntime", device="cpu"
+            )
+        distances, decoding, scores = [], [], [0.0]
+        with self.flipping():
+            for image, box in views:
+                (sample,) = predictor.samples(image, [box])
+                keypoints, got = run(image, [np.asarray(box, float)])
+                expected = output_scores(sample.pred_instances)[0]
+                known = self.trained.numpy() & (expected > 0.05)
+                apart = np.linalg.norm(keypoints[0] - sample.pred_instances.keypoints[0], axis=-1)
+                distances.append((apart / px_per_input_px(sample.metainfo))[known])
+                decoding.append(self._from_drawn(run, image, box, keypoints[0])[known])
+                scores.append(float(np.abs(got[0] - expected)[known].max(initial=0)))
+        each = np.concatenate(distances)
+        if not len(each):
+            raise ValueError(
+                "expected images with keypoints that the model finds, got none; give others by "
+                "--images"
+            )
+        highest = [float(one.max(initial=0)) for one in distances]
+        against = f"rtmlib's {self.reader} with torch {torch.__version__.partition('+')[0]} float32"
+        return Parity(
+            images=len(views),
+            mean_px=float(each.mean()),
+            max_px=max(highest),
+            against=against,
+            others=dict(
+                median_px=float(np.median(each)),
+                median_px_of_decoding=float(np.median(np.concatenate(decoding))),
+                scores=max(scores),
+            ),
+            worst=int(np.argmax(highest)),
+        )
+
+    def _from_drawn(
+        self, run: Any, image: np.ndarray, box: np.ndarray, keypoints: np.ndarray
+    ) -> np.ndarray:
+        """Distances (K,), px of the input, of keypoints (K, 2) from those drawn for the crop."""
+        crop, center, scale = run.preprocess(image, np.asarray(box, float))
+        with torch.no_grad():
+            planes = torch.from_numpy(crop.transpose(2, 0, 1).astype(np.float32))
+            drawn = self.read(planes[None])["keypoints"][0].numpy()
+        placed = (keypoints - center + scale / 2) / scale * self.size
+        return np.linalg.norm(placed - drawn, axis=-1)
 
 
 def _stretch(side: int) -> Tensor:

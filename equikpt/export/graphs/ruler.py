@@ -17,8 +17,8 @@ from torch import Tensor
 
 from equikpt.apis.box_predictor import BoxPredictor, View
 from equikpt.apis.ruler import RulerFinder
-from equikpt.export.graphs.base import Arrays, Graph
 from equikpt.export.graphs.topdown import KeypointGraph
+from equikpt.export.parity import Arrays
 from equikpt.structures.uncertainty import DEFAULT_LEVEL
 
 OUTPUTS = ("keypoints", "scores", "radius", "novelty")
@@ -82,13 +82,13 @@ def sides(image: Tensor) -> tuple[Tensor, Tensor]:
     return torch.scalar_tensor(image.shape[0]), torch.scalar_tensor(image.shape[1])
 
 
-class RulerGraph(Graph):
+class RulerGraph(KeypointGraph):
     """As :class:`~equikpt.apis.ruler.RulerFinder`, of one radiograph (1, H, W, 3).
 
     Args:
         predictor: Of the first stage, for whole radiographs.
         cfg: Its config.
-        flip_test: As of the stages' :class:`KeypointGraph`.
+        flip_test: As of any graph, of both stages.
         level: Probability of the radii, those of the last stage.
         refine: Predictor and config of the second stage, for crops around a mark; None gives the
             marks of the first.
@@ -107,10 +107,8 @@ class RulerGraph(Graph):
         level: float = DEFAULT_LEVEL,
         refine: tuple[BoxPredictor, Config] | None = None,
     ) -> None:
-        super().__init__(predictor)
-        self.coarse = KeypointGraph(predictor, cfg, flip_test, level)
-        self.fine, self.finder, self.level = None, RulerFinder(predictor), level
-        self.mm = _ruler_mm(cfg)
+        super().__init__(predictor, cfg, flip_test, level)
+        self.fine, self.finder, self.mm = None, RulerFinder(predictor), _ruler_mm(cfg)
         if refine is not None:
             crop_fraction = refine[1].test_dataloader.dataset.get("crop_fraction")
             if crop_fraction is None:
@@ -120,8 +118,7 @@ class RulerGraph(Graph):
                 )
             self.finder = RulerFinder(predictor, refine[0], crop_fraction)
             self.fine = KeypointGraph(*refine, flip_test, level)
-        self.flip_test = self.coarse.flip_test
-        for stage in filter(None, (self.coarse, self.fine)):
+        for stage in filter(None, (self, self.fine)):
             if stage.crop["udp"] or not bool(stage.trained.all()):
                 raise ValueError(
                     "expected stages of a ruler with use_udp=False and both marks trained, got "
@@ -137,7 +134,7 @@ class RulerGraph(Graph):
         whole = image[0]
         height, width = sides(whole)
         last = torch.stack([width, height]) - 1  # the box ends at the last px, as in training
-        found = _run(self.coarse, whole, [last / 2], last)
+        found = _run(self, whole, [last / 2], last)
         if self.fine is not None:
             side = (self.finder.crop_fraction * height).expand(2)
             refined = _run(self.fine, whole, list(found["keypoints"][0]), side)
@@ -149,7 +146,7 @@ class RulerGraph(Graph):
 
     def input(self) -> dict[str, Any]:
         """A whole radiograph of any size; ``size`` is that of the first crop inside the graph."""
-        return dict(kind="image", size=self.coarse.size, crop=self.coarse.crop)
+        return {**super().input(), "kind": "image"}
 
     def facts(self) -> dict[str, Any]:
         """State the ruler, and the fit of the radii, which are those of the last stage."""
@@ -189,7 +186,8 @@ def _run(
     padded = box * graph.crop["padding"]
     wide = torch.maximum(padded[0], padded[1] * aspect)
     scale = torch.stack([wide, wide / aspect])
-    found = graph(torch.stack([crop(image, center, scale, graph.size) for center in centers]))
+    crops = torch.stack([crop(image, center, scale, graph.size) for center in centers])
+    found = KeypointGraph.forward(graph, crops)
     px = scale / scale.new_tensor(graph.size)  # px of the image a px of the crop
     found["keypoints"] = found["keypoints"] * px + (torch.stack(centers)[:, None] - scale / 2)
     if "radius" in found:

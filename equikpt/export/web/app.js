@@ -64,10 +64,10 @@ async function attempt(work) {
 /** Open a file, an image or a video, in place of what is shown. @param {File} file */
 async function open(file) {
   const mine = begin("", file.name), isVideo = file.type.startsWith("video/");
-  get("player").hidden = !isVideo;
   if (isVideo) {
     await media.openVideo(video, file);
     if (mine !== opened) return;
+    get("player").hidden = false;
     shown.kind = "video";
     input("time").max = String(video.duration);
     await showFrame();
@@ -113,6 +113,7 @@ async function show(image) {
 
 /** Predict what is shown; calls that come meanwhile are one more at the end. */
 async function predict() {
+  shown.all = null;
   if (busy) { again = true; return; }
   busy = true;
   try {
@@ -177,7 +178,6 @@ async function follow() {
   const mine = opened;
   while (mine === opened && !video.paused && !video.ended) {
     if (!busy) {
-      shown.all = null;
       await showFrame();
       if (shown.kind === "video") input("time").value = String(video.currentTime);
     }
@@ -185,13 +185,19 @@ async function follow() {
   }
 }
 
+/** Begin or end the prediction of all frames, whose boxes and place must not be changed meanwhile. */
+function sweep(/** @type {boolean} */ isOn) {
+  busy = sweeping = isOn;
+  button("all").textContent = isOn ? "Stop" : "Predict all frames";
+  for (const id of ["view", "play", "time", "box", "whole", "anyway", "gpu"]) get(id).inert = isOn;
+}
+
 /** Predict each frame of a video and hand out the csv. */
 async function predictAll() {
   const mine = opened, asked = Number(input("fps").value), model = await loading;
   if (busy) throw new Error("The model is at work; try again.");
-  busy = true;
-  sweeping = true;
-  button("all").textContent = "Stop";
+  if (!Number.isFinite(video.duration)) throw new Error("The video does not state its length; convert it to MP4.");
+  sweep(true);
   try {
     say("Measuring the frames per second …");
     const fps = asked > 0 ? asked : await media.frameRate(video);
@@ -218,10 +224,11 @@ async function predictAll() {
     button("csv").disabled = false;
     const doubt = refused ? `, ${refused} of them refused as unlike the training images` : "";
     say(`${number} frames${sweeping ? "" : ", stopped"}${doubt}: Download CSV has them all.`);
+  } catch (error) {
+    if (mine === opened) throw error; // else it is of what was closed
   } finally {
-    button("all").textContent = "Predict all frames";
-    busy = false;
-    sweeping = false;
+    sweep(false);
+    if (again) attempt(predict);
   }
 }
 
@@ -257,8 +264,11 @@ function listen() {
     const isOn = shown.kind === "camera";
     const mine = begin(isOn ? "" : "camera", "camera");
     if (isOn) { say("The camera is off."); return; }
-    await media.openCamera(video).catch((error) => { begin("", ""); throw error; });
-    if (mine !== opened) { media.close(video); return; }
+    await media.openCamera(video, () => mine === opened).catch((error) => {
+      if (mine === opened) begin("", "");
+      throw error;
+    });
+    if (mine !== opened) return;
     await video.play();
     await follow();
   });
@@ -271,7 +281,6 @@ function listen() {
   on("time", "input", async () => {
     if (shown.kind !== "video") return;
     video.pause();
-    shown.all = null;
     video.currentTime = Number(input("time").value);
   });
   video.addEventListener("seeked", () => { if (video.paused && !sweeping && shown.kind === "video") attempt(showFrame); });

@@ -75,22 +75,29 @@ export async function openVideo(video, file) {
   await once(video, "loadeddata", `${file.name} is of a kind that this browser cannot play; convert it to MP4 (H.264).`);
 }
 
-/** @param {HTMLVideoElement} video */
-export async function openCamera(video) {
+/**
+ * Show the camera, unless it is no longer wanted once the reader has allowed it.
+ * @param {HTMLVideoElement} video
+ * @param {() => boolean} isWanted
+ */
+export async function openCamera(video, isWanted) {
   if (!navigator.mediaDevices) throw new Error("Browsers give a camera to pages from https or localhost alone.");
   const wish = { video: { facingMode: "environment" }, audio: false };
   const stream = await navigator.mediaDevices.getUserMedia(wish).catch((error) => {
     throw new Error(`The camera cannot be used (${error.message}); allow it in the browser.`);
   });
+  if (!isWanted()) { stop(stream); return; }
   video.srcObject = stream;
   await once(video, "loadeddata", "The camera gives no images.");
 }
 
+/** @param {MediaStream | null} stream */
+const stop = (stream) => stream?.getTracks().forEach((track) => track.stop());
+
 /** @param {HTMLVideoElement} video */
 export function close(video) {
   video.pause();
-  const stream = /** @type {MediaStream | null} */ (video.srcObject);
-  stream?.getTracks().forEach((track) => track.stop());
+  stop(/** @type {MediaStream | null} */ (video.srcObject));
   if (video.src) URL.revokeObjectURL(video.src);
   video.srcObject = null;
   video.removeAttribute("src");
@@ -143,7 +150,10 @@ export async function frameRate(video) {
  */
 export async function seek(video, time) {
   const frame = nextFrame(video, SEEK_WAIT_MS + 5000);
-  const done = new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
+  const done = new Promise((resolve) => {
+    // a seek does not end where another video is opened meanwhile
+    for (const event of ["seeked", "emptied"]) video.addEventListener(event, resolve, { once: true });
+  });
   video.currentTime = time;
   await done;
   const wait = new Promise((resolve) => setTimeout(() => resolve(null), SEEK_WAIT_MS));

@@ -142,7 +142,7 @@ export class Model {
     const { task, novelty } = this.meta;
     let points = this.points(outputs, n, crop), summary = "", refused = "";
     const distance = outputs.novelty?.data[n];
-    if (novelty && distance > novelty.limit) {
+    if (novelty && outputs.novelty && !(distance <= novelty.limit)) {
       refused = `unlike the training images (score ${distance.toFixed(2)}, limit ${novelty.limit.toFixed(2)})`;
     }
     if (task === "points") [points, summary] = this.counted(outputs, n, points);

@@ -29,7 +29,7 @@ export function rows(image, time, instances, anyway) {
 function cell(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
   if (typeof value === "number") return String(Number(value.toPrecision(6)));
-  const text = /^'*[=+\-@\t\r\n']/.test(value) ? `'${value}` : value;
+  const text = /^'?[=+\-@\t\r\n]|^''/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

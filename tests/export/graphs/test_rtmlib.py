@@ -4,7 +4,6 @@ import torch
 
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.export.graphs.rtmlib import RtmlibGraph
-from equikpt.export.rtmlib import measure_rtmlib
 from tests.export.conftest import HEATMAPS, SIMCC, UNTRAINED
 from tests.export.graphs.conftest import small_predictor
 
@@ -47,7 +46,7 @@ def test_rtmlib_reads_what_the_model_says(name, reader, tiny, views, by_rtmlib):
     graph = RtmlibGraph(predictor, cfg, flip_test=False).eval()
     assert graph.input()["reader"] == reader
     by_rtmlib(graph)
-    found = measure_rtmlib("", graph, predictor, views)
+    found = graph.measure("", predictor, views)
     # random weights point at borders, where ViTPose's decoding is off by up to a cell of 4 px
     assert found.others["median_px_of_decoding"] < (0.5 if reader == "RTMPose" else 4)
     if reader == "RTMPose":  # whose crops are those of training

@@ -9,6 +9,8 @@ from equikpt.export.graphs.topdown import maps_of_head
 from equikpt.export.parity import measure
 from tests.export.conftest import HEATMAPS, SIMCC, UNTRAINED
 
+OUTSIDE = {"keypoints_outside"}
+
 
 def parity_of(graph, predictor, views):
     def run(image):
@@ -27,7 +29,8 @@ def test_it_gives_what_the_predictor_gives(name, flip_test, tiny, views):
     found = parity_of(graph, predictor, views)
     assert found.images == 2
     assert found.max_px < 0.01
-    assert set(found.others) == {"scores", "visibility", "radius", "novelty"}
+    # random weights have flat maps, whose keypoints may lie beyond the crop
+    assert set(found.others) - OUTSIDE == {"scores", "visibility", "radius", "novelty"}
     assert max(found.others.values()) < 1e-3
     outputs = graph(torch.from_numpy(next(graph.references(predictor, views))[0]))
     assert outputs["keypoints"].isnan().all(dim=-1)[0].nonzero().tolist() == [[UNTRAINED]]
@@ -42,7 +45,7 @@ def test_without_records_the_scores_are_the_models_own(tiny, views):
     graph = graph_for(predictor, cfg).eval()
     assert graph.flip_test  # as the config says
     found = parity_of(graph, predictor, views)
-    assert set(found.others) == {"scores", "visibility"}
+    assert set(found.others) - OUTSIDE == {"scores", "visibility"}
     assert found.max_px < 0.01
     with pytest.raises(ValueError, match="fit for the level"):
         graph_for(predictor, cfg, level=0.5)
