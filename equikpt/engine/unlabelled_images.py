@@ -96,7 +96,7 @@ def usable_images(source: str | Path, cfg: Config) -> list[tuple[str, np.ndarray
     gone = set.union(*reasons.values())
     logger = MMLogger.get_current_instance()
     text = ", ".join(
-        f"{len(found)} {reason} ({format_examples(sorted(found), 3)})"
+        f"{len(found)} {reason} (as {min(found)})"
         for reason, found in reasons.items()
         if found
     )

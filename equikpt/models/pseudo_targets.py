@@ -79,12 +79,12 @@ def warp_simcc(
     size = GRID_FACTOR * max(lengths)
     warped = []
     for axis, length in enumerate(lengths):
+        shift = matrix[:, axis, 2:] * bins_per_px
         spectra = []
         for vector, factor in zip((along_x, along_y), matrix[:, axis, :2].unbind(1), strict=True):
             bins = torch.arange(vector.shape[-1], device=vector.device, dtype=vector.dtype)
-            # half of the shift each
-            at = factor[:, None] * bins + matrix[:, axis, 2:] * bins_per_px / 2
-            spectra.append(torch.fft.rfft(_splat(vector, at, size)))
+            spectra.append(torch.fft.rfft(_splat(vector, factor[:, None] * bins + shift, size)))
+            shift = torch.zeros_like(shift)  # once
         whole = torch.fft.irfft(spectra[0] * spectra[1], n=size)[..., :length].clamp(min=0)
         mass = whole.sum(-1, keepdim=True)
         warped.append(torch.where(mass > MIN_MASS, whole / mass.clamp(min=MIN_MASS), 0))
