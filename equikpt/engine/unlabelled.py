@@ -27,11 +27,11 @@ from equikpt.engine.uncertainty_hook import fitted_in
 from equikpt.engine.unlabelled_images import usable_images
 from equikpt.metainfo.trained import TRAINED
 from equikpt.models.pseudo_targets import (
+    heatmap_targets,
     keypoint_weights,
+    simcc_targets,
     swap_mirrored,
-    warp_heatmaps,
-    warp_points,
-    warp_simcc,
+    teacher_maps,
 )
 from equikpt.structures.uncertainty import Uncertainty
 
@@ -139,7 +139,7 @@ class UnlabelledHook(Hook):
         weight: float = 1.0,
         begin: float = 0.2,
         end: float = 0.5,
-        min_confidence: float = 0.5,
+        min_confidence: float = 0.8,
         batch_size: int | None = None,
         num_workers: int | None = None,
         cutout_prob: float = 0.5,
@@ -223,15 +223,13 @@ class UnlabelledHook(Hook):
             factor: Of all weights.
         """
         teacher = self._ema.ema_model.module.eval()
-        head = teacher.head
         with torch.no_grad(), runner.optim_wrapper.optim_context(teacher):
             data = teacher.data_preprocessor(dict(inputs=batch["weak"], data_samples=[]), False)
-            output = head.forward(teacher.extract_feat(data["inputs"]))
-        maps = output if isinstance(output, tuple) else (output,)
+            maps = teacher_maps(teacher, data["inputs"], self._flip_indices)
         matrix = torch.stack(batch["matrix"]).to(maps[0].device)
         maps = [swap_mirrored(each.float(), matrix, self._flip_indices) for each in maps]
         make = simcc_targets if len(maps) == 2 else heatmap_targets
-        targets, scores, points = make(head, maps, matrix)
+        targets, scores, points = make(teacher.head, maps, matrix)
         confidence = self.confidence(scores)
         trained = runner.train_dataloader.dataset.metainfo.get(TRAINED)
         if trained is not None:
@@ -306,36 +304,6 @@ class UnlabelledHook(Hook):
             state = checkpoint[STATE]
             self.watch = ShareWatch(**state["watch"])
             self._fit = state["fit"] and Uncertainty.from_dict(state["fit"])
-
-
-Targets = tuple[dict[str, Tensor], Tensor, Tensor]
-"""Targets by name (B, …), scores (B, K), and points (B, K, 2) in px of the student's view."""
-
-
-def heatmap_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
-    """Targets of heatmaps (B, K, H, W); their scores are the peaks, as the codec decodes them."""
-    (heatmaps,) = maps
-    px_per_cell = matrix.new_tensor(np.broadcast_to(head.decoder.scale_factor, 2))
-    scores, index = heatmaps.flatten(2).max(-1)
-    width = heatmaps.shape[-1]
-    points = torch.stack([index % width, index // width], dim=-1) * px_per_cell
-    warped = warp_heatmaps(heatmaps, matrix, px_per_cell)
-    return dict(heatmaps=warped), scores, warp_points(points, matrix)
-
-
-def simcc_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
-    """Targets of SimCC vectors (B, K, W) and (B, K, H) that the loss turns into distributions."""
-    loss, ratio = head.loss_module, head.decoder.simcc_split_ratio
-    peaks, index = zip(*(each.max(-1) for each in maps), strict=True)
-    points = torch.stack(index, dim=-1) / ratio
-    warped = warp_simcc(*((loss.beta * each).softmax(-1) for each in maps), matrix, ratio)
-    labels = [
-        each.clamp(min=1e-12).log() / loss.label_beta if loss.label_softmax else each
-        for each in warped
-    ]
-    names = ("keypoint_x_labels", "keypoint_y_labels")
-    targets = dict(zip(names, labels, strict=True))
-    return targets, torch.minimum(*peaks), warp_points(points.to(matrix.dtype), matrix)
 
 
 def _sample(targets: dict[str, Tensor], weights: Tensor) -> PoseDataSample:

@@ -96,9 +96,7 @@ def usable_images(source: str | Path, cfg: Config) -> list[tuple[str, np.ndarray
     gone = set.union(*reasons.values())
     logger = MMLogger.get_current_instance()
     text = ", ".join(
-        f"{len(found)} {reason} (as {min(found)})"
-        for reason, found in reasons.items()
-        if found
+        f"{len(found)} {reason} (as {min(found)})" for reason, found in reasons.items() if found
     )
     if gone:
         logger.warning(f"{len(gone)} of {len(paths)} images of {source} are left out: {text}")

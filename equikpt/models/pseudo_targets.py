@@ -8,8 +8,11 @@ same size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
@@ -118,3 +121,63 @@ def keypoint_weights(
     """
     inside = ((points > -0.5) & (points < points.new_tensor(size) - 0.5)).all(-1)
     return torch.where((confidence >= min_confidence) & inside, confidence, 0)
+
+
+def teacher_maps(model: Any, inputs: Tensor, flip_indices: Sequence[int]) -> list[Tensor]:
+    """Compute what a head puts out, averaged over the flip test where the config has one.
+
+    That is what a validation looks at, whose calibration is applied.
+
+    Args:
+        model: A pose estimator.
+        inputs: (B, C, H, W), preprocessed.
+        flip_indices: Of the keypoints.
+
+    Returns:
+        Heatmaps (B, K, H, W), or SimCC vectors (B, K, W) and (B, K, H).
+    """
+
+    def forward(images: Tensor) -> list[Tensor]:
+        output = model.head.forward(model.extract_feat(images))
+        return list(output) if isinstance(output, tuple) else [output]
+
+    plain = forward(inputs)
+    if not model.test_cfg.get("flip_test", False):
+        return plain
+    mirrored = forward(inputs.flip(-1))
+    if len(mirrored) == 2:
+        back = flip_vectors(*mirrored, flip_indices)
+    else:
+        shift = model.test_cfg.get("shift_heatmap", False)
+        back = [flip_heatmaps(mirrored[0], flip_indices, shift_heatmap=shift)]
+    return [(one + other) / 2 for one, other in zip(plain, back, strict=True)]
+
+
+Targets = tuple[dict[str, Tensor], Tensor, Tensor]
+"""Targets by name (B, …), scores (B, K), and points (B, K, 2) in px of the student's view."""
+
+
+def heatmap_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
+    """Targets of heatmaps (B, K, H, W); their scores are the peaks, as the codec decodes them."""
+    (heatmaps,) = maps
+    px_per_cell = matrix.new_tensor(np.broadcast_to(head.decoder.scale_factor, 2))
+    scores, index = heatmaps.flatten(2).max(-1)
+    width = heatmaps.shape[-1]
+    points = torch.stack([index % width, index // width], dim=-1) * px_per_cell
+    warped = warp_heatmaps(heatmaps, matrix, px_per_cell)
+    return dict(heatmaps=warped), scores, warp_points(points, matrix)
+
+
+def simcc_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
+    """Targets of SimCC vectors (B, K, W) and (B, K, H) that the loss turns into distributions."""
+    loss, ratio = head.loss_module, head.decoder.simcc_split_ratio
+    peaks, index = zip(*(each.max(-1) for each in maps), strict=True)
+    points = torch.stack(index, dim=-1) / ratio
+    warped = warp_simcc(*((loss.beta * each).softmax(-1) for each in maps), matrix, ratio)
+    labels = [
+        each.clamp(min=1e-12).log() / loss.label_beta if loss.label_softmax else each
+        for each in warped
+    ]
+    names = ("keypoint_x_labels", "keypoint_y_labels")
+    targets = dict(zip(names, labels, strict=True))
+    return targets, torch.minimum(*peaks), warp_points(points.to(matrix.dtype), matrix)

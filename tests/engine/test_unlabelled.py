@@ -17,11 +17,10 @@ from equikpt.engine.unlabelled import (
     ShareWatch,
     UnlabelledHook,
     check_config,
-    heatmap_targets,
     ramp_up,
-    simcc_targets,
 )
 from equikpt.engine.unlabelled_images import list_unlabelled, usable_images
+from equikpt.models.pseudo_targets import heatmap_targets, simcc_targets
 from equikpt.structures.uncertainty import Uncertainty
 
 HEATMAPS = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
@@ -56,7 +55,7 @@ def config_of(sample_data, unlabelled, tmp_path):
         cfg.train_dataloader.update(batch_size=4, num_workers=0)
         cfg.val_dataloader.num_workers = 0
         for hook in ("training_features", "images", "early_stopping"):
-            cfg.default_hooks[hook] = None
+            cfg.default_hooks.pop(hook)
         cfg.default_hooks.checkpoint.update(interval=1, save_best=None, max_keep_ckpts=-1)
         cfg.visualizer.vis_backends = []
         own = dict(source=str(unlabelled), begin=0.0, end=0.5, min_confidence=0.0, batch_size=3)
@@ -69,7 +68,7 @@ def config_of(sample_data, unlabelled, tmp_path):
 def prepared(cfg) -> tuple[Runner, UnlabelledHook, dict]:
     """A runner before its first step, its hook, and a batch with unlabelled images."""
     runner = Runner.from_cfg(cfg)
-    runner._train_loop = runner.build_train_loop(runner.train_cfg)
+    _ = runner.train_loop
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.call_hook("before_run")
     runner.call_hook("before_train")
