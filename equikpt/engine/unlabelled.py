@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,62 +20,29 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from equikpt.compat.strict_load import unwrap
 from equikpt.datasets.unlabelled import StreamSampler, UnlabelledDataset, cut_out, views
 from equikpt.engine.epoch_hooks import equikpt_worker_init_fn
 from equikpt.engine.training_features import dataset_parts
 from equikpt.engine.uncertainty_hook import fitted_in
 from equikpt.engine.unlabelled_images import usable_images
+from equikpt.engine.unlabelled_weight import ShareWatch, ramp_up
 from equikpt.metainfo.trained import TRAINED
 from equikpt.models.pseudo_targets import (
     heatmap_targets,
     keypoint_weights,
+    point_targets,
     simcc_targets,
     swap_mirrored,
     teacher_maps,
 )
-from equikpt.structures.uncertainty import Uncertainty
+from equikpt.structures.checkpoint_records import RecordError
+from equikpt.structures.uncertainty import Uncertainty, recorded_uncertainty
 
 STATE = "unlabelled"
 """Key of the hook's state in a checkpoint, and of the mark of a sample."""
 LOSSES = {"HeatmapHead": "KeypointMSELoss", "RTMCCHead": "KLDiscretLoss"}
 """Heads that pseudo-targets can be made for, each with the loss that takes them."""
-
-
-def ramp_up(progress: float, begin: float, end: float) -> float:
-    """Factor of a weight: 0 up to ``begin``, then rising to 1 at ``end``, fractions of a training.
-
-    Laine and Aila, 2017, https://arxiv.org/abs/1610.02242, exp(−5 (1 − t)²).
-
-    >>> [round(ramp_up(p, 0.2, 0.6), 3) for p in (0.1, 0.2, 0.4, 0.6, 1.0)]
-    [0.0, 0.007, 0.287, 1.0, 1.0]
-    """
-    if progress < begin:
-        return 0.0
-    rest = max(0.0, 1 - (progress - begin) / (end - begin))
-    return math.exp(-5 * rest**2)
-
-
-@dataclass
-class ShareWatch:
-    """Watch of the share of confident keypoints, which falls where teacher and student collapse.
-
-    Both agree then on saying nothing: Xie et al., 2021, https://arxiv.org/abs/2011.12498.
-
-    Args:
-        best: Highest share of an epoch so far.
-        low_epochs: Epochs in a row below half of it.
-        stopped: Two were.
-    """
-
-    best: float = 0.0
-    low_epochs: int = 0
-    stopped: bool = False
-
-    def see(self, share: float) -> None:
-        """Take the share of an epoch."""
-        self.best = max(self.best, share)
-        self.low_epochs = self.low_epochs + 1 if share < self.best / 2 else 0
-        self.stopped = self.stopped or self.low_epochs >= 2
 
 
 def check_config(cfg: Config) -> None:
@@ -140,6 +107,7 @@ class UnlabelledHook(Hook):
         begin: float = 0.2,
         end: float = 0.5,
         min_confidence: float = 0.8,
+        targets: str = "maps",
         batch_size: int | None = None,
         num_workers: int | None = None,
         cutout_prob: float = 0.5,
@@ -157,6 +125,7 @@ class UnlabelledHook(Hook):
         self.source = source
         self.weight, self.begin, self.end = weight, begin, end
         self.min_confidence = min_confidence
+        self.targets = targets
         self.batch_size, self.num_workers = batch_size, num_workers
         self.cutout_prob, self.cutout_joints = cutout_prob, cutout_joints
         self.cutout_size = tuple(cutout_size)
@@ -229,6 +198,7 @@ class UnlabelledHook(Hook):
         matrix = torch.stack(batch["matrix"]).to(maps[0].device)
         maps = [swap_mirrored(each.float(), matrix, self._flip_indices) for each in maps]
         make = simcc_targets if len(maps) == 2 else heatmap_targets
+        make = point_targets if self.targets == "points" else make
         targets, scores, points = make(teacher.head, maps, matrix)
         confidence = self.confidence(scores)
         trained = runner.train_dataloader.dataset.metainfo.get(TRAINED)
@@ -299,8 +269,10 @@ class UnlabelledHook(Hook):
             checkpoint[STATE] = dict(watch=asdict(self.watch), fit=fit)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Go on with the state of a checkpoint that the run is resumed from."""
-        if runner._resume and STATE in checkpoint:
+        """Go on with the state of a run, or take the calibration of the weights it starts from."""
+        if not runner._resume:
+            self._fit = _calibration(checkpoint, unwrap(runner.model))
+        elif STATE in checkpoint:
             state = checkpoint[STATE]
             self.watch = ShareWatch(**state["watch"])
             self._fit = state["fit"] and Uncertainty.from_dict(state["fit"])
@@ -317,6 +289,15 @@ def _sample(targets: dict[str, Tensor], weights: Tensor) -> PoseDataSample:
             labels.set_field(each[None], name)
     sample.gt_instance_labels = labels
     return sample
+
+
+def _calibration(checkpoint: dict, model: Any) -> Uncertainty | None:
+    """Calibration of a model's own keypoints that a checkpoint has; one of another version none."""
+    with contextlib.suppress(RecordError):
+        fit = recorded_uncertainty(checkpoint)
+        if isinstance(fit, Uncertainty) and len(fit.factors) == model.head.out_channels:
+            return fit
+    return None
 
 
 def _train_part(cfg: Config) -> Any:

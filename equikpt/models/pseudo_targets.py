@@ -181,3 +181,28 @@ def simcc_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
     names = ("keypoint_x_labels", "keypoint_y_labels")
     targets = dict(zip(names, labels, strict=True))
     return targets, torch.minimum(*peaks), warp_points(points.to(matrix.dtype), matrix)
+
+
+def point_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
+    """Targets that the codec draws at the points that it reads from the output, as of labels.
+
+    They are as sharp as those of labels, where the output itself (:func:`heatmap_targets`,
+    :func:`simcc_targets`) is as broad as the teacher is unsure.
+    """
+    read = [
+        head.decoder.decode(
+            *(each[i].cpu().numpy()[None][0 if len(maps) == 1 else slice(None)] for each in maps)
+        )
+        for i in range(len(matrix))
+    ]
+    points, scores = (matrix.new_tensor(np.concatenate(each)) for each in zip(*read, strict=True))
+    moved = warp_points(points, matrix)
+    encoded = [head.decoder.encode(each.cpu().numpy()[None]) for each in moved]
+    names = ("heatmaps",) if len(maps) == 1 else ("keypoint_x_labels", "keypoint_y_labels")
+    targets = {
+        name: torch.stack(
+            [matrix.new_tensor(each[name]).reshape(maps[i].shape[1:]) for each in encoded]
+        )
+        for i, name in enumerate(names)
+    }
+    return targets, scores, moved

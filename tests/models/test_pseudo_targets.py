@@ -1,21 +1,41 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from equikpt.cli import launch
+from equikpt.core.configs import strip_pretrained_init
 from equikpt.models.pseudo_targets import (
+    heatmap_targets,
     is_mirrored,
     keypoint_weights,
+    point_targets,
+    simcc_targets,
     swap_mirrored,
     warp_heatmaps,
     warp_points,
     warp_simcc,
 )
 
+HEATMAPS = "smoke/td-hm_efficientnet-lite0_horse26-192x192"
+SIMCC = "smoke/rtmpose_m_ap10k"
 PX_PER_CELL = torch.tensor([8.0, 4.0])
 WIDTH, HEIGHT = 24, 20
 IDENTITY = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
 MIRROR = torch.tensor([[[-1.0, 0, (WIDTH - 1) * 8], [0, 1, 0]]])
+
+
+@pytest.fixture(scope="module")
+def head_of():
+    """``head_of(name)``: the head of a config's model."""
+
+    def build(name: str):
+        cfg = launch.load_config(name)
+        strip_pretrained_init(cfg.model)
+        return launch.build_model(cfg).head
+
+    return build
 
 
 def turned(degrees: float, scale: float, shift: tuple[float, float]) -> torch.Tensor:
@@ -108,3 +128,47 @@ def test_weights_are_confidences_of_confident_points_in_the_view():
     points = torch.tensor([[[5.0, 5], [0, 9], [5, 5], [10, 5]]])
     weights = keypoint_weights(confidence, points, (10, 10), 0.6)
     torch.testing.assert_close(weights, torch.tensor([[0.9, 0.6, 0, 0]]))
+
+
+def test_heatmap_targets_of_an_encoded_point_lie_where_it_goes(head_of):
+    head = head_of(HEATMAPS)
+    point = np.array([[[40.0, 56]]], np.float32)
+    maps = torch.from_numpy(head.decoder.encode(point)["heatmaps"])[None]
+    matrix = torch.tensor([[[0.8, 0, 20], [0, 0.8, -4]]])
+    targets, scores, points = heatmap_targets(head, [maps], matrix)
+    np.testing.assert_allclose(points[0, 0], [52, 40.8], atol=5)  # half a cell is 4 px
+    found, _ = head.decoder.decode(targets["heatmaps"][0].numpy())
+    np.testing.assert_allclose(found[0, 0], [52, 40.8], atol=1)
+    assert 0.8 < float(scores) <= 1
+
+
+def test_simcc_targets_of_an_encoded_point_become_its_distribution_in_the_loss(head_of):
+    head = head_of(SIMCC)
+    encoded = head.decoder.encode(np.array([[[40.0, 56]]], np.float32))
+    maps = [torch.from_numpy(encoded[f"keypoint_{axis}_labels"]) for axis in "xy"]
+    matrix = torch.tensor([[[0.0, -1, 120], [1, 0, 0]]])  # a quarter turn
+    targets, _, points = simcc_targets(head, maps, matrix)
+    assert points[0, 0].tolist() == [64, 40]
+    loss = head.loss_module
+    for axis, expected in zip("xy", (maps[1].flip(-1), maps[0]), strict=True):
+        found = torch.softmax(loss.label_beta * targets[f"keypoint_{axis}_labels"], -1)
+        assert int(found.argmax()) == 2 * dict(x=64, y=40)[axis]
+        peak = torch.softmax(loss.beta * expected, -1).max()
+        assert float(found.max()) == pytest.approx(float(peak), rel=0.1)
+
+
+@pytest.mark.parametrize("name", [HEATMAPS, SIMCC])
+def test_targets_of_points_are_those_of_labels_there(head_of, name):
+    head = head_of(name)
+    codec, point = head.decoder, np.array([[[40.0, 56]]], np.float32)
+    matrix = torch.tensor([[[0.0, -1, 120], [1, 0, 0]]])
+    named = ("keypoint_x_labels", "keypoint_y_labels") if name == SIMCC else ("heatmaps",)
+    maps = [
+        torch.from_numpy(codec.encode(point)[each]).reshape(1, 1, *shape)
+        for each, shape in zip(named, ((-1,), (-1,)) if name == SIMCC else ((16, 16),), strict=True)
+    ]
+    targets, _, points = point_targets(head, maps, matrix)
+    np.testing.assert_allclose(points[0, 0], [64, 40], atol=0.6)
+    expected = codec.encode(points.numpy())
+    for each in named:
+        np.testing.assert_allclose(targets[each].numpy().ravel(), expected[each].ravel(), atol=1e-5)
