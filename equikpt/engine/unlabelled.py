@@ -75,8 +75,8 @@ def check_config(cfg: Config) -> None:
 class UnlabelledHook(Hook):
     """Train on unlabelled images too, with the output of the averaged model as their targets.
 
-    The teacher is the model of the run's ``EMAHook``. It looks at a weakly augmented view; its
-    maps, moved to a strongly augmented view (the training's own pipeline, and holes over joints),
+    The teacher is the model of the run's ``EMAHook``. It looks at a weakly augmented view, and at
+    its mirror image where validation does (``flip_test``); its maps, moved to a strongly augmented view (the training's own pipeline, and holes over joints),
     are the student's targets there. A keypoint counts by the teacher's confidence: its calibrated
     probability once a validation has fitted one, before that the peak of its map. The labelled
     part of a batch is trained as without this hook; the loss of the other is ``loss_unlabelled``.
@@ -88,6 +88,8 @@ class UnlabelledHook(Hook):
         begin: Fraction of the training up to which the weight is 0.
         end: Fraction at which it is full; in between it follows :func:`ramp_up`.
         min_confidence: Least confidence of a keypoint that counts.
+        targets: ``"maps"``, the teacher's own output, or ``"points"``, what the codec draws at the
+            points that it reads from it: sharper.
         batch_size: Images a step and process; None is that of the labelled ones.
         num_workers: Of the loader; None is that of the labelled images.
         cutout_prob: Probability that joints of an image are covered.
@@ -115,6 +117,8 @@ class UnlabelledHook(Hook):
         cutout_size: tuple[float, float] = (0.1, 0.2),
     ) -> None:
         in_range = 0 <= begin < end <= 1 and 0 <= min_confidence <= 1 and 0 <= cutout_prob <= 1
+        if targets not in ("maps", "points"):
+            raise ValueError(f"expected targets to be 'maps' or 'points', got {targets!r}")
         if not in_range or weight < 0 or cutout_joints < 1:
             raise ValueError(
                 "expected 0 <= begin < end <= 1, min_confidence and cutout_prob in 0 to 1, weight "
@@ -128,7 +132,7 @@ class UnlabelledHook(Hook):
         self.targets = targets
         self.batch_size, self.num_workers = batch_size, num_workers
         self.cutout_prob, self.cutout_joints = cutout_prob, cutout_joints
-        self.cutout_size = tuple(cutout_size)
+        self.cutout_size = cutout_size
         self.watch = ShareWatch()
         self._fit: Uncertainty | None = None
         self._batches: Iterator | None = None
@@ -141,7 +145,7 @@ class UnlabelledHook(Hook):
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError("expected train_cfg.by_epoch=True for unlabelled images")
         self._ema = next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
-        found = [usable_images(self.source, runner.cfg) if is_main_process() else None]
+        found: list[Any] = [usable_images(self.source, runner.cfg) if is_main_process() else None]
         broadcast_object_list(found)
         part, loader = _train_part(runner.cfg), runner.cfg.train_dataloader
         dataset = UnlabelledDataset(found[0], part.pipeline, part.get("codec"))

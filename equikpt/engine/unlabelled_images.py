@@ -77,13 +77,12 @@ def usable_images(source: str | Path, cfg: Config) -> list[tuple[str, np.ndarray
     labelled = {split: labelled_images(cfg, split) for split in ("test", "val", "train")}
     paths = list(dict.fromkeys(path for path, _ in listed))
     known = [(split, path) for split, named in labelled.items() for path in named]
-    prints = read_once([*paths, *(path for _, path in known)], _look)
-    damaged = {path for path in paths if prints[path] is None}
-    compared = [("", path) for path in paths if path not in damaged]
-    known = [each for each in known if prints[each[1]] is not None]
-    order = [*known, *compared]
+    read = read_once([*paths, *(path for _, path in known)], _look)
+    looks = {path: look for path, look in read.items() if look is not None}
+    damaged = {path for path in paths if path not in looks}
+    order = [each for each in (*known, *(("", path) for path in paths)) if each[1] in looks]
     like: dict[str, set[str]] = {split: set() for split in labelled}
-    for pair in near_pairs([prints[path][0] for _, path in order]):
+    for pair in near_pairs([looks[path][0] for _, path in order]):
         (first, _), (second, path) = order[pair.first], order[pair.second]
         if first and not second:
             like[first].add(path)
@@ -107,7 +106,7 @@ def usable_images(source: str | Path, cfg: Config) -> list[tuple[str, np.ndarray
             "images that are not among the labelled ones"
         )
     logger.info(f"Learns from {len(left)} boxes or whole images of {source} without labels")
-    return [(path, _whole(prints[path][1]) if box is None else box) for path, box in left]
+    return [(path, _whole(looks[path][1]) if box is None else box) for path, box in left]
 
 
 def labelled_images(cfg: Config, split: str) -> list[str]:

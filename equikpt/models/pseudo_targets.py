@@ -173,7 +173,8 @@ def simcc_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
     loss, ratio = head.loss_module, head.decoder.simcc_split_ratio
     peaks, index = zip(*(each.max(-1) for each in maps), strict=True)
     points = torch.stack(index, dim=-1) / ratio
-    warped = warp_simcc(*((loss.beta * each).softmax(-1) for each in maps), matrix, ratio)
+    along_x, along_y = ((loss.beta * each).softmax(-1) for each in maps)
+    warped = warp_simcc(along_x, along_y, matrix, ratio)
     labels = [
         each.clamp(min=1e-12).log() / loss.label_beta if loss.label_softmax else each
         for each in warped
@@ -189,20 +190,17 @@ def point_targets(head: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
     They are as sharp as those of labels, where the output itself (:func:`heatmap_targets`,
     :func:`simcc_targets`) is as broad as the teacher is unsure.
     """
+    outputs = [each.cpu().numpy() for each in maps]
+    vectors = slice(None) if len(maps) == 1 else None  # SimCC's codec takes (1, K, W)
     read = [
-        head.decoder.decode(
-            *(each[i].cpu().numpy()[None][0 if len(maps) == 1 else slice(None)] for each in maps)
-        )
-        for i in range(len(matrix))
+        head.decoder.decode(*(each[i][vectors] for each in outputs)) for i in range(len(matrix))
     ]
     points, scores = (matrix.new_tensor(np.concatenate(each)) for each in zip(*read, strict=True))
     moved = warp_points(points, matrix)
-    encoded = [head.decoder.encode(each.cpu().numpy()[None]) for each in moved]
+    encoded = [head.decoder.encode(each[None]) for each in moved.cpu().numpy()]
     names = ("heatmaps",) if len(maps) == 1 else ("keypoint_x_labels", "keypoint_y_labels")
     targets = {
-        name: torch.stack(
-            [matrix.new_tensor(each[name]).reshape(maps[i].shape[1:]) for each in encoded]
-        )
-        for i, name in enumerate(names)
+        name: matrix.new_tensor(np.stack([each[name] for each in encoded])).view_as(like)
+        for name, like in zip(names, maps, strict=True)
     }
     return targets, scores, moved
