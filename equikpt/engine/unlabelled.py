@@ -76,9 +76,10 @@ class UnlabelledHook(Hook):
     """Train on unlabelled images too, with the output of the averaged model as their targets.
 
     The teacher is the model of the run's ``EMAHook``. It looks at a weakly augmented view, and at
-    its mirror image where validation does (``flip_test``); its maps, moved to a strongly augmented view (the training's own pipeline, and holes over joints),
-    are the student's targets there. A keypoint counts by the teacher's confidence: its calibrated
-    probability once a validation has fitted one, before that the peak of its map. The labelled
+    its mirror image where validation does (``flip_test``). Its maps, moved to a strongly augmented
+    view (the training's own pipeline, and holes over joints), are the student's targets there. A
+    keypoint counts by the teacher's confidence: its calibrated probability once a validation, or
+    the checkpoint that the run starts from, has one, before that the peak of its map. The labelled
     part of a batch is trained as without this hook; the loss of the other is ``loss_unlabelled``.
 
     Args:
