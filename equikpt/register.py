@@ -24,6 +24,7 @@ import equikpt.engine.ruler_limits
 import equikpt.engine.run_record
 import equikpt.engine.training_features
 import equikpt.engine.uncertainty_hook
+import equikpt.engine.unlabelled
 import equikpt.engine.visualization_hooks
 import equikpt.engine.weight_hooks
 import equikpt.evaluation.counting_metric

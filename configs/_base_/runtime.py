@@ -28,6 +28,7 @@ default_hooks = dict(
     uncertainty=dict(type="UncertaintyHook"),  # radii and scores, fitted to each validation
     training_features=dict(type="TrainingFeaturesHook"),  # images unlike them are refused
     gradients=dict(type="GradientMonitorHook", interval=50),
+    unlabelled=dict(type="UnlabelledHook", source=None),  # train --unlabelled FOLDER|FILE.json
     # MMEngine's own min_delta is 0.1: a tenth of AP. Patience counts validations.
     early_stopping=dict(
         type="EarlyStoppingHook", monitor="coco/AP", rule="greater", min_delta=1e-3, patience=20

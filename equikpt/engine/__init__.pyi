@@ -29,6 +29,7 @@ from .training_features import TrainingFeaturesHook as TrainingFeaturesHook
 from .training_features import training_features_of as training_features_of
 from .training_features import training_features_of_config as training_features_of_config
 from .uncertainty_hook import UncertaintyHook as UncertaintyHook
+from .unlabelled import UnlabelledHook as UnlabelledHook
 from .visualization_hooks import PredictionSheetHook as PredictionSheetHook
 from .visualization_hooks import SequenceVisualizationHook as SequenceVisualizationHook
 from .weight_hooks import BackboneCheckpointHook as BackboneCheckpointHook

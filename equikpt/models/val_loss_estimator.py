@@ -141,12 +141,18 @@ class ValLossTopdownEstimator(ValLoss, TopdownPoseEstimator):
     def loss(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> dict:
         """Losses of the head and of the branch; that of a validation is the head's alone.
 
-        Arguments as :meth:`predict`.
+        Samples that are marked ``unlabelled``, the last ones, go through the network by themselves;
+        their head's loss is ``loss_unlabelled``. Arguments as :meth:`predict`.
         """
-        feats = self.extract_feat(inputs)
-        losses = self.head.loss(feats, data_samples, train_cfg=self.train_cfg)
+        count = sum(not sample.get("unlabelled", False) for sample in data_samples)
+        feats = self.extract_feat(inputs[:count])
+        losses = self.head.loss(feats, data_samples[:count], train_cfg=self.train_cfg)
         if self.visibility is not None:
-            losses.update(self.visibility.loss(feats, data_samples))
+            losses.update(self.visibility.loss(feats, data_samples[:count]))
+        if count < len(data_samples):
+            feats = self.extract_feat(inputs[count:])
+            added = self.head.loss(feats, data_samples[count:], train_cfg=self.train_cfg)
+            losses["loss_unlabelled"] = sum(v for name, v in added.items() if "loss" in name)
         return losses
 
     def add_pred_to_datasample(self, predictions: Any, fields: Any, samples: Any) -> Any:

@@ -140,3 +140,38 @@ def test_a_bug_keeps_its_traceback(sample_data, tmp_path):
     with pytest.raises(Exception) as caught:
         main(arguments)
     assert not any(is_user_error(link) for link in causes(caught.value))
+
+
+def test_unlabelled_images_are_named_by_one_option(sample_data, tmp_path):
+    source = sample_data / "images/test"
+    options = dict(config="smoke/rtmpose_m_ap10k", data_root=str(sample_data))
+    cfg = build_config(
+        TrainOptions(**options, work_dir=str(tmp_path / "a"), unlabelled=str(source))
+    )
+    assert cfg.default_hooks.unlabelled.source == str(source.resolve())
+    off = build_config(TrainOptions(**options, work_dir=str(tmp_path / "b")))
+    assert off.default_hooks.unlabelled.source is None
+
+
+@pytest.mark.parametrize(
+    ("config", "folder", "words"),
+    [
+        ("smoke/rtmpose_m_ap10k", "annotations", "expected images"),
+        ("smoke/rtmpose_m_ap10k", "nowhere", "expected a folder of images"),
+        ("experimental/smoke/sequential_efficientnet-lite0_horse26-256x256", "images/test",
+         "train it on labels alone"),
+    ],
+    ids=["no images", "no folder", "another model"],
+)  # fmt: skip
+def test_unlabelled_images_that_cannot_be_used_end_in_a_sentence(
+    sample_data, tmp_path, config, folder, words
+):
+    options = TrainOptions(
+        config=config,
+        data_root=str(sample_data),
+        work_dir=str(tmp_path),
+        unlabelled=str(sample_data / folder),
+    )
+    with pytest.raises((ValueError, FileNotFoundError), match=words) as caught:
+        build_config(options)
+    assert is_user_error(caught.value)

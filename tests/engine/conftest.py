@@ -13,6 +13,20 @@ def _scope():
     init_default_scope("mmpose")
 
 
+@pytest.fixture(scope="session")
+def unlabelled(sample_data, tmp_path_factory):
+    """A folder with turned and enlarged images of the test split."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("unlabelled")
+    for number, path in enumerate(sorted((sample_data / "images/test").iterdir())):
+        image = cv2.imread(str(path))
+        height, width = image.shape[:2]
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), 25, 1.4)
+        cv2.imwrite(str(folder / f"{number}.png"), cv2.warpAffine(image, turn, (width, height)))
+    return folder
+
+
 def make_runner(**attributes) -> SimpleNamespace:
     """As much of a runner as hooks read; ``lines`` collects the log, ``images`` the visualizer's.
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from equikpt.cli.commands import test as test_command
 from equikpt.compat.safe_load import load_from_local
 from equikpt.structures import Uncertainty, record_uncertainty
 from tests.conftest import REPO
+from tests.integration.conftest import logged_rows
 from tests.integration.two_processes import ENVIRONMENT, run, write_config
 from tests.random_models import random_checkpoint
 
@@ -75,3 +77,46 @@ def test_dist_train_says_what_it_misses(arguments, words):
     )
     assert done.returncode == 2
     assert words in done.stderr
+
+
+UNLABELLED = """
+_base_ = "{base}"
+custom_imports = dict(
+    imports=["equikpt.register", "rank_dump"], allow_failed_imports=False
+)
+custom_hooks = [
+    dict(type="EpochSeedHook"),
+    dict(type="EMAHook", ema_type="ExpMomentumEMA", update_buffers=True, priority="ABOVE_NORMAL"),
+    dict(type="RankDumpHook"),
+]
+train_dataloader = dict(num_workers=0)
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(
+    checkpoint=dict(save_best=None, interval=1),
+    unlabelled=dict(begin=0.0, end=0.1, min_confidence=0.0, batch_size=2),
+)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_unlabelled_images_and_stay_equal(sample_data, tmp_path):
+    config = tmp_path / "unlabelled.py"
+    base = REPO / "configs/smoke/td-hm_efficientnet-lite0_horse26-192x192.py"
+    config.write_text(UNLABELLED.format(base=base))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in (sample_data / "images/test").iterdir():
+        image = cv2.imread(str(path))
+        height, width = image.shape[:2]
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), 25, 1.4)
+        cv2.imwrite(str(folder / path.name), cv2.warpAffine(image, turn, (width, height)))
+    command = [REPO / "tools/dist_train.sh", config, 2, "--data-root", sample_data]
+    run([*command, "--unlabelled", folder], tmp_path / "two", batch_size=4)
+    first, second = (torch.load(tmp_path / f"two/rank_{rank}.pth") for rank in (0, 1))
+    means = [name for name in first if "running" not in name]  # each rank has its own images
+    assert means
+    for name in means:
+        assert torch.equal(first[name], second[name]), f"{name} differs between the ranks"
+    rows = logged_rows(tmp_path / "two", "loss_unlabelled")
+    assert rows
+    assert all(row["unlabelled_share"] == 1 for row in rows)

@@ -43,6 +43,10 @@ class TrainOptions(declare.Launched):
         *("--batch-size", "--batch_size"),
         type=whole(1),
     )
+    unlabelled: str | None = option(
+        "learn from these images without labels too: a folder, or a COCO file with boxes",
+        metavar="FOLDER|FILE.json",
+    )
     from_scratch: bool = option(
         "start from random weights instead of the config's, and train all stages", default=False
     )
@@ -189,6 +193,8 @@ def build_config(options: TrainOptions) -> Config:
         cfg.randomness.seed = options.seed
     if options.deterministic:
         cfg.randomness.deterministic = True
+    if options.unlabelled is not None:
+        set_unlabelled(cfg, options.unlabelled)
     phases = [hook for hook in cfg.default_hooks.values() if hook and "phases" in hook]
     if not any(hook.get("random_weights") for hook in phases):
         refuse_frozen_random_weights(cfg)
@@ -213,6 +219,21 @@ def refuse_with_from_last(options: TrainOptions) -> None:
             raise ValueError(
                 f"expected --from-last without --{name.replace('_', '-')}; leave one out"
             )
+
+
+def set_unlabelled(cfg: Config, source: str) -> None:
+    """Have the run learn from unlabelled images, after a look at both.
+
+    Raises:
+        FileNotFoundError, ValueError: There are none, or the model cannot.
+    """
+    from equikpt.engine.unlabelled import check_config
+    from equikpt.engine.unlabelled_images import list_unlabelled
+
+    check_config(cfg)
+    list_unlabelled(source)
+    hook = cfg.default_hooks.setdefault("unlabelled", {})
+    hook.update(type="UnlabelledHook", source=str(Path(source).resolve()))
 
 
 def changes_of(options: TrainOptions) -> dict[str, Any]:
