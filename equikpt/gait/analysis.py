@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from equikpt.gait.angles import differences, head_neck_measures, limb_measures
+from equikpt.gait.angles import Curves, differences, head_neck_measures, limb_measures
 from equikpt.gait.classification import UNCLEAR
 from equikpt.gait.events import Stances, find_stances
 from equikpt.gait.measures import Measure
@@ -69,7 +69,7 @@ class GaitReport:
         measures: Of each stride; lengths in mm, or in hundredths of the height at the withers, or
             in px where neither is known.
         values: Means over the strides of ``gait``.
-        curves: Of (limb, joint) the angles (N, 101) over N strides, degrees.
+        curves: Angles over the strides of ``gait``, by limb and joint.
         height_px: From the hooves on the ground to the withers; NaN without withers.
         options: That it was measured with.
         notes: Sentences on what was left out, and why.
@@ -80,7 +80,7 @@ class GaitReport:
     strides: list[Stride]
     measures: list[Measure]
     values: list[TrialValue]
-    curves: dict[tuple[str, str], np.ndarray]
+    curves: dict[tuple[str, str], Curves]
     height_px: float
     options: GaitOptions
     notes: list[str]
@@ -117,7 +117,7 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     stances = {limb: find_stances(trial, limb) for limb in trial.limbs}
     strides, odd = cut_strides(trial, stances)
     measures = timing(trial, strides, stances)
-    curves = {}
+    curves: dict[tuple[str, str], Curves] = {}
     for limb in trial.limbs:
         own, rows = limb_measures(trial, strides, limb, stances[limb])
         measures += own
@@ -130,7 +130,11 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     scaled = [_in_scale(each, factor, unit) for each in measures]
     known = Counter(stride.gait for stride in strides if stride.gait != UNCLEAR)
     gait = known.most_common(1)[0][0] if known else UNCLEAR
-    values = _summary(scaled, [each.number for each in strides if each.gait == gait], options)
+    numbers = [each.number for each in strides if each.gait == gait]
+    values = _summary(scaled, numbers, options)
+    for key, each in curves.items():
+        own = np.isin(each.strides, numbers)
+        curves[key] = Curves(each.strides[own], each.angles[own])
     notes = [*trial.notes, *_notes(trial, strides, odd, gait, values, unit)]
     return GaitReport(table.animal, gait, strides, scaled, values, curves, height, options, notes)
 
@@ -175,7 +179,8 @@ def _trial_value(
     keep = np.ones(len(own), bool)
     if len(own) >= MIN_STRIDES:
         off = np.abs(own - np.median(own))
-        keep = off <= OUTLIER_SDS * ROBUST_SD * np.median(off) + 1e-12
+        noise_sd = np.median(np.nanstd(rows[:, 1:], axis=1))
+        keep = off <= OUTLIER_SDS * max(ROBUST_SD * np.median(off), noise_sd)
     count, left_out = int(keep.sum()), int((~keep).sum())
     if count < MIN_STRIDES:
         remark = f"{count} strides; a mean needs {MIN_STRIDES}"
@@ -204,7 +209,9 @@ def _notes(
     others = Counter(stride.gait for stride in strides if stride.gait != gait)
     if others:
         said = ", ".join(f"{count} {name}" for name, count in others.items())
-        notes.append(f"{sum(others.values())} strides are not of the {gait} and not averaged: {said}")
+        notes.append(
+            f"{sum(others.values())} strides are not of the {gait} and not averaged: {said}"
+        )
     if strides and gait not in SYMMETRICAL:
         notes.append(f"no MinDiff and MaxDiff: they are defined in trot, and this is {gait}")
     few = sorted({each.count for each in values if each.remark})
@@ -224,3 +231,13 @@ def _notes(
             f"hoof-off of {', '.join(without)} is that of the heel: their fetlocks are missing"
         )
     return notes
+
+
+def mean_curve(
+    curves: Curves, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, SD between strides, and ends of the mean's interval, (101,) each, degrees."""
+    count = len(curves.strides)
+    mean, sd = curves.angles.mean(axis=0), curves.angles.std(axis=0, ddof=1)
+    reach = float(student.ppf(0.5 + level / 2, count - 1)) * sd / np.sqrt(count)
+    return mean, sd, mean - reach, mean + reach

@@ -14,7 +14,7 @@ import numpy as np
 from equikpt.gait.events import Stances
 from equikpt.gait.measures import Measure
 from equikpt.gait.names import POLL, fetlock, hoof
-from equikpt.gait.strides import Stride
+from equikpt.gait.strides import MAX_DEVIATION, Stride
 from equikpt.gait.trial import AXIAL_CUTOFF, LIMB_CUTOFF, Trial
 
 PHASES = np.linspace(0, 1, 101)
@@ -99,16 +99,24 @@ def limb_angles(trial: Trial, limb: str) -> dict[str, np.ndarray]:
     return found
 
 
+class Curves(NamedTuple):
+    """An angle over N strides.
+
+    Args:
+        strides: (N,) their numbers.
+        angles: (N, 101) at :data:`PHASES`, degrees.
+    """
+
+    strides: np.ndarray
+    angles: np.ndarray
+
+
 def limb_measures(
     trial: Trial, strides: list[Stride], limb: str, stances: Stances
-) -> tuple[list[Measure], dict[str, np.ndarray]]:
-    """Extremes of the angles of a limb in each of its strides, and the curves of all strides.
-
-    Returns:
-        The measures, and of each joint curves (N, 101) over N strides.
-    """
+) -> tuple[list[Measure], dict[str, Curves]]:
+    """Extremes of the angles of a limb in each of its strides, and the curves by joint."""
     measures: list[Measure] = []
-    curves: dict[str, list[np.ndarray]] = {}
+    curves: dict[str, list[tuple[int, np.ndarray]]] = {}
     needed = [hoof(limb), fetlock(limb)]
     for name, series in limb_angles(trial, limb).items():
         for stride in strides:
@@ -116,10 +124,13 @@ def limb_measures(
             span = None if place is None else _own_stride(stances, place)
             if span is None or _has_gap(trial, needed, *span):
                 continue
+            if abs((span[1] - span[0]) / trial.stride_s - 1) > MAX_DEVIATION:
+                continue
             curve = at_phases(trial.times_s, series, *span)
             measures += _extremes(stride.number, limb, name, curve)
-            curves.setdefault(name, []).append(curve[0])
-    return measures, {name: np.array(rows) for name, rows in curves.items()}
+            curves.setdefault(name, []).append((stride.number, curve[0]))
+    found = {name: Curves(*map(np.array, zip(*rows, strict=True))) for name, rows in curves.items()}
+    return measures, found
 
 
 def _own_stride(stances: Stances, place: int) -> tuple[float, float] | None:

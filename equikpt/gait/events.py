@@ -89,11 +89,13 @@ def _lines(trial: Trial, limb: str) -> dict[str, list[Line]]:
 
 def _found(trial: Trial, lines: list[Line], frame: int, landing: bool) -> np.ndarray:
     """An event (R + 1,) near a frame; NaN where it does not show."""
-    about = np.full(1, trial.times_s[frame])
-    for span in SPANS:
-        if np.isfinite(about[0]):
-            about = _change(trial.times_s, lines, about[0], trial.stride_s, landing, span)
-    return np.broadcast_to(about, trial.options.replicates + 1)
+    first, second = SPANS
+    about_s = trial.times_s[frame]
+    coarse = _change(trial.times_s, lines, about_s, trial.stride_s, landing, first)
+    if np.isnan(coarse[0]):
+        return coarse
+    fine = _change(trial.times_s, lines, coarse[0], trial.stride_s, landing, second)
+    return np.where(np.isfinite(fine), fine, coarse)
 
 
 def _extremes(times: np.ndarray, wave: np.ndarray, stride_s: float) -> tuple[np.ndarray, ...]:
@@ -132,8 +134,9 @@ def _change(
         parts = (np.ones_like(since), swing, swing**2, *([stance] if coordinate == 0 else []))
         basis = np.linalg.qr(np.stack(parts, axis=-1) * weight[:, None])[0]
         scaled = path[:, inside, coordinate] * weight
-        fitted = np.einsum("gnp,rn->rgp", basis, scaled)
-        total += (scaled**2).sum(axis=1)[:, None] - (fitted**2).sum(axis=-1)
+        fitted = scaled @ basis.transpose(1, 0, 2).reshape(len(at), -1)
+        fitted = (fitted**2).reshape(len(total), len(grid), -1).sum(axis=-1)
+        total += (scaled**2).sum(axis=1)[:, None] - fitted
     return _lowest(grid, total)
 
 

@@ -68,7 +68,7 @@ def match_names(
     if not hooves or len({*TOP_LINE} & {*chosen}) < 2 or not {*TRUNK} & {*chosen}:
         raise ValueError(
             "expected keypoints of a hoof, of the trunk and of another point along the top line, "
-            f"got {', '.join(names)}; name them in a file: {{\"lf_hoof\": \"my hoof\", …}}"
+            f'got {", ".join(names)}; name them in a file: {{"lf_hoof": "my hoof", …}}'
         )
     return dict(chosen)
 

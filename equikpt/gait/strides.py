@@ -64,8 +64,7 @@ def cut_strides(trial: Trial, stances: Mapping[str, Stances]) -> tuple[list[Stri
             left_out += 1
             continue
         inside = {
-            name: _in_span(each, start[0], end[0], trial.stride_s)
-            for name, each in stances.items()
+            name: _in_span(each, start[0], end[0], trial.stride_s) for name, each in stances.items()
         }
         own = {name: place for name, place in inside.items() if place is not None}
         phases = {

@@ -25,12 +25,17 @@ MIN_COHERENCE = 0.4
 STRIDE_S = (0.25, 2.5)
 """Durations of a stride that are looked for."""
 FIRST_CUTOFF_HZ = 6.0
-OUTLIER_CUTOFF_HZ = 12.0
-MIN_OUTLIER = 0.02
+OUTLIER_CUTOFF_HZ = 6.0
+MIN_OUTLIER = 0.025
 """Least distance of an outlier from its path, in the animal's size."""
+MIN_LIMB_OUTLIER = 0.06
+"""That of the limbs below elbow and stifle, which move faster than such a path."""
+FAST = ("hoof", "fetlock", "knee", "hock")
+MIN_SIGMA_PX = 0.1
+"""Least SD of a point: no point is known better."""
 AXIAL_CUTOFF = 4.0
 """Cut-off of head and trunk in stride frequencies; ``benchmarks/gait.py`` chose it."""
-LIMB_CUTOFF = 12.0
+LIMB_CUTOFF = 6.0
 """Cut-off of the limbs, likewise."""
 MIN_SIDE_VIEW = 0.35
 """Least length of the trunk, in its height over the hooves, of a view from the side."""
@@ -174,16 +179,17 @@ class Trial:
             if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
                 self.notes.append(f"{role} left out: given in {known.sum()} of {len(known)} frames")
                 continue
-            scatter = max(noise_sd(np.where(known[:, None], values, np.nan)), 1e-3)
+            scatter = max(noise_sd(np.where(known[:, None], values, np.nan)), MIN_SIGMA_PX)
             sigma = np.full(len(known), scatter)
             if table.radii is not None:
                 stated = factor * table.radii[:, column]
                 known &= stated > 0
                 excess = scatter / np.median(stated[known]) if known.any() else 1.0
                 sigma = stated * (excess if excess > 1.5 else 1.0)
-            sigma = np.where(known, sigma, np.inf)
+            sigma = np.where(known, np.maximum(sigma, MIN_SIGMA_PX), np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
-            wrong = _outliers(self.times_s, values, sigma, q, MIN_OUTLIER * size_px)
+            least = MIN_LIMB_OUTLIER if role.endswith(FAST) else MIN_OUTLIER
+            wrong = _outliers(self.times_s, values, sigma, q, least * size_px)
             outliers += int(wrong.sum())
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)

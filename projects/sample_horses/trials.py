@@ -16,7 +16,14 @@ from scipy.signal import lfilter
 
 from equikpt.gait.tables import KeypointTable
 from equikpt.metainfo.horse26 import KEYPOINTS
-from projects.sample_horses.anatomy import Build, Pose, keypoints, pose_skeleton
+from projects.sample_horses.anatomy import (
+    NECK_BASE,
+    Build,
+    Pose,
+    keypoints,
+    move_trunk,
+    pose_skeleton,
+)
 from projects.sample_horses.camera import Camera
 from projects.sample_horses.gait import GAITS, Gait, pose_in
 
@@ -224,25 +231,25 @@ def _poses(motion: Motion, phases: Array, rng: np.random.Generator) -> list[Pose
         replace(pose, trunk_rise=float(b + r), trunk_pitch=float(p))
         for pose, b, r, p in zip(poses, bounce, rise, pitch, strict=True)
     ]
+    level = pose_skeleton(motion.build, poses[0])
+    lever = level.poll - level.neck[0]
     return [
-        _with_head(motion.build, pose, float(h - r), float(p))
+        _with_head(motion.build, pose, lever, float(h - r), float(p))
         for pose, h, r, p in zip(moved, head, rise, pitch, strict=True)
     ]
 
 
-def _with_head(build: Build, pose: Pose, rise_m: float, pitch: float) -> Pose:
-    """Turn the neck at its base so that the poll rises by ``rise_m`` against the trunk."""
-    turned = replace(pose, neck_base=pose.neck_base - pitch, neck_end=pose.neck_end - pitch)
-    level = replace(turned, trunk_pitch=0.0)
-    lever = pose_skeleton(build, level).poll - pose_skeleton(build, level).neck[0]
-    base = pose_skeleton(build, turned).neck[0][2] - pose_skeleton(build, level).neck[0][2]
-    # z of the poll over its base is the lever turned: two Newton steps are exact to 0.01 mm
-    turn, wanted = 0.0, rise_m - base
+def _with_head(build: Build, pose: Pose, lever: Array, rise_m: float, pitch: float) -> Pose:
+    """Turn the neck at its base so that the poll rises by ``rise_m`` against a level trunk."""
+    base = np.array([NECK_BASE[0], 0.0, NECK_BASE[1]])
+    lifted = move_trunk(base, pose, build) - move_trunk(base, replace(pose, trunk_pitch=0.0), build)
+    # z of the poll over its base is the lever turned: three Newton steps are exact to 0.01 mm
+    turn, wanted = 0.0, rise_m - lifted[2]
     for _ in range(3):
         z = lever[0] * np.sin(turn) + lever[2] * (np.cos(turn) - 1)
-        slope = lever[0] * np.cos(turn) - lever[2] * np.sin(turn)
-        turn += (wanted - z) / slope
-    return replace(turned, neck_base=turned.neck_base + turn, neck_end=turned.neck_end + turn)
+        turn += (wanted - z) / (lever[0] * np.cos(turn) - lever[2] * np.sin(turn))
+    turn -= pitch  # the neck turns with the trunk
+    return replace(pose, neck_base=pose.neck_base + turn, neck_end=pose.neck_end + turn)
 
 
 def _image(motion: Motion, world: Array, focal_px: float) -> Array:
