@@ -172,20 +172,34 @@ def collect(motions: list[Motion], sigma_px: float, seed: int, **noise) -> dict[
     return {key: np.array(values, float) for key, values in total.items()}
 
 
+def _middle(key: str):
+    """Median distance and mean of an error."""
+    return lambda t: f"{np.median(np.abs(t[key])):.1f} ({np.mean(t[key]):+.1f})"
+
+
+def _mean(key: str):
+    """Mean distance and mean of an error."""
+    return lambda t: f"{np.mean(np.abs(t[key])):.1f} ({np.mean(t[key]):+.1f})"
+
+
+def _covered(total: dict[str, np.ndarray]) -> str:
+    keys = ("duration", "diff", "trial")
+    return ", ".join(f"{100 * np.nanmean(total[f'cover {key}']):.0f}" for key in keys)
+
+
 COLUMNS = (
-    ("on, ms", "25", lambda t: f"{np.median(np.abs(t['hoof_on'])):.1f} ({np.mean(t['hoof_on']):+.1f})"),
-    ("off, ms", "25", lambda t: f"{np.median(np.abs(t['hoof_off'])):.1f} ({np.mean(t['hoof_off']):+.1f})"),
+    ("on, ms", "25", _middle("hoof_on")),
+    ("off, ms", "25", _middle("hoof_off")),
     ("found, %", "≥ 95", lambda t: f"{100 * t['found'].mean():.1f}"),
-    ("duration, ms", "10", lambda t: f"{np.mean(np.abs(t['duration'])):.1f}"),
+    ("duration, ms", "10", _mean("duration")),
     ("angles, deg", "4", lambda t: _angles(t)),
-    ("diff, mm a stride", "6", lambda t: f"{np.mean(np.abs(t['diff'])):.1f} ({np.mean(t['diff']):+.1f})"),
-    ("diff, mm a trial", "2.5", lambda t: f"{np.mean(np.abs(t['trial diff'])):.1f} ({np.mean(t['trial diff']):+.1f})"),
+    ("diff, mm a stride", "6", _mean("diff")),
+    ("diff, mm a trial", "2.5", _mean("trial diff")),
     ("told 15 mm, %", "≥ 95", lambda t: _share(t, "told")),
     ("false, %", "≤ 5", lambda t: _share(t, "false alarm")),
     ("gait, %", "≥ 98", lambda t: f"{100 * t['gait'].mean():.1f}"),
-    ("covered: duration, diff, trial, %", "85 to 95", lambda t: ", ".join(
-        f"{100 * np.nanmean(t['cover ' + key]):.0f}" for key in ("duration", "diff", "trial"))),
-)  # fmt: skip
+    ("covered: duration, diff, trial, %", "85 to 95", _covered),
+)
 
 
 def _angles(total: dict[str, np.ndarray]) -> str:
@@ -291,7 +305,7 @@ def _one_euro(times, values, cutoff: float, beta: float) -> np.ndarray:
 
 
 def compare_smoothers(args: argparse.Namespace) -> str:
-    """RMS error of MinDiff and MaxDiff, bias of the range; the choice on other seeds."""
+    """RMS error of MinDiff, MaxDiff and range, bias of the range; the choice on other seeds."""
     names, found = sorted({name for name, _ in smoothers(60.0)}), {}
     for phase, first in (("choose", 0), ("report", REPORT_SEEDS)):
         for seed in tqdm(range(first, first + 4), unit="trial", disable=None):
@@ -315,7 +329,8 @@ def compare_smoothers(args: argparse.Namespace) -> str:
             return float(np.sqrt(np.mean(np.square(errs))))
 
         best = min(settings, key=lambda setting: rms("choose", setting))
-        cells = [" ".join(f"{rms('report', best, (fps, varied)):.1f}" for fps in (30.0, 60.0, 120.0))
+        rates = (30.0, 60.0, 120.0)
+        cells = [" ".join(f"{rms('report', best, (fps, varied)):.1f}" for fps in rates)
                  for varied in (False, True)]  # fmt: skip
         bias = [each[1] for k, v in found.items() if k[:3] == ("report", name, best) for each in v]
         lines.append(f"| {name} | {best} | {' | '.join(cells)} | {np.mean(bias):+.1f} |")
@@ -323,7 +338,7 @@ def compare_smoothers(args: argparse.Namespace) -> str:
 
 
 def _extremes(trial: MovingTrial, noisy, run) -> tuple[list[float], float]:
-    """Errors of MinDiff and MaxDiff of the withers, and the mean error of the range, mm."""
+    """Errors of MinDiff, MaxDiff and range of the withers, and the mean of the latter, mm."""
     column = NAMES.index("withers")
     path = run(trial.times_s, noisy.xy[:, column, 1], noisy.radii[:, column] / RADIUS_PER_SIGMA)
     height, stride_s = -path[None] * trial.mm_per_px, trial.motion.stride_s
@@ -341,7 +356,7 @@ def _extremes(trial: MovingTrial, noisy, run) -> tuple[list[float], float]:
                      for at in (on + half, other[0])]  # fmt: skip
             both.append((lows[1] - lows[0], highs[0] - highs[1], highs[0] - lows[0]))
         off = np.subtract(*both)
-        found += [value for value in off[:2] if np.isfinite(value)]
+        found += [value for value in off if np.isfinite(value)]
         ranges.append(off[2])
     return found, float(np.nanmean(ranges))
 

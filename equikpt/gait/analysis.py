@@ -119,9 +119,9 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     measures = timing(trial, strides, stances)
     curves: dict[tuple[str, str], Curves] = {}
     for limb in trial.limbs:
-        own, rows = limb_measures(trial, strides, limb, stances[limb])
+        own, by_joint = limb_measures(trial, strides, limb, stances[limb])
         measures += own
-        curves.update({(limb, joint): each for joint, each in rows.items()})
+        curves.update({(limb, joint): each for joint, each in by_joint.items()})
     measures += differences(measures)
     measures += symmetry(trial, strides, stances)
     measures += head_neck_measures(trial, strides)
@@ -132,9 +132,9 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     gait = known.most_common(1)[0][0] if known else UNCLEAR
     numbers = [each.number for each in strides if each.gait == gait]
     values = _summary(scaled, numbers, options)
-    for key, each in curves.items():
-        own = np.isin(each.strides, numbers)
-        curves[key] = Curves(each.strides[own], each.angles[own])
+    for key, rows in curves.items():
+        kept = np.isin(rows.strides, numbers)
+        curves[key] = Curves(rows.strides[kept], rows.angles[kept])
     notes = [*trial.notes, *_notes(trial, strides, odd, gait, values, unit)]
     return GaitReport(table.animal, gait, strides, scaled, values, curves, height, options, notes)
 
@@ -184,8 +184,8 @@ def _trial_value(
     count, left_out = int(keep.sum()), int((~keep).sum())
     if count < MIN_STRIDES:
         remark = f"{count} strides; a mean needs {MIN_STRIDES}"
-        missing = [np.nan] * 5
-        return TrialValue(part, name, unit, count, left_out, *missing, remark=remark)
+        mean = sd = low = high = noise = np.nan
+        return TrialValue(part, name, unit, count, left_out, mean, sd, low, high, noise, remark)
     mean, sd = float(own[keep].mean()), float(own[keep].std(ddof=1))
     reach = float(student.ppf(0.5 + options.level / 2, count - 1)) * sd / np.sqrt(count)
     drawn = np.nanmean(rows[keep][:, 1:], axis=0)

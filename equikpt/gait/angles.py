@@ -60,7 +60,7 @@ LIMB_TOP = dict(f="{side}_elbow", h="{side}_hip")
 
 
 def angle_deg(
-    upper: np.ndarray, middle: np.ndarray, lower: np.ndarray, behind: bool = False
+    upper: np.ndarray, middle: np.ndarray, lower: np.ndarray, *, behind: bool = False
 ) -> np.ndarray:
     """Angle at ``middle``, in front or behind, 0 to 360 degrees.
 
@@ -90,8 +90,8 @@ def limb_angles(trial: Trial, limb: str) -> dict[str, np.ndarray]:
     for joint in JOINTS[limb[1]]:
         roles = [role.format(**words) for role in joint[1:4]]
         if trial.has(*roles):
-            points = [trial.smoothed(role, LIMB_CUTOFF) for role in roles]
-            found[joint.name] = angle_deg(*points, behind=joint.behind)
+            upper, middle, lower = (trial.smoothed(role, LIMB_CUTOFF) for role in roles)
+            found[joint.name] = angle_deg(upper, middle, lower, behind=joint.behind)
     top = LIMB_TOP[limb[1]].format(**words)
     if trial.has(top):
         along = trial.smoothed(hoof(limb), LIMB_CUTOFF) - trial.smoothed(top, LIMB_CUTOFF)
@@ -168,8 +168,8 @@ def head_neck_measures(trial: Trial, strides: list[Stride]) -> list[Measure]:
     """Mean and range of the angle of withers, poll and nose, below the neck."""
     if not (trial.has("withers", "nose") and any(trial.has(role) for role in POLL)):
         return []
-    points = [trial.smoothed("withers", AXIAL_CUTOFF), trial.mean_of(POLL, AXIAL_CUTOFF)]
-    series = angle_deg(*points, trial.smoothed("nose", AXIAL_CUTOFF), behind=True)
+    withers, nose = (trial.smoothed(role, AXIAL_CUTOFF) for role in ("withers", "nose"))
+    series = angle_deg(withers, trial.mean_of(POLL, AXIAL_CUTOFF), nose, behind=True)
     found = []
     for stride in strides:
         curve = at_phases(trial.times_s, series, stride.start_s[0], stride.end_s[0])

@@ -63,7 +63,9 @@ def find_stances(trial: Trial, limb: str) -> Stances:
         end = landings[index + 1] if index + 1 < len(landings) else np.inf
         after = [time for frame, time in zip(leavings, off, strict=True) if landing < frame < end]
         pairs.append((on[index], after[0] if after else nothing))
-    on_s, off_s = (np.stack(each, axis=1) for each in zip(*(pairs or [(nothing, nothing)])))
+    on_s, off_s = (
+        np.stack(each, axis=1) for each in zip(*(pairs or [(nothing, nothing)]), strict=True)
+    )
     speed, up = _stance_line(trial.times_s, *lines["on"][0][:2], on_s, off_s)
     return Stances(on_s, off_s, speed, up)
 

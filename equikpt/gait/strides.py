@@ -57,7 +57,8 @@ def cut_strides(trial: Trial, stances: Mapping[str, Stances]) -> tuple[list[Stri
         return [], 0
     on_s = stances[limb].on_s
     on_s = on_s[:, np.isfinite(on_s[0])]
-    found, left_out = [], 0
+    found: list[Stride] = []
+    left_out = 0
     for index in range(on_s.shape[1] - 1):
         start, end = on_s[:, index], on_s[:, index + 1]
         if abs((end - start)[0] / trial.stride_s - 1) > MAX_DEVIATION:

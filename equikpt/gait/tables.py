@@ -128,11 +128,11 @@ def _plain(path: Path, fps: float | None) -> list[KeypointTable]:
             cells[name] = np.full((len(times), len(names)), np.nan)
             cells[name][row[rows], column[rows]] = frame[name].to_numpy(float)[rows]
         xy = np.stack([cells["x_px"], cells["y_px"]], axis=-1)
-        known = [
+        scores, radii = (
             cells[name] if np.isfinite(cells.get(name, np.nan)).any() else None
             for name in ("score", "radius_px")
-        ]
-        found.append(_cut(KeypointTable(times, names, xy, *known, str(animal) * several)))
+        )
+        found.append(_cut(KeypointTable(times, names, xy, scores, radii, str(animal) * several)))
     return found
 
 
@@ -217,4 +217,4 @@ def _point_scores(item: object, count: int) -> np.ndarray:
     points = getattr(item, "points", None)
     if points is None or "score" not in (getattr(points, "dtype", np.dtype([])).names or ()):
         return np.full(count, np.nan)
-    return np.asarray(points["score"], float)  # type: ignore[index]  # a structured array
+    return np.asarray(points["score"], float)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
 from equikpt.gait.names import LIMBS as ALL_LIMBS
+from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
 from equikpt.gait.smoothing import OUTLIER_SIGMAS, noise_sd, smooth
 from equikpt.gait.tables import KeypointTable
 

@@ -33,7 +33,7 @@ NAMES = tuple(point.name for point in KEYPOINTS)
 STRIDE_S = dict(walk=1.08, trot=0.70, canter=0.56, tolt=0.56, pace=0.52, gallop=0.48)
 """Usual stride durations, s."""
 DROP_M = dict(trot=0.05, canter=0.11, pace=0.06, tolt=0.035)
-"""Sinking of the trunk where the table's would lift hooves off the ground at the stance's ends, m."""
+"""Sinking of the trunk where the table's lifts hooves off the ground at the ends of a stance, m."""
 DISTANCE_M = 10.0
 CAMERA_HEIGHT_M = 1.2
 LENGTH_M = 2.5

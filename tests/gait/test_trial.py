@@ -47,7 +47,7 @@ def test_radii_are_the_noise_unless_the_points_scatter_more(trot):
     assert np.median(found) == pytest.approx(4.0, rel=0.2)
     none = replace(table, radii=None)
     assert Trial(none, GaitOptions(replicates=20)).sigma("withers")[0] == pytest.approx(4, rel=0.2)
-    assert RADIUS_PER_SIGMA == pytest.approx(2.146, abs=1e-3)
+    assert pytest.approx(2.146, abs=1e-3) == RADIUS_PER_SIGMA
 
 
 def test_replicates_scatter_by_the_sd(trot):

@@ -58,6 +58,13 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
 
 
 def load_labels(source: Path) -> Any:
+    """Load a file without opening its videos.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ImportError: sleap-io is not installed.
+        ValueError: It is no SLEAP file.
+    """
     try:
         import sleap_io
     except ImportError as error:

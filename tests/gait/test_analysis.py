@@ -1,0 +1,121 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from equikpt.gait import GaitOptions, analyse
+from equikpt.gait.analysis import HEIGHT, MIN_STRIDES, mean_curve
+from tests.gait.conftest import moving
+
+QUICK = GaitOptions(replicates=20)
+
+
+@pytest.fixture(scope="module")
+def report(trot):
+    return analyse(trot.table(1.0), replace(QUICK, mm_per_px=trot.mm_per_px))
+
+
+def test_a_trot_is_measured(trot, report):
+    assert report.gait == "trot"
+    assert 5 <= len(report.strides) <= 8
+    assert report.notes == []
+    for part, name, true in (
+        ("stride", "duration", 0.7),
+        ("stride", "length", 700 * trot.speed_m_s),
+        ("stride", "speed", 1000 * trot.speed_m_s),
+        ("lf", "duty_factor", 0.44),
+        ("rh", "stance", 0.308),
+        ("rh", "swing", 0.392),
+        ("rf", "phase", 0.0),
+    ):
+        assert report.value(part, name).mean == pytest.approx(true, rel=0.02, abs=0.01)
+    assert report.value("fore l-r", "stance").mean == pytest.approx(0, abs=0.004)
+    assert report.value("head", "HDmin").mean == pytest.approx(20, abs=1.5)
+    with pytest.raises(KeyError, match="not measured"):
+        report.value("head", "hair")
+
+
+def test_intervals_hold_the_values_and_noise_widens_them(trot, report):
+    noisy = analyse(trot.table(6.0), replace(QUICK, mm_per_px=trot.mm_per_px))
+    for key in (("pelvis", "PDmin"), ("stride", "duration"), ("lf", "fetlock_rom")):
+        calm, wild = report.value(*key), noisy.value(*key)
+        assert calm.low <= calm.mean <= calm.high
+        assert wild.noise > 2 * calm.noise
+        assert wild.high - wild.low > calm.high - calm.low
+    value = noisy.value("pelvis", "PDmin")
+    assert value.low < 15 < value.high
+
+
+@pytest.mark.parametrize(
+    ("options", "unit", "factor"),
+    [
+        (dict(mm_per_px=2.5), "mm", 2.5),
+        (dict(height_mm=1490.0), "mm", 2.5),
+        (dict(), HEIGHT, 100 / 596),
+    ],
+    ids=["scale", "height", "none"],
+)
+def test_lengths_are_in_the_scale_that_is_known(trot, report, options, unit, factor):
+    found = analyse(trot.table(1.0), replace(QUICK, **options)).value("pelvis", "range")
+    assert found.unit == unit
+    expected = report.value("pelvis", "range").mean / trot.mm_per_px * factor
+    assert found.mean == pytest.approx(expected, rel=0.02)
+
+
+def test_a_walk_has_no_trots_symmetry_and_says_so(walk):
+    report = analyse(walk.table(1.0), QUICK)
+    assert report.gait == "walk"
+    assert not any(name.startswith("PD") for _, name in {(v.part, v.name) for v in report.values})
+    assert any("this is walk" in note for note in report.notes)
+
+
+def test_few_strides_are_not_averaged_and_said(walk):
+    report = analyse(walk.table(1.0), QUICK)
+    assert len(report.strides) < MIN_STRIDES
+    value = report.value("stride", "duration")
+    assert np.isnan(value.mean)
+    assert "a mean needs 5" in value.remark
+    assert any("not averaged" in note for note in report.notes)
+    assert report.measures  # each stride has its own
+
+
+def test_a_stride_far_off_is_left_out_of_the_mean_and_counted(trot):
+    table = trot.table(0.5)
+    lifted = (trot.times_s > 2.15) & (trot.times_s < 2.45)
+    wave = np.sin(np.pi * (trot.times_s[lifted] - 2.15) / 0.3)
+    table.xy[lifted, table.names.index("withers"), 1] -= 20 * wave
+    value = analyse(table, QUICK).value("withers", "range")
+    assert value.left_out >= 1
+    assert value.mean == pytest.approx(analyse(trot.table(0.5), QUICK).value(
+        "withers", "range").mean, rel=0.05)  # fmt: skip
+
+
+def test_missing_points_leave_out_what_needs_them(trot):
+    table = trot.table(1.0)
+    for name in ("lf_hoof", "rh_fetlock", "withers"):
+        table.xy[:, table.names.index(name)] = np.nan
+    report = analyse(table, QUICK)
+    parts = {(each.part, each.name) for each in report.values}
+    assert ("lf", "stance") not in parts
+    assert ("rh", "hock_rom") not in parts
+    assert ("withers", "WDmin") not in parts
+    assert ("rf", "carpus_rom") in parts
+    said = " ".join(report.notes)
+    assert "lf: their hooves" in said
+    assert "rh is that of the heel" in said
+
+
+def test_a_mean_curve_has_a_band(report):
+    curves = report.curves["lf", "carpus"]
+    mean, sd, low, high = mean_curve(curves, 0.9)
+    assert mean.shape == (101,)
+    assert ((low <= mean) & (mean <= high)).all()
+    np.testing.assert_allclose(sd, curves.angles.std(axis=0, ddof=1))
+
+
+@pytest.mark.parametrize("gait", ["canter", "gallop"])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_lead_is_told(gait, mirrored):
+    trial = moving(gait=gait, mirrored=mirrored, strides=5)
+    report = analyse(trial.table(2.0), QUICK)
+    assert {each.gait for each in report.strides} == {f"{gait} {'right' if mirrored else 'left'}"}
