@@ -39,7 +39,7 @@ class TrialValue:
         mean: NaN for fewer than :data:`MIN_STRIDES`.
         sd: Between strides.
         low: Lower end of the interval of the mean, by the SD between strides, which holds both what
-            the noise does and what the animal does (Student's t).
+            the noise does and what the animal does; see :func:`reach_of_mean`.
         high: Upper end.
         noise: Half the width of the interval of these strides' mean by the points' noise alone.
         remark: Reason of a mean that is not given.
@@ -187,12 +187,28 @@ def _trial_value(
         mean = sd = low = high = noise = np.nan
         return TrialValue(part, name, unit, count, left_out, mean, sd, low, high, noise, remark)
     mean, sd = float(own[keep].mean()), float(own[keep].std(ddof=1))
-    reach = float(student.ppf(0.5 + options.level / 2, count - 1)) * sd / np.sqrt(count)
+    reach = reach_of_mean(own[keep], options.level)
     drawn = np.nanmean(rows[keep][:, 1:], axis=0)
     noise = Measure(0, part, name, unit, np.array([mean, *drawn])).half_width(options.level)
     return TrialValue(
         part, name, unit, count, left_out, mean, sd, mean - reach, mean + reach, noise
     )
+
+
+def reach_of_mean(values: np.ndarray, level: float) -> float:
+    """Half the width of the interval of a mean of N values in their order, by Student's t.
+
+    Neighbouring strides are alike, more or less: a correlation of one with the next makes the mean
+    less sure than N free values would (Newey and West, 1987, https://doi.org/10.2307/1913610, of
+    one lag). A negative one is not taken as an advantage.
+    """
+    count, left = len(values), values - values.mean()
+    variance = (left**2).sum() / (count - 1)
+    if variance == 0:
+        return 0.0
+    alike = (left[1:] * left[:-1]).sum() / (left**2).sum() + 2 / count  # its own bias is 1 to 3
+    spread = np.sqrt(variance * (1 + 2 * max(0.0, alike)) / count)
+    return float(student.ppf(0.5 + level / 2, count - 1) * spread)
 
 
 def _notes(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equikpt.gait import GaitOptions, analyse
-from equikpt.gait.analysis import HEIGHT, MIN_STRIDES, mean_curve
+from equikpt.gait.analysis import HEIGHT, MIN_STRIDES, mean_curve, reach_of_mean
 from tests.gait.conftest import moving
 
 QUICK = GaitOptions(replicates=20)
@@ -119,3 +119,12 @@ def test_the_lead_is_told(gait, mirrored):
     trial = moving(gait=gait, mirrored=mirrored, strides=5)
     report = analyse(trial.table(2.0), QUICK)
     assert {each.gait for each in report.strides} == {f"{gait} {'right' if mirrored else 'left'}"}
+
+
+@pytest.mark.parametrize("mixed", [0.0, 0.5], ids=["free", "alike"])
+def test_the_interval_of_a_mean_holds_its_level(mixed):
+    generator = np.random.default_rng(0)
+    steps = generator.normal(size=(2000, 21))
+    values = mixed * steps[:, 1:] + (1 - mixed) * steps[:, :-1]
+    hits = [abs(row.mean()) <= reach_of_mean(row, 0.9) for row in values]
+    assert 0.86 < np.mean(hits) < 0.95

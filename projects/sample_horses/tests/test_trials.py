@@ -66,7 +66,7 @@ def test_noise_is_as_stated():
     assert noise[:, far].std() == pytest.approx(6, rel=0.1)
     distance = np.hypot(*noise[:, near].T)
     assert (distance < table.radii[:, near]).mean() == pytest.approx(0.9, abs=0.05)
-    assert RADIUS_PER_SIGMA == pytest.approx(2.146, abs=1e-3)
+    assert pytest.approx(2.146, abs=1e-3) == RADIUS_PER_SIGMA
     slow = trial.table(3.0, np.random.default_rng(0), correlation=0.9).xy - trial.xy_px
     assert np.diff(slow, axis=0).std() < 0.7 * np.diff(noise[:, :1], axis=0).std()
     assert slow.std() == pytest.approx(3, rel=0.1)
