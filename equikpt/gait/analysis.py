@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from equikpt.gait.angles import Curves, differences, head_neck_measures, limb_measures
 from equikpt.gait.classification import UNCLEAR
-from equikpt.gait.events import Stances, find_stances
+from equikpt.gait.events import Stances, find_stances, find_swings
 from equikpt.gait.measures import Measure
 from equikpt.gait.smoothing import ROBUST_SD
 from equikpt.gait.strides import Stride, cut_strides, timing
@@ -101,7 +101,8 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     """Measure the gait of one animal.
 
     Args:
-        table: Its keypoints, by a camera that looks at it from the side.
+        table: Its keypoints, by a camera that looks at it from the side. One that looks along it
+            shows durations and vertical displacements; the rest is left out, with a note.
         options: Names, scale and intervals.
 
     Raises:
@@ -109,22 +110,19 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     """
     options = options or GaitOptions()
     trial = Trial(table, options)
-    if not trial.is_side_view:
-        raise ValueError(
-            "expected a view from the side, got one along the animal (withers and tail base are "
-            "above each other): it shows neither hoof-on and hoof-off nor stride length and angles"
-        )
-    stances = {limb: find_stances(trial, limb) for limb in trial.limbs}
+    find = find_stances if trial.is_side_view else find_swings
+    stances = {limb: find(trial, limb) for limb in trial.limbs}
     strides, odd = cut_strides(trial, stances)
     measures = timing(trial, strides, stances)
     curves: dict[tuple[str, str], Curves] = {}
-    for limb in trial.limbs:
+    for limb in trial.limbs if trial.is_side_view else ():
         own, by_joint = limb_measures(trial, strides, limb, stances[limb])
         measures += own
         curves.update({(limb, joint): each for joint, each in by_joint.items()})
     measures += differences(measures)
     measures += symmetry(trial, strides, stances)
-    measures += head_neck_measures(trial, strides)
+    if trial.is_side_view:
+        measures += head_neck_measures(trial, strides)
     height = _height_px(trial, stances)
     factor, unit = _scale(options, height)
     scaled = [_in_scale(each, factor, unit) for each in measures]
@@ -220,6 +218,11 @@ def _notes(
     unit: str,
 ) -> list[str]:
     notes = []
+    if not trial.is_side_view:
+        notes.append(
+            "a view along the animal: hoof-on, hoof-off (which tell walk from tölt), stride length, "
+            "protraction and joint angles lie across the image and are left out"
+        )
     if odd:
         notes.append(f"{odd} strides left out: their durations are far from {trial.stride_s:.2f} s")
     others = Counter(stride.gait for stride in strides if stride.gait != gait)
@@ -241,7 +244,9 @@ def _notes(
     missing = [limb for limb in ("lf", "rf", "lh", "rh") if limb not in trial.limbs]
     if missing:
         notes.append(f"no measures of {', '.join(missing)}: their hooves are missing")
-    without = [limb for limb in trial.limbs if not trial.has(f"{limb}_fetlock")]
+    without = [
+        limb for limb in trial.limbs if trial.is_side_view and not trial.has(f"{limb}_fetlock")
+    ]
     if without:
         notes.append(
             f"hoof-off of {', '.join(without)} is that of the heel: their fetlocks are missing"

@@ -70,6 +70,33 @@ def find_stances(trial: Trial, limb: str) -> Stances:
     return Stances(on_s, off_s, speed, up)
 
 
+def find_swings(trial: Trial, limb: str) -> Stances:
+    """Find the swings of a limb in a view along the animal, by the height of its hoof.
+
+    Returns:
+        The middles of its swings as hoof-on, and the next ones, a stride later, as hoof-off, so
+        that lags between limbs and the middles of stances are what they are. Neither is an event.
+    """
+    role = hoof(limb)
+    height = trial.smoothed(role, COARSE_CUTOFF)[..., 1]
+    peaks = _extremes(trial.times_s, height[0], trial.stride_s)[0]
+    step = float(np.median(np.diff(trial.times_s)))
+    reach = max(2, round(0.12 * trial.stride_s / step))
+    found = []
+    for frame in peaks:
+        inside = slice(max(0, frame - reach), frame + reach + 1)
+        if trial.gap(role, *trial.times_s[inside][[0, -1]]) <= 0.1 * trial.stride_s + step:
+            found.append(_lowest(trial.times_s[inside], -height[:, inside]))
+    middles = np.stack(found or [np.full(len(height), np.nan)], axis=1)
+    ground = np.quantile(height[0], 0.1)
+    return Stances(
+        middles,
+        middles + trial.stride_s,
+        np.full_like(middles, np.nan),
+        np.full(middles.shape[1], ground),
+    )
+
+
 def _lines(trial: Trial, limb: str) -> dict[str, list[Line]]:
     """Paths that show the events: hoof-off shows in the fetlock's, since the heel leaves earlier.
 

@@ -73,6 +73,7 @@ def cut_strides(trial: Trial, stances: Mapping[str, Stances]) -> tuple[list[Stri
             for name, place in own.items()
         }
         duties = [duty_of(stances[name], place)[0] for name, place in own.items()]
+        duties = duties if trial.is_side_view else [np.nan]
         known = np.isfinite(duties)
         duty = float(np.mean(np.array(duties)[known])) if known.any() else np.nan
         first = {name: float(phase[0]) for name, phase in phases.items()}
@@ -102,7 +103,8 @@ def timing(trial: Trial, strides: list[Stride], stances: Mapping[str, Stances]) 
     """Durations, frequency, length and speed of each stride, and times of each limb.
 
     The stride length is the way of the trunk over the standing hooves in a stride; mean over the
-    limbs, so that those near to the camera and far from it even out.
+    limbs, so that those near to the camera and far from it even out. A view along the animal shows
+    durations alone.
     """
     return [each for stride in strides for each in _of_stride(trial, stride, stances)]
 
@@ -111,6 +113,8 @@ def _of_stride(trial: Trial, stride: Stride, stances: Mapping[str, Stances]) -> 
     number, duration = stride.number, stride.duration_s
     yield Measure(number, "stride", "duration", "s", duration)
     yield Measure(number, "stride", "frequency", "1/s", 1 / duration)
+    if not trial.is_side_view:
+        return
     speeds = np.array([stances[name].speed[:, place] for name, place in stride.stances.items()])
     if len(speeds) and np.isfinite(speeds[:, 0]).any():
         speed = speeds[np.isfinite(speeds[:, 0])].mean(axis=0)

@@ -67,15 +67,25 @@ def read_tables(path: Path, fps: float | None = None) -> list[KeypointTable]:
         ImportError: An h5 or slp file without the library that reads it.
         ValueError: It is no such table, or ``fps`` is missing or given for nothing.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}; give a table of keypoints (.csv, .h5 or .slp)")
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"expected a table as {', '.join(SUFFIXES)}, got {path}")
+    check_table(path)
     if path.suffix == ".slp":
         return _sleap(path, fps)
     if path.suffix == ".csv" and _is_plain(path):
         return _plain(path, fps)
     return _deeplabcut(path, fps)
+
+
+def check_table(path: Path) -> None:
+    """Refuse what is no table by its name, before anything is read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It has another suffix.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; give a table of keypoints (.csv, .h5 or .slp)")
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"expected a table as {', '.join(SUFFIXES)}, got {path}")
 
 
 def _is_plain(path: Path) -> bool:

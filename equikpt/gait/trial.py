@@ -88,6 +88,7 @@ class Trial:
     Attributes:
         times_s: (T,) of the frames.
         forward: 1 for an animal that faces right in the image, -1 for one that faces left.
+        is_side_view: Whether the camera looks at the animal from the side, or along it.
         stride_s: Typical duration of a stride.
         notes: Sentences on what was left out.
 
@@ -224,7 +225,7 @@ class Trial:
         total = np.zeros(len(even))
         for limb in self.limbs:
             path = self.smoothed(hoof(limb), FIRST_CUTOFF_HZ)[0] - trunk
-            wave = np.interp(even, self.times_s, path[:, 0])
+            wave = np.interp(even, self.times_s, path[:, 0 if self.is_side_view else 1])
             wave = wave - np.polyval(np.polyfit(even, wave, 1), even)
             lags = np.correlate(wave, wave, "full")[len(even) - 1 :]
             count = len(even) - np.arange(len(even))

@@ -56,6 +56,7 @@ class Motion:
         mirrored: the other lead of a canter or gallop.
         facing: side of the image that the head points to.
         camera: one that stands still, or one that follows the horse as on a treadmill.
+        view: from the side, or from behind by a camera that follows.
         length_px: of the horse.
         head_mm: MinDiff and MaxDiff of the head in trot; positive is the right foreleg's pattern.
         withers_mm: of the withers, likewise.
@@ -72,6 +73,7 @@ class Motion:
     mirrored: bool = False
     facing: Literal["left", "right"] = "left"
     camera: Literal["still", "follows"] = "follows"
+    view: Literal["side", "rear"] = "side"
     length_px: float = 1000.0
     head_mm: tuple[float, float] = (0.0, 0.0)
     withers_mm: tuple[float, float] = (0.0, 0.0)
@@ -255,15 +257,16 @@ def _with_head(build: Build, pose: Pose, lever: Array, rise_m: float, pitch: flo
 def _image(motion: Motion, world: Array, focal_px: float) -> Array:
     """Pixels of a camera on the horse's left where it faces left, else on its right."""
     sign = 1 if motion.facing == "left" else -1
+    position = [0.0, sign * DISTANCE_M] if motion.view == "side" else [-DISTANCE_M, 0.0]
     camera = Camera.look_at(
-        np.array([0.0, sign * DISTANCE_M, CAMERA_HEIGHT_M]),
+        np.array([*position, CAMERA_HEIGHT_M]),
         np.array([0.0, 0.0, CAMERA_HEIGHT_M]),
         focal_px,
         (960.0, 540.0),
     )
     seen = world.copy()
-    if motion.camera == "follows":
-        length_m = world[..., 0].mean(axis=1)
-        line = np.polynomial.Polynomial.fit(np.arange(len(world)), length_m, 1)
+    if motion.camera == "follows" or motion.view == "rear":
+        way_m = world[..., 0].mean(axis=1)
+        line = np.polynomial.Polynomial.fit(np.arange(len(world)), way_m, 1)
         seen[..., 0] -= line(np.arange(len(world)))[:, None]
     return camera.project(seen.reshape(-1, 3))[0].reshape(*world.shape[:2], 2)

@@ -105,6 +105,25 @@ def test_missing_points_leave_out_what_needs_them(trot):
     assert "rh is that of the heel" in said
 
 
+def test_a_view_from_behind_gives_the_pelvis_and_says_what_it_lacks():
+    trial = moving(view="rear", head_mm=(20.0, -10.0), pelvis_mm=(15.0, -5.0))
+    report = analyse(trial.table(1.0), replace(QUICK, mm_per_px=trial.mm_per_px))
+    assert report.gait == "trot"
+    # a tenth nearer to the camera than the middle of the horse
+    assert report.value("pelvis", "PDmin").mean == pytest.approx(15, abs=2.5)
+    assert report.value("stride", "duration").mean == pytest.approx(0.7, rel=0.02)
+    parts = {(each.part, each.name) for each in report.measures}
+    assert {part for part, _ in parts} == {"stride", "head", "withers", "pelvis"}
+    assert ("stride", "length") not in parts
+    assert report.curves == {}
+    assert "stride length" in report.notes[0]
+
+
+def test_a_walk_from_behind_is_not_told_from_a_toelt():
+    report = analyse(moving(gait="walk", strides=3, view="rear").table(1.0), QUICK)
+    assert {each.gait for each in report.strides} == {"unclear"}
+
+
 def test_a_mean_curve_has_a_band(report):
     curves = report.curves["lf", "carpus"]
     mean, sd, low, high = mean_curve(curves, 0.9)

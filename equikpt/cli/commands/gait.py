@@ -91,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     from equikpt import gait
+    from equikpt.core.errors import is_user_error
     from equikpt_runtime.cells import CsvTable
     from equikpt_runtime.files import refuse_existing
 
@@ -114,6 +115,8 @@ def main(argv: list[str] | None = None) -> int:
             try:
                 animals = gait.read_tables(path, options.fps)
             except (ValueError, OSError) as error:
+                if not is_user_error(error):
+                    raise
                 animals, count = [], count + 1
                 problems.append(f"{path}: {error}")
             for animal in animals:
@@ -122,6 +125,8 @@ def main(argv: list[str] | None = None) -> int:
                 try:
                     report = gait.analyse(animal, settings)
                 except ValueError as error:
+                    if not is_user_error(error):
+                        raise
                     problems.append(f"{where}: {error}")
                     continue
                 for name, rows in _rows(report).items():
@@ -138,11 +143,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _tables(given: Sequence[Path]) -> list[Path]:
     """Files of the given files and folders; of a table as csv and as h5 the csv."""
-    from equikpt.gait.tables import SUFFIXES
+    from equikpt.gait.tables import SUFFIXES, check_table
 
     paths: list[Path] = []
     for each in given:
         if not each.is_dir():
+            check_table(each)
             paths.append(each)
             continue
         inside = sorted(path for path in each.iterdir() if path.suffix in SUFFIXES)
