@@ -106,9 +106,9 @@ def errors(trial: MovingTrial, report: GaitReport) -> dict[str, list]:
                     add(event, 1000 * off)
         for name, curves in ((j, c) for (at, j), c in report.curves.items() if at == limb):
             if name != "limb":
-                ons = {m.stride: m.values[0] for m in report.measures
+                landings = {m.stride: m.values[0] for m in report.measures
                        if (m.part, m.name) == (limb, "hoof_on")}  # fmt: skip
-                add(f"angle {name}", *_angle_errors(trial, ons, limb, name, curves))
+                add(f"angle {name}", *_angle_errors(trial, landings, limb, name, curves))
     starts = trial.on_s["lh"]
     for stride in report.strides:
         index = np.abs(starts - stride.start_s[0]).argmin()
@@ -148,28 +148,38 @@ def covers(measure, true: float, report: GaitReport) -> float:
     return np.nan if np.isnan(half) else float(abs(measure.values[0] - true) <= half)
 
 
-def _angle_errors(trial, ons: dict[int, float], limb: str, name: str, curves) -> list[float]:
+def _angle_errors(trial, landings: dict[int, float], limb: str, name: str, curves) -> list[float]:
     """Root mean square error of each stride's curve against that of the true joint."""
     truth = true_angle(trial, limb, name)
     found = []
     for number, curve in zip(curves.strides, curves.angles, strict=True):
-        if number + 1 not in ons:
+        if number + 1 not in landings:
             continue
-        start, end = ons[number], ons[number + 1]
+        start, end = landings[number], landings[number + 1]
         wanted = np.interp(start + np.linspace(0, 1, 101) * (end - start), trial.times_s, truth)
         found.append(float(np.sqrt(np.mean((curve - wanted) ** 2))))
     return found
 
 
-def collect(motions: list[Motion], sigma_px: float, seed: int, **noise) -> dict[str, np.ndarray]:
-    total: dict[str, list] = {}
+Noise = dict[str, object]
+
+
+def collect(motions: list[Motion], noises: dict[str, Noise], seed: int) -> dict[str, dict]:
+    """Errors of trials under each noise: settings of ``MovingTrial.table``, and ``radii``."""
+    total: dict[str, dict[str, list]] = {name: {} for name in noises}
     for number, motion in enumerate(tqdm(motions, unit="trial", disable=None)):
         trial = moving_trial(motion, seed + number)
-        table = trial.table(sigma_px, np.random.default_rng([seed, number]), **noise)
-        report = analyse(table, GaitOptions(mm_per_px=trial.mm_per_px))
-        for key, values in errors(trial, report).items():
-            total.setdefault(key, []).extend(values)
-    return {key: np.array(values, float) for key, values in total.items()}
+        for name, noise in noises.items():
+            settings = {key: value for key, value in noise.items() if key != "radii"}
+            noisy = trial.table(rng=np.random.default_rng([seed, number]), **settings)
+            noisy = noisy if noise.get("radii", True) else replace(noisy, radii=None)
+            report = analyse(noisy, GaitOptions(mm_per_px=trial.mm_per_px))
+            for key, values in errors(trial, report).items():
+                total[name].setdefault(key, []).extend(values)
+    return {
+        name: {key: np.array(values, float) for key, values in own.items()}
+        for name, own in total.items()
+    }
 
 
 def _middle(key: str):
@@ -224,31 +234,27 @@ def table(rows: dict[str, dict[str, np.ndarray]]) -> str:
 
 def bars(args: argparse.Namespace) -> str:
     motions = [random_motion(args.seed + n) for n in range(args.trials)]
-    return table({f"{px} px": collect(motions, px, args.seed) for px in (2, 4, 8)})
+    return table(collect(motions, {f"{px} px": dict(sigma_px=px) for px in (2, 4, 8)}, args.seed))
 
 
 def rows(args: argparse.Namespace) -> str:
     plain = [random_motion(args.seed + n) for n in range(args.trials)]
-    found = {}
-    for fps in (30, 120):
-        found[f"{fps} fps, 4 px"] = collect([replace(m, fps=fps) for m in plain], 4, args.seed)
-    for strides in (6, 11, 41):
-        motions = [replace(m, strides=strides) for m in plain]
-        found[f"{strides - 1} strides, 4 px"] = collect(motions, 4, args.seed)
-    found["no radii, 4 px"] = without_radii(plain, args.seed)
-    found["like a model's, 4 px"] = collect(plain, 4, args.seed, **MODEL_LIKE)
+    noises = {
+        "20 strides": dict(sigma_px=4),
+        "no radii": dict(sigma_px=4, radii=False),
+        "like a model's": dict(sigma_px=4, **MODEL_LIKE),
+    }
+    found = collect(plain, noises, args.seed)
+    for name, settings in (
+        ("5 strides", dict(strides=6)),
+        ("10 strides", dict(strides=11)),
+        ("40 strides", dict(strides=41)),
+        ("30 fps", dict(fps=30.0)),
+        ("120 fps", dict(fps=120.0)),
+    ):
+        motions = [replace(motion, **settings) for motion in plain]
+        found |= collect(motions, {name: dict(sigma_px=4)}, args.seed)
     return table(found)
-
-
-def without_radii(motions: list[Motion], seed: int) -> dict[str, np.ndarray]:
-    total: dict[str, list] = {}
-    for number, motion in enumerate(motions):
-        trial = moving_trial(motion, seed + number)
-        noisy = replace(trial.table(4, np.random.default_rng([seed, number])), radii=None)
-        report = analyse(noisy, GaitOptions(mm_per_px=trial.mm_per_px))
-        for key, values in errors(trial, report).items():
-            total.setdefault(key, []).extend(values)
-    return {key: np.array(values, float) for key, values in total.items()}
 
 
 def gaits(args: argparse.Namespace) -> str:

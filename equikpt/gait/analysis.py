@@ -12,6 +12,7 @@ from equikpt.gait.angles import Curves, differences, head_neck_measures, limb_me
 from equikpt.gait.classification import UNCLEAR
 from equikpt.gait.events import Stances, find_stances, find_swings
 from equikpt.gait.measures import Measure
+from equikpt.gait.names import LIMBS
 from equikpt.gait.smoothing import ROBUST_SD
 from equikpt.gait.strides import Stride, cut_strides, timing
 from equikpt.gait.symmetry import SYMMETRICAL, symmetry
@@ -220,8 +221,8 @@ def _notes(
     notes = []
     if not trial.is_side_view:
         notes.append(
-            "a view along the animal: hoof-on, hoof-off (which tell walk from tölt), stride length, "
-            "protraction and joint angles lie across the image and are left out"
+            "a view along the animal: hoof-on, hoof-off (which tell walk from tölt), stride "
+            "length, protraction and joint angles lie across the image and are left out"
         )
     if odd:
         notes.append(f"{odd} strides left out: their durations are far from {trial.stride_s:.2f} s")
@@ -241,7 +242,7 @@ def _notes(
         )
     if unit == "px":
         notes.append("lengths in px: withers or hooves on the ground are missing")
-    missing = [limb for limb in ("lf", "rf", "lh", "rh") if limb not in trial.limbs]
+    missing = [limb for limb in LIMBS if limb not in trial.limbs]
     if missing:
         notes.append(f"no measures of {', '.join(missing)}: their hooves are missing")
     without = [
