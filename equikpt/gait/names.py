@@ -5,6 +5,7 @@ A role is the name of a horse26 keypoint. Roles that a table lacks leave out wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,6 +65,9 @@ def match_names(
             raise ValueError(f"'{role}' is no role in a gait; expected one of {', '.join(HORSE26)}")
         if name not in names:
             raise ValueError(f"the table has no keypoint '{name}'; it has {', '.join(names)}")
+    twice = [name for name, count in Counter(chosen.values()).items() if count > 1]
+    if twice:
+        raise ValueError(f"expected a keypoint of its own for each role, got '{twice[0]}' twice")
     hooves = [limb for limb in LIMBS if hoof(limb) in chosen]
     if not hooves or len({*TOP_LINE} & {*chosen}) < 2 or not {*TRUNK} & {*chosen}:
         raise ValueError(

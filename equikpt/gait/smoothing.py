@@ -17,7 +17,6 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 RADIUS_PER_SIGMA = float(np.sqrt(-2 * np.log(0.1)))
 """Radius with a probability of 0.9 of a normal distribution with σ = 1 in x and in y."""
-MIN_FRAMES = 8
 ROBUST_SD = 1.4826
 """SD of a normal distribution for a median absolute deviation of 1."""
 OUTLIER_SIGMAS = 5.0

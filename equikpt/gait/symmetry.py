@@ -38,7 +38,9 @@ from equikpt.gait.trial import AXIAL_CUTOFF, Trial
 SYMMETRICAL = ("trot",)
 """Gaits with two bounces a stride, one for each diagonal, that these measures are defined for."""
 MAX_GAP = 0.1
-"""Longest time without a point, in strides, near an extreme."""
+"""Longest time without a point, in strides, in a stride and half of one around it (the trend's)."""
+MOSTLY_GIVEN = 0.9
+"""Part of the frames that points of the head are given in, if there are such."""
 
 
 class Part(NamedTuple):
@@ -69,11 +71,13 @@ def symmetry(trial: Trial, strides: list[Stride], stances: Mapping[str, Stances]
         there = [role for role in part.roles if trial.has(role)]
         if not there:
             continue
+        most = max(trial.given(role) for role in there)
+        there = [role for role in there if trial.given(role) >= min(most, MOSTLY_GIVEN)]
         height = trial.mean_of(there, AXIAL_CUTOFF)[..., 1]
         height = height - trend(trial.times_s, height, trial.stride_s)
         for stride in strides:
             start, end = stride.start_s[0], stride.end_s[0]
-            if all(trial.gap(role, start, end) > MAX_GAP * trial.stride_s for role in there):
+            if any(_has_gap(trial, role, start, end) for role in there):
                 continue
             inside = (trial.times_s >= start) & (trial.times_s <= end)
             extent = np.ptp(height[:, inside], axis=1)
@@ -82,6 +86,12 @@ def symmetry(trial: Trial, strides: list[Stride], stances: Mapping[str, Stances]
             if stride.gait in SYMMETRICAL and middles is not None:
                 found += _differences(trial, stride.number, name, height, middles)
     return found
+
+
+def _has_gap(trial: Trial, role: str, start_s: float, end_s: float) -> bool:
+    half, times = trial.stride_s / 2, trial.times_s
+    span = max(start_s - half, times[0]), min(end_s + half, times[-1])
+    return trial.gap(role, *span) > MAX_GAP * trial.stride_s
 
 
 def trend(times_s: np.ndarray, series: np.ndarray, stride_s: float) -> np.ndarray:

@@ -20,6 +20,10 @@ from equikpt.gait.smoothing import OUTLIER_SIGMAS, noise_sd, smooth
 from equikpt.gait.tables import KeypointTable
 
 MIN_FRAMES = 12
+MAX_FRAMES = 20_000
+"""Most frames of a trial, whose replicates lie in memory."""
+TURNED = 0.3
+"""Part of its size by which an animal that turned round points the other way."""
 MIN_COHERENCE = 0.4
 """Autocorrelation of the hooves' motion below which no stride is seen."""
 STRIDE_S = (0.25, 2.5)
@@ -99,9 +103,18 @@ class Trial:
     def __init__(self, table: KeypointTable, options: GaitOptions) -> None:
         self.options, self.times_s = options, table.times_s
         self.notes: list[str] = []
-        if len(table.times_s) < MIN_FRAMES:
-            raise ValueError(f"expected at least {MIN_FRAMES} frames, got {len(table.times_s)}")
-        self.forward = _facing(table, match_names(table.names, options.names))
+        count = len(table.times_s)
+        if not MIN_FRAMES <= count <= MAX_FRAMES:
+            raise ValueError(
+                f"expected from {MIN_FRAMES} to {MAX_FRAMES} frames of a trial, got {count}"
+            )
+        ahead = _ahead(table, match_names(table.names, options.names))
+        self.forward = 1 if np.nanmedian(ahead) > 0 else -1
+        self._turned = ahead * self.forward < -TURNED * _size(table)
+        if self._turned.any():
+            self.notes.append(
+                f"{self._turned.sum()} frames in which the animal faces the other way count as gaps"
+            )
         side = "left" if self.forward < 0 else "right"
         self._load(table, match_names(table.names, options.names, side))
         self._smoothed: dict[tuple[str, float], np.ndarray] = {}
@@ -129,6 +142,10 @@ class Trial:
         inside = (self.times_s >= start_s) & (self.times_s <= end_s)
         known = self.times_s[inside & np.isfinite(self._sigma[role])]
         return float(np.diff([start_s, *known, end_s]).max())
+
+    def given(self, role: str) -> float:
+        """Part of the frames that have the point."""
+        return float(np.isfinite(self._sigma[role]).mean())
 
     def sigma(self, role: str) -> np.ndarray:
         """SD (T,) of a point in x and in y, px; inf at gaps."""
@@ -174,7 +191,7 @@ class Trial:
         for role, name in names.items():
             column = table.names.index(name)
             values = table.xy[:, column] * [self.forward, -1]
-            known = np.isfinite(values).all(axis=1)
+            known = np.isfinite(values).all(axis=1) & ~self._turned
             if table.scores is not None:
                 known &= ~(table.scores[:, column] < self.options.min_score)
             if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
@@ -245,12 +262,13 @@ class Trial:
         return float((best + 0.5 * (before - after) / (before - 2 * at + after)) * step)
 
 
-def _facing(table: KeypointTable, names: dict[str, str]) -> int:
+def _ahead(table: KeypointTable, names: dict[str, str]) -> np.ndarray:
+    """Distance (T,) in px of the front of the top line to the right of its back."""
     line = [table.xy[:, table.names.index(names[role]), 0] for role in TOP_LINE if role in names]
-    ahead = np.nanmedian(line[0] - line[-1]) if np.isfinite(line[0] - line[-1]).any() else np.nan
-    if not np.isfinite(ahead):
+    ahead = line[0] - line[-1]
+    if not np.isfinite(ahead).any():
         raise ValueError("expected frames that show both ends of the top line, got none")
-    return 1 if ahead > 0 else -1
+    return ahead
 
 
 def _size(table: KeypointTable) -> float:

@@ -124,6 +124,21 @@ def test_a_walk_from_behind_is_not_told_from_a_toelt():
     assert {each.gait for each in report.strides} == {"unclear"}
 
 
+def test_strides_beside_a_gap_have_no_symmetry(trot):
+    table = trot.table(1.0)
+    table.xy[150:175, table.names.index("tail_base")] = np.nan
+    report = analyse(table, QUICK)
+    strides = {each.stride for each in report.measures if each.name == "PDmin"}
+    others = {each.stride for each in report.measures if each.name == "WDmin"}
+    beside = {
+        stride.number for stride in report.strides
+        if stride.start_s[0] - 0.3 < trot.times_s[174] and stride.end_s[0] + 0.3 > trot.times_s[150]
+    }  # fmt: skip
+    assert beside & others
+    assert not beside & strides
+    assert others - beside <= strides
+
+
 def test_a_mean_curve_has_a_band(report):
     curves = report.curves["lf", "carpus"]
     mean, sd, low, high = mean_curve(curves, 0.9)

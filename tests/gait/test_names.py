@@ -35,6 +35,7 @@ def test_a_point_with_one_name_is_on_the_side_that_is_seen():
     [
         (("a", "b"), None, "name them in a file"),
         (HORSE26, {"huf": "lf_hoof"}, "no role"),
+        (HORSE26, {"lf_hoof": "lf_hoof", "rf_hoof": "lf_hoof"}, "twice"),
         (HORSE26, {"lf_hoof": "huf"}, "no keypoint 'huf'"),
         (HORSE26, {"lf_hoof": "lf_hoof", "withers": "withers"}, "name them in a file"),
     ],

@@ -81,10 +81,18 @@ def test_low_scores_and_rare_points_are_left_out(trot):
     assert any("back left out" in note for note in ready.notes)
 
 
+def test_frames_that_face_the_other_way_count_as_gaps(trot):
+    table = trot.table(1.0)
+    table.xy[100:130, :, 0] = 2000 - table.xy[100:130, :, 0]
+    ready = Trial(table, GaitOptions(replicates=20))
+    assert np.isinf(ready.sigma("withers")[100:130]).all()
+    assert "30 frames" in ready.notes[0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: replace(t, times_s=t.times_s[:5], xy=t.xy[:5], radii=None), "12 frames"),
+        (lambda t: replace(t, times_s=t.times_s[:5], xy=t.xy[:5], radii=None), "12 to 20000"),
         (lambda t: replace(t, xy=np.repeat(t.xy[:1], len(t.xy), axis=0)
                            + np.random.default_rng(0).normal(0, 2, t.xy.shape)), "strides"),
         (lambda t: replace(t, xy=np.full_like(t.xy, np.nan)), "top line"),

@@ -94,7 +94,7 @@ def test_animals_of_one_table_are_apart(call_tool, tmp_path):
     [
         ("image,time_s\n", (), "no column"),
         (None, (), "no file"),
-        ("image,time_s,animal,keypoint,x_px,y_px\n0,0,1,nose,1,2\n", (), "12 frames"),
+        ("image,time_s,animal,keypoint,x_px,y_px\n0,0,1,nose,1,2\n", (), "12 to 20000 frames"),
         ("x", ("--mm-per-px", 2, "--height-mm", 1600), "not allowed with"),
         ("x", ("--fps", 0), "above 0"),
         ("x", ("--level", 1), "0.999"),
