@@ -58,8 +58,8 @@ class GaitOptions:
         metavar="FILE.json",
     )
     height_mm: float | None = option(
-        "height at the withers, from the ground's keypoints to that of the withers; lengths are in "
-        "mm then, else in hundredths of it",
+        "height of the withers' keypoint over those of standing hooves; lengths are in mm then, "
+        "else in hundredths of it",
         type=number(ABOVE_0),
         at_most_one_of="scale",
     )
