@@ -18,7 +18,7 @@ from equikpt.gait.strides import MAX_DEVIATION, Stride
 from equikpt.gait.trial import AXIAL_CUTOFF, LIMB_CUTOFF, Trial
 
 PHASES = np.linspace(0, 1, 101)
-"""Of a curve: a hundredth of the stride apart, from hoof-on to hoof-on of the limb."""
+"""Phases of a curve: a hundredth of the stride apart, from hoof-on to hoof-on of the limb."""
 MAX_GAP = 0.15
 """Longest time without a point, in strides, that an angle is given over."""
 

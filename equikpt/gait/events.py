@@ -22,7 +22,7 @@ SPANS = ((0.14, 0.13, 0.2), (0.1, 0.1, 0.2))
 """Half the span of candidates, and the spans of the swing and of the stance that are fitted beyond,
 in strides: around the extreme of the hoof's path, and then around the event that was found."""
 COARSE_CUTOFF = 8.0
-"""Of the path whose extremes are looked for, in stride frequencies."""
+"""Cut-off of the path whose extremes are looked for, in stride frequencies."""
 MIN_SWING = 0.3
 """Least way of a swing in the widest one's."""
 MIN_SIDE_FRAMES = 3
