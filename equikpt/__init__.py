@@ -18,6 +18,7 @@ __all__ = [
     "datasets",
     "engine",
     "evaluation",
+    "gait",
     "metainfo",
     "models",
     "register",

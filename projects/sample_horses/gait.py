@@ -53,7 +53,20 @@ GAITS: dict[str, Gait] = {
         {"rh": 0.0, "lh": 0.22, "rf": 0.22, "lf": 0.45},
         0.36, 0.38, (0.24, 0.18), 1.5, 0.04, 0.05, 1, 0.07, (30, 52, -44), 0.55,
     ),
+    "tolt": Gait(
+        {"lh": 0.0, "lf": 0.25, "rh": 0.5, "rf": 0.75},
+        0.44, 0.30, (0.22, 0.12), 1.4, 0.03, 0.008, 2, 0.01, (40, 66, -50), 0.35,
+    ),
+    "pace": Gait(
+        {"lh": 0.0, "lf": 0.0, "rh": 0.5, "rf": 0.5},
+        0.42, 0.34, (0.18, 0.14), 1.3, 0.03, 0.02, 2, 0.0, (30, 54, -46), 0.35,
+    ),
+    "gallop": Gait(
+        {"rh": 0.0, "lh": 0.12, "rf": 0.38, "lf": 0.52},
+        0.27, 0.38, (0.26, 0.20), 1.5, 0.05, 0.05, 1, 0.05, (24, 44, -40), 0.6,
+    ),
 }  # fmt: skip
+"""The sample data draws those of :data:`GAIT_WEIGHTS`; trials (``trials.py``) move in all."""
 
 GAIT_WEIGHTS = {"stand": 0.26, "graze": 0.16, "walk": 0.24, "trot": 0.20, "canter": 0.14}
 
@@ -85,7 +98,13 @@ def moving_pose(
     """
     if name not in GAITS:
         raise ValueError(f"expected one of {', '.join(GAITS)} as gait, got '{name}'; choose one")
-    gait = GAITS[name]
+    return pose_in(GAITS[name], phase, rng, mirrored)
+
+
+def pose_in(
+    gait: Gait, phase: float, rng: np.random.Generator | None = None, mirrored: bool = False
+) -> Pose:
+    """:func:`moving_pose` of a gait that need not be in the table."""
     legs = {}
     for leg in LEGS:
         source = {"l": "r", "r": "l"}[leg[0]] + leg[1] if mirrored else leg

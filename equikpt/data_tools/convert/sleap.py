@@ -24,7 +24,7 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     Raises:
         ImportError: If sleap-io is not installed.
     """
-    labels = _load(source)
+    labels = load_labels(source)
     nodes = [name for skeleton in labels.skeletons for name in skeleton.node_names]
     dataset = SourceDataset(keypoints=chosen_keypoints(scheme, nodes, source))
     edges = [edge for skeleton in labels.skeletons for edge in skeleton.edges]
@@ -57,7 +57,14 @@ def read(source: Path, scheme: KeypointScheme, images: Path | None = None) -> So
     return dataset
 
 
-def _load(source: Path) -> Any:
+def load_labels(source: Path) -> Any:
+    """Load a file without opening its videos.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ImportError: sleap-io is not installed.
+        ValueError: It is no SLEAP file.
+    """
     try:
         import sleap_io
     except ImportError as error:

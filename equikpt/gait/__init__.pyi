@@ -1,0 +1,10 @@
+from .analysis import GaitReport as GaitReport
+from .analysis import TrialValue as TrialValue
+from .analysis import analyse as analyse
+from .classification import gait_of as gait_of
+from .measures import Measure as Measure
+from .names import read_name_map as read_name_map
+from .strides import Stride as Stride
+from .tables import KeypointTable as KeypointTable
+from .tables import read_tables as read_tables
+from .trial import GaitOptions as GaitOptions

@@ -1,0 +1,296 @@
+"""One animal's keypoints made ready to be measured: forward and up, noise, outliers, replicates.
+
+Intervals come by Monte Carlo and not by the delta method: events are change points and extremes,
+which have no simple derivative, and the measures of a stride share frames and events. Replicates
+add noise of each point's SD to what was measured and go the same way as the data, so that all that
+is computed from them is joint.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from equikpt.gait.names import LIMBS as ALL_LIMBS
+from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
+from equikpt.gait.smoothing import OUTLIER_SIGMAS, noise_sd, smooth
+from equikpt.gait.tables import KeypointTable
+
+MIN_FRAMES = 12
+MAX_FRAMES = 20_000
+"""Most frames of a trial, whose replicates lie in memory."""
+TURNED = 0.3
+"""Part of its size by which an animal that turned round points the other way."""
+MIN_COHERENCE = 0.4
+"""Autocorrelation of the hooves' motion below which no stride is seen."""
+STRIDE_S = (0.25, 2.5)
+"""Durations of a stride that are looked for."""
+FIRST_CUTOFF_HZ = 6.0
+OUTLIER_CUTOFF_HZ = 6.0
+MIN_OUTLIER = 0.025
+"""Least distance of an outlier from its path, in the animal's size."""
+MIN_LIMB_OUTLIER = 0.06
+"""That of the limbs below elbow and stifle, which move faster than such a path."""
+FAST = ("hoof", "fetlock", "knee", "hock")
+MIN_SIGMA_PX = 0.1
+"""Least SD of a point: no point is known better."""
+AXIAL_CUTOFF = 4.0
+"""Cut-off of head and trunk in stride frequencies; ``benchmarks/gait.py`` chose it."""
+LIMB_CUTOFF = 6.0
+"""Cut-off of the limbs, likewise."""
+MIN_SIDE_VIEW = 0.35
+"""Least length of the trunk, in its height over the hooves, of a view from the side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaitOptions:
+    """Settings of a measurement.
+
+    Args:
+        names: Name in the table of each role; None finds them.
+        min_score: Score below which a point counts as a gap.
+        radius_level: Probability that the table's radii stand for.
+        level: Probability of the intervals.
+        replicates: Of the Monte Carlo.
+        seed: Of it.
+        height_mm: Height at the withers, mm.
+        mm_per_px: Scale in the plane of the animal, instead.
+
+    Raises:
+        ValueError: A value out of range, or two scales.
+    """
+
+    names: Mapping[str, str] | None = None
+    min_score: float = 0.2
+    radius_level: float = 0.9
+    level: float = 0.9
+    replicates: int = 100
+    seed: int = 0
+    height_mm: float | None = None
+    mm_per_px: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("level", "radius_level"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"expected {name} between 0 and 1, got {getattr(self, name):g}")
+        if self.replicates < 20:
+            raise ValueError(f"expected at least 20 replicates, got {self.replicates}")
+        if self.height_mm is not None and self.mm_per_px is not None:
+            raise ValueError("expected height_mm or mm_per_px, got both")
+        for name in ("height_mm", "mm_per_px"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"expected {name} above 0, got {value:g}")
+
+
+class Trial:
+    """Keypoints by role, x forward and y up, in px.
+
+    Attributes:
+        times_s: (T,) of the frames.
+        forward: 1 for an animal that faces right in the image, -1 for one that faces left.
+        is_side_view: Whether the camera looks at the animal from the side, or along it.
+        stride_s: Typical duration of a stride.
+        notes: Sentences on what was left out.
+
+    Raises:
+        ValueError: Too few frames or points, or no regular strides.
+    """
+
+    def __init__(self, table: KeypointTable, options: GaitOptions) -> None:
+        self.options, self.times_s = options, table.times_s
+        self.notes: list[str] = []
+        count = len(table.times_s)
+        if not MIN_FRAMES <= count <= MAX_FRAMES:
+            raise ValueError(
+                f"expected from {MIN_FRAMES} to {MAX_FRAMES} frames of a trial, got {count}"
+            )
+        ahead = _ahead(table, match_names(table.names, options.names))
+        self.forward = 1 if np.nanmedian(ahead) > 0 else -1
+        self._turned = ahead * self.forward < -TURNED * _size(table)
+        if self._turned.any():
+            self.notes.append(
+                f"{self._turned.sum()} frames in which the animal faces the other way count as gaps"
+            )
+        side = "left" if self.forward < 0 else "right"
+        self._load(table, match_names(table.names, options.names, side))
+        self._smoothed: dict[tuple[str, float], np.ndarray] = {}
+        self.limbs = tuple(limb for limb in ALL_LIMBS if hoof(limb) in self.roles)
+        if not self.limbs or not {*TRUNK} & {*self.roles}:
+            raise ValueError(
+                f"expected a hoof and a point of the trunk in {MIN_FRAMES} frames, got "
+                f"{', '.join(self.roles) or 'no point'}"
+            )
+        self._check_view()
+        self.stride_s = self._stride_s()
+        self._smoothed.clear()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles that are there."""
+        return tuple(self._values)
+
+    def has(self, *roles: str) -> bool:
+        """Tell if all roles are there."""
+        return all(role in self._values for role in roles)
+
+    def gap(self, role: str, start_s: float, end_s: float) -> float:
+        """Longest time without the point in a span, s."""
+        inside = (self.times_s >= start_s) & (self.times_s <= end_s)
+        known = self.times_s[inside & np.isfinite(self._sigma[role])]
+        return float(np.diff([start_s, *known, end_s]).max())
+
+    def given(self, role: str) -> float:
+        """Part of the frames that have the point."""
+        return float(np.isfinite(self._sigma[role]).mean())
+
+    def sigma(self, role: str) -> np.ndarray:
+        """SD (T,) of a point in x and in y, px; inf at gaps."""
+        return self._sigma[role]
+
+    def measured(self, role: str) -> np.ndarray:
+        """The point (R + 1, T, 2): as measured, and R replicates of it."""
+        values, sigma = self._values[role], self._sigma[role]
+        rng = np.random.default_rng([self.options.seed, zlib.crc32(role.encode())])
+        noise = rng.normal(size=(self.options.replicates, *values.shape))
+        noise *= np.where(np.isfinite(sigma), sigma, 0.0)[:, None]
+        return np.concatenate([values[None], values[None] + noise])
+
+    def smoothed(self, role: str, cutoff: float) -> np.ndarray:
+        """The point (R + 1, T, 2), smoothed; the cut-off is in stride frequencies."""
+        key = (role, cutoff)
+        if key not in self._smoothed:
+            points = self.measured(role)
+            flat = points.transpose(1, 0, 2).reshape(len(self.times_s), -1)
+            sigma = self._sigma[role]
+            clean = smooth(self.times_s, flat, sigma, self._q(sigma, cutoff / self.stride_s))
+            self._smoothed[key] = clean.reshape(len(self.times_s), -1, 2).transpose(1, 0, 2)
+        return self._smoothed[key]
+
+    def mean_of(self, roles: Sequence[str], cutoff: float) -> np.ndarray:
+        """Mean (R + 1, T, 2) of the smoothed points that are there, by their precision."""
+        there = [role for role in roles if role in self._values]
+        weights = np.array([1 / np.median(self._sigma[role]) ** 2 for role in there])
+        weights = weights if weights.sum() > 0 else np.ones(len(there))
+        stack = np.stack([self.smoothed(role, cutoff) for role in there])
+        return np.einsum("n,n...->...", weights / weights.sum(), stack)
+
+    def trunk(self, cutoff: float) -> np.ndarray:
+        """Centre of the trunk (R + 1, T, 2), smoothed."""
+        there = [role for role in TRUNK if role in self._values]
+        return np.mean([self.smoothed(role, cutoff) for role in there], axis=0)
+
+    def _load(self, table: KeypointTable, names: dict[str, str]) -> None:
+        factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
+        self._values: dict[str, np.ndarray] = {}
+        self._sigma: dict[str, np.ndarray] = {}
+        outliers, size_px = 0, _size(table)
+        for role, name in names.items():
+            column = table.names.index(name)
+            values = table.xy[:, column] * [self.forward, -1]
+            known = np.isfinite(values).all(axis=1) & ~self._turned
+            if table.scores is not None:
+                known &= ~(table.scores[:, column] < self.options.min_score)
+            if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
+                self.notes.append(f"{role} left out: given in {known.sum()} of {len(known)} frames")
+                continue
+            scatter = max(noise_sd(np.where(known[:, None], values, np.nan)), MIN_SIGMA_PX)
+            sigma = np.full(len(known), scatter)
+            if table.radii is not None:
+                stated = factor * table.radii[:, column]
+                known &= stated > 0
+                excess = scatter / np.median(stated[known]) if known.any() else 1.0
+                sigma = stated * (excess if excess > 1.5 else 1.0)
+            sigma = np.where(known, np.maximum(sigma, MIN_SIGMA_PX), np.inf)
+            q = self._q(sigma, OUTLIER_CUTOFF_HZ)
+            least = MIN_LIMB_OUTLIER if role.endswith(FAST) else MIN_OUTLIER
+            wrong = _outliers(self.times_s, values, sigma, q, least * size_px)
+            outliers += int(wrong.sum())
+            self._sigma[role] = np.where(wrong, np.inf, sigma)
+            self._values[role] = np.where(known[:, None], values, 0.0)
+        if outliers:
+            total = len(self._values) * len(self.times_s)
+            self.notes.append(f"{outliers} of {total} points are outliers and count as gaps")
+
+    def _q(self, sigma: np.ndarray, cutoff_hz: float) -> float:
+        known = sigma[np.isfinite(sigma)]
+        step_s = np.median(np.diff(self.times_s))
+        cutoff_hz = min(cutoff_hz, 0.4 / step_s)
+        return float((2 * np.pi * cutoff_hz) ** 6 * np.median(known) ** 2 * step_s)
+
+    def _check_view(self) -> None:
+        """Tell a view from the side from one along the animal, by the trunk's length."""
+        ends = [role for role in TOP_LINE[2:] if role in self._values]
+        self.is_side_view = True
+        if len(ends) < 2:
+            return
+        front, back = (self._values[role] for role in (ends[0], ends[-1]))
+        down = np.median([np.median(self._values[hoof(limb)][:, 1]) for limb in self.limbs])
+        height = np.median(front[:, 1]) - down
+        length = abs(np.median(front[:, 0] - back[:, 0]))
+        self.is_side_view = bool(length > MIN_SIDE_VIEW * height)
+
+    def _stride_s(self) -> float:
+        """Lag of the first peak of the hooves' autocorrelation."""
+        self.stride_s = 1.0
+        step = float(np.median(np.diff(self.times_s)))
+        even = np.arange(self.times_s[0], self.times_s[-1], step)
+        trunk = self.trunk(FIRST_CUTOFF_HZ)[0]
+        total = np.zeros(len(even))
+        for limb in self.limbs:
+            path = self.smoothed(hoof(limb), FIRST_CUTOFF_HZ)[0] - trunk
+            wave = np.interp(even, self.times_s, path[:, 0 if self.is_side_view else 1])
+            wave = wave - np.polyval(np.polyfit(even, wave, 1), even)
+            lags = np.correlate(wave, wave, "full")[len(even) - 1 :]
+            count = len(even) - np.arange(len(even))
+            total += lags / lags[0] * len(even) / count
+        total /= len(self.limbs)
+        low, high = int(STRIDE_S[0] / step), min(int(STRIDE_S[1] / step), int(0.75 * len(even)))
+        inner = np.arange(max(low, 1), high)
+        is_peak = (total[inner] >= total[inner - 1]) & (total[inner] > total[inner + 1])
+        peaks = inner[is_peak & (total[inner] > MIN_COHERENCE)]
+        if len(peaks) == 0:
+            raise ValueError(
+                "found no regular strides; expected an animal that moves for at least one and a "
+                "half strides in an even gait"
+            )
+        best = peaks[total[peaks] > 0.85 * total[peaks].max()][0]
+        before, at, after = total[best - 1 : best + 2]
+        return float((best + 0.5 * (before - after) / (before - 2 * at + after)) * step)
+
+
+def _ahead(table: KeypointTable, names: dict[str, str]) -> np.ndarray:
+    """Distance (T,) in px of the front of the top line to the right of its back."""
+    line = [table.xy[:, table.names.index(names[role]), 0] for role in TOP_LINE if role in names]
+    ahead = line[0] - line[-1]
+    if not np.isfinite(ahead).any():
+        raise ValueError("expected frames that show both ends of the top line, got none")
+    return ahead
+
+
+def _size(table: KeypointTable) -> float:
+    """Typical diagonal of the box around an animal's points, px."""
+    known = table.xy[np.isfinite(table.xy).all(axis=2).sum(axis=1) >= 2]
+    extent = np.nanmax(known, axis=1) - np.nanmin(known, axis=1)
+    return float(np.median(np.hypot(*extent.T)))
+
+
+def _outliers(
+    times_s: np.ndarray, values: np.ndarray, sigma: np.ndarray, q: float, least: float
+) -> np.ndarray:
+    """Points (T,) that lie off their smoothed path, the worst first, then by the path without."""
+    wrong, known = np.zeros(len(sigma), bool), np.isfinite(sigma)
+    limit = np.maximum(OUTLIER_SIGMAS * np.where(known, sigma, 1.0), least)
+    for _ in range(5):
+        path = smooth(times_s, values, np.where(wrong, np.inf, sigma), q)
+        off = np.where(known, np.abs(values - path).max(axis=1) / limit, 0.0)
+        if not (off[~wrong] > 1).any():
+            break
+        # beside a large one its neighbours look wrong as well
+        wrong |= off >= max(1.0, 0.5 * off[~wrong].max())
+        if (known & ~wrong).sum() < MIN_FRAMES:
+            break
+    return wrong & known
