@@ -243,7 +243,7 @@ def _lines(report: GaitReport) -> Iterator[str]:
         if each.remark:
             yield f"  {each.part} {each.name}: {each.remark}"
         else:
-            interval = f"{each.mean:.3g} ({each.low:.3g} to {each.high:.3g}) {each.unit}".rstrip()
+            interval = f"{each.mean:.4g} ({each.low:.4g} to {each.high:.4g}) {each.unit}".rstrip()
             left_out = f", {each.left_out} outliers left out" if each.left_out else ""
             yield f"  {each.part} {each.name}: {interval}, {each.count} strides{left_out}"
     yield from (f"  {note}" for note in report.notes)
