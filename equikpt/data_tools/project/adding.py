@@ -19,7 +19,7 @@ from equikpt.data_tools.near_duplicates import near_pairs, read_fingerprints
 from equikpt.data_tools.project import labels
 from equikpt.data_tools.project.folder import STATE, Project
 from equikpt.data_tools.project.given_set import given_set
-from equikpt.data_tools.project.parts import GROUP_KEY, find_groups
+from equikpt.data_tools.project.parts import GROUP_KEY, kept_groups
 from equikpt_runtime.files import write_text
 
 ADDED = STATE / "added"
@@ -151,15 +151,14 @@ def _places(project: Project, new: dict, contents: dict[str, dict]) -> dict[str,
     paths = [folders[part] / image["file_name"] for part, image in own]
     names = [image["file_name"] for image in new["images"]]
     pairs = near_pairs(read_fingerprints([*paths, *(new["folder"] / name for name in names)]))
-    place = dict.fromkeys(names, "train")
-    groups, _ = find_groups(
-        [*(image["file_name"] for _, image in own), *names],
-        project.options.get("group_regex") or "",
-    )
-    videos = dict(zip(groups, (part for part, _ in own), strict=False))
-    for index, name in enumerate(names):
-        place[name] = videos.get(groups[len(own) + index], "train")
-        new["images"][index][GROUP_KEY] = groups[len(own) + index]
+    files = [image["file_name"] for _, image in own]
+    regex = project.options.get("group_regex") or ""
+    group_of = kept_groups(files, [part for part, _ in own], regex)
+    videos = {group_of(name): part for (part, _), name in zip(own, files, strict=True)}
+    place = {}
+    for image in new["images"]:
+        image[GROUP_KEY] = group_of(image["file_name"])
+        place[image["file_name"]] = videos.get(image[GROUP_KEY], "train")
     for pair in pairs:
         if pair.first < len(own) <= pair.second:
             part = own[pair.first][0]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -186,6 +186,37 @@ def find_groups(names: Sequence[str], regex: str = "") -> tuple[list[str], str]:
             "ones"
         )
     return list(names), few or "by image: the names show no videos"
+
+
+def kept_groups(
+    names: Sequence[str], parts: Sequence[str], regex: str = ""
+) -> Callable[[str], str]:
+    """Find the rule by which images were grouped, so that further ones can follow it.
+
+    It is the rule given, else the folder or the text before the number where most images share
+    theirs and no group is in two parts, else each image alone.
+
+    Args:
+        names: File names with their folders.
+        parts: Part of each.
+        regex: Its first parentheses hold the group.
+
+    >>> names = ["a_1.png", "a_2.png", "b_1.png", "b_2.png"]
+    >>> rule = kept_groups(names, ["train", "train", "val", "val"])
+    >>> rule("b_3.png")
+    'b'
+    """
+    if regex:
+        rule = GroupRule(regex=regex)
+        return lambda name: rule.group(name, {})
+    for found in (_folder, _before_number):
+        groups = [found(name) for name in names]
+        sizes = Counter(groups)
+        shared = sum(size for size in sizes.values() if size > 1)
+        parts_of = set(zip(groups, parts, strict=True))
+        if len(parts_of) == len(sizes) > 1 and shared >= MIN_SHARED * len(names):
+            return found
+    return lambda name: name
 
 
 def _folder(name: str) -> str:

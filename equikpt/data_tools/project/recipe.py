@@ -197,7 +197,7 @@ def recommend(
     test_choice = Choice(
         "test input",
         "{} × {} px".format(*test_size),
-        "finer cells: 4 of 100 points more within 0.05 of the box than by the input of the training"
+        "finer cells: 2 to 4 of 100 points more lie within 0.05 of the box"
         if efficient
         else "as trained on",
     )

@@ -77,6 +77,23 @@ def test_a_copy_of_a_validation_image_goes_there(project, further):
     assert any(line.startswith("1 go with images") for line in lines)
 
 
+def test_frames_of_a_video_go_where_it_is(project, further):
+    """The export's twelve images are of one number each, and parted: their names show no videos."""
+    contents = read_labels(project / "data")
+    for part, content in contents.items():
+        for number, image in enumerate(content["images"]):
+            old = project / "data/images" / part / image["file_name"]
+            image["file_name"] = f"{'bella' if part == 'train' else 'nora'}_{number:03d}.png"
+            old.rename(old.with_name(image["file_name"]))
+        (project / f"data/annotations/{part}.json").write_text(json.dumps(content))
+    add_labels(
+        project, further(["nora_900.png", "bella_900.png", "fuchs_1.png"]), log=list().append
+    )
+    after = names_of(project)
+    assert "nora_900.png" in after["val"]
+    assert {"bella_900.png", "fuchs_1.png"} < set(after["train"])
+
+
 def test_labels_that_are_there_are_replaced_only_when_asked(project, further):
     name = names_of(project)["val"][0]
     export = further([name])
