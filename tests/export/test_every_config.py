@@ -29,9 +29,15 @@ def test_a_shipped_model_can_be_exported(
     checkpoint = write_checkpoint(cfg, tmp_path / "random.pth", records=False)
     data = sample_radiographs if "p1p2" in name else sample_data
     images = next(path.parent for path in sorted((data / "images").rglob("*")) if path.is_file())
-    exported = export_model(cfg, tmp_path / "model.onnx", checkpoint, images=images, image_count=4)
-    # random weights have flat maps, where another of two cells may be the highest
-    assert exported.metadata.parity["mean_px"] <= 0.3
+    options = dict(images=images, image_count=4)
+    try:
+        exported = export_model(cfg, tmp_path / "model.onnx", checkpoint, **options)
+        # random weights have flat maps, where another of two cells may be the highest
+        assert exported.metadata.parity["mean_px"] <= 0.3
+    except ValueError as error:  # and whose keypoints may all lie beyond the crop
+        assert "keypoints that the model finds" in str(error)
+        exported = export_model(cfg, tmp_path / "model.onnx", checkpoint, parity=False)
+        assert exported.metadata.parity is None
     assert Description.read(exported.path).plain["name"] == exported.metadata.name
 
 
