@@ -35,7 +35,8 @@ def test_a_shipped_model_can_be_exported(
         # random weights have flat maps, where another of two cells may be the highest
         assert exported.metadata.parity["mean_px"] <= 0.3
     except ValueError as error:  # and whose keypoints may all lie beyond the crop
-        assert "keypoints that the model finds" in str(error)
+        if "keypoints that the model finds" not in str(error):
+            raise
         exported = export_model(cfg, tmp_path / "model.onnx", checkpoint, parity=False)
         assert exported.metadata.parity is None
     assert Description.read(exported.path).plain["name"] == exported.metadata.name
