@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from equikpt.cli import options as declare
-from equikpt.cli.commands.train import TrainOptions, build_config, main, warn_of_labels
+from equikpt.cli.commands.train import (
+    TrainOptions,
+    build_config,
+    main,
+    resume_command,
+    warn_of_labels,
+)
 from equikpt.cli.launch import load_config, set_data_root
 from equikpt.core.errors import causes, is_user_error
 
@@ -119,6 +125,13 @@ def test_a_run_goes_on_from_the_last_one_which_is_kept(sample_data, tmp_path):
     assert set_aside(work, work / "best.pth") == tmp_path / "work_2" / "best.pth"
     assert (tmp_path / "work_2" / "best.pth").is_file()
     assert not work.exists()
+
+
+def test_a_stopped_run_starts_from_the_last_one_again():
+    line = resume_command(["train.py", "mice", "--from-last"], None, "mice/work_dir_1/best.pth")
+    options = declare.parse(TrainOptions, line.split()[2:])
+    assert (options.config, options.resume, options.from_last) == ("mice", "auto", False)
+    assert options.cfg_options == ["load_from=mice/work_dir_1/best.pth"]
 
 
 @pytest.mark.parametrize(

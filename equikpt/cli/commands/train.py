@@ -102,7 +102,8 @@ def train(options: TrainOptions) -> Runner:
     if options.from_last:
         cfg.load_from = str(launch.set_aside(Path(cfg.work_dir), Path(cfg.load_from)))
     init_distributed(cfg, options.launcher)
-    stopping.advise(f"go on with: {resume_command(sys.argv, options.resume)}")
+    start = cfg.load_from if options.from_last else None
+    stopping.advise(f"go on with: {resume_command(sys.argv, options.resume, start)}")
     if options.launcher == "none" or (is_distributed() and is_main_process()):
         work_dir.lock(Path(cfg.work_dir))  # where ranks are not known yet, the checkpoint hook does
     with disk_errors_as_sentences(cfg.work_dir):
@@ -116,12 +117,14 @@ def train(options: TrainOptions) -> Runner:
     return runner
 
 
-def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
+def resume_command(arguments: Sequence[str], resumed: str | None, start: str | None = None) -> str:
     """Return the command line that goes on with a run.
 
     Args:
         arguments: ``sys.argv`` of the tool that started it.
         resumed: Checkpoint that it was resumed from, as in its ``--resume``.
+        start: Weights of the last run, which a run that was stopped before its first checkpoint
+            starts from again.
     """
     again: list[str] = []
     for word in arguments:
@@ -129,6 +132,8 @@ def resume_command(arguments: Sequence[str], resumed: str | None) -> str:
         if word != "--overwrite" and not word.startswith("--resume=") and not is_value:
             again.append(word)
     again = [word for word in again if word not in ("--resume", "--from-last")]
+    if start is not None:
+        again += ["--cfg-options", f"load_from={start}"]
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return f"the command that started it and --resume ({shlex.join([*again, '--resume'])})"
     return shlex.join(["python", *again, "--resume"])
