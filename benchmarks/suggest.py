@@ -10,10 +10,11 @@ project's config at --size px; scores are of its last epoch on the project's val
 
 - random; uniform: evenly over the files by name, which is the time in clips
 - entropy: the highest mean entropy of the heatmaps
-- informative: the highest mean rank alone; diverse: k-centre alone
-- suggest: both, as the command chooses
+- informative: the highest mean rank alone; diverse: the choice with equal weights
+- suggest: both, as the command chooses, by uncertainty, mirror image and novelty: there are no
+  frames that follow, and one checkpoint of each training
 
-Finished trainings are kept under --out. Intervals are of the mean of the seeds' differences.
+Finished trainings are kept under --out. Behind ± is the standard error of the seeds' differences.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,11 +95,9 @@ class Sources:
         frames = (-(-clip.count // step) for clip, step in zip(self.clips, steps, strict=True))
         return len(self.images) + sum(frames)
 
-    def stamp(self) -> list[list]:
-        """Names, sizes and times of the files, by which a former run knows them again."""
-        paths = [*self.images, *(clip.path for clip in self.clips)]
-        stats = [(path, path.stat()) for path in paths]
-        return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [*self.images, *(clip.path for clip in self.clips)]
 
     def __iter__(self) -> Iterator[Taken]:
         """Yield each image, which is not read, and each frame that is due."""
@@ -141,6 +139,12 @@ def _frames(clip: Clip, every_s: float, skip: int) -> Iterator[Taken | None]:
             yield Taken(candidate, image, following) if is_wanted else None
     finally:
         capture.release()
+
+
+def stamps_of(paths: Iterable[Path]) -> list[list]:
+    """Names, sizes and times of files, by which a later run knows them again."""
+    stats = [(path.resolve(), path.stat()) for path in paths]
+    return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
 def is_video(path: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
@@ -13,6 +12,7 @@ from mmpose.registry import DATASETS
 from equikpt.apis.box_predictor import BoxPredictor
 from equikpt.data_tools.near_duplicates import Fingerprint, read_fingerprints
 from equikpt.engine.training_features import dataset_parts, features_of, view_samples
+from equikpt.engine.unlabelled_images import labelled_images
 from equikpt.structures.training_features import unit
 
 SPLITS = ("train", "val", "test")
@@ -47,17 +47,20 @@ class Labelled:
             FileNotFoundError: Its annotations or images are not there.
         """
         features, _ = features_of(predictor.model, view_samples(cfg, "train"))
-        rows = {split: _rows(cfg, split) for split in SPLITS if cfg.get(f"{split}_dataloader")}
-        paths = {row["img_path"]: None for each in rows.values() for row in each}
+        paths = [path for split in SPLITS for path in labelled_images(cfg, split)]
+        parts = [DATASETS.build({**part, "pipeline": []}) for part in dataset_parts(cfg, "train")]
+        rows = [part.get_data_info(index) for part in parts for index in range(len(part))]
         links = np.array(predictor.metainfo.get("skeleton_links") or (), int).reshape(-1, 2)
         return cls(
             unit(features),
-            read_fingerprints(map(Path, paths)),
+            read_fingerprints(paths),
             links,
-            _longest(rows["train"], links),
+            _longest(rows, links),
         )
 
-    def stretch(self, keypoints: np.ndarray, visibility: np.ndarray, sides: np.ndarray):
+    def stretch(
+        self, keypoints: np.ndarray, visibility: np.ndarray, sides: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compare the limbs of poses with the longest usual ones.
 
         Args:
@@ -80,15 +83,6 @@ def lengths(keypoints: np.ndarray, links: np.ndarray) -> np.ndarray:
     """Distances (N, L) between the ends of links (L, 2) of poses (N, K, 2)."""
     start, end = links.T
     return np.linalg.norm(keypoints[:, start] - keypoints[:, end], axis=-1)
-
-
-def _rows(cfg: Config, split: str) -> list[dict]:
-    """Records of the instances of a split; a project may have no test images."""
-    parts = []
-    for each in dataset_parts(cfg, split):
-        if split == "train" or Path(each.get("data_root") or "", each["ann_file"]).is_file():
-            parts.append(DATASETS.build({**each, "pipeline": []}))
-    return [part.get_data_info(index) for part in parts for index in range(len(part))]
 
 
 def _longest(rows: Sequence[dict], links: np.ndarray) -> np.ndarray:

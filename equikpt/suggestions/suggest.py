@@ -16,10 +16,10 @@ import pandas as pd
 from mmengine.config import Config
 
 from equikpt.apis.images import sheet, sheet_cell
-from equikpt.core.project import BEST, LAST, find_checkpoint
+from equikpt.core.project import BEST, LAST
 from equikpt.core.tables import frame_text
 from equikpt.data_tools.near_duplicates import near_pairs
-from equikpt.suggestions.candidates import Candidate, Sources
+from equikpt.suggestions.candidates import Candidate, Sources, stamps_of
 from equikpt.suggestions.choice import choose, informativeness, ranks
 from equikpt.suggestions.collecting import Collection
 from equikpt.suggestions.labelled import Labelled
@@ -286,10 +286,41 @@ def summary(chosen: Sequence[Suggestion]) -> str:
     return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
 
 
-def settings_of(cfg: Config, checkpoint: Path, sources: Sources, **options: Any) -> dict[str, Any]:
-    """State what the evidence depends on, as plain values."""
-    path = find_checkpoint(checkpoint)
-    stat = path.resolve().stat()
-    weights = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+def settings_of(
+    cfg: Config, files: Sequence[Path], sources: Sources, **options: Any
+) -> dict[str, Any]:
+    """State what the evidence depends on, as plain values.
+
+    Args:
+        cfg: Of the model.
+        files: Checkpoints, and what the boxes come from.
+        sources: Images and videos.
+        options: Further ones.
+    """
     text = json.loads(json.dumps(cfg.to_dict(), default=str))
-    return dict(weights=weights, model=text["model"], sources=sources.stamp(), **options)
+    stamps = dict(files=stamps_of(files), sources=stamps_of(sources.paths()))
+    dataset = text["test_dataloader"]["dataset"]
+    return dict(model=text["model"], dataset=dataset, **stamps, **options)
+
+
+def check_out(out: Path, sources: Sources, overwrite: bool) -> None:
+    """Stop before images that are no suggestions would be replaced, or those asked about.
+
+    Raises:
+        FileExistsError: The folder has suggestions and ``overwrite`` is not set, or other images.
+        ValueError: Images to choose from lie in it.
+    """
+    has_own = (out / LABELS).exists() or (out / CHUNKS).exists()
+    if (out / IMAGES).exists() and not has_own:
+        raise FileExistsError(
+            f"expected a folder for suggestions, {out} has {IMAGES} of something else; choose "
+            "another"
+        )
+    if (out / LABELS).exists() and not overwrite:
+        raise FileExistsError(
+            f"expected a folder without suggestions, {out} has some; choose another, or replace "
+            "them with --overwrite"
+        )
+    inside = [path for path in sources.paths() if out.resolve() in path.resolve().parents]
+    if inside:
+        raise ValueError(f"expected another --out than where {inside[0]} is read from")

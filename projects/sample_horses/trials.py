@@ -14,6 +14,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import lfilter
 
+from equikpt.gait.smoothing import RADIUS_PER_SIGMA
 from equikpt.gait.tables import KeypointTable
 from equikpt.metainfo.horse26 import KEYPOINTS
 from projects.sample_horses.anatomy import (
@@ -40,8 +41,6 @@ LENGTH_M = 2.5
 """Horse length, nose to tail, that ``length_px`` stands for."""
 LEVERS_M = dict(withers=0.40, pelvis=-0.755)
 """Distances of both points from the centre that the trunk pitches about."""
-RADIUS_PER_SIGMA = float(np.sqrt(-2 * np.log(0.1)))
-"""Radius that holds 90 of 100 points of a normal distribution of σ = 1 in x and in y."""
 
 
 @dataclass(frozen=True)

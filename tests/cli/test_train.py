@@ -127,6 +127,13 @@ def test_a_run_goes_on_from_the_last_one_which_is_kept(sample_data, tmp_path):
     assert not work.exists()
 
 
+def test_a_run_does_not_make_way_for_images_that_are_all_labelled(sample_data, tmp_path):
+    options = dict(config="smoke/rtmpose_m_ap10k", data_root=str(sample_data), overwrite=True)
+    labelled = str(sample_data / "images" / "val")
+    with pytest.raises(ValueError, match="none of 6 is left"):
+        build_config(TrainOptions(**options, work_dir=str(tmp_path), unlabelled=labelled))
+
+
 def test_a_stopped_run_starts_from_the_last_one_again():
     line = resume_command(["train.py", "mice", "--from-last"], None, "mice/work_dir_1/best.pth")
     options = declare.parse(TrainOptions, line.split()[2:])

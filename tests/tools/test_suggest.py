@@ -63,6 +63,22 @@ def test_it_writes_what_a_labelling_tool_needs(config, sources, tmp_path, capsys
     assert main([*words, "--overwrite"]) == 0
 
 
+def test_images_of_others_are_never_replaced(config, sources, tmp_path, capsys):
+    out = tmp_path / "mine"
+    (out / "images").mkdir(parents=True)
+    (out / "images" / "dear.jpg").write_bytes(b"mine")
+    words = [str(config), str(sources), "--out", str(out), "--count", "1", "--overwrite"]
+    with pytest.raises(FileExistsError, match="something else"):
+        main(words)
+    assert (out / "images" / "dear.jpg").read_bytes() == b"mine"
+    done = tmp_path / "done"
+    assert main([str(config), str(sources), "--out", str(done), "--count", "1"]) == 0
+    for mistake in (tmp_path / "none", done / "images"):
+        with pytest.raises((FileNotFoundError, ValueError)):
+            main([str(config), str(mistake), "--out", str(done), "--overwrite"])
+        assert list((done / "images").iterdir())
+
+
 def test_a_stopped_run_goes_on(config, sources, tmp_path, monkeypatch):
     from equikpt.suggestions import collecting
 

@@ -96,7 +96,7 @@ def add(options: InitOptions, source: Path) -> int:
     """Add further labels to a project; 0 when done."""
     from equikpt.data_tools.project.adding import add_labels
 
-    fixed = ("input", "keypoints", "img_dir", "classes", "split", "group_regex", "minutes", "name")
+    fixed = ("input", "keypoints", "classes", "split", "group_regex", "minutes", "name")
     if given := [name for name in fixed if getattr(options, name) is not None]:
         shown = given[0].replace("_", "-")
         raise ValueError(f"expected --add without --{shown}, which the project has already")
@@ -104,6 +104,7 @@ def add(options: InitOptions, source: Path) -> int:
         options.root,
         source.resolve(),
         options.format_name,
+        options.img_dir and options.img_dir.resolve(),
         overwrite=options.overwrite,
         log=lambda line: print(wrapped(line), flush=True),
     )

@@ -82,15 +82,8 @@ def suggest(options: SuggestOptions) -> list[str]:
     if options.detector and options.ann_file:
         raise ValueError("expected boxes of --ann-file or of --detector, got both; leave one out")
     require_writable(options.out)
-    if options.overwrite:
-        for name in (steps.CHUNKS, steps.IMAGES, *([options.to] if options.to else [])):
-            shutil.rmtree(options.out / name, ignore_errors=True)
-    elif (options.out / steps.LABELS).exists():
-        raise FileExistsError(
-            f"expected a folder without suggestions, {options.out} has some; choose another, or "
-            "replace them with --overwrite"
-        )
     sources = Sources(options.source, options.every)
+    steps.check_out(options.out, sources, options.overwrite)
     cfg = load_config(options.config)
     checkpoint = find_checkpoint(options.checkpoint or work_dir_of(cfg))
     judge = Judge(cfg, checkpoint, steps.other_checkpoint(checkpoint), options.device)
@@ -100,14 +93,21 @@ def suggest(options: SuggestOptions) -> list[str]:
         detector = load_detector(*(getattr(options, name) for name in names))
     elif options.ann_file:
         labels = Labels(options.ann_file, judge.names)
-    said = ("every", "detector", "detector_class", "detector_score", "ann_file")
+    said = ("every", "detector", "detector_class", "detector_score")
+    files = [each.checkpoint for each in judge.predictors]
+    files += filter(None, (options.detector_checkpoint, options.ann_file))
     chosen_by = {name: str(getattr(options, name)) for name in said}
-    settings = steps.settings_of(cfg, checkpoint, sources, **chosen_by)
+    settings = steps.settings_of(cfg, files, sources, **chosen_by)
+    if options.overwrite:  # what is no more than begun
+        shutil.rmtree(options.out / steps.CHUNKS, ignore_errors=True)
     chunks = Chunks(options.out / steps.CHUNKS, settings)
     read = judge.predictors[0].read
     collection = collect(sources, judge, read, box_source((), detector, labels), chunks)
     labelled = Labelled.of(cfg, judge.predictors[0])
     chosen, line = steps.choose_images(collection, labelled, judge.names, options.count)
+    for name in (steps.IMAGES, options.to):  # of earlier suggestions, as check_out saw to
+        if name:
+            shutil.rmtree(options.out / name, ignore_errors=True)
     steps.write(options.out, chosen, collection, sources, read, judge.metainfo)
     lines = [line, f"reasons: {steps.summary(chosen)}", f"look at {options.out / steps.SHEET}"]
     if options.to:

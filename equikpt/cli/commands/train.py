@@ -165,6 +165,7 @@ def build_config(options: TrainOptions) -> Config:
     from equikpt.core.project import find_checkpoint
     from equikpt.engine.amp import enable_amp
     from equikpt.engine.stages import refuse_frozen_random_weights, start_from_scratch
+    from equikpt.engine.unlabelled_images import usable_images
 
     if options.from_last:
         refuse_with_from_last(options)
@@ -198,13 +199,15 @@ def build_config(options: TrainOptions) -> Config:
         cfg.randomness.seed = options.seed
     if options.deterministic:
         cfg.randomness.deterministic = True
-    if options.unlabelled is not None:
-        set_unlabelled(cfg, options.unlabelled)
     phases = [hook for hook in cfg.default_hooks.values() if hook and "phases" in hook]
     if not any(hook.get("random_weights") for hook in phases):
         refuse_frozen_random_weights(cfg)
     splits = ("train", "val") if options.validate else ("train",)
     launch.check_annotation_files(cfg, splits)
+    if options.unlabelled is not None:
+        set_unlabelled(cfg, options.unlabelled)
+        if options.overwrite or options.from_last:  # before the run that is here makes way
+            usable_images(options.unlabelled, cfg)
     launch.bring_weights(cfg, options.launcher)
     if options.verify:
         warn_of_labels(cfg, splits)

@@ -29,6 +29,7 @@ def add_labels(
     root: Path,
     source: Path,
     format_name: str | None = None,
+    img_dir: Path | None = None,
     *,
     overwrite: bool = False,
     log: Callable[[str], None],
@@ -42,6 +43,7 @@ def add_labels(
         root: Folder of the project.
         source: The export, of the same keypoints.
         format_name: Its format; None for what the files show.
+        img_dir: Folder of its images, where it has none.
         overwrite: Replace the labels of images that the project has.
         log: Takes each line.
 
@@ -57,11 +59,13 @@ def add_labels(
     drafts = root / ADDED
     shutil.rmtree(drafts, ignore_errors=True)
     try:
-        new = _converted(project, source, format_name, drafts, log)
+        guess = Guess(format_name, source, source.name) if format_name else guess_format(source)
+        log(guess.reason)
+        new, folder = _converted(project, guess, img_dir, drafts, log)
         _refuse_other_keypoints(root, new, contents)
-        place = _places(project, new, contents)
+        place = _places(project, new, folder, contents)
         known = _known(contents, new, overwrite)
-        _put(project, new, contents, {**place, **known})
+        _put(project, new, folder, contents, {**place, **known})
     finally:
         shutil.rmtree(drafts, ignore_errors=True)
     names = [image["file_name"] for image in new["images"]]
@@ -87,14 +91,13 @@ def add_labels(
 
 def _converted(
     project: Project,
-    source: Path,
-    format_name: str | None,
+    guess: Guess,
+    img_dir: Path | None,
     drafts: Path,
     log: Callable[[str], None],
-) -> dict[str, Any]:
-    """COCO dict of the export, whose images lie in ``drafts``."""
+) -> tuple[dict[str, Any], Path]:
+    """COCO dict of the export, and the folder in ``drafts`` that its images lie in."""
     options = project.options
-    guess = Guess(format_name, source, source.name) if format_name else guess_format(source)
     given = given_set(Path(options["keypoints"]) if options.get("keypoints") else None)
     said = convert(
         guess.format_name,
@@ -102,22 +105,21 @@ def _converted(
         drafts,
         mapping=given.scheme,
         target_name="coco",
-        reading=Reading(None, classes=tuple(options.get("classes") or ()), undivided=True),
+        reading=Reading(img_dir, classes=tuple(options.get("classes") or ()), undivided=True),
     )
-    for line in [guess.reason, *said.notes]:
+    for line in said.notes:
         log(line)
     parts = labels.read_labels(drafts)
     if len(parts) > 1:
         raise ValueError(
-            f"expected an export of one part, {source} has {', '.join(parts)}; add one after the "
-            "other"
+            f"expected an export of one part, {guess.source} has {', '.join(parts)}; add one after "
+            "the other"
         )
     labels.widen_lone_boxes(parts)
     for line in labels.check_labels(drafts):
         log(line)
     ((name, content),) = parts.items()
-    content["folder"] = writer.image_folder(drafts, name)
-    return content
+    return content, writer.image_folder(drafts, name)
 
 
 def _refuse_other_keypoints(root: Path, new: dict, contents: dict[str, dict]) -> None:
@@ -144,13 +146,13 @@ def _known(contents: dict[str, dict], new: dict, overwrite: bool) -> dict[str, s
     return {name: parts[name] for name in names}
 
 
-def _places(project: Project, new: dict, contents: dict[str, dict]) -> dict[str, str]:
+def _places(project: Project, new: dict, folder: Path, contents: dict[str, dict]) -> dict[str, str]:
     """Part of each new image, by name."""
     own = [(part, image) for part, each in contents.items() for image in each["images"]]
     folders = {part: writer.image_folder(project.data, part) for part in contents}
     paths = [folders[part] / image["file_name"] for part, image in own]
     names = [image["file_name"] for image in new["images"]]
-    pairs = near_pairs(read_fingerprints([*paths, *(new["folder"] / name for name in names)]))
+    pairs = near_pairs(read_fingerprints([*paths, *(folder / name for name in names)]))
     files = [image["file_name"] for _, image in own]
     regex = project.options.get("group_regex") or ""
     group_of = kept_groups(files, [part for part, _ in own], regex)
@@ -170,6 +172,7 @@ def _places(project: Project, new: dict, contents: dict[str, dict]) -> dict[str,
 def _put(
     project: Project,
     new: dict,
+    folder: Path,
     contents: dict[str, dict],
     place: Mapping[str, str],
 ) -> None:
@@ -194,7 +197,7 @@ def _put(
         next_image += 1
         target = writer.image_folder(project.data, place[name]) / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(new["folder"] / name, target)
+        os.replace(folder / name, target)
     for part in sorted(set(place.values())):
         text = json.dumps(contents[part], ensure_ascii=False)
         write_text(writer.annotation_file(project.data, part), text)
