@@ -7,6 +7,7 @@ import sys
 import pytest
 from mmengine.config import Config
 
+import equikpt.register  # noqa: F401
 from equikpt import config_file
 from equikpt.config_checks.keys import check_config
 from equikpt.core.configs import read_config
