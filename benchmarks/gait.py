@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from equikpt.gait import GaitOptions, GaitReport, analyse
 from equikpt.gait.angles import JOINTS, angle_deg
-from equikpt.gait.smoothing import RADIUS_PER_SIGMA, smooth
 from equikpt.gait.symmetry import PARTS, extreme
+from equikpt.tracks.smoothing import RADIUS_PER_SIGMA, smooth
 from equikpt_runtime.one_euro import OneEuroFilter, OneEuroOptions
 from projects.sample_horses.gait import GAITS
 from projects.sample_horses.trials import NAMES, Motion, MovingTrial, gait_of, moving_trial

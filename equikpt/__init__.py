@@ -24,6 +24,7 @@ __all__ = [
     "register",
     "report",
     "structures",
+    "tracks",
     "visualization",
 ]
 

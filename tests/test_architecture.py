@@ -33,6 +33,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("evaluation",),
     ("checkpoints", "data_tools"),
+    ("tracks",),
     ("apis", "gait"),
     ("engine",),  # acts on training: only what starts a run knows it
     ("report", "register", "export", "suggestions"),

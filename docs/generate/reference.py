@@ -16,7 +16,7 @@ CONFIGS = REPO / "configs"
 ROOMS = (
     "apis", "metainfo", "datasets", "datasets.transforms", "codecs", "models", "evaluation",
     "evaluation.functional", "engine", "checkpoints", "data_tools", "visualization", "structures",
-    "report", "export", "suggestions", "config_checks", "gait",
+    "report", "export", "suggestions", "config_checks", "gait", "tracks",
 )  # fmt: skip
 
 

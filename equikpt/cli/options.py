@@ -205,10 +205,9 @@ def boxes(help: str, **settings: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindsBoxes(ReadsImages):
-    """Options of a command that predicts in boxes, of a file or of a detector."""
+class Detects(ReadsImages):
+    """Options of a command that predicts in the boxes of a detector."""
 
-    ann_file: Path | None = boxes("COCO annotations that have the boxes", metavar="FILE.json")
     detector: str | None = boxes(
         "detector of torchvision, such as fasterrcnn_resnet50_fpn_v2, or a config of mmdet (.py)",
         metavar="NAME",
@@ -218,6 +217,13 @@ class FindsBoxes(ReadsImages):
     )
     detector_class: str = boxes("class that is looked for", default="horse", metavar="NAME")
     detector_score: float = boxes("min score of a box", default=0.5, metavar="SCORE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindsBoxes(Detects):
+    """Options of a command that predicts in boxes, of a file or of a detector."""
+
+    ann_file: Path | None = boxes("COCO annotations that have the boxes", metavar="FILE.json")
 
 
 def config_argument() -> Any:

@@ -13,11 +13,11 @@ from equikpt.gait.classification import UNCLEAR
 from equikpt.gait.events import Stances, find_stances, find_swings
 from equikpt.gait.measures import Measure
 from equikpt.gait.names import LIMBS
-from equikpt.gait.smoothing import ROBUST_SD
 from equikpt.gait.strides import Stride, cut_strides, timing
 from equikpt.gait.symmetry import SYMMETRICAL, symmetry
 from equikpt.gait.tables import KeypointTable
 from equikpt.gait.trial import GaitOptions, Trial
+from equikpt.tracks.smoothing import ROBUST_SD
 
 MIN_STRIDES = 5
 """Fewest values of a mean."""

@@ -58,8 +58,9 @@ def read_tables(path: Path, fps: float | None = None) -> list[KeypointTable]:
     """Read the animals of a table.
 
     Args:
-        path: The csv of ``equikpt visualize --csv`` and of ``equikpt-run``, a table of DeepLabCut
-            (csv or h5), or a file of SLEAP (slp).
+        path: The csv of ``equikpt track``, ``equikpt visualize --csv`` or ``equikpt-run``, a table
+            of DeepLabCut (csv or h5), or a file of SLEAP (slp). Points are those that the model
+            saw; of a camera that moves, in the stabilised frame.
         fps: Frames a second, of files that hold no times.
 
     Raises:
@@ -111,7 +112,8 @@ def _plain(path: Path, fps: float | None) -> list[KeypointTable]:
             f"{path} has no column {missing[0]}; expected {', '.join(PLAIN_COLUMNS)}, of which the "
             "latter may be absent"
         )
-    numbers = [name for name in ("time_s", "x_px", "y_px", "score", "radius_px") if name in frame]
+    x, y = ("still_x_px", "still_y_px") if "still_x_px" in frame else ("x_px", "y_px")
+    numbers = [name for name in ("time_s", x, y, "score", "radius_px") if name in frame]
     for name in numbers:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise ValueError(f"{path} has a cell in {name} that is no number; correct it")
@@ -137,7 +139,7 @@ def _plain(path: Path, fps: float | None) -> list[KeypointTable]:
         for name in numbers[1:]:
             cells[name] = np.full((len(times), len(names)), np.nan)
             cells[name][row[rows], column[rows]] = frame[name].to_numpy(float)[rows]
-        xy = np.stack([cells["x_px"], cells["y_px"]], axis=-1)
+        xy = np.stack([cells[x], cells[y]], axis=-1)
         scores, radii = (
             cells[name] if np.isfinite(cells.get(name, np.nan)).any() else None
             for name in ("score", "radius_px")

@@ -16,8 +16,8 @@ import numpy as np
 
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
-from equikpt.gait.smoothing import OUTLIER_SIGMAS, noise_sd, smooth
 from equikpt.gait.tables import KeypointTable
+from equikpt.tracks.smoothing import measurement_sd, noise_sd, outliers, q_of, smooth
 
 MIN_FRAMES = 12
 MAX_FRAMES = 20_000
@@ -35,8 +35,6 @@ MIN_OUTLIER = 0.025
 MIN_LIMB_OUTLIER = 0.06
 """That of the limbs below elbow and stifle, which move faster than such a path."""
 FAST = ("hoof", "fetlock", "knee", "hock")
-MIN_SIGMA_PX = 0.1
-"""Least SD of a point: no point is known better."""
 AXIAL_CUTOFF = 4.0
 """Cut-off of head and trunk in stride frequencies; ``benchmarks/gait.py`` chose it."""
 LIMB_CUTOFF = 6.0
@@ -187,7 +185,7 @@ class Trial:
         factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
         self._values: dict[str, np.ndarray] = {}
         self._sigma: dict[str, np.ndarray] = {}
-        outliers, size_px = 0, _size(table)
+        lost, size_px = 0, _size(table)
         for role, name in names.items():
             column = table.names.index(name)
             values = table.xy[:, column] * [self.forward, -1]
@@ -197,29 +195,28 @@ class Trial:
             if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
                 self.notes.append(f"{role} left out: given in {known.sum()} of {len(known)} frames")
                 continue
-            scatter = max(noise_sd(np.where(known[:, None], values, np.nan)), MIN_SIGMA_PX)
-            sigma = np.full(len(known), scatter)
+            scatter = noise_sd(np.where(known[:, None], values, np.nan))
+            stated, typical = None, np.nan
             if table.radii is not None:
                 stated = factor * table.radii[:, column]
                 known &= stated > 0
-                excess = scatter / np.median(stated[known]) if known.any() else 1.0
-                sigma = stated * (excess if excess > 1.5 else 1.0)
-            sigma = np.where(known, np.maximum(sigma, MIN_SIGMA_PX), np.inf)
+                typical = float(np.median(stated[known])) if known.any() else np.nan
+            sigma = measurement_sd(len(known), scatter, stated, typical)
+            sigma = np.where(known, sigma, np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
             least = MIN_LIMB_OUTLIER if role.endswith(FAST) else MIN_OUTLIER
-            wrong = _outliers(self.times_s, values, sigma, q, least * size_px)
-            outliers += int(wrong.sum())
+            wrong = outliers(self.times_s, values, sigma, q, least * size_px)
+            lost += int(wrong.sum())
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)
-        if outliers:
+        if lost:
             total = len(self._values) * len(self.times_s)
-            self.notes.append(f"{outliers} of {total} points are outliers and count as gaps")
+            self.notes.append(f"{lost} of {total} points are outliers and count as gaps")
 
     def _q(self, sigma: np.ndarray, cutoff_hz: float) -> float:
         known = sigma[np.isfinite(sigma)]
-        step_s = np.median(np.diff(self.times_s))
-        cutoff_hz = min(cutoff_hz, 0.4 / step_s)
-        return float((2 * np.pi * cutoff_hz) ** 6 * np.median(known) ** 2 * step_s)
+        step_s = float(np.median(np.diff(self.times_s)))
+        return q_of(cutoff_hz, float(np.median(known)), step_s)
 
     def _check_view(self) -> None:
         """Tell a view from the side from one along the animal, by the trunk's length."""
@@ -276,21 +273,3 @@ def _size(table: KeypointTable) -> float:
     known = table.xy[np.isfinite(table.xy).all(axis=2).sum(axis=1) >= 2]
     extent = np.nanmax(known, axis=1) - np.nanmin(known, axis=1)
     return float(np.median(np.hypot(*extent.T)))
-
-
-def _outliers(
-    times_s: np.ndarray, values: np.ndarray, sigma: np.ndarray, q: float, least: float
-) -> np.ndarray:
-    """Points (T,) that lie off their smoothed path, the worst first, then by the path without."""
-    wrong, known = np.zeros(len(sigma), bool), np.isfinite(sigma)
-    limit = np.maximum(OUTLIER_SIGMAS * np.where(known, sigma, 1.0), least)
-    for _ in range(5):
-        path = smooth(times_s, values, np.where(wrong, np.inf, sigma), q)
-        off = np.where(known, np.abs(values - path).max(axis=1) / limit, 0.0)
-        if not (off[~wrong] > 1).any():
-            break
-        # beside a large one its neighbours look wrong as well
-        wrong |= off >= max(1.0, 0.5 * off[~wrong].max())
-        if (known & ~wrong).sum() < MIN_FRAMES:
-            break
-    return wrong & known

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import lfilter
 
-from equikpt.gait.smoothing import RADIUS_PER_SIGMA
 from equikpt.gait.tables import KeypointTable
 from equikpt.metainfo.horse26 import KEYPOINTS
+from equikpt.tracks.smoothing import RADIUS_PER_SIGMA
 from projects.sample_horses.anatomy import (
     NECK_BASE,
     Build,

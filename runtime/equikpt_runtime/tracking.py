@@ -101,6 +101,13 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._count = 0
 
+    def expected(self, time_s: float) -> list[tuple[Instance, int]]:
+        """Return each animal as it should be at a time, and the frames that it was not seen for."""
+        return [
+            (replace(track.expected(time_s), track=track.number), track.missed)
+            for track in self._tracks
+        ]
+
     def __call__(self, instances: Sequence[Instance], time_s: float) -> list[Instance]:
         """Number the instances of the next frame, whose time in s rises from call to call."""
         expected = [track.expected(time_s) for track in self._tracks]

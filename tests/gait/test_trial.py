@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from equikpt.gait.smoothing import RADIUS_PER_SIGMA
 from equikpt.gait.trial import GaitOptions, Trial
+from equikpt.tracks.smoothing import RADIUS_PER_SIGMA
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from equikpt.cli import options as declare
+from equikpt.cli.options import ABOVE_0, argument, number, option, required
+
+Box = tuple[float, float, float, float]
+Format = Literal["dlc-csv", "dlc-h5", "slp", "coco", "nwb", "parquet"]
+Lines = tuple[list[str], list[str]]
+"""Lines on what could not be read or found, and other lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions(declare.Detects):
+    """Follow the animals of videos, and write tables that can be measured.
+
+      equikpt track trot.mp4 --work-dir my_project --out tracks
+      equikpt track trot.mp4 --model horses.onnx --box 410 120 1290 900 --out tracks --video
+      equikpt track clips/*.mp4 --model horses.onnx --detector rtmdet.onnx --out tracks
+      equikpt gait tracks --out gaits
+
+    Writes NAME.csv, a row a keypoint, and NAME.json, which states what was done; a video that has
+    both, of the same settings, is skipped. Without --box and --detector one animal is looked for in
+    the whole first frame, and followed. Exit code 0: done; 1: some videos could not be read, or
+    show no animal; 2: wrong input.
+    """
+
+    videos: Sequence[Path] = argument("videos", metavar="VIDEO")
+    work_dir: Path | None = option(
+        "folder of a trained project or run", metavar="DIR", one_of="trained model"
+    )
+    model: Path | None = option(
+        "model of equikpt export", metavar="FILE.onnx|.xml", one_of="trained model"
+    )
+    out: Path = required("folder to write to", metavar="DIR")
+    box: Sequence[Box] = declare.boxes(
+        "box in px of an animal in the first frame; repeat it for several",
+        default=(),
+        metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
+    )
+    look_every: float | None = declare.boxes(
+        "seconds between two looks of the detector for new animals; for lost ones it looks at once "
+        "(default: 1)",
+        type=number(ABOVE_0),
+        metavar="SECONDS",
+    )
+    min_score: float = option(
+        "score below which a point counts as missing", default=0.2, metavar="SCORE"
+    )
+    cutoff: float = option(
+        "frequency that the smoothing halves", default=10.0, type=number(ABOVE_0), metavar="HZ"
+    )
+    fill: float = option(
+        "SD of a filled point up to which gaps are filled, in the animal's size; 0 fills none",
+        default=0.02,
+        type=number(0),
+        metavar="FRACTION",
+    )
+    format: Sequence[Format] = option(
+        "more files to write, each into DIR/FORMAT/, with the smoothed points", default=()
+    )
+    video: bool = option("write NAME_pose.mp4 with the smoothed poses", default=False)
+    refuse: bool = declare.refuse("follow animals")
+    device: str | None = declare.device()
+    backend: str | None = option(
+        "what computes --model: onnxruntime, openvino, … (default: onnxruntime; openvino for .xml)",
+        metavar="NAME",
+    )
+    threads: int | None = option(
+        "cores that --model computes on (default: all)", type=declare.whole(1)
+    )
+    overwrite: bool = declare.overwrite("tables of these videos")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Track video by video; 1 where one could not be read or shows no animal."""
+    problems, lines = track(declare.parse(TrackOptions, argv))
+    print("\n".join([*lines, *problems]))
+    return int(bool(problems))
+
+
+def track(options: TrackOptions) -> Lines:
+    """Track the videos that are not done yet.
+
+    Raises:
+        FileExistsError: Files of other settings are there.
+        FileNotFoundError: A video, model or detector is missing.
+        ImportError: A format, detector or backend whose library is missing.
+        OSError: No video can be read.
+        ValueError: Options that do not fit each other or the model.
+    """
+    _check(options)
+    from equikpt.tracks.publishing import Outputs
+    from equikpt.tracks.tables import check_format
+    from equikpt.tracks.track import track_video
+    from equikpt_runtime.clips import Clip
+
+    for name in options.format:
+        check_format(name)
+    plain = _settings(options)
+    todo, lines = [], []
+    for path in options.videos:
+        if not path.is_file():
+            raise FileNotFoundError(f"expected a video at {path}, found no such file")
+        stamp = dict(file=path.name, bytes=path.stat().st_size)
+        outputs = Outputs(options.out, path.stem, {**stamp, **plain})
+        if outputs.is_done(options.overwrite):
+            lines.append(f"{path}: done before, see {outputs.statement}")
+        else:
+            todo.append((path, outputs))
+    if not todo:
+        return [], lines
+    model, detector = _model(options), _detector(options)
+    problems: list[str] = []
+    for path, outputs in todo:
+        try:
+            clip = Clip.open(path)
+        except OSError as error:
+            problems.append(f"{path}: {error}")
+            continue
+        found = track_video(
+            clip, model, outputs, _track_settings(options), options.box or None, detector
+        )
+        problems += found[0]
+        lines += [*found[1], f"written: {outputs.statement.with_suffix('.csv')}"]
+    if len(problems) == len(options.videos) and not lines:
+        raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
+    return problems, lines
+
+
+def _check(options: TrackOptions) -> None:
+    """Refuse options that do not fit each other."""
+    stems = [path.stem for path in options.videos]
+    twice = {stem for stem in stems if stems.count(stem) > 1}
+    mistakes = {
+        "videos of different names, got two of the name " + ", ".join(sorted(twice)): twice,
+        "--box with one video, got several": options.box and len(stems) > 1,
+        "--model for --backend and --threads": options.work_dir
+        and (options.backend or options.threads),
+        "--work-dir for --device, got --model, which takes --backend": options.model
+        and options.device
+        and not options.detector,
+        "--detector for --look-every": options.look_every and not options.detector,
+        "no --detector-checkpoint for a detector in one file, got both": options.detector_checkpoint
+        and (options.detector or "").endswith(".onnx"),
+    }
+    for expected, is_made in mistakes.items():
+        if is_made:
+            raise ValueError(f"expected {expected}")
+
+
+def _settings(options: TrackOptions) -> dict[str, Any]:
+    """State what the tables depend on, as plain values."""
+    import pooch
+
+    from equikpt.core.project import find_checkpoint
+
+    names = ("box", "detector", "detector_class", "detector_score", "look_every", "min_score")
+    names += ("cutoff", "fill", "video", "refuse")
+    weights = options.model or find_checkpoint(options.work_dir or "")
+    if not weights.is_file():
+        raise FileNotFoundError(f"expected an exported model at {weights}, found no such file")
+    plain = {name: getattr(options, name) for name in names}
+    return dict(
+        model=weights.name,
+        sha256=pooch.file_hash(weights),
+        **plain,
+        format=sorted({*options.format}),
+    )
+
+
+def _track_settings(options: TrackOptions) -> Any:
+    from equikpt.tracks.following import LOOK_S, FollowOptions
+    from equikpt.tracks.paths import PathOptions
+    from equikpt.tracks.track import TrackSettings
+
+    return TrackSettings(
+        follow=FollowOptions(options.min_score, options.look_every or LOOK_S),
+        paths=PathOptions(options.min_score, options.cutoff, options.fill),
+        formats=tuple(dict.fromkeys(options.format)),
+        video=options.video,
+    )
+
+
+def _model(options: TrackOptions) -> Any:
+    """The model, which must name its keypoints and take boxes."""
+    from equikpt_runtime.drawing import has_names
+
+    model: Any
+    if options.model:
+        from equikpt_runtime.model import Model
+
+        model = Model(
+            options.model,
+            options.backend,
+            options.threads,
+            refuse=options.refuse,
+            batch_size=1 if len(options.box) < 2 and not options.detector else 8,
+        )
+    else:
+        from equikpt.apis.predictor import Predictor
+
+        model = Predictor(str(options.work_dir), device=options.device, refuse=options.refuse)
+    if not (model.takes_boxes and has_names(model.metainfo)):
+        raise ValueError(
+            "expected a model of named keypoints that takes boxes, got one of "
+            f"{'points without names' if model.takes_boxes else 'whole images'}; train one by "
+            "equikpt init"
+        )
+    return model
+
+
+def _detector(options: TrackOptions) -> Any:
+    """The detector: an exported one where it is a file of ONNX; None where there is none."""
+    if not options.detector:
+        return None
+    if options.detector.endswith(".onnx"):
+        from equikpt_runtime.detectors import Detector
+
+        return Detector(
+            options.detector,
+            options.detector_class,
+            options.detector_score,
+            options.backend,
+            options.threads,
+        )
+    from equikpt.apis.detectors import load_detector
+
+    names = ("detector", "detector_checkpoint", "detector_class", "detector_score", "device")
+    return load_detector(*(getattr(options, name) for name in names))

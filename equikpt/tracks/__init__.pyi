@@ -1,0 +1,11 @@
+from .following import Follower as Follower
+from .following import FollowOptions as FollowOptions
+from .paths import PathOptions as PathOptions
+from .paths import Paths as Paths
+from .paths import Pose as Pose
+from .publishing import Outputs as Outputs
+from .smoothing import smooth as smooth
+from .smoothing import smooth_with_sd as smooth_with_sd
+from .spool import Spool as Spool
+from .track import TrackSettings as TrackSettings
+from .track import track_video as track_video
