@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import option, required, whole
@@ -22,6 +23,12 @@ class SampleOptions:
     val: int = required("number of validation images", type=whole())
     test: int = option("number of test images", default=0, type=whole())
     seed: int = declare.seed("same seed, same images")
+    view: Literal["any", "side"] = option(
+        "any: horses that stand and move; side: one that moves, from its side", default="any"
+    )
+    size: tuple[int, int] = option(
+        "width and height, px", default=(320, 240), metavar=("WIDTH", "HEIGHT"), type=whole(64)
+    )
     jobs: int | None = option("processes (default: one a core)", type=whole(1))
     overwrite: bool = declare.overwrite("sample data of other parameters")
 
@@ -46,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
     require_writable(options.out)
     jobs = usable_cores() if options.jobs is None else options.jobs
-    parameters = Parameters(options.train, options.val, options.test, options.seed)
+    counts = (options.train, options.val, options.test)
+    parameters = Parameters(*counts, options.seed, *options.size, options.view)
     total = sum(parameters.splits.values())
     started = last_line = time.monotonic()
     with tqdm(total=total, unit="image", desc="sample data", disable=None) as bar:

@@ -41,10 +41,17 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
-def cpu_computes_bfloat16() -> bool:
-    """Tell if oneDNN has kernels for bfloat16 on this CPU, rather than loops that emulate it."""
+def cpu_computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell if this CPU has instructions for bfloat16, rather than emulates it.
+
+    oneDNN has kernels for AVX-512 without such instructions as well, which are slower than those of
+    float32 (a training step of EfficientNet-Lite0: 1.6 instead of 0.8 s).
+    """
     import torch
 
-    return bool(
-        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    if not torch.backends.mkldnn.is_available():
+        return False
+    flags = next((line for line in read_text(cpuinfo).splitlines() if line[:5] == "flags"), None)
+    if flags is not None and not {"avx512_bf16", "amx_bf16"} & set(flags.split()):
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,8 @@ GENERATOR = 1
 class Parameters:
     """Numbers that decide every byte of the data set.
 
+    Of the view ``any`` horses stand and move; ``side`` shows one that moves, from its side.
+
     Raises:
         ValueError: a negative number, or no image at all.
     """
@@ -30,6 +33,7 @@ class Parameters:
     seed: int
     width_px: int = WIDTH_PX
     height_px: int = HEIGHT_PX
+    view: Literal["any", "side"] = "any"
     generator: int = GENERATOR
 
     def __post_init__(self) -> None:

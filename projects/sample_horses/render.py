@@ -61,8 +61,8 @@ class Rendering:
     layers: Layers
 
 
-def render(scene: Scene, width_px: int, height_px: int) -> Rendering:
-    """Draw a scene and label its horses."""
+def render(scene: Scene, width_px: int, height_px: int, grain_seed: int | None = None) -> Rendering:
+    """Draw a scene and label its horses; the sensor's noise is the scene's, or of a seed."""
     size = (height_px, width_px)
     mesh = merge([horse.mesh(i + 1) for i, horse in enumerate(scene.horses)] + scene.props)
     fine_size = (height_px * SUPERSAMPLING, width_px * SUPERSAMPLING)
@@ -83,7 +83,8 @@ def render(scene: Scene, width_px: int, height_px: int) -> Rendering:
     image = front + (1 - share) * backdrop
     image = np.clip(255 * np.clip(image, 0, 1) ** 0.72, 0, 255)
     labels = [label(horse, i + 1, scene.camera, layers) for i, horse in enumerate(scene.horses)]
-    return Rendering(_grain(image, scene.backdrop.seed), labels, layers)
+    grain = _grain(image, scene.backdrop.seed, grain_seed)
+    return Rendering(grain, labels, layers)
 
 
 def label(horse: Horse, instance: int, camera: Camera, layers: Layers) -> HorseLabel | None:
@@ -160,8 +161,10 @@ def _shadows(mesh: Mesh, camera: Camera, light: Light, size: tuple[int, int]) ->
     return np.stack(layers, axis=-1)
 
 
-def _grain(image: Array, seed: int) -> Array:
-    """The noise of a camera's sensor, (H, W, 3) uint8."""
+def _grain(image: Array, seed: int, frame: int | None) -> Array:
+    """The noise of a camera's sensor, (H, W, 3) uint8; its strength is the scene's."""
     rng = np.random.default_rng(seed)
-    noise = rng.normal(0, rng.uniform(1.0, 4.0), image.shape[:2]).astype(np.float32)
+    strength = rng.uniform(1.0, 4.0)
+    rng = rng if frame is None else np.random.default_rng([seed, frame])
+    noise = rng.normal(0, strength, image.shape[:2]).astype(np.float32)
     return np.clip(image + noise[..., None] + 0.5, 0, 255).astype(np.uint8)

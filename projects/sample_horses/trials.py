@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import lfilter
 
 from equikpt.gait.tables import KeypointTable
@@ -21,12 +22,13 @@ from projects.sample_horses.anatomy import (
     NECK_BASE,
     Build,
     Pose,
-    keypoints,
     move_trunk,
     pose_skeleton,
 )
 from projects.sample_horses.camera import Camera
+from projects.sample_horses.coat import Coat, random_coat
 from projects.sample_horses.gait import GAITS, Gait, pose_in
+from projects.sample_horses.horse import Horse
 
 Array = np.ndarray
 
@@ -37,6 +39,8 @@ DROP_M = dict(trot=0.05, canter=0.11, pace=0.06, tolt=0.035)
 """Sinking of the trunk where the table's lifts hooves off the ground at the ends of a stance, m."""
 DISTANCE_M = 10.0
 CAMERA_HEIGHT_M = 1.2
+SHAKE_DEG, ROLL_DEG, SHAKE_S = 0.25, 0.4, 0.3
+"""SD of the view's direction and roll in a hand, and the time over which they change."""
 LENGTH_M = 2.5
 """Horse length, nose to tail, that ``length_px`` stands for."""
 LEVERS_M = dict(withers=0.40, pelvis=-0.755)
@@ -54,9 +58,11 @@ class Motion:
         stride_s: mean duration of a stride; None for the usual one.
         mirrored: the other lead of a canter or gallop.
         facing: side of the image that the head points to.
-        camera: one that stands still, or one that follows the horse as on a treadmill.
+        camera: one that stands still; one that follows the horse, as beside a treadmill; one that
+            turns after it from where it stands; or one in a hand, which turns and shakes.
         view: from the side, or from behind by a camera that follows.
         length_px: of the horse.
+        size_px: width and height of the image.
         head_mm: MinDiff and MaxDiff of the head in trot; positive is the right foreleg's pattern.
         withers_mm: of the withers, likewise.
         pelvis_mm: of the pelvis; positive is the right hind leg's.
@@ -71,9 +77,10 @@ class Motion:
     stride_s: float | None = None
     mirrored: bool = False
     facing: Literal["left", "right"] = "left"
-    camera: Literal["still", "follows"] = "follows"
+    camera: Literal["still", "follows", "pans", "hand-held"] = "follows"
     view: Literal["side", "rear"] = "side"
     length_px: float = 1000.0
+    size_px: tuple[int, int] = (1920, 1080)
     head_mm: tuple[float, float] = (0.0, 0.0)
     withers_mm: tuple[float, float] = (0.0, 0.0)
     pelvis_mm: tuple[float, float] = (0.0, 0.0)
@@ -89,6 +96,8 @@ class MovingTrial:
     Attributes:
         motion: its settings.
         times_s: (T,) of the frames.
+        horses: T, where the camera sees them: one that follows keeps them at the origin.
+        cameras: T.
         world_m: (T, 26, 3) keypoints, x along the way, z up.
         xy_px: (T, 26, 2) in the image.
         mm_per_px: in the plane of the horse's middle.
@@ -99,6 +108,8 @@ class MovingTrial:
 
     motion: Motion
     times_s: Array
+    horses: list[Horse]
+    cameras: list[Camera]
     world_m: Array
     xy_px: Array
     mm_per_px: float
@@ -151,8 +162,8 @@ class MovingTrial:
         return KeypointTable(self.times_s, NAMES, self.xy_px + noise, radii=radii)
 
 
-def moving_trial(motion: Motion, seed: int = 0) -> MovingTrial:
-    """Move a horse; the seed draws what varies between strides."""
+def moving_trial(motion: Motion, seed: int = 0, coat: Coat | None = None) -> MovingTrial:
+    """Move a horse; the seed draws what varies between strides, and the coat if it is not given."""
     rng = np.random.default_rng(seed)
     gait = gait_of(motion)
     stride_s = motion.stride_s or STRIDE_S[motion.gait]
@@ -164,10 +175,14 @@ def moving_trial(motion: Motion, seed: int = 0) -> MovingTrial:
     times = np.arange(0, motion.strides * stride_s, 1 / motion.fps)
     phases = phase_at(times)
     poses = _poses(motion, phases, rng)
-    points = [keypoints(pose_skeleton(motion.build, pose)) for pose in poses]
-    world = motion.build.size * np.array([[each[name] for name in NAMES] for each in points])
     length_m = 2 * gait.reach / gait.duty * motion.build.size
-    world[..., 0] += (length_m * (phases - phases.mean()))[:, None]
+    way_m = length_m * (phases - phases.mean())
+    coat = coat or random_coat(np.random.default_rng(seed))
+    horses = [
+        Horse(motion.build, pose, coat, (float(x), 0.0))
+        for pose, x in zip(poses, way_m, strict=True)
+    ]
+    world = np.array([horse.keypoints_world() for horse in horses])
     swap = {"l": "r", "r": "l"}
     down = {
         (swap[leg[0]] + leg[1] if motion.mirrored else leg): at
@@ -177,11 +192,23 @@ def moving_trial(motion: Motion, seed: int = 0) -> MovingTrial:
     on = {leg: _within(time_at, whole + at, times) for leg, at in down.items()}
     off = {leg: _within(time_at, whole + at + gait.duty, times) for leg, at in down.items()}
     focal_px = motion.length_px / LENGTH_M * DISTANCE_M
+    seen = world
+    if motion.camera == "follows" or motion.view == "rear":
+        numbers = np.arange(len(world))
+        line = np.polynomial.Polynomial.fit(numbers, world[..., 0].mean(axis=1), 1)(numbers)
+        seen = world - line[:, None, None] * [1.0, 0.0, 0.0]
+        horses = [
+            replace(horse, position=(float(x), 0.0))
+            for horse, x in zip(horses, way_m - line, strict=True)
+        ]
+    cameras = _cameras(motion, times, horses, focal_px, rng)
     return MovingTrial(
         motion,
         times,
+        horses,
+        cameras,
         world,
-        _image(motion, world, focal_px),
+        np.array([camera.project(points)[0] for camera, points in zip(cameras, seen, strict=True)]),
         1000 * DISTANCE_M / focal_px,
         on,
         off,
@@ -253,19 +280,26 @@ def _with_head(build: Build, pose: Pose, lever: Array, rise_m: float, pitch: flo
     return replace(pose, neck_base=pose.neck_base + turn, neck_end=pose.neck_end + turn)
 
 
-def _image(motion: Motion, world: Array, focal_px: float) -> Array:
-    """Pixels of a camera on the horse's left where it faces left, else on its right."""
+def _cameras(
+    motion: Motion, times: Array, horses: list[Horse], focal_px: float, rng: np.random.Generator
+) -> list[Camera]:
+    """Cameras on the horse's left where it faces left, else on its right."""
     sign = 1 if motion.facing == "left" else -1
     position = [0.0, sign * DISTANCE_M] if motion.view == "side" else [-DISTANCE_M, 0.0]
-    camera = Camera.look_at(
-        np.array([*position, CAMERA_HEIGHT_M]),
-        np.array([0.0, 0.0, CAMERA_HEIGHT_M]),
-        focal_px,
-        (960.0, 540.0),
-    )
-    seen = world.copy()
-    if motion.camera == "follows" or motion.view == "rear":
-        way_m = world[..., 0].mean(axis=1)
-        line = np.polynomial.Polynomial.fit(np.arange(len(world)), way_m, 1)
-        seen[..., 0] -= line(np.arange(len(world)))[:, None]
-    return camera.project(seen.reshape(-1, 3))[0].reshape(*world.shape[:2], 2)
+    targets = np.zeros((len(horses), 3))
+    targets[:, 2] = CAMERA_HEIGHT_M
+    shake = np.zeros((3, len(horses)))
+    if motion.camera in ("pans", "hand-held"):
+        targets[:, 0] = [horse.position[0] for horse in horses]
+    if motion.camera == "hand-held":
+        kept = np.exp(-np.median(np.diff(times)) / SHAKE_S)
+        wander = lfilter([np.sqrt(1 - kept**2)], [1.0, -kept], rng.normal(size=shake.shape))
+        smoothed = uniform_filter1d(wander, 1 + int(SHAKE_S / 3 / np.median(np.diff(times))))
+        shake = np.deg2rad([[SHAKE_DEG], [SHAKE_DEG], [ROLL_DEG]]) * smoothed
+        targets[:, [0, 2]] += DISTANCE_M * shake[:2].T
+    middle = (motion.size_px[0] / 2, motion.size_px[1] / 2)
+    eye = np.array([*position, CAMERA_HEIGHT_M])
+    return [
+        Camera.look_at(eye, target, focal_px, middle, float(roll))
+        for target, roll in zip(targets, shake[2], strict=True)
+    ]

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from projects.sample_horses.coco import SPLITS, Parameters, coco_split, file_name
+from projects.sample_horses.films import side_view
 from projects.sample_horses.render import VISIBLE, HorseLabel, Rendering, render
 from projects.sample_horses.scene import random_scene
 
@@ -85,10 +86,10 @@ def draw_image(parameters: Parameters, split: str, index: int) -> Rendering:
     """Rendering ``index`` of a split: a function of the seed, the split and the index alone."""
     for attempt in range(20):
         entropy = [parameters.seed, SPLITS.index(split), index, attempt]
-        scene = random_scene(
-            np.random.default_rng(entropy), parameters.width_px, parameters.height_px
-        )
-        rendering = render(scene, parameters.width_px, parameters.height_px)
+        draw = side_view if parameters.view == "side" else random_scene
+        size_px = (parameters.width_px, parameters.height_px)
+        scene = draw(np.random.default_rng(entropy), *size_px)
+        rendering = render(scene, *size_px)
         if all(label is not None and _is_labelable(label) for label in rendering.labels):
             break
     return rendering
@@ -164,7 +165,8 @@ def _draw_task(
 
 def _read_marker(folder: Path) -> dict | None:
     try:
-        return json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        return dict(view="any", **marker) if "view" not in marker else marker
     except (OSError, ValueError):
         return None
 

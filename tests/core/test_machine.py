@@ -6,8 +6,15 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 
-from equikpt.core.machine import GIB, cpu_model, memory_bytes, resident_bytes
+from equikpt.core.machine import (
+    GIB,
+    cpu_computes_bfloat16,
+    cpu_model,
+    memory_bytes,
+    resident_bytes,
+)
 from equikpt_runtime.machine import usable_cores
 
 
@@ -45,3 +52,22 @@ def test_cpu_model(tmp_path):
     path.write_text("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n")
     assert cpu_model(path) == "Some CPU @ 3 GHz"
     assert cpu_model(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels", "computes"),
+    [
+        ("flags\t\t: fma avx512f avx512_bf16", True, True),
+        ("flags\t\t: fma avx512f amx_bf16", True, True),
+        ("flags\t\t: fma avx512f avx512bw", True, False),
+        ("flags\t\t: fma avx512f avx512_bf16", False, False),
+        ("Features\t: fp asimd", True, True),
+    ],
+    ids=["avx512_bf16", "amx", "avx512-alone", "torch-without-kernels", "arm"],
+)
+def test_bfloat16_by_the_instructions_of_the_cpu(tmp_path, monkeypatch, flags, kernels, computes):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: kernels)
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\n{flags}\n")
+    assert cpu_computes_bfloat16(path) is computes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -210,3 +212,14 @@ def test_bad_numbers(numbers, message):
 def test_bad_jobs(tmp_path):
     with pytest.raises(ValueError, match="at least one process"):
         write_samples(tmp_path / "set", SMALL, jobs=0)
+
+
+def test_data_without_a_view_is_that_of_any_view(samples, tmp_path):
+    marker = samples / "sample_data.json"
+    stated = json.loads(marker.read_text())
+    assert stated.pop("view") == "any"
+    older = tmp_path / "set"
+    shutil.copytree(samples, older)
+    (older / "sample_data.json").write_text(json.dumps(stated))
+    assert is_complete(older, SMALL)
+    assert not is_complete(older, replace(SMALL, view="side"))
