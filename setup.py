@@ -106,7 +106,17 @@ setup(
     ],
     extras_require={
         name: read_requirements(name)
-        for name in ("dev", "dicom", "docs", "export", "formats", "mmdet", "timm", "wandb")
+        for name in (
+            "cluster",
+            "dev",
+            "dicom",
+            "docs",
+            "export",
+            "formats",
+            "mmdet",
+            "timm",
+            "wandb",
+        )
     },
     cmdclass={"build_py": BuildWithConfigs},
     zip_safe=False,

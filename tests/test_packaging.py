@@ -188,6 +188,7 @@ def test_pip_is_asked_only_for_what_pip_can_install(metadata):
     # their metadata asks for chumpy and for a second OpenCV
     assert not required & {"mmpose", "onedl-mmcv", "onedl-mmengine", "xtcocotools"}
     assert set(metadata.get_all("Provides-Extra")) == {
+        "cluster",
         "dev",
         "dicom",
         "docs",

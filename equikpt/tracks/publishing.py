@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ class Outputs:
         self.out, self.stem = out, stem
         self.settings = json.loads(json.dumps(settings))
         self.statement = out / f"{stem}.json"
-        self.part = out / f".{stem}.{os.getpid()}.part"
+        host = platform.node().replace(".", "-")
+        self.part = out / f".{stem}.{host}-{os.getpid()}.part"
 
     def is_done(self, overwrite: bool) -> bool:
         """Tell if the files are there, of the same settings.
@@ -49,8 +52,9 @@ class Outputs:
                     "--out, or replace it with --overwrite"
                 )
             return False
-        if self._stated().get("settings") == self.settings:
-            return True
+        stated = self._stated()
+        if stated.get("settings") == self.settings:
+            return all((self.out / str(name)).is_file() for name in stated.get("files", ()))
         if not overwrite:
             raise FileExistsError(
                 f"expected {self.statement} of the same settings, it states others; name another "
@@ -89,12 +93,8 @@ class Outputs:
         shutil.rmtree(self.part, ignore_errors=True)
 
     def _parts(self) -> list[Path]:
-        start, end = f".{self.stem}.", ".part"
-        return [
-            path
-            for path in self.out.glob(f".*{end}")
-            if path.name.startswith(start) and path.name[len(start) : -len(end)].isdecimal()
-        ]
+        own = re.compile(rf"\.{re.escape(self.stem)}\.[^.]*-\d+\.part")
+        return [path for path in self.out.glob(".*.part") if own.fullmatch(path.name)]
 
     def _stated(self) -> dict[str, Any]:
         try:

@@ -75,15 +75,44 @@ def test_several_videos_of_which_one_shows_nothing(call_tool, model, film, tmp_p
     assert len(pd.read_csv(tmp_path / "out/c.csv")) == 3 * (FRAMES - 8)
 
 
+def test_shards_are_the_videos_of_a_folder_each_once(call_tool, model, film, tmp_path):
+    out = tmp_path / "out"
+    for name in "abcde":
+        film(name)
+    made = []
+    for part in (1, 2):
+        call_tool("track", tmp_path, "--model", model, "--out", out, "--shard", f"{part}/2")
+        made.append({path.stem for path in out.glob("*.csv")})
+    assert made == [{"a", "c", "e"}, set("abcde")]
+
+
+def test_workers_make_the_tables_that_one_process_makes(call_tool, model, film, tmp_path):
+    pytest.importorskip("distributed")
+    for name in "abc":
+        film(name)
+    (tmp_path / "broken.mp4").write_text("no video")
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    call_tool("track", tmp_path, "--model", model, "--out", alone, code=1)
+    arguments = (tmp_path, "--model", model, "--out", spread, "--workers", 2)
+    printed = call_tool("track", *arguments, code=1)
+    assert "broken.mp4" in printed
+    for name in "abc":
+        assert (spread / f"{name}.csv").read_text() == (alone / f"{name}.csv").read_text()
+    assert not [*spread.glob(".*")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("film.avi", "b/film.avi"), "two of the name film"),
+        (("film.avi", "./film.avi"), "two of the name film"),
         (("film.avi", "b.avi", "--box", 1, 2, 3, 4), "--box with one video"),
         (("gone.avi",), "gone.avi"),
         (("film.avi", "--look-every", 2), "--detector for --look-every"),
         (("film.avi", "--device", "cpu"), "--work-dir for --device"),
         (("film.avi", "--fill", -1), "at least 0"),
+        (("film.avi", "--shard", "3/2"), "K/N"),
+        (("film.avi", "--shard", "1/2", "--workers", 2), "one way to share"),
+        (("empty",), "expected a video at empty"),
         (("film.avi", "--work-dir", "x"), "not allowed with"),
     ],
 )
@@ -91,6 +120,8 @@ def test_wrong_calls_are_one_sentence(
     call_tool, model, film, tmp_path, monkeypatch, arguments, said
 ):
     film()
+    film("b")
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert said in call_tool("track", *arguments, "--model", model, "--out", "out", code=2)
     assert not (tmp_path / "out").exists()

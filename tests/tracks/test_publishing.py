@@ -52,7 +52,7 @@ def test_what_was_killed_while_it_moved_is_finished(tmp_path):
     outputs = Outputs(tmp_path, "trot", SETTINGS)
     write(outputs, "trot.csv", "coco/trot.json")
     outputs.finish({})
-    part = tmp_path / ".trot.77.part"
+    part = tmp_path / ".trot.host-77.part"
     part.mkdir()
     shutil.move(tmp_path / "trot.json", part)  # the statement is the last to move
     again = Outputs(tmp_path, "trot", SETTINGS)
@@ -61,7 +61,7 @@ def test_what_was_killed_while_it_moved_is_finished(tmp_path):
 
 
 def test_what_was_killed_before_is_begun_anew_and_cleared(tmp_path):
-    for name in (".trot.77.part", ".trot.b.78.part"):
+    for name in (".trot.host-77.part", ".trot.b.host-78.part"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "trot.csv").write_text("half")
     outputs = Outputs(tmp_path, "trot", SETTINGS)
@@ -69,4 +69,14 @@ def test_what_was_killed_before_is_begun_anew_and_cleared(tmp_path):
     write(outputs, "trot.csv")
     outputs.finish({})
     assert (tmp_path / "trot.csv").read_text() == "new"
-    assert [path.name for path in tmp_path.glob(".*")] == [".trot.b.78.part"]  # of another video
+    assert [path.name for path in tmp_path.glob(".*")] == [
+        ".trot.b.host-78.part"
+    ]  # of another video
+
+
+def test_a_video_of_which_a_file_is_gone_is_not_done(tmp_path):
+    outputs = Outputs(tmp_path, "trot", SETTINGS)
+    write(outputs, "trot.csv", "slp/trot.slp")
+    outputs.finish({})
+    (tmp_path / "slp/trot.slp").unlink()
+    assert not Outputs(tmp_path, "trot", SETTINGS).is_done(overwrite=False)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +16,17 @@ Lines = tuple[list[str], list[str]]
 """Lines on what could not be read or found, and other lines."""
 
 
+_many = partial(option, group="many videos")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Read ``K/N``."""
+    part, _, count = text.partition("/")
+    if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
+    return int(part), int(count)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrackOptions(declare.Detects):
     """Follow the animals of videos, and write tables that can be measured.
@@ -22,6 +35,8 @@ class TrackOptions(declare.Detects):
       equikpt track trot.mp4 --model horses.onnx --box 410 120 1290 900 --out tracks --video
       equikpt track clips/*.mp4 --model horses.onnx --detector rtmdet.onnx --out tracks
       equikpt gait tracks --out gaits
+      equikpt track stable/ --model horses.onnx --out tracks --workers 8
+      sbatch --array=1-64 --wrap 'equikpt track … --shard $SLURM_ARRAY_TASK_ID/64'
 
     Writes NAME.csv, a row a keypoint, and NAME.json, which states what was done; a video that has
     both, of the same settings, is skipped. Without --box and --detector one animal is looked for in
@@ -29,7 +44,7 @@ class TrackOptions(declare.Detects):
     show no animal; 2: wrong input.
     """
 
-    videos: Sequence[Path] = argument("videos", metavar="VIDEO")
+    videos: Sequence[Path] = argument("videos, or folders of them", metavar="VIDEO|DIR")
     work_dir: Path | None = option(
         "folder of a trained project or run", metavar="DIR", one_of="trained model"
     )
@@ -71,7 +86,23 @@ class TrackOptions(declare.Detects):
         metavar="NAME",
     )
     threads: int | None = option(
-        "cores that --model computes on (default: all)", type=declare.whole(1)
+        "cores that --model computes on (default: all; one of a worker)", type=declare.whole(1)
+    )
+    shard: tuple[int, int] | None = _many(
+        "track the K-th of N parts of the videos, such as the K-th task of an array job",
+        type=_shard,
+        nargs=None,
+        metavar="K/N",
+    )
+    workers: int | None = _many(
+        "processes on this machine, which share the videos (Dask)",
+        type=declare.whole(1),
+        at_most_one_of="workers",
+    )
+    scheduler: str | None = _many(
+        "scheduler of a Dask cluster, whose workers share the videos",
+        metavar="tcp://HOST:PORT",
+        at_most_one_of="workers",
     )
     overwrite: bool = declare.overwrite("tables of these videos")
 
@@ -93,6 +124,7 @@ def track(options: TrackOptions) -> Lines:
         OSError: No video can be read.
         ValueError: Options that do not fit each other or the model.
     """
+    options = replace(options, videos=_videos(options.videos))
     _check(options)
     from equikpt.tracks.publishing import Outputs
     from equikpt.tracks.tables import check_format
@@ -103,9 +135,7 @@ def track(options: TrackOptions) -> Lines:
         check_format(name)
     plain = _settings(options)
     todo, lines = [], []
-    for path in options.videos:
-        if not path.is_file():
-            raise FileNotFoundError(f"expected a video at {path}, found no such file")
+    for path in _part(options.videos, options.shard):
         stamp = dict(file=path.name, bytes=path.stat().st_size)
         outputs = Outputs(options.out, path.stem, {**stamp, **plain})
         if outputs.is_done(options.overwrite):
@@ -114,7 +144,9 @@ def track(options: TrackOptions) -> Lines:
             todo.append((path, outputs))
     if not todo:
         return [], lines
-    model, detector = _model(options), _detector(options)
+    if options.workers or options.scheduler:
+        return _spread(options, [path for path, _ in todo], lines)
+    model, detector = _models(options)
     problems: list[str] = []
     for path, outputs in todo:
         try:
@@ -127,9 +159,81 @@ def track(options: TrackOptions) -> Lines:
         )
         problems += found[0]
         lines += [*found[1], f"written: {outputs.statement.with_suffix('.csv')}"]
-    if len(problems) == len(options.videos) and not lines:
+    if len(problems) == len(todo) and not lines:
         raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
     return problems, lines
+
+
+def _videos(given: Sequence[Path]) -> list[Path]:
+    """List the given videos, and those in given folders.
+
+    Raises:
+        FileNotFoundError: No such file, or a folder without videos.
+    """
+    from equikpt_runtime.clips import VIDEO_SUFFIXES
+
+    found: list[Path] = []
+    for path in given:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+        if not inside or not inside[0].is_file():
+            raise FileNotFoundError(f"expected a video at {path}, found none")
+        found += inside
+    return found
+
+
+def _part(videos: Sequence[Path], shard: tuple[int, int] | None) -> list[Path]:
+    """Choose the videos of a shard, by their order by name."""
+    part, count = shard or (1, 1)
+    return sorted(videos, key=lambda path: path.stem)[part - 1 :: count]
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """Tracks one video as the options say, in a worker."""
+
+    options: TrackOptions
+
+    def __call__(self, path: Path) -> Lines:
+        return track(replace(self.options, videos=[path]))
+
+
+def _spread(options: TrackOptions, todo: list[Path], lines: list[str]) -> Lines:
+    """Track videos by workers."""
+    from tqdm import tqdm
+
+    from equikpt.tracks.workers import spread
+
+    settings = dict(shard=None, workers=None, scheduler=None, threads=options.threads or 1)
+    alone = _Alone(replace(options, **settings))
+    problems: list[str] = []
+    results = spread(alone, todo, options.workers, options.scheduler)
+    count = 0
+    for path, result in tqdm(results, total=len(todo), unit="video", disable=None):
+        if isinstance(result, BaseException):
+            problems.append(f"{path}: {result}")
+            continue
+        problems += result[0]
+        count += 1
+    if not count:
+        raise OSError(f"none of {len(todo)} videos can be tracked: {problems[0]}")
+    return problems, [*lines, f"written: {options.out}: {count} of {len(todo)} videos"]
+
+
+_LOADED: dict[TrackOptions, tuple[Any, Any]] = {}
+"""Model and detector of the last call: a worker tracks one video after another."""
+
+
+def _models(options: TrackOptions) -> tuple[Any, Any]:
+    """Load the model and the detector, unless the last call had the same."""
+    key = replace(
+        options, videos=(), box=tuple(map(tuple, options.box)), format=tuple(options.format)
+    )
+    if key not in _LOADED:
+        _LOADED.clear()
+        _LOADED[key] = _model(options), _detector(options)
+    return _LOADED[key]
 
 
 def _check(options: TrackOptions) -> None:
@@ -144,6 +248,8 @@ def _check(options: TrackOptions) -> None:
         "--work-dir for --device, got --model, which takes --backend": options.model
         and options.device
         and not options.detector,
+        "one way to share the videos, got --shard and workers": options.shard
+        and (options.workers or options.scheduler),
         "--detector for --look-every": options.look_every and not options.detector,
         "no --detector-checkpoint for a detector in one file, got both": options.detector_checkpoint
         and (options.detector or "").endswith(".onnx"),
