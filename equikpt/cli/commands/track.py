@@ -48,6 +48,18 @@ class TrackOptions(declare.Detects):
         type=number(ABOVE_0),
         metavar="SECONDS",
     )
+    camera: Literal["auto", "still", "moving"] = option(
+        "what the camera does; a moving one's points are given in a stabilised frame as well",
+        default="auto",
+    )
+    height_mm: float | None = option(
+        "height of the withers' keypoint over those of standing hooves, for mm_per_px in NAME.json",
+        type=number(ABOVE_0),
+        at_most_one_of="scale",
+    )
+    mm_per_px: float | None = option(
+        "scale where the animals go, instead", type=number(ABOVE_0), at_most_one_of="scale"
+    )
     min_score: float = option(
         "score below which a point counts as missing", default=0.2, metavar="SCORE"
     )
@@ -94,6 +106,8 @@ def track(options: TrackOptions) -> Lines:
         ValueError: Options that do not fit each other or the model.
     """
     _check(options)
+    import numpy as np
+
     from equikpt.tracks.publishing import Outputs
     from equikpt.tracks.tables import check_format
     from equikpt.tracks.track import track_video
@@ -115,6 +129,7 @@ def track(options: TrackOptions) -> Lines:
     if not todo:
         return [], lines
     model, detector = _model(options), _detector(options)
+    settings = _track_settings(options, model.names)
     problems: list[str] = []
     for path, outputs in todo:
         try:
@@ -122,9 +137,8 @@ def track(options: TrackOptions) -> Lines:
         except OSError as error:
             problems.append(f"{path}: {error}")
             continue
-        found = track_video(
-            clip, model, outputs, _track_settings(options), options.box or None, detector
-        )
+        by_hand = np.array(options.box) if options.box else None
+        found = track_video(clip, model, outputs, settings, by_hand, detector)
         problems += found[0]
         lines += [*found[1], f"written: {outputs.statement.with_suffix('.csv')}"]
     if len(problems) == len(options.videos) and not lines:
@@ -159,8 +173,8 @@ def _settings(options: TrackOptions) -> dict[str, Any]:
 
     from equikpt.core.project import find_checkpoint
 
-    names = ("box", "detector", "detector_class", "detector_score", "look_every", "min_score")
-    names += ("cutoff", "fill", "video", "refuse")
+    names = ["box", "detector", "detector_class", "detector_score", "look_every", "min_score"]
+    names += ["cutoff", "fill", "video", "refuse", "camera", "height_mm", "mm_per_px"]
     weights = options.model or find_checkpoint(options.work_dir or "")
     if not weights.is_file():
         raise FileNotFoundError(f"expected an exported model at {weights}, found no such file")
@@ -173,16 +187,27 @@ def _settings(options: TrackOptions) -> dict[str, Any]:
     )
 
 
-def _track_settings(options: TrackOptions) -> Any:
+def _track_settings(options: TrackOptions, names: Sequence[str]) -> Any:
+    from equikpt.gait.names import match_names
     from equikpt.tracks.following import LOOK_S, FollowOptions
     from equikpt.tracks.paths import PathOptions
     from equikpt.tracks.track import TrackSettings
 
+    try:
+        roles = match_names(names)
+    except ValueError as error:  # of another kind of animal
+        if options.height_mm:
+            raise ValueError(f"expected hooves and withers for --height-mm: {error}") from error
+        roles = {}
     return TrackSettings(
         follow=FollowOptions(options.min_score, options.look_every or LOOK_S),
         paths=PathOptions(options.min_score, options.cutoff, options.fill),
         formats=tuple(dict.fromkeys(options.format)),
         video=options.video,
+        camera=options.camera,
+        roles=roles,
+        height_mm=options.height_mm,
+        mm_per_px=options.mm_per_px,
     )
 
 
