@@ -116,7 +116,7 @@ def track(options: TrackOptions) -> Lines:
     for name in options.format:
         check_format(name)
     plain = _settings(options)
-    todo, lines = [], []
+    todo, lines, problems = [], [], []
     for path in options.videos:
         if not path.is_file():
             raise FileNotFoundError(f"expected a video at {path}, found no such file")
@@ -124,25 +124,22 @@ def track(options: TrackOptions) -> Lines:
         outputs = Outputs(options.out, path.stem, {**stamp, **plain})
         if outputs.is_done(options.overwrite):
             lines.append(f"{path}: done before, see {outputs.statement}")
-        else:
-            todo.append((path, outputs))
-    if not todo:
-        return [], lines
-    model, detector = _model(options), _detector(options)
-    settings = _track_settings(options, model.names)
-    problems: list[str] = []
-    for path, outputs in todo:
+            continue
         try:
-            clip = Clip.open(path)
+            todo.append((Clip.open(path), outputs))
         except OSError as error:
             problems.append(f"{path}: {error}")
-            continue
-        by_hand = np.array(options.box) if options.box else None
+    if len(problems) == len(options.videos):
+        raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
+    if not todo:
+        return problems, lines
+    model, detector = _model(options), _detector(options)
+    settings = _track_settings(options, model.names)
+    by_hand = np.array(options.box) if options.box else None
+    for clip, outputs in todo:
         found = track_video(clip, model, outputs, settings, by_hand, detector)
         problems += found[0]
         lines += [*found[1], f"written: {outputs.statement.with_suffix('.csv')}"]
-    if len(problems) == len(options.videos) and not lines:
-        raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
     return problems, lines
 
 
