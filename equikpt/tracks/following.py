@@ -136,10 +136,17 @@ class Follower:
             self._resize(each, time_s)
         return numbered
 
+    def outlines(self, instances: Sequence[Instance]) -> list[np.ndarray]:
+        """Return the sure keypoints (n, 2) of animals, px."""
+        return [each.keypoints[self._sure(each)] for each in instances]
+
+    def _sure(self, instance: Instance) -> np.ndarray:
+        known = np.isfinite(instance.keypoints).all(axis=1)
+        return known & (instance.scores >= self.options.min_score)
+
     def _is_sure(self, instance: Instance) -> bool:
         known = np.isfinite(instance.keypoints).all(axis=1)
-        sure = int((known & (instance.scores >= self.options.min_score)).sum())
-        return sure >= max(MIN_COMMON, MIN_SURE * known.sum())
+        return int(self._sure(instance).sum()) >= max(MIN_COMMON, MIN_SURE * known.sum())
 
     def _singles(self, instances: Sequence[Instance]) -> list[Instance]:
         """The instances without those whose pose is that of a more certain one."""
@@ -155,8 +162,7 @@ class Follower:
 
     def _extent(self, instance: Instance) -> np.ndarray:
         """The corners (2, 2) of an animal's box, as labels' boxes lie around points, px."""
-        sure = np.isfinite(instance.keypoints).all(axis=1)
-        sure &= instance.scores >= self.options.min_score
+        sure = self._sure(instance)
         # the image's edge is minded later: what is outside now may come in
         far = 10**7
         box = box_around(instance.keypoints[sure] + far // 2, far, far)

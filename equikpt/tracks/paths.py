@@ -119,6 +119,8 @@ class Paths:
         self.spool, self.options = spool, options or PathOptions()
         self.times_s = np.array(spool.times_s)
         self._to_still = to_still
+        self.moves = to_still is not None
+        """True where poses have points in a stabilised frame."""
         self._step_s = float(np.median(np.diff(self.times_s))) if len(spool) > 1 else 1.0
         self.noise = self._noise()
         """Noise of each animal, by its number."""

@@ -65,7 +65,12 @@ class TrackTable(CsvTable):
             box, status = pose.box.tolist(), pose.status.tolist()
             shown = np.isfinite(pose.points[:, 0]) | np.isfinite(pose.smooth[:, 0])
             for k in np.flatnonzero(shown).tolist():
-                row = (number, _exact(time_s, TIME_DIGITS), pose.track, self._names[k])
+                row: tuple[Any, ...] = (
+                    number,
+                    _exact(time_s, TIME_DIGITS),
+                    pose.track,
+                    self._names[k],
+                )
                 row += (x[k], y[k], score[k], *box, *(each[k] for each in extras))
                 row += (*smooth[k], radius[k], STATUS[status[k]])
                 if self._moves and pose.still is not None:
@@ -292,7 +297,7 @@ def write_parquet(table: Path, path: Path) -> None:
         )
         for name in columns
     ]
-    types = {field.name: str if field.name in text else float for field in fields}
+    types: dict[str, type] = {field.name: str if field.name in text else float for field in fields}
     types |= dict.fromkeys(whole, int)
     path.parent.mkdir(parents=True, exist_ok=True)
     with parquet.ParquetWriter(path, pa.schema(fields)) as writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,6 +237,23 @@ class ClipWriter:
         if kind is None:
             os.replace(self._part, self.path)
         self._part.unlink(missing_ok=True)
+
+
+def find_videos(given: Iterable[Path]) -> list[Path]:
+    """List given videos, and those in given folders.
+
+    Raises:
+        FileNotFoundError: No such file, or a folder without videos.
+    """
+    found: list[Path] = []
+    for path in given:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
+        if not inside or not inside[0].is_file():
+            raise FileNotFoundError(f"expected a video at {path}, found none")
+        found += inside
+    return found
 
 
 def check_clip_name(path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equikpt_runtime import clips
-from equikpt_runtime.clips import Clip, ClipWriter
+from equikpt_runtime.clips import Clip, ClipWriter, find_videos
 
 
 def gray(value: int) -> np.ndarray:
@@ -189,3 +189,14 @@ def test_mistakes_are_sentences(tmp_path):
         clips.check_clip_name(Path("clip.gif"))
     with pytest.raises(ValueError, match="a video file with one of"):
         ClipWriter(tmp_path / "clip", 25, (64, 48))
+
+
+def test_videos_of_files_and_folders(tmp_path):
+    for name in ("b.mp4", "a.AVI", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    found = find_videos([tmp_path / "b.mp4", tmp_path])
+    assert [path.name for path in found] == ["b.mp4", "a.AVI", "b.mp4"]
+    for missing in ("empty", "c.mp4"):
+        with pytest.raises(FileNotFoundError, match=missing):
+            find_videos([tmp_path / missing])

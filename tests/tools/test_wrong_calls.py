@@ -44,6 +44,7 @@ READ = [
     "calibrate IMAGE --checkpoint weights.pth --config PATH",
     "count IMAGE --checkpoint PATH",
     "gait PATH --out out",
+    "track PATH --model weights.pth --out out",
     f"visualize --config {CONFIG} --img IMAGE --out-dir x --checkpoint PATH",
     f"{DRAW} --out-dir x --img-dir PATH",
     f"{DRAW} --out x.mp4 --video PATH",

@@ -5,6 +5,7 @@ import pytest
 
 from equikpt.tracks.spool import Spool
 from equikpt_runtime.instance import Instance
+from tests.gait.conftest import moving
 
 
 @pytest.fixture
@@ -27,3 +28,8 @@ def spooled(tmp_path):
         return made
 
     return spool
+
+
+@pytest.fixture(scope="session")
+def walk():
+    return moving(gait="walk", strides=4, facing="right", camera="still")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from equikpt.cli import options as declare
+from equikpt.cli import shares
 from equikpt.cli.options import ABOVE_0, argument, number, option, required
 
 Box = tuple[float, float, float, float]
@@ -19,23 +19,14 @@ Lines = tuple[list[str], list[str]]
 _many = partial(option, group="many videos")
 
 
-def _shard(text: str) -> tuple[int, int]:
-    """Read ``K/N``."""
-    part, _, count = text.partition("/")
-    if not (part.isdecimal() and count.isdecimal() and 1 <= int(part) <= int(count)):
-        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
-    return int(part), int(count)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrackOptions(declare.Detects):
     """Follow the animals of videos, and write tables that can be measured.
 
       equikpt track trot.mp4 --work-dir my_project --out tracks
       equikpt track trot.mp4 --model horses.onnx --box 410 120 1290 900 --out tracks --video
-      equikpt track clips/*.mp4 --model horses.onnx --detector rtmdet.onnx --out tracks
       equikpt gait tracks --out gaits
-      equikpt track stable/ --model horses.onnx --out tracks --workers 8
+      equikpt track stable/ --model horses.onnx --detector rtmdet.onnx --out tracks --workers 8
       sbatch --array=1-64 --wrap 'equikpt track … --shard $SLURM_ARRAY_TASK_ID/64'
 
     Writes NAME.csv, a row a keypoint, and NAME.json, which states what was done; a video that has
@@ -62,6 +53,18 @@ class TrackOptions(declare.Detects):
         "(default: 1)",
         type=number(ABOVE_0),
         metavar="SECONDS",
+    )
+    camera: Literal["auto", "still", "moving"] = option(
+        "what the camera does; a moving one's points are given in a stabilised frame as well",
+        default="auto",
+    )
+    height_mm: float | None = option(
+        "height of the withers' keypoint over those of standing hooves, for mm_per_px in NAME.json",
+        type=number(ABOVE_0),
+        at_most_one_of="scale",
+    )
+    mm_per_px: float | None = option(
+        "scale where the animals go, instead", type=number(ABOVE_0), at_most_one_of="scale"
     )
     min_score: float = option(
         "score below which a point counts as missing", default=0.2, metavar="SCORE"
@@ -90,7 +93,7 @@ class TrackOptions(declare.Detects):
     )
     shard: tuple[int, int] | None = _many(
         "track the K-th of N parts of the videos, such as the K-th task of an array job",
-        type=_shard,
+        type=shares.shard,
         nargs=None,
         metavar="K/N",
     )
@@ -124,69 +127,44 @@ def track(options: TrackOptions) -> Lines:
         OSError: No video can be read.
         ValueError: Options that do not fit each other or the model.
     """
-    options = replace(options, videos=_videos(options.videos))
-    _check(options)
+    import numpy as np
+
     from equikpt.tracks.publishing import Outputs
     from equikpt.tracks.tables import check_format
     from equikpt.tracks.track import track_video
-    from equikpt_runtime.clips import Clip
+    from equikpt_runtime.clips import Clip, find_videos
 
+    videos = find_videos(options.videos)
+    _check(options, videos)
     for name in options.format:
         check_format(name)
     plain = _settings(options)
-    todo, lines = [], []
-    for path in _part(options.videos, options.shard):
+    videos = shares.part_of(videos, options.shard)
+    todo, lines, problems = [], [], []
+    for path in videos:
         stamp = dict(file=path.name, bytes=path.stat().st_size)
         outputs = Outputs(options.out, path.stem, {**stamp, **plain})
         if outputs.is_done(options.overwrite):
             lines.append(f"{path}: done before, see {outputs.statement}")
-        else:
-            todo.append((path, outputs))
-    if not todo:
-        return [], lines
-    if options.workers or options.scheduler:
-        return _spread(options, [path for path, _ in todo], lines)
-    model, detector = _models(options)
-    problems: list[str] = []
-    for path, outputs in todo:
+            continue
         try:
-            clip = Clip.open(path)
+            todo.append((Clip.open(path), outputs))
         except OSError as error:
             problems.append(f"{path}: {error}")
-            continue
-        found = track_video(
-            clip, model, outputs, _track_settings(options), options.box or None, detector
-        )
+    if videos and len(problems) == len(videos):
+        raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
+    if not todo:
+        return problems, lines
+    if options.workers or options.scheduler:
+        return _spread(options, [clip.path for clip, _ in todo], problems, lines)
+    model, detector = _models(options)
+    settings = _track_settings(options, model.names)
+    by_hand = np.array(options.box) if options.box else None
+    for clip, outputs in todo:
+        found = track_video(clip, model, outputs, settings, by_hand, detector)
         problems += found[0]
         lines += [*found[1], f"written: {outputs.statement.with_suffix('.csv')}"]
-    if len(problems) == len(todo) and not lines:
-        raise OSError(f"none of {len(problems)} videos can be read: {problems[0]}")
     return problems, lines
-
-
-def _videos(given: Sequence[Path]) -> list[Path]:
-    """List the given videos, and those in given folders.
-
-    Raises:
-        FileNotFoundError: No such file, or a folder without videos.
-    """
-    from equikpt_runtime.clips import VIDEO_SUFFIXES
-
-    found: list[Path] = []
-    for path in given:
-        inside = [path]
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
-        if not inside or not inside[0].is_file():
-            raise FileNotFoundError(f"expected a video at {path}, found none")
-        found += inside
-    return found
-
-
-def _part(videos: Sequence[Path], shard: tuple[int, int] | None) -> list[Path]:
-    """Choose the videos of a shard, by their order by name."""
-    part, count = shard or (1, 1)
-    return sorted(videos, key=lambda path: path.stem)[part - 1 :: count]
 
 
 @dataclass(frozen=True)
@@ -199,7 +177,9 @@ class _Alone:
         return track(replace(self.options, videos=[path]))
 
 
-def _spread(options: TrackOptions, todo: list[Path], lines: list[str]) -> Lines:
+def _spread(
+    options: TrackOptions, todo: list[Path], problems: list[str], lines: list[str]
+) -> Lines:
     """Track videos by workers."""
     from tqdm import tqdm
 
@@ -207,14 +187,13 @@ def _spread(options: TrackOptions, todo: list[Path], lines: list[str]) -> Lines:
 
     settings = dict(shard=None, workers=None, scheduler=None, threads=options.threads or 1)
     alone = _Alone(replace(options, **settings))
-    problems: list[str] = []
     results = spread(alone, todo, options.workers, options.scheduler)
     count = 0
     for path, result in tqdm(results, total=len(todo), unit="video", disable=None):
         if isinstance(result, BaseException):
-            problems.append(f"{path}: {result}")
+            problems = [*problems, f"{path}: {result}"]
             continue
-        problems += result[0]
+        problems = [*problems, *result[0]]
         count += 1
     if not count:
         raise OSError(f"none of {len(todo)} videos can be tracked: {problems[0]}")
@@ -236,9 +215,9 @@ def _models(options: TrackOptions) -> tuple[Any, Any]:
     return _LOADED[key]
 
 
-def _check(options: TrackOptions) -> None:
-    """Refuse options that do not fit each other."""
-    stems = [path.stem for path in options.videos]
+def _check(options: TrackOptions, videos: Sequence[Path]) -> None:
+    """Refuse options that do not fit each other or the videos."""
+    stems = [path.stem for path in videos]
     twice = {stem for stem in stems if stems.count(stem) > 1}
     mistakes = {
         "videos of different names, got two of the name " + ", ".join(sorted(twice)): twice,
@@ -265,8 +244,8 @@ def _settings(options: TrackOptions) -> dict[str, Any]:
 
     from equikpt.core.project import find_checkpoint
 
-    names = ("box", "detector", "detector_class", "detector_score", "look_every", "min_score")
-    names += ("cutoff", "fill", "video", "refuse")
+    names = ["box", "detector", "detector_class", "detector_score", "look_every", "min_score"]
+    names += ["cutoff", "fill", "video", "refuse", "camera", "height_mm", "mm_per_px"]
     weights = options.model or find_checkpoint(options.work_dir or "")
     if not weights.is_file():
         raise FileNotFoundError(f"expected an exported model at {weights}, found no such file")
@@ -279,16 +258,27 @@ def _settings(options: TrackOptions) -> dict[str, Any]:
     )
 
 
-def _track_settings(options: TrackOptions) -> Any:
+def _track_settings(options: TrackOptions, names: Sequence[str]) -> Any:
+    from equikpt.gait.names import match_names
     from equikpt.tracks.following import LOOK_S, FollowOptions
     from equikpt.tracks.paths import PathOptions
     from equikpt.tracks.track import TrackSettings
 
+    try:
+        roles = match_names(names)
+    except ValueError as error:  # of another kind of animal
+        if options.height_mm:
+            raise ValueError(f"expected hooves and withers for --height-mm: {error}") from error
+        roles = {}
     return TrackSettings(
         follow=FollowOptions(options.min_score, options.look_every or LOOK_S),
         paths=PathOptions(options.min_score, options.cutoff, options.fill),
         formats=tuple(dict.fromkeys(options.format)),
         video=options.video,
+        camera=options.camera,
+        roles=roles,
+        height_mm=options.height_mm,
+        mm_per_px=options.mm_per_px,
     )
 
 
