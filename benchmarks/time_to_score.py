@@ -79,7 +79,7 @@ def scores(cfg: Config, predictions: Path) -> dict[str, float]:
 
 
 class Cell(NamedTuple):
-    """What a run differs in from others."""
+    """Settings in which runs differ."""
 
     augmentation: str
     rate: float
