@@ -37,7 +37,6 @@ from equikpt.suggestions.choice import choose, informativeness
 from equikpt.suggestions.evidence import Evidence, Judge
 
 STRATEGIES = ("random", "suggest", "uniform", "entropy", "informative", "diverse")
-SCORES = ("keypoint/PCK@0.05", "keypoint/PCK@0.1", "coco/AP")
 BATCH = 16
 STRIDE = 8
 
@@ -50,6 +49,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
     parser.add_argument("--samples", type=int, default=6000, help="that a training sees")
     parser.add_argument("--size", type=int, default=128, help="side of the input, px")
+    parser.add_argument("--threshold", type=float, default=0.05, help="of the PCK that is compared")
     parser.add_argument("--out", type=Path, default=REPO / "work_dirs" / "suggest")
     return parser.parse_args(argv)
 
@@ -104,7 +104,15 @@ def config_for(
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     cfg.randomness = dict(seed=seed)
+    for metric in cfg.val_evaluator:
+        if metric.type == "KeypointMetric":
+            metric.pck_thresholds = (args.threshold, 0.1)
     return cfg
+
+
+def scores_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Names of the scores, first the one that is compared."""
+    return f"keypoint/PCK@{args.threshold:g}", "keypoint/PCK@0.1", "coco/AP"
 
 
 def _resize(node: Any, size: int) -> None:
@@ -125,7 +133,7 @@ def trained(args: argparse.Namespace, pool: Pool, ids: list[int], seed: int, out
     done = out / "scores.json"
     if not done.is_file():
         rows = train(config_for(args, pool, ids, seed, out), out, threads_each(1))
-        scores = {name: rows[-1][name] for name in SCORES}
+        scores = {name: rows[-1][name] for name in scores_of(args)}
         done.write_text(json.dumps(dict(ids=sorted(ids), scores=scores)))
         for epoch in (out / "run").glob("epoch_*.pth"):  # its optimizer's state is large
             if not (out / "run" / "last.pth").samefile(epoch):
@@ -198,19 +206,19 @@ def run_strategy(args: argparse.Namespace, pool: Pool, strategy: str, seed: int)
             record.write_text(json.dumps(ids))
         ids, out = json.loads(record.read_text()), following
         rows.append(dict(trained(args, pool, ids, seed, out), labels=len(ids)))
-    shown = ", ".join(f"{row['labels']}: {row[SCORES[0]]:.3f}" for row in rows)
+    shown = ", ".join(f"{row['labels']}: {row[scores_of(args)[0]]:.3f}" for row in rows)
     print(f"seed {seed}, {strategy}: {shown}", flush=True)
     return [dict(row, strategy=strategy, seed=seed) for row in rows]
 
 
-def table(rows: list[dict], counts: list[int], strategies: list[str]) -> str:
-    """Markdown: mean of the seeds, and the mean difference from random with its standard error."""
+def table(rows: list[dict], counts: list[int], strategies: list[str], name: str) -> str:
+    """Markdown: mean of a score over the seeds, and its mean difference from random with error."""
     lines = [f"| strategy | {' | '.join(f'{count} labels' for count in counts)} |"]
     lines.append("| --- " * (len(counts) + 1) + "|")
 
     def values(strategy: str, count: int) -> np.ndarray:
         own = [row for row in rows if (row["strategy"], row["labels"]) == (strategy, count)]
-        return np.array([row[SCORES[0]] for row in sorted(own, key=lambda row: row["seed"])])
+        return np.array([row[name] for row in sorted(own, key=lambda row: row["seed"])])
 
     for strategy in strategies:
         cells = []
@@ -235,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         for strategy in args.strategies
         for row in run_strategy(args, pool, strategy, seed)
     ]
-    text = table(rows, args.counts, list(args.strategies))
+    text = table(rows, args.counts, list(args.strategies), scores_of(args)[0])
     out = args.out / args.project.name
     (out / "suggest.json").write_text(json.dumps(rows, indent=1))
     (out / "suggest.md").write_text(text + "\n")

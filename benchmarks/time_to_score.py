@@ -1,7 +1,7 @@
 r"""Time of short trainings of a project, and the score that each ends with.
 
     python benchmarks/time_to_score.py PROJECT [--epochs 4 6 8] [--seeds 0 1 2] \
-        [--augmentation project mild] [--learning-rates 0.001 0.002]
+        [--augmentation project mild] [--learning-rates 0.001 0.002] [--batch-sizes 16 8]
 
 A run is as long as its epochs, the rate falling to its end, and is tested after the last one alone,
 by the averaged weights. Seconds are those of its steps, without start, validation and test.
@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import Config
@@ -38,11 +39,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--augmentation", nargs="+", choices=("project", "mild"), default=["mild"])
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[1e-3])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[16])
     parser.add_argument("--out", type=Path, default=REPO / "work_dirs" / "time_to_score")
     return parser.parse_args(argv)
 
 
-def config_for(args: argparse.Namespace, epochs: int, augmentation: str, seed: int) -> Config:
+def config_for(args: argparse.Namespace, augmentation: str, seed: int) -> Config:
+    """Config of the project, validated at the end alone."""
     cfg = load_config(str(args.project))
     cfg.randomness.seed = seed
     length = cfg.train_cfg.max_epochs  # --epochs scales what counts in epochs
@@ -75,43 +78,46 @@ def scores(cfg: Config, predictions: Path) -> dict[str, float]:
     return {name: float(np.nanmean(hits)) for name, hits in values.items()}
 
 
-def run_one(args: argparse.Namespace, epochs: int, augmentation: str, lr: float, seed: int) -> dict:
+class Cell(NamedTuple):
+    """Settings in which runs differ."""
+
+    augmentation: str
+    rate: float
+    batch: int
+    epochs: int
+    seed: int
+
+
+def run_one(args: argparse.Namespace, cell: Cell) -> dict:
     """One run, read from disk where it is there already."""
-    folder = args.out / args.project.name / f"{augmentation}_{lr:g}_{epochs}epochs_seed{seed}"
+    folder = args.out / args.project.name / "_".join(map(str, cell))
     done = folder / "result.json"
     if not done.is_file():
-        cfg = config_for(args, epochs, augmentation, seed)
-        lengths = ("--epochs", str(epochs), "--learning-rate", str(lr), "--no-verify")
-        rows = train(cfg, folder, threads_each(1), *lengths)
-        steps = [row for row in rows if "loss" in row]
-        per_step = float(np.median([row["time"] for row in steps]))
-        count = epochs * -(-len(_train_rows(cfg)) // cfg.train_dataloader.batch_size)
+        cfg = config_for(args, cell.augmentation, cell.seed)
+        rows = train(
+            cfg, folder, threads_each(1), "--epochs", str(cell.epochs), "--no-verify",
+            "--learning-rate", str(cell.rate), "--batch-size", str(cell.batch),
+        )  # fmt: skip
+        step_s = float(np.median([row["time"] for row in rows if "loss" in row]))
+        dataset = cfg.train_dataloader.dataset
+        samples = len(load_coco(Path(dataset.data_root, dataset.ann_file))["annotations"])
         run_tool(
             "test.py", folder / "run" / "config.py", (folder / "run" / "last.pth").resolve(),
             "--split", "val", "--work-dir", folder / "test", "--overwrite",
             "--out", folder / "predictions.json",
             threads=threads_each(1), log=folder / "test.log",
         )  # fmt: skip
-        values = dict(seconds=per_step * count, per_step=per_step)
-        done.write_text(json.dumps(values | scores(cfg, folder / "predictions.json")))
-    made = json.loads(done.read_text())
-    return dict(made, epochs=epochs, augmentation=augmentation, rate=lr, seed=seed)
-
-
-def _train_rows(cfg: Config) -> list[dict]:
-    dataset = cfg.train_dataloader.dataset
-    return load_coco(Path(dataset.data_root, dataset.ann_file))["annotations"]
+        made = dict(step_s=step_s, seconds=step_s * cell.epochs * -(-samples // cell.batch))
+        done.write_text(json.dumps(made | scores(cfg, folder / "predictions.json")))
+    return cell._asdict() | json.loads(done.read_text())
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    cells = itertools.product(args.augmentation, args.learning_rates, args.epochs, args.seeds)
-    rows = [
-        run_one(args, epochs, name, lr, seed)
-        for name, lr, epochs, seed in tqdm(list(cells), unit="run")
-    ]
-    columns = ("augmentation", "rate", "epochs", "seed", "seconds", "pck05", "pck10")
-    columns += ("half_a", "half_b")
+    choices = args.augmentation, args.learning_rates, args.batch_sizes, args.epochs, args.seeds
+    cells = [Cell(*each) for each in itertools.product(*choices)]
+    rows = [run_one(args, cell) for cell in tqdm(cells, unit="run")]
+    columns = (*Cell._fields, "step_s", "seconds", "pck05", "pck10", "half_a", "half_b")
     print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
     for row in rows:
         shown = (f"{row[name]:.4g}" if name != "augmentation" else row[name] for name in columns)

@@ -31,7 +31,6 @@ from equikpt.metainfo.trained import TRAINED
 from equikpt.models.pseudo_targets import (
     heatmap_targets,
     keypoint_weights,
-    point_targets,
     simcc_targets,
     swap_mirrored,
     teacher_maps,
@@ -89,8 +88,6 @@ class UnlabelledHook(Hook):
         begin: Fraction of the training up to which the weight is 0.
         end: Fraction at which it is full; in between it follows :func:`ramp_up`.
         min_confidence: Least confidence of a keypoint that counts.
-        targets: ``"maps"``, the teacher's own output, or ``"points"``, what the codec draws at the
-            points that it reads from it: sharper.
         batch_size: Images a step and process; None is that of the labelled ones.
         num_workers: Of the loader; None is that of the labelled images.
         cutout_prob: Probability that joints of an image are covered.
@@ -110,7 +107,6 @@ class UnlabelledHook(Hook):
         begin: float = 0.2,
         end: float = 0.5,
         min_confidence: float = 0.8,
-        targets: str = "maps",
         batch_size: int | None = None,
         num_workers: int | None = None,
         cutout_prob: float = 0.5,
@@ -118,8 +114,6 @@ class UnlabelledHook(Hook):
         cutout_size: tuple[float, float] = (0.1, 0.2),
     ) -> None:
         in_range = 0 <= begin < end <= 1 and 0 <= min_confidence <= 1 and 0 <= cutout_prob <= 1
-        if targets not in ("maps", "points"):
-            raise ValueError(f"expected targets to be 'maps' or 'points', got {targets!r}")
         if not in_range or weight < 0 or cutout_joints < 1:
             raise ValueError(
                 "expected 0 <= begin < end <= 1, min_confidence and cutout_prob in 0 to 1, weight "
@@ -130,7 +124,6 @@ class UnlabelledHook(Hook):
         self.source = source
         self.weight, self.begin, self.end = weight, begin, end
         self.min_confidence = min_confidence
-        self.targets = targets
         self.batch_size, self.num_workers = batch_size, num_workers
         self.cutout_prob, self.cutout_joints = cutout_prob, cutout_joints
         self.cutout_size = cutout_size
@@ -205,7 +198,6 @@ class UnlabelledHook(Hook):
         matrix = torch.stack(batch["matrix"]).to(maps[0].device)
         maps = [swap_mirrored(each.float(), matrix, self._flip_indices) for each in maps]
         make = simcc_targets if len(maps) == 2 else heatmap_targets
-        make = point_targets if self.targets == "points" else make
         targets, scores, points = make(teacher.head, self._codec, maps, matrix)
         confidence = self.confidence(scores)
         trained = runner.train_dataloader.dataset.metainfo.get(TRAINED)

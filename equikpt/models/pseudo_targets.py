@@ -182,23 +182,3 @@ def simcc_targets(head: Any, codec: Any, maps: list[Tensor], matrix: Tensor) -> 
     names = ("keypoint_x_labels", "keypoint_y_labels")
     targets = dict(zip(names, labels, strict=True))
     return targets, torch.minimum(*peaks), warp_points(points.to(matrix.dtype), matrix)
-
-
-def point_targets(head: Any, codec: Any, maps: list[Tensor], matrix: Tensor) -> Targets:
-    """Targets that the codec draws at the points that it reads from the output, as of labels.
-
-    They are as sharp as those of labels, where the output itself (:func:`heatmap_targets`,
-    :func:`simcc_targets`) is as broad as the teacher is unsure.
-    """
-    outputs = [each.cpu().numpy() for each in maps]
-    vectors = slice(None) if len(maps) == 1 else None  # SimCC's codec takes (1, K, W)
-    read = [codec.decode(*(each[i][vectors] for each in outputs)) for i in range(len(matrix))]
-    points, scores = (matrix.new_tensor(np.concatenate(each)) for each in zip(*read, strict=True))
-    moved = warp_points(points, matrix)
-    encoded = [codec.encode(each[None]) for each in moved.cpu().numpy()]
-    names = ("heatmaps",) if len(maps) == 1 else ("keypoint_x_labels", "keypoint_y_labels")
-    targets = {
-        name: matrix.new_tensor(np.stack([each[name] for each in encoded])).view_as(like)
-        for name, like in zip(names, maps, strict=True)
-    }
-    return targets, scores, moved

@@ -10,7 +10,6 @@ from equikpt.models.pseudo_targets import (
     heatmap_targets,
     is_mirrored,
     keypoint_weights,
-    point_targets,
     simcc_targets,
     swap_mirrored,
     warp_heatmaps,
@@ -155,20 +154,3 @@ def test_simcc_targets_of_an_encoded_point_become_its_distribution_in_the_loss(h
         assert int(found.argmax()) == 2 * dict(x=64, y=40)[axis]
         peak = torch.softmax(loss.beta * expected, -1).max()
         assert float(found.max()) == pytest.approx(float(peak), rel=0.1)
-
-
-@pytest.mark.parametrize("name", [HEATMAPS, SIMCC])
-def test_targets_of_points_are_those_of_labels_there(head_of, name):
-    head = head_of(name)
-    codec, point = head.decoder, np.array([[[40.0, 56]]], np.float32)
-    matrix = torch.tensor([[[0.0, -1, 120], [1, 0, 0]]])
-    named = ("keypoint_x_labels", "keypoint_y_labels") if name == SIMCC else ("heatmaps",)
-    maps = [
-        torch.from_numpy(codec.encode(point)[each]).reshape(1, 1, *shape)
-        for each, shape in zip(named, ((-1,), (-1,)) if name == SIMCC else ((16, 16),), strict=True)
-    ]
-    targets, _, points = point_targets(head, codec, maps, matrix)
-    np.testing.assert_allclose(points[0, 0], [64, 40], atol=0.6)
-    expected = codec.encode(points.numpy())
-    for each in named:
-        np.testing.assert_allclose(targets[each].numpy().ravel(), expected[each].ravel(), atol=1e-5)

@@ -10,7 +10,9 @@ input          192 × 192 px, 256 × 256 with a GPU, 128 × 128 where the median
                ``SMALL_BOX_PX``; of about the same area, lying or upright (``SIDES_PX``), where the
                median box is more than ``OBLONG`` times as wide as high, or as high as wide
 test input     of EfficientNet-Lite0, where square, a sixth larger than in training (``TEST_SCALE``)
-batch          16, 8 below ``FEW`` training instances or ``SMALL_MEMORY`` of memory
+batch          16, 8 below ``FEW`` training instances or ``SMALL_MEMORY`` of memory, and in a short
+               training of EfficientNet-Lite0, which sees fewer than ``SHORT_SAMPLES`` samples
+augmentation   mild in such a short training: smaller turns and sizes, no colours and no occlusion
 frozen stages  of EfficientNet-Lite0 the stem and the first two, from ImageNet no loss and 0.7 of
                the time (benchmarks/README.md); of the others none
 epochs         as many as the minutes give at the measured speed, at most ``MAX_EPOCHS``, or
@@ -43,6 +45,8 @@ MAX_EPOCHS, MAX_EPOCHS_FEW, MIN_EPOCHS = 300, 600, 3
 MIN_EPOCHS_HRNET = 60
 MIN_SAMPLES = 3000
 """Samples that a training should see; with fewer it has hardly left the mean pose."""
+SHORT_SAMPLES = 5000
+"""Samples of a training below which smaller steps and milder augmentation score better."""
 VALIDATIONS = 25
 MAX_VALIDATION = 0.15
 """Fraction of the minutes that validations may take."""
@@ -120,6 +124,7 @@ class Recipe:
         input_size: Width and height of the crops that are trained on, px.
         test_size: Of those that are tested.
         batch: Samples a step.
+        mild: Mild augmentation.
         workers: Processes that load images.
         epochs: In all.
         warm_up: Epochs of rising rate.
@@ -135,6 +140,7 @@ class Recipe:
     test_size: tuple[int, int]
     batch: int
     workers: int
+    mild: bool = False
     epochs: int = 1
     warm_up: int = 1
     samples: int | None = None
@@ -164,11 +170,7 @@ def recommend(
         speed: Measures the training.
     """
     size, input_choice = _input(data, bool(machine.gpu))
-    few = data.instances["train"] < FEW
-    batch = 8 if few or machine.memory < SMALL_MEMORY else 16
-    reason = "few instances: more steps an epoch" if few else "as the rates were measured with"
-    if batch == 8 and not few:
-        reason = f"{machine.memory / 2**30:.1f} GiB of memory"
+    batch, reason = _batch(data, machine)
     workers = min(8, max(2, machine.cores - 1)) if machine.gpu else 2
 
     @functools.cache
@@ -193,6 +195,9 @@ def recommend(
         if network in WEIGHTS
         else "no download; from random weights 333 images gave less than a third of the AP",
     )
+    seen = lengths["epochs"] * (lengths["samples"] or data.instances["train"])
+    if (mild := efficient and seen < SHORT_SAMPLES) and batch == 16:
+        batch, reason = 8, "smaller steps, for there are few"
     test_size = _test_size(network, size)
     test_choice = Choice(
         "test input",
@@ -203,12 +208,26 @@ def recommend(
     )
     choices = (
         *(network_choice, start, frozen, input_choice, test_choice),
-        *(Choice("batch", str(batch), reason), *length_choices),
+        *(_augmentation(mild, seen), Choice("batch", str(batch), reason), *length_choices),
     )
     weights_name = WEIGHTS.get(network, "")
     return Recipe(
-        *(network, weights_name, size, test_size, batch, workers), **lengths, choices=choices
+        *(network, weights_name, size, test_size, batch, workers, mild), **lengths, choices=choices
     )
+
+
+def _batch(data: DataFacts, machine: MachineFacts) -> tuple[int, str]:
+    if data.instances["train"] < FEW:
+        return 8, "few instances: more steps an epoch"
+    if machine.memory < SMALL_MEMORY:
+        return 8, f"{machine.memory / 2**30:.1f} GiB of memory"
+    return 16, "as the rates were measured with"
+
+
+def _augmentation(mild: bool, seen: int) -> Choice:
+    if not mild:
+        return Choice("augmentation", "full", "turns, sizes, colours and occlusion")
+    return Choice("augmentation", "mild", f"with {seen:,} samples seen, more would cost accuracy")
 
 
 def _test_size(network: str, size: tuple[int, int]) -> tuple[int, int]:

@@ -51,11 +51,13 @@ def config_text(name: str, num_keypoints: int, recipe: Recipe, group_key: str = 
         group_key: Key of the annotations that names the group of their image; empty for none.
     """
     width, height = recipe.test_size
-    trained = "dataset"
-    smaller = ""
+    smaller, changes = "", []
     if recipe.input_size != recipe.test_size:
-        trained = "dict(dataset, codec=train_codec)"
         smaller = f"train_codec = dict(codec, {_sizes(recipe, recipe.input_size)})\n"
+        changes.append("codec=train_codec")
+    if recipe.mild:
+        changes.append("pipeline=_base_.mild_pipeline")
+    trained = f"dict({', '.join(['dataset', *changes])})" if changes else "dataset"
     head = f"out_channels={num_keypoints}, decoder=codec"
     if recipe.network == RTMPOSE:
         head += f", input_size=({width}, {height})"
@@ -69,11 +71,11 @@ model = dict(
     head=dict({head}),
 )""".lstrip()
     load = f"batch_size={recipe.batch}, num_workers={recipe.workers}, dataset={trained}"
+    if recipe.samples or recipe.mild:
+        load = load.replace(", dataset=", ",\n    dataset=").join(["\n    ", ",\n"])
     if recipe.samples:
-        load = f"""
-    {load},
-    sampler=dict(type="CappedSampler", max_samples={recipe.samples}, shuffle=True),
-"""
+        sampler = f'type="CappedSampler", max_samples={recipe.samples}, shuffle=True'
+        load += f"    sampler=dict({sampler}),\n"
     return f'''"""{name}: {num_keypoints} keypoints. README.md has the reason of each number."""
 
 _base_ = __import__("equikpt").config_file("{BASES[recipe.network]}")

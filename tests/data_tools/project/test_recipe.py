@@ -9,6 +9,7 @@ from equikpt.data_tools.project.recipe import (
     HRNET,
     MAX_EPOCHS,
     RTMPOSE,
+    SHORT_SAMPLES,
     WEIGHTS,
     DataFacts,
     MachineFacts,
@@ -105,6 +106,15 @@ def test_few_images_get_more_epochs_and_steps():
     assert few.epochs > MAX_EPOCHS
     assert (few.batch, many.batch) == (8, 16)
     assert recommend(of(650), replace(CPU, memory=2**30), 20).batch == 8
+
+
+def test_short_trainings_take_small_steps_and_mild_augmentation():
+    short, long = (recommend(of(333), CPU, minutes, speed=speed) for minutes in (1, 20))
+    assert 333 * short.epochs < SHORT_SAMPLES <= 333 * long.epochs
+    assert (short.batch, short.mild, long.batch, long.mild) == (8, True, 16, False)
+    assert not recommend(of(333), GPU, 1, ("rtmpose_m_ap10k",), lambda _: 10.0).mild
+    assert not recommend(of(20), CPU, 20).mild  # few images, many epochs
+    assert recommend(of(20_000), CPU, 2, speed=lambda _: 10.0).mild  # parts of many images
 
 
 def test_an_epoch_of_many_images_is_a_part_of_them():

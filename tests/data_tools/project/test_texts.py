@@ -43,6 +43,8 @@ def test_a_config_inherits_wherever_it_lies(tmp_path, gpu, minutes, instances, a
         trains = split == "train"
         assert trains or dataset.codec == cfg.model.head.decoder
         assert dataset.codec.input_size == (recipe.input_size if trains else recipe.test_size)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    assert pipeline == (cfg.mild_pipeline if recipe.mild else cfg.train_pipeline)
     check_config(cfg)
     if recipe.weights:
         assert cfg.model.backbone.init_cfg.checkpoint == f"zoo://{recipe.weights}"
