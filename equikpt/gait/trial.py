@@ -16,7 +16,8 @@ import numpy as np
 
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
-from equikpt.gait.smoothing import OUTLIER_SIGMAS, noise_sd, smooth
+from equikpt.gait.noise import correlated, correlation_of, find_outliers
+from equikpt.gait.smoothing import noise_sd, smooth
 from equikpt.gait.tables import KeypointTable
 
 MIN_FRAMES = 12
@@ -30,10 +31,10 @@ STRIDE_S = (0.25, 2.5)
 """Durations of a stride that are looked for."""
 FIRST_CUTOFF_HZ = 6.0
 OUTLIER_CUTOFF_HZ = 6.0
-MIN_OUTLIER = 0.025
-"""Least distance of an outlier from its path, in the animal's size."""
-MIN_LIMB_OUTLIER = 0.06
-"""That of the limbs below elbow and stifle, which move faster than such a path."""
+MAX_LIMIT = 0.025
+"""Distance from its path that is an outlier in any case, in the animal's size."""
+MAX_LIMB_LIMIT = 0.06
+"""That of the limbs below elbow and stifle, which move faster."""
 FAST = ("hoof", "fetlock", "knee", "hock")
 MIN_SIGMA_PX = 0.1
 """Least SD of a point: no point is known better."""
@@ -94,6 +95,7 @@ class Trial:
         forward: 1 for an animal that faces right in the image, -1 for one that faces left.
         is_side_view: Whether the camera looks at the animal from the side, or along it.
         stride_s: Typical duration of a stride.
+        correlation: Of the noise of each point with that of the next frame; 0 without radii.
         notes: Sentences on what was left out.
 
     Raises:
@@ -155,7 +157,8 @@ class Trial:
         """The point (R + 1, T, 2): as measured, and R replicates of it."""
         values, sigma = self._values[role], self._sigma[role]
         rng = np.random.default_rng([self.options.seed, zlib.crc32(role.encode())])
-        noise = rng.normal(size=(self.options.replicates, *values.shape))
+        white = rng.normal(size=(self.options.replicates, *values.shape))
+        noise = correlated(white, self.correlation)
         noise *= np.where(np.isfinite(sigma), sigma, 0.0)[:, None]
         return np.concatenate([values[None], values[None] + noise])
 
@@ -187,6 +190,7 @@ class Trial:
         factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
         self._values: dict[str, np.ndarray] = {}
         self._sigma: dict[str, np.ndarray] = {}
+        self.correlation = 0.0
         outliers, size_px = 0, _size(table)
         for role, name in names.items():
             column = table.names.index(name)
@@ -206,11 +210,14 @@ class Trial:
                 sigma = stated * (excess if excess > 1.5 else 1.0)
             sigma = np.where(known, np.maximum(sigma, MIN_SIGMA_PX), np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
-            least = MIN_LIMB_OUTLIER if role.endswith(FAST) else MIN_OUTLIER
-            wrong = _outliers(self.times_s, values, sigma, q, least * size_px)
+            most = MAX_LIMB_LIMIT if role.endswith(FAST) else MAX_LIMIT
+            wrong = find_outliers(self.times_s, values, sigma, q, most * size_px)
             outliers += int(wrong.sum())
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)
+        if table.radii is not None and self._values:
+            found = [correlation_of(self._values[role], self._sigma[role]) for role in self._values]
+            self.correlation = float(np.nanmedian(found)) if np.isfinite(found).any() else 0.0
         if outliers:
             total = len(self._values) * len(self.times_s)
             self.notes.append(f"{outliers} of {total} points are outliers and count as gaps")
@@ -276,21 +283,3 @@ def _size(table: KeypointTable) -> float:
     known = table.xy[np.isfinite(table.xy).all(axis=2).sum(axis=1) >= 2]
     extent = np.nanmax(known, axis=1) - np.nanmin(known, axis=1)
     return float(np.median(np.hypot(*extent.T)))
-
-
-def _outliers(
-    times_s: np.ndarray, values: np.ndarray, sigma: np.ndarray, q: float, least: float
-) -> np.ndarray:
-    """Points (T,) that lie off their smoothed path, the worst first, then by the path without."""
-    wrong, known = np.zeros(len(sigma), bool), np.isfinite(sigma)
-    limit = np.maximum(OUTLIER_SIGMAS * np.where(known, sigma, 1.0), least)
-    for _ in range(5):
-        path = smooth(times_s, values, np.where(wrong, np.inf, sigma), q)
-        off = np.where(known, np.abs(values - path).max(axis=1) / limit, 0.0)
-        if not (off[~wrong] > 1).any():
-            break
-        # beside a large one its neighbours look wrong as well
-        wrong |= off >= max(1.0, 0.5 * off[~wrong].max())
-        if (known & ~wrong).sum() < MIN_FRAMES:
-            break
-    return wrong & known
