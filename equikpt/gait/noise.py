@@ -23,8 +23,9 @@ MIN_DIFFERENCES = 20
 """Fewest third differences, in x and y together, that tell a correlation."""
 
 OUTLIER_SPREAD = 3.5
-"""Distance of an outlier from its path, in the 90 % quantile of all. A path rounds landings off:
-points of walk, trot, canter and gallop at 30 and 60 frames a second stay within 2.7."""
+"""Distance of an outlier from its path in the 90 % quantile of all. A path rounds landings off: of
+points of walk, trot, canter and gallop at 30 and 60 frames a second those beyond 3.3 lie within
+``MIN_LIMIT`` of :mod:`~equikpt.gait.trial`."""
 MIN_LEFT = 12
 """Fewest points that may be left."""
 MAX_ROUNDS = 10
@@ -64,12 +65,16 @@ def correlated(white: np.ndarray, correlation: float) -> np.ndarray:
 
 
 def find_outliers(
-    times_s: np.ndarray, values: np.ndarray, sigma: np.ndarray, q: float, most: float
+    times_s: np.ndarray,
+    values: np.ndarray,
+    sigma: np.ndarray,
+    q: float,
+    limits: tuple[float, float],
 ) -> np.ndarray:
     """Find the points (T,) that lie off their smoothed path, the worst first, then by what is left.
 
-    Off is what the SD does not explain, and either ``most`` px or unusual among the point's own
-    distances, which hold what such a path rounds off. A lost point may well state a small SD: the
+    Off is what the SD does not explain and what is unusual among the point's own distances, which
+    hold what such a path rounds off. A lost point may well state a small SD: the
     path goes by all alike.
 
     Args:
@@ -77,7 +82,7 @@ def find_outliers(
         values: (T, 2) px.
         sigma: (T,) SD, px; inf at gaps.
         q: As of :func:`~equikpt.gait.smoothing.smooth`, for the median SD.
-        most: Distance from the path that is an outlier in any case, px.
+        limits: Distances from the path, px, up to which no point is unusual and from which any is.
     """
     wrong, known = np.zeros(len(sigma), bool), np.isfinite(sigma)
     noise, alike = OUTLIER_SIGMAS * np.where(known, sigma, 1.0), np.median(sigma[known])
@@ -85,7 +90,7 @@ def find_outliers(
         path = smooth(times_s, values, np.where(known & ~wrong, alike, np.inf), q)
         distance = np.abs(values - path).max(axis=1)
         usual = OUTLIER_SPREAD * np.quantile(distance[known & ~wrong], 0.9)
-        off = np.where(known, distance / np.maximum(noise, min(most, usual)), 0.0)
+        off = np.where(known, distance / np.maximum(noise, np.clip(usual, *limits)), 0.0)
         if not (off[~wrong] > 1).any():
             return wrong & (off > 1)  # without those that only a neighbour had pulled off
         # beside a large one its neighbours look wrong as well

@@ -31,6 +31,8 @@ STRIDE_S = (0.25, 2.5)
 """Durations of a stride that are looked for."""
 FIRST_CUTOFF_HZ = 6.0
 OUTLIER_CUTOFF_HZ = 6.0
+MIN_LIMIT = 0.015
+"""Distance from its path up to which no point is an outlier, in the animal's size."""
 MAX_LIMIT = 0.025
 """Distance from its path that is an outlier in any case, in the animal's size."""
 MAX_LIMB_LIMIT = 0.06
@@ -211,7 +213,8 @@ class Trial:
             sigma = np.where(known, np.maximum(sigma, MIN_SIGMA_PX), np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
             most = MAX_LIMB_LIMIT if role.endswith(FAST) else MAX_LIMIT
-            wrong = find_outliers(self.times_s, values, sigma, q, most * size_px)
+            limits = MIN_LIMIT * size_px, most * size_px
+            wrong = find_outliers(self.times_s, values, sigma, q, limits)
             outliers += int(wrong.sum())
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)

@@ -7,6 +7,7 @@ from equikpt.gait.noise import MAX_CORRELATION, correlated, correlation_of, find
 from equikpt.gait.trial import GaitOptions, Trial
 
 TIMES_S = np.arange(800) / 60
+LIMITS = (8.0, 40.0)
 Q = (2 * np.pi * 6) ** 6 / 60
 
 
@@ -56,10 +57,11 @@ def test_a_lost_point_is_an_outlier_and_its_neighbours_are_not():
     wave = 40 * np.sin(2 * np.pi * 1.4 * TIMES_S)
     values = np.stack([wave, wave], axis=1) + noise(0.0)
     lost = np.array([100, 300, 301, 500])
-    values[lost] += np.array([[15, 0], [80, 5], [70, -80], [200, 200]])
+    values[lost] += np.array([[20, 0], [80, 5], [70, -80], [200, 200]])
     sigma = np.ones(800)
     sigma[500] = 0.2  # states that it is better than others
-    found = find_outliers(TIMES_S, values, sigma, Q, most=40.0)
+    found = find_outliers(TIMES_S, values, sigma, Q, LIMITS)
     assert np.flatnonzero(found).tolist() == lost.tolist()
+    values[700] += [7, 7]  # within the lower limit
     sigma[100] = 5.0  # and so far off is no outlier for one that says so
-    assert not find_outliers(TIMES_S, values, sigma, Q, most=40.0)[100]
+    assert not find_outliers(TIMES_S, values, sigma, Q, LIMITS)[[100, 700]].any()
