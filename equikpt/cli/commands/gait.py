@@ -13,6 +13,7 @@ from equikpt.cli import options as declare
 from equikpt.cli.options import ABOVE_0, argument, number, option, required, whole
 
 if TYPE_CHECKING:
+    from equikpt.gait import GaitOptions as MeasuringOptions
     from equikpt.gait import GaitReport
 
 FILES = {
@@ -107,12 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     pages = _pages(paths, options.out)
     for path in (*(options.out / name for name in FILES), *pages.values()):
         refuse_existing(path, options.overwrite)
-    settings = gait.GaitOptions(
-        names=gait.read_name_map(options.names) if options.names else None,
-        **{name: getattr(options, name) for name in ("min_score", "radius_level", "level")},
-        **{name: getattr(options, name) for name in ("replicates", "seed")},
-        **{name: getattr(options, name) for name in ("height_mm", "mm_per_px")},
-    )
+    settings = _settings(options)
     problems: list[str] = []
     written = [options.out / name for name in FILES]
     count = 0
@@ -142,13 +138,7 @@ def main(argv: list[str] | None = None) -> int:
                 for name, rows in _rows(report).items():
                     own = dict(table=str(path), animal=animal.animal)
                     tables[name].add(*({**own, **row} for row in rows))
-                page = pages[path]
-                if animal.animal:
-                    name = re.sub(r"[^\w-]+", "_", animal.animal)
-                    page = page.with_stem(f"{page.stem}_{name}")
-                    refuse_existing(page, options.overwrite)
-                written.append(page)
-                _write_page(page, report, options.video)
+                written.append(_write_page(pages[path], report, options))
                 tqdm.write("\n".join([f"{where}: {headline(report)}", *_lines(report)]))
         if len(problems) == count:
             raise ValueError(f"none of {count} animals can be measured: {problems[0]}")
@@ -156,6 +146,17 @@ def main(argv: list[str] | None = None) -> int:
     lines += [f"  {each}" for each in problems]
     print("\n".join([*lines, *(f"written: {path}" for path in written)]))
     return int(bool(problems))
+
+
+def _settings(options: GaitOptions) -> MeasuringOptions:
+    from equikpt import gait
+
+    return gait.GaitOptions(
+        names=gait.read_name_map(options.names) if options.names else None,
+        **{name: getattr(options, name) for name in ("min_score", "radius_level", "level")},
+        **{name: getattr(options, name) for name in ("replicates", "seed")},
+        **{name: getattr(options, name) for name in ("height_mm", "mm_per_px")},
+    )
 
 
 def _tables(given: Sequence[Path]) -> list[Path]:
@@ -200,14 +201,20 @@ def _pages(tables: Sequence[Path], out: Path) -> dict[Path, Path]:
     return pages
 
 
-def _write_page(path: Path, report: GaitReport, video: Path | None) -> None:
+def _write_page(path: Path, report: GaitReport, options: GaitOptions) -> Path:
+    """Write the page of an animal; one of several has its name behind that of the table."""
     from equikpt.report.html.gait_page import to_html
-    from equikpt_runtime.files import write_text
+    from equikpt_runtime.files import refuse_existing, write_text
 
+    if report.animal:
+        path = path.with_stem(f"{path.stem}_{re.sub('[^A-Za-z0-9-]+', '_', report.animal)}")
+        refuse_existing(path, options.overwrite)
     address = None
-    if video is not None:
-        address = quote(Path(os.path.relpath(video.resolve(), path.parent.resolve())).as_posix())
+    if options.video is not None:
+        way = os.path.relpath(options.video.resolve(), path.parent.resolve())
+        address = quote(Path(way).as_posix())
     write_text(path, to_html(report, path.stem, address, tuple(FILES)))
+    return path
 
 
 def _rows(report: GaitReport) -> dict[str, Iterator[dict[str, Any]]]:
