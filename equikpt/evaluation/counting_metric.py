@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.core.columns import Column
 from equikpt.core.groups import GroupRule
 from equikpt.evaluation.fitting import FittingMetric, source_of
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
 from equikpt.evaluation.functional.conformal import halves
 from equikpt.evaluation.functional.point_matching import duplicates, everything_found, match
 from equikpt.evaluation.functional.uncertainty import fit_count_uncertainty
-from equikpt.evaluation.presentation import Column, Example, Figure
+from equikpt.evaluation.presentation import Example, Figure
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, CountUncertainty
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from mmpose.registry import METRICS
 
+from equikpt.core.columns import Column
 from equikpt.core.groups import GroupRule
 from equikpt.evaluation.functional.bootstrap import RESAMPLES, cluster_numbers
 from equikpt.evaluation.functional.inversions import (
@@ -19,7 +20,7 @@ from equikpt.evaluation.functional.inversions import (
 )
 from equikpt.evaluation.functional.keypoint_errors import box_side_px, left_right_inversions
 from equikpt.evaluation.functional.keypoint_measures import format_table
-from equikpt.evaluation.presentation import Column, Figure, Presented
+from equikpt.evaluation.presentation import Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints
 
 

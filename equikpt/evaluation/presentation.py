@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +14,10 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 from tqdm import tqdm
 
+from equikpt.core.columns import Column
 from equikpt.core.tables import frame_text
 from equikpt.visualization.pose import contact_sheet
 from equikpt_runtime.files import write_text
-
-MISSING = "–"
-
-
-def number(value: float | None, digits: int) -> str:
-    """Format a number with ``digits`` decimals; a dash for None and for what is not finite."""
-    return MISSING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -50,31 +43,6 @@ class Figure:
     def decimals(self, value: float) -> int:
         """Number of decimals of a value."""
         return self.digits if self.digits is not None else 3 if abs(value) < 10 else 1
-
-
-@dataclass(frozen=True)
-class Column:
-    """Column of a metric's table.
-
-    Args:
-        title: Heading.
-        numbers: It holds numbers, which are aligned to the right.
-        digits: Decimals of its numbers.
-    """
-
-    title: str
-    numbers: bool = True
-    digits: int = 0
-
-    def text(self, value: str | float | None) -> str:
-        """Format a value for a reader."""
-        return value if isinstance(value, str) else number(value, self.digits)
-
-    def key(self, value: str | float | None) -> str:
-        """Format a value for sorting; empty values sort last."""
-        if isinstance(value, str):
-            return value
-        return "" if number(value, 0) == MISSING else f"{value:.6g}"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.core.columns import Column
 from equikpt.evaluation.functional.ruler_errors import (
     failures,
     mark_distance,
@@ -18,7 +19,7 @@ from equikpt.evaluation.functional.ruler_errors import (
     radial_errors,
     scale_errors,
 )
-from equikpt.evaluation.presentation import Column, Example, Figure, Presented
+from equikpt.evaluation.presentation import Example, Figure, Presented
 from equikpt.metainfo.p1p2 import MARKS
 from equikpt.visualization.rulers import draw_radiograph
 

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.core.columns import Column
 from equikpt.evaluation.fitting import FittingMetric, source_of
 from equikpt.evaluation.functional.bootstrap import cluster_numbers
 from equikpt.evaluation.functional.conformal import coverage, halves
 from equikpt.evaluation.functional.keypoint_errors import distances_px
 from equikpt.evaluation.functional.reliability import reliability
 from equikpt.evaluation.functional.uncertainty import TOLERANCE, fit_uncertainty
-from equikpt.evaluation.presentation import Column, Figure
+from equikpt.evaluation.presentation import Figure
 from equikpt.metainfo.trained import trained_keypoints
 from equikpt.structures.pose_instance import px_per_input_px
 from equikpt.structures.uncertainty import DEFAULT_LEVEL, Uncertainty

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from mmpose.registry import METRICS
 
+from equikpt.core.columns import Column
 from equikpt.evaluation.functional.keypoint_measures import EVERY_KEYPOINT
 from equikpt.evaluation.functional.ranking import average_precision, roc_auc
-from equikpt.evaluation.presentation import Column, Figure, Presented
+from equikpt.evaluation.presentation import Figure, Presented
 from equikpt.metainfo.trained import trained_keypoints
 
 HIDDEN, SEEN = 1, 2

@@ -16,6 +16,7 @@ from equikpt.gait.names import LIMBS
 from equikpt.gait.strides import Stride, cut_strides, timing
 from equikpt.gait.symmetry import SYMMETRICAL, symmetry
 from equikpt.gait.tables import KeypointTable
+from equikpt.gait.traces import Traces, traces_of
 from equikpt.gait.trial import GaitOptions, Trial
 from equikpt.tracks.smoothing import ROBUST_SD
 
@@ -72,6 +73,7 @@ class GaitReport:
         values: Means over the strides of ``gait``.
         curves: Angles over the strides of ``gait``, by limb and joint.
         height_px: From the hooves on the ground to the withers; NaN without withers.
+        traces: Paths over the trial that these were read from.
         options: That it was measured with.
         notes: Sentences on what was left out, and why.
     """
@@ -83,6 +85,7 @@ class GaitReport:
     values: list[TrialValue]
     curves: dict[tuple[str, str], Curves]
     height_px: float
+    traces: Traces
     options: GaitOptions
     notes: list[str]
 
@@ -135,7 +138,10 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
         kept = np.isin(rows.strides, numbers)
         curves[key] = Curves(rows.strides[kept], rows.angles[kept])
     notes = [*trial.notes, *_notes(trial, strides, odd, gait, values, unit)]
-    return GaitReport(table.animal, gait, strides, scaled, values, curves, height, options, notes)
+    traces = traces_of(trial, stances, factor, unit)
+    return GaitReport(
+        table.animal, gait, strides, scaled, values, curves, height, traces, options, notes
+    )
 
 
 def _height_px(trial: Trial, stances: dict[str, Stances]) -> float:

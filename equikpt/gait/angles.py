@@ -55,6 +55,8 @@ JOINTS: dict[str, tuple[Joint, ...]] = {
 }
 """Joints of fore and hind limbs. ``elbow`` goes by the withers, which stand for the shoulder, and
 ``stifle`` by the tail base, which stands for the hip: proxies of the joints of these names."""
+LIMB = "limb"
+"""Name of the angle of a limb's line to the hoof with the vertical."""
 LIMB_TOP = dict(f="{side}_elbow", h="{side}_hip")
 """Upper end of the line whose lower end is the hoof, for protraction and retraction."""
 
@@ -81,22 +83,32 @@ def angle_deg(
 
 
 def limb_angles(trial: Trial, limb: str) -> dict[str, np.ndarray]:
-    """Angles (R + 1, T) of a limb by joint, and of its line to the hoof as ``limb``, degrees.
+    """Angles (R + 1, T) of a limb by joint, and of its line as :data:`LIMB`, degrees.
 
     The latter is 0 where the limb is upright and positive where the hoof is in front.
     """
-    words = dict(side=limb[0], limb=limb)
     found = {}
     for joint in JOINTS[limb[1]]:
-        roles = [role.format(**words) for role in joint[1:4]]
+        roles = limb_roles(limb, joint.name)
         if trial.has(*roles):
             upper, middle, lower = (trial.smoothed(role, LIMB_CUTOFF) for role in roles)
             found[joint.name] = angle_deg(upper, middle, lower, behind=joint.behind)
-    top = LIMB_TOP[limb[1]].format(**words)
+    top, end = limb_roles(limb, LIMB)
     if trial.has(top):
-        along = trial.smoothed(hoof(limb), LIMB_CUTOFF) - trial.smoothed(top, LIMB_CUTOFF)
-        found["limb"] = np.rad2deg(np.arctan2(along[..., 0], -along[..., 1]))
+        along = trial.smoothed(end, LIMB_CUTOFF) - trial.smoothed(top, LIMB_CUTOFF)
+        found[LIMB] = np.rad2deg(np.arctan2(along[..., 0], -along[..., 1]))
     return found
+
+
+def limb_roles(limb: str, name: str) -> list[str]:
+    """Roles of the points that an angle of a limb goes by, from the top.
+
+    >>> limb_roles("lf", "carpus")
+    ['l_elbow', 'l_knee', 'lf_fetlock']
+    """
+    rows: dict[str, tuple[str, ...]] = {joint.name: joint[1:4] for joint in JOINTS[limb[1]]}
+    rows[LIMB] = (LIMB_TOP[limb[1]], "{limb}_hoof")
+    return [role.format(side=limb[0], limb=limb) for role in rows[name]]
 
 
 class Curves(NamedTuple):
@@ -155,7 +167,7 @@ def at_phases(times_s: np.ndarray, series: np.ndarray, start_s: float, end_s: fl
 
 def _extremes(number: int, limb: str, name: str, curve: np.ndarray) -> Iterator[Measure]:
     low, high = curve.min(axis=1), curve.max(axis=1)
-    if name == "limb":
+    if name == LIMB:
         yield Measure(number, limb, "protraction", "deg", high)
         yield Measure(number, limb, "retraction", "deg", -low)
         return

@@ -50,31 +50,40 @@ class Part(NamedTuple):
         roles: Points whose mean height is its own.
         letters: Of its measures in the literature.
         pair: ``f`` or ``h``, the limbs whose stances it is compared in.
+        threshold_mm: Size of MinDiff and MaxDiff, in :data:`THRESHOLDS_OF`, from which a trial
+            counts as asymmetrical; None where the literature has none.
     """
 
     roles: tuple[str, ...]
     letters: str
     pair: str
+    threshold_mm: float | None = None
 
 
 PARTS = dict(
-    head=Part(HEAD, "HD", "f"),
+    head=Part(HEAD, "HD", "f", 6.0),
     withers=Part(("withers",), "WD", "f"),
-    pelvis=Part(("tail_base",), "PD", "h"),
+    pelvis=Part(("tail_base",), "PD", "h", 3.0),
 )
+THRESHOLDS_OF = (
+    "inertial sensors on poll and pelvis, in trot on a straight line (Keegan et al., 2011, Am. J. "
+    "Vet. Res. 72: 1156, https://doi.org/10.2460/ajvr.72.9.1156)"
+)
+"""Source of the thresholds, and what they are of."""
+OWNERS_HORSES = (
+    "161 of 222 riding horses that their owners held to be free from lameness passed one of them "
+    "(Rhodin et al., 2017, PLoS ONE 12: e0176253, https://doi.org/10.1371/journal.pone.0176253)"
+)
+"""Share of horses in work beyond the thresholds."""
 
 
 def symmetry(trial: Trial, strides: list[Stride], stances: Mapping[str, Stances]) -> list[Measure]:
     """Ranges of the heights in each stride, and in trot their symmetry."""
     found: list[Measure] = []
     for name, part in PARTS.items():
-        there = [role for role in part.roles if trial.has(role)]
+        there, height = displacement(trial, name)
         if not there:
             continue
-        most = max(trial.given(role) for role in there)
-        there = [role for role in there if trial.given(role) >= min(most, MOSTLY_GIVEN)]
-        height = trial.mean_of(there, AXIAL_CUTOFF)[..., 1]
-        height = height - trend(trial.times_s, height, trial.stride_s)
         for stride in strides:
             start, end = stride.start_s[0], stride.end_s[0]
             if any(_has_gap(trial, role, start, end) for role in there):
@@ -86,6 +95,21 @@ def symmetry(trial: Trial, strides: list[Stride], stances: Mapping[str, Stances]
             if stride.gait in SYMMETRICAL and middles is not None:
                 found += _differences(trial, stride.number, name, height, middles)
     return found
+
+
+def displacement(trial: Trial, name: str) -> tuple[list[str], np.ndarray]:
+    """Vertical displacement (R + 1, T) of a part of the body, px, less its mean over a stride.
+
+    Returns:
+        The points whose mean it is, none where the part has none, and the displacement.
+    """
+    there = [role for role in PARTS[name].roles if trial.has(role)]
+    if not there:
+        return [], np.empty((0, len(trial.times_s)))
+    most = max(trial.given(role) for role in there)
+    there = [role for role in there if trial.given(role) >= min(most, MOSTLY_GIVEN)]
+    height = trial.mean_of(there, AXIAL_CUTOFF)[..., 1]
+    return there, height - trend(trial.times_s, height, trial.stride_s)
 
 
 def _has_gap(trial: Trial, role: str, start_s: float, end_s: float) -> bool:

@@ -16,8 +16,9 @@ import numpy as np
 
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
+from equikpt.gait.noise import correlated, correlation_of
 from equikpt.gait.tables import KeypointTable
-from equikpt.tracks.smoothing import measurement_sd, noise_sd, outliers, q_of, smooth
+from equikpt.tracks.smoothing import find_outliers, measurement_sd, noise_sd, q_of, smooth
 
 MIN_FRAMES = 12
 MAX_FRAMES = 20_000
@@ -30,10 +31,12 @@ STRIDE_S = (0.25, 2.5)
 """Durations of a stride that are looked for."""
 FIRST_CUTOFF_HZ = 6.0
 OUTLIER_CUTOFF_HZ = 6.0
-MIN_OUTLIER = 0.025
-"""Least distance of an outlier from its path, in the animal's size."""
-MIN_LIMB_OUTLIER = 0.06
-"""That of the limbs below elbow and stifle, which move faster than such a path."""
+MIN_LIMIT = 0.015
+"""Distance from its path up to which no point is an outlier, in the animal's size."""
+MAX_LIMIT = 0.025
+"""Distance from its path that is an outlier in any case, in the animal's size."""
+MAX_LIMB_LIMIT = 0.06
+"""That of the limbs below elbow and stifle, which move faster."""
 FAST = ("hoof", "fetlock", "knee", "hock")
 AXIAL_CUTOFF = 4.0
 """Cut-off of head and trunk in stride frequencies; ``benchmarks/gait.py`` chose it."""
@@ -92,6 +95,7 @@ class Trial:
         forward: 1 for an animal that faces right in the image, -1 for one that faces left.
         is_side_view: Whether the camera looks at the animal from the side, or along it.
         stride_s: Typical duration of a stride.
+        correlation: Of the noise of each point with that of the next frame; 0 without radii.
         notes: Sentences on what was left out.
 
     Raises:
@@ -153,7 +157,8 @@ class Trial:
         """The point (R + 1, T, 2): as measured, and R replicates of it."""
         values, sigma = self._values[role], self._sigma[role]
         rng = np.random.default_rng([self.options.seed, zlib.crc32(role.encode())])
-        noise = rng.normal(size=(self.options.replicates, *values.shape))
+        white = rng.normal(size=(self.options.replicates, *values.shape))
+        noise = correlated(white, self.correlation)
         noise *= np.where(np.isfinite(sigma), sigma, 0.0)[:, None]
         return np.concatenate([values[None], values[None] + noise])
 
@@ -185,6 +190,7 @@ class Trial:
         factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
         self._values: dict[str, np.ndarray] = {}
         self._sigma: dict[str, np.ndarray] = {}
+        self.correlation = 0.0
         lost, size_px = 0, _size(table)
         for role, name in names.items():
             column = table.names.index(name)
@@ -204,11 +210,15 @@ class Trial:
             sigma = measurement_sd(len(known), scatter, stated, typical)
             sigma = np.where(known, sigma, np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
-            least = MIN_LIMB_OUTLIER if role.endswith(FAST) else MIN_OUTLIER
-            wrong = outliers(self.times_s, values, sigma, q, least * size_px)
+            most = MAX_LIMB_LIMIT if role.endswith(FAST) else MAX_LIMIT
+            limits = MIN_LIMIT * size_px, most * size_px
+            wrong = find_outliers(self.times_s, values, sigma, q, limits)
             lost += int(wrong.sum())
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)
+        if table.radii is not None and self._values:
+            found = [correlation_of(self._values[role], self._sigma[role]) for role in self._values]
+            self.correlation = float(np.nanmedian(found)) if np.isfinite(found).any() else 0.0
         if lost:
             total = len(self._values) * len(self.times_s)
             self.notes.append(f"{lost} of {total} points are outliers and count as gaps")

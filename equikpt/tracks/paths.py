@@ -17,9 +17,9 @@ import numpy as np
 
 from equikpt.tracks.smoothing import (
     RADIUS_PER_SIGMA,
+    find_outliers,
     measurement_sd,
     noise_sd,
-    outliers,
     q_of,
     smooth_with_sd,
 )
@@ -241,7 +241,8 @@ class Paths:
         typical = float(np.median(sigma[known]))
         q, slow = (q_of(hz, typical, self._step_s) for hz in (self.options.cutoff_hz, OUTLIER_HZ))
         values = _bridged(times_s, part.still[:, k], known)
-        wrong = outliers(times_s, values, sigma, slow, MIN_OUTLIER * noise.size_px) & known
+        least = MIN_OUTLIER * noise.size_px
+        wrong = find_outliers(times_s, values, sigma, slow, (least, least)) & known
         if wrong.any() and (known & ~wrong).sum() >= MIN_POINTS:
             sigma = np.where(wrong, noise.size_px, sigma)
             values = _bridged(times_s, part.still[:, k], known & ~wrong)

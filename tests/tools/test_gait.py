@@ -49,7 +49,7 @@ def test_a_trot_is_measured_and_written(call_tool, trot, trot_csv, tmp_path):
     text = call_tool("gait", trot_csv, "--out", out, *scale)
     assert "trot, " in text
     assert "pelvis PDmin: " in text
-    assert sorted(path.name for path in out.iterdir()) == list(TABLES)
+    assert sorted(path.name for path in out.iterdir()) == [*TABLES[:2], "trials.csv", "trot.html"]
     trials = {(row["part"], row["measure"]): row for row in rows(out / "trials.csv")}
     found = trials["head", "HDmin"]
     assert float(found["mean"]) == pytest.approx(20, abs=1.5)
@@ -86,7 +86,32 @@ def test_animals_of_one_table_are_apart(call_tool, tmp_path):
     write(PlainTable(tmp_path / "two.csv", trial.table().names), trial, animals=2)
     settings = ("--out", tmp_path / "out", "--replicates", 20)
     assert "animal 2: trot" in call_tool("gait", tmp_path / "two.csv", *settings)
+    pages = sorted(path.name for path in (tmp_path / "out").glob("*.html"))
+    assert pages == ["two_1.html", "two_2.html"]
     assert {row["animal"] for row in rows(tmp_path / "out" / "strides.csv")} == {"1", "2"}
+
+
+def test_pages_name_their_video_by_its_way_and_tables_of_one_name_have_a_page_each(
+    call_tool, tmp_path
+):
+    trial = moving(strides=4)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write(PlainTable(tmp_path / folder / "trot.csv", trial.table().names), trial)
+    video = tmp_path / "a" / "my trot#1.mp4"
+    video.write_bytes(b"")
+    settings = ("--out", tmp_path / "out", "--replicates", 20)
+    both = (tmp_path / "a" / "trot.csv", tmp_path / "b" / "trot.csv")
+    assert "one table" in call_tool("gait", *both, *settings, "--video", video, code=2)
+    missing = call_tool("gait", both[0], *settings, "--video", tmp_path / "no.mp4", code=2)
+    assert "no.mp4" in missing
+    assert not (tmp_path / "out").exists()
+    call_tool("gait", both[0], *settings, "--video", video)
+    page = (tmp_path / "out" / "trot.html").read_text()
+    assert 'src="../a/my%20trot%231.mp4"' in page
+    call_tool("gait", *both, *settings, "--overwrite")
+    assert (tmp_path / "out" / "trot_2.html").is_file()
+    assert "<video" not in (tmp_path / "out" / "trot.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from equikpt.tracks.smoothing import noise_sd, outliers, smooth, smooth_with_sd
+from equikpt.tracks.smoothing import find_outliers, noise_sd, smooth, smooth_with_sd
 
 TIMES = np.arange(0, 3, 1 / 60)
 
@@ -84,8 +84,8 @@ def test_outliers_are_told_from_a_fast_path():
     generator = np.random.default_rng(0)
     path = 300 * np.stack([np.sin(9 * TIMES), np.cos(9 * TIMES)], axis=1)
     noisy = path + generator.normal(0, 2, path.shape)
-    assert not outliers(TIMES, noisy, np.full(180, 2.0), q_of(6.0, 2.0), 35.0).any()
+    assert not find_outliers(TIMES, noisy, np.full(180, 2.0), q_of(6.0, 2.0), (35.0, 35.0)).any()
     noisy[[50, 51, 120]] += 90
-    found = outliers(TIMES, noisy, np.full(180, 2.0), q_of(6.0, 2.0), 35.0)
+    found = find_outliers(TIMES, noisy, np.full(180, 2.0), q_of(6.0, 2.0), (35.0, 35.0))
     told = {*np.flatnonzero(found).tolist()}
     assert {50, 51, 120} <= told <= {48, 49, 50, 51, 52, 53, 119, 120, 121}

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from equikpt.cli import options as declare
 from equikpt.cli.options import ABOVE_0, argument, number, option, required, whole
 
 if TYPE_CHECKING:
+    from equikpt.gait import GaitOptions as MeasuringOptions
     from equikpt.gait import GaitReport
 
 FILES = {
@@ -35,12 +39,13 @@ SHOWN = (
 class GaitOptions:
     """Measure the gait in tables of keypoints over time, seen from the side.
 
-      equikpt gait trot.csv --out trot_gait --height-mm 1620
+      equikpt gait trot.csv --out trot_gait --height-mm 1620 --video trot.mp4
       equikpt gait tables/ --out gaits --fps 60 --names names.json
 
     strides.csv has each measure of each stride, trials.csv their means over the trial, curves.csv
-    the mean angles over the stride; all with intervals. Measures describe a movement and are not a
-    diagnosis. Exit code 0: every animal is measured; 1: some are not, which are named; 2: wrong
+    the mean angles over the stride; all with intervals. NAME.html shows a table's video or a stick
+    figure beside its curves, and the results. Measures describe a movement and are not a diagnosis.
+    Exit code 0: every animal is measured; 1: some are not, which are named; 2: wrong
     input.
     """
 
@@ -49,7 +54,10 @@ class GaitOptions:
         "folders of them",
         metavar="TABLE|DIR",
     )
-    out: Path = required("folder for the tables", metavar="DIR")
+    out: Path = required("folder for the tables and pages", metavar="DIR")
+    video: Path | None = option(
+        "video of the only table, for its page, which names it by its way from DIR", metavar="FILE"
+    )
     fps: float | None = option(
         "frames a second, of tables without times", type=number(ABOVE_0), metavar="N"
     )
@@ -82,7 +90,7 @@ class GaitOptions:
     )
     replicates: int = option("replicates of the Monte Carlo", default=100, type=whole(20))
     seed: int = declare.seed("seed of the Monte Carlo")
-    overwrite: bool = declare.overwrite("earlier tables")
+    overwrite: bool = declare.overwrite("earlier tables and pages")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,15 +104,13 @@ def main(argv: list[str] | None = None) -> int:
     from equikpt_runtime.files import refuse_existing
 
     paths = _tables(options.tables)
-    for name in FILES:
-        refuse_existing(options.out / name, options.overwrite)
-    settings = gait.GaitOptions(
-        names=gait.read_name_map(options.names) if options.names else None,
-        **{name: getattr(options, name) for name in ("min_score", "radius_level", "level")},
-        **{name: getattr(options, name) for name in ("replicates", "seed")},
-        **{name: getattr(options, name) for name in ("height_mm", "mm_per_px")},
-    )
+    _check_video(options.video, paths)
+    pages = _pages(paths, options.out)
+    for path in (*(options.out / name for name in FILES), *pages.values()):
+        refuse_existing(path, options.overwrite)
+    settings = _settings(options)
     problems: list[str] = []
+    written = [options.out / name for name in FILES]
     count = 0
     with ExitStack() as stack:
         tables = {
@@ -132,13 +138,25 @@ def main(argv: list[str] | None = None) -> int:
                 for name, rows in _rows(report).items():
                     own = dict(table=str(path), animal=animal.animal)
                     tables[name].add(*({**own, **row} for row in rows))
+                written.append(_write_page(pages[path], report, options))
                 tqdm.write("\n".join([f"{where}: {headline(report)}", *_lines(report)]))
         if len(problems) == count:
             raise ValueError(f"none of {count} animals can be measured: {problems[0]}")
     lines = [f"{len(problems)} of {count} animals could not be measured:"] * bool(problems)
     lines += [f"  {each}" for each in problems]
-    print("\n".join([*lines, *(f"written: {options.out / name}" for name in FILES)]))
+    print("\n".join([*lines, *(f"written: {path}" for path in written)]))
     return int(bool(problems))
+
+
+def _settings(options: GaitOptions) -> MeasuringOptions:
+    from equikpt import gait
+
+    return gait.GaitOptions(
+        names=gait.read_name_map(options.names) if options.names else None,
+        **{name: getattr(options, name) for name in ("min_score", "radius_level", "level")},
+        **{name: getattr(options, name) for name in ("replicates", "seed")},
+        **{name: getattr(options, name) for name in ("height_mm", "mm_per_px")},
+    )
 
 
 def _tables(given: Sequence[Path]) -> list[Path]:
@@ -160,6 +178,43 @@ def _tables(given: Sequence[Path]) -> list[Path]:
             if not (path.suffix == ".h5" and path.with_suffix(".csv") in inside)
         ]
     return paths
+
+
+def _check_video(video: Path | None, tables: Sequence[Path]) -> None:
+    if video is None:
+        return
+    if not video.is_file():
+        raise FileNotFoundError(f"no file {video}; give the video that the table was made from")
+    if len(tables) > 1:
+        raise ValueError(f"expected one table with --video, got {len(tables)}; run them one by one")
+
+
+def _pages(tables: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Name the page of each table after it; of tables of one name the later ones are numbered."""
+    pages: dict[Path, Path] = {}
+    for table in tables:
+        name, rank = f"{table.stem}.html", 1
+        while out / name in pages.values():
+            rank += 1
+            name = f"{table.stem}_{rank}.html"
+        pages[table] = out / name
+    return pages
+
+
+def _write_page(path: Path, report: GaitReport, options: GaitOptions) -> Path:
+    """Write the page of an animal; one of several has its name behind that of the table."""
+    from equikpt.report.html.gait_page import to_html
+    from equikpt_runtime.files import refuse_existing, write_text
+
+    if report.animal:
+        path = path.with_stem(f"{path.stem}_{re.sub('[^A-Za-z0-9-]+', '_', report.animal)}")
+        refuse_existing(path, options.overwrite)
+    address = None
+    if options.video is not None:
+        way = os.path.relpath(options.video.resolve(), path.parent.resolve())
+        address = quote(Path(way).as_posix())
+    write_text(path, to_html(report, path.stem, address, tuple(FILES)))
+    return path
 
 
 def _rows(report: GaitReport) -> dict[str, Iterator[dict[str, Any]]]:

@@ -84,7 +84,7 @@ class Chart:
 
 def panel_chart(panel: Panel) -> Chart:
     """Draw a panel for a page; single values of few can be read by pointing at them."""
-    canvas = _Canvas()
+    canvas = Canvas()
     _draw_panel(canvas.axes, panel, canvas)
     scale = " Logarithmic scale." if canvas.axes.get_yscale() == "log" else ""
     names = ", ".join(line.label for line in panel.lines)
@@ -104,7 +104,7 @@ def spread_chart(title: str, parts: pd.DataFrame, high: float) -> Chart:
         parts: A table of :func:`.breakdown.spreads`.
         high: Upper end of the axis, as a fraction, the same for charts to compare.
     """
-    canvas, names = _Canvas(), []
+    canvas, names = Canvas(), []
     for index, row in enumerate(parts.to_dict("records")):
         name, points, right = row["part"], row["points"], 100 * row["right"]
         low, median, top = (100 * row[quartile] for quartile in ("low", "median", "high"))
@@ -124,7 +124,7 @@ def spread_chart(title: str, parts: pd.DataFrame, high: float) -> Chart:
 
 def reliability_chart(found: Reliability) -> Chart:
     """Draw the fraction right by score, with Wilson's intervals, over a calibrated model's line."""
-    canvas = _Canvas()
+    canvas = Canvas()
     canvas.axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--")
     for row in found.bins.to_dict("records"):
         left, end, count, right = row["left"], row["right_end"], row["points"], row["right"]
@@ -179,7 +179,7 @@ def _styled(axes: Axes) -> Axes:
     return axes
 
 
-class _Canvas:
+class Canvas:
     """A figure for a page: its axes, and the texts to show at its marks."""
 
     def __init__(self) -> None:
@@ -194,6 +194,7 @@ class _Canvas:
         return f"tip{len(self._tips) - 1}"
 
     def dot_on_bar(self, x: float, y: float, ends: tuple[float, float], gid: str) -> None:
+        """Draw a value with the ends of its interval."""
         line: Any = dict(color=COLOURS[0], gid=gid)
         self.axes.plot([x, x], ends, linewidth=3, alpha=0.55, solid_capstyle="round", **line)
         self.axes.plot([x], [y], "o", markersize=7, **line)
@@ -224,7 +225,7 @@ class _Canvas:
         return Markup(f'{head}{escape(description)}">{inner}')
 
 
-def _draw_panel(axes: Axes, panel: Panel, canvas: _Canvas | None = None) -> None:
+def _draw_panel(axes: Axes, panel: Panel, canvas: Canvas | None = None) -> None:
     values = np.concatenate([line.y for line in panel.lines])
     finite = values[np.isfinite(values)]
     is_wide = finite.size and finite.min() > 0 and finite.max() > LOG_RANGE * finite.min()
@@ -251,7 +252,7 @@ def _draw_panel(axes: Axes, panel: Panel, canvas: _Canvas | None = None) -> None
 
 
 def _draw_line(
-    axes: Axes, line: Line, x_label: str, has_value: bool, canvas: _Canvas | None
+    axes: Axes, line: Line, x_label: str, has_value: bool, canvas: Canvas | None
 ) -> None:
     colour = COLOURS[line.colour % len(COLOURS)]
     dashed = "--" if line.colour >= len(COLOURS) else "-"

@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tqdm import tqdm
 
-from equikpt.evaluation.presentation import number
+from equikpt.core.columns import number
 
 JPEG_QUALITY = 72
 MAX_LETTERS = 48

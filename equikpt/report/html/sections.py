@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from equikpt.core.columns import MISSING, Column, number
 from equikpt.evaluation.functional.keypoint_errors import SWAP_THRESHOLD
 from equikpt.evaluation.functional.keypoint_measures import PosePredictions, with_untrained_marked
 from equikpt.evaluation.functional.reliability import SCORE_BINS, Reliability, reliability
 from equikpt.evaluation.functional.uncertainty import TOLERANCE
-from equikpt.evaluation.presentation import (
-    MISSING,
-    Column,
-    Figure,
-    Presented,
-    figure_of,
-    number,
-    presented,
-)
+from equikpt.evaluation.presentation import Figure, Presented, figure_of, presented
 from equikpt.report import breakdown
 from equikpt.report.breakdown import RIGHT_WITHIN
 from equikpt.report.evaluation import Evaluation, overall

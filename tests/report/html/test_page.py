@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from mmpose.registry import METRICS
 
-from equikpt.evaluation.presentation import Column, Example, Figure, Presented
+from equikpt.core.columns import Column
+from equikpt.evaluation.presentation import Example, Figure, Presented
 from equikpt.report.evaluation import parts_of
 from equikpt.report.html.page import Report, to_html
 from equikpt.report.html.render import ENVIRONMENT, jpeg_uri, shortened

@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from equikpt.gait.noise import MAX_CORRELATION, correlated, correlation_of
+from equikpt.gait.trial import GaitOptions, Trial
+from equikpt.tracks.smoothing import find_outliers
+
+TIMES_S = np.arange(800) / 60
+LIMITS = (8.0, 40.0)
+Q = (2 * np.pi * 6) ** 6 / 60
+
+
+def noise(correlation, seed=0, count=800):
+    return correlated(np.random.default_rng(seed).normal(size=(count, 2)), correlation)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6])
+def test_the_correlation_is_found_whatever_the_sd_of_each_frame(correlation):
+    sigma = np.exp(0.4 * np.random.default_rng(1).normal(size=800))
+    found = correlation_of(noise(correlation) * sigma[:, None], sigma)
+    assert found == pytest.approx(correlation, abs=0.06)
+
+
+def test_gaps_and_outliers_do_not_count():
+    sigma, values = np.ones(800), noise(0.5)
+    values[::50] += 100
+    sigma[7::40] = np.inf
+    values[7::40] = 1e6
+    assert correlation_of(values, sigma) == pytest.approx(0.5, abs=0.1)
+    sigma[::3] = np.inf
+    assert np.isnan(correlation_of(values, sigma))
+
+
+def test_points_that_hardly_jump_have_the_largest_correlation():
+    assert correlation_of(0.01 * noise(0.0), np.ones(800)) == MAX_CORRELATION
+
+
+def test_correlated_noise_keeps_its_sd():
+    drawn = correlated(np.random.default_rng(0).normal(size=(200, 100, 2)), 0.6)
+    assert np.std(drawn, axis=0) == pytest.approx(np.ones((100, 2)), abs=0.25)
+    assert np.std(drawn) == pytest.approx(1, abs=0.02)
+    assert np.mean(drawn[:, 1:] * drawn[:, :-1]) == pytest.approx(0.6, abs=0.02)
+
+
+def test_replicates_have_the_correlation_of_the_points(trot):
+    table = trot.table(4.0, np.random.default_rng(0), correlation=0.6)
+    ready = Trial(table, GaitOptions(replicates=50))
+    assert ready.correlation == pytest.approx(0.6, abs=0.05)
+    drawn = ready.measured("withers")
+    off = (drawn[1:] - drawn[0]) / 4.0
+    assert np.mean(off[:, 1:] * off[:, :-1]) == pytest.approx(ready.correlation, abs=0.03)
+    assert Trial(replace(table, radii=None), ready.options).correlation == 0
+
+
+def test_a_lost_point_is_an_outlier_and_its_neighbours_are_not():
+    wave = 40 * np.sin(2 * np.pi * 1.4 * TIMES_S)
+    values = np.stack([wave, wave], axis=1) + noise(0.0)
+    lost = np.array([100, 300, 301, 500])
+    values[lost] += np.array([[20, 0], [80, 5], [70, -80], [200, 200]])
+    sigma = np.ones(800)
+    sigma[500] = 0.2  # states that it is better than others
+    found = find_outliers(TIMES_S, values, sigma, Q, LIMITS)
+    assert np.flatnonzero(found).tolist() == lost.tolist()
+    values[700] += [7, 7]  # within the lower limit
+    sigma[100] = 5.0  # and so far off is no outlier for one that says so
+    assert not find_outliers(TIMES_S, values, sigma, Q, LIMITS)[[100, 700]].any()
