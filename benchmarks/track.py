@@ -202,7 +202,7 @@ def camera(args: argparse.Namespace) -> str:
 
 
 def write_film(path: Path, count: int) -> None:
-    """A panning film of 1080p; 60 frames go to and fro."""
+    """A panning film of 1080p; 60 frames, forth and back."""
     frames = [frame for frame, _ in views("pans", 60, 1)]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 60, HD)
     order = [*range(60), *range(58, 0, -1)]

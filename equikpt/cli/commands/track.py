@@ -185,8 +185,8 @@ def _spread(
 
     from equikpt.tracks.workers import spread
 
-    settings = dict(shard=None, workers=None, scheduler=None, threads=options.threads or 1)
-    alone = _Alone(replace(options, **settings))
+    threads = (options.threads or 1) if options.model else None
+    alone = _Alone(replace(options, shard=None, workers=None, scheduler=None, threads=threads))
     results = spread(alone, todo, options.workers, options.scheduler)
     count = 0
     for path, result in tqdm(results, total=len(todo), unit="video", disable=None):
@@ -200,15 +200,13 @@ def _spread(
     return problems, [*lines, f"written: {options.out}: {count} of {len(todo)} videos"]
 
 
-_LOADED: dict[TrackOptions, tuple[Any, Any]] = {}
+_LOADED: dict[str, tuple[Any, Any]] = {}
 """Model and detector of the last call: a worker tracks one video after another."""
 
 
 def _models(options: TrackOptions) -> tuple[Any, Any]:
     """Load the model and the detector, unless the last call had the same."""
-    key = replace(
-        options, videos=(), box=tuple(map(tuple, options.box)), format=tuple(options.format)
-    )
+    key = repr(replace(options, videos=(), box=()))
     if key not in _LOADED:
         _LOADED.clear()
         _LOADED[key] = _model(options), _detector(options)
