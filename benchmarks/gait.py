@@ -259,6 +259,7 @@ def rows(args: argparse.Namespace) -> str:
         "20 strides": dict(sigma_px=4),
         "no radii": dict(sigma_px=4, radii=False),
         "like a model's": dict(sigma_px=4, **MODEL_LIKE),
+        "the same without radii": dict(sigma_px=4, radii=False, **MODEL_LIKE),
     }
     found = collect(plain, noises, args.seed)
     for name, settings in (
@@ -283,9 +284,8 @@ def gaits(args: argparse.Namespace) -> str:
                 motion = Motion(gait=name, strides=12, variation=0.02, mirrored=bool(number % 2))
                 trial = moving_trial(motion, args.seed + number)
                 table_ = trial.table(px, np.random.default_rng([args.seed, number]))
-                side = " right" if motion.mirrored else " left"
-                right = {"tolt": "tölt", "canter": f"canter{side}", "gallop": f"gallop{side}"}
-                wanted = right.get(name, name)
+                side = "right" if motion.mirrored else "left"
+                wanted = NAMED.get(name, name).replace("left", side)
                 hits += [s.gait == wanted for s in analyse(table_).strides]
             cells.append(f"{100 * np.mean(hits):.1f} % of {len(hits)}")
         lines.append(f"| {name} | {' | '.join(cells)} |")

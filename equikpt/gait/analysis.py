@@ -25,7 +25,9 @@ MIN_STRIDES = 5
 OUTLIER_SDS = 4.0
 """Distance from the median, in SDs, beyond which a stride is left out of a mean."""
 NOT_AVERAGED = ("hoof_on", "hoof_off")
+"""Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
+"""Unit of lengths without a scale, in the height at the withers."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,6 @@ def mean_curve(
     curves: Curves, level: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean, SD between strides, and ends of the mean's interval, (101,) each, degrees."""
-    count = len(curves.strides)
     mean, sd = curves.angles.mean(axis=0), curves.angles.std(axis=0, ddof=1)
-    reach = float(student.ppf(0.5 + level / 2, count - 1)) * sd / np.sqrt(count)
+    reach = np.array([reach_of_mean(values, level) for values in curves.angles.T])
     return mean, sd, mean - reach, mean + reach

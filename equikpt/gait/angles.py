@@ -6,7 +6,7 @@ the side foreshortens them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +15,15 @@ from equikpt.gait.events import Stances
 from equikpt.gait.measures import Measure
 from equikpt.gait.names import POLL, fetlock, hoof
 from equikpt.gait.strides import MAX_DEVIATION, Stride
-from equikpt.gait.trial import AXIAL_CUTOFF, LIMB_CUTOFF, Trial
+from equikpt.gait.trial import AXIAL_CUTOFF, LIMB_CUTOFF, Trial, at_times
 
 PHASES = np.linspace(0, 1, 101)
 """Phases of a curve: a hundredth of the stride apart, from hoof-on to hoof-on of the limb."""
 MAX_GAP = 0.15
 """Longest time without a point, in strides, that an angle is given over."""
+
+NOT_COMPARED = ("hoof_on", "hoof_off", "phase")
+"""Measures of a limb that have no difference between left and right."""
 
 
 class Joint(NamedTuple):
@@ -159,10 +162,7 @@ def _has_gap(trial: Trial, roles: list[str], start_s: float, end_s: float) -> bo
 
 def at_phases(times_s: np.ndarray, series: np.ndarray, start_s: float, end_s: float) -> np.ndarray:
     """Series (R + 1, T) at :data:`PHASES` of a span, (R + 1, 101)."""
-    wanted = start_s + PHASES * (end_s - start_s)
-    after = np.searchsorted(times_s, wanted).clip(1, len(times_s) - 1)
-    part = (wanted - times_s[after - 1]) / (times_s[after] - times_s[after - 1])
-    return series[:, after - 1] * (1 - part) + series[:, after] * part
+    return at_times(times_s, series, start_s + PHASES * (end_s - start_s))
 
 
 def _extremes(number: int, limb: str, name: str, curve: np.ndarray) -> Iterator[Measure]:
@@ -193,7 +193,7 @@ def head_neck_measures(trial: Trial, strides: list[Stride]) -> list[Measure]:
 
 def differences(measures: list[Measure]) -> list[Measure]:
     """Left minus right of what both limbs of a pair have in the same stride."""
-    by_key: Mapping = {(each.stride, each.part, each.name): each for each in measures}
+    by_key = {(each.stride, each.part, each.name): each for each in measures}
     found = []
     for each in measures:
         other = by_key.get((each.stride, f"r{each.part[1:]}", each.name))
@@ -202,6 +202,3 @@ def differences(measures: list[Measure]) -> list[Measure]:
             values = each.values - other.values
             found.append(Measure(each.stride, pair, each.name, each.unit, values))
     return found
-
-
-NOT_COMPARED = ("hoof_on", "hoof_off", "phase")

@@ -3,10 +3,14 @@
 A model that sees nearly the same image twice errs nearly alike. Radii state the whole error; what
 jumps from frame to frame is a part of it, and the rest lasts. With noise of SD σ and a correlation
 of ρ with the next frame, ρ² with the one after it and so on, third differences have the variance
-σ² (20 - 30 ρ + 12 ρ² - 2 ρ³), which motion adds little to at 60 frames a second.
+σ² (20 - 30 ρ + 12 ρ² - 2 ρ³), which motion adds little to at 60 frames a second. Without radii the
+spectrum tells: of noise that lasts there is less at half the frame rate than at a quarter.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 from scipy.signal import lfilter
@@ -17,6 +21,8 @@ THIRD = (-1.0, 3.0, -3.0, 1.0)
 MAX_CORRELATION = 0.8
 """Largest correlation that is taken: noise that lasts longer moves with the animal and shows in its
 measures as a motion, which no replicate can tell."""
+MAX_WITHOUT_RADII = 0.6
+"""Largest correlation that is taken by the spectrum, which hardly changes beyond."""
 MIN_DIFFERENCES = 20
 """Fewest third differences, in x and y together, that tell a correlation."""
 
@@ -44,6 +50,49 @@ def correlation_of(values: np.ndarray, sigma: np.ndarray) -> float:
         variance = ((weights @ each**lags) * weights).sum(axis=1)
         off[index] = np.median(np.abs(third) / np.sqrt(variance)[:, None])
     return float(candidates[np.abs(off - norm.ppf(0.75)).argmin()])
+
+
+def correlation_of_jumps(paths: Sequence[np.ndarray]) -> float:
+    """Estimate the correlation of noise without radii, by points that move slowly.
+
+    Fifth differences of every second frame against those of each frame: they pass a quarter and
+    half of the frame rate, where the motion of head and trunk is small.
+
+    Args:
+        paths: (T, 2) of each point; NaN at gaps.
+
+    Returns:
+        From 0 to :data:`MAX_WITHOUT_RADII`; 0 for too few differences.
+    """
+    found = []
+    for path in paths:
+        one, two = (_fifth(path, step) for step in (1, 2))
+        if min(len(one), len(two)) >= MIN_DIFFERENCES and np.median(np.abs(one)) > 0:
+            found.append((np.median(np.abs(two)) / np.median(np.abs(one))) ** 2)
+    if not found:
+        return 0.0
+    candidates = np.linspace(0, MAX_WITHOUT_RADII, 61)
+    expected = [
+        difference_variance(5, each**2) / difference_variance(5, each) for each in candidates
+    ]
+    return float(candidates[np.abs(expected - np.median(found)).argmin()])
+
+
+def _fifth(path: np.ndarray, step: int) -> np.ndarray:
+    for _ in range(5):
+        path = path[step:] - path[:-step]
+    return path[np.isfinite(path)]
+
+
+def difference_variance(order: int, correlation: float) -> float:
+    """Variance of the n-th difference of noise of SD 1.
+
+    >>> difference_variance(3, 0.0)
+    20.0
+    """
+    weights = np.array([(-1.0) ** k * comb(order, k) for k in range(order + 1)])
+    lags = np.abs(np.subtract.outer(np.arange(order + 1), np.arange(order + 1)))
+    return float(weights @ correlation**lags @ weights)
 
 
 def correlated(white: np.ndarray, correlation: float) -> np.ndarray:

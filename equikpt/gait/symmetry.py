@@ -33,7 +33,7 @@ from equikpt.gait.events import Stances
 from equikpt.gait.measures import Measure
 from equikpt.gait.names import HEAD
 from equikpt.gait.strides import Stride
-from equikpt.gait.trial import AXIAL_CUTOFF, Trial
+from equikpt.gait.trial import AXIAL_CUTOFF, Trial, at_times
 
 SYMMETRICAL = ("trot",)
 """Gaits with two bounces a stride, one for each diagonal, that these measures are defined for."""
@@ -130,19 +130,16 @@ def trend(times_s: np.ndarray, series: np.ndarray, stride_s: float) -> np.ndarra
     area = np.zeros_like(series)
     area[:, 1:] = np.cumsum((series[:, 1:] + series[:, :-1]) / 2 * steps, axis=1)
 
-    def at(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        after = np.searchsorted(times_s, wanted).clip(1, len(times_s) - 1)
-        part = (wanted - times_s[after - 1]) / steps[after - 1]
-        return values[:, after - 1] * (1 - part) + values[:, after] * part
-
     half = stride_s / 2
     inner = (times_s >= times_s[0] + half) & (times_s <= times_s[-1] - half)
     if not inner.any():
         return np.repeat(series.mean(axis=1, keepdims=True), len(times_s), axis=1)
     whole = times_s[times_s <= times_s[-1] - stride_s]
-    rise = np.median(at(series, whole + stride_s) - at(series, whole), axis=1) / stride_s
+    ahead = at_times(times_s, series, whole + stride_s)
+    rise = np.median(ahead - at_times(times_s, series, whole), axis=1) / stride_s
     middle = times_s[inner]
-    mean = (at(area, middle + half) - at(area, middle - half)) / stride_s
+    ends = (at_times(times_s, area, middle + shift) for shift in (half, -half))
+    mean = np.subtract(*ends) / stride_s
     place = np.searchsorted(middle, times_s).clip(0, len(middle) - 1)
     beyond = np.where(inner, 0.0, times_s - middle[place])
     return mean[:, place] + rise[:, None] * beyond

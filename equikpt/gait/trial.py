@@ -16,7 +16,12 @@ import numpy as np
 
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
-from equikpt.gait.noise import correlated, correlation_of
+from equikpt.gait.noise import (
+    correlated,
+    correlation_of,
+    correlation_of_jumps,
+    difference_variance,
+)
 from equikpt.gait.tables import KeypointTable
 from equikpt.tracks.smoothing import find_outliers, measurement_sd, noise_sd, q_of, smooth
 
@@ -95,7 +100,7 @@ class Trial:
         forward: 1 for an animal that faces right in the image, -1 for one that faces left.
         is_side_view: Whether the camera looks at the animal from the side, or along it.
         stride_s: Typical duration of a stride.
-        correlation: Of the noise of each point with that of the next frame; 0 without radii.
+        correlation: Of the noise of each point with that of the next frame.
         notes: Sentences on what was left out.
 
     Raises:
@@ -187,27 +192,19 @@ class Trial:
         return np.mean([self.smoothed(role, cutoff) for role in there], axis=0)
 
     def _load(self, table: KeypointTable, names: dict[str, str]) -> None:
-        factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
         self._values: dict[str, np.ndarray] = {}
         self._sigma: dict[str, np.ndarray] = {}
-        self.correlation = 0.0
+        given = self._given(table, names)
+        self.correlation, growth = 0.0, 1.0
+        if table.radii is None:
+            slow = [values for role, (values, _) in given.items() if not role.endswith(FAST)]
+            self.correlation = correlation_of_jumps(slow)
+            growth = np.sqrt(20 / difference_variance(3, self.correlation))
         lost, size_px = 0, _size(table)
-        for role, name in names.items():
-            column = table.names.index(name)
-            values = table.xy[:, column] * [self.forward, -1]
-            known = np.isfinite(values).all(axis=1) & ~self._turned
-            if table.scores is not None:
-                known &= ~(table.scores[:, column] < self.options.min_score)
-            if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
-                self.notes.append(f"{role} left out: given in {known.sum()} of {len(known)} frames")
-                continue
-            scatter = noise_sd(np.where(known[:, None], values, np.nan))
-            stated, typical = None, np.nan
-            if table.radii is not None:
-                stated = factor * table.radii[:, column]
-                known &= stated > 0
-                typical = float(np.median(stated[known])) if known.any() else np.nan
-            sigma = measurement_sd(len(known), scatter, stated, typical)
+        for role, (values, stated) in given.items():
+            known = np.isfinite(values).all(axis=1)
+            typical = np.nan if stated is None else float(np.median(stated[known]))
+            sigma = measurement_sd(len(known), growth * noise_sd(values), stated, typical)
             sigma = np.where(known, sigma, np.inf)
             q = self._q(sigma, OUTLIER_CUTOFF_HZ)
             most = MAX_LIMB_LIMIT if role.endswith(FAST) else MAX_LIMIT
@@ -223,6 +220,30 @@ class Trial:
             total = len(self._values) * len(self.times_s)
             self.notes.append(f"{lost} of {total} points are outliers and count as gaps")
 
+    def _given(
+        self, table: KeypointTable, names: dict[str, str]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Values (T, 2) of each role that is given often enough, NaN at gaps, and stated SDs."""
+        factor = 1 / np.sqrt(-2 * np.log(1 - self.options.radius_level))
+        found = {}
+        for role, name in names.items():
+            column = table.names.index(name)
+            values = table.xy[:, column] * [self.forward, -1]
+            known = np.isfinite(values).all(axis=1) & ~self._turned
+            if table.scores is not None:
+                known &= ~(table.scores[:, column] < self.options.min_score)
+            stated = None if table.radii is None else factor * table.radii[:, column]
+            if stated is not None:
+                known &= stated > 0
+            if known.sum() < max(MIN_FRAMES, 0.3 * len(known)):
+                text = "given" if stated is None else "given with a radius"
+                self.notes.append(
+                    f"{role} left out: {text} in {known.sum()} of {len(known)} frames"
+                )
+                continue
+            found[role] = np.where(known[:, None], values, np.nan), stated
+        return found
+
     def _q(self, sigma: np.ndarray, cutoff_hz: float) -> float:
         known = sigma[np.isfinite(sigma)]
         step_s = float(np.median(np.diff(self.times_s)))
@@ -234,15 +255,21 @@ class Trial:
         self.is_side_view = True
         if len(ends) < 2:
             return
-        front, back = (self._values[role] for role in (ends[0], ends[-1]))
-        down = np.median([np.median(self._values[hoof(limb)][:, 1]) for limb in self.limbs])
-        height = np.median(front[:, 1]) - down
-        length = abs(np.median(front[:, 0] - back[:, 0]))
+        front, back = (self._middle(role) for role in (ends[0], ends[-1]))
+        down = np.median([self._middle(hoof(limb))[1] for limb in self.limbs])
+        height = front[1] - down
+        known = np.isfinite(self._sigma[ends[0]]) & np.isfinite(self._sigma[ends[-1]])
+        across = (self._values[ends[0]] - self._values[ends[-1]])[known, 0]
+        length = abs(np.median(across)) if known.any() else abs(front[0] - back[0])
         self.is_side_view = bool(length > MIN_SIDE_VIEW * height)
+
+    def _middle(self, role: str) -> np.ndarray:
+        """Median place (2,) of a point, where it is given."""
+        return np.median(self._values[role][np.isfinite(self._sigma[role])], axis=0)
 
     def _stride_s(self) -> float:
         """Lag of the first peak of the hooves' autocorrelation."""
-        self.stride_s = 1.0
+        self.stride_s = 1.0  # cut-offs are in Hz until it is known
         step = float(np.median(np.diff(self.times_s)))
         even = np.arange(self.times_s[0], self.times_s[-1], step)
         trunk = self.trunk(FIRST_CUTOFF_HZ)[0]
@@ -267,6 +294,13 @@ class Trial:
         best = peaks[total[peaks] > 0.85 * total[peaks].max()][0]
         before, at, after = total[best - 1 : best + 2]
         return float((best + 0.5 * (before - after) / (before - 2 * at + after)) * step)
+
+
+def at_times(times_s: np.ndarray, series: np.ndarray, wanted_s: np.ndarray) -> np.ndarray:
+    """Series (R + 1, T) at N times, (R + 1, N), by lines between the frames."""
+    after = np.searchsorted(times_s, wanted_s).clip(1, len(times_s) - 1)
+    part = (wanted_s - times_s[after - 1]) / (times_s[after] - times_s[after - 1])
+    return series[:, after - 1] * (1 - part) + series[:, after] * part
 
 
 def _ahead(table: KeypointTable, names: dict[str, str]) -> np.ndarray:

@@ -3,7 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from equikpt.gait.noise import MAX_CORRELATION, correlated, correlation_of
+from equikpt.gait.noise import (
+    MAX_CORRELATION,
+    MAX_WITHOUT_RADII,
+    correlated,
+    correlation_of,
+    correlation_of_jumps,
+)
 from equikpt.gait.trial import GaitOptions, Trial
 from equikpt.tracks.smoothing import find_outliers
 
@@ -51,7 +57,24 @@ def test_replicates_have_the_correlation_of_the_points(trot):
     drawn = ready.measured("withers")
     off = (drawn[1:] - drawn[0]) / 4.0
     assert np.mean(off[:, 1:] * off[:, :-1]) == pytest.approx(ready.correlation, abs=0.03)
-    assert Trial(replace(table, radii=None), ready.options).correlation == 0
+
+
+def test_without_radii_the_spectrum_tells_correlation_and_sd(trot):
+    for correlation, limits in ((0.0, (0.0, 0.15)), (0.6, (0.5, MAX_WITHOUT_RADII))):
+        table = trot.table(4.0, np.random.default_rng(0), correlation=correlation)
+        ready = Trial(replace(table, radii=None), GaitOptions(replicates=20))
+        assert limits[0] <= ready.correlation <= limits[1]
+        sds = [np.median(ready.sigma(role)) for role in ("withers", "tail_base", "nose", "l_eye")]
+        assert np.median(sds) == pytest.approx(4.0, rel=0.2)
+    assert correlation_of_jumps([np.zeros((100, 2)), noise(0.5, count=8)]) == 0
+
+
+def test_a_point_without_a_radius_is_left_out_and_said(trot):
+    table = trot.table(2.0, np.random.default_rng(0))
+    table.radii[:, table.names.index("nose")] = np.nan
+    ready = Trial(table, GaitOptions(replicates=20))
+    assert not ready.has("nose")
+    assert any("nose left out: given with a radius in 0 of" in note for note in ready.notes)
 
 
 def test_a_lost_point_is_an_outlier_and_its_neighbours_are_not():

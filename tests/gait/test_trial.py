@@ -5,6 +5,7 @@ import pytest
 
 from equikpt.gait.trial import GaitOptions, Trial
 from equikpt.tracks.smoothing import RADIUS_PER_SIGMA
+from tests.gait.conftest import moving
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,15 @@ def test_frames_that_face_the_other_way_count_as_gaps(trot):
     ready = Trial(table, GaitOptions(replicates=20))
     assert np.isinf(ready.sigma("withers")[100:130]).all()
     assert "30 frames" in ready.notes[0]
+
+
+def test_the_view_is_told_by_the_frames_that_have_the_points():
+    trial = moving(view="rear", strides=8)
+    table = trial.table(1.0)
+    hooves = [table.names.index(f"{limb}_hoof") for limb in ("lf", "rf", "lh", "rh")]
+    rare = np.flatnonzero(np.arange(len(table.xy)) % 5 > 1)
+    table.xy[np.ix_(rare, hooves)] = np.nan
+    assert not Trial(table, GaitOptions(replicates=20)).is_side_view
 
 
 @pytest.mark.parametrize(

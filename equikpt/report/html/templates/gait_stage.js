@@ -72,11 +72,16 @@ if (video) {
   } else {
     video.addEventListener("timeupdate", () => follow(video.currentTime));
   }
-  video.addEventListener("loadedmetadata", () => {
+  const begin = () => {
     video.playbackRate = Number(byId("rate").value);
-    byId("foreign").hidden = video.duration > last - .5 && extent.bottom < 1.5 * video.videoHeight;
+    const isShort = video.duration < last - .5;
+    byId("foreign").hidden = !isShort && extent.bottom < 1.5 * video.videoHeight;
     layOut();
     seek(clock.time);
+  };
+  addEventListener("load", () => {
+    if (video.error) fallBack();
+    else if (video.readyState > 0) begin(); else video.addEventListener("loadedmetadata", begin);
   });
 }
 
