@@ -136,7 +136,7 @@ def _tiles(report: GaitReport, level: str) -> list[tuple[str, str, str]]:
         each = known.get(key)
         if each is not None and np.isfinite(each.mean):
             digits = _digits(each)
-            low, mean, high = (number(end, digits) for end in (each.low, each.mean, each.high))
+            low, mean, high = (_text(end, digits) for end in (each.low, each.mean, each.high))
             tiles.append((title, f"{mean} {each.unit}".strip(), f"{low} to {high} ({level})"))
     return tiles
 
@@ -145,6 +145,10 @@ def _digits(value: TrialValue) -> int:
     """Decimals that show two digits of the interval's width."""
     width = value.high - value.low
     return int(np.clip(1 - np.floor(np.log10(width)), 0, 4)) if width > 0 else 3
+
+
+def _text(value: float, digits: int) -> str:
+    return number(round(value, digits) + 0.0, digits)  # without a minus before zero
 
 
 def _thresholds(report: GaitReport) -> list[str]:
@@ -167,7 +171,7 @@ def _rows(report: GaitReport) -> list[list[str | float]]:
     return [
         [
             f"{each.part}, {each.name}",
-            *(number(value, _digits(each)) for value in (each.mean, each.low, each.high, each.sd)),
+            *(_text(value, _digits(each)) for value in (each.mean, each.low, each.high, each.sd)),
             each.count,
             each.left_out,
             each.unit,

@@ -74,6 +74,7 @@ def test_the_page_holds_the_data_the_means_and_the_notes():
     mean = report.value("pelvis", "PDmin")
     assert f"PDmin {mean.mean:.1f} mm ({mean.low:.1f} to {mean.high:.1f})" in page
     assert len(page) < 1_000_000
+    assert ">-0.0 " not in page
 
 
 def test_thresholds_are_drawn_in_mm_alone():
