@@ -38,8 +38,6 @@ WAYS: dict[str, list[tuple[np.ndarray, float]]] = {
     "5 crops, half a cell": [(shift * HALF_CELL, 1.0) for shift in CROSS],
     "5 crops, 12 px": [(shift * FAR, 1.0) for shift in CROSS],
     "3 sizes": [(np.zeros(2), factor) for factor in (0.85, 1.0, 1.18)],
-    "5 sizes": [(np.zeros(2), factor) for factor in (0.75, 0.85, 1.0, 1.18, 1.33)],
-    "3 sizes of 5 crops": [(shift * FAR, size) for shift in CROSS for size in (0.85, 1.0, 1.18)],
     "0.75 of the side": [(np.zeros(2), 0.75)],
 }
 
