@@ -27,6 +27,12 @@ OUTLIER_SDS = 4.0
 NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
+BY_A_MODEL = (
+    "the points are a model's, whose errors go with the phase of the stride: a MinDiff or MaxDiff of "
+    "0.3 to 0.6 % of the height at the withers, half a centimetre to a whole one, may be all theirs, "
+    "and no interval holds it"
+)
+"""On films of drawn horses means were 4 to 6 mm off; see benchmarks/README.md."""
 """Unit of lengths without a scale, in the height at the withers."""
 
 
@@ -140,6 +146,8 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
         kept = np.isin(rows.strides, numbers)
         curves[key] = Curves(rows.strides[kept], rows.angles[kept])
     notes = [*trial.notes, *_notes(trial, strides, odd, gait, values, unit)]
+    if table.scores is not None and gait in SYMMETRICAL:
+        notes.append(BY_A_MODEL)
     traces = traces_of(trial, stances, factor, unit)
     return GaitReport(
         table.animal, gait, strides, scaled, values, curves, height, traces, options, notes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equikpt.gait import GaitOptions, analyse
-from equikpt.gait.analysis import HEIGHT, MIN_STRIDES, mean_curve, reach_of_mean
+from equikpt.gait.analysis import BY_A_MODEL, HEIGHT, MIN_STRIDES, mean_curve, reach_of_mean
 from tests.gait.conftest import moving
 
 QUICK = GaitOptions(replicates=20)
@@ -13,6 +13,12 @@ QUICK = GaitOptions(replicates=20)
 @pytest.fixture(scope="module")
 def report(trot):
     return analyse(trot.table(1.0), replace(QUICK, mm_per_px=trot.mm_per_px))
+
+
+def test_asymmetries_by_a_model_are_said_to_hold_its_errors(trot):
+    table = trot.table(1.0)
+    table = replace(table, scores=np.ones(table.xy.shape[:2]))
+    assert analyse(table, QUICK).notes == [BY_A_MODEL]
 
 
 def test_a_trot_is_measured(trot, report):
