@@ -28,9 +28,9 @@ NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
 BY_A_MODEL = (
-    "the points are a model's, whose errors go with the phase of the stride: a MinDiff or MaxDiff of "
-    "0.3 to 0.6 % of the height at the withers, half a centimetre to a whole one, may be all theirs, "
-    "and no interval holds it"
+    "the points are a model's, whose errors go with the phase of the stride: a MinDiff or MaxDiff "
+    "of up to 0.6 % of the height at the withers, a centimetre, may be all theirs, and no interval "
+    "holds it"
 )
 """On films of drawn horses means were 4 to 6 mm off; see benchmarks/README.md."""
 """Unit of lengths without a scale, in the height at the withers."""
