@@ -202,7 +202,7 @@ def camera(args: argparse.Namespace) -> str:
 
 
 def write_film(path: Path, image: Path, count: int) -> None:
-    """A film of 1080p that pans over a picture; 60 frames go to and fro."""
+    """A film of 1080p that pans over a picture; 60 frames, then back again."""
     picture = cv2.resize(
         cv2.imread(str(image)), (HD[0] + 120, HD[1]), interpolation=cv2.INTER_CUBIC
     )
