@@ -112,8 +112,9 @@ class CameraMotion:
 
     def add(self, pixels: np.ndarray, animals: Sequence[np.ndarray] = ()) -> None:
         """Take the next frame (H, W, 3) uint8, BGR, with points (n, 2) of each animal, px."""
-        small = cv2.resize(pixels, self._size, interpolation=cv2.INTER_AREA)
-        gray, free = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), self._free(animals)
+        whole = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+        gray = cv2.resize(whole, self._size, interpolation=cv2.INTER_AREA)
+        free = self._free(animals)
         if self._key is None:
             self._key, self._last = _Key(gray, free, np.eye(3)), (gray, free, np.eye(3))
             self._found.append(np.eye(3))
