@@ -27,6 +27,8 @@ class KeypointTable:
         scores: (T, K) in 0 to 1; None where the program gives none.
         radii: (T, K) px that hold the point with a known probability, likewise.
         animal: Name or number of the animal; empty where there is one.
+        image_xy: (T, K, 2) in px of each image, where ``xy`` are in px of one frame that a moving
+            camera was taken out of; None where they are the same.
 
     Raises:
         ValueError: Shapes that do not fit, or times that do not rise.
@@ -38,6 +40,7 @@ class KeypointTable:
     scores: np.ndarray | None = None
     radii: np.ndarray | None = None
     animal: str = ""
+    image_xy: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.times_s), len(self.names))
@@ -46,10 +49,11 @@ class KeypointTable:
                 f"expected xy of {(*shape, 2)} for {shape[0]} times and {shape[1]} names, got "
                 f"{self.xy.shape}"
             )
-        for name in ("scores", "radii"):
+        shapes = dict(scores=shape, radii=shape, image_xy=(*shape, 2))
+        for name, wanted in shapes.items():
             given = getattr(self, name)
-            if given is not None and given.shape != shape:
-                raise ValueError(f"expected {name} of {shape}, got {given.shape}")
+            if given is not None and given.shape != wanted:
+                raise ValueError(f"expected {name} of {wanted}, got {given.shape}")
         if not (np.isfinite(self.times_s).all() and (np.diff(self.times_s) > 0).all()):
             raise ValueError("expected times that rise from frame to frame; sort the table by them")
 
@@ -112,8 +116,10 @@ def _plain(path: Path, fps: float | None) -> list[KeypointTable]:
             f"{path} has no column {missing[0]}; expected {', '.join(PLAIN_COLUMNS)}, of which the "
             "latter may be absent"
         )
-    x, y = ("still_x_px", "still_y_px") if "still_x_px" in frame else ("x_px", "y_px")
-    numbers = [name for name in ("time_s", x, y, "score", "radius_px") if name in frame]
+    is_moved = "still_x_px" in frame  # a moving camera was taken out
+    x, y = ("still_x_px", "still_y_px") if is_moved else ("x_px", "y_px")
+    wanted = dict.fromkeys(("time_s", x, y, "x_px", "y_px", "score", "radius_px"))
+    numbers = [name for name in wanted if name in frame]
     for name in numbers:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise ValueError(f"{path} has a cell in {name} that is no number; correct it")
@@ -144,7 +150,9 @@ def _plain(path: Path, fps: float | None) -> list[KeypointTable]:
             cells[name] if np.isfinite(cells.get(name, np.nan)).any() else None
             for name in ("score", "radius_px")
         )
-        found.append(_cut(KeypointTable(times, names, xy, scores, radii, str(animal) * several)))
+        image_xy = np.stack([cells["x_px"], cells["y_px"]], axis=-1) if is_moved else None
+        label = str(animal) * several
+        found.append(_cut(KeypointTable(times, names, xy, scores, radii, label, image_xy)))
     return found
 
 
@@ -152,9 +160,11 @@ def _cut(table: KeypointTable) -> KeypointTable:
     """The table from the first frame with the animal to the last."""
     given = np.flatnonzero(np.isfinite(table.xy).any(axis=(1, 2)))
     part = slice(given[0], given[-1] + 1) if len(given) else slice(0)
-    scores, radii = (None if each is None else each[part] for each in (table.scores, table.radii))
+    scores, radii, image_xy = (
+        None if each is None else each[part] for each in (table.scores, table.radii, table.image_xy)
+    )
     return KeypointTable(
-        table.times_s[part], table.names, table.xy[part], scores, radii, table.animal
+        table.times_s[part], table.names, table.xy[part], scores, radii, table.animal, image_xy
     )
 
 

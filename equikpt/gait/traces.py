@@ -20,7 +20,7 @@ class Traces:
     Args:
         times_s: (T,) of the frames.
         roles: Of the K keypoints that were used.
-        xy_px: (T, K, 2) as measured, y down; NaN at gaps and outliers.
+        xy_px: (T, K, 2) as measured in each image, y down; NaN at gaps and outliers.
         forward: 1 for an animal that faces right in the image, -1 for one that faces left.
         heights: (T,) vertical displacement by part of the body, less its mean over a stride; NaN in
             long gaps.
@@ -49,10 +49,6 @@ def traces_of(trial: Trial, stances: Mapping[str, Stances], factor: float, unit:
         factor: Of lengths in px, to ``unit``.
         unit: Of the heights.
     """
-    xy = [
-        np.where(np.isfinite(trial.sigma(role))[:, None], trial.measured(role)[0], np.nan)
-        for role in trial.roles
-    ]
     heights = {}
     for name in PARTS:
         there, height = displacement(trial, name)
@@ -67,7 +63,7 @@ def traces_of(trial: Trial, stances: Mapping[str, Stances], factor: float, unit:
     return Traces(
         trial.times_s,
         trial.roles,
-        np.stack(xy, axis=1) * [trial.forward, -1],
+        np.stack([trial.in_image(role) for role in trial.roles], axis=1),
         trial.forward,
         heights,
         unit,

@@ -158,6 +158,10 @@ class Trial:
         """SD (T,) of a point in x and in y, px; inf at gaps."""
         return self._sigma[role]
 
+    def in_image(self, role: str) -> np.ndarray:
+        """The point (T, 2) in px of each image, y down; NaN at gaps and outliers."""
+        return np.where(np.isfinite(self._sigma[role])[:, None], self._seen[role], np.nan)
+
     def measured(self, role: str) -> np.ndarray:
         """The point (R + 1, T, 2): as measured, and R replicates of it."""
         values, sigma = self._values[role], self._sigma[role]
@@ -194,6 +198,8 @@ class Trial:
     def _load(self, table: KeypointTable, names: dict[str, str]) -> None:
         self._values: dict[str, np.ndarray] = {}
         self._sigma: dict[str, np.ndarray] = {}
+        seen = table.xy if table.image_xy is None else table.image_xy
+        self._seen = {role: seen[:, table.names.index(name)] for role, name in names.items()}
         given = self._given(table, names)
         self.correlation, growth = 0.0, 1.0
         if table.radii is None:

@@ -58,6 +58,15 @@ def test_own_csv_without_times_and_radii(tmp_path):
     assert table.radii is None
 
 
+def test_a_camera_that_moved_is_taken_out_and_the_image_is_kept(tmp_path):
+    rows = ["image,time_s,animal,keypoint,x_px,y_px,still_x_px,still_y_px"]
+    rows += [f"{frame},{frame / 50},1,hoof,{10 + frame},20,10,{20 - frame}" for frame in range(3)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    (table,) = read_tables(tmp_path / "a.csv")
+    assert table.xy[:, 0].tolist() == [[10, 20], [10, 19], [10, 18]]
+    assert table.image_xy[:, 0].tolist() == [[10, 20], [11, 20], [12, 20]]
+
+
 def test_animals_are_apart(tmp_path):
     write(PlainTable(tmp_path / "a.csv", NAMES), animals=2)
     first, second = read_tables(tmp_path / "a.csv")

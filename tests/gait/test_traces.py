@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,14 @@ def test_heights_are_in_the_scale_and_stances_are_where_the_hooves_stand(gappy):
     landings = traces.stances["rh"][:, 0]
     for at in trial.on_s["rh"][1:-1]:
         assert np.nanmin(np.abs(landings - at)) < 0.02
+
+
+def test_points_are_shown_in_the_image_and_measured_without_the_camera(gappy):
+    trial, _, _ = gappy
+    table = trial.table(1.0)
+    pan = np.arange(len(table.times_s))[:, None, None] * [4.0, -0.5]
+    moved = replace(table, image_xy=table.xy + pan)
+    settings = GaitOptions(mm_per_px=2.5, replicates=20)
+    found, still = analyse(moved, settings), analyse(table, settings)
+    np.testing.assert_allclose(found.traces.xy_px, still.traces.xy_px + pan)
+    assert found.value("stride", "length").mean == still.value("stride", "length").mean
