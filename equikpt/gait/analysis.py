@@ -27,13 +27,13 @@ OUTLIER_SDS = 4.0
 NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
+"""Unit of lengths without a scale, in the height at the withers."""
 BY_A_MODEL = (
     "the points are a model's, whose errors go with the phase of the stride: a MinDiff or MaxDiff "
-    "of up to 0.6 % of the height at the withers, a centimetre, may be all theirs, and no interval "
-    "holds it"
+    "of up to 1.4 % of the height at the withers, two centimetres, may be all theirs, and no "
+    "interval holds it"
 )
-"""On films of drawn horses means were 4 to 6 mm off; see benchmarks/README.md."""
-"""Unit of lengths without a scale, in the height at the withers."""
+"""On films of drawn horses means were 4 to 6 mm off, one of them 22; see benchmarks/README.md."""
 
 
 @dataclass(frozen=True)
