@@ -2,9 +2,9 @@
 
     python tools/make_sample_data.py --out SIDE --train 800 --val 100 --view side --size 640 480
     equikpt init SIDE_PROJECT --input SIDE && equikpt train SIDE_PROJECT
-    python benchmarks/gait_images.py films FILMS --trials 4
+    python benchmarks/gait_images.py films FILMS --trials 2
     equikpt track FILMS/*.avi --work-dir SIDE_PROJECT --out TRACKS
-    python benchmarks/gait_images.py errors TRACKS --trials 4
+    python benchmarks/gait_images.py errors TRACKS --trials 2
 
 The trots are those of ``gait.py``, by horses of other builds and coats than the model was trained
 on. The camera stands beside a treadmill (``follows``), or is one of the others of ``Motion``.

@@ -242,7 +242,10 @@ class Paths:
         q, slow = (q_of(hz, typical, self._step_s) for hz in (self.options.cutoff_hz, OUTLIER_HZ))
         values = _bridged(times_s, part.still[:, k], known)
         least = MIN_OUTLIER * noise.size_px
-        wrong = find_outliers(times_s, values, sigma, slow, (least, least)) & known
+        wrong = np.zeros(len(known), bool)  # told without gaps, whose straight lines are no path
+        wrong[known] = find_outliers(
+            times_s[known], values[known], sigma[known], slow, (least, least)
+        )
         if wrong.any() and (known & ~wrong).sum() >= MIN_POINTS:
             sigma = np.where(wrong, noise.size_px, sigma)
             values = _bridged(times_s, part.still[:, k], known & ~wrong)

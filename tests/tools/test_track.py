@@ -97,6 +97,7 @@ def test_workers_make_the_tables_that_one_process_makes(call_tool, model, film, 
     printed = call_tool("track", *arguments, code=1)
     assert "broken.mp4" in printed
     for name in "abc":
+        assert f"{name}.avi: 1 animal in {FRAMES} frames" in printed
         assert (spread / f"{name}.csv").read_text() == (alone / f"{name}.csv").read_text()
     assert not [*spread.glob(".*")]
 

@@ -74,6 +74,15 @@ def test_an_outlier_is_marked_and_replaced(trot, spooled):
     assert np.linalg.norm(smooth[40, HOOF] - trot.xy_px[40, HOOF]) < 12
 
 
+def test_a_gap_makes_no_outliers_beside_it(trot, spooled):
+    table = trot.table(1.0, np.random.default_rng(0))
+    scores = np.ones(table.xy.shape[:2])
+    for start in range(20, 150, 36):
+        scores[start : start + 24, HOOF] = 0.1
+    _, _, status = told(Paths(spooled(table, scores=scores), None))
+    assert not (status == OUTLIER).any()
+
+
 def test_windows_say_what_one_says(trot, spooled, monkeypatch):
     table = trot.table(3.0, np.random.default_rng(0))
     spool = spooled(table)

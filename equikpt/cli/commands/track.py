@@ -193,7 +193,7 @@ def _spread(
         if isinstance(result, BaseException):
             problems = [*problems, f"{path}: {result}"]
             continue
-        problems = [*problems, *result[0]]
+        problems, lines = [*problems, *result[0]], [*lines, *result[1]]
         count += 1
     if not count:
         raise OSError(f"none of {len(todo)} videos can be tracked: {problems[0]}")
