@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
+CONNECT_S = 20
+"""Time in which a scheduler must answer."""
 TRIES = 3
 """Times that a file is given to a worker, of which others may have failed or been lost."""
 
@@ -51,12 +53,18 @@ def spread(
             count = min(workers or 1, len(paths))
             place = LocalCluster(count, threads_per_worker=1, dashboard_address=None)
             stack.enter_context(place)
-        client = stack.enter_context(Client(place, timeout="20s"))
+        try:
+            client = stack.enter_context(Client(place, timeout=CONNECT_S))
+        except OSError as error:
+            raise OSError(
+                f"expected a scheduler of Dask at {place}, none answered; start one by dask "
+                "scheduler, or see its address"
+            ) from error
         futures = client.map(work, paths, pure=False, retries=TRIES - 1)
         names = dict(zip((each.key for each in futures), paths, strict=True))
         for future in as_completed(futures):
-            error = future.exception()
-            yield names[future.key], future.result() if error is None else error
+            raised = future.exception()
+            yield names[future.key], future.result() if raised is None else raised
 
 
 def check_dask() -> None:

@@ -37,3 +37,9 @@ def test_without_dask_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(workers, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"dask\[distributed\].*--shard"):
         next(workers.spread(count, [Path("a")], workers=2))
+
+
+def test_a_scheduler_that_does_not_answer_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(workers, "CONNECT_S", 1)
+    with pytest.raises(OSError, match="expected a scheduler of Dask at tcp://127.0.0.1:1,"):
+        next(workers.spread(count, [Path("a")], scheduler="tcp://127.0.0.1:1"))

@@ -14,8 +14,6 @@ Box = tuple[float, float, float, float]
 Format = Literal["dlc-csv", "dlc-h5", "slp", "coco", "nwb", "parquet"]
 Lines = tuple[list[str], list[str]]
 """Lines on what could not be read or found, and other lines."""
-
-
 _many = partial(option, group="many videos")
 
 
@@ -185,9 +183,13 @@ def _spread(
 
     from equikpt.tracks.workers import spread
 
-    threads = (options.threads or 1) if options.model else None
-    alone = _Alone(replace(options, shard=None, workers=None, scheduler=None, threads=threads))
-    results = spread(alone, todo, options.workers, options.scheduler)
+    changes: dict[str, Any] = dict(shard=None, workers=None, scheduler=None)
+    if options.model:
+        changes["threads"] = options.threads or 1
+    for name in ("out", "model", "work_dir"):  # a worker may stand in another folder
+        changes[name] = getattr(options, name) and getattr(options, name).resolve()
+    videos, alone = [path.resolve() for path in todo], _Alone(replace(options, **changes))
+    results = spread(alone, videos, options.workers, options.scheduler)
     count = 0
     for path, result in tqdm(results, total=len(todo), unit="video", disable=None):
         if isinstance(result, BaseException):
@@ -248,12 +250,8 @@ def _settings(options: TrackOptions) -> dict[str, Any]:
     if not weights.is_file():
         raise FileNotFoundError(f"expected an exported model at {weights}, found no such file")
     plain = {name: getattr(options, name) for name in names}
-    return dict(
-        model=weights.name,
-        sha256=pooch.file_hash(weights),
-        **plain,
-        format=sorted({*options.format}),
-    )
+    plain.update(model=weights.name, sha256=pooch.file_hash(weights))
+    return dict(plain, format=sorted({*options.format}))
 
 
 def _track_settings(options: TrackOptions, names: Sequence[str]) -> Any:
