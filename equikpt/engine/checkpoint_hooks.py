@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from mmengine.dist import is_main_process
@@ -34,6 +35,8 @@ class AtomicCheckpointHook(CheckpointHook):
     - The checkpoint of a step is written again after its validation, which changes plateau
       schedules, the best score and other hooks' counts. The stock class does so only after a new
       best, and before all hooks have counted. No best one ever stands alone in a folder.
+    - Of equal ones the newest is the best: a metric that is at its end, as an AP of 1, says no more
+      of the training that goes on.
     - A resumed run goes on with the files of its own folder, though it was moved or copied.
     - ``best.pth`` (of several keys of ``save_best`` the first) and ``last.pth`` in the work dir are
       links to the best and the newest one, moved once that is whole, before the one before it goes.
@@ -43,6 +46,7 @@ class AtomicCheckpointHook(CheckpointHook):
     class's.
     """
 
+    rule_map: ClassVar[dict] = dict(greater=operator.ge, less=operator.le)
     keep_ckpt_ids: deque[int]
     _saved_step: int | None = None
     _has_new_best = False
@@ -240,10 +244,10 @@ class TopKCheckpointHook(Hook):
             write_top(folder, kept)
 
     def _ranked(self, checkpoints: list[TopCheckpoint]) -> list[TopCheckpoint]:
-        """Best first, of equal ones the earlier; a score that is no number is none."""
+        """Best first, of equal ones the newer; a score that is no number is none."""
         sign = -1 if self.rule == "greater" else 1
         real = [each for each in checkpoints if not math.isnan(each.score)]
-        return sorted(real, key=lambda each: (sign * each.score, each.epoch))
+        return sorted(real, key=lambda each: (sign * each.score, -each.epoch))
 
 
 @HOOKS.register_module()

@@ -72,6 +72,11 @@ def test_the_stable_names_lead_to_the_best_and_the_newest(tmp_path):
     assert names_of(tmp_path / "moved") == ("best_score_epoch_5.pth", "epoch_8.pth")
 
 
+def test_of_equal_ones_the_newest_is_the_best(tmp_path):
+    train(config(tmp_path, []), Course(), at("validation saved", 4))
+    assert names_of(tmp_path) == ("best_score_epoch_4.pth", "epoch_4.pth")
+
+
 @pytest.mark.parametrize(
     ("keys", "best"),
     [(["mean", "score"], "best_mean_epoch_"), (["score", "mean"], "best_score_epoch_5.pth")],
@@ -153,10 +158,10 @@ def found(runner: SimpleNamespace) -> tuple[list[int], list[int]]:
     ("options", "scores", "listed"),
     [
         (dict(k=3), (0.2, 0.5, 0.1, 0.4, 0.3, 0.6), [6, 2, 4]),
-        (dict(k=2, rule="less"), (0.5, 0.2, 0.2, 0.2), [2, 3]),
+        (dict(k=2, rule="less"), (0.5, 0.2, 0.2, 0.2), [4, 3]),
         (dict(k=2), (math.nan, 0.1, math.nan), [2]),
     ],
-    ids=["greater", "less, of equal ones the earlier", "no number"],
+    ids=["greater", "less, of equal ones the newer", "no number"],
 )
 def test_the_best_few_stay_best_first(runner, options, scores, listed):
     assert validate(TopKCheckpointHook(**options), runner, *scores) == (listed, sorted(listed))

@@ -56,12 +56,12 @@ class Metric:
     rule: str
 
     def best_row(self, val: pd.DataFrame) -> pd.Series | None:
-        """The validation with the best value, of equal ones the first; None without any."""
+        """The validation with the best value, of equal ones the newest; None without any."""
         values = val[self.name].dropna() if self.name in val else pd.Series(dtype=float)
         if values.empty:
             return None
-        best = values.argmax() if self.rule == "greater" else values.argmin()
-        return val.loc[values.index[int(best)]]
+        best = values.max() if self.rule == "greater" else values.min()
+        return val.loc[values.index[values == best][-1]]
 
 
 @dataclass(frozen=True)

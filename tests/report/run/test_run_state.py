@@ -66,7 +66,7 @@ def test_the_metric_that_a_run_watches(cfg, expected):
 
 def test_the_best_row_and_the_plan():
     val = pd.DataFrame(dict(step=[1, 2, 3, 4], a=[np.nan, 3.0, 1.0, 3.0]))
-    assert Metric("a", "greater").best_row(val)["step"] == 2
+    assert Metric("a", "greater").best_row(val)["step"] == 4
     assert Metric("a", "less").best_row(val)["step"] == 3
     assert Metric("b", "less").best_row(val) is None
     plan = plan_of(made_state([1.0] * 4, cfg=config(7)).run)
