@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from equikpt.gait.angles import Curves, differences, head_neck_measures, limb_measures
@@ -24,16 +25,20 @@ MIN_STRIDES = 5
 """Fewest values of a mean."""
 OUTLIER_SDS = 4.0
 """Distance from the median, in SDs, beyond which a stride is left out of a mean."""
+SHARED = 0.3
+"""Part of the error that strides do not show by their variation which goes with their phase; the
+rest is the same all the time. Chosen on films of two drawn horses by
+``benchmarks/gait_images.py``."""
 NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
 """Unit of lengths without a scale, in the height at the withers."""
 BY_A_MODEL = (
-    "the points are a model's, whose errors go with the phase of the stride: a MinDiff or MaxDiff "
-    "of up to 1.4 % of the height at the withers, two centimetres, may be all theirs, and no "
-    "interval holds it"
+    "the points are a model's, whose errors go with the phase of the stride: intervals of means "
+    "hold a part of them, and a poor model's MinDiff or MaxDiff was wrong by 1.4 % of the height "
+    "at the withers, two centimetres"
 )
-"""On films of drawn horses means were 4 to 6 mm off, one of them 22; see benchmarks/README.md."""
+"""Figures of films of drawn horses; see benchmarks/README.md."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class TrialValue:
         mean: NaN for fewer than :data:`MIN_STRIDES`.
         sd: Between strides.
         low: Lower end of the interval of the mean, by the SD between strides, which holds both what
-            the noise does and what the animal does; see :func:`reach_of_mean`.
+            the noise does and what the animal does, and by what all of them have alike; see
+            :func:`reach_of_mean` and :func:`shared_reach`.
         high: Upper end.
         noise: Half the width of the interval of these strides' mean by the points' noise alone.
         remark: Reason of a mean that is not given.
@@ -202,7 +208,8 @@ def _trial_value(
         mean = sd = low = high = noise = np.nan
         return TrialValue(part, name, unit, count, left_out, mean, sd, low, high, noise, remark)
     mean, sd = float(own[keep].mean()), float(own[keep].std(ddof=1))
-    reach = reach_of_mean(own[keep], options.level)
+    alike = shared_reach(rows[keep], options.level)
+    reach = float(np.hypot(reach_of_mean(own[keep], options.level), alike))
     drawn = np.nanmean(rows[keep][:, 1:], axis=0)
     noise = Measure(0, part, name, unit, np.array([mean, *drawn])).half_width(options.level)
     return TrialValue(
@@ -226,6 +233,17 @@ def reach_of_mean(values: np.ndarray, level: float) -> float:
     alike = (left[1:] * left[:-1]).sum() / (left**2).sum() + 4 / count
     spread = np.sqrt(variance * (1 + 2 * max(0.0, alike)) / count)
     return float(student.ppf(0.5 + level / 2, count - 1) * spread)
+
+
+def shared_reach(rows: np.ndarray, level: float) -> float:
+    """Half the width of the interval of an error that N strides (N, R + 1) have alike.
+
+    A model errs with the phase of the stride, and a mean keeps what it errs in each. Where strides
+    differ by less than their replicates do, which hold the whole error as stated, something lasts.
+    """
+    stated = np.median(np.nanvar(rows[:, 1:], axis=1))
+    lasting = max(0.0, stated - rows[:, 0].var(ddof=1))
+    return float(SHARED * np.sqrt(lasting) * norm.ppf(0.5 + level / 2))
 
 
 def _notes(

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from equikpt.gait import GaitOptions, analyse
-from equikpt.gait.analysis import BY_A_MODEL, HEIGHT, MIN_STRIDES, mean_curve, reach_of_mean
+from equikpt.gait.analysis import (
+    BY_A_MODEL,
+    HEIGHT,
+    MIN_STRIDES,
+    SHARED,
+    mean_curve,
+    reach_of_mean,
+    shared_reach,
+)
 from tests.gait.conftest import moving
 
 QUICK = GaitOptions(replicates=20)
@@ -159,6 +167,25 @@ def test_the_lead_is_told(gait, mirrored):
     trial = moving(gait=gait, mirrored=mirrored, strides=5)
     report = analyse(trial.table(2.0), QUICK)
     assert {each.gait for each in report.strides} == {f"{gait} {'right' if mirrored else 'left'}"}
+
+
+def test_a_mean_keeps_what_strides_have_alike():
+    generator = np.random.default_rng(0)
+    stated = generator.normal(0, 4, size=(20, 1000))
+    values = generator.normal(0, 1, size=(20, 1))
+    calm, free = (np.hstack([k * values, stated]) for k in (1, 4))
+    assert shared_reach(calm, 0.9) == pytest.approx(1.645 * SHARED * 15**0.5, rel=0.1)
+    assert shared_reach(free, 0.9) < 0.4 * shared_reach(calm, 0.9)
+
+
+def test_intervals_of_means_know_of_radii_that_strides_do_not_show(trot):
+    exact = trot.table(0.0)
+    stated = replace(exact, radii=np.full(exact.xy.shape[:2], 20.0))
+    known, unsure = (
+        analyse(table, QUICK).value("withers", "WDmin")
+        for table in (replace(exact, radii=np.full(exact.xy.shape[:2], 0.5)), stated)
+    )
+    assert unsure.high - unsure.low > known.high - known.low + 0.3 * unsure.noise
 
 
 @pytest.mark.parametrize("mixed", [0.0, 0.5], ids=["free", "alike"])
