@@ -1,13 +1,13 @@
 r"""Time of short trainings of a project, and the score that each ends with.
 
     python benchmarks/time_to_score.py PROJECT [--epochs 4 6 8] [--seeds 0 1 2] \
-        [--augmentation project mild] [--learning-rates 0.001 0.002] [--batch-sizes 16 8]
+        [--changes mild mild+stride4] [--learning-rates 0.001 0.002] [--batch-sizes 16 8]
 
 A run is as long as its epochs, the rate falling to its end, and is tested after the last one alone,
 by the averaged weights. Seconds are those of its steps, without start, validation and test.
 `half A` and `half B` are PCK@0.05 of the validation images by the hash of their source's name
 (before `.rf.`): recipes are chosen on one and read on the other. Finished runs are kept under
---out.
+--out. `--changes` are those of `recipe_changes.py`, several joined by a plus.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import Config
+from recipe_changes import CHANGES
 from runs import REPO, run_tool, threads_each, train
 from tqdm import tqdm
 
@@ -37,15 +38,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("project", type=Path)
     parser.add_argument("--epochs", type=int, nargs="+", default=[4, 6, 8])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--augmentation", nargs="+", choices=("project", "mild"), default=["mild"])
+    parser.add_argument("--changes", nargs="+", default=["mild"], help=", ".join(CHANGES))
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[1e-3])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[16])
     parser.add_argument("--out", type=Path, default=REPO / "work_dirs" / "time_to_score")
     return parser.parse_args(argv)
 
 
-def config_for(args: argparse.Namespace, augmentation: str, seed: int) -> Config:
-    """Config of the project, validated at the end alone."""
+def config_for(args: argparse.Namespace, changes: str, seed: int) -> Config:
+    """Config of the project with changes, validated at the end alone."""
     cfg = load_config(str(args.project))
     cfg.randomness.seed = seed
     length = cfg.train_cfg.max_epochs  # --epochs scales what counts in epochs
@@ -54,8 +55,8 @@ def config_for(args: argparse.Namespace, augmentation: str, seed: int) -> Config
     for name in ("early_stopping", "images", "training_features"):
         cfg.default_hooks.pop(name, None)
     cfg.visualizer.vis_backends = [dict(type="LocalVisBackend")]
-    if augmentation == "mild":
-        cfg.train_dataloader.dataset.pipeline = cfg.mild_pipeline
+    for name in changes.split("+"):
+        CHANGES[name](cfg)
     return cfg
 
 
@@ -81,7 +82,7 @@ def scores(cfg: Config, predictions: Path) -> dict[str, float]:
 class Cell(NamedTuple):
     """Settings in which runs differ."""
 
-    augmentation: str
+    changes: str
     rate: float
     batch: int
     epochs: int
@@ -93,7 +94,7 @@ def run_one(args: argparse.Namespace, cell: Cell) -> dict:
     folder = args.out / args.project.name / "_".join(map(str, cell))
     done = folder / "result.json"
     if not done.is_file():
-        cfg = config_for(args, cell.augmentation, cell.seed)
+        cfg = config_for(args, cell.changes, cell.seed)
         rows = train(
             cfg, folder, threads_each(1), "--epochs", str(cell.epochs), "--no-verify",
             "--learning-rate", str(cell.rate), "--batch-size", str(cell.batch),
@@ -114,13 +115,13 @@ def run_one(args: argparse.Namespace, cell: Cell) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    choices = args.augmentation, args.learning_rates, args.batch_sizes, args.epochs, args.seeds
+    choices = args.changes, args.learning_rates, args.batch_sizes, args.epochs, args.seeds
     cells = [Cell(*each) for each in itertools.product(*choices)]
     rows = [run_one(args, cell) for cell in tqdm(cells, unit="run")]
     columns = (*Cell._fields, "step_s", "seconds", "pck05", "pck10", "half_a", "half_b")
     print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
     for row in rows:
-        shown = (f"{row[name]:.4g}" if name != "augmentation" else row[name] for name in columns)
+        shown = (f"{row[name]:.4g}" if name != "changes" else row[name] for name in columns)
         print(f"| {' | '.join(shown)} |")
     return 0
 
