@@ -66,6 +66,7 @@ def numbers(code: str) -> list[int]:
 
 
 @LINUX
+@pytest.mark.slow
 def test_later_steps_ask_the_kernel_for_no_pages():
     (kept,) = numbers(STEPS.format(setting="cpu_hooks.disable_malloc_trim()"))
     (stock,) = numbers(STEPS.format(setting=""))
@@ -74,6 +75,7 @@ def test_later_steps_ask_the_kernel_for_no_pages():
 
 
 @LINUX
+@pytest.mark.slow
 def test_release_hands_back_what_is_free():
     full, kept, released = numbers(RELEASE)
     assert kept > 0.9 * full

@@ -90,6 +90,7 @@ def test_the_labelled_part_is_that_of_a_training_on_labels_alone(config_of):
         assert torch.equal(value, both[key]), key
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one(config_of, tmp_path):
     Runner.from_cfg(config_of(HEATMAPS)).train()
     (tmp_path / "half").mkdir()

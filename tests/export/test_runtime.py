@@ -107,6 +107,7 @@ def test_whole_images(images, tmp_path, name):
     assert any(len(each[0].keypoints) for each in found if each)
 
 
+@pytest.mark.slow
 def test_a_ruler(tmp_path):
     checkpoint, cfg = random_checkpoint(RULER, tmp_path), load_config(RULER)
     path = export_model(cfg, tmp_path / "m.onnx", checkpoint, parity=False).path

@@ -18,6 +18,7 @@ from tests.integration.two_processes import ENVIRONMENT, run, write_config
 from tests.random_models import random_checkpoint
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_twice_the_batch(sample_data, tmp_path):
     config = write_config(tmp_path, sample_data)
     run([REPO / "tools/dist_train.sh", config, 2], tmp_path / "two", batch_size=2)
@@ -34,6 +35,7 @@ def test_two_processes_equal_one_with_twice_the_batch(sample_data, tmp_path):
     assert [name for name in floats if not torch.equal(alone[name], halfway[name])]
 
 
+@pytest.mark.slow
 def test_results_of_every_process_have_their_radii_and_probabilities(sample_data, tmp_path):
     """Two processes write of each instance what one writes."""
     config = "smoke/rtmpose_m_ap10k"

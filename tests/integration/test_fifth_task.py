@@ -50,6 +50,7 @@ def task(sample_data, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_task_of_its_own_needs_no_change_of_the_package(task, monkeypatch, capsys):
     monkeypatch.syspath_prepend(REPO / "tests/integration")
     fifth_task = importlib.import_module("fifth_task")

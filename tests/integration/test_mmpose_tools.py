@@ -13,6 +13,7 @@ TOOLS = Path(mmpose.__file__).parent / ".mim" / "tools"
 
 
 @pytest.mark.skipif(not TOOLS.is_dir(), reason="this mmpose was not installed from a wheel")
+@pytest.mark.slow
 def test_mmpose_trains_and_tests_our_config(sample_data, tmp_path):
     config = REPO / "configs/rtmpose_m_ap10k.py"
     roots = [

@@ -5,11 +5,13 @@ import os
 
 import mmcv
 import mmengine
+import pytest
 import torch
 
 from equikpt.doctor.checks import CHECKS
 
 
+@pytest.mark.slow
 def test_training_works_here(run_tool):
     done = run_tool("doctor.py", "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout

@@ -32,6 +32,7 @@ def test_a_point_out_of_place_is_found(read):
     assert issue.subject.keypoints == (NAMES.index("right_wrist"),)
 
 
+@pytest.mark.slow
 def test_a_pose_is_not_judged_by_a_model_that_saw_its_group(read):
     """Many copies of one exchanged pose would else make it a usual one."""
     swap = find_scheme("coco17", []).swap
