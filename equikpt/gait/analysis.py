@@ -241,7 +241,7 @@ def shared_reach(rows: np.ndarray, level: float) -> float:
     A model errs with the phase of the stride, and a mean keeps what it errs in each. Where strides
     differ by less than their replicates do, which hold the whole error as stated, something lasts.
     """
-    stated = np.median(np.nanvar(rows[:, 1:], axis=1))
+    stated = np.nanmedian(np.nanvar(rows[:, 1:], axis=1))
     lasting = max(0.0, stated - rows[:, 0].var(ddof=1))
     return float(SHARED * np.sqrt(lasting) * norm.ppf(0.5 + level / 2))
 
