@@ -58,10 +58,6 @@ def _occlusion(cfg: Config) -> None:
     pipeline.insert(at, dict(type="RandomOcclusion", prob=0.5))
 
 
-def _unfrozen(cfg: Config) -> None:
-    cfg.model.backbone.frozen_stages = cfg.optim_wrapper.paramwise_cfg.frozen_stages = -1
-
-
 def _mixup(cfg: Config) -> None:
     cfg.custom_imports.imports.append("recipe_changes")
     augments = [dict(type="KeypointMixup")]
@@ -79,16 +75,15 @@ CHANGES: dict[str, Callable[[Config], None]] = {
     "warmup": _warm_up,
     "ema50": lambda cfg: _ema(cfg, 50),
     "ema200": lambda cfg: _ema(cfg, 200),
-    "unfrozen": _unfrozen,
 }
 
 
 @MODELS.register_module()
 class KeypointMixup(nn.Module):
-    """Lay a second image over the half of a batch; the points of the upper one stay the target.
+    """Mix a second image into half of a batch; the points of the first one stay the target.
 
     Args:
-        share: Greatest share of the second image, below a half, so that the upper one is told.
+        share: Greatest share of the second image, below a half, so that the first one is told.
     """
 
     def __init__(self, share: float = 0.4) -> None:

@@ -21,17 +21,18 @@ def threads_each(jobs: int) -> int:
 
 
 def run_tool(name: str, *arguments: str | Path, threads: int, log: Path) -> None:
-    """Run ``tools/NAME``; what it prints goes to ``log``.
+    """Run ``tools/NAME``, which finds the modules beside this one; its output goes to ``log``.
 
     Raises:
         RuntimeError: The tool failed; names the log.
     """
+    beside = os.pathsep.join(filter(None, [str(REPO / "benchmarks"), os.environ.get("PYTHONPATH")]))
     with log.open("w") as out:
         done = subprocess.run(
             [sys.executable, str(REPO / "tools" / name), *map(str, arguments)],
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": beside},
         )
     if done.returncode:
         raise RuntimeError(f"{name} ended with exit code {done.returncode}; see {log}")

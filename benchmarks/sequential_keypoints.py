@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,6 @@ def scores(found: np.ndarray, rows: list[Any]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    os.environ["PYTHONPATH"] = f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
     cells = list(itertools.product(args.epochs, args.arms, args.seeds))
     lines = []
     for epochs, arm, seed in tqdm(cells, unit="run"):

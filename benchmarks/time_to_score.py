@@ -42,7 +42,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[1e-3])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[16])
     parser.add_argument("--out", type=Path, default=REPO / "work_dirs" / "time_to_score")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if unknown := {each for text in args.changes for each in text.split("+")} - {*CHANGES}:
+        parser.error(f"expected changes of {', '.join(CHANGES)}, got {', '.join(sorted(unknown))}")
+    return args
 
 
 def config_for(args: argparse.Namespace, changes: str, seed: int) -> Config:

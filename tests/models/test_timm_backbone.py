@@ -7,6 +7,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 import equikpt.register  # noqa: F401
+from equikpt.models.timm_backbone import PACKAGED, packaged_file
 
 timm = pytest.importorskip("timm")
 SIZE = 64
@@ -70,6 +71,14 @@ def test_a_local_file_gives_the_features_of_its_model(weight_file, foreign, tmp_
         torch.testing.assert_close(feature, expected)
         (random,) = build(model_name="efficientnet_lite0").eval()(images())
         assert not torch.allclose(random, expected)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_weights_fit(name):
+    pytest.importorskip(PACKAGED[name][0])
+    backbone = build(model_name=name, weights="package", bn_eps=1e-3)
+    state = torch.load(packaged_file(name), weights_only=True)
+    assert torch.equal(backbone.net.conv_stem.weight, state["_conv_stem.weight"])
 
 
 def test_packaged_weights_land_where_they_belong():
