@@ -348,7 +348,8 @@ def start_and_reach(checkout: Checkout, word: str) -> tuple[subprocess.Popen, in
     process = checkout.start(FAKE_STOP_AT=word)
     child = checkout.root / ".venv" / ".setup" / "child"
     calls = checkout.calls_file
-    wait_for(lambda: calls.exists() and word in calls.read_text() and child.exists())
+    wait_for(lambda: calls.exists() and word in calls.read_text())
+    wait_for(lambda: child.exists() and child.read_text())  # the shell makes the file, then writes
     return process, int(child.read_text())
 
 
