@@ -227,6 +227,7 @@ def test_configs_are_found_by_name_outside_any_checkout(run_installed, installed
     assert found == {path for path in expected if path.suffix == ".py"}
 
 
+@pytest.mark.slow
 def test_bases_of_a_config_are_in_the_wheel(run_installed):
     out = run_installed(
         "-c",

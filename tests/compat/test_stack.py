@@ -169,6 +169,7 @@ def yapf_cache(tmp_path, monkeypatch):
     return files
 
 
+@pytest.mark.slow
 def test_half_of_yapfs_cache_is_waited_out(yapf_cache):
     whole = {path: path.read_bytes() for path in yapf_cache}
     for path, content in whole.items():
@@ -183,6 +184,7 @@ def test_half_of_yapfs_cache_is_waited_out(yapf_cache):
     assert waiting.communicate(timeout=60)[0].strip() == "imported"
 
 
+@pytest.mark.slow
 def test_a_cache_that_stays_damaged_is_named(yapf_cache):
     for path in yapf_cache:
         path.write_bytes(b"")

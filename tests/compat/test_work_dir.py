@@ -114,6 +114,7 @@ def test_a_run_that_has_none_left_is_not_begun_again(tmp_path, name):
         work_dir.newest_whole(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_kept_out_and_a_third_after_the_end(tmp_path):
     code = "import sys; from equikpt.compat.work_dir import lock; from pathlib import Path; "
     take = [sys.executable, "-c", code + "lock(Path(sys.argv[1])); print('taken', flush=True)"]

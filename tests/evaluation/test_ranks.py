@@ -75,6 +75,7 @@ def two_ranks(tmp_path_factory) -> list[dict]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_two_ranks_give_what_one_gives(two_ranks, name):
     alone = json.loads(values(list(range(COUNT)), COUNT))[name]

@@ -24,6 +24,7 @@ def ap10k_checkpoint(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0, 1e-3], ids=["rate 0", "rate 1e-3"])
 def test_trains_on_from_the_remapped_weights(
     run_tool, sample_data, ap10k_checkpoint, tmp_path, rate

@@ -55,6 +55,7 @@ def test_the_test_prints_a_summary_and_writes_every_radiograph_and_the_worst(
     assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 4 * 420
 
 
+@pytest.mark.slow
 def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
     trained, run_tool, sample_radiographs, tmp_path
 ):

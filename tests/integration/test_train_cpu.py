@@ -73,6 +73,7 @@ def test_a_used_work_dir_is_not_overwritten(trained, run_tool, sample_data):
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_a_gpu_free_run_without_validation(run_tool, sample_data, tmp_path):
     done = run_tool(
         "train.py",

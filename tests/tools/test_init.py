@@ -20,6 +20,7 @@ def zipped(sample_data, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_zip_becomes_a_project_and_is_kept(call_tool, run_tool, zipped, tmp_path, monkeypatch):
     root = tmp_path / "horse"
     printed = run_tool("init.py", root, "--input", zipped).stdout  # nothing is imported before

@@ -44,6 +44,7 @@ def test_watching_a_finished_run_ends_at_once(call_tool, run):
     assert printed.count("finished, epoch 2 of 2") == 1
 
 
+@pytest.mark.slow
 def test_watching_in_a_terminal_ends_with_ctrl_c(tmp_path):
     pty = pytest.importorskip("pty", reason="there are no pseudo terminals here")
     write_start(tmp_path, [4.0, 3.0], cfg=config(90))
