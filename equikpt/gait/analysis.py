@@ -26,9 +26,10 @@ MIN_STRIDES = 5
 OUTLIER_SDS = 4.0
 """Distance from the median, in SDs, beyond which a stride is left out of a mean."""
 SHARED = 0.3
-"""Part of the error that strides do not show by their variation which goes with their phase; the
-rest is the same all the time. Chosen on films of two drawn horses by
-``benchmarks/gait_images.py``."""
+"""Part of the lasting error, as an SD, that goes with the phase of the stride; the rest is the same
+all the time. Chosen on films of two drawn horses by ``benchmarks/gait_images.py``."""
+PERIODS = ("duration", "frequency", "length")
+"""Measures from an event to the next of its kind, which the phase's error leaves as they are."""
 NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
 HEIGHT = "% of height"
@@ -147,7 +148,8 @@ def analyse(table: KeypointTable, options: GaitOptions | None = None) -> GaitRep
     known = Counter(stride.gait for stride in strides if stride.gait != UNCLEAR)
     gait = known.most_common(1)[0][0] if known else UNCLEAR
     numbers = [each.number for each in strides if each.gait == gait]
-    values = _summary(scaled, numbers, options)
+    values = _summary(scaled, numbers, trial.changing, options)
+    scaled = [_narrowed(each, trial.changing) for each in scaled]
     for key, rows in curves.items():
         kept = np.isin(rows.strides, numbers)
         curves[key] = Curves(rows.strides[kept], rows.angles[kept])
@@ -184,16 +186,25 @@ def _in_scale(measure: Measure, factor: float, unit: str) -> Measure:
     return measure._replace(unit=measure.unit.replace("px", unit), values=measure.values * factor)
 
 
-def _summary(measures: list[Measure], numbers: list[int], options: GaitOptions) -> list[TrialValue]:
+def _narrowed(measure: Measure, changing: float) -> Measure:
+    """Draw replicates of a stride, which hold the whole error as stated, in to what it leaves."""
+    lasting = 0.0 if measure.name in PERIODS else SHARED**2 * (1 - changing)
+    own = measure.values[0]
+    return measure._replace(values=own + np.sqrt(changing + lasting) * (measure.values - own))
+
+
+def _summary(
+    measures: list[Measure], numbers: list[int], changing: float, options: GaitOptions
+) -> list[TrialValue]:
     groups: dict[tuple[str, str, str], list[np.ndarray]] = {}
     for each in measures:
         if each.stride in numbers and each.name not in NOT_AVERAGED:
             groups.setdefault((each.part, each.name, each.unit), []).append(each.values)
-    return [_trial_value(*key, np.array(rows), options) for key, rows in groups.items()]
+    return [_trial_value(*key, np.array(rows), changing, options) for key, rows in groups.items()]
 
 
 def _trial_value(
-    part: str, name: str, unit: str, rows: np.ndarray, options: GaitOptions
+    part: str, name: str, unit: str, rows: np.ndarray, changing: float, options: GaitOptions
 ) -> TrialValue:
     rows = rows[np.isfinite(rows[:, 0])]
     own = rows[:, 0]
@@ -208,7 +219,7 @@ def _trial_value(
         mean = sd = low = high = noise = np.nan
         return TrialValue(part, name, unit, count, left_out, mean, sd, low, high, noise, remark)
     mean, sd = float(own[keep].mean()), float(own[keep].std(ddof=1))
-    alike = shared_reach(rows[keep], options.level)
+    alike = 0.0 if name in PERIODS else shared_reach(rows[keep], changing, options.level)
     reach = float(np.hypot(reach_of_mean(own[keep], options.level), alike))
     drawn = np.nanmean(rows[keep][:, 1:], axis=0)
     noise = Measure(0, part, name, unit, np.array([mean, *drawn])).half_width(options.level)
@@ -235,15 +246,14 @@ def reach_of_mean(values: np.ndarray, level: float) -> float:
     return float(student.ppf(0.5 + level / 2, count - 1) * spread)
 
 
-def shared_reach(rows: np.ndarray, level: float) -> float:
+def shared_reach(rows: np.ndarray, changing: float, level: float) -> float:
     """Half the width of the interval of an error that N strides (N, R + 1) have alike.
 
-    A model errs with the phase of the stride, and a mean keeps what it errs in each. Where strides
-    differ by less than their replicates do, which hold the whole error as stated, something lasts.
+    A model errs with the phase of the stride, and a mean keeps what it errs in each. Replicates
+    hold the whole error as stated, of which the part ``changing`` differs between strides.
     """
     stated = np.nanmedian(np.nanvar(rows[:, 1:], axis=1))
-    lasting = max(0.0, stated - rows[:, 0].var(ddof=1))
-    return float(SHARED * np.sqrt(lasting) * norm.ppf(0.5 + level / 2))
+    return float(SHARED * np.sqrt((1 - changing) * stated) * norm.ppf(0.5 + level / 2))
 
 
 def _notes(

@@ -37,19 +37,44 @@ def correlation_of(values: np.ndarray, sigma: np.ndarray) -> float:
     Returns:
         From 0 to :data:`MAX_CORRELATION`; NaN where gaps leave too few differences.
     """
+    third, sds = _third_differences(values, sigma)
+    if third.size < MIN_DIFFERENCES:
+        return np.nan
+    candidates = np.linspace(0, MAX_CORRELATION, 81)
+    off = [np.median(np.abs(third) / _expected(sds, each)) for each in candidates]
+    return float(candidates[np.abs(np.array(off) - norm.ppf(0.75)).argmin()])
+
+
+def changing_of(values: np.ndarray, sigma: np.ndarray, correlation: float) -> float:
+    """Estimate the part of the stated variance that changes between frames, robustly.
+
+    Args:
+        values: (T, 2) measured.
+        sigma: (T,) SD of x and of y as stated; inf at gaps.
+        correlation: Of what changes.
+
+    Returns:
+        From 0, above 1 for more noise than is stated; NaN where gaps leave too few differences.
+    """
+    third, sds = _third_differences(values, sigma)
+    if third.size < MIN_DIFFERENCES:
+        return np.nan
+    off = np.median(np.abs(third) / _expected(sds, correlation))
+    return float((off / norm.ppf(0.75)) ** 2)
+
+
+def _third_differences(values: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Differences (N, 2) where there is no gap, and the SDs (N, 4) of their frames."""
     spans = np.lib.stride_tricks.sliding_window_view(sigma, len(THIRD))
     whole = np.isfinite(spans).all(axis=1)
-    if 2 * whole.sum() < MIN_DIFFERENCES:
-        return np.nan
-    third = np.diff(values, n=3, axis=0)[whole]
-    weights = np.array(THIRD) * spans[whole]
+    return np.diff(values, n=3, axis=0)[whole], spans[whole]
+
+
+def _expected(sds: np.ndarray, correlation: float) -> np.ndarray:
+    """SD (N, 1) of third differences by the SDs (N, 4) of their frames."""
     lags = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
-    candidates = np.linspace(0, MAX_CORRELATION, 81)
-    off = np.empty(len(candidates))
-    for index, each in enumerate(candidates):
-        variance = ((weights @ each**lags) * weights).sum(axis=1)
-        off[index] = np.median(np.abs(third) / np.sqrt(variance)[:, None])
-    return float(candidates[np.abs(off - norm.ppf(0.75)).argmin()])
+    weights = np.array(THIRD) * sds
+    return np.sqrt(((weights @ correlation**lags) * weights).sum(axis=1))[:, None]
 
 
 def correlation_of_jumps(paths: Sequence[np.ndarray]) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
 from equikpt.gait.noise import (
+    changing_of,
     correlated,
     correlation_of,
     correlation_of_jumps,
@@ -101,6 +102,8 @@ class Trial:
         is_side_view: Whether the camera looks at the animal from the side, or along it.
         stride_s: Typical duration of a stride.
         correlation: Of the noise of each point with that of the next frame.
+        changing: Part of the variance stated by the radii that changes between frames; the rest
+            lasts, or comes again in each stride.
         notes: Sentences on what was left out.
 
     Raises:
@@ -201,7 +204,7 @@ class Trial:
         seen = table.xy if table.image_xy is None else table.image_xy
         self._seen = {role: seen[:, table.names.index(name)] for role, name in names.items()}
         given = self._given(table, names)
-        self.correlation, growth = 0.0, 1.0
+        self.correlation, self.changing, growth = 0.0, 1.0, 1.0
         if table.radii is None:
             slow = [values for role, (values, _) in given.items() if not role.endswith(FAST)]
             self.correlation = correlation_of_jumps(slow)
@@ -220,11 +223,22 @@ class Trial:
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)
         if table.radii is not None and self._values:
-            found = [correlation_of(self._values[role], self._sigma[role]) for role in self._values]
-            self.correlation = float(np.nanmedian(found)) if np.isfinite(found).any() else 0.0
+            self._split_noise()
         if lost:
             total = len(self._values) * len(self.times_s)
             self.notes.append(f"{lost} of {total} points are outliers and count as gaps")
+
+    def _split_noise(self) -> None:
+        """Find how much of the radii changes between frames, and how fast."""
+        points = {role: (self._values[role], self._sigma[role]) for role in self._values}
+        found = [correlation_of(*point) for point in points.values()]
+        if np.isfinite(found).any():
+            self.correlation = float(np.nanmedian(found))
+        # third differences of limbs hold more of their motion
+        slow = [point for role, point in points.items() if not role.endswith(FAST)]
+        parts = [changing_of(*point, self.correlation) for point in slow]
+        if np.isfinite(parts).any():
+            self.changing = min(1.0, float(np.nanmedian(parts)))
 
     def _given(
         self, table: KeypointTable, names: dict[str, str]

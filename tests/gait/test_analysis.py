@@ -170,22 +170,26 @@ def test_the_lead_is_told(gait, mirrored):
 
 
 def test_a_mean_keeps_what_strides_have_alike():
-    generator = np.random.default_rng(0)
-    stated = generator.normal(0, 4, size=(20, 1000))
-    values = generator.normal(0, 1, size=(20, 1))
-    calm, free = (np.hstack([k * values, stated]) for k in (1, 4))
-    assert shared_reach(calm, 0.9) == pytest.approx(1.645 * SHARED * 15**0.5, rel=0.1)
-    assert shared_reach(free, 0.9) < 0.4 * shared_reach(calm, 0.9)
+    rows = np.random.default_rng(0).normal(0, 4, size=(20, 1001))
+    assert shared_reach(rows, 0.25, 0.9) == pytest.approx(1.645 * SHARED * 12**0.5, rel=0.1)
+    assert shared_reach(rows, 1.0, 0.9) == 0
 
 
-def test_intervals_of_means_know_of_radii_that_strides_do_not_show(trot):
+def test_radii_that_frames_do_not_show_last(trot):
     exact = trot.table(0.0)
-    stated = replace(exact, radii=np.full(exact.xy.shape[:2], 20.0))
     known, unsure = (
-        analyse(table, QUICK).value("withers", "WDmin")
-        for table in (replace(exact, radii=np.full(exact.xy.shape[:2], 0.5)), stated)
+        analyse(replace(exact, radii=np.full(exact.xy.shape[:2], px)), QUICK) for px in (0.5, 20.0)
     )
-    assert unsure.high - unsure.low > known.high - known.low + 0.3 * unsure.noise
+
+    def width(report, part, name):
+        own = [m.half_width(0.9) for m in report.measures if m[1:3] == (part, name)]
+        return np.nanmedian(own)
+
+    means = [report.value("withers", "WDmin") for report in (unsure, known)]
+    assert means[0].high - means[0].low > means[1].high - means[1].low + 0.3 * means[0].noise
+    # a stride's own value holds a part of them, and what a phase's error leaves as it is nothing
+    assert 0.2 * means[0].noise < width(unsure, "withers", "WDmin") < 2 * means[0].noise
+    assert width(unsure, "stride", "duration") < 3 * width(known, "stride", "duration")
 
 
 @pytest.mark.parametrize("mixed", [0.0, 0.5], ids=["free", "alike"])

@@ -6,6 +6,7 @@ import pytest
 from equikpt.gait.noise import (
     MAX_CORRELATION,
     MAX_WITHOUT_RADII,
+    changing_of,
     correlated,
     correlation_of,
     correlation_of_jumps,
@@ -41,6 +42,13 @@ def test_gaps_and_outliers_do_not_count():
 
 def test_points_that_hardly_jump_have_the_largest_correlation():
     assert correlation_of(0.01 * noise(0.0), np.ones(800)) == MAX_CORRELATION
+
+
+def test_the_part_that_changes_is_found_beside_what_lasts():
+    lasting = np.sin(TIMES_S)[:, None] * [3.0, 2.0]
+    found = changing_of(0.5 * noise(0.3) + lasting, np.ones(800), 0.3)
+    assert found == pytest.approx(0.25, abs=0.05)
+    assert np.isnan(changing_of(noise(0.3)[:8], np.ones(8), 0.3))
 
 
 def test_correlated_noise_keeps_its_sd():
@@ -89,3 +97,11 @@ def test_a_lost_point_is_an_outlier_and_its_neighbours_are_not():
     values[700] += [7, 7]  # within the lower limit
     sigma[100] = 5.0  # and so far off is no outlier for one that says so
     assert not find_outliers(TIMES_S, values, sigma, Q, LIMITS)[[100, 700]].any()
+
+
+def test_all_of_the_radii_changes_where_they_are_those_of_noise(trot):
+    table = trot.table(4.0, np.random.default_rng(0))
+    assert Trial(table, GaitOptions(replicates=20)).changing == pytest.approx(1, abs=0.1)
+    wide = replace(table, radii=10 * table.radii)
+    # a hundredth of the variance, told as far as the largest correlation goes
+    assert 0.01 < Trial(wide, GaitOptions(replicates=20)).changing < 0.15
