@@ -9,7 +9,7 @@ spectrum tells: of noise that lasts there is less at half the frame rate than at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import comb
 
 import numpy as np
@@ -25,6 +25,28 @@ MAX_WITHOUT_RADII = 0.6
 """Largest correlation that is taken by the spectrum, which hardly changes beyond."""
 MIN_DIFFERENCES = 20
 """Fewest third differences, in x and y together, that tell a correlation."""
+
+
+Point = tuple[np.ndarray, np.ndarray]
+"""Values (T, 2) and the SD (T,) of x and of y as stated, which is inf at gaps."""
+
+
+def split_noise(points: Iterable[Point], slow: Iterable[Point]) -> tuple[float, float]:
+    """Estimate how fast the noise of a trial changes, and how much of it does.
+
+    Args:
+        points: All.
+        slow: Those whose motion adds little to third differences.
+
+    Returns:
+        Correlation of the noise with that of the next frame, and the part, up to 1, of the stated
+        variance that changes so. The rest lasts, or comes again in each stride.
+    """
+    found = np.array([correlation_of(*each) for each in points])
+    correlation = float(np.nanmedian(found)) if np.isfinite(found).any() else 0.0
+    parts = np.array([changing_of(*each, correlation) for each in slow])
+    changing = float(np.nanmedian(parts)) if np.isfinite(parts).any() else 1.0
+    return correlation, min(1.0, changing)
 
 
 def correlation_of(values: np.ndarray, sigma: np.ndarray) -> float:

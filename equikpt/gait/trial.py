@@ -17,11 +17,10 @@ import numpy as np
 from equikpt.gait.names import LIMBS as ALL_LIMBS
 from equikpt.gait.names import TOP_LINE, TRUNK, hoof, match_names
 from equikpt.gait.noise import (
-    changing_of,
     correlated,
-    correlation_of,
     correlation_of_jumps,
     difference_variance,
+    split_noise,
 )
 from equikpt.gait.tables import KeypointTable
 from equikpt.tracks.smoothing import find_outliers, measurement_sd, noise_sd, q_of, smooth
@@ -223,22 +222,12 @@ class Trial:
             self._sigma[role] = np.where(wrong, np.inf, sigma)
             self._values[role] = np.where(known[:, None], values, 0.0)
         if table.radii is not None and self._values:
-            self._split_noise()
+            points = {role: (self._values[role], self._sigma[role]) for role in self._values}
+            steady = [point for role, point in points.items() if not role.endswith(FAST)]
+            self.correlation, self.changing = split_noise(points.values(), steady)
         if lost:
             total = len(self._values) * len(self.times_s)
             self.notes.append(f"{lost} of {total} points are outliers and count as gaps")
-
-    def _split_noise(self) -> None:
-        """Find how much of the radii changes between frames, and how fast."""
-        points = {role: (self._values[role], self._sigma[role]) for role in self._values}
-        found = [correlation_of(*point) for point in points.values()]
-        if np.isfinite(found).any():
-            self.correlation = float(np.nanmedian(found))
-        # third differences of limbs hold more of their motion
-        slow = [point for role, point in points.items() if not role.endswith(FAST)]
-        parts = [changing_of(*point, self.correlation) for point in slow]
-        if np.isfinite(parts).any():
-            self.changing = min(1.0, float(np.nanmedian(parts)))
 
     def _given(
         self, table: KeypointTable, names: dict[str, str]
