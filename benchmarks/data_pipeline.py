@@ -27,7 +27,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parent.parent
+from repository import REPO
+
 CODEC = dict(
     type="SimCCLabel",
     input_size=(256, 256),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import repository  # noqa: F401 - finds projects/
 
 
 class LabelledSet(NamedTuple):
@@ -101,8 +102,6 @@ def read_poses(folder: Path, format_name: str, mapping: str | None) -> tuple[lis
 
 def draw_poses(count: int) -> tuple[list[str], np.ndarray]:
     from equikpt.metainfo.horse26 import KEYPOINTS
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
     from projects.sample_horses.coco import Parameters
     from projects.sample_horses.writer import draw_image
 

@@ -16,6 +16,7 @@ import argparse
 from dataclasses import replace
 
 import numpy as np
+import repository  # noqa: F401 - finds projects/
 from scipy.signal import savgol_filter
 from scipy.stats import t as student
 from tqdm import tqdm

@@ -43,7 +43,6 @@ from typing import Any
 
 import numpy as np
 
-REPO = Path(__file__).resolve().parent.parent
 REFINE = "td-hm_efficientnet-lite0_p1p2-refine-192x192"
 ROWS = {
     "rtmpose": "rtmpose_m_ap10k",

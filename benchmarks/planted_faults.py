@@ -17,13 +17,13 @@ import argparse
 import copy
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import repository  # noqa: F401 - finds projects/
 
 SPLITS = ("train", "val")
 Target = tuple[str, str, int]
@@ -347,7 +347,6 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = args.data_root
         if root is None:
-            sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
             from equikpt_runtime.machine import usable_cores
             from projects.sample_horses.coco import Parameters
             from projects.sample_horses.writer import write_samples

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config
+from repository import REPO
 
 from equikpt_runtime.machine import usable_cores
-
-REPO = Path(__file__).resolve().parent.parent
 
 
 def threads_each(jobs: int) -> int:

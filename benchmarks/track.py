@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import repository  # noqa: F401 - finds projects/
 from tqdm import tqdm
 
 from equikpt.gait import KeypointTable

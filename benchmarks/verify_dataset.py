@@ -16,11 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+import repository  # noqa: F401 - finds projects/
 
 GIBIBYTE = 2**30
 SIDE_PX = 640
@@ -38,8 +39,6 @@ def write_labels(path: Path, count: int) -> None:
     import numpy as np
 
     from equikpt.metainfo.horse26 import KEYPOINTS
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for projects/
     from projects.sample_horses.coco import Parameters
     from projects.sample_horses.writer import draw_image
 

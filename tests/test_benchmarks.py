@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -23,6 +25,16 @@ def benchmarks(monkeypatch):
     yield
     for name in {path.stem for path in (REPO / "benchmarks").glob("*.py")} - before:
         sys.modules.pop(name, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flip_pairs", "gait", "gait_images", "time_to_score", "track"])
+def test_a_benchmark_finds_its_modules_as_typed(name, tmp_path):
+    typed = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    line = [sys.executable, str(REPO / "benchmarks" / f"{name}.py"), "--help"]
+    done = subprocess.run(line, cwd=tmp_path, env=typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout
 
 
 @pytest.fixture
