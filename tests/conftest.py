@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -26,6 +27,12 @@ def pytest_report_header() -> list[str]:
             for found in Distribution.discover(name=name, path=[str(place)]):
                 lines.append(f"{module}: {name} {found.version} in {place}")
     return lines
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of collections: MMEngine makes one for each dataset, 0.4 s."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -84,7 +84,8 @@ class GaitReport:
         gait: Of most strides.
         strides: In their order.
         measures: Of each stride; lengths in mm, or in hundredths of the height at the withers, or
-            in px where neither is known.
+            in px where neither is known. Replicates hold what changes between strides and, as
+            :data:`SHARED`, what goes with their phase.
         values: Means over the strides of ``gait``.
         curves: Angles over the strides of ``gait``, by limb and joint.
         height_px: From the hooves on the ground to the withers; NaN without withers.
