@@ -35,6 +35,7 @@ def registering_modules() -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_register_reaches_every_decorated_class():
     expected = registering_modules()
     assert len(expected) > 40

@@ -22,6 +22,7 @@ def test_ready_twice_changes_nothing():
     assert (sys.modules[mmcv_ops.NAME], dict(CheckpointLoader._schemes)) == before
 
 
+@pytest.mark.slow
 def test_fresh_process_imports_mmpose_and_still_knows_that_mmdet_is_missing():
     done = run_python(
         "import sys\n"

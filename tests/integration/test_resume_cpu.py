@@ -18,11 +18,8 @@ def train(run_tool, sample_data, work_dir, *arguments) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    "precision",
-    [[], pytest.param(["--amp"], marks=pytest.mark.slow)],
-    ids=["float32", "amp"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [[], ["--amp"]], ids=["float32", "amp"])
 def test_resumed_run_is_the_uninterrupted_run(run_tool, sample_data, tmp_path, precision):
     """With all augmentation, two loader workers, EMA and the schedule in the middle of warm-up."""
     whole_dir, halves_dir = tmp_path / "whole", tmp_path / "halves"

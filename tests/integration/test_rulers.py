@@ -12,6 +12,7 @@ from equikpt.apis.ruler_look import record_limits, recorded_limits
 from equikpt.compat.safe_load import load_from_local
 from tests.integration.conftest import logged_rows
 
+pytestmark = pytest.mark.slow
 CONFIG = "smoke/td-hm_efficientnet-lite0_p1p2-512x512"
 
 
@@ -55,7 +56,6 @@ def test_the_test_prints_a_summary_and_writes_every_radiograph_and_the_worst(
     assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 4 * 420
 
 
-@pytest.mark.slow
 def test_calibrate_gives_each_radiograph_a_scale_or_a_reason(
     trained, run_tool, sample_radiographs, tmp_path
 ):
@@ -102,7 +102,6 @@ def scales_of(done, out):
     return json.loads((out / "scales.json").read_text())
 
 
-@pytest.mark.slow
 def test_a_refine_stage_crops_where_the_coarse_one_pointed(
     trained, run_tool, sample_radiographs, tmp_path
 ):

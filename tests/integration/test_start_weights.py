@@ -61,6 +61,7 @@ def arguments(sample_data, tmp_path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_from_the_config_to_a_step(server, published, arguments, tmp_path):
     server.script = [cut(100_000)]
     main(arguments)

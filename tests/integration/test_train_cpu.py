@@ -13,6 +13,7 @@ from equikpt.compat.safe_load import load_from_local
 from equikpt.structures import recorded_uncertainty
 from tests.integration.conftest import SMALL, logged_rows
 
+pytestmark = pytest.mark.slow
 CONFIG = "smoke/rtmpose_m_ap10k"
 
 
@@ -73,7 +74,6 @@ def test_a_used_work_dir_is_not_overwritten(trained, run_tool, sample_data):
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
 
 
-@pytest.mark.slow
 def test_a_gpu_free_run_without_validation(run_tool, sample_data, tmp_path):
     done = run_tool(
         "train.py",
