@@ -29,7 +29,7 @@ demo: setup  ## sample data, training, test, images: the whole way on two cores
 test: setup  ## the default tests (TEST_WORKERS=0: one process; PYTEST_ARGS="-k name -x")
 	$(PYTEST)
 
-test-slow: setup  ## the tests that train for minutes
+test-slow: setup  ## whole trainings, and processes that wait for one another
 	$(PYTEST) -m slow
 
 test-official: export PYTHONPATH := $(CURDIR)/.venv/official
