@@ -26,7 +26,6 @@ LEAVES = sorted(
 SMOKE = [leaf for leaf in LEAVES if "smoke/" in leaf]
 LARGE = ("td-hm_hrnet-w18_p1p2-768x768.py",)
 """Of which a step takes 20 seconds; its smoke config takes one by default."""
-SLOW = pytest.mark.slow
 
 
 def is_ruler(leaf: str) -> bool:
@@ -88,7 +87,7 @@ def test_is_short_and_says_how_to_run_it(leaf):
 @pytest.mark.parametrize(
     ("leaf", "amp"),
     [
-        *(pytest.param(leaf, True, marks=SLOW if leaf in LARGE else ()) for leaf in LEAVES),
+        *(pytest.param(leaf, True, marks=[pytest.mark.slow] * (leaf in LARGE)) for leaf in LEAVES),
         *((leaf, False) for leaf in SMOKE),
     ],
     ids=lambda value: {True: "amp", False: "float32"}.get(value, value),

@@ -188,7 +188,7 @@ def _in_scale(measure: Measure, factor: float, unit: str) -> Measure:
 
 
 def _narrowed(measure: Measure, changing: float) -> Measure:
-    """Draw replicates of a stride, which hold the whole error as stated, in to what it leaves."""
+    """Scale the replicates of a stride, which hold the whole error as stated, to what it keeps."""
     lasting = 0.0 if measure.name in PERIODS else SHARED**2 * (1 - changing)
     own = measure.values[0]
     return measure._replace(values=own + np.sqrt(changing + lasting) * (measure.values - own))
