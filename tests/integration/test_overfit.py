@@ -1,4 +1,4 @@
-"""RTMPose-m learns sixteen real images by heart; without a learning rate it learns nothing."""
+"""RTMPose-m learns sixteen real images by heart, from random weights; at a rate of 0 nothing."""
 
 import json
 
@@ -70,7 +70,7 @@ def average_precision(run_tool, data, tmp_path, epochs: int, *options) -> float:
     config.write_text(CONFIG.format(base=base, data=data, epochs=epochs))
     done = run_tool(
         "train.py",
-        *(config, "--work-dir", tmp_path / "work", "--amp"),
+        *(config, "--work-dir", tmp_path / "work", "--amp", "--from-scratch"),
         *(["--cfg-options", *options] if options else []),
         timeout=1500,
     )
