@@ -28,7 +28,7 @@ def benchmarks(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["flip_pairs", "gait", "gait_images", "time_to_score", "track"])
+@pytest.mark.parametrize("name", ["gait", "gait_images", "time_to_score", "track"])
 def test_a_benchmark_finds_its_modules_as_typed(name, tmp_path):
     typed = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     line = [sys.executable, str(REPO / "benchmarks" / f"{name}.py"), "--help"]

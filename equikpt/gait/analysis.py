@@ -28,7 +28,7 @@ OUTLIER_SDS = 4.0
 SHARED = 0.3
 """Part of the lasting error, as an SD, that goes with the phase of the stride; the rest is the same
 all the time. Chosen on films of two drawn horses by ``benchmarks/gait_images.py``."""
-PERIODS = ("duration", "frequency", "length")
+PERIODS = ("duration", "frequency")
 """Measures from an event to the next of its kind, which the phase's error leaves as they are."""
 NOT_AVERAGED = ("hoof_on", "hoof_off")
 """Measures whose mean over strides says nothing."""
@@ -58,7 +58,7 @@ class TrialValue:
             the noise does and what the animal does, and by what all of them have alike; see
             :func:`reach_of_mean` and :func:`shared_reach`.
         high: Upper end.
-        noise: Half the width of the interval of these strides' mean by the points' noise alone.
+        noise: Half the width of the interval of these strides' mean by all that the radii state.
         remark: Reason of a mean that is not given.
     """
 

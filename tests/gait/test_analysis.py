@@ -190,6 +190,7 @@ def test_radii_that_frames_do_not_show_last(trot):
     # a stride's own value holds a part of them, and what a phase's error leaves as it is nothing
     assert 0.2 * means[0].noise < width(unsure, "withers", "WDmin") < 2 * means[0].noise
     assert width(unsure, "stride", "duration") < 3 * width(known, "stride", "duration")
+    assert width(unsure, "stride", "length") > 3 * width(known, "stride", "length")  # by a speed
 
 
 @pytest.mark.parametrize("mixed", [0.0, 0.5], ids=["free", "alike"])
